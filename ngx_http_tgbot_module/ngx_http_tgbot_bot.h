@@ -1,0 +1,187 @@
+
+/*
+ * A bot: what the directives say of it, and its state in this worker.  The
+ * lowest file of the layer of work: the others of that layer include it.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_BOT_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_BOT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_call.h"
+#include "ngx_http_tgbot_update.h"
+
+
+/* Bot API calls are repeated after … (tgbot_retry_on) */
+#define NGX_HTTP_TGBOT_RETRY_ON_429      0x0002
+#define NGX_HTTP_TGBOT_RETRY_ON_5XX      0x0004
+#define NGX_HTTP_TGBOT_RETRY_ON_ERROR    0x0008
+#define NGX_HTTP_TGBOT_RETRY_ON_TIMEOUT  0x0010
+
+#define NGX_HTTP_TGBOT_VIA_AUTO          0
+#define NGX_HTTP_TGBOT_VIA_API           1
+#define NGX_HTTP_TGBOT_VIA_RESPONSE      2
+
+
+typedef struct ngx_http_tgbot_bot_s  ngx_http_tgbot_bot_t;
+
+
+/* a directive's URI: the query string is split off where it is written */
+
+typedef struct {
+    ngx_http_complex_value_t       path;
+    ngx_http_complex_value_t       args;
+    ngx_flag_t                     has_args;
+} ngx_http_tgbot_uri_t;
+
+
+typedef struct {
+    ngx_http_complex_value_t       value;
+    ngx_flag_t                     json;
+} ngx_http_tgbot_reply_t;
+
+
+typedef struct {
+    ngx_uint_t                     attempts;
+    ngx_msec_t                     backoff;
+    ngx_msec_t                     max_backoff;
+    ngx_msec_t                     life;
+} ngx_http_tgbot_retry_t;
+
+
+typedef struct {
+    ngx_array_t                    bots;      /* of ngx_http_tgbot_bot_t * */
+    ngx_uint_t                     max_calls;
+
+    /* of $tgbot_api_uri, so that no log gets to see its value */
+    ngx_int_t                      api_uri_index;
+} ngx_http_tgbot_main_conf_t;
+
+
+typedef struct {
+    ngx_http_tgbot_bot_t          *bot;       /* NULL: not a webhook */
+
+    ngx_str_t                      token;
+    ngx_str_t                      token_file;
+
+    ngx_str_t                      secret;    /* current, then old */
+    ngx_str_t                      old_secret;
+    ngx_str_t                      secret_file;
+    ngx_flag_t                     secret_off;
+
+    ngx_array_t                   *replies;   /* NULL: off */
+    ngx_http_tgbot_uri_t          *handler;   /* NULL: off */
+    ngx_http_tgbot_uri_t          *api;
+
+    ngx_uint_t                     reply_via;
+    ngx_msec_t                     hold_timeout;
+    ngx_http_tgbot_retry_t        *retry;     /* not NULL after merge */
+    ngx_uint_t                     retry_on;
+    size_t                         response_size;
+} ngx_http_tgbot_loc_conf_t;
+
+
+struct ngx_http_tgbot_bot_s {
+
+    /* configuration, read only in a worker */
+
+    ngx_str_t                      name;
+    ngx_str_t                      token;     /* "" without tgbot_api */
+    ngx_str_t                      secret;    /* "": tgbot_secret_token off */
+    ngx_str_t                      old_secret;
+
+    ngx_http_tgbot_loc_conf_t     *conf;      /* of the webhook's location */
+    ngx_http_core_loc_conf_t      *clcf;      /* likewise */
+    ngx_http_conf_ctx_t           *ctx;       /* of its server */
+
+    u_char                        *file;      /* where tgbot_webhook stands */
+    ngx_uint_t                     line;
+
+    /* state of this worker, zeroed by configuration */
+
+    ngx_rbtree_t                   jobs;      /* running, by update_id */
+    ngx_rbtree_node_t              sentinel;
+    ngx_http_tgbot_call_share_t    share;
+
+    ngx_uint_t                     given_up;  /* Bot API calls */
+    ngx_uint_t                     unsent;    /* replies without a way out */
+
+    ngx_uint_t                     unauthorized_secrets; /* since last warn */
+    time_t                         secret_warned;
+
+    /* the Bot API said 401: sends wait here, one of them probes */
+    ngx_queue_t                    paused;
+    ngx_event_t                    probe;
+
+    unsigned                       initialized:1;
+    unsigned                       unauthorized:1;
+    unsigned                       probing:1;
+    unsigned                       external_warned:1;
+    unsigned                       unsent_warned:1;
+};
+
+
+typedef enum {
+    NGX_HTTP_TGBOT_NONE = 0,
+    NGX_HTTP_TGBOT_DONE,
+    NGX_HTTP_TGBOT_QUEUED,
+    NGX_HTTP_TGBOT_DUPLICATE,
+    NGX_HTTP_TGBOT_LIMITED,
+    NGX_HTTP_TGBOT_STALE,
+    NGX_HTTP_TGBOT_IGNORED,
+    NGX_HTTP_TGBOT_DEAD,
+    NGX_HTTP_TGBOT_BUSY,
+    NGX_HTTP_TGBOT_FAILED,
+    NGX_HTTP_TGBOT_REJECTED,
+    NGX_HTTP_TGBOT_ABORTED
+} ngx_http_tgbot_verdict_e;
+
+
+/* how this module's variables render text of users */
+
+typedef enum {
+    NGX_HTTP_TGBOT_ESCAPE_NONE = 0,
+    NGX_HTTP_TGBOT_ESCAPE_JSON,          /* inside a JSON string */
+    NGX_HTTP_TGBOT_ESCAPE_ARG            /* as a URI component */
+} ngx_http_tgbot_escape_e;
+
+
+/*
+ * What the $tgbot_ variables of a main request show: the module context of
+ * a webhook's request and of the detached requests of its calls.
+ */
+
+typedef struct {
+    ngx_http_tgbot_bot_t          *bot;
+    ngx_http_tgbot_update_t       *update;    /* NULL until it is parsed */
+    ngx_uint_t                     attempts;
+    ngx_uint_t                     verdict;   /* ngx_http_tgbot_verdict_e */
+    ngx_uint_t                     escape;    /* ngx_http_tgbot_escape_e */
+    ngx_str_t                      api_uri;   /* only inside an api call */
+    ngx_str_t                      method;    /* likewise */
+} ngx_http_tgbot_ctx_t;
+
+
+extern ngx_module_t  ngx_http_tgbot_module;
+
+
+/* once per worker before anything else of the bot is used */
+void ngx_http_tgbot_bot_init(ngx_http_tgbot_bot_t *bot);
+
+/*
+ * Evaluates a directive's URI on r, whose module context is ctx.  The path
+ * is taken literally; this module's variables in args are escaped.  A path
+ * that does not start with "/" or has "." or ".." as a segment or a NUL is
+ * refused with an error in r's log: NGX_DECLINED.  NGX_ERROR: no memory.
+ * An empty path: NGX_OK with uri->len 0.
+ */
+ngx_int_t ngx_http_tgbot_bot_uri(ngx_http_request_t *r,
+    ngx_http_tgbot_ctx_t *ctx, ngx_http_tgbot_uri_t *value, ngx_str_t *uri,
+    ngx_str_t *args);
+
+
+#endif /* _NGX_HTTP_TGBOT_BOT_H_INCLUDED_ */

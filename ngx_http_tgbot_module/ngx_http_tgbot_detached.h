@@ -1,0 +1,75 @@
+
+/*
+ * A main request without a client, to carry subrequests: a private
+ * connection object that no event module and no connection slot knows of.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_DETACHED_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_DETACHED_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+typedef struct ngx_http_tgbot_detached_s  ngx_http_tgbot_detached_t;
+
+
+/* the client of the webhook, as $remote_addr, $host of the call show it */
+
+typedef struct {
+    struct sockaddr               *sockaddr;
+    socklen_t                      socklen;
+    struct sockaddr               *local_sockaddr;
+    socklen_t                      local_socklen;
+    ngx_str_t                      addr_text;
+    ngx_str_t                      host;      /* Host header, may be "" */
+    ngx_str_t                      server;    /* $host */
+} ngx_http_tgbot_client_t;
+
+
+struct ngx_http_tgbot_detached_s {
+    ngx_connection_t               connection;   /* first: see _get() */
+    ngx_event_t                    read;
+    ngx_event_t                    write;
+    ngx_log_t                      log;
+    ngx_http_log_ctx_t             log_ctx;
+    ngx_http_connection_t          http_connection;
+
+    ngx_http_request_t            *request;
+    ngx_log_t                     *error_log;
+    ngx_str_t                      redact;
+
+    /* the core wants to end the request, or its subrequest is over */
+    void                         (*over)(ngx_http_tgbot_detached_t *d);
+    void                          *data;
+
+    ngx_http_tgbot_detached_t     *next;         /* free list */
+
+    unsigned                       closing:1;
+    unsigned                       terminated:1;
+};
+
+
+/*
+ * Makes a POST request in the server of ctx, logging to error_log through a
+ * writer that replaces every occurrence of "redact" (may be empty).  client
+ * and redact must live as long.  over() is called from core's frames: it may
+ * only note and post an event.  NULL: no memory.
+ */
+ngx_http_tgbot_detached_t *ngx_http_tgbot_detached_create(
+    ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
+    ngx_http_tgbot_client_t *client, ngx_str_t *redact);
+
+/*
+ * Frees the request with what it still runs (upstream connections are
+ * closed).  Not from inside core's frames of this request: from an event.
+ */
+void ngx_http_tgbot_detached_free(ngx_http_tgbot_detached_t *d);
+
+/* the detached request r belongs to, or NULL for a client's */
+ngx_http_tgbot_detached_t *ngx_http_tgbot_detached_get(ngx_http_request_t *r);
+
+
+#endif /* _NGX_HTTP_TGBOT_DETACHED_H_INCLUDED_ */

@@ -1,0 +1,531 @@
+
+/*
+ * yajl does not check what its allocator returns, and parsing runs in
+ * workers that must survive the lack of memory: so the allocator here leaves
+ * the parser by longjmp().  Every block is linked to the parser's state and
+ * freed with it, whichever way the parser was left.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <setjmp.h>
+#include <yajl/yajl_parse.h>
+
+#include "ngx_http_tgbot_json.h"
+
+
+#define NGX_HTTP_TGBOT_JSON_ARENA  4096
+
+
+typedef struct {
+    ngx_queue_t               queue;
+    size_t                    size;
+} ngx_http_tgbot_json_block_t;
+
+
+typedef struct {
+    ngx_http_tgbot_json_pt    handler;
+    void                     *data;
+    yajl_handle               yajl;
+
+    size_t                    base;     /* offset of the current buffer */
+    ngx_uint_t                depth;
+    ngx_int_t                 rc;       /* why a callback stopped the parser */
+
+    jmp_buf                   nomem;
+    ngx_queue_t               blocks;
+    u_char                   *pos;      /* free part of the arena */
+    u_char                    arena[NGX_HTTP_TGBOT_JSON_ARENA];
+} ngx_http_tgbot_json_t;
+
+
+static ngx_int_t ngx_http_tgbot_json_run(ngx_http_tgbot_json_t *json,
+    ngx_chain_t *in);
+static ngx_int_t ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json,
+    ngx_chain_t *in);
+static ngx_int_t ngx_http_tgbot_json_status(ngx_http_tgbot_json_t *json,
+    yajl_status status);
+static int ngx_http_tgbot_json_token(ngx_http_tgbot_json_t *json,
+    ngx_uint_t type, const u_char *data, size_t len);
+static int ngx_http_tgbot_json_start(ngx_http_tgbot_json_t *json,
+    ngx_uint_t type);
+static int ngx_http_tgbot_json_end(ngx_http_tgbot_json_t *json,
+    ngx_uint_t type);
+static int ngx_http_tgbot_json_null(void *ctx);
+static int ngx_http_tgbot_json_boolean(void *ctx, int value);
+static int ngx_http_tgbot_json_number(void *ctx, const char *data, size_t len);
+static int ngx_http_tgbot_json_string(void *ctx, const u_char *data,
+    size_t len);
+static int ngx_http_tgbot_json_key(void *ctx, const u_char *data, size_t len);
+static int ngx_http_tgbot_json_map_start(void *ctx);
+static int ngx_http_tgbot_json_map_end(void *ctx);
+static int ngx_http_tgbot_json_array_start(void *ctx);
+static int ngx_http_tgbot_json_array_end(void *ctx);
+static void *ngx_http_tgbot_json_alloc(void *ctx, size_t size);
+static void *ngx_http_tgbot_json_realloc(void *ctx, void *ptr, size_t size);
+static void ngx_http_tgbot_json_free(void *ctx, void *ptr);
+static size_t ngx_http_tgbot_json_utf8(u_char *p, u_char *last);
+
+
+static yajl_callbacks  ngx_http_tgbot_json_callbacks = {
+    ngx_http_tgbot_json_null,
+    ngx_http_tgbot_json_boolean,
+    NULL,                                /* numbers come as written */
+    NULL,
+    ngx_http_tgbot_json_number,
+    ngx_http_tgbot_json_string,
+    ngx_http_tgbot_json_map_start,
+    ngx_http_tgbot_json_key,
+    ngx_http_tgbot_json_map_end,
+    ngx_http_tgbot_json_array_start,
+    ngx_http_tgbot_json_array_end
+};
+
+
+ngx_int_t
+ngx_http_tgbot_json_parse(ngx_chain_t *in, ngx_http_tgbot_json_pt handler,
+    void *data)
+{
+    ngx_int_t                     rc;
+    ngx_queue_t                  *q;
+    ngx_http_tgbot_json_t         json;
+    ngx_http_tgbot_json_block_t  *block;
+
+    json.handler = handler;
+    json.data = data;
+    json.yajl = NULL;
+    json.base = 0;
+    json.depth = 0;
+    json.rc = NGX_OK;
+    json.pos = ngx_align_ptr(json.arena, NGX_ALIGNMENT);
+
+    ngx_queue_init(&json.blocks);
+
+    rc = ngx_http_tgbot_json_run(&json, in);
+
+    while (!ngx_queue_empty(&json.blocks)) {
+        q = ngx_queue_head(&json.blocks);
+        ngx_queue_remove(q);
+
+        block = ngx_queue_data(q, ngx_http_tgbot_json_block_t, queue);
+        ngx_free(block);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_json_parse_str(ngx_str_t *in, ngx_http_tgbot_json_pt handler,
+    void *data)
+{
+    ngx_buf_t    b;
+    ngx_chain_t  cl;
+
+    ngx_memzero(&b, sizeof(ngx_buf_t));
+
+    b.memory = 1;
+    b.pos = in->data;
+    b.last = in->data + in->len;
+
+    cl.buf = &b;
+    cl.next = NULL;
+
+    return ngx_http_tgbot_json_parse(&cl, handler, data);
+}
+
+
+/* keeps setjmp() in a frame whose locals do not change after it */
+
+static ngx_int_t
+ngx_http_tgbot_json_run(ngx_http_tgbot_json_t *json, ngx_chain_t *in)
+{
+    if (setjmp(json->nomem) != 0) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_tgbot_json_feed(json, in);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json, ngx_chain_t *in)
+{
+    size_t            len;
+    ngx_int_t         rc;
+    yajl_alloc_funcs  funcs;
+
+    funcs.malloc = ngx_http_tgbot_json_alloc;
+    funcs.realloc = ngx_http_tgbot_json_realloc;
+    funcs.free = ngx_http_tgbot_json_free;
+    funcs.ctx = json;
+
+    json->yajl = yajl_alloc(&ngx_http_tgbot_json_callbacks, &funcs, json);
+
+    /* Telegram passes on bytes that are not UTF-8 in callback data */
+    yajl_config(json->yajl, yajl_dont_validate_strings, 1);
+
+    for ( /* void */ ; in; in = in->next) {
+
+        if (!ngx_buf_in_memory(in->buf)) {
+            continue;
+        }
+
+        len = in->buf->last - in->buf->pos;
+
+        if (len == 0) {
+            continue;
+        }
+
+        rc = ngx_http_tgbot_json_status(json,
+                                 yajl_parse(json->yajl, in->buf->pos, len));
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        json->base += len;
+    }
+
+    /* a number at the end and a document cut short are only seen here */
+
+    return ngx_http_tgbot_json_status(json, yajl_complete_parse(json->yajl));
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_json_status(ngx_http_tgbot_json_t *json, yajl_status status)
+{
+    switch (status) {
+
+    case yajl_status_ok:
+        return NGX_OK;
+
+    case yajl_status_client_canceled:
+        return json->rc;
+
+    default:
+        return NGX_DECLINED;
+    }
+}
+
+
+static int
+ngx_http_tgbot_json_token(ngx_http_tgbot_json_t *json, ngx_uint_t type,
+    const u_char *data, size_t len)
+{
+    ngx_http_tgbot_json_token_t  token;
+
+    token.type = type;
+    token.depth = json->depth;
+    token.text.data = (u_char *) data;
+    token.text.len = len;
+    token.end = json->base + yajl_get_bytes_consumed(json->yajl);
+
+    json->rc = json->handler(json->data, &token);
+
+    return json->rc == NGX_OK;
+}
+
+
+static int
+ngx_http_tgbot_json_start(ngx_http_tgbot_json_t *json, ngx_uint_t type)
+{
+    if (json->depth == NGX_HTTP_TGBOT_JSON_MAX_DEPTH) {
+        json->rc = NGX_BUSY;
+        return 0;
+    }
+
+    if (!ngx_http_tgbot_json_token(json, type, NULL, 0)) {
+        return 0;
+    }
+
+    json->depth++;
+
+    return 1;
+}
+
+
+static int
+ngx_http_tgbot_json_end(ngx_http_tgbot_json_t *json, ngx_uint_t type)
+{
+    json->depth--;
+
+    return ngx_http_tgbot_json_token(json, type, NULL, 0);
+}
+
+
+static int
+ngx_http_tgbot_json_null(void *ctx)
+{
+    return ngx_http_tgbot_json_token(ctx, NGX_HTTP_TGBOT_JSON_NULL, NULL, 0);
+}
+
+
+static int
+ngx_http_tgbot_json_boolean(void *ctx, int value)
+{
+    return value
+           ? ngx_http_tgbot_json_token(ctx, NGX_HTTP_TGBOT_JSON_BOOLEAN,
+                                       (u_char *) "true", 4)
+           : ngx_http_tgbot_json_token(ctx, NGX_HTTP_TGBOT_JSON_BOOLEAN,
+                                       (u_char *) "false", 5);
+}
+
+
+static int
+ngx_http_tgbot_json_number(void *ctx, const char *data, size_t len)
+{
+    return ngx_http_tgbot_json_token(ctx, NGX_HTTP_TGBOT_JSON_NUMBER,
+                                     (u_char *) data, len);
+}
+
+
+static int
+ngx_http_tgbot_json_string(void *ctx, const u_char *data, size_t len)
+{
+    return ngx_http_tgbot_json_token(ctx, NGX_HTTP_TGBOT_JSON_STRING, data,
+                                     len);
+}
+
+
+static int
+ngx_http_tgbot_json_key(void *ctx, const u_char *data, size_t len)
+{
+    return ngx_http_tgbot_json_token(ctx, NGX_HTTP_TGBOT_JSON_KEY, data, len);
+}
+
+
+static int
+ngx_http_tgbot_json_map_start(void *ctx)
+{
+    return ngx_http_tgbot_json_start(ctx, NGX_HTTP_TGBOT_JSON_MAP_START);
+}
+
+
+static int
+ngx_http_tgbot_json_map_end(void *ctx)
+{
+    return ngx_http_tgbot_json_end(ctx, NGX_HTTP_TGBOT_JSON_MAP_END);
+}
+
+
+static int
+ngx_http_tgbot_json_array_start(void *ctx)
+{
+    return ngx_http_tgbot_json_start(ctx, NGX_HTTP_TGBOT_JSON_ARRAY_START);
+}
+
+
+static int
+ngx_http_tgbot_json_array_end(void *ctx)
+{
+    return ngx_http_tgbot_json_end(ctx, NGX_HTTP_TGBOT_JSON_ARRAY_END);
+}
+
+
+/* blocks come from the arena while it lasts, as they do for most documents */
+
+static void *
+ngx_http_tgbot_json_alloc(void *ctx, size_t size)
+{
+    ngx_http_tgbot_json_t *json = ctx;
+
+    size_t                        need;
+    ngx_http_tgbot_json_block_t  *block;
+
+    need = ngx_align(sizeof(ngx_http_tgbot_json_block_t) + size,
+                     NGX_ALIGNMENT);
+
+    if (need <= (size_t) (json->arena + NGX_HTTP_TGBOT_JSON_ARENA - json->pos))
+    {
+        block = (ngx_http_tgbot_json_block_t *) json->pos;
+        json->pos += need;
+        ngx_queue_init(&block->queue);
+
+    } else {
+        block = ngx_alloc(need, ngx_cycle->log);
+        if (block == NULL) {
+            longjmp(json->nomem, 1);
+        }
+
+        ngx_queue_insert_tail(&json->blocks, &block->queue);
+    }
+
+    block->size = size;
+
+    return block + 1;
+}
+
+
+static void *
+ngx_http_tgbot_json_realloc(void *ctx, void *ptr, size_t size)
+{
+    void                         *p;
+    ngx_http_tgbot_json_block_t  *block;
+
+    p = ngx_http_tgbot_json_alloc(ctx, size);
+
+    if (ptr) {
+        block = (ngx_http_tgbot_json_block_t *) ptr - 1;
+        ngx_memcpy(p, ptr, ngx_min(block->size, size));
+        ngx_http_tgbot_json_free(ctx, ptr);
+    }
+
+    return p;
+}
+
+
+static void
+ngx_http_tgbot_json_free(void *ctx, void *ptr)
+{
+    ngx_http_tgbot_json_t *json = ctx;
+
+    ngx_http_tgbot_json_block_t  *block;
+
+    if (ptr == NULL) {
+        return;
+    }
+
+    block = (ngx_http_tgbot_json_block_t *) ptr - 1;
+
+    if ((u_char *) block >= json->arena
+        && (u_char *) block < json->arena + NGX_HTTP_TGBOT_JSON_ARENA)
+    {
+        return;
+    }
+
+    ngx_queue_remove(&block->queue);
+    ngx_free(block);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_json_int64(ngx_str_t *text, int64_t *value)
+{
+    u_char    *p, *last;
+    uint64_t   n, max;
+
+    p = text->data;
+    last = text->data + text->len;
+    max = 0x7fffffffffffffffULL;
+
+    if (p < last && *p == '-') {
+        p++;
+        max++;
+    }
+
+    if (p == last) {
+        return NGX_DECLINED;
+    }
+
+    for (n = 0; p < last; p++) {
+
+        if (*p < '0' || *p > '9') {
+            return NGX_DECLINED;
+        }
+
+        if (n > (max - (*p - '0')) / 10) {
+            return NGX_DECLINED;
+        }
+
+        n = n * 10 + (*p - '0');
+    }
+
+    *value = (text->data[0] == '-') ? (int64_t) (0 - n) : (int64_t) n;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_tgbot_json_clean(ngx_str_t *text)
+{
+    size_t   n;
+    u_char  *p, *dst, *last;
+
+    p = text->data;
+    dst = p;
+    last = p + text->len;
+
+    while (p < last) {
+
+        if (*p < 0x80) {
+            *dst++ = (*p < 0x20 || *p == 0x7f) ? ' ' : *p;
+            p++;
+            continue;
+        }
+
+        n = ngx_http_tgbot_json_utf8(p, last);
+
+        if (n == 0) {
+            *dst++ = '?';
+            p++;
+            continue;
+        }
+
+        if (*p == 0xc2 && p[1] < 0xa0) {
+            *dst++ = ' ';
+            p += n;
+            continue;
+        }
+
+        while (n--) {
+            *dst++ = *p++;
+        }
+    }
+
+    text->len = dst - text->data;
+}
+
+
+/* length of the multibyte character at p, 0 if it is malformed (RFC 3629) */
+
+static size_t
+ngx_http_tgbot_json_utf8(u_char *p, u_char *last)
+{
+    size_t  i, n;
+    u_char  min, max;
+
+    min = 0x80;
+    max = 0xbf;
+
+    if (*p >= 0xc2 && *p <= 0xdf) {
+        n = 2;
+
+    } else if (*p >= 0xe0 && *p <= 0xef) {
+        n = 3;
+
+        if (*p == 0xe0) {
+            min = 0xa0;                  /* overlong */
+
+        } else if (*p == 0xed) {
+            max = 0x9f;                  /* surrogates */
+        }
+
+    } else if (*p >= 0xf0 && *p <= 0xf4) {
+        n = 4;
+
+        if (*p == 0xf0) {
+            min = 0x90;                  /* overlong */
+
+        } else if (*p == 0xf4) {
+            max = 0x8f;                  /* above U+10FFFF */
+        }
+
+    } else {
+        return 0;
+    }
+
+    if ((size_t) (last - p) < n || p[1] < min || p[1] > max) {
+        return 0;
+    }
+
+    for (i = 2; i < n; i++) {
+        if (p[i] < 0x80 || p[i] > 0xbf) {
+            return 0;
+        }
+    }
+
+    return n;
+}

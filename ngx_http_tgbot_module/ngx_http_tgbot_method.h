@@ -1,0 +1,87 @@
+
+/*
+ * One Bot API method: what may be called, what its answer means.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_METHOD_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_METHOD_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_HTTP_TGBOT_METHOD_LEN  64
+
+
+/* a call as it is sent: POST /bot<token>/<name> */
+
+typedef struct {
+    ngx_str_t     name;
+    ngx_str_t     content_type;
+    ngx_str_t     body;
+
+    /* where the value of chat_id stands in body, quotes included; len 0: no */
+    size_t        chat_pos;
+    size_t        chat_len;
+} ngx_http_tgbot_method_t;
+
+
+/*
+ * What becomes of a call by the answer of the Bot API (reference: the table
+ * of errors in telegram-bot-api's Client.cpp and Query.cpp).
+ */
+
+typedef enum {
+    NGX_HTTP_TGBOT_METHOD_OK = 0,
+    NGX_HTTP_TGBOT_METHOD_FLOOD,         /* 429: wait retry_after, again */
+    NGX_HTTP_TGBOT_METHOD_UNAVAILABLE,   /* 5xx, not executed: again */
+    NGX_HTTP_TGBOT_METHOD_MIGRATED,      /* 400: once more to the new chat */
+    NGX_HTTP_TGBOT_METHOD_UNAUTHORIZED,  /* 401: a state of the bot */
+    NGX_HTTP_TGBOT_METHOD_REFUSED        /* other 3xx and 4xx: final */
+} ngx_http_tgbot_method_outcome_e;
+
+
+typedef struct {
+    ngx_uint_t    outcome;          /* ngx_http_tgbot_method_outcome_e */
+    ngx_uint_t    retry_after;      /* seconds, 0 if none was given */
+    int64_t       migrate_to_chat_id;
+    ngx_str_t     description;      /* cleaned, at most 256 bytes, may be "" */
+} ngx_http_tgbot_method_result_t;
+
+
+/* whether the text is a method's name: [A-Za-z]{1,64} */
+ngx_uint_t ngx_http_tgbot_method_valid(ngx_str_t *name);
+
+/*
+ * whether an answer may call it: close, logOut, setWebhook, deleteWebhook
+ * and get* may not, in any case of letters
+ */
+ngx_uint_t ngx_http_tgbot_method_allowed(ngx_str_t *name);
+
+/*
+ * whether it moves money or gifts (gift, premium, transfer, refund in the
+ * name), so that it is never repeated after an unknown outcome
+ */
+ngx_uint_t ngx_http_tgbot_method_once(ngx_str_t *name);
+
+/*
+ * Reads a complete answer of the Bot API.  "status" is the HTTP status;
+ * "retry_after" is the value of that header or empty; the header counts
+ * before the body, whole seconds only.  A 5xx without JSON, as Telegram's
+ * own nginx sends it, is UNAVAILABLE.  A 2xx is OK whatever its body.
+ * description is copied into pool.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_tgbot_method_result(ngx_http_tgbot_method_result_t *result,
+    ngx_uint_t status, ngx_str_t *retry_after, ngx_str_t *body,
+    ngx_pool_t *pool);
+
+/*
+ * Replaces the value of chat_id in method->body by a new one made in pool.
+ * NGX_DECLINED: the call has no chat_id.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_tgbot_method_migrate(ngx_http_tgbot_method_t *method,
+    int64_t chat_id, ngx_pool_t *pool);
+
+
+#endif /* _NGX_HTTP_TGBOT_METHOD_H_INCLUDED_ */

@@ -1,0 +1,78 @@
+
+/*
+ * The fields of an Update.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_UPDATE_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_UPDATE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/*
+ * Strings are cleaned by ngx_http_tgbot_json_clean(); an absent one has
+ * length 0.  A number counts only if its has_ bit is set.
+ */
+
+typedef struct {
+    int64_t      update_id;
+
+    /*
+     * seconds for which Telegram tries to deliver such an update (Client.cpp
+     * of telegram-bot-api: 30 for inline_query, 150 for queries of buttons
+     * and payments, 600 for chosen_inline_result, 86400 for the rest and for
+     * types we do not know)
+     */
+    ngx_uint_t   life;
+
+    ngx_str_t    type;             /* the key beside update_id: "message" … */
+
+    int64_t      chat_id;
+    int64_t      user_id;          /* sender_chat before from */
+    int64_t      message_id;
+    int64_t      thread_id;        /* only of a topic message */
+    int64_t      date;             /* Unix time, seconds */
+
+    ngx_str_t    chat_type;
+    ngx_str_t    username;
+    ngx_str_t    first_name;
+    ngx_str_t    language;         /* language_code of the user */
+    ngx_str_t    text;             /* text or caption, query of inline */
+    ngx_str_t    command;          /* "/start" of "/start@my_bot x y" */
+    ngx_str_t    args;             /* "x y" */
+    ngx_str_t    data;             /* callback data, invoice payload … */
+    ngx_str_t    message_kind;     /* "text", "photo", "successful_payment" … */
+    ngx_str_t    query_id;         /* id of the query to be answered */
+    ngx_str_t    business_connection_id;
+
+    unsigned     has_update_id:1;
+    unsigned     has_chat_id:1;
+    unsigned     has_user_id:1;
+    unsigned     has_message_id:1;
+    unsigned     has_thread_id:1;
+    unsigned     has_date:1;
+} ngx_http_tgbot_update_t;
+
+
+/*
+ * Reads an Update from the memory buffers of "in"; what is kept is copied
+ * into pool.  Keys may come in any order, unknown types are looked up by the
+ * usual places of chat and user.  Where a key stands twice the first one
+ * counts.
+ *
+ * NGX_OK        *update is filled in; also for a document that is nested too
+ *               deeply, from the point on where extraction stopped
+ * NGX_DECLINED  not JSON, or no integer update_id at the outermost level
+ * NGX_ERROR     no memory
+ */
+ngx_int_t ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update,
+    ngx_chain_t *in, ngx_pool_t *pool);
+
+/* a copy that owns its strings, in pool; NGX_ERROR: no memory */
+ngx_int_t ngx_http_tgbot_update_copy(ngx_http_tgbot_update_t *dst,
+    ngx_http_tgbot_update_t *src, ngx_pool_t *pool);
+
+
+#endif /* _NGX_HTTP_TGBOT_UPDATE_H_INCLUDED_ */
