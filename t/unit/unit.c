@@ -1,0 +1,262 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "unit.h"
+
+
+#define UNIT_POOLS  64
+
+
+static void unit_failed(const char *file, int line);
+static void unit_print(u_char *data, size_t len);
+
+
+static ngx_uint_t   unit_failures;
+static ngx_uint_t   unit_checks;
+static const char  *unit_skipped;
+static char         unit_where[1024];
+static ngx_uint_t   unit_npools;
+static ngx_pool_t  *unit_pools[UNIT_POOLS];
+
+
+int
+unit_main(unit_case_t *cases, ngx_uint_t n)
+{
+    ngx_uint_t  i, bad;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+
+    printf("1..%u\n", (unsigned) n);
+
+    bad = 0;
+
+    for (i = 0; i < n; i++) {
+        unit_failures = 0;
+        unit_checks = 0;
+        unit_skipped = NULL;
+        unit_where[0] = '\0';
+
+        cases[i].run();
+
+        unit_where[0] = '\0';
+
+        if (unit_checks == 0 && unit_skipped == NULL) {
+            fprintf(stderr, "# case without a check\n");
+            unit_failures++;
+        }
+
+        is_int(unit_fail_at, 0);
+        is_int(unit_live, 0);
+
+        unit_fail_at = 0;
+        unit_live = 0;
+
+        while (unit_npools) {
+            ngx_destroy_pool(unit_pools[--unit_npools]);
+        }
+
+        printf("%sok %u - %s%s%s\n", unit_failures ? "not " : "",
+               (unsigned) (i + 1), cases[i].name,
+               unit_skipped ? " # SKIP " : "",
+               unit_skipped ? unit_skipped : "");
+
+        bad += (unit_failures != 0);
+    }
+
+    return bad != 0;
+}
+
+
+void
+unit_skip(const char *reason)
+{
+    unit_skipped = reason;
+}
+
+
+void
+unit_context(const char *fmt, ...)
+{
+    va_list  args;
+
+    va_start(args, fmt);
+    vsnprintf(unit_where, sizeof(unit_where), fmt, args);
+    va_end(args);
+}
+
+
+static void
+unit_failed(const char *file, int line)
+{
+    unit_failures++;
+
+    fprintf(stderr, "# %s:%d: ", file, line);
+
+    if (unit_where[0]) {
+        unit_print((u_char *) unit_where, ngx_strlen(unit_where));
+        fprintf(stderr, ": ");
+    }
+}
+
+
+/* what a terminal bears, and not too much of it */
+
+static void
+unit_print(u_char *data, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len && i < 300; i++) {
+        if (data[i] >= 0x20 && data[i] < 0x7f) {
+            putc(data[i], stderr);
+
+        } else {
+            fprintf(stderr, "\\x%02x", data[i]);
+        }
+    }
+
+    if (i < len) {
+        fprintf(stderr, "... (%lu bytes)", (unsigned long) len);
+    }
+}
+
+
+ngx_uint_t
+unit_ok(const char *file, int line, ngx_uint_t held, const char *what)
+{
+    unit_checks++;
+
+    if (!held) {
+        unit_failed(file, line);
+        fprintf(stderr, "%s does not hold\n", what);
+    }
+
+    return held;
+}
+
+
+ngx_uint_t
+unit_int(const char *file, int line, const char *what, int64_t got,
+    int64_t want)
+{
+    unit_checks++;
+
+    if (got != want) {
+        unit_failed(file, line);
+        fprintf(stderr, "%s is %lld, expected %lld\n", what,
+                (long long) got, (long long) want);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+ngx_uint_t
+unit_mem(const char *file, int line, const char *what, u_char *got,
+    size_t len, u_char *want, size_t want_len)
+{
+    unit_checks++;
+
+    if (len != want_len || (len != 0 && ngx_memcmp(got, want, len) != 0)) {
+        unit_failed(file, line);
+        fprintf(stderr, "%s is \"", what);
+        unit_print(got, len);
+        fprintf(stderr, "\", expected \"");
+        unit_print(want, want_len);
+        fprintf(stderr, "\"\n");
+        return 0;
+    }
+
+    return 1;
+}
+
+
+ngx_pool_t *
+unit_pool(void)
+{
+    ngx_uint_t   fail_at;
+    ngx_pool_t  *pool;
+
+    /* a sweep over failing allocations means those of the code it tests */
+    fail_at = unit_fail_at;
+    unit_fail_at = 0;
+
+    if (unit_npools == UNIT_POOLS) {
+        ngx_destroy_pool(unit_pools[0]);
+        ngx_memmove(unit_pools, unit_pools + 1,
+                    --unit_npools * sizeof(ngx_pool_t *));
+    }
+
+    pool = ngx_create_pool(1024, ngx_cycle->log);
+    unit_pools[unit_npools++] = pool;
+
+    unit_fail_at = fail_at;
+
+    return pool;
+}
+
+
+ngx_str_t
+unit_str(ngx_pool_t *pool, const char *text)
+{
+    ngx_str_t  s;
+
+    s.len = ngx_strlen(text);
+    s.data = ngx_pnalloc(pool, s.len);
+    ngx_memcpy(s.data, text, s.len);
+
+    return s;
+}
+
+
+ngx_chain_t *
+unit_chain(ngx_pool_t *pool, const void *data, size_t len, size_t at)
+{
+    size_t        n;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl, *out, **ll;
+
+    out = NULL;
+    ll = &out;
+
+    do {
+        n = (at == 0) ? len : ngx_min(at, len);
+
+        b = ngx_pcalloc(pool, sizeof(ngx_buf_t));
+        b->memory = 1;
+        b->start = ngx_pnalloc(pool, n);
+        b->pos = b->start;
+        b->last = ngx_cpymem(b->pos, data, n);
+        b->end = b->last;
+
+        cl = ngx_palloc(pool, sizeof(ngx_chain_t));
+        cl->buf = b;
+        cl->next = NULL;
+
+        *ll = cl;
+        ll = &cl->next;
+
+        data = (const u_char *) data + n;
+        len -= n;
+
+    } while (len);
+
+    return out;
+}
+
+
+ngx_chain_t *
+unit_chain2(ngx_pool_t *pool, const void *data, size_t len, size_t at)
+{
+    ngx_chain_t  *cl;
+
+    cl = unit_chain(pool, data, at, 0);
+    cl->next = unit_chain(pool, (const u_char *) data + at, len - at, 0);
+
+    return cl;
+}

@@ -1,0 +1,96 @@
+
+/*
+ * Cases and checks for the layer of words; the output is TAP, one line per
+ * case, failed checks are told on stderr.
+ */
+
+#ifndef _UNIT_H_INCLUDED_
+#define _UNIT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+typedef struct {
+    const char  *name;
+    void       (*run)(void);
+} unit_case_t;
+
+
+#define unit_n(a)  (sizeof(a) / sizeof(a[0]))
+
+
+/* the file of cases ends with: return unit_main(cases, unit_n(cases)) */
+int unit_main(unit_case_t *cases, ngx_uint_t n);
+
+/* marks the running case as skipped; it has to return by itself */
+void unit_skip(const char *reason);
+
+/* printf-like; what is being looked at, printed with each failed check */
+void unit_context(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2)));
+
+
+/* each check returns whether it held */
+
+#define ok(cond)                                                             \
+    unit_ok(__FILE__, __LINE__, (cond) ? 1 : 0, #cond)
+
+/* integers of any kind */
+#define is_int(got, want)                                                    \
+    unit_int(__FILE__, __LINE__, #got, (int64_t) (got), (int64_t) (want))
+
+/* ngx_str_t * against a C string */
+#define is_str(got, want)                                                    \
+    unit_mem(__FILE__, __LINE__, #got, (got)->data, (got)->len,              \
+             (u_char *) (want), strlen(want))
+
+/* ngx_str_t * against a literal that may hold NUL */
+#define is_lit(got, want)                                                    \
+    unit_mem(__FILE__, __LINE__, #got, (got)->data, (got)->len,              \
+             (u_char *) (want), sizeof(want) - 1)
+
+/* ngx_str_t * against ngx_str_t * */
+#define is_same(got, want)                                                   \
+    unit_mem(__FILE__, __LINE__, #got, (got)->data, (got)->len,              \
+             (want)->data, (want)->len)
+
+ngx_uint_t unit_ok(const char *file, int line, ngx_uint_t held,
+    const char *what);
+ngx_uint_t unit_int(const char *file, int line, const char *what,
+    int64_t got, int64_t want);
+ngx_uint_t unit_mem(const char *file, int line, const char *what,
+    u_char *got, size_t len, u_char *want, size_t want_len);
+
+
+/* a new pool; the end of the case destroys all that are left */
+ngx_pool_t *unit_pool(void);
+
+/* a C string copied into pool without its NUL, so that overruns are seen */
+ngx_str_t unit_str(ngx_pool_t *pool, const char *text);
+
+/*
+ * A chain of memory buffers with "len" bytes of data, cut at the offsets at,
+ * at + at, ... (0: one buffer); each buffer is an allocation of its own.
+ */
+ngx_chain_t *unit_chain(ngx_pool_t *pool, const void *data, size_t len,
+    size_t at);
+
+/* the same cut once, in two buffers, at any offset from 0 to len */
+ngx_chain_t *unit_chain2(ngx_pool_t *pool, const void *data, size_t len,
+    size_t at);
+
+
+/*
+ * Memory: every allocation of the shim passes one counter.  Where fail_at is
+ * n > 0 the n-th allocation from now fails, once; it counts down to 0, so
+ * what is left of it tells whether there were so many.
+ */
+extern ngx_uint_t  unit_fail_at;
+
+/* blocks of ngx_alloc() that ngx_free() has not seen; pools are not counted */
+extern ngx_int_t   unit_live;
+
+
+#endif /* _UNIT_H_INCLUDED_ */
