@@ -105,7 +105,7 @@ struct ngx_http_tgbot_bot_s {
 
     ngx_rbtree_t                   jobs;      /* running, by update_id */
     ngx_rbtree_node_t              sentinel;
-    ngx_http_tgbot_call_share_t    share;
+    ngx_http_tgbot_share_t         share;
 
     ngx_uint_t                     given_up;  /* Bot API calls */
     ngx_uint_t                     unsent;    /* replies without a way out */

@@ -1,0 +1,464 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_call.h"
+
+
+static ngx_int_t ngx_http_tgbot_call_x_accel_redirect(ngx_http_request_t *r,
+    ngx_table_elt_t *h, ngx_uint_t offset);
+static void ngx_http_tgbot_call_run(ngx_http_tgbot_place_t *place);
+static ngx_int_t ngx_http_tgbot_call_subrequest(ngx_http_tgbot_call_t *call);
+static ngx_int_t ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call,
+    ngx_http_request_t *r);
+static ngx_int_t ngx_http_tgbot_call_ended(ngx_http_request_t *sr, void *data,
+    ngx_int_t rc);
+static void ngx_http_tgbot_call_over(ngx_http_tgbot_detached_t *d);
+static void ngx_http_tgbot_call_finish(ngx_event_t *ev);
+static void ngx_http_tgbot_call_leave(ngx_http_tgbot_call_t *call);
+
+
+/* how often a request whose file operation still runs is looked at again */
+#define NGX_HTTP_TGBOT_CALL_BLOCKED_TIME  20
+
+
+/* ngx_http_upstream_process_header_line(), the same in every cycle */
+static ngx_http_header_handler_pt  ngx_http_tgbot_call_x_accel_handler;
+
+
+/*
+ * A called location must not be led elsewhere by what it proxies to, and
+ * nginx knows proxy_ignore_headers only as configuration.  The table of
+ * upstream headers belongs to this cycle, its entries do not: so the entry
+ * is replaced by a copy with a handler of our own.
+ */
+
+ngx_int_t
+ngx_http_tgbot_call_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_str_t                        name;
+    ngx_uint_t                       key;
+    ngx_hash_t                      *hash;
+    ngx_hash_elt_t                  *elt;
+    ngx_http_upstream_header_t      *header;
+    ngx_http_upstream_main_conf_t   *umcf;
+
+    umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
+
+    ngx_str_set(&name, "x-accel-redirect");
+
+    hash = &umcf->headers_in_hash;
+    key = ngx_hash_key(name.data, name.len);
+
+    elt = hash->buckets[key % hash->size];
+
+    while (elt && elt->value) {
+
+        if (elt->len == name.len
+            && ngx_strncmp(elt->name, name.data, name.len) == 0)
+        {
+            header = ngx_palloc(cf->pool, sizeof(ngx_http_upstream_header_t));
+            if (header == NULL) {
+                return NGX_ERROR;
+            }
+
+            *header = *(ngx_http_upstream_header_t *) elt->value;
+
+            ngx_http_tgbot_call_x_accel_handler = header->handler;
+            header->handler = ngx_http_tgbot_call_x_accel_redirect;
+
+            elt->value = header;
+
+            return NGX_OK;
+        }
+
+        elt = (ngx_hash_elt_t *) ngx_align_ptr(&elt->name[0] + elt->len,
+                                               sizeof(void *));
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "no header \"%V\" among those of upstreams", &name);
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_call_x_accel_redirect(ngx_http_request_t *r,
+    ngx_table_elt_t *h, ngx_uint_t offset)
+{
+    if (ngx_http_tgbot_detached_get(r) == NULL) {
+        return ngx_http_tgbot_call_x_accel_handler(r, h, offset);
+    }
+
+    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                  "tgbot: X-Accel-Redirect of a called location is ignored");
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_tgbot_call_start(ngx_http_tgbot_call_t *call)
+{
+    call->active = 1;
+    call->failed = 0;
+    call->seen = 0;
+    call->rc = NGX_OK;
+    call->sr = NULL;
+    call->detached = NULL;
+
+    ngx_memzero(&call->event, sizeof(ngx_event_t));
+
+    call->event.handler = ngx_http_tgbot_call_finish;
+    call->event.data = call;
+    call->event.log = ngx_cycle->log;
+
+    call->place.share = call->share;
+    call->place.run = ngx_http_tgbot_call_run;
+    call->place.data = call;
+
+    ngx_http_tgbot_share_enter(&call->place);
+}
+
+
+static void
+ngx_http_tgbot_call_run(ngx_http_tgbot_place_t *place)
+{
+    ngx_http_tgbot_call_t  *call;
+
+    call = place->data;
+
+    if (ngx_http_tgbot_call_subrequest(call) == NGX_OK) {
+        return;
+    }
+
+    call->sr = NULL;
+
+    if (!call->event.posted) {
+        ngx_post_event(&call->event, &ngx_posted_events);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_call_subrequest(ngx_http_tgbot_call_t *call)
+{
+    ngx_str_t                   uri, args;
+    ngx_connection_t           *c;
+    ngx_http_request_t         *r;
+    ngx_http_tgbot_detached_t  *d;
+
+    d = ngx_http_tgbot_detached_create(call->ctx, call->error_log,
+                                       call->client, &call->redact);
+    if (d == NULL) {
+        return NGX_ERROR;
+    }
+
+    d->over = ngx_http_tgbot_call_over;
+    d->data = call;
+    call->detached = d;
+
+    c = &d->connection;
+    r = d->request;
+
+    if (call->log_handler) {
+        r->log_handler = call->log_handler;
+    }
+
+    if (ngx_http_tgbot_call_request(call, r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_null(&uri);
+    ngx_str_null(&args);
+
+    if (call->prepare(call, r, &uri, &args) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    call->ps.handler = ngx_http_tgbot_call_ended;
+    call->ps.data = call;
+
+    if (ngx_http_subrequest(r, &uri, args.len ? &args : NULL, &call->sr,
+                            &call->ps, NGX_HTTP_SUBREQUEST_IN_MEMORY)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    call->sr->method = NGX_HTTP_POST;
+    call->sr->method_name = r->method_name;
+
+    if (ngx_http_tgbot_capture_buffer(call->sr, call->response_size)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_run_posted_requests(c);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
+{
+    ngx_str_t                 length, *host;
+    ngx_buf_t                *b;
+    ngx_http_request_body_t  *rb;
+
+    rb = ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t));
+    if (rb == NULL) {
+        return NGX_ERROR;
+    }
+
+    r->request_body = rb;
+
+    if (call->body.len) {
+        b = ngx_calloc_buf(r->pool);
+        if (b == NULL) {
+            return NGX_ERROR;
+        }
+
+        /* start: where an upstream rewinds to for its next peer */
+
+        b->start = call->body.data;
+        b->pos = call->body.data;
+        b->last = call->body.data + call->body.len;
+        b->end = b->last;
+        b->memory = 1;
+        b->last_buf = 1;
+
+        rb->bufs = ngx_alloc_chain_link(r->pool);
+        if (rb->bufs == NULL) {
+            return NGX_ERROR;
+        }
+
+        rb->bufs->buf = b;
+        rb->bufs->next = NULL;
+        rb->buf = b;
+    }
+
+    length.data = ngx_pnalloc(r->pool, NGX_SIZE_T_LEN);
+    if (length.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    length.len = ngx_sprintf(length.data, "%uz", call->body.len) - length.data;
+
+    r->headers_in.content_length_n = call->body.len;
+
+    host = call->client->host.len ? &call->client->host
+                                  : &call->client->server;
+
+    if (ngx_http_tgbot_call_header(r, "Host", host) != NGX_OK
+        || ngx_http_tgbot_call_header(r, "Content-Type", &call->content_type)
+           != NGX_OK
+        || ngx_http_tgbot_call_header(r, "Content-Length", &length) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_call_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t            *h;
+    ngx_http_header_t          *hh;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    h = ngx_list_push(&r->headers_in.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = *value;
+
+    h->lowcase_key = ngx_pnalloc(r->pool, h->key.len);
+    if (h->lowcase_key == NULL) {
+        h->hash = 0;
+        return NGX_ERROR;
+    }
+
+    h->hash = ngx_hash_strlow(h->lowcase_key, h->key.data, h->key.len);
+
+    /*
+     * sets the pointers to known headers; Host's handler would work on a
+     * real client's state, and its values are set by the detached request
+     */
+
+    if (h->key.len == sizeof("Host") - 1
+        && ngx_strncmp(h->lowcase_key, "host", sizeof("host") - 1) == 0)
+    {
+        r->headers_in.host = h;
+        return NGX_OK;
+    }
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    hh = ngx_hash_find(&cmcf->headers_in_hash, h->hash, h->lowcase_key,
+                       h->key.len);
+
+    if (hh && hh->handler(r, h, hh->offset) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The first rc is the outcome; NGX_OK is always returned, so that neither
+ * error_page nor a special response takes its place, and so that the core
+ * never terminates the main request.  It may run again for what was left
+ * buffered.
+ */
+
+static ngx_int_t
+ngx_http_tgbot_call_ended(ngx_http_request_t *sr, void *data, ngx_int_t rc)
+{
+    ngx_http_tgbot_call_t *call = data;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, sr->connection->log, 0,
+                   "tgbot call ended: %i, status:%ui, error:%d", rc,
+                   sr->headers_out.status, (int) sr->connection->error);
+
+    if (rc == NGX_AGAIN) {
+        return rc;
+    }
+
+    if (!call->seen) {
+        call->seen = 1;
+        call->rc = rc;
+    }
+
+    /*
+     * ngx_http_output_filter() marks the connection when a filter fails,
+     * which on a client's connection ends the main request
+     */
+
+    if (sr->connection->error) {
+        sr->connection->error = 0;
+        call->failed = 1;
+    }
+
+    if (call->failed || call->rc == NGX_ERROR
+        || call->rc >= NGX_HTTP_SPECIAL_RESPONSE)
+    {
+        sr->buffered = 0;
+    }
+
+    if (call->closing) {
+        call->closing(call, sr);
+    }
+
+    return NGX_OK;
+}
+
+
+/* called by core's frames: all the rest is done from a posted event */
+
+static void
+ngx_http_tgbot_call_over(ngx_http_tgbot_detached_t *d)
+{
+    ngx_http_tgbot_call_t  *call;
+
+    call = d->data;
+
+    if (!d->terminated && (call->sr == NULL || !call->sr->done)) {
+        return;
+    }
+
+    if (!call->event.posted) {
+        ngx_post_event(&call->event, &ngx_posted_events);
+    }
+}
+
+
+static void
+ngx_http_tgbot_call_finish(ngx_event_t *ev)
+{
+    ngx_http_tgbot_call_t      *call;
+    ngx_http_tgbot_capture_t    result;
+    ngx_http_tgbot_detached_t  *d;
+
+    call = ev->data;
+    d = call->detached;
+
+    if (d && d->request->blocked) {
+
+        /* threads of aio still work for the request */
+
+        ngx_add_timer(ev, NGX_HTTP_TGBOT_CALL_BLOCKED_TIME);
+        return;
+    }
+
+    if (call->sr) {
+        ngx_http_tgbot_capture_result(&result, call->sr, call->rc,
+                                      call->failed || d->terminated);
+
+    } else {
+        ngx_memzero(&result, sizeof(ngx_http_tgbot_capture_t));
+        result.outcome = NGX_HTTP_TGBOT_NOT_SENT;
+        result.reason = "the call could not be set up";
+    }
+
+    ngx_http_tgbot_call_leave(call);
+
+    /* with this the structure is the caller's */
+
+    call->done(call, &result);
+
+    if (d) {
+        ngx_http_tgbot_detached_free(d);
+    }
+}
+
+
+void
+ngx_http_tgbot_call_cancel(ngx_http_tgbot_call_t *call)
+{
+    ngx_http_tgbot_detached_t  *d;
+
+    if (!call->active) {
+        return;
+    }
+
+    d = call->detached;
+
+    ngx_http_tgbot_call_leave(call);
+
+    if (d) {
+        d->request->blocked = 0;
+        ngx_http_tgbot_detached_free(d);
+    }
+}
+
+
+static void
+ngx_http_tgbot_call_leave(ngx_http_tgbot_call_t *call)
+{
+    if (call->event.posted) {
+        ngx_delete_posted_event(&call->event);
+    }
+
+    if (call->event.timer_set) {
+        ngx_del_timer(&call->event);
+    }
+
+    call->active = 0;
+    call->detached = NULL;
+
+    ngx_http_tgbot_share_leave(&call->place);
+}

@@ -1,0 +1,248 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_capture.h"
+
+
+static void ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
+    ngx_http_request_t *sr, ngx_int_t rc, ngx_uint_t failed);
+static ngx_uint_t ngx_http_tgbot_capture_sent(ngx_http_request_t *sr);
+static ngx_uint_t ngx_http_tgbot_capture_truncated(ngx_http_request_t *sr);
+static void ngx_http_tgbot_capture_collect(ngx_http_tgbot_capture_t *result,
+    ngx_http_request_t *sr);
+
+
+/*
+ * The postpone filter takes a buffer it finds for its own, whatever size
+ * subrequest_output_buffer_size of the location would have given it.
+ */
+
+ngx_int_t
+ngx_http_tgbot_capture_buffer(ngx_http_request_t *sr, size_t size)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    b = ngx_create_temp_buf(sr->pool, size);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->last_buf = 1;
+
+    cl = ngx_alloc_chain_link(sr->pool);
+    if (cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    sr->out = cl;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_tgbot_capture_result(ngx_http_tgbot_capture_t *result,
+    ngx_http_request_t *sr, ngx_int_t rc, ngx_uint_t failed)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    ngx_memzero(result, sizeof(ngx_http_tgbot_capture_t));
+
+    clcf = ngx_http_get_module_loc_conf(sr, ngx_http_core_module);
+
+    result->by_nginx = (sr->upstream == NULL);
+    result->external = (sr->upstream != NULL && !clcf->internal);
+
+    if (failed || rc == NGX_ERROR || rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        ngx_http_tgbot_capture_failure(result, sr, rc, failed);
+        return;
+    }
+
+    result->status = sr->headers_out.status;
+
+    if (result->status == 0
+        && (rc == NGX_HTTP_CREATED || rc == NGX_HTTP_NO_CONTENT))
+    {
+        result->status = rc;
+    }
+
+    if (result->status == 0) {
+        result->outcome = NGX_HTTP_TGBOT_BROKEN;
+        result->reason = "the answer has no HTTP status";
+        return;
+    }
+
+    if (ngx_http_tgbot_capture_truncated(sr)) {
+        result->outcome = NGX_HTTP_TGBOT_BROKEN;
+        result->reason = "the answer was cut short";
+        return;
+    }
+
+    ngx_http_tgbot_capture_collect(result, sr);
+}
+
+
+static void
+ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
+    ngx_http_request_t *sr, ngx_int_t rc, ngx_uint_t failed)
+{
+    ngx_http_upstream_t  *u;
+
+    u = sr->upstream;
+
+    if (u == NULL) {
+
+        if (rc > 0) {
+            result->status = rc;
+        }
+
+        if (rc >= NGX_HTTP_SPECIAL_RESPONSE
+            && rc < NGX_HTTP_INTERNAL_SERVER_ERROR
+            && rc != NGX_HTTP_CLOSE)
+        {
+            return;
+        }
+
+        result->outcome = NGX_HTTP_TGBOT_NOT_SENT;
+        result->reason = "nginx did not pass the request on";
+        return;
+    }
+
+    if (u->state && u->state->header_time != (ngx_msec_t) -1) {
+
+        if (failed || rc == NGX_ERROR) {
+            result->outcome = NGX_HTTP_TGBOT_BROKEN;
+            result->too_large = 1;
+            result->reason = "the answer is larger than tgbot_response_size";
+            return;
+        }
+
+        /* proxy_intercept_errors: the status is the upstream's own */
+
+        result->status = rc;
+        ngx_http_tgbot_capture_collect(result, sr);
+        return;
+    }
+
+    if (!ngx_http_tgbot_capture_sent(sr)) {
+        result->outcome = NGX_HTTP_TGBOT_NOT_SENT;
+        result->reason = "no connection to the upstream";
+        return;
+    }
+
+    if (rc == NGX_HTTP_GATEWAY_TIME_OUT) {
+        result->outcome = NGX_HTTP_TGBOT_TIMED_OUT;
+        result->reason = "no answer in time";
+        return;
+    }
+
+    result->outcome = NGX_HTTP_TGBOT_BROKEN;
+    result->reason = "the connection broke before a proper answer came";
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_capture_sent(ngx_http_request_t *sr)
+{
+    ngx_uint_t                  i;
+    ngx_http_upstream_state_t  *state;
+
+    if (sr->upstream->request_sent) {
+        return 1;
+    }
+
+    /* to an earlier peer, with proxy_next_upstream non_idempotent */
+
+    if (sr->upstream_states == NULL) {
+        return 0;
+    }
+
+    state = sr->upstream_states->elts;
+
+    for (i = 0; i < sr->upstream_states->nelts; i++) {
+        if (state[i].bytes_sent > 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * Once the header was passed on, an answer cut short ends with rc 0, from
+ * ngx_http_send_special(r, NGX_HTTP_FLUSH): only upstream internals tell.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_capture_truncated(ngx_http_request_t *sr)
+{
+    ngx_event_pipe_t     *p;
+    ngx_http_upstream_t  *u;
+
+    u = sr->upstream;
+
+    if (u == NULL || !u->header_sent || sr->header_only) {
+        return 0;
+    }
+
+    p = u->pipe;
+
+    if (u->buffering && p) {
+        return !(p->upstream_done || (p->upstream_eof && p->length == -1));
+    }
+
+    return !(u->length == 0 || (u->length == -1 && !u->keepalive));
+}
+
+
+static void
+ngx_http_tgbot_capture_collect(ngx_http_tgbot_capture_t *result,
+    ngx_http_request_t *sr)
+{
+    ngx_buf_t        *b;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    result->type = sr->headers_out.content_type;
+
+    if (sr->out && sr->out->buf) {
+        b = sr->out->buf;
+        result->body.data = b->pos;
+        result->body.len = b->last - b->pos;
+    }
+
+    part = sr->upstream ? &sr->upstream->headers_in.headers.part
+                        : &sr->headers_out.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].hash != 0
+            && h[i].key.len == sizeof("Retry-After") - 1
+            && ngx_strncasecmp(h[i].key.data, (u_char *) "Retry-After",
+                               sizeof("Retry-After") - 1)
+               == 0)
+        {
+            result->retry_after = h[i].value;
+            break;
+        }
+    }
+}

@@ -1,0 +1,464 @@
+
+/*
+ * The connection of a detached request is a plain structure with fd -1.  It
+ * lives outside cycle->connections, so it takes no connection slot, cannot
+ * be reused while the core still looks at it, and no event module is ever
+ * asked about it: its events are marked active from the start.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_detached.h"
+
+
+/* structures kept for reuse: one burst, not the peak, sets the memory held */
+#define NGX_HTTP_TGBOT_DETACHED_SPARE  256
+
+
+static void ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
+    ngx_http_tgbot_client_t *client);
+static ngx_int_t ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
+    ngx_http_tgbot_client_t *client);
+static void ngx_http_tgbot_detached_handler(ngx_event_t *ev);
+static void ngx_http_tgbot_detached_wakeup(ngx_http_request_t *r);
+static void ngx_http_tgbot_detached_cleanup(void *data);
+static void ngx_http_tgbot_detached_release(ngx_http_tgbot_detached_t *d);
+static u_char *ngx_http_tgbot_detached_log_error(ngx_log_t *log, u_char *buf,
+    size_t len);
+static void ngx_http_tgbot_detached_log_writer(ngx_log_t *log,
+    ngx_uint_t level, u_char *buf, size_t len);
+static size_t ngx_http_tgbot_detached_redact(ngx_str_t *secret, u_char *dst,
+    size_t size, u_char *buf, size_t len);
+
+
+static ngx_str_t  ngx_http_tgbot_detached_protocol = ngx_string("HTTP/1.1");
+static ngx_str_t  ngx_http_tgbot_detached_post = ngx_string("POST");
+static ngx_str_t  ngx_http_tgbot_detached_redacted = ngx_string("<redacted>");
+
+static ngx_http_tgbot_detached_t  *ngx_http_tgbot_detached_spare;
+static ngx_uint_t                  ngx_http_tgbot_detached_nspare;
+
+
+ngx_http_tgbot_detached_t *
+ngx_http_tgbot_detached_create(ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
+    ngx_http_tgbot_client_t *client, ngx_str_t *redact)
+{
+    ngx_http_request_t         *r;
+    ngx_http_tgbot_detached_t  *d;
+
+    d = ngx_http_tgbot_detached_spare;
+
+    if (d) {
+        ngx_http_tgbot_detached_spare = d->next;
+        ngx_http_tgbot_detached_nspare--;
+
+    } else {
+        d = ngx_alloc(sizeof(ngx_http_tgbot_detached_t), error_log);
+        if (d == NULL) {
+            return NULL;
+        }
+    }
+
+    ngx_memzero(d, sizeof(ngx_http_tgbot_detached_t));
+
+    d->error_log = error_log;
+    d->redact = *redact;
+
+    ngx_http_tgbot_detached_connection(d, client);
+
+    d->http_connection.conf_ctx = ctx;
+    d->connection.data = &d->http_connection;
+
+    r = ngx_http_create_request(&d->connection);
+    if (r == NULL) {
+        ngx_http_tgbot_detached_release(d);
+        return NULL;
+    }
+
+    d->request = r;
+    d->connection.data = r;
+    d->connection.pool = r->pool;
+
+    /* the core has just set the log of the server */
+
+    d->log.file = error_log->file;
+    d->log.next = NULL;
+    d->log.log_level = error_log->log_level;
+    d->log.writer = ngx_http_tgbot_detached_log_writer;
+    d->log.wdata = d;
+
+    if (ngx_http_tgbot_detached_request(d, client) != NGX_OK) {
+        ngx_http_tgbot_detached_free(d);
+        return NULL;
+    }
+
+    return d;
+}
+
+
+static void
+ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
+    ngx_http_tgbot_client_t *client)
+{
+    ngx_connection_t  *c;
+
+    c = &d->connection;
+
+    c->fd = (ngx_socket_t) -1;
+    c->read = &d->read;
+    c->write = &d->write;
+    c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
+
+    d->log = *d->error_log;
+    d->log.connection = c->number;
+    d->log.handler = ngx_http_tgbot_detached_log_error;
+    d->log.data = &d->log_ctx;
+    d->log.action = NULL;
+    d->log_ctx.connection = c;
+
+    c->log = &d->log;
+    c->log_error = NGX_ERROR_INFO;
+
+    /* no setsockopt() on fd -1 from unbuffered proxying */
+
+    c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
+    c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
+
+    c->sockaddr = client->sockaddr;
+    c->socklen = client->socklen;
+    c->addr_text = client->addr_text;
+    c->local_sockaddr = client->local_sockaddr;
+    c->local_socklen = client->local_socklen;
+
+    d->read.data = c;
+    d->read.log = &d->log;
+    d->read.index = NGX_INVALID_INDEX;
+    d->read.handler = ngx_http_tgbot_detached_handler;
+    d->read.active = 1;
+
+    /* ready: the event pipe writes only to a downstream that is */
+
+    d->write.data = c;
+    d->write.log = &d->log;
+    d->write.index = NGX_INVALID_INDEX;
+    d->write.handler = ngx_http_tgbot_detached_handler;
+    d->write.write = 1;
+    d->write.active = 1;
+    d->write.ready = 1;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
+    ngx_http_tgbot_client_t *client)
+{
+    ngx_http_request_t  *r;
+    ngx_http_cleanup_t  *cln;
+
+    r = d->request;
+
+#if (NGX_STAT_STUB)
+
+    /* stub_status counts clients */
+
+    (void) ngx_atomic_fetch_add(ngx_stat_reading, -1);
+    (void) ngx_atomic_fetch_add(ngx_stat_requests, -1);
+    r->stat_reading = 0;
+
+#endif
+
+    r->logged = 1;
+    r->internal = 1;
+    r->method = NGX_HTTP_POST;
+    r->method_name = ngx_http_tgbot_detached_post;
+    r->http_version = NGX_HTTP_VERSION_11;
+    r->http_protocol = ngx_http_tgbot_detached_protocol;
+    ngx_str_set(&r->uri, "/");
+    r->unparsed_uri = r->uri;
+    r->http_state = NGX_HTTP_PROCESS_REQUEST_STATE;
+    r->write_event_handler = ngx_http_tgbot_detached_wakeup;
+
+    if (ngx_list_init(&r->headers_in.headers, r->pool, 8,
+                      sizeof(ngx_table_elt_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+#if (nginx_version < 1023000)
+
+    if (ngx_array_init(&r->headers_in.cookies, r->pool, 1,
+                       sizeof(ngx_table_elt_t *))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+#endif
+
+    r->headers_in.server = client->server;
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_tgbot_detached_cleanup;
+    cln->data = d;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_tgbot_detached_free(ngx_http_tgbot_detached_t *d)
+{
+    ngx_connection_t  *c;
+
+    c = &d->connection;
+
+    d->closing = 1;
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    if (c->read->posted) {
+        ngx_delete_posted_event(c->read);
+    }
+
+    if (c->write->posted) {
+        ngx_delete_posted_event(c->write);
+    }
+
+    /* there is no socket to set SO_LINGER on */
+
+    c->timedout = 0;
+
+    d->request->logged = 1;
+
+    ngx_http_free_request(d->request, 0);
+
+    ngx_http_tgbot_detached_release(d);
+}
+
+
+static void
+ngx_http_tgbot_detached_release(ngx_http_tgbot_detached_t *d)
+{
+    if (ngx_http_tgbot_detached_nspare < NGX_HTTP_TGBOT_DETACHED_SPARE) {
+        d->next = ngx_http_tgbot_detached_spare;
+        ngx_http_tgbot_detached_spare = d;
+        ngx_http_tgbot_detached_nspare++;
+        return;
+    }
+
+    ngx_free(d);
+}
+
+
+ngx_http_tgbot_detached_t *
+ngx_http_tgbot_detached_get(ngx_http_request_t *r)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    if (c->fd != (ngx_socket_t) -1
+        || c->log->handler != ngx_http_tgbot_detached_log_error)
+    {
+        return NULL;
+    }
+
+    return (ngx_http_tgbot_detached_t *) c;
+}
+
+
+/* what ngx_http_request_handler() does, which the core keeps to itself */
+
+static void
+ngx_http_tgbot_detached_handler(ngx_event_t *ev)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    c = ev->data;
+    r = c->data;
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (ev->delayed && ev->timedout) {
+        ev->delayed = 0;
+        ev->timedout = 0;
+    }
+
+    if (ev->write) {
+        r->write_event_handler(r);
+
+    } else {
+        r->read_event_handler(r);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* the core wakes the main request up: its subrequest is over */
+
+static void
+ngx_http_tgbot_detached_wakeup(ngx_http_request_t *r)
+{
+    ngx_http_tgbot_detached_t  *d;
+
+    d = (ngx_http_tgbot_detached_t *) r->connection;
+
+    d->over(d);
+}
+
+
+/*
+ * Runs from ngx_http_free_request() when we free the request ourselves, or
+ * from ngx_http_terminate_request().  In the latter case the core goes on to
+ * close the request and its connection: the extra reference makes that a
+ * decrement, and "destroyed" stops ngx_http_run_posted_requests().
+ */
+
+static void
+ngx_http_tgbot_detached_cleanup(void *data)
+{
+    ngx_http_tgbot_detached_t *d = data;
+
+    ngx_http_request_t  *r;
+
+    if (d->closing) {
+        return;
+    }
+
+    r = d->request;
+
+    d->terminated = 1;
+
+    r->write_event_handler = NULL;
+    r->posted_requests = NULL;
+    r->count++;
+    d->connection.destroyed = 1;
+
+    d->over(d);
+}
+
+
+static u_char *
+ngx_http_tgbot_detached_log_error(ngx_log_t *log, u_char *buf, size_t len)
+{
+    u_char              *p;
+    ngx_http_request_t  *r;
+    ngx_http_log_ctx_t  *ctx;
+
+    if (log->action) {
+        p = ngx_snprintf(buf, len, " while %s", log->action);
+        len -= p - buf;
+        buf = p;
+    }
+
+    ctx = log->data;
+    r = ctx->request;
+
+    if (r == NULL) {
+        return buf;
+    }
+
+    return r->log_handler(r, ctx->current_request, buf, len);
+}
+
+
+/*
+ * The last place a line passes before it is written: whatever nginx or
+ * another module put into it, the secret is taken out here.
+ */
+
+static void
+ngx_http_tgbot_detached_log_writer(ngx_log_t *log, ngx_uint_t level,
+    u_char *buf, size_t len)
+{
+    ssize_t                     n;
+    ngx_log_t                  *l;
+    ngx_http_tgbot_detached_t  *d;
+    u_char                      line[NGX_MAX_ERROR_STR + 256];
+
+    d = log->wdata;
+
+    if (d->redact.len) {
+        len = ngx_http_tgbot_detached_redact(&d->redact, line, sizeof(line),
+                                             buf, len);
+        buf = line;
+    }
+
+    for (l = d->error_log; l; l = l->next) {
+
+        if (l->log_level < level && !(l->log_level & NGX_LOG_DEBUG_CONNECTION))
+        {
+            break;
+        }
+
+        if (l->writer) {
+            l->writer(l, level, buf, len);
+            continue;
+        }
+
+        if (ngx_time() == l->disk_full_time) {
+            continue;
+        }
+
+        n = ngx_write_fd(l->file->fd, buf, len);
+
+        if (n == -1 && ngx_errno == NGX_ENOSPC) {
+            l->disk_full_time = ngx_time();
+        }
+    }
+}
+
+
+/* a line cut at its maximum may end with the first part of the secret */
+
+static size_t
+ngx_http_tgbot_detached_redact(ngx_str_t *secret, u_char *dst, size_t size,
+    u_char *buf, size_t len)
+{
+    size_t      n;
+    u_char     *p, *end, *last;
+    ngx_str_t  *redacted;
+
+    redacted = &ngx_http_tgbot_detached_redacted;
+
+    p = dst;
+    end = dst + size - redacted->len - NGX_LINEFEED_SIZE;
+    last = buf + len;
+
+    while (buf < last && p < end) {
+
+        n = ngx_min((size_t) (last - NGX_LINEFEED_SIZE - buf), secret->len);
+
+        if (*buf != secret->data[0]
+            || ngx_memcmp(buf, secret->data, n) != 0
+            || (n < secret->len && (n < 4 || len < NGX_MAX_ERROR_STR)))
+        {
+            *p++ = *buf++;
+            continue;
+        }
+
+        p = ngx_cpymem(p, redacted->data, redacted->len);
+        buf += n;
+    }
+
+    if (p == dst || p[-1] != LF) {
+        *p++ = LF;
+    }
+
+    return p - dst;
+}
