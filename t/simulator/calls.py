@@ -68,7 +68,7 @@ def _json(text):
     try:
         pos = _expect(text, pos, "{")
         pos = skip(pos)
-        while text[pos] != "}":
+        while text[pos] != "}" or params:
             key_end = _expect(text, pos, '"')
             key, pos = scanstring(text, key_end, True)
             pos = skip(_expect(text, skip(pos), ":"))
