@@ -11,7 +11,12 @@
 #include <ngx_core.h>
 
 
-#define NGX_HTTP_TGBOT_METHOD_LEN  64
+#define NGX_HTTP_TGBOT_METHOD_LEN          64
+
+#define NGX_HTTP_TGBOT_METHOD_DESCRIPTION  256
+
+/* seconds; more would not fit as milliseconds into a timer of 32 bits */
+#define NGX_HTTP_TGBOT_METHOD_RETRY_MAX    2147483
 
 
 /* a call as it is sent: POST /bot<token>/<name> */
@@ -38,13 +43,14 @@ typedef enum {
     NGX_HTTP_TGBOT_METHOD_UNAVAILABLE,   /* 5xx, not executed: again */
     NGX_HTTP_TGBOT_METHOD_MIGRATED,      /* 400: once more to the new chat */
     NGX_HTTP_TGBOT_METHOD_UNAUTHORIZED,  /* 401: a state of the bot */
-    NGX_HTTP_TGBOT_METHOD_REFUSED        /* other 3xx and 4xx: final */
+    NGX_HTTP_TGBOT_METHOD_REFUSED        /* other 3xx and 4xx: final; also
+                                            408, which Telegram never sends */
 } ngx_http_tgbot_method_outcome_e;
 
 
 typedef struct {
     ngx_uint_t    outcome;          /* ngx_http_tgbot_method_outcome_e */
-    ngx_uint_t    retry_after;      /* seconds, 0 if none was given */
+    ngx_uint_t    retry_after;      /* seconds up to RETRY_MAX, 0: none */
     int64_t       migrate_to_chat_id;
     ngx_str_t     description;      /* cleaned, at most 256 bytes, may be "" */
 } ngx_http_tgbot_method_result_t;
@@ -68,16 +74,18 @@ ngx_uint_t ngx_http_tgbot_method_once(ngx_str_t *name);
 /*
  * Reads a complete answer of the Bot API.  "status" is the HTTP status;
  * "retry_after" is the value of that header or empty; the header counts
- * before the body, whole seconds only.  A 5xx without JSON, as Telegram's
- * own nginx sends it, is UNAVAILABLE.  A 2xx is OK whatever its body.
- * description is copied into pool.  NGX_ERROR: no memory.
+ * before the body, whole seconds above 0 only.  A 5xx without JSON, as
+ * Telegram's own nginx sends it, is UNAVAILABLE; so is no status or a 1xx.
+ * A 2xx is OK whatever its body.  description is copied into pool.
+ * NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_method_result(ngx_http_tgbot_method_result_t *result,
     ngx_uint_t status, ngx_str_t *retry_after, ngx_str_t *body,
     ngx_pool_t *pool);
 
 /*
- * Replaces the value of chat_id in method->body by a new one made in pool.
+ * Makes a new method->body in pool, with chat_id as the value of chat_id, as
+ * a number in JSON and as digits in a form; chat_pos and chat_len follow.
  * NGX_DECLINED: the call has no chat_id.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_method_migrate(ngx_http_tgbot_method_t *method,

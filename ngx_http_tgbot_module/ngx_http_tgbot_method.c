@@ -1,0 +1,406 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_json.h"
+#include "ngx_http_tgbot_method.h"
+
+
+/* keys of an answer of the Bot API whose values are wanted */
+
+typedef enum {
+    NGX_HTTP_TGBOT_METHOD_KEY_NONE = 0,
+    NGX_HTTP_TGBOT_METHOD_KEY_DESCRIPTION,
+    NGX_HTTP_TGBOT_METHOD_KEY_PARAMETERS,
+    NGX_HTTP_TGBOT_METHOD_KEY_RETRY_AFTER,
+    NGX_HTTP_TGBOT_METHOD_KEY_MIGRATE
+} ngx_http_tgbot_method_key_e;
+
+
+typedef struct {
+    ngx_uint_t    depth;
+    ngx_str_t     name;
+    ngx_uint_t    key;
+} ngx_http_tgbot_method_key_t;
+
+
+typedef struct {
+    ngx_pool_t   *pool;
+    ngx_uint_t    key;              /* the value to come belongs to it */
+    ngx_uint_t    seen;             /* bits of keys: the first one counts */
+
+    int64_t       retry_after;
+    int64_t       migrate_to_chat_id;
+    ngx_str_t     description;
+
+    unsigned      parameters:1;     /* inside of that object */
+} ngx_http_tgbot_method_body_t;
+
+
+static ngx_int_t ngx_http_tgbot_method_body(ngx_http_tgbot_method_body_t *ctx,
+    ngx_str_t *body, ngx_pool_t *pool);
+static ngx_int_t ngx_http_tgbot_method_token(void *data,
+    ngx_http_tgbot_json_token_t *token);
+static ngx_uint_t ngx_http_tgbot_method_key(ngx_http_tgbot_method_body_t *ctx,
+    ngx_http_tgbot_json_token_t *token);
+static ngx_int_t ngx_http_tgbot_method_value(ngx_http_tgbot_method_body_t *ctx,
+    ngx_uint_t key, ngx_http_tgbot_json_token_t *token);
+static ngx_int_t ngx_http_tgbot_method_description(ngx_str_t *dst,
+    ngx_str_t *src, ngx_pool_t *pool);
+static ngx_uint_t ngx_http_tgbot_method_seconds(int64_t n);
+
+
+static ngx_str_t  ngx_http_tgbot_method_refused[] = {
+    ngx_string("close"),
+    ngx_string("logOut"),
+    ngx_string("setWebhook"),
+    ngx_string("deleteWebhook"),
+    ngx_null_string
+};
+
+
+static ngx_str_t  ngx_http_tgbot_method_money[] = {
+    ngx_string("gift"),
+    ngx_string("premium"),
+    ngx_string("transfer"),
+    ngx_string("refund"),
+    ngx_null_string
+};
+
+
+static ngx_http_tgbot_method_key_t  ngx_http_tgbot_method_keys[] = {
+
+    { 1, ngx_string("description"), NGX_HTTP_TGBOT_METHOD_KEY_DESCRIPTION },
+    { 1, ngx_string("parameters"), NGX_HTTP_TGBOT_METHOD_KEY_PARAMETERS },
+    { 2, ngx_string("retry_after"), NGX_HTTP_TGBOT_METHOD_KEY_RETRY_AFTER },
+    { 2, ngx_string("migrate_to_chat_id"), NGX_HTTP_TGBOT_METHOD_KEY_MIGRATE },
+
+    { 0, ngx_null_string, NGX_HTTP_TGBOT_METHOD_KEY_NONE }
+};
+
+
+ngx_uint_t
+ngx_http_tgbot_method_valid(ngx_str_t *name)
+{
+    size_t  i;
+    u_char  c;
+
+    if (name->len == 0 || name->len > NGX_HTTP_TGBOT_METHOD_LEN) {
+        return 0;
+    }
+
+    for (i = 0; i < name->len; i++) {
+        c = name->data[i] | 0x20;
+
+        if (c < 'a' || c > 'z') {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_method_allowed(ngx_str_t *name)
+{
+    ngx_str_t  *refused;
+
+    if (name->len >= 3
+        && ngx_strncasecmp(name->data, (u_char *) "get", 3) == 0)
+    {
+        return 0;
+    }
+
+    for (refused = ngx_http_tgbot_method_refused; refused->len; refused++) {
+
+        if (name->len == refused->len
+            && ngx_strncasecmp(name->data, refused->data, name->len) == 0)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_method_once(ngx_str_t *name)
+{
+    ngx_str_t  *word;
+
+    for (word = ngx_http_tgbot_method_money; word->len; word++) {
+
+        if (name->len >= word->len
+            && ngx_strlcasestrn(name->data, name->data + name->len,
+                                word->data, word->len - 1))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_method_result(ngx_http_tgbot_method_result_t *result,
+    ngx_uint_t status, ngx_str_t *retry_after, ngx_str_t *body,
+    ngx_pool_t *pool)
+{
+    int64_t                       n;
+    ngx_http_tgbot_method_body_t  ctx;
+
+    ngx_memzero(result, sizeof(ngx_http_tgbot_method_result_t));
+
+    if (status >= 200 && status < 300) {
+        result->outcome = NGX_HTTP_TGBOT_METHOD_OK;
+        return NGX_OK;
+    }
+
+    if (ngx_http_tgbot_method_body(&ctx, body, pool) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    result->description = ctx.description;
+
+    if (ngx_http_tgbot_json_int64(retry_after, &n) == NGX_OK) {
+        result->retry_after = ngx_http_tgbot_method_seconds(n);
+    }
+
+    if (result->retry_after == 0) {
+        result->retry_after = ngx_http_tgbot_method_seconds(ctx.retry_after);
+    }
+
+    if (status < 200 || status >= 500) {
+        result->outcome = NGX_HTTP_TGBOT_METHOD_UNAVAILABLE;
+
+    } else if (status == 429) {
+        result->outcome = NGX_HTTP_TGBOT_METHOD_FLOOD;
+
+    } else if (status == 401) {
+        result->outcome = NGX_HTTP_TGBOT_METHOD_UNAUTHORIZED;
+
+    } else if (status == 400 && ctx.migrate_to_chat_id) {
+        result->outcome = NGX_HTTP_TGBOT_METHOD_MIGRATED;
+        result->migrate_to_chat_id = ctx.migrate_to_chat_id;
+
+    } else {
+        result->outcome = NGX_HTTP_TGBOT_METHOD_REFUSED;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_method_body(ngx_http_tgbot_method_body_t *ctx, ngx_str_t *body,
+    ngx_pool_t *pool)
+{
+    ngx_int_t  rc;
+
+    ngx_memzero(ctx, sizeof(ngx_http_tgbot_method_body_t));
+
+    ctx->pool = pool;
+
+    if (body->len == 0) {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_tgbot_json_parse_str(body, ngx_http_tgbot_method_token, ctx);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc != NGX_OK) {
+
+        /* the beginning of something else says nothing */
+
+        ngx_memzero(ctx, sizeof(ngx_http_tgbot_method_body_t));
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_method_token(void *data, ngx_http_tgbot_json_token_t *token)
+{
+    ngx_http_tgbot_method_body_t *ctx = data;
+
+    ngx_uint_t  key;
+
+    if (token->type == NGX_HTTP_TGBOT_JSON_KEY) {
+        ctx->key = ngx_http_tgbot_method_key(ctx, token);
+        return NGX_OK;
+    }
+
+    if (token->type == NGX_HTTP_TGBOT_JSON_MAP_END && token->depth == 1) {
+        ctx->parameters = 0;
+        return NGX_OK;
+    }
+
+    key = ctx->key;
+    ctx->key = NGX_HTTP_TGBOT_METHOD_KEY_NONE;
+
+    return ngx_http_tgbot_method_value(ctx, key, token);
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_method_key(ngx_http_tgbot_method_body_t *ctx,
+    ngx_http_tgbot_json_token_t *token)
+{
+    ngx_http_tgbot_method_key_t  *key;
+
+    for (key = ngx_http_tgbot_method_keys; key->depth; key++) {
+
+        if (token->depth != key->depth
+            || token->text.len != key->name.len
+            || ngx_memcmp(token->text.data, key->name.data, key->name.len)
+               != 0)
+        {
+            continue;
+        }
+
+        if ((key->depth == 2 && !ctx->parameters)
+            || (ctx->seen & (1 << key->key)))
+        {
+            break;
+        }
+
+        ctx->seen |= 1 << key->key;
+
+        return key->key;
+    }
+
+    return NGX_HTTP_TGBOT_METHOD_KEY_NONE;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_method_value(ngx_http_tgbot_method_body_t *ctx, ngx_uint_t key,
+    ngx_http_tgbot_json_token_t *token)
+{
+    switch (key) {
+
+    case NGX_HTTP_TGBOT_METHOD_KEY_DESCRIPTION:
+
+        if (token->type == NGX_HTTP_TGBOT_JSON_STRING) {
+            return ngx_http_tgbot_method_description(&ctx->description,
+                                                     &token->text, ctx->pool);
+        }
+
+        break;
+
+    case NGX_HTTP_TGBOT_METHOD_KEY_PARAMETERS:
+
+        ctx->parameters = (token->type == NGX_HTTP_TGBOT_JSON_MAP_START);
+        break;
+
+    case NGX_HTTP_TGBOT_METHOD_KEY_RETRY_AFTER:
+
+        if (token->type == NGX_HTTP_TGBOT_JSON_NUMBER) {
+            (void) ngx_http_tgbot_json_int64(&token->text, &ctx->retry_after);
+        }
+
+        break;
+
+    case NGX_HTTP_TGBOT_METHOD_KEY_MIGRATE:
+
+        if (token->type == NGX_HTTP_TGBOT_JSON_NUMBER) {
+            (void) ngx_http_tgbot_json_int64(&token->text,
+                                             &ctx->migrate_to_chat_id);
+        }
+
+        break;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_method_description(ngx_str_t *dst, ngx_str_t *src,
+    ngx_pool_t *pool)
+{
+    ngx_str_t  text;
+
+    text = *src;
+
+    if (text.len > NGX_HTTP_TGBOT_METHOD_DESCRIPTION) {
+        text.len = NGX_HTTP_TGBOT_METHOD_DESCRIPTION;
+
+        /* not in the middle of a character */
+
+        while (text.len && (text.data[text.len] & 0xc0) == 0x80) {
+            text.len--;
+        }
+    }
+
+    if (text.len == 0) {
+        return NGX_OK;
+    }
+
+    dst->data = ngx_pstrdup(pool, &text);
+    if (dst->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    dst->len = text.len;
+
+    ngx_http_tgbot_json_clean(dst);
+
+    return NGX_OK;
+}
+
+
+/* what makes no sense as a time to wait is none */
+
+static ngx_uint_t
+ngx_http_tgbot_method_seconds(int64_t n)
+{
+    if (n <= 0) {
+        return 0;
+    }
+
+    return (ngx_uint_t) ngx_min(n, NGX_HTTP_TGBOT_METHOD_RETRY_MAX);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_method_migrate(ngx_http_tgbot_method_t *method,
+    int64_t chat_id, ngx_pool_t *pool)
+{
+    u_char     *p, *tail;
+    ngx_str_t   body, id;
+
+    u_char      buf[NGX_INT64_LEN];
+
+    if (method->chat_len == 0) {
+        return NGX_DECLINED;
+    }
+
+    id.data = buf;
+    id.len = ngx_snprintf(buf, NGX_INT64_LEN, "%L", chat_id) - buf;
+
+    body.len = method->body.len - method->chat_len + id.len;
+    body.data = ngx_pnalloc(pool, body.len);
+
+    if (body.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    tail = method->body.data + method->chat_pos + method->chat_len;
+
+    p = ngx_cpymem(body.data, method->body.data, method->chat_pos);
+    p = ngx_cpymem(p, id.data, id.len);
+    ngx_memcpy(p, tail, method->body.data + method->body.len - tail);
+
+    method->body = body;
+    method->chat_len = id.len;
+
+    return NGX_OK;
+}
