@@ -1,0 +1,500 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_answer.h"
+#include "ngx_http_tgbot_form.h"
+#include "ngx_http_tgbot_json.h"
+#include "ngx_http_tgbot_object.h"
+
+
+typedef struct {
+    ngx_http_tgbot_answer_t  *answer;
+    ngx_http_tgbot_update_t  *update;
+    ngx_pool_t               *pool;
+    ngx_uint_t                objects;
+} ngx_http_tgbot_answer_ctx_t;
+
+
+static ngx_int_t ngx_http_tgbot_answer_json(ngx_http_tgbot_answer_t *answer,
+    ngx_str_t *body, ngx_http_tgbot_update_t *update, ngx_pool_t *pool);
+static ngx_int_t ngx_http_tgbot_answer_object(void *data,
+    ngx_http_tgbot_object_t *object);
+static ngx_int_t ngx_http_tgbot_answer_complete(
+    ngx_http_tgbot_method_t *call, ngx_uint_t key,
+    ngx_http_tgbot_update_t *update, ngx_pool_t *pool);
+static ngx_int_t ngx_http_tgbot_answer_form(ngx_http_tgbot_answer_t *answer,
+    ngx_str_t *content_type, ngx_str_t *body, ngx_pool_t *pool);
+static ngx_uint_t ngx_http_tgbot_answer_printable(ngx_str_t *header);
+static ngx_uint_t ngx_http_tgbot_answer_looks_like(u_char *p, u_char *last);
+static ngx_int_t ngx_http_tgbot_answer_init(ngx_http_tgbot_answer_t *answer,
+    ngx_pool_t *pool);
+static ngx_http_tgbot_method_t *ngx_http_tgbot_answer_push(
+    ngx_http_tgbot_answer_t *answer, ngx_str_t *name, ngx_pool_t *pool);
+static ngx_int_t ngx_http_tgbot_answer_check(ngx_http_tgbot_answer_t *answer,
+    ngx_str_t *name, ngx_pool_t *pool);
+static ngx_int_t ngx_http_tgbot_answer_problem(
+    ngx_http_tgbot_answer_t *answer, const char *problem, ngx_str_t *name,
+    ngx_pool_t *pool);
+static size_t ngx_http_tgbot_answer_escaped(ngx_str_t *text);
+static u_char *ngx_http_tgbot_answer_escape(u_char *p, ngx_str_t *text);
+
+
+ngx_int_t
+ngx_http_tgbot_answer_parse(ngx_http_tgbot_answer_t *answer,
+    ngx_str_t *content_type, ngx_str_t *body, ngx_http_tgbot_update_t *update,
+    ngx_pool_t *pool)
+{
+    u_char  *p, *last;
+
+    if (ngx_http_tgbot_answer_init(answer, pool) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (body->len == 0) {
+        return NGX_OK;
+    }
+
+    p = body->data;
+    last = body->data + body->len;
+
+    while (*p == ' ' || *p == '\t' || *p == CR || *p == LF) {
+
+        if (++p == last) {
+            return NGX_OK;
+        }
+    }
+
+    if (ngx_http_tgbot_form_type(content_type, "application/json")) {
+        return ngx_http_tgbot_answer_json(answer, body, update, pool);
+    }
+
+    if (ngx_http_tgbot_form_type(content_type, "multipart/form-data")
+        || ngx_http_tgbot_form_type(content_type,
+                                    "application/x-www-form-urlencoded"))
+    {
+        return ngx_http_tgbot_answer_form(answer, content_type, body, pool);
+    }
+
+    if (ngx_http_tgbot_answer_looks_like(p, last)) {
+        answer->problem = "looks like a method but its Content-Type is not "
+                          "application/json";
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_answer_json(ngx_http_tgbot_answer_t *answer, ngx_str_t *body,
+    ngx_http_tgbot_update_t *update, ngx_pool_t *pool)
+{
+    ngx_int_t                    rc;
+    ngx_uint_t                   others;
+    ngx_http_tgbot_answer_ctx_t  ctx;
+
+    ctx.answer = answer;
+    ctx.update = update;
+    ctx.pool = pool;
+    ctx.objects = 0;
+
+    rc = ngx_http_tgbot_object_parse(body, ngx_http_tgbot_answer_object, &ctx,
+                                     &others);
+    if (rc == NGX_OK) {
+
+        if (ctx.objects && others && answer->problem == NULL) {
+            answer->problem = "has an element that is not a call";
+        }
+
+        return NGX_OK;
+    }
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    /* what stands before the error is not trusted either */
+
+    answer->calls.nelts = 0;
+    ngx_str_null(&answer->culprit);
+
+    if (rc == NGX_DONE) {
+        answer->problem = "makes too many calls";
+
+    } else if (rc == NGX_BUSY) {
+        answer->problem = "is nested too deeply";
+
+    } else {
+        answer->problem = "is not JSON";
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_answer_object(void *data, ngx_http_tgbot_object_t *object)
+{
+    ngx_http_tgbot_answer_ctx_t *ctx = data;
+
+    ngx_int_t                 rc;
+    ngx_uint_t                key;
+    ngx_http_tgbot_method_t  *call;
+
+    if (ctx->objects++ == NGX_HTTP_TGBOT_ANSWER_MAX_CALLS) {
+        return NGX_DONE;
+    }
+
+    if (object->twice) {
+        rc = ngx_http_tgbot_answer_problem(ctx->answer,
+                                    "has \"method\" or \"chat_id\" twice",
+                                    &object->name, ctx->pool);
+    } else {
+        rc = ngx_http_tgbot_answer_check(ctx->answer, &object->name,
+                                         ctx->pool);
+    }
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : rc;
+    }
+
+    call = ngx_http_tgbot_answer_push(ctx->answer, &object->name, ctx->pool);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&call->content_type, "application/json");
+
+    call->body = object->body;
+    call->chat_pos = object->chat_pos;
+    call->chat_len = object->chat_len;
+
+    key = ngx_http_tgbot_object_missing(object, ctx->update);
+
+    if (key == NGX_HTTP_TGBOT_OBJECT_OTHER) {
+        return NGX_OK;
+    }
+
+    return ngx_http_tgbot_answer_complete(call, key, ctx->update, ctx->pool);
+}
+
+
+/* puts an id behind the brace; there is at least "method" behind its comma */
+
+static ngx_int_t
+ngx_http_tgbot_answer_complete(ngx_http_tgbot_method_t *call, ngx_uint_t key,
+    ngx_http_tgbot_update_t *update, ngx_pool_t *pool)
+{
+    u_char     *p, *start;
+    size_t      len;
+    ngx_str_t  *name;
+
+    name = ngx_http_tgbot_object_key_name(key);
+
+    len = sizeof("{\"\":,") - 1 + name->len + call->body.len - 1;
+
+    len += (key == NGX_HTTP_TGBOT_OBJECT_CHAT_ID)
+           ? NGX_INT64_LEN : ngx_http_tgbot_answer_escaped(&update->query_id);
+
+    start = ngx_pnalloc(pool, len);
+    if (start == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_sprintf(start, "{\"%V\":", name);
+
+    if (key == NGX_HTTP_TGBOT_OBJECT_CHAT_ID) {
+        call->chat_pos = p - start;
+        p = ngx_sprintf(p, "%L", update->chat_id);
+        call->chat_len = p - start - call->chat_pos;
+
+    } else {
+        p = ngx_http_tgbot_answer_escape(p, &update->query_id);
+        call->chat_pos += p - start;
+    }
+
+    *p++ = ',';
+    p = ngx_cpymem(p, call->body.data + 1, call->body.len - 1);
+
+    call->body.data = start;
+    call->body.len = p - start;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_answer_form(ngx_http_tgbot_answer_t *answer,
+    ngx_str_t *content_type, ngx_str_t *body, ngx_pool_t *pool)
+{
+    ngx_int_t                 rc;
+    ngx_str_t                 name, chat;
+    ngx_http_tgbot_method_t  *call;
+
+    rc = ngx_http_tgbot_form_field(content_type, body, "method", &name);
+
+    if (rc == NGX_DECLINED) {
+        return NGX_OK;
+    }
+
+    if (rc != NGX_OK) {
+        answer->problem = "is not a form";
+        return NGX_OK;
+    }
+
+    if (!ngx_http_tgbot_answer_printable(content_type)) {
+        answer->problem = "has an invalid Content-Type";
+        return NGX_OK;
+    }
+
+    rc = ngx_http_tgbot_answer_check(answer, &name, pool);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : rc;
+    }
+
+    call = ngx_http_tgbot_answer_push(answer, &name, pool);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    call->content_type.data = ngx_pstrdup(pool, content_type);
+    if (call->content_type.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    call->content_type.len = content_type->len;
+    call->body = *body;
+
+    if (ngx_http_tgbot_form_field(content_type, body, "chat_id", &chat)
+        == NGX_OK)
+    {
+        call->chat_pos = chat.data - body->data;
+        call->chat_len = chat.len;
+    }
+
+    return NGX_OK;
+}
+
+
+/* whether it may become a header again */
+
+static ngx_uint_t
+ngx_http_tgbot_answer_printable(ngx_str_t *header)
+{
+    u_char  *p, *last;
+
+    last = header->data + header->len;
+
+    for (p = header->data; p < last; p++) {
+
+        if ((*p < ' ' && *p != '\t') || *p == 0x7f) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_answer_looks_like(u_char *p, u_char *last)
+{
+    static ngx_str_t  method = ngx_string("\"method\"");
+
+    return (*p == '{' || *p == '[')
+           && (size_t) (last - p) > method.len
+           && ngx_strlcasestrn(p, last, method.data, method.len - 1) != NULL;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_answer_text(ngx_http_tgbot_answer_t *answer, ngx_str_t *text,
+    ngx_http_tgbot_update_t *update, ngx_pool_t *pool)
+{
+    u_char                   *p;
+    size_t                    len;
+    ngx_str_t                 name;
+    ngx_uint_t                key;
+    ngx_http_tgbot_method_t  *call;
+
+    static ngx_str_t  type = ngx_string("callback_query");
+
+    if (ngx_http_tgbot_answer_init(answer, pool) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (update->query_id.len
+        && update->type.len == type.len
+        && ngx_memcmp(update->type.data, type.data, type.len) == 0)
+    {
+        key = NGX_HTTP_TGBOT_OBJECT_CALLBACK_QUERY_ID;
+        ngx_str_set(&name, "answerCallbackQuery");
+
+    } else if (update->has_chat_id) {
+        key = NGX_HTTP_TGBOT_OBJECT_CHAT_ID;
+        ngx_str_set(&name, "sendMessage");
+
+    } else {
+        return NGX_DECLINED;
+    }
+
+    call = ngx_http_tgbot_answer_push(answer, &name, pool);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = sizeof("{\"method\":\"\",\"business_connection_id\":,"
+                 "\"message_thread_id\":,\"text\":}") - 1
+          + name.len
+          + ngx_http_tgbot_answer_escaped(&update->business_connection_id)
+          + NGX_INT64_LEN
+          + ngx_http_tgbot_answer_escaped(text);
+
+    p = ngx_pnalloc(pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    call->body.data = p;
+
+    p = ngx_sprintf(p, "{\"method\":\"%V\",", &name);
+
+    if (key == NGX_HTTP_TGBOT_OBJECT_CHAT_ID) {
+
+        if (update->business_connection_id.len) {
+            p = ngx_sprintf(p, "\"business_connection_id\":");
+            p = ngx_http_tgbot_answer_escape(p,
+                                             &update->business_connection_id);
+            *p++ = ',';
+        }
+
+        if (update->has_thread_id) {
+            p = ngx_sprintf(p, "\"message_thread_id\":%L,",
+                            update->thread_id);
+        }
+    }
+
+    p = ngx_sprintf(p, "\"text\":");
+    p = ngx_http_tgbot_answer_escape(p, text);
+    *p++ = '}';
+
+    call->body.len = p - call->body.data;
+    ngx_str_set(&call->content_type, "application/json");
+
+    return ngx_http_tgbot_answer_complete(call, key, update, pool);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_answer_init(ngx_http_tgbot_answer_t *answer, ngx_pool_t *pool)
+{
+    answer->problem = NULL;
+    ngx_str_null(&answer->culprit);
+
+    return ngx_array_init(&answer->calls, pool, 1,
+                          sizeof(ngx_http_tgbot_method_t));
+}
+
+
+/* name is copied, the rest of the call is empty */
+
+static ngx_http_tgbot_method_t *
+ngx_http_tgbot_answer_push(ngx_http_tgbot_answer_t *answer, ngx_str_t *name,
+    ngx_pool_t *pool)
+{
+    ngx_http_tgbot_method_t  *call;
+
+    call = ngx_array_push(&answer->calls);
+    if (call == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(call, sizeof(ngx_http_tgbot_method_t));
+
+    call->name.data = ngx_pstrdup(pool, name);
+    if (call->name.data == NULL) {
+        return NULL;
+    }
+
+    call->name.len = name->len;
+
+    return call;
+}
+
+
+/* NGX_DECLINED: there is a problem with this method */
+
+static ngx_int_t
+ngx_http_tgbot_answer_check(ngx_http_tgbot_answer_t *answer, ngx_str_t *name,
+    ngx_pool_t *pool)
+{
+    if (!ngx_http_tgbot_method_valid(name)) {
+        return ngx_http_tgbot_answer_problem(answer,
+                                             "has no proper method name",
+                                             name, pool);
+    }
+
+    if (!ngx_http_tgbot_method_allowed(name)) {
+        return ngx_http_tgbot_answer_problem(answer,
+                                         "calls a method that is not allowed",
+                                         name, pool);
+    }
+
+    return NGX_OK;
+}
+
+
+/* the first problem is kept; NGX_DECLINED, or NGX_ERROR for lack of memory */
+
+static ngx_int_t
+ngx_http_tgbot_answer_problem(ngx_http_tgbot_answer_t *answer,
+    const char *problem, ngx_str_t *name, ngx_pool_t *pool)
+{
+    ngx_str_t  culprit;
+
+    if (answer->problem) {
+        return NGX_DECLINED;
+    }
+
+    answer->problem = problem;
+
+    culprit.data = name->data;
+    culprit.len = ngx_min(name->len, NGX_HTTP_TGBOT_METHOD_LEN);
+
+    if (culprit.len == 0) {
+        return NGX_DECLINED;
+    }
+
+    culprit.data = ngx_pstrdup(pool, &culprit);
+    if (culprit.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_json_clean(&culprit);
+
+    answer->culprit = culprit;
+
+    return NGX_DECLINED;
+}
+
+
+/* the length of a string in quotes */
+
+static size_t
+ngx_http_tgbot_answer_escaped(ngx_str_t *text)
+{
+    return sizeof("\"\"") - 1 + text->len
+           + ngx_escape_json(NULL, text->data, text->len);
+}
+
+
+static u_char *
+ngx_http_tgbot_answer_escape(u_char *p, ngx_str_t *text)
+{
+    *p++ = '"';
+    p = (u_char *) ngx_escape_json(p, text->data, text->len);
+    *p++ = '"';
+
+    return p;
+}
