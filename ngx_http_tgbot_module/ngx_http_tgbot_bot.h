@@ -27,7 +27,8 @@
 #define NGX_HTTP_TGBOT_VIA_RESPONSE      2
 
 
-typedef struct ngx_http_tgbot_bot_s  ngx_http_tgbot_bot_t;
+typedef struct ngx_http_tgbot_bot_s    ngx_http_tgbot_bot_t;
+typedef struct ngx_http_tgbot_pause_s  ngx_http_tgbot_pause_t;
 
 
 /* a directive's URI: the query string is split off where it is written */
@@ -85,6 +86,19 @@ typedef struct {
 } ngx_http_tgbot_loc_conf_t;
 
 
+/* what waits while the bot's token is refused */
+
+struct ngx_http_tgbot_pause_s {
+    ngx_queue_t                    queue;
+
+    /* the turn has come; the pause is over */
+    void                         (*resume)(ngx_http_tgbot_pause_t *pause);
+
+    unsigned                       waiting:1;
+    unsigned                       probe:1;
+};
+
+
 struct ngx_http_tgbot_bot_s {
 
     /* configuration, read only in a worker */
@@ -113,7 +127,7 @@ struct ngx_http_tgbot_bot_s {
     ngx_uint_t                     unauthorized_secrets; /* since last warn */
     time_t                         secret_warned;
 
-    /* the Bot API said 401: sends wait here, one of them probes */
+    /* the Bot API said 401: calls wait here, one of them probes */
     ngx_queue_t                    paused;
     ngx_event_t                    probe;
 
@@ -169,7 +183,7 @@ typedef struct {
 extern ngx_module_t  ngx_http_tgbot_module;
 
 
-/* once per worker before anything else of the bot is used */
+/* once per worker, before anything else of the bot is used */
 void ngx_http_tgbot_bot_init(ngx_http_tgbot_bot_t *bot);
 
 /*
@@ -182,6 +196,20 @@ void ngx_http_tgbot_bot_init(ngx_http_tgbot_bot_t *bot);
 ngx_int_t ngx_http_tgbot_bot_uri(ngx_http_request_t *r,
     ngx_http_tgbot_ctx_t *ctx, ngx_http_tgbot_uri_t *value, ngx_str_t *uri,
     ngx_str_t *args);
+
+/*
+ * The Bot API refused the token, which is a state of the bot: pause waits
+ * until it is lifted, and one that waits is resumed each minute as a probe.
+ */
+void ngx_http_tgbot_bot_pause(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_pause_t *pause);
+
+/* pause does not wait any more, nor does it probe; idempotent */
+void ngx_http_tgbot_bot_unpause(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_pause_t *pause);
+
+/* the token is accepted: all are resumed, in order */
+void ngx_http_tgbot_bot_authorized(ngx_http_tgbot_bot_t *bot);
 
 
 #endif /* _NGX_HTTP_TGBOT_BOT_H_INCLUDED_ */

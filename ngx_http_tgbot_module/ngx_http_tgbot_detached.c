@@ -212,6 +212,62 @@ ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
 }
 
 
+ngx_int_t
+ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
+    ngx_http_request_t *r, ngx_pool_t *pool)
+{
+    ngx_str_t          host;
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    /* $server_addr would ask the socket, and there will be none */
+
+    if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_null(&host);
+
+    if (r->headers_in.host) {
+        host = r->headers_in.host->value;
+    }
+
+    client->socklen = c->socklen;
+    client->local_socklen = c->local_socklen;
+
+    client->sockaddr = ngx_palloc(pool, c->socklen);
+    client->local_sockaddr = ngx_palloc(pool, c->local_socklen);
+    client->addr_text.data = ngx_pnalloc(pool, c->addr_text.len);
+    client->host.data = ngx_pnalloc(pool, host.len);
+    client->server.data = ngx_pnalloc(pool, r->headers_in.server.len);
+
+    if (client->sockaddr == NULL
+        || client->local_sockaddr == NULL
+        || client->addr_text.data == NULL
+        || client->host.data == NULL
+        || client->server.data == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(client->sockaddr, c->sockaddr, c->socklen);
+    ngx_memcpy(client->local_sockaddr, c->local_sockaddr, c->local_socklen);
+
+    client->addr_text.len = c->addr_text.len;
+    ngx_memcpy(client->addr_text.data, c->addr_text.data, c->addr_text.len);
+
+    client->host.len = host.len;
+    ngx_memcpy(client->host.data, host.data, host.len);
+
+    client->server.len = r->headers_in.server.len;
+    ngx_memcpy(client->server.data, r->headers_in.server.data,
+               r->headers_in.server.len);
+
+    return NGX_OK;
+}
+
+
 void
 ngx_http_tgbot_detached_free(ngx_http_tgbot_detached_t *d)
 {

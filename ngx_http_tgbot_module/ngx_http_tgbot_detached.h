@@ -53,6 +53,13 @@ struct ngx_http_tgbot_detached_s {
 
 
 /*
+ * Takes what a detached request needs to know of the client of r, copied
+ * into pool: the connection may be gone before the last call is made.
+ */
+ngx_int_t ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
+    ngx_http_request_t *r, ngx_pool_t *pool);
+
+/*
  * Makes a POST request in the server of ctx, logging to error_log through a
  * writer that replaces every occurrence of "redact" (may be empty).  client
  * and redact must live as long.  over() is called from core's frames: it may

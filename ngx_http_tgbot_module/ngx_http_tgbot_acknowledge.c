@@ -1,0 +1,173 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_acknowledge.h"
+#include "ngx_http_tgbot_backoff.h"
+
+
+static ngx_int_t ngx_http_tgbot_acknowledge_headers(ngx_http_request_t *r,
+    ngx_http_tgbot_ctx_t *ctx, ngx_http_tgbot_acknowledgement_t *ack);
+static ngx_int_t ngx_http_tgbot_acknowledge_header(ngx_http_request_t *r,
+    const char *name, size_t len, ngx_str_t *value);
+static ngx_int_t ngx_http_tgbot_acknowledge_ride(ngx_http_request_t *r,
+    ngx_http_tgbot_method_t *ride);
+
+
+/* by verdict; of a rejected request by its own status */
+
+static const ngx_uint_t  ngx_http_tgbot_acknowledge_status[] = {
+    NGX_HTTP_INTERNAL_SERVER_ERROR,          /* none */
+    NGX_HTTP_OK,                             /* done */
+    NGX_HTTP_OK,                             /* queued */
+    NGX_HTTP_OK,                             /* duplicate */
+    NGX_HTTP_OK,                             /* limited */
+    NGX_HTTP_OK,                             /* stale */
+    NGX_HTTP_OK,                             /* ignored */
+    NGX_HTTP_OK,                             /* dead */
+    NGX_HTTP_SERVICE_UNAVAILABLE,            /* busy */
+    NGX_HTTP_INTERNAL_SERVER_ERROR,          /* failed */
+    0,                                       /* rejected */
+    0                                        /* aborted */
+};
+
+
+ngx_int_t
+ngx_http_tgbot_acknowledge(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
+    ngx_http_tgbot_acknowledgement_t *ack)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  status;
+
+    /* nothing to do when the body has been read */
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    status = ngx_http_tgbot_acknowledge_status[ctx->verdict];
+
+    r->headers_out.status = status ? status : ack->status;
+
+    if (ngx_http_tgbot_acknowledge_headers(r, ctx, ack) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (r->headers_out.status == NGX_HTTP_OK && ack->ride) {
+        return ngx_http_tgbot_acknowledge_ride(r, ack->ride);
+    }
+
+    r->headers_out.content_length_n = 0;
+    r->header_only = 1;
+
+    return ngx_http_send_header(r);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_acknowledge_headers(ngx_http_request_t *r,
+    ngx_http_tgbot_ctx_t *ctx, ngx_http_tgbot_acknowledgement_t *ack)
+{
+    ngx_str_t   value;
+    ngx_uint_t  seconds;
+
+    switch (r->headers_out.status) {
+
+    case NGX_HTTP_NOT_ALLOWED:
+        ngx_str_set(&value, "POST");
+
+        return ngx_http_tgbot_acknowledge_header(r, "Allow",
+                                                 sizeof("Allow") - 1, &value);
+
+    case NGX_HTTP_SERVICE_UNAVAILABLE:
+        break;
+
+    default:
+        return NGX_OK;
+    }
+
+    seconds = ngx_http_tgbot_backoff_retry_after(ack->retry_min,
+                                                 ack->retry_max,
+                                                 ctx->update->life,
+                                                 ack->elapsed, ngx_random());
+
+    value.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.len = ngx_sprintf(value.data, "%ui", seconds) - value.data;
+
+    return ngx_http_tgbot_acknowledge_header(r, "Retry-After",
+                                             sizeof("Retry-After") - 1,
+                                             &value);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_acknowledge_header(ngx_http_request_t *r, const char *name,
+    size_t len, ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = len;
+    h->value = *value;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_acknowledge_ride(ngx_http_request_t *r,
+    ngx_http_tgbot_method_t *ride)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_str_t     type;
+    ngx_chain_t   out;
+
+    /* the job whose call it is may end before a slow client has read it */
+
+    b = ngx_create_temp_buf(r->pool, ride->body.len);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    type.len = ride->content_type.len;
+    type.data = ngx_pstrdup(r->pool, &ride->content_type);
+    if (type.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->last = ngx_cpymem(b->pos, ride->body.data, ride->body.len);
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    r->headers_out.content_type = type;
+    r->headers_out.content_type_len = type.len;
+    r->headers_out.content_type_lowcase = NULL;
+    r->headers_out.content_length_n = ride->body.len;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}

@@ -1,0 +1,23 @@
+
+/*
+ * A request's body, wherever nginx put it.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_BODY_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_BODY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+/*
+ * The body that was read as a chain of buffers in memory, NULL if it is
+ * empty; what lies in a file is read into r->pool.  NGX_ERROR: no memory or
+ * a read error (logged).
+ */
+ngx_int_t ngx_http_tgbot_body_chain(ngx_http_request_t *r, ngx_chain_t **body);
+
+
+#endif /* _NGX_HTTP_TGBOT_BODY_H_INCLUDED_ */

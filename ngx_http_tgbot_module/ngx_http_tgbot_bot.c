@@ -1,0 +1,229 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_bot.h"
+
+
+/* a bot whose token is refused is tried again once a minute */
+#define NGX_HTTP_TGBOT_BOT_PROBE_TIME  60000
+
+
+static ngx_uint_t ngx_http_tgbot_bot_path_is_safe(ngx_str_t *path);
+static void ngx_http_tgbot_bot_probe(ngx_event_t *ev);
+
+
+void
+ngx_http_tgbot_bot_init(ngx_http_tgbot_bot_t *bot)
+{
+    if (bot->initialized) {
+        return;
+    }
+
+    ngx_rbtree_init(&bot->jobs, &bot->sentinel, ngx_rbtree_insert_value);
+    ngx_queue_init(&bot->paused);
+
+    bot->initialized = 1;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_bot_uri(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
+    ngx_http_tgbot_uri_t *value, ngx_str_t *uri, ngx_str_t *args)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  escape;
+
+    if (ngx_http_complex_value(r, &value->path, uri) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_null(args);
+
+    if (uri->len == 0) {
+        return NGX_OK;
+    }
+
+    if (!ngx_http_tgbot_bot_path_is_safe(uri)) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "tgbot: \"%V\" is not the path of an internal location",
+                      uri);
+        return NGX_DECLINED;
+    }
+
+    if (!value->has_args) {
+        return NGX_OK;
+    }
+
+    escape = ctx->escape;
+    ctx->escape = NGX_HTTP_TGBOT_ESCAPE_ARG;
+
+    rc = ngx_http_complex_value(r, &value->args, args);
+
+    ctx->escape = escape;
+
+    return rc;
+}
+
+
+/*
+ * The path is matched against locations as it is, without the normalizing
+ * a client's request gets, and parts of it may come from users.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_bot_path_is_safe(ngx_str_t *path)
+{
+    size_t   len;
+    u_char  *p, *last, *segment;
+
+    if (path->data[0] != '/') {
+        return 0;
+    }
+
+    last = path->data + path->len;
+    segment = path->data + 1;
+
+    for (p = segment; p <= last; p++) {
+
+        if (p < last && *p == '\0') {
+            return 0;
+        }
+
+        if (p < last && *p != '/') {
+            continue;
+        }
+
+        len = p - segment;
+
+        if ((len == 1 && segment[0] == '.')
+            || (len == 2 && segment[0] == '.' && segment[1] == '.'))
+        {
+            return 0;
+        }
+
+        segment = p + 1;
+    }
+
+    return 1;
+}
+
+
+void
+ngx_http_tgbot_bot_pause(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_pause_t *pause)
+{
+    if (pause->probe) {
+        pause->probe = 0;
+        bot->probing = 0;
+        ngx_queue_insert_head(&bot->paused, &pause->queue);
+
+    } else {
+        ngx_queue_insert_tail(&bot->paused, &pause->queue);
+    }
+
+    pause->waiting = 1;
+
+    if (!bot->unauthorized) {
+        bot->unauthorized = 1;
+
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\" is unauthorized, its calls wait and "
+                      "one a minute is tried: check its token", &bot->name);
+    }
+
+    if (!bot->probe.timer_set) {
+        bot->probe.handler = ngx_http_tgbot_bot_probe;
+        bot->probe.data = bot;
+        bot->probe.log = bot->clcf->error_log;
+        bot->probe.cancelable = 1;
+
+        ngx_add_timer(&bot->probe, NGX_HTTP_TGBOT_BOT_PROBE_TIME);
+    }
+}
+
+
+void
+ngx_http_tgbot_bot_unpause(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_pause_t *pause)
+{
+    if (pause->waiting) {
+        pause->waiting = 0;
+        ngx_queue_remove(&pause->queue);
+    }
+
+    if (pause->probe) {
+        pause->probe = 0;
+        bot->probing = 0;
+    }
+}
+
+
+void
+ngx_http_tgbot_bot_authorized(ngx_http_tgbot_bot_t *bot)
+{
+    ngx_queue_t             *q;
+    ngx_http_tgbot_pause_t  *pause;
+
+    if (!bot->unauthorized) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\" is authorized again", &bot->name);
+
+    bot->unauthorized = 0;
+
+    if (bot->probe.timer_set) {
+        ngx_del_timer(&bot->probe);
+    }
+
+    while (!ngx_queue_empty(&bot->paused)) {
+        q = ngx_queue_head(&bot->paused);
+        pause = ngx_queue_data(q, ngx_http_tgbot_pause_t, queue);
+
+        ngx_http_tgbot_bot_unpause(bot, pause);
+
+        pause->resume(pause);
+    }
+}
+
+
+static void
+ngx_http_tgbot_bot_probe(ngx_event_t *ev)
+{
+    ngx_queue_t             *q;
+    ngx_http_tgbot_bot_t    *bot;
+    ngx_http_tgbot_pause_t  *pause;
+
+    bot = ev->data;
+
+    if (!bot->probing && ngx_queue_empty(&bot->paused)) {
+
+        /* nobody waits: the next call will tell */
+
+        bot->unauthorized = 0;
+        return;
+    }
+
+    ngx_add_timer(ev, NGX_HTTP_TGBOT_BOT_PROBE_TIME);
+
+    if (bot->probing) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\" is still unauthorized, trying again",
+                  &bot->name);
+
+    q = ngx_queue_head(&bot->paused);
+    pause = ngx_queue_data(q, ngx_http_tgbot_pause_t, queue);
+
+    ngx_http_tgbot_bot_unpause(bot, pause);
+
+    pause->probe = 1;
+    bot->probing = 1;
+
+    pause->resume(pause);
+}

@@ -1,0 +1,276 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_handler.h"
+
+
+static ngx_int_t ngx_http_tgbot_handler_prepare(ngx_http_tgbot_call_t *call,
+    ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args);
+static ngx_int_t ngx_http_tgbot_handler_headers(
+    ngx_http_tgbot_handler_t *handler, ngx_http_request_t *r);
+static void ngx_http_tgbot_handler_called(ngx_http_tgbot_call_t *call,
+    ngx_http_tgbot_capture_t *result);
+static void ngx_http_tgbot_handler_check_location(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_capture_t *result);
+static ngx_uint_t ngx_http_tgbot_handler_verdict(
+    ngx_http_tgbot_handler_t *handler, ngx_http_tgbot_capture_t *result);
+static u_char *ngx_http_tgbot_handler_log_error(ngx_http_request_t *r,
+    ngx_http_request_t *sr, u_char *buf, size_t len);
+
+
+static ngx_str_t  ngx_http_tgbot_handler_json = ngx_string("application/json");
+
+
+void
+ngx_http_tgbot_handler_start(ngx_http_tgbot_handler_t *handler)
+{
+    ngx_http_tgbot_bot_t   *bot;
+    ngx_http_tgbot_call_t  *call;
+
+    bot = handler->bot;
+    call = &handler->call;
+
+    handler->ignored = 0;
+    handler->refused = 0;
+
+    call->share = &bot->share;
+    call->ctx = bot->ctx;
+    call->error_log = bot->clcf->error_log;
+    call->client = handler->client;
+    call->log_handler = ngx_http_tgbot_handler_log_error;
+    call->redact = bot->token;
+    call->content_type = ngx_http_tgbot_handler_json;
+    call->body = handler->body;
+    call->response_size = bot->conf->response_size;
+    call->prepare = ngx_http_tgbot_handler_prepare;
+    call->done = ngx_http_tgbot_handler_called;
+    call->data = handler;
+
+    ngx_http_tgbot_call_start(call);
+}
+
+
+void
+ngx_http_tgbot_handler_cancel(ngx_http_tgbot_handler_t *handler)
+{
+    ngx_http_tgbot_call_cancel(&handler->call);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_handler_prepare(ngx_http_tgbot_call_t *call,
+    ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args)
+{
+    ngx_int_t                  rc;
+    ngx_http_tgbot_handler_t  *handler;
+
+    handler = call->data;
+
+    ngx_http_set_ctx(r, handler->ctx, ngx_http_tgbot_module);
+
+    rc = ngx_http_tgbot_bot_uri(r, handler->ctx, handler->bot->conf->handler,
+                                uri, args);
+
+    if (rc != NGX_OK) {
+        handler->refused = (rc == NGX_DECLINED);
+        return rc;
+    }
+
+    if (uri->len == 0) {
+        handler->ignored = 1;
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_tgbot_handler_headers(handler, r);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_handler_headers(ngx_http_tgbot_handler_t *handler,
+    ngx_http_request_t *r)
+{
+    u_char                *p;
+    ngx_str_t              id, attempt;
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = handler->bot;
+
+    p = ngx_pnalloc(r->pool, NGX_INT64_LEN + NGX_INT_T_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    id.data = p;
+    p = ngx_sprintf(p, "%L", handler->ctx->update->update_id);
+    id.len = p - id.data;
+
+    attempt.data = p;
+    p = ngx_sprintf(p, "%ui", handler->ctx->attempts);
+    attempt.len = p - attempt.data;
+
+    if (ngx_http_tgbot_call_header(r, "X-Tgbot-Bot", &bot->name) != NGX_OK
+        || ngx_http_tgbot_call_header(r, "X-Tgbot-Update-Id", &id) != NGX_OK
+        || ngx_http_tgbot_call_header(r, "X-Tgbot-Attempt", &attempt)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (bot->secret.len == 0) {
+        return NGX_OK;
+    }
+
+    /* the current one, whatever Telegram still sent: frameworks check it */
+
+    return ngx_http_tgbot_call_header(r, "X-Telegram-Bot-Api-Secret-Token",
+                                      &bot->secret);
+}
+
+
+static void
+ngx_http_tgbot_handler_called(ngx_http_tgbot_call_t *call,
+    ngx_http_tgbot_capture_t *result)
+{
+    ngx_uint_t                 verdict;
+    ngx_http_tgbot_bot_t      *bot;
+    ngx_http_tgbot_handler_t  *handler;
+
+    handler = call->data;
+    bot = handler->bot;
+
+    if (!handler->ignored) {
+        ngx_http_tgbot_handler_check_location(bot, result);
+    }
+
+    verdict = ngx_http_tgbot_handler_verdict(handler, result);
+
+    if (verdict == NGX_HTTP_TGBOT_BUSY || verdict == NGX_HTTP_TGBOT_FAILED) {
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L: the program %s: "
+                      "status %ui%s%s",
+                      &bot->name, handler->ctx->update->update_id,
+                      verdict == NGX_HTTP_TGBOT_BUSY ? "is unavailable"
+                                                     : "failed",
+                      result->status, result->reason ? ", " : "",
+                      result->reason ? result->reason : "");
+    }
+
+    handler->done(handler, verdict, result);
+}
+
+
+static void
+ngx_http_tgbot_handler_check_location(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_capture_t *result)
+{
+    if (result->external && !bot->external_warned) {
+        bot->external_warned = 1;
+        ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
+                      "tgbot: the location called by \"tgbot_handler\" of bot "
+                      "\"%V\" is not internal, anybody can reach it without "
+                      "the secret token", &bot->name);
+    }
+
+    if (result->by_nginx && result->status >= NGX_HTTP_SPECIAL_RESPONSE) {
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\": the call by \"tgbot_handler\" was "
+                      "answered with %ui by nginx itself, check the location "
+                      "and the rewrites of its server",
+                      &bot->name, result->status);
+    }
+}
+
+
+/*
+ * Handled, unavailable (no attempt is spent), or failed.  Statuses that a
+ * program sends while it is being deployed or misrouted are not its failure.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_handler_verdict(ngx_http_tgbot_handler_t *handler,
+    ngx_http_tgbot_capture_t *result)
+{
+    if (handler->ignored) {
+        return NGX_HTTP_TGBOT_IGNORED;
+    }
+
+    if (handler->refused) {
+        return NGX_HTTP_TGBOT_FAILED;
+    }
+
+    switch (result->outcome) {
+
+    case NGX_HTTP_TGBOT_ANSWERED:
+        break;
+
+    case NGX_HTTP_TGBOT_NOT_SENT:
+        return NGX_HTTP_TGBOT_BUSY;
+
+    default: /* NGX_HTTP_TGBOT_BROKEN, NGX_HTTP_TGBOT_TIMED_OUT */
+        return NGX_HTTP_TGBOT_FAILED;
+    }
+
+    if (result->status >= NGX_HTTP_OK
+        && result->status < NGX_HTTP_SPECIAL_RESPONSE)
+    {
+        return NGX_HTTP_TGBOT_DONE;
+    }
+
+    if (result->status >= NGX_HTTP_SPECIAL_RESPONSE
+        && result->status < NGX_HTTP_BAD_REQUEST)
+    {
+        return NGX_HTTP_TGBOT_BUSY;
+    }
+
+    switch (result->status) {
+
+    case NGX_HTTP_UNAUTHORIZED:
+    case NGX_HTTP_FORBIDDEN:
+    case NGX_HTTP_NOT_FOUND:
+    case NGX_HTTP_NOT_ALLOWED:
+    case NGX_HTTP_UNSUPPORTED_MEDIA_TYPE:
+    case NGX_HTTP_MISDIRECTED_REQUEST:
+    case NGX_HTTP_TOO_MANY_REQUESTS:
+    case NGX_HTTP_BAD_GATEWAY:
+    case NGX_HTTP_SERVICE_UNAVAILABLE:
+    case NGX_HTTP_GATEWAY_TIME_OUT:
+        return NGX_HTTP_TGBOT_BUSY;
+    }
+
+    return NGX_HTTP_TGBOT_FAILED;
+}
+
+
+/* nginx's own one does not know which update it is about */
+
+static u_char *
+ngx_http_tgbot_handler_log_error(ngx_http_request_t *r, ngx_http_request_t *sr,
+    u_char *buf, size_t len)
+{
+    u_char                *p;
+    ngx_http_upstream_t   *u;
+    ngx_http_tgbot_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_tgbot_module);
+
+    if (ctx == NULL) {
+        return buf;
+    }
+
+    p = ngx_snprintf(buf, len, ", bot: \"%V\", update: %L, subrequest: \"%V\"",
+                     &ctx->bot->name, ctx->update->update_id, &sr->uri);
+    len -= p - buf;
+    buf = p;
+
+    u = sr->upstream;
+
+    if (u && u->peer.name) {
+        p = ngx_snprintf(buf, len, ", upstream: \"%V%V\"", &u->schema,
+                         u->peer.name);
+        buf = p;
+    }
+
+    return buf;
+}

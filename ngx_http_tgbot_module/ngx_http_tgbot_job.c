@@ -1,0 +1,608 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_job.h"
+
+
+/* jobs kept for reuse */
+#define NGX_HTTP_TGBOT_JOB_SPARE     256
+
+/* a job that would wait for longer does not keep a worker from its exit */
+#define NGX_HTTP_TGBOT_JOB_PATIENCE  1000
+
+/* program unavailable, and a job given up by a worker that exits: seconds */
+#define NGX_HTTP_TGBOT_JOB_RETRY     5
+#define NGX_HTTP_TGBOT_JOB_RELEASE   2
+
+
+static ngx_int_t ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job,
+    ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body);
+static ngx_int_t ngx_http_tgbot_job_copy(ngx_pool_t *pool, ngx_str_t *dst,
+    ngx_str_t *src);
+static ngx_int_t ngx_http_tgbot_job_copy_calls(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_answer_t *answer);
+static void ngx_http_tgbot_job_call(ngx_http_tgbot_job_t *job);
+static void ngx_http_tgbot_job_handled(ngx_http_tgbot_handler_t *handler,
+    ngx_uint_t verdict, ngx_http_tgbot_capture_t *result);
+static ngx_int_t ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_capture_t *result);
+static void ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job);
+static void ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job);
+static void ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send);
+static void ngx_http_tgbot_job_waiting(ngx_http_tgbot_send_t *send,
+    ngx_msec_t delay);
+static void ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
+    ngx_uint_t verdict, ngx_uint_t retry_max, ngx_http_tgbot_method_t *ride);
+static void ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job);
+static void ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job);
+
+
+static ngx_queue_t  ngx_http_tgbot_job_queue;
+static ngx_queue_t  ngx_http_tgbot_job_spare;
+static ngx_uint_t   ngx_http_tgbot_job_nspare;
+static ngx_uint_t   ngx_http_tgbot_job_count;
+static size_t       ngx_http_tgbot_job_size;
+
+
+void
+ngx_http_tgbot_job_init_process(void)
+{
+    ngx_queue_init(&ngx_http_tgbot_job_queue);
+    ngx_queue_init(&ngx_http_tgbot_job_spare);
+}
+
+
+ngx_http_tgbot_job_t *
+ngx_http_tgbot_job_find(ngx_http_tgbot_bot_t *bot, int64_t update_id)
+{
+    ngx_rbtree_key_t    key;
+    ngx_rbtree_node_t  *node;
+
+    key = (ngx_rbtree_key_t) update_id;
+    node = bot->jobs.root;
+
+    while (node != bot->jobs.sentinel) {
+
+        if (key == node->key) {
+            return (ngx_http_tgbot_job_t *) node;
+        }
+
+        node = (key < node->key) ? node->left : node->right;
+    }
+
+    return NULL;
+}
+
+
+ngx_http_tgbot_job_t *
+ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot, ngx_http_request_t *r,
+    ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body)
+{
+    ngx_queue_t           *q;
+    ngx_http_tgbot_job_t  *job;
+
+    if (ngx_http_tgbot_job_count >= NGX_HTTP_TGBOT_JOB_MAX
+        || ngx_http_tgbot_job_size >= NGX_HTTP_TGBOT_JOB_MAX_SIZE)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "tgbot: too many updates in work: %ui of %d, %uz of %d "
+                      "bytes", ngx_http_tgbot_job_count,
+                      NGX_HTTP_TGBOT_JOB_MAX, ngx_http_tgbot_job_size,
+                      NGX_HTTP_TGBOT_JOB_MAX_SIZE);
+        return NULL;
+    }
+
+    if (!ngx_queue_empty(&ngx_http_tgbot_job_spare)) {
+        q = ngx_queue_head(&ngx_http_tgbot_job_spare);
+        ngx_queue_remove(q);
+        ngx_http_tgbot_job_nspare--;
+
+        job = ngx_queue_data(q, ngx_http_tgbot_job_t, queue);
+
+    } else {
+        job = ngx_alloc(sizeof(ngx_http_tgbot_job_t), r->connection->log);
+        if (job == NULL) {
+            return NULL;
+        }
+    }
+
+    ngx_memzero(job, sizeof(ngx_http_tgbot_job_t));
+
+    job->bot = bot;
+    job->start = ngx_current_msec;
+    job->node.key = (ngx_rbtree_key_t) ctx->update->update_id;
+
+    ngx_rbtree_insert(&bot->jobs, &job->node);
+    ngx_queue_insert_tail(&ngx_http_tgbot_job_queue, &job->queue);
+    ngx_http_tgbot_job_count++;
+
+    job->pool = ngx_create_pool(1024, bot->clcf->error_log);
+
+    if (job->pool == NULL
+        || ngx_http_tgbot_job_fill(job, r, ctx, body) != NGX_OK)
+    {
+        ngx_http_tgbot_job_free(job);
+        return NULL;
+    }
+
+    return job;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job, ngx_http_request_t *r,
+    ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body)
+{
+    size_t        len;
+    u_char       *p;
+    ngx_chain_t  *cl;
+
+    len = 0;
+
+    for (cl = body; cl; cl = cl->next) {
+        len += ngx_buf_size(cl->buf);
+    }
+
+    p = ngx_pnalloc(job->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    job->body.data = p;
+    job->body.len = len;
+
+    for (cl = body; cl; cl = cl->next) {
+        p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+    }
+
+    job->size = len;
+    ngx_http_tgbot_job_size += len;
+
+    job->ctx = *ctx;
+    job->ctx.update = &job->update;
+
+    if (ngx_http_tgbot_update_copy(&job->update, ctx->update, job->pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_tgbot_detached_client(&job->client, r, job->pool);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_job_copy(ngx_pool_t *pool, ngx_str_t *dst, ngx_str_t *src)
+{
+    dst->len = 0;
+
+    if (src->len == 0) {
+        return NGX_OK;
+    }
+
+    dst->data = ngx_pstrdup(pool, src);
+    if (dst->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    dst->len = src->len;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_tgbot_job_run(ngx_http_tgbot_job_t *job)
+{
+    if (job->own) {
+        ngx_http_tgbot_job_next(job);
+        return;
+    }
+
+    ngx_http_tgbot_job_call(job);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_job_answer(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_answer_t *answer, ngx_uint_t first)
+{
+    if (ngx_http_tgbot_job_copy_calls(job, answer) != NGX_OK) {
+        ngx_http_tgbot_job_free(job);
+        return NGX_ERROR;
+    }
+
+    job->own = 1;
+    job->next = first;
+    job->acked = (first != 0);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_job_copy_calls(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_answer_t *answer)
+{
+    ngx_uint_t                i;
+    ngx_http_tgbot_method_t  *src, *dst;
+
+    src = answer->calls.elts;
+
+    if (ngx_array_init(&job->answer.calls, job->pool, answer->calls.nelts,
+                       sizeof(ngx_http_tgbot_method_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < answer->calls.nelts; i++) {
+        dst = ngx_array_push(&job->answer.calls);
+        if (dst == NULL) {
+            return NGX_ERROR;
+        }
+
+        *dst = src[i];
+
+        if (ngx_http_tgbot_job_copy(job->pool, &dst->name, &src[i].name)
+               != NGX_OK
+            || ngx_http_tgbot_job_copy(job->pool, &dst->content_type,
+                                       &src[i].content_type)
+               != NGX_OK
+            || ngx_http_tgbot_job_copy(job->pool, &dst->body, &src[i].body)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        job->size += dst->body.len;
+        ngx_http_tgbot_job_size += dst->body.len;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_job_call(ngx_http_tgbot_job_t *job)
+{
+    ngx_http_tgbot_handler_t  *handler;
+
+    handler = &job->handler;
+
+    handler->bot = job->bot;
+    handler->ctx = &job->ctx;
+    handler->client = &job->client;
+    handler->body = job->body;
+    handler->done = ngx_http_tgbot_job_handled;
+    handler->data = job;
+
+    ngx_http_tgbot_handler_start(handler);
+}
+
+
+static void
+ngx_http_tgbot_job_handled(ngx_http_tgbot_handler_t *handler,
+    ngx_uint_t verdict, ngx_http_tgbot_capture_t *result)
+{
+    ngx_http_tgbot_job_t  *job;
+
+    job = handler->data;
+
+    /* without memory for its answer it will have to be asked again */
+
+    if (verdict == NGX_HTTP_TGBOT_DONE
+        && ngx_http_tgbot_job_read(job, result) != NGX_OK)
+    {
+        verdict = NGX_HTTP_TGBOT_FAILED;
+    }
+
+    if (verdict == NGX_HTTP_TGBOT_DONE) {
+        ngx_http_tgbot_job_next(job);
+        return;
+    }
+
+    ngx_http_tgbot_job_settle(job, verdict, NGX_HTTP_TGBOT_JOB_RETRY, NULL);
+    ngx_http_tgbot_job_free(job);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_capture_t *result)
+{
+    ngx_str_t              type, body;
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = job->bot;
+
+    if (ngx_http_tgbot_job_copy(job->pool, &type, &result->type) != NGX_OK
+        || ngx_http_tgbot_job_copy(job->pool, &body, &result->body) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    job->size += body.len;
+    ngx_http_tgbot_job_size += body.len;
+
+    if (ngx_http_tgbot_answer_parse(&job->answer, &type, &body, &job->update,
+                                    job->pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (job->answer.problem) {
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L: the program's answer %s%s"
+                      "%V%s", &bot->name, job->update.update_id,
+                      job->answer.problem,
+                      job->answer.culprit.len ? " \"" : "",
+                      &job->answer.culprit,
+                      job->answer.culprit.len ? "\"" : "");
+    }
+
+    return NGX_OK;
+}
+
+
+/* makes the next call of the answer, or ends the job */
+
+static void
+ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
+{
+    ngx_uint_t                left;
+    ngx_msec_t                life, elapsed;
+    ngx_http_tgbot_bot_t     *bot;
+    ngx_http_tgbot_send_t    *send;
+    ngx_http_tgbot_method_t  *method;
+
+    bot = job->bot;
+
+    if (job->next == 0 && job->settled
+        && ngx_http_tgbot_job_rides(bot, &job->answer, job->own))
+    {
+        ngx_http_tgbot_job_ride(job);
+    }
+
+    left = job->answer.calls.nelts - job->next;
+
+    if (left && bot->conf->api == NULL) {
+        ngx_http_tgbot_job_unsent(bot, bot->clcf->error_log, left);
+        left = 0;
+    }
+
+    if (left == 0) {
+        ngx_http_tgbot_job_settle(job, NGX_HTTP_TGBOT_DONE, 0, NULL);
+        ngx_http_tgbot_job_free(job);
+        return;
+    }
+
+    method = job->answer.calls.elts;
+
+    life = job->update.life * 1000;
+    elapsed = ngx_current_msec - job->start;
+
+    send = &job->send;
+
+    send->bot = bot;
+    send->ctx = &job->ctx;
+    send->client = &job->client;
+    send->method = &method[job->next++];
+    send->pool = job->pool;
+    send->life = (elapsed < life) ? life - elapsed : 0;
+    send->done = ngx_http_tgbot_job_sent;
+    send->waiting = ngx_http_tgbot_job_waiting;
+    send->data = job;
+
+    ngx_http_tgbot_send_start(send);
+}
+
+
+static void
+ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
+{
+    ngx_http_tgbot_method_t  *method;
+
+    method = job->answer.calls.elts;
+
+    job->acked = 1;
+    job->next = 1;
+
+    ngx_http_tgbot_job_settle(job, NGX_HTTP_TGBOT_DONE, 0, method);
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_job_rides(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_answer_t *answer, ngx_uint_t own)
+{
+    if (answer->calls.nelts == 0) {
+        return 0;
+    }
+
+    switch (bot->conf->reply_via) {
+
+    case NGX_HTTP_TGBOT_VIA_API:
+        return 0;
+
+    case NGX_HTTP_TGBOT_VIA_RESPONSE:
+        return 1;
+
+    default: /* NGX_HTTP_TGBOT_VIA_AUTO */
+        return bot->conf->api == NULL || (own && answer->calls.nelts == 1);
+    }
+}
+
+
+void
+ngx_http_tgbot_job_unsent(ngx_http_tgbot_bot_t *bot, ngx_log_t *log,
+    ngx_uint_t n)
+{
+    bot->unsent += n;
+
+    if (bot->unsent_warned) {
+        return;
+    }
+
+    bot->unsent_warned = 1;
+
+    ngx_log_error(NGX_LOG_ERR, log, 0,
+                  "tgbot: bot \"%V\" has %ui Bot API calls to make besides "
+                  "the one that rides in the webhook's response, or after it, "
+                  "and no \"tgbot_api\": such calls are dropped",
+                  &bot->name, n);
+}
+
+
+static void
+ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send)
+{
+    ngx_http_tgbot_job_next(send->data);
+}
+
+
+static void
+ngx_http_tgbot_job_waiting(ngx_http_tgbot_send_t *send, ngx_msec_t delay)
+{
+    ngx_http_tgbot_job_t  *job;
+
+    job = send->data;
+
+    if (ngx_exiting && delay > NGX_HTTP_TGBOT_JOB_PATIENCE && !job->acked) {
+        ngx_http_tgbot_job_drop(job);
+    }
+}
+
+
+void
+ngx_http_tgbot_job_leave(ngx_http_tgbot_job_t *job)
+{
+    job->settled = NULL;
+    job->data = NULL;
+}
+
+
+void
+ngx_http_tgbot_job_cancel(ngx_http_tgbot_job_t *job)
+{
+    ngx_http_tgbot_job_leave(job);
+    ngx_http_tgbot_job_drop(job);
+}
+
+
+static void
+ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job, ngx_uint_t verdict,
+    ngx_uint_t retry_max, ngx_http_tgbot_method_t *ride)
+{
+    void                       *data;
+    void                      (*settled)(void *data,
+                                    ngx_http_tgbot_settled_t *settled);
+    ngx_http_tgbot_settled_t    result;
+
+    settled = job->settled;
+    data = job->data;
+
+    if (settled == NULL) {
+        return;
+    }
+
+    ngx_http_tgbot_job_leave(job);
+
+    result.verdict = verdict;
+    result.retry_min = 1;
+    result.retry_max = retry_max;
+    result.ride = ride;
+
+    settled(data, &result);
+}
+
+
+void
+ngx_http_tgbot_job_release(void)
+{
+    ngx_queue_t           *q, *next;
+    ngx_http_tgbot_job_t  *job;
+
+    for (q = ngx_queue_head(&ngx_http_tgbot_job_queue);
+         q != ngx_queue_sentinel(&ngx_http_tgbot_job_queue);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+
+        job = ngx_queue_data(q, ngx_http_tgbot_job_t, queue);
+
+        if (!job->acked
+            && ngx_http_tgbot_send_delay(&job->send)
+               > NGX_HTTP_TGBOT_JOB_PATIENCE)
+        {
+            ngx_http_tgbot_job_drop(job);
+        }
+    }
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_job_abort(ngx_uint_t tell)
+{
+    ngx_uint_t             n;
+    ngx_queue_t           *q;
+    ngx_http_tgbot_job_t  *job;
+
+    n = 0;
+
+    while (!ngx_queue_empty(&ngx_http_tgbot_job_queue)) {
+        q = ngx_queue_head(&ngx_http_tgbot_job_queue);
+        job = ngx_queue_data(q, ngx_http_tgbot_job_t, queue);
+
+        if (job->acked) {
+            n++;
+        }
+
+        if (!tell) {
+            ngx_http_tgbot_job_leave(job);
+        }
+
+        ngx_http_tgbot_job_drop(job);
+    }
+
+    return n;
+}
+
+
+static void
+ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job)
+{
+    ngx_http_tgbot_handler_cancel(&job->handler);
+    ngx_http_tgbot_send_cancel(&job->send);
+
+    ngx_http_tgbot_job_settle(job, NGX_HTTP_TGBOT_BUSY,
+                              NGX_HTTP_TGBOT_JOB_RELEASE, NULL);
+
+    ngx_http_tgbot_job_free(job);
+}
+
+
+static void
+ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job)
+{
+    ngx_rbtree_delete(&job->bot->jobs, &job->node);
+    ngx_queue_remove(&job->queue);
+
+    ngx_http_tgbot_job_count--;
+    ngx_http_tgbot_job_size -= job->size;
+
+    if (job->pool) {
+        ngx_destroy_pool(job->pool);
+    }
+
+    if (ngx_http_tgbot_job_nspare < NGX_HTTP_TGBOT_JOB_SPARE) {
+        ngx_queue_insert_head(&ngx_http_tgbot_job_spare, &job->queue);
+        ngx_http_tgbot_job_nspare++;
+        return;
+    }
+
+    ngx_free(job);
+}

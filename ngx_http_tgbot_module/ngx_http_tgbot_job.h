@@ -1,0 +1,128 @@
+
+/*
+ * One update from claim to settle: the program's call, then the Bot API
+ * calls of its answer.  A job has no request: whoever waits for it only
+ * points at it.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_JOB_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_JOB_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_answer.h"
+#include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_handler.h"
+#include "ngx_http_tgbot_send.h"
+
+
+/* jobs of one worker, and bytes of their updates and answers */
+#define NGX_HTTP_TGBOT_JOB_MAX       16384
+#define NGX_HTTP_TGBOT_JOB_MAX_SIZE  (256 * 1024 * 1024)
+
+
+typedef struct ngx_http_tgbot_job_s  ngx_http_tgbot_job_t;
+
+
+/* how a job ended for the one who waits for it */
+
+typedef struct {
+    ngx_uint_t                     verdict;
+
+    /* of a busy verdict: bounds of Retry-After, seconds */
+    ngx_uint_t                     retry_min;
+    ngx_uint_t                     retry_max;
+
+    /* the call that rides in the response, or NULL; lives during settled() */
+    ngx_http_tgbot_method_t       *ride;
+} ngx_http_tgbot_settled_t;
+
+
+struct ngx_http_tgbot_job_s {
+    ngx_rbtree_node_t              node;      /* of bot->jobs */
+    ngx_queue_t                    queue;     /* of the worker's jobs */
+
+    ngx_http_tgbot_bot_t          *bot;
+    ngx_pool_t                    *pool;
+    ngx_msec_t                     start;     /* first receipt */
+    size_t                         size;      /* bytes accounted for */
+
+    ngx_http_tgbot_ctx_t           ctx;       /* of its calls */
+    ngx_http_tgbot_update_t        update;
+    ngx_http_tgbot_client_t        client;
+    ngx_str_t                      body;      /* the Update as it came */
+
+    ngx_http_tgbot_handler_t       handler;
+    ngx_http_tgbot_send_t          send;
+    ngx_http_tgbot_answer_t        answer;
+    ngx_uint_t                     next;      /* call of the answer */
+
+    /* who waits; NULL when nobody does */
+    void                         (*settled)(void *data,
+                                       ngx_http_tgbot_settled_t *settled);
+    void                          *data;
+
+    unsigned                       own:1;     /* answered by nginx itself */
+    unsigned                       acked:1;   /* Telegram got its 200 */
+};
+
+
+void ngx_http_tgbot_job_init_process(void);
+
+/* the job of this update that runs in this worker, or NULL */
+ngx_http_tgbot_job_t *ngx_http_tgbot_job_find(ngx_http_tgbot_bot_t *bot,
+    int64_t update_id);
+
+/*
+ * Makes a job of an update received on r; all is copied.  "body" is the
+ * Update's bytes.  NULL: no memory, or the worker's bound is reached (logged).
+ */
+ngx_http_tgbot_job_t *ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot,
+    ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body);
+
+/*
+ * Gives the job the answer of a tgbot_reply, which is copied, instead of a
+ * program: it will make the calls from number "first" on; those before have
+ * gone to Telegram in the response.  bot->conf->api is set.  NGX_ERROR: no
+ * memory, the job is gone.
+ */
+ngx_int_t ngx_http_tgbot_job_answer(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_answer_t *answer, ngx_uint_t first);
+
+/* runs the job; settled(data, ...) is called once, never from inside */
+void ngx_http_tgbot_job_run(ngx_http_tgbot_job_t *job);
+
+/* gives the job up; settled() is not called */
+void ngx_http_tgbot_job_cancel(ngx_http_tgbot_job_t *job);
+
+/* nobody waits any more; the job goes on */
+void ngx_http_tgbot_job_leave(ngx_http_tgbot_job_t *job);
+
+/*
+ * Graceful shutdown: gives up the jobs that would wait for over a second and
+ * that Telegram will deliver again; who waits for them is told "busy".
+ */
+void ngx_http_tgbot_job_release(void);
+
+/*
+ * Gives up all jobs; with "tell" who waits for them is told "busy".  Returns
+ * how many of them Telegram will not deliver again.
+ */
+ngx_uint_t ngx_http_tgbot_job_abort(ngx_uint_t tell);
+
+/*
+ * Whether a call that belongs to an update answered by the bot with
+ * "answer" may ride in the response of a webhook.
+ */
+ngx_uint_t ngx_http_tgbot_job_rides(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_answer_t *answer, ngx_uint_t own);
+
+/* counts and logs calls for which there is no way to Telegram */
+void ngx_http_tgbot_job_unsent(ngx_http_tgbot_bot_t *bot, ngx_log_t *log,
+    ngx_uint_t n);
+
+
+#endif /* _NGX_HTTP_TGBOT_JOB_H_INCLUDED_ */

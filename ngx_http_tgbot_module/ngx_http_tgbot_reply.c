@@ -1,0 +1,186 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_reply.h"
+
+
+static ngx_int_t ngx_http_tgbot_reply_json(ngx_http_request_t *r,
+    ngx_http_tgbot_ctx_t *ctx, ngx_http_complex_value_t *cv,
+    ngx_http_variable_value_t *base, ngx_str_t *value);
+static ngx_http_variable_value_t *ngx_http_tgbot_reply_copy(
+    ngx_http_request_t *r, ngx_http_variable_value_t *variables);
+static ngx_int_t ngx_http_tgbot_reply_parse(ngx_http_request_t *r,
+    ngx_http_tgbot_ctx_t *ctx, ngx_str_t *value,
+    ngx_http_tgbot_answer_t *answer);
+
+
+static ngx_str_t  ngx_http_tgbot_reply_type = ngx_string("application/json");
+
+
+ngx_int_t
+ngx_http_tgbot_reply_base(ngx_http_request_t *r,
+    ngx_http_tgbot_loc_conf_t *conf, ngx_http_variable_value_t **base)
+{
+    ngx_uint_t               i;
+    ngx_http_tgbot_reply_t  *reply;
+
+    *base = NULL;
+
+    if (conf->replies == NULL) {
+        return NGX_OK;
+    }
+
+    reply = conf->replies->elts;
+
+    for (i = 0; i < conf->replies->nelts; i++) {
+
+        if (reply[i].json) {
+            *base = ngx_http_tgbot_reply_copy(r, r->variables);
+            return *base ? NGX_OK : NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_reply_evaluate(ngx_http_request_t *r,
+    ngx_http_tgbot_ctx_t *ctx, ngx_http_variable_value_t *base,
+    ngx_http_tgbot_answer_t *answer)
+{
+    ngx_int_t                rc;
+    ngx_str_t                value;
+    ngx_uint_t               i;
+    ngx_array_t             *replies;
+    ngx_http_tgbot_reply_t  *reply;
+
+    replies = ctx->bot->conf->replies;
+
+    if (replies == NULL) {
+        return NGX_DECLINED;
+    }
+
+    reply = replies->elts;
+
+    for (i = 0; i < replies->nelts; i++) {
+
+        rc = reply[i].json
+             ? ngx_http_tgbot_reply_json(r, ctx, &reply[i].value, base, &value)
+             : ngx_http_complex_value(r, &reply[i].value, &value);
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (value.len == 0) {
+            continue;
+        }
+
+        if (reply[i].json) {
+            return ngx_http_tgbot_reply_parse(r, ctx, &value, answer);
+        }
+
+        rc = ngx_http_tgbot_answer_text(answer, &value, ctx->update, r->pool);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+
+        /* an update without a chat, a poll for one: no answer here */
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * Text of users must not end a JSON string, also when it comes through a
+ * map: so variables are evaluated anew, with those of this module escaped,
+ * on a copy of what was cached before the update was parsed, and the values
+ * so made are seen by nobody else.
+ */
+
+static ngx_int_t
+ngx_http_tgbot_reply_json(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
+    ngx_http_complex_value_t *cv, ngx_http_variable_value_t *base,
+    ngx_str_t *value)
+{
+    ngx_int_t                   rc;
+    ngx_http_variable_value_t  *saved, *copy;
+
+    copy = ngx_http_tgbot_reply_copy(r, base);
+    if (copy == NULL) {
+        return NGX_ERROR;
+    }
+
+    saved = r->variables;
+
+    r->variables = copy;
+    ctx->escape = NGX_HTTP_TGBOT_ESCAPE_JSON;
+
+    rc = ngx_http_complex_value(r, cv, value);
+
+    ctx->escape = NGX_HTTP_TGBOT_ESCAPE_NONE;
+    r->variables = saved;
+
+    return rc;
+}
+
+
+static ngx_http_variable_value_t *
+ngx_http_tgbot_reply_copy(ngx_http_request_t *r,
+    ngx_http_variable_value_t *variables)
+{
+    size_t                      size;
+    ngx_http_core_main_conf_t  *cmcf;
+    ngx_http_variable_value_t  *copy;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
+
+    copy = ngx_palloc(r->pool, size);
+
+    if (copy) {
+        ngx_memcpy(copy, variables, size);
+    }
+
+    return copy;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_reply_parse(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
+    ngx_str_t *value, ngx_http_tgbot_answer_t *answer)
+{
+    const char  *problem;
+
+    if (ngx_http_tgbot_answer_parse(answer, &ngx_http_tgbot_reply_type, value,
+                                    ctx->update, r->pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    problem = answer->problem;
+
+    if (problem == NULL && answer->calls.nelts == 0) {
+        problem = "has no \"method\"";
+    }
+
+    if (problem == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "tgbot: bot \"%V\", update %L: the value of \"tgbot_reply "
+                  "json\" %s%s%V%s, no reply",
+                  &ctx->bot->name, ctx->update->update_id, problem,
+                  answer->culprit.len ? " \"" : "", &answer->culprit,
+                  answer->culprit.len ? "\"" : "");
+
+    return NGX_DECLINED;
+}

@@ -1,0 +1,541 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_backoff.h"
+#include "ngx_http_tgbot_send.h"
+
+
+static void ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send);
+static ngx_int_t ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
+    ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args);
+static void ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call,
+    ngx_http_request_t *r);
+static void ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
+    ngx_http_tgbot_capture_t *result);
+static void ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
+    ngx_http_tgbot_capture_t *result);
+static void ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
+    ngx_http_tgbot_capture_t *result);
+static void ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
+    ngx_http_tgbot_method_result_t *result);
+static void ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send,
+    ngx_uint_t retry_on, ngx_uint_t unknown, ngx_uint_t retry_after,
+    const char *reason);
+static void ngx_http_tgbot_send_wait(ngx_http_tgbot_send_t *send,
+    ngx_msec_t delay);
+static void ngx_http_tgbot_send_timer(ngx_event_t *ev);
+static ngx_msec_t ngx_http_tgbot_send_left(ngx_http_tgbot_send_t *send);
+static void ngx_http_tgbot_send_give_up(ngx_http_tgbot_send_t *send,
+    const char *reason);
+static void ngx_http_tgbot_send_finish(ngx_http_tgbot_send_t *send);
+static void ngx_http_tgbot_send_pause(ngx_http_tgbot_send_t *send);
+static void ngx_http_tgbot_send_resume(ngx_http_tgbot_pause_t *pause);
+static u_char *ngx_http_tgbot_send_log_error(ngx_http_request_t *r,
+    ngx_http_request_t *sr, u_char *buf, size_t len);
+
+
+void
+ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
+{
+    send->active = 1;
+    send->migrated = 0;
+    send->failures = 0;
+    send->unknown = 0;
+    send->start = ngx_current_msec;
+
+    ngx_memzero(&send->timer, sizeof(ngx_event_t));
+
+    send->timer.handler = ngx_http_tgbot_send_timer;
+    send->timer.data = send;
+    send->timer.log = send->bot->clcf->error_log;
+
+    send->pause.waiting = 0;
+    send->pause.probe = 0;
+    send->pause.resume = ngx_http_tgbot_send_resume;
+
+    if (send->bot->unauthorized) {
+
+        /* the timer's handler lets it wait */
+
+        ngx_add_timer(&send->timer, 1);
+        return;
+    }
+
+    ngx_http_tgbot_send_call(send);
+}
+
+
+static void
+ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send)
+{
+    ngx_http_tgbot_bot_t   *bot;
+    ngx_http_tgbot_call_t  *call;
+
+    bot = send->bot;
+    call = &send->call;
+
+    call->share = &bot->share;
+    call->ctx = bot->ctx;
+    call->error_log = bot->clcf->error_log;
+    call->client = send->client;
+    call->log_handler = ngx_http_tgbot_send_log_error;
+    call->redact = bot->token;
+    call->content_type = send->method->content_type;
+    call->body = send->method->body;
+    call->response_size = bot->conf->response_size;
+    call->prepare = ngx_http_tgbot_send_prepare;
+    call->closing = ngx_http_tgbot_send_closing;
+    call->done = ngx_http_tgbot_send_called;
+    call->data = send;
+
+    ngx_http_tgbot_call_start(call);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
+    ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args)
+{
+    u_char                 *p;
+    ngx_http_tgbot_bot_t   *bot;
+    ngx_http_tgbot_ctx_t   *ctx;
+    ngx_http_tgbot_send_t  *send;
+
+    send = call->data;
+    bot = send->bot;
+    ctx = send->ctx;
+
+    p = ngx_pnalloc(r->pool, sizeof("/bot/") - 1 + bot->token.len
+                             + send->method->name.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->api_uri.data = p;
+
+    p = ngx_cpymem(p, "/bot", sizeof("/bot") - 1);
+    p = ngx_cpymem(p, bot->token.data, bot->token.len);
+    *p++ = '/';
+    p = ngx_cpymem(p, send->method->name.data, send->method->name.len);
+
+    ctx->api_uri.len = p - ctx->api_uri.data;
+    ctx->method = send->method->name;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_tgbot_module);
+
+    if (ngx_http_tgbot_bot_uri(r, ctx, bot->conf->api, uri, args) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (uri->len == 0) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "tgbot: the value of \"tgbot_api\" is empty");
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+/* an access_log of the subrequest would otherwise find the token's URI */
+
+static void
+ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
+{
+    ngx_http_tgbot_send_t       *send;
+    ngx_http_variable_value_t   *v;
+    ngx_http_tgbot_main_conf_t  *mcf;
+
+    send = call->data;
+
+    ngx_str_null(&send->ctx->api_uri);
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_tgbot_module);
+
+    v = &r->variables[mcf->api_uri_index];
+
+    v->valid = 0;
+    v->not_found = 1;
+}
+
+
+static void
+ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
+    ngx_http_tgbot_capture_t *result)
+{
+    ngx_http_tgbot_bot_t   *bot;
+    ngx_http_tgbot_send_t  *send;
+
+    send = call->data;
+    bot = send->bot;
+
+    ngx_str_null(&send->ctx->api_uri);
+
+    if (result->external && !bot->external_warned) {
+        bot->external_warned = 1;
+        ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
+                      "tgbot: the location called by \"tgbot_api\" of bot "
+                      "\"%V\" is not internal, anybody can reach it",
+                      &bot->name);
+    }
+
+    if (result->outcome == NGX_HTTP_TGBOT_ANSWERED && result->by_nginx
+        && result->status >= NGX_HTTP_SPECIAL_RESPONSE)
+    {
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\": the call by \"tgbot_api\" was "
+                      "answered with %ui by nginx itself, check the location "
+                      "and the rewrites of its server",
+                      &bot->name, result->status);
+
+        result->outcome = NGX_HTTP_TGBOT_NOT_SENT;
+        result->reason = "nginx did not pass the request on";
+    }
+
+    if (result->outcome == NGX_HTTP_TGBOT_ANSWERED) {
+        ngx_http_tgbot_send_answered(send, result);
+        return;
+    }
+
+    ngx_http_tgbot_send_failed(send, result);
+}
+
+
+static void
+ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
+    ngx_http_tgbot_capture_t *result)
+{
+    switch (result->outcome) {
+
+    case NGX_HTTP_TGBOT_NOT_SENT:
+        ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_ERROR, 0, 0,
+                                  result->reason);
+        return;
+
+    case NGX_HTTP_TGBOT_TIMED_OUT:
+        ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_TIMEOUT, 1, 0,
+                                  result->reason);
+        return;
+
+    default: /* NGX_HTTP_TGBOT_BROKEN */
+        ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_ERROR, 1, 0,
+                                  result->reason);
+    }
+}
+
+
+static void
+ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
+    ngx_http_tgbot_capture_t *capture)
+{
+    ngx_http_tgbot_bot_t            *bot;
+    ngx_http_tgbot_method_result_t   result;
+
+    bot = send->bot;
+
+    if (ngx_http_tgbot_method_result(&result, capture->status,
+                                     &capture->retry_after, &capture->body,
+                                     send->pool)
+        != NGX_OK)
+    {
+        ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_ERROR, 1, 0,
+                                  "no memory to read the answer");
+        return;
+    }
+
+    if (result.outcome == NGX_HTTP_TGBOT_METHOD_UNAUTHORIZED) {
+        ngx_http_tgbot_send_pause(send);
+        return;
+    }
+
+    ngx_http_tgbot_bot_unpause(bot, &send->pause);
+    ngx_http_tgbot_bot_authorized(bot);
+
+    switch (result.outcome) {
+
+    case NGX_HTTP_TGBOT_METHOD_OK:
+        ngx_http_tgbot_send_finish(send);
+        return;
+
+    case NGX_HTTP_TGBOT_METHOD_FLOOD:
+        ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_429, 0,
+                                  result.retry_after, "flood control");
+        return;
+
+    case NGX_HTTP_TGBOT_METHOD_UNAVAILABLE:
+
+        /* not executed, as a rule: too little for what moves money */
+
+        ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_5XX,
+                              ngx_http_tgbot_method_once(&send->method->name),
+                              0, "the Bot API is unavailable");
+        return;
+
+    case NGX_HTTP_TGBOT_METHOD_MIGRATED:
+        if (!send->migrated) {
+            ngx_http_tgbot_send_migrate(send, &result);
+            return;
+        }
+
+        /* fall through */
+
+    default: /* NGX_HTTP_TGBOT_METHOD_REFUSED */
+        ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L: %V was refused with %ui: "
+                      "\"%V\"", &bot->name, send->ctx->update->update_id,
+                      &send->method->name, capture->status,
+                      &result.description);
+
+        ngx_http_tgbot_send_finish(send);
+    }
+}
+
+
+static void
+ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
+    ngx_http_tgbot_method_result_t *result)
+{
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = send->bot;
+    send->migrated = 1;
+
+    if (ngx_http_tgbot_method_migrate(send->method,
+                                      result->migrate_to_chat_id, send->pool)
+        != NGX_OK)
+    {
+        ngx_http_tgbot_send_give_up(send, "the group was migrated");
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\", update %L: %V goes to chat %L, to which "
+                  "the group was migrated", &bot->name,
+                  send->ctx->update->update_id, &send->method->name,
+                  result->migrate_to_chat_id);
+
+    ngx_http_tgbot_send_call(send);
+}
+
+
+/* unknown: the call may have been executed */
+
+static void
+ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
+    ngx_uint_t unknown, ngx_uint_t retry_after, const char *reason)
+{
+    ngx_msec_t               delay;
+    ngx_http_tgbot_bot_t    *bot;
+    ngx_http_tgbot_retry_t  *retry;
+
+    bot = send->bot;
+    retry = bot->conf->retry;
+
+    send->failures++;
+
+    if (!(bot->conf->retry_on & retry_on)) {
+        ngx_http_tgbot_send_give_up(send, reason);
+        return;
+    }
+
+    if (unknown) {
+
+        if (ngx_http_tgbot_method_once(&send->method->name)) {
+            ngx_http_tgbot_send_give_up(send, "it may have been executed, "
+                                        "and must not be repeated");
+            return;
+        }
+
+        if (++send->unknown >= retry->attempts) {
+            ngx_http_tgbot_send_give_up(send, reason);
+            return;
+        }
+    }
+
+    delay = retry_after ? (ngx_msec_t) retry_after * 1000
+                        : ngx_http_tgbot_backoff_delay(send->failures,
+                              retry->backoff, retry->max_backoff,
+                              ngx_random());
+
+    if (delay >= ngx_http_tgbot_send_left(send)) {
+        ngx_http_tgbot_send_give_up(send, retry_after
+                                    ? "it would have to wait for too long"
+                                    : reason);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\", update %L: %V is repeated in %M ms: %s",
+                  &bot->name, send->ctx->update->update_id,
+                  &send->method->name, delay, reason);
+
+    ngx_http_tgbot_send_wait(send, delay);
+}
+
+
+static void
+ngx_http_tgbot_send_wait(ngx_http_tgbot_send_t *send, ngx_msec_t delay)
+{
+    ngx_add_timer(&send->timer, delay);
+
+    /* the last word: the owner may drop us */
+
+    send->waiting(send, delay);
+}
+
+
+static void
+ngx_http_tgbot_send_timer(ngx_event_t *ev)
+{
+    ngx_http_tgbot_send_t  *send;
+
+    send = ev->data;
+
+    if (send->pause.waiting) {
+        ngx_http_tgbot_send_give_up(send, "the bot stayed unauthorized");
+        return;
+    }
+
+    if (send->bot->unauthorized) {
+        ngx_http_tgbot_send_pause(send);
+        return;
+    }
+
+    ngx_http_tgbot_send_call(send);
+}
+
+
+ngx_msec_t
+ngx_http_tgbot_send_delay(ngx_http_tgbot_send_t *send)
+{
+    ngx_msec_int_t  ms;
+
+    if (!send->active || !send->timer.timer_set) {
+        return 0;
+    }
+
+    ms = (ngx_msec_int_t) (send->timer.timer.key - ngx_current_msec);
+
+    return (ms > 0) ? (ngx_msec_t) ms : 1;
+}
+
+
+static ngx_msec_t
+ngx_http_tgbot_send_left(ngx_http_tgbot_send_t *send)
+{
+    ngx_msec_t  life, elapsed;
+
+    life = ngx_min(send->life, send->bot->conf->retry->life);
+    elapsed = ngx_current_msec - send->start;
+
+    return (elapsed < life) ? life - elapsed : 0;
+}
+
+
+static void
+ngx_http_tgbot_send_give_up(ngx_http_tgbot_send_t *send, const char *reason)
+{
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = send->bot;
+    bot->given_up++;
+
+    ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\", update %L: %V is given up after %ui "
+                  "failures: %s (%ui calls of this bot so far)",
+                  &bot->name, send->ctx->update->update_id,
+                  &send->method->name, send->failures, reason, bot->given_up);
+
+    ngx_http_tgbot_send_finish(send);
+}
+
+
+static void
+ngx_http_tgbot_send_finish(ngx_http_tgbot_send_t *send)
+{
+    send->active = 0;
+
+    ngx_http_tgbot_bot_unpause(send->bot, &send->pause);
+
+    send->done(send);
+}
+
+
+void
+ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send)
+{
+    if (!send->active) {
+        return;
+    }
+
+    send->active = 0;
+
+    ngx_http_tgbot_call_cancel(&send->call);
+
+    if (send->timer.timer_set) {
+        ngx_del_timer(&send->timer);
+    }
+
+    ngx_http_tgbot_bot_unpause(send->bot, &send->pause);
+}
+
+
+static void
+ngx_http_tgbot_send_pause(ngx_http_tgbot_send_t *send)
+{
+    ngx_msec_t  left;
+
+    ngx_http_tgbot_bot_pause(send->bot, &send->pause);
+
+    left = ngx_http_tgbot_send_left(send);
+
+    ngx_http_tgbot_send_wait(send, ngx_max(left, 1));
+}
+
+
+static void
+ngx_http_tgbot_send_resume(ngx_http_tgbot_pause_t *pause)
+{
+    ngx_http_tgbot_send_t  *send;
+
+    send = ngx_queue_data(pause, ngx_http_tgbot_send_t, pause);
+
+    ngx_del_timer(&send->timer);
+
+    ngx_http_tgbot_send_call(send);
+}
+
+
+/* nginx's own one prints the URI that the upstream is asked for */
+
+static u_char *
+ngx_http_tgbot_send_log_error(ngx_http_request_t *r, ngx_http_request_t *sr,
+    u_char *buf, size_t len)
+{
+    u_char                *p;
+    ngx_http_upstream_t   *u;
+    ngx_http_tgbot_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_tgbot_module);
+
+    if (ctx == NULL) {
+        return buf;
+    }
+
+    p = ngx_snprintf(buf, len, ", bot: \"%V\", update: %L, subrequest: \"%V\"",
+                     &ctx->bot->name, ctx->update->update_id, &sr->uri);
+    len -= p - buf;
+    buf = p;
+
+    u = sr->upstream;
+
+    if (u && u->peer.name) {
+        p = ngx_snprintf(buf, len, ", upstream: \"%V%V/bot<redacted>/%V\"",
+                         &u->schema, u->peer.name, &ctx->method);
+        buf = p;
+    }
+
+    return buf;
+}

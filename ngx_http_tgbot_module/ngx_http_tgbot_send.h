@@ -1,0 +1,66 @@
+
+/*
+ * One Bot API call delivered: called, judged, repeated.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_SEND_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_SEND_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_method.h"
+
+
+typedef struct ngx_http_tgbot_send_s  ngx_http_tgbot_send_t;
+
+
+struct ngx_http_tgbot_send_s {
+
+    /* set by the caller before start, the rest zeroed */
+
+    ngx_http_tgbot_bot_t          *bot;
+    ngx_http_tgbot_ctx_t          *ctx;       /* of the calls it makes */
+    ngx_http_tgbot_client_t       *client;
+    ngx_http_tgbot_method_t       *method;    /* changed by a migration */
+    ngx_pool_t                    *pool;      /* that lives as long */
+    ngx_msec_t                     life;      /* left of the update's life */
+
+    /*
+     * done: delivered, refused or given up, which is logged.
+     * waiting: the call will be repeated after "delay"; the owner may cancel.
+     * Neither is called from inside start.
+     */
+    void                         (*done)(ngx_http_tgbot_send_t *send);
+    void                         (*waiting)(ngx_http_tgbot_send_t *send,
+                                       ngx_msec_t delay);
+    void                          *data;
+
+    /* private */
+
+    ngx_http_tgbot_call_t          call;
+    ngx_event_t                    timer;
+    ngx_http_tgbot_pause_t         pause;     /* while the bot is paused */
+    ngx_msec_t                     start;
+    ngx_uint_t                     failures;  /* of any kind: for backoff */
+    ngx_uint_t                     unknown;   /* sent without an answer */
+
+    unsigned                       active:1;
+    unsigned                       migrated:1;
+};
+
+
+/* bot->conf->api is set */
+void ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send);
+
+/* drops the call, whatever it waits for; done is not called; idempotent */
+void ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send);
+
+/* milliseconds it will still wait before the next try, 0: it does not wait */
+ngx_msec_t ngx_http_tgbot_send_delay(ngx_http_tgbot_send_t *send);
+
+
+#endif /* _NGX_HTTP_TGBOT_SEND_H_INCLUDED_ */

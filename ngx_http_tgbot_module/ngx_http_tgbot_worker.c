@@ -1,0 +1,148 @@
+
+/*
+ * nginx has no hook for "shutdown begins", and its worker_shutdown_timeout
+ * only reaches connections of the cycle.  So each worker keeps one idle
+ * connection without a socket: its read handler is called when the graceful
+ * shutdown closes idle connections, and again when the timeout passes.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_worker.h"
+
+
+static ngx_connection_t *ngx_http_tgbot_worker_connection(ngx_cycle_t *cycle);
+static void ngx_http_tgbot_worker_shutdown(ngx_event_t *ev);
+static void ngx_http_tgbot_worker_abort(ngx_log_t *log, ngx_uint_t tell);
+
+
+static ngx_connection_t  *ngx_http_tgbot_worker_sentinel;
+
+
+ngx_int_t
+ngx_http_tgbot_worker_init(ngx_cycle_t *cycle, ngx_http_tgbot_main_conf_t *mcf)
+{
+    ngx_uint_t              i;
+    ngx_http_tgbot_bot_t  **bots;
+
+    bots = mcf->bots.elts;
+
+    for (i = 0; i < mcf->bots.nelts; i++) {
+        ngx_http_tgbot_bot_init(bots[i]);
+    }
+
+    /* a single process starts again at a reload, with what still runs */
+
+    if (ngx_http_tgbot_worker_sentinel) {
+        return NGX_OK;
+    }
+
+    ngx_http_tgbot_job_init_process();
+    ngx_http_tgbot_share_init_process(mcf->max_calls);
+
+    ngx_http_tgbot_worker_sentinel = ngx_http_tgbot_worker_connection(cycle);
+
+    return ngx_http_tgbot_worker_sentinel ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_connection_t *
+ngx_http_tgbot_worker_connection(ngx_cycle_t *cycle)
+{
+    ngx_connection_t  *c, *saved;
+
+    /* /dev/poll and select keep connections by fd in cycle->files */
+
+    saved = cycle->files ? cycle->files[0] : NULL;
+
+    c = ngx_get_connection(0, cycle->log);
+
+    if (cycle->files) {
+        cycle->files[0] = saved;
+    }
+
+    if (c == NULL) {
+        return NULL;
+    }
+
+    /* neither a socket nor free: -1 would have it passed over */
+
+    c->fd = (ngx_socket_t) -2;
+    c->idle = 1;
+    c->data = c;
+
+    c->read->handler = ngx_http_tgbot_worker_shutdown;
+    c->read->log = cycle->log;
+    c->write->handler = ngx_http_tgbot_worker_shutdown;
+    c->write->log = cycle->log;
+
+    return c;
+}
+
+
+static void
+ngx_http_tgbot_worker_shutdown(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    if (!c->close) {
+        return;
+    }
+
+    c->idle = 0;
+
+    if (c->error) {
+        ngx_http_tgbot_worker_abort(ev->log, 1);
+        return;
+    }
+
+    ngx_http_tgbot_job_release();
+}
+
+
+void
+ngx_http_tgbot_worker_exit(ngx_cycle_t *cycle)
+{
+    ngx_connection_t  *c, *saved;
+
+    c = ngx_http_tgbot_worker_sentinel;
+
+    if (c == NULL) {
+        return;
+    }
+
+    ngx_http_tgbot_share_exit_process();
+    ngx_http_tgbot_worker_abort(cycle->log, 0);
+
+    ngx_http_tgbot_worker_sentinel = NULL;
+
+    saved = cycle->files ? cycle->files[0] : NULL;
+
+    c->fd = 0;
+    ngx_free_connection(c);
+    c->fd = (ngx_socket_t) -1;
+
+    if (cycle->files) {
+        cycle->files[0] = saved;
+    }
+}
+
+
+static void
+ngx_http_tgbot_worker_abort(ngx_log_t *log, ngx_uint_t tell)
+{
+    ngx_uint_t  n;
+
+    n = ngx_http_tgbot_job_abort(tell);
+
+    if (n) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "tgbot: %ui answered updates lost Bot API calls that "
+                      "were to follow the one in the response", n);
+    }
+}
