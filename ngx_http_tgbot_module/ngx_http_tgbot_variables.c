@@ -1,0 +1,434 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_variables.h"
+
+
+/* the integers of an update, whose presence is told by a bit field */
+
+typedef enum {
+    NGX_HTTP_TGBOT_VARIABLE_UPDATE_ID = 0,
+    NGX_HTTP_TGBOT_VARIABLE_CHAT_ID,
+    NGX_HTTP_TGBOT_VARIABLE_USER_ID,
+    NGX_HTTP_TGBOT_VARIABLE_MESSAGE_ID,
+    NGX_HTTP_TGBOT_VARIABLE_THREAD_ID,
+    NGX_HTTP_TGBOT_VARIABLE_DATE,
+    NGX_HTTP_TGBOT_VARIABLE_AGE
+} ngx_http_tgbot_variable_number_e;
+
+
+static ngx_int_t ngx_http_tgbot_variable_text(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_tgbot_variable_number(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_tgbot_variable_bot(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_tgbot_variable_verdict(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_tgbot_variable_attempts(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_tgbot_variable_call(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_tgbot_variable_escape(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, ngx_str_t *text, ngx_uint_t escape);
+static ngx_int_t ngx_http_tgbot_variable_int64(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, int64_t number);
+static void ngx_http_tgbot_variable_set(ngx_http_variable_value_t *v,
+    ngx_str_t *text);
+
+
+static ngx_http_variable_t  ngx_http_tgbot_variables[] = {
+
+    { ngx_string("tgbot_bot"), NULL,
+      ngx_http_tgbot_variable_bot, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_update_id"), NULL,
+      ngx_http_tgbot_variable_number, NGX_HTTP_TGBOT_VARIABLE_UPDATE_ID,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_update_type"), NULL,
+      ngx_http_tgbot_variable_text,
+      offsetof(ngx_http_tgbot_update_t, type),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_chat_id"), NULL,
+      ngx_http_tgbot_variable_number, NGX_HTTP_TGBOT_VARIABLE_CHAT_ID,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_chat_type"), NULL,
+      ngx_http_tgbot_variable_text,
+      offsetof(ngx_http_tgbot_update_t, chat_type),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_user_id"), NULL,
+      ngx_http_tgbot_variable_number, NGX_HTTP_TGBOT_VARIABLE_USER_ID,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_username"), NULL,
+      ngx_http_tgbot_variable_text,
+      offsetof(ngx_http_tgbot_update_t, username),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_first_name"), NULL,
+      ngx_http_tgbot_variable_text,
+      offsetof(ngx_http_tgbot_update_t, first_name),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_language"), NULL,
+      ngx_http_tgbot_variable_text,
+      offsetof(ngx_http_tgbot_update_t, language),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_text"), NULL,
+      ngx_http_tgbot_variable_text,
+      offsetof(ngx_http_tgbot_update_t, text),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_command"), NULL,
+      ngx_http_tgbot_variable_text,
+      offsetof(ngx_http_tgbot_update_t, command),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_args"), NULL,
+      ngx_http_tgbot_variable_text,
+      offsetof(ngx_http_tgbot_update_t, args),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_data"), NULL,
+      ngx_http_tgbot_variable_text,
+      offsetof(ngx_http_tgbot_update_t, data),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_message_id"), NULL,
+      ngx_http_tgbot_variable_number, NGX_HTTP_TGBOT_VARIABLE_MESSAGE_ID,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_thread_id"), NULL,
+      ngx_http_tgbot_variable_number, NGX_HTTP_TGBOT_VARIABLE_THREAD_ID,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_message_kind"), NULL,
+      ngx_http_tgbot_variable_text,
+      offsetof(ngx_http_tgbot_update_t, message_kind),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_query_id"), NULL,
+      ngx_http_tgbot_variable_text,
+      offsetof(ngx_http_tgbot_update_t, query_id),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_date"), NULL,
+      ngx_http_tgbot_variable_number, NGX_HTTP_TGBOT_VARIABLE_DATE,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_age"), NULL,
+      ngx_http_tgbot_variable_number, NGX_HTTP_TGBOT_VARIABLE_AGE,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_verdict"), NULL,
+      ngx_http_tgbot_variable_verdict, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_attempts"), NULL,
+      ngx_http_tgbot_variable_attempts, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_api_uri"), NULL,
+      ngx_http_tgbot_variable_call,
+      offsetof(ngx_http_tgbot_ctx_t, api_uri),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_method"), NULL,
+      ngx_http_tgbot_variable_call,
+      offsetof(ngx_http_tgbot_ctx_t, method),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+      ngx_http_null_variable
+};
+
+
+/* in the order of ngx_http_tgbot_verdict_e */
+
+static ngx_str_t  ngx_http_tgbot_verdicts[] = {
+    ngx_null_string,
+    ngx_string("done"),
+    ngx_string("queued"),
+    ngx_string("duplicate"),
+    ngx_string("limited"),
+    ngx_string("stale"),
+    ngx_string("ignored"),
+    ngx_string("dead"),
+    ngx_string("busy"),
+    ngx_string("failed"),
+    ngx_string("rejected"),
+    ngx_string("aborted")
+};
+
+
+static ngx_int_t
+ngx_http_tgbot_variable_text(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t             *text;
+    ngx_http_tgbot_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_tgbot_module);
+
+    if (ctx == NULL || ctx->update == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    text = (ngx_str_t *) ((u_char *) ctx->update + data);
+
+    if (text->len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    return ngx_http_tgbot_variable_escape(r, v, text, ctx->escape);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_variable_number(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    int64_t                   number;
+    ngx_uint_t                has;
+    ngx_http_tgbot_ctx_t     *ctx;
+    ngx_http_tgbot_update_t  *update;
+
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_tgbot_module);
+
+    if (ctx == NULL || ctx->update == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    update = ctx->update;
+
+    switch (data) {
+
+    case NGX_HTTP_TGBOT_VARIABLE_UPDATE_ID:
+        has = update->has_update_id;
+        number = update->update_id;
+        break;
+
+    case NGX_HTTP_TGBOT_VARIABLE_CHAT_ID:
+        has = update->has_chat_id;
+        number = update->chat_id;
+        break;
+
+    case NGX_HTTP_TGBOT_VARIABLE_USER_ID:
+        has = update->has_user_id;
+        number = update->user_id;
+        break;
+
+    case NGX_HTTP_TGBOT_VARIABLE_MESSAGE_ID:
+        has = update->has_message_id;
+        number = update->message_id;
+        break;
+
+    case NGX_HTTP_TGBOT_VARIABLE_THREAD_ID:
+        has = update->has_thread_id;
+        number = update->thread_id;
+        break;
+
+    case NGX_HTTP_TGBOT_VARIABLE_DATE:
+        has = update->has_date;
+        number = update->date;
+        break;
+
+    default: /* NGX_HTTP_TGBOT_VARIABLE_AGE */
+        has = update->has_date;
+
+        /* a clock that lags behind Telegram's makes nothing younger than 0 */
+        number = (update->date < ngx_time()) ? ngx_time() - update->date : 0;
+        break;
+    }
+
+    if (!has) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    return ngx_http_tgbot_variable_int64(r, v, number);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_variable_bot(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_tgbot_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_tgbot_module);
+
+    if (ctx == NULL || ctx->bot == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_http_tgbot_variable_set(v, &ctx->bot->name);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_variable_verdict(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_tgbot_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_tgbot_module);
+
+    if (ctx == NULL || ctx->verdict == NGX_HTTP_TGBOT_NONE) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_http_tgbot_variable_set(v, &ngx_http_tgbot_verdicts[ctx->verdict]);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_variable_attempts(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_tgbot_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_tgbot_module);
+
+    if (ctx == NULL || ctx->update == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    return ngx_http_tgbot_variable_int64(r, v, (int64_t) ctx->attempts);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_variable_call(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_tgbot_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_tgbot_module);
+
+    if (ctx == NULL || ctx->api_uri.len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_http_tgbot_variable_set(v, (ngx_str_t *) ((u_char *) ctx + data));
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_variable_escape(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, ngx_str_t *text, ngx_uint_t escape)
+{
+    u_char     *p;
+    uintptr_t   n;
+    ngx_str_t   escaped;
+
+    switch (escape) {
+
+    case NGX_HTTP_TGBOT_ESCAPE_JSON:
+        n = ngx_escape_json(NULL, text->data, text->len);
+        break;
+
+    case NGX_HTTP_TGBOT_ESCAPE_ARG:
+        n = 2 * ngx_escape_uri(NULL, text->data, text->len,
+                               NGX_ESCAPE_URI_COMPONENT);
+        break;
+
+    default: /* NGX_HTTP_TGBOT_ESCAPE_NONE */
+        n = 0;
+        break;
+    }
+
+    if (n == 0) {
+        ngx_http_tgbot_variable_set(v, text);
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, text->len + n);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    escaped.len = text->len + n;
+    escaped.data = p;
+
+    if (escape == NGX_HTTP_TGBOT_ESCAPE_JSON) {
+        (void) ngx_escape_json(p, text->data, text->len);
+
+    } else {
+        (void) ngx_escape_uri(p, text->data, text->len,
+                              NGX_ESCAPE_URI_COMPONENT);
+    }
+
+    ngx_http_tgbot_variable_set(v, &escaped);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_variable_int64(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, int64_t number)
+{
+    ngx_str_t  text;
+
+    text.data = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    if (text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    text.len = ngx_sprintf(text.data, "%L", number) - text.data;
+
+    ngx_http_tgbot_variable_set(v, &text);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_variable_set(ngx_http_variable_value_t *v, ngx_str_t *text)
+{
+    v->len = text->len;
+    v->data = text->data;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_variables_add(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_tgbot_variables; v->name.len; v++) {
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
