@@ -1,0 +1,306 @@
+
+/*
+ * The directives whose values are made for every update or call: replies
+ * and URIs of internal locations.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_answer.h"
+#include "ngx_http_tgbot_conf.h"
+
+
+static char *ngx_http_tgbot_conf_constant_reply(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_str_t *value);
+static char *ngx_http_tgbot_conf_uri_text(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value);
+static ngx_uint_t ngx_http_tgbot_conf_dots(ngx_str_t *value);
+static ngx_uint_t ngx_http_tgbot_conf_capture(ngx_str_t *value);
+static ngx_int_t ngx_http_tgbot_conf_compile(ngx_conf_t *cf, u_char *data,
+    size_t len, ngx_http_complex_value_t *cv);
+
+
+static ngx_str_t  ngx_http_tgbot_conf_json_type =
+    ngx_string("application/json");
+
+
+char *
+ngx_http_tgbot_conf_reply(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_tgbot_loc_conf_t *tlcf = conf;
+
+    ngx_str_t               *value, *text;
+    ngx_uint_t               json;
+    ngx_http_tgbot_reply_t  *reply;
+
+    value = cf->args->elts;
+
+    json = (ngx_strcmp(value[1].data, "json") == 0);
+
+    if (cf->args->nelts == 3 ? !json : json) {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, &value[1],
+                                           "[json] value, or \"off\"");
+    }
+
+    text = &value[cf->args->nelts - 1];
+
+    if (!json && ngx_strcmp(text->data, "off") == 0) {
+
+        if (tlcf->replies != NGX_CONF_UNSET_PTR) {
+            return "is duplicate, \"off\" stands alone";
+        }
+
+        tlcf->replies = NULL;
+
+        return NGX_CONF_OK;
+    }
+
+    if (tlcf->replies == NULL) {
+        return "is duplicate, \"off\" stands alone";
+    }
+
+    if (tlcf->replies == NGX_CONF_UNSET_PTR) {
+        tlcf->replies = ngx_array_create(cf->pool, 2,
+                                         sizeof(ngx_http_tgbot_reply_t));
+        if (tlcf->replies == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    reply = ngx_array_push(tlcf->replies);
+    if (reply == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    reply->json = json;
+
+    if (ngx_http_tgbot_conf_compile(cf, text->data, text->len, &reply->value)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (json && reply->value.lengths == NULL) {
+        return ngx_http_tgbot_conf_constant_reply(cf, cmd, text);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* what would be refused at every update is refused here */
+
+static char *
+ngx_http_tgbot_conf_constant_reply(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value)
+{
+    ngx_http_tgbot_update_t  update;
+    ngx_http_tgbot_answer_t  answer;
+
+    ngx_memzero(&update, sizeof(ngx_http_tgbot_update_t));
+
+    if (ngx_http_tgbot_answer_parse(&answer, &ngx_http_tgbot_conf_json_type,
+                                    value, &update, cf->temp_pool)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (answer.problem) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\" directive: it %s, "
+                           "expected a method object or an array of them",
+                           value, &cmd->name, answer.problem);
+        return NGX_CONF_ERROR;
+    }
+
+    if (answer.calls.nelts == 0) {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                  "an object with \"method\" or an array of "
+                                  "them");
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_tgbot_conf_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char  *p = conf;
+
+    char                   *rv;
+    u_char                 *args, *last;
+    ngx_str_t              *value;
+    ngx_http_tgbot_uri_t   *uri, **urip;
+
+    urip = (ngx_http_tgbot_uri_t **) (p + cmd->offset);
+
+    if (*urip != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        *urip = NULL;
+        return NGX_CONF_OK;
+    }
+
+    rv = ngx_http_tgbot_conf_uri_text(cf, cmd, &value[1]);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    uri = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_uri_t));
+    if (uri == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    last = value[1].data + value[1].len;
+
+    args = ngx_strlchr(value[1].data, last, '?');
+
+    if (args) {
+        uri->has_args = 1;
+
+        if (ngx_http_tgbot_conf_compile(cf, args + 1, last - (args + 1),
+                                        &uri->args)
+            != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+
+        last = args;
+    }
+
+    if (ngx_http_tgbot_conf_compile(cf, value[1].data, last - value[1].data,
+                                    &uri->path)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    *urip = uri;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_tgbot_conf_uri_text(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value)
+{
+    if (value->len && value->data[0] == '@') {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                  "the URI of an internal location, named "
+                                  "locations cannot be called");
+    }
+
+    if (ngx_strncasecmp(value->data, (u_char *) "http://", 7) == 0
+        || ngx_strncasecmp(value->data, (u_char *) "https://", 8) == 0)
+    {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                  "the URI of an internal location, where "
+                                  "\"proxy_pass\" leads to this address");
+    }
+
+    if (value->len == 0 || (value->data[0] != '/' && value->data[0] != '$')) {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                  "the URI of an internal location, which "
+                                  "starts with \"/\" or a variable, or "
+                                  "\"off\"");
+    }
+
+    if (ngx_http_tgbot_conf_dots(value)) {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                  "a URI without \"/./\" and \"/../\"");
+    }
+
+    if (ngx_http_tgbot_conf_capture(value)) {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                  "a URI without captures of the location, "
+                                  "which a call does not have");
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_conf_dots(ngx_str_t *value)
+{
+    size_t  i, len;
+
+    len = 0;
+
+    for (i = 0; i <= value->len; i++) {
+
+        if (i == value->len || value->data[i] == '/'
+            || value->data[i] == '?')
+        {
+            if ((len == 1 && value->data[i - 1] == '.')
+                || (len == 2 && value->data[i - 1] == '.'
+                    && value->data[i - 2] == '.'))
+            {
+                return 1;
+            }
+
+            if (i < value->len && value->data[i] == '?') {
+                break;
+            }
+
+            len = 0;
+            continue;
+        }
+
+        len++;
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_conf_capture(ngx_str_t *value)
+{
+    size_t  i;
+
+    for (i = 1; i < value->len; i++) {
+
+        if (value->data[i] < '1' || value->data[i] > '9') {
+            continue;
+        }
+
+        if (value->data[i - 1] == '$'
+            || (i > 1 && value->data[i - 1] == '{'
+                && value->data[i - 2] == '$'))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_conf_compile(ngx_conf_t *cf, u_char *data, size_t len,
+    ngx_http_complex_value_t *cv)
+{
+    ngx_str_t                         value;
+    ngx_http_compile_complex_value_t  ccv;
+
+    value.len = len;
+    value.data = data;
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value;
+    ccv.complex_value = cv;
+
+    return ngx_http_compile_complex_value(&ccv);
+}
