@@ -31,6 +31,7 @@ typedef struct {
 
     size_t                    base;     /* offset of the current buffer */
     ngx_uint_t                depth;
+    ngx_uint_t                deep;     /* whether tokens were withheld */
     ngx_int_t                 rc;       /* why a callback stopped the parser */
 
     jmp_buf                   nomem;
@@ -97,6 +98,7 @@ ngx_http_tgbot_json_parse(ngx_chain_t *in, ngx_http_tgbot_json_pt handler,
     json.yajl = NULL;
     json.base = 0;
     json.depth = 0;
+    json.deep = 0;
     json.rc = NGX_OK;
     json.pos = ngx_align_ptr(json.arena, NGX_ALIGNMENT);
 
@@ -189,7 +191,9 @@ ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json, ngx_chain_t *in)
 
     /* a number at the end and a document cut short are only seen here */
 
-    return ngx_http_tgbot_json_status(json, yajl_complete_parse(json->yajl));
+    rc = ngx_http_tgbot_json_status(json, yajl_complete_parse(json->yajl));
+
+    return (rc == NGX_OK && json->deep) ? NGX_BUSY : rc;
 }
 
 
@@ -216,6 +220,10 @@ ngx_http_tgbot_json_token(ngx_http_tgbot_json_t *json, ngx_uint_t type,
 {
     ngx_http_tgbot_json_token_t  token;
 
+    if (json->depth > NGX_HTTP_TGBOT_JSON_MAX_DEPTH) {
+        return 1;
+    }
+
     token.type = type;
     token.depth = json->depth;
     token.text.data = (u_char *) data;
@@ -231,16 +239,13 @@ ngx_http_tgbot_json_token(ngx_http_tgbot_json_t *json, ngx_uint_t type,
 static int
 ngx_http_tgbot_json_start(ngx_http_tgbot_json_t *json, ngx_uint_t type)
 {
-    if (json->depth == NGX_HTTP_TGBOT_JSON_MAX_DEPTH) {
-        json->rc = NGX_BUSY;
-        return 0;
-    }
-
     if (!ngx_http_tgbot_json_token(json, type, NULL, 0)) {
         return 0;
     }
 
-    json->depth++;
+    if (json->depth++ == NGX_HTTP_TGBOT_JSON_MAX_DEPTH) {
+        json->deep = 1;
+    }
 
     return 1;
 }
@@ -358,19 +363,28 @@ ngx_http_tgbot_json_alloc(void *ctx, size_t size)
 }
 
 
+/* yajl lets its stack of states grow by 128 bytes at a time: so double */
+
 static void *
 ngx_http_tgbot_json_realloc(void *ctx, void *ptr, size_t size)
 {
     void                         *p;
     ngx_http_tgbot_json_block_t  *block;
 
-    p = ngx_http_tgbot_json_alloc(ctx, size);
-
-    if (ptr) {
-        block = (ngx_http_tgbot_json_block_t *) ptr - 1;
-        ngx_memcpy(p, ptr, ngx_min(block->size, size));
-        ngx_http_tgbot_json_free(ctx, ptr);
+    if (ptr == NULL) {
+        return ngx_http_tgbot_json_alloc(ctx, size);
     }
+
+    block = (ngx_http_tgbot_json_block_t *) ptr - 1;
+
+    if (size <= block->size) {
+        return ptr;
+    }
+
+    p = ngx_http_tgbot_json_alloc(ctx, ngx_max(size, 2 * block->size));
+
+    ngx_memcpy(p, ptr, block->size);
+    ngx_http_tgbot_json_free(ctx, ptr);
 
     return p;
 }

@@ -11,7 +11,10 @@
 #include <ngx_core.h>
 
 
-/* nesting accepted, the bound of Telegram's own parser (td JsonBuilder) */
+/*
+ * containers in one another whose contents are delivered, the bound of
+ * Telegram's own parser (td JsonBuilder)
+ */
 #define NGX_HTTP_TGBOT_JSON_MAX_DEPTH  100
 
 
@@ -62,7 +65,9 @@ typedef ngx_int_t (*ngx_http_tgbot_json_pt)(void *data,
  *
  * NGX_OK        a well-formed document, seen to its end
  * NGX_DECLINED  not JSON; the tokens before the error have been delivered
- * NGX_BUSY      nested deeper than NGX_HTTP_TGBOT_JSON_MAX_DEPTH, stopped
+ * NGX_BUSY      a well-formed document, seen to its end, but nested deeper
+ *               than NGX_HTTP_TGBOT_JSON_MAX_DEPTH: of containers beyond
+ *               that only start and end of the outermost were delivered
  * NGX_ERROR     no memory
  * other         what handler returned
  */
