@@ -1,0 +1,339 @@
+#!/usr/bin/perl
+
+# What can be seen of the sources without compiling them.
+#
+#   t/lint/source.pl [directory]
+#
+# prints "file:line: [check] what is wrong", exits 1 if anything is.
+
+use strict;
+use warnings;
+
+my $columns = 80;
+my $python_columns = 100;
+my $function_lines = 100;
+my $file_lines = 600;
+
+# A file includes headers of its own layer only where it is said below.
+# A file x_y.c is a part of x, which may include x.h.
+
+my @layers = (
+    words     => [qw(json update method object answer form backoff)],
+    transport => [qw(body call capture detached share)],
+    work      => [qw(bot handler job send worker)],
+    faces     => [qw(module conf secret webhook acknowledge authenticate
+                     reply variables)],
+);
+
+my %same_layer = (
+    update    => [qw(json)],
+    method    => [qw(json form)],
+    object    => [qw(json update method)],
+    answer    => [qw(json update method object form)],
+    form      => [qw(json)],
+    call      => [qw(capture detached share)],
+    handler   => [qw(bot)],
+    job       => [qw(bot handler send)],
+    send      => [qw(bot)],
+    worker    => [qw(bot job)],
+    module    => [qw(conf secret webhook reply variables)],
+    conf      => [qw(secret webhook)],
+    webhook   => [qw(acknowledge authenticate reply)],
+);
+
+# functions that block, do not know a length, or have one in nginx
+
+my @banned = qw(
+    sprintf vsprintf strcpy strcat strlen atoi atol strtol alloca
+    malloc calloc realloc free assert usleep sleep ngx_msleep nanosleep
+    getaddrinfo gethostbyname curl_easy_perform redisConnect
+    redisConnectWithTimeout redisConnectUnix redisCommand
+);
+
+# looks for a secret in what nginx is about to log: nobody guesses there
+my $redacting = qr/ngx_http_tgbot_detached\.c$/;
+
+my $unfinished = qr/\b(?:TODO|FIXME|XXX|HACK)\b|not implemented/;
+
+my $dir = shift // '.';
+my $module = 'ngx_http_tgbot_module';
+my $found = 0;
+
+
+chdir $dir or die "$dir: $!\n";
+
+my (%layer, %rank);
+
+for (my $i = 0; $i < @layers; $i += 2) {
+    for my $file (@{$layers[$i + 1]}) {
+        $layer{$file} = $layers[$i];
+        $rank{$file} = $i;
+    }
+}
+
+my @sources = sort glob "$module/*.[ch]";
+my @harness = sort glob "t/unit/*.[ch] t/fuzz/*.[ch]";
+my @scripts = grep { -f } sort glob "dev config .ci/* t/lint/* t/unit/run "
+                                    . "t/e2e/run t/*/*.py t/lib/*";
+
+report('sources', $module, 0, 'has no sources') unless @sources;
+
+for my $file (@sources, @harness) {
+    my $text = content($file);
+    my $code = code($text);
+
+    lines($file, $text);
+    comments($file, $code);
+
+    if ($file =~ m{^$module/}) {
+        functions($file, $code);
+        includes($file, $text);
+        calls($file, $code);
+        secrets($file, $code);
+    }
+}
+
+lines($_, content($_)) for @scripts;
+unfinished($_) for @sources, @harness, sort(everything('t')),
+                   grep { -f } qw(README.md config nginx.conf.sample);
+directives();
+
+exit($found ? 1 : 0);
+
+
+sub report {
+    my ($check, $file, $line, $what) = @_;
+
+    print "$file:$line: [$check] $what\n";
+    $found++;
+}
+
+
+sub content {
+    my ($file) = @_;
+
+    open my $in, '<:encoding(UTF-8)', $file or die "$file: $!\n";
+    local $/;
+    return scalar(<$in>) // '';
+}
+
+
+sub everything {
+    my ($dir) = @_;
+
+    opendir my $in, $dir or return;
+
+    return map { -d "$dir/$_" ? everything("$dir/$_") : "$dir/$_" }
+           grep { !/^\.|^servroot|^__pycache__$|^seeds$|^lint$/ } readdir $in;
+}
+
+
+# the text with comments, strings and characters blanked, line for line
+
+sub code {
+    my ($text) = @_;
+
+    $text =~ s{
+        (/\*.*?\*/) | "((?:[^"\\\n]|\\.)*)" | '((?:[^'\\\n]|\\.)*)'
+    }{
+        defined $1 ? blank($1)
+                   : defined $2 ? '"' . blank($2) . '"' : "'" . blank($3) . "'"
+    }gsex;
+
+    return $text;
+}
+
+
+sub blank {
+    my ($text) = @_;
+
+    $text =~ s/[^\n]/ /g;
+    return $text;
+}
+
+
+sub line_of {
+    my ($text, $offset) = @_;
+
+    return 1 + (substr($text, 0, $offset) =~ tr/\n//);
+}
+
+
+sub lines {
+    my ($file, $text) = @_;
+
+    my $n = 0;
+
+    for my $line (split /\n/, $text, -1) {
+        $n++;
+
+        report('columns', $file, $n, length($line) . " columns")
+            if length($line) > ($file =~ /\.py$/ ? $python_columns
+                                                 : $columns);
+        report('tabs', $file, $n, 'a tab') if $line =~ /\t/;
+        report('space', $file, $n, 'white space at the end')
+            if $line =~ /\s$/;
+    }
+
+    $n = $text =~ tr/\n//;
+
+    report('space', $file, $n, 'no newline at the end')
+        if $text =~ /[^\n]\z/;
+    report('file', $file, $n, "$n lines")
+        if $n > $file_lines && $file =~ m{^$module/};
+}
+
+
+sub functions {
+    my ($file, $code) = @_;
+
+    my ($n, $start) = (0, 0);
+
+    for my $line (split /\n/, $code) {
+        $n++;
+
+        if ($line =~ /^\{/) {
+            $start = $n;
+
+        } elsif ($line =~ /^\}/) {
+            report('function', $file, $start,
+                   'a function of ' . ($n - $start - 1) . ' lines')
+                if $start && $n - $start - 1 > $function_lines;
+            $start = 0;
+        }
+    }
+}
+
+
+sub includes {
+    my ($file, $text) = @_;
+
+    my ($self) = $file =~ /ngx_http_tgbot_(\w+)\.[ch]$/;
+
+    if (defined $self && !defined $rank{$self} && $self =~ /^([a-z]+)_/
+        && defined $rank{$1})
+    {
+        $rank{$self} = $rank{$1};
+        $layer{$self} = $layer{$1};
+    }
+
+    if (!defined $self || !defined $rank{$self}) {
+        report('layers', $file, 1, 'is in no layer: add it to t/lint');
+        return;
+    }
+
+    while ($text =~ /^\s*#\s*include\s*([<"][^>"\n]*[>"])/mg) {
+        my $header = $1;
+        my $line = line_of($text, $-[1]);
+
+        report('layers', $file, $line, "$layer{$self} know no request")
+            if $layer{$self} eq 'words' && $header =~ /ngx_(?:http|event)\.h/;
+
+        my ($other) = $header =~ /ngx_http_tgbot_(\w+)\.h/;
+
+        next if !defined $other || $other eq $self;
+
+        if (!defined $rank{$other}) {
+            report('layers', $file, $line, "$header is in no layer");
+
+        } elsif ($rank{$other} > $rank{$self}) {
+            report('layers', $file, $line,
+                   "$layer{$self} include $header of $layer{$other}");
+
+        } elsif ($rank{$other} == $rank{$self}
+                 && $self !~ /^${other}_/
+                 && !grep { $_ eq $other } @{$same_layer{$self} // []})
+        {
+            report('layers', $file, $line,
+                   "$self includes $header of its own layer");
+        }
+    }
+}
+
+
+sub calls {
+    my ($file, $code) = @_;
+
+    my $names = join '|', @banned;
+
+    while ($code =~ /(?<![\w.>])($names)\s*\(/g) {
+        report('banned', $file, line_of($code, $-[1]), "$1()");
+    }
+
+    # names in the sources are C strings; what comes from outside is not
+
+    while ($code =~ /\bngx_strlen\s*\([^;]*?(?:->|\.)\s*data\b/g) {
+        report('banned', $file, line_of($code, $-[0]),
+               'ngx_strlen() of an ngx_str_t');
+    }
+}
+
+
+# what returns at the first byte that differs tells how much was guessed
+
+sub secrets {
+    my ($file, $code) = @_;
+
+    return if $file =~ /$redacting/;
+
+    while ($code =~ /\b((?:ngx_)?(?:memcmp|memn2cmp|str\w*cmp))\s*
+                     (\((?:[^()]|(?2))*\))/gx)
+    {
+        my ($function, $args, $offset) = ($1, $2, $-[1]);
+
+        report('secrets', $file, line_of($code, $offset),
+               "$function() on a secret")
+            if $args =~ /secret/;
+    }
+}
+
+
+sub comments {
+    my ($file, $code) = @_;
+
+    while ($code =~ m{//}g) {
+        report('comments', $file, line_of($code, $-[0]), 'a // comment');
+    }
+}
+
+
+sub unfinished {
+    my ($file) = @_;
+
+    my $text = content($file);
+
+    while ($text =~ /($unfinished)/g) {
+        report('unfinished', $file, line_of($text, $-[1]), "\"$1\"");
+    }
+}
+
+
+# every directive is in the README
+
+sub directives {
+    my %directive;
+
+    for my $file (@sources) {
+        my $text = content($file);
+
+        while ($text =~ /^static\s+ngx_command_t\s[^{]*\{(.*?)^\};/msg) {
+            my ($table, $offset) = ($1, $-[1]);
+
+            while ($table =~ /ngx_string\("(tgbot_\w+)"\)/g) {
+                $directive{$1} = [$file, line_of($text, $offset + $-[1])];
+            }
+        }
+    }
+
+    if (!%directive) {
+        report('directives', $module, 0, 'no table of directives found');
+        return;
+    }
+
+    my $readme = -f 'README.md' ? content('README.md') : '';
+
+    for my $name (sort keys %directive) {
+        report('directives', @{$directive{$name}}, "README.md lacks $name")
+            if $readme !~ /(?<!\w)$name(?!\w)/;
+    }
+}
