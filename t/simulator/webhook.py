@@ -167,6 +167,7 @@ class Webhook:
         self.paused = False
         self.counts = Counter()
         self.statuses = Counter()
+        self.retry_after = Counter()    # (status, value of the header)
         self.ends = Counter()           # why connections ended
 
         self._backlog = deque()
@@ -353,6 +354,7 @@ class Webhook:
         else:
             self._note_gone(status)
             retry_after = message.headers.get("retry-after", "")
+            self.retry_after[status, retry_after] += 1
             self._failed(delivery, int(retry_after) if retry_after.isdigit() else 0)
 
         if message.close:

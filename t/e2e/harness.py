@@ -1,0 +1,273 @@
+"""What every end-to-end test needs: an nginx of its own, a simulator, and checks."""
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import socket
+import time
+
+from simulator import report
+from simulator.scene import Options, Scene
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+NGINX = os.environ.get("TGBOT_NGINX", "/usr/sbin/nginx")
+MODULE = os.path.abspath(
+    os.environ.get("TGBOT_MODULE", f"{TOP}/build/ngx_http_tgbot_module.so"))
+FULL = bool(os.environ.get("TGBOT_E2E_FULL"))
+
+TOKEN = "7000000001:AAHleakless-e2e-token-0123456789abc"
+SECRET = "e2e_secret_kept_to_the_program"
+
+_BAD = re.compile(r"\[(alert|crit|emerg)\]")
+
+MAIN = """\
+load_module {module};
+{user}
+worker_processes {workers};
+daemon off;
+pid nginx.pid;
+error_log error.log info;
+worker_shutdown_timeout {shutdown};
+events {{ worker_connections 1024; }}
+http {{
+    client_body_temp_path temp_body;
+    proxy_temp_path temp_proxy;
+    fastcgi_temp_path temp_fastcgi;
+    uwsgi_temp_path temp_uwsgi;
+    scgi_temp_path temp_scgi;
+    log_format e2e '$status $request_time $uri $request_uri $args $tgbot_bot $tgbot_update_id '
+        '$tgbot_update_type $tgbot_chat_id $tgbot_user_id $tgbot_text $tgbot_command '
+        '$tgbot_args $tgbot_data $tgbot_message_id $tgbot_query_id $tgbot_date $tgbot_age '
+        '$tgbot_verdict $tgbot_attempts api_uri=$tgbot_api_uri method=$tgbot_method '
+        'upstream=$upstream_addr,$upstream_status,$proxy_host';
+    access_log access.log e2e;
+    log_subrequest on;
+    client_max_body_size 1m;
+    client_body_buffer_size 576k;
+    keepalive_timeout 75s;
+    keepalive_requests 100000;
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+{http}
+}}
+"""
+
+BOT = """\
+    upstream program {{ server 127.0.0.1:{program}; keepalive 64; }}
+    upstream bot_api {{ server 127.0.0.1:{api}; keepalive 64; }}
+    server {{
+        listen 127.0.0.1:{port} backlog=1024;
+        location = /tg/e2e {{
+            tgbot_webhook e2e;
+            tgbot_token {token};
+            tgbot_secret_token {secret};
+            tgbot_handler /_program;
+            tgbot_api /_api;
+            {directives}
+        }}
+        location = /_program {{
+            internal;
+            proxy_pass http://program;
+            proxy_connect_timeout 2s;
+            proxy_read_timeout {program_timeout};
+        }}
+        location = /_api {{
+            internal;
+            proxy_pass http://bot_api$tgbot_api_uri;
+            proxy_connect_timeout 2s;
+            proxy_read_timeout {api_timeout};
+        }}
+    }}
+"""
+
+
+class Nginx:
+    """An nginx in the foreground, in a directory of its own."""
+
+    def __init__(self, directory, port):
+        self.directory = directory
+        self.port = port
+        self._process = None
+        self._stderr = None
+
+    def configure(self, text):
+        with open(f"{self.directory}/nginx.conf", "w", encoding="utf-8") as conf:
+            conf.write(text)
+
+    async def start(self):
+        self._stderr = open(f"{self.directory}/stderr.log", "wb")
+        self._process = await asyncio.create_subprocess_exec(
+            NGINX, "-p", self.directory, "-c", f"{self.directory}/nginx.conf",
+            stdout=self._stderr, stderr=self._stderr)
+        end = time.monotonic() + 20
+        while not _listens(self.port):
+            if self._process.returncode is not None or time.monotonic() > end:
+                raise RuntimeError("nginx does not start:\n" + self.read("stderr.log"))
+            await asyncio.sleep(0.05)
+
+    async def test(self):
+        """What nginx -t returns and says."""
+        process = await asyncio.create_subprocess_exec(
+            NGINX, "-t", "-p", self.directory, "-c", f"{self.directory}/nginx.conf",
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+        output, _ = await process.communicate()
+        return process.returncode, output.decode("utf-8", "replace")
+
+    def read(self, name):
+        try:
+            with open(f"{self.directory}/{name}", encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def signal(self, number):
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+
+    def workers(self):
+        """Process ids of the workers, the one with most open sockets first."""
+        pid = self._process.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+            pids = [int(child) for child in children.read().split()]
+        return sorted(pids, key=_sockets, reverse=True)
+
+    async def exited(self, timeout):
+        """The exit status, or None if it still runs."""
+        try:
+            return await asyncio.wait_for(self._process.wait(), timeout)
+        except asyncio.TimeoutError:
+            return None
+
+    async def close(self):
+        """Ends it for good, by force if it must be."""
+        if self._process is None:
+            return
+        if self._process.returncode is None:
+            self.signal(signal.SIGTERM)
+            if await self.exited(10) is None:
+                for pid in self.workers():
+                    os.kill(pid, signal.SIGKILL)
+                self.signal(signal.SIGKILL)
+                await self._process.wait()
+        self._stderr.close()
+
+
+class Case:
+    """One test: its directory below build/e2e, what it started, what it found wrong."""
+
+    def __init__(self, name):
+        self.name = name
+        self.failures = []
+        self.notes = []
+        self.directory = f"{TOP}/build/e2e/{name}"
+        self._nginxes = []
+        self._closers = []
+        shutil.rmtree(self.directory, ignore_errors=True)
+        os.makedirs(self.directory)
+
+    def check(self, condition, what):
+        if not condition:
+            self.failures.append(what)
+        return bool(condition)
+
+    def equal(self, got, expected, what):
+        return self.check(got == expected, f"{what}: got {got!r}, expected {expected!r}")
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def at_end(self, function):
+        self._closers.append(function)
+
+    async def nginx(self, http, port, workers=2, shutdown="10s"):
+        """Starts an nginx whose http{} holds the text."""
+        server = self.own(Nginx(self.directory, port))
+        server.configure(MAIN.format(
+            module=MODULE, user="user root;" if os.geteuid() == 0 else "",
+            workers=workers, shutdown=shutdown, http=http))
+        await server.start()
+        return server
+
+    def own(self, nginx):
+        """Ends the nginx with the test."""
+        self._nginxes.append(nginx)
+        return nginx
+
+    async def scene(self, directives="", program_timeout="10s", api_timeout="10s",
+                    workers=2, shutdown="10s", **options):
+        """Starts nginx with one bot, and the simulator around it."""
+        port = free_port()
+        scene = Scene(Options(url=f"http://127.0.0.1:{port}/tg/e2e", secret=SECRET,
+                              tokens=(TOKEN,), **options))
+        self.at_end(scene.stop)
+        await scene.start()
+        http = BOT.format(
+            port=port, program=scene.program.port, api=scene.api.port, token=TOKEN,
+            secret=SECRET, directives=directives, program_timeout=program_timeout,
+            api_timeout=api_timeout)
+        return scene, await self.nginx(http, port, workers, shutdown)
+
+    def books(self, scene):
+        """The report of a run, kept in the directory, with its sums as notes."""
+        books = scene.report()
+        with open(f"{self.directory}/report.json", "w", encoding="utf-8") as file:
+            file.write(report.as_json(books))
+        telegram = books["telegram"]
+        self.note(f"{books['updates']} updates in {books['seconds']:.1f} s, "
+                  f"resent {telegram['resent']}, statuses {telegram['statuses']}, "
+                  f"doubled {[len(v) for v in books['doubled'].values()]}")
+        return books
+
+    def check_books(self, books, parts=("lost", "disordered", "doubled without cause")):
+        for part in parts:
+            for name, values in books[part].items():
+                self.check(not values, f"{part}, {name}: {len(values)}, such as {values[:5]}")
+        self.equal(books["program"]["bad requests"], 0, "requests the program cannot take")
+
+    def check_logs(self, nginx, allowed=(), secrets=(TOKEN, SECRET)):
+        """No alert but those allowed, and no secret in any log."""
+        for line in nginx.read("error.log").splitlines():
+            if _BAD.search(line) and not any(text in line for text in allowed):
+                self.check(False, f"error.log: {line}")
+        for name in ("error.log", "access.log", "stderr.log"):
+            lines = [line for line in nginx.read(name).splitlines()
+                     if any(secret in line for secret in secrets)]
+            self.check(not lines, f"{name} has a secret in {len(lines)} lines, "
+                                  f"such as {lines[:1]}")
+
+    async def stop(self, nginx, number=signal.SIGQUIT, timeout=15.0):
+        """Stops nginx and checks that it went quietly."""
+        nginx.signal(number)
+        self.equal(await nginx.exited(timeout), 0, "nginx's exit status")
+
+    async def close(self):
+        for function in self._closers:
+            function()
+        for nginx in self._nginxes:
+            await nginx.close()
+        # let the loop see the ends of connections
+        await asyncio.sleep(0)
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def _listens(port):
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _sockets(pid):
+    count = 0
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            count += os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:")
+    except OSError:
+        pass
+    return count
+

@@ -1,0 +1,27 @@
+"""Workers killed under load."""
+
+import asyncio
+import os
+import signal
+
+KILLS = 3
+
+
+async def test_worker(case):
+    """No acknowledged update is left unhandled; what was in work is done again."""
+    scene, nginx = await case.scene(
+        updates=3000, chats=200, connections=40, schedule=0.1, program_latency=0.02,
+        rate=500.0)
+    scene.play()
+    for _ in range(KILLS):
+        await asyncio.sleep(1.2)
+        os.kill(nginx.workers()[0], signal.SIGKILL)
+    case.check(await scene.finished(120), "Telegram still has updates")
+    books = case.books(scene)
+    case.check_books(books, ("lost", "disordered"))
+    broken = sum(delivery.broken for delivery in scene.webhook.deliveries.values())
+    case.check(broken, "no update was in a worker when it was killed")
+    killed = nginx.read("error.log").count("exited on signal 9")
+    case.equal(killed, KILLS, "killed workers")
+    await case.stop(nginx)
+    case.check_logs(nginx, allowed=("exited on signal 9",))

@@ -1,0 +1,220 @@
+"""The simulator itself: is it Telegram's client to the byte and to the second?"""
+
+import asyncio
+import time
+
+from harness import free_port
+from simulator import updates
+from simulator.http1 import Service, response
+from simulator.webhook import Webhook
+
+USER = updates.person(1234567, "Žofie")
+SCALE = 0.05
+
+
+class Script(Service):
+    """Answers each request by the next function or bytes; the last one stays."""
+
+    def __init__(self, *answers):
+        super().__init__(capture=True)
+        self.times = []
+        self.busy = 0
+        self._answers = list(answers)
+
+    def serve(self, connection, request):
+        self.times.append(time.monotonic())
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if callable(answer):
+            answer(connection, request)
+        else:
+            connection.send(answer)
+
+    def gaps(self):
+        """Seconds of Telegram between the requests."""
+        return [round((after - before) / SCALE, 1)
+                for before, after in zip(self.times, self.times[1:])]
+
+
+async def begin(case, script, path="/hook?a=b", **options):
+    await script.start()
+    case.at_end(script.stop)
+    options = {"schedule": SCALE, "ramp": SCALE, **options}
+    webhook = Webhook(f"http://127.0.0.1:{script.port}{path}", **options)
+    case.at_end(webhook.close)
+    return webhook
+
+
+def text(update_id, words="Hallo 🙂", user=USER):
+    return updates.make(update_id, "message", updates.message(1, user, words))
+
+
+def near(case, got, expected, what):
+    fits = len(got) == len(expected) and all(
+        low - 0.3 <= value <= low + 1.5 for value, low in zip(got, expected))
+    case.check(fits, f"{what}: {got}, expected about {expected}")
+
+
+async def test_request(case):
+    script = Script(response(200))
+    webhook = await begin(case, script, secret="s3cret")
+    webhook.push(text(7, "é\n\"🙂"))
+    case.check(await webhook.drained(5), "not delivered")
+    head, _, body = script.captured[0].partition(b"\r\n\r\n")
+    case.equal(head.decode().split("\r\n"), [
+        "POST /hook?a=b HTTP/1.1",
+        f"Host: 127.0.0.1:{script.port}",
+        "X-Telegram-Bot-Api-Secret-Token: s3cret",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Connection: keep-alive",
+        "Accept-Encoding: gzip, deflate"], "request")
+    case.check(body.startswith(b'{"update_id":7,\n"message":{'), f"body: {body[:40]}")
+    case.check(rb'"text":"\u00e9\n\"\ud83d\ude42"' in body, f"body: {body}")
+
+
+async def test_schedule(case):
+    """At once, then after 2, 4, 8 … seconds; any 2xx ends it."""
+    no = response(500)
+    script = Script(no, response(301), no, response(404), no, response(204))
+    webhook = await begin(case, script)
+    webhook.push(text(1))
+    case.check(await webhook.drained(10), "not delivered")
+    near(case, script.gaps(), [0, 2, 4, 8, 16], "waits")
+    case.equal(len(set(script.captured)), 1, "different requests for one update")
+    case.equal((webhook.counts["sent"], webhook.counts["resent"]), (6, 5), "sent, resent")
+    case.equal(webhook.reconnects, 0, "reconnects")
+
+
+async def test_retry_after(case):
+    """Obeyed on any status; it does not make the next delay grow; no date is taken."""
+    wait = response(503, headers=(("Retry-After", "5"),))
+    date = response(503, headers=(("Retry-After", "Wed, 21 Oct 2015 07:28:00 GMT"),))
+    script = Script(wait, wait, date, response(200))
+    webhook = await begin(case, script)
+    webhook.push(text(1))
+    case.check(await webhook.drained(5), "not delivered")
+    near(case, script.gaps(), [5, 5, 2], "waits")
+
+
+async def test_life(case):
+    """An update is given up as soon as its next try would come too late."""
+    script = Script(response(503, headers=(("Retry-After", "60"),)), response(200))
+    webhook = await begin(case, script, life=SCALE)
+    query = {"id": "1", "from": USER, "query": "q", "offset": "", "chat_type": "private"}
+    webhook.push(updates.make(1, "inline_query", query))
+    webhook.push(text(2))
+    case.check(await webhook.drained(5), "not settled")
+    case.check(webhook.deliveries[1].dropped, "not given up")
+    case.check(webhook.deliveries[2].acked, "the other one was not delivered")
+
+
+async def test_queues(case):
+    """One update of a queue at a time, in order; others meanwhile, up to a limit."""
+    running = {}
+    wrong = []
+    peak = 0
+
+    def slowly(connection, request):
+        nonlocal peak
+        number = int(request.body.split(b":")[1].split(b",")[0])
+        queue = number % 5
+        if running.get(queue) is not None:
+            wrong.append(number)
+        running[queue] = number
+        peak = max(peak, sum(value is not None for value in running.values()))
+
+        def over():
+            running[queue] = None
+            connection.send(response(200))
+        asyncio.get_running_loop().call_later(0.005, over)
+
+    script = Script(slowly)
+    webhook = await begin(case, script, max_connections=3)
+    for number in range(100):
+        webhook.push(text(number, user=updates.person(1000 + number % 5)))
+    case.check(await webhook.drained(10), "not delivered")
+    case.equal(wrong, [], "updates sent while one of their queue was under way")
+    order = [int(raw.split(b'"update_id":')[1].split(b",")[0]) for raw in script.captured]
+    for queue in range(5):
+        lane = [number for number in order if number % 5 == queue]
+        case.equal(lane, sorted(lane), "order in a queue")
+    case.equal((peak, webhook.counts["connects"]), (3, 3), "at once, connections")
+
+
+async def test_ramp(case):
+    """Without a success one connection in 2 s; after one, ten in half a second."""
+    failing = True
+    opened = []
+
+    def answer(connection, _):
+        if failing:
+            connection.send(response(500, headers=(("Retry-After", "1"),)))
+        else:
+            asyncio.get_running_loop().call_later(0.1, connection.send, response(200))
+
+    script = Script(answer)
+    webhook = await begin(case, script, max_connections=30, schedule=0.2, ramp=0.2)
+    for number in range(60):
+        webhook.push(text(number, user=updates.person(2000 + number)))
+    await asyncio.sleep(0.5)
+    case.equal(webhook.counts["connects"], 1, "connections without a success")
+    failing = False
+    while not await webhook.drained(0.01):
+        opened.append((time.monotonic(), webhook.counts["connects"]))
+    case.equal(webhook.counts["connects"], 30, "connections after successes")
+    for (begun, first), (ended, last) in zip(opened, opened[4:]):
+        if ended - begun < 0.09:
+            case.check(last - first <= 10, f"{last - first} connections at once")
+
+
+async def test_connections(case):
+    """Every way to lose one is counted, and the update comes again."""
+    script = Script(
+        response(200, headers=(("Connection", "close"),)),
+        lambda connection, _: connection.reset(),
+        lambda connection, _: connection.finish(b""),
+        lambda connection, _: connection.finish(b"HTTP/1.1 200 OK\r\nContent-Le"),
+        lambda connection, _: connection.finish(b"SSH-2.0-x\r\n"),
+        lambda connection, _: None,
+        response(200))
+    webhook = await begin(case, script, timeout=0.3, schedule=0.001)
+    webhook.push(text(1))
+    webhook.push(text(2))
+    case.check(await webhook.drained(10), "not delivered")
+    case.equal(dict(webhook.ends), {
+        "Connection: close": 1, "reset": 1, "closed without answer": 1, "truncated": 1,
+        "garbage": 1, "timeout": 1}, "ends of connections")
+    case.equal(webhook.deliveries[2].broken, 5, "attempts without an answer")
+
+    nobody = Webhook(f"http://127.0.0.1:{free_port()}/", schedule=SCALE, ramp=SCALE)
+    case.at_end(nobody.close)
+    nobody.push(text(3))
+    await asyncio.sleep(0.5)
+    case.check(nobody.ends["refused"] >= 2, f"ends of connections: {nobody.ends}")
+    case.equal(nobody.deliveries[3].broken, 0, "attempts that may have arrived")
+
+
+async def test_methods(case):
+    """A method in an answer is executed if its type, its name and its status allow it."""
+    answers = [
+        (200, "application/json", b'{"method":"sendMessage","chat_id":5,"text":"1"}', "1"),
+        (200, "text/html", b'{"method":"sendMessage","chat_id":5,"text":"2"}', None),
+        (200, None, b'{"method":"sendMessage","chat_id":5,"text":"3"}', None),
+        (200, "application/json", b'{"method":"getMe","text":"4"}', None),
+        (200, "application/json", b'{"method":"LOGOUT","text":"5"}', None),
+        (200, "application/x-www-form-urlencoded", b"method=sendMessage&text=6", "6"),
+        (201, "Application/JSON; charset=utf-8", b'{"method":"x","text":"7",oops', "7"),
+        (200, "multipart/form-data; boundary=zz",
+         b'--zz\r\nContent-Type: text/plain\r\nContent-Disposition: form-data; name="method"'
+         b'\r\n\r\nsendMessage\r\n--zz\r\nContent-Disposition: form-data; name="text"\r\n\r\n8'
+         b'\r\n--zz--\r\n', "8"),
+        (200, "application/json", b'[{"method":"sendMessage","text":"9"}]', None),
+    ]
+    executed = []
+    script = Script(*(response(*answer[:1], answer[2], answer[1]) for answer in answers))
+    webhook = await begin(case, script,
+                          execute=lambda params, _: executed.append(params["text"]))
+    for number in range(len(answers)):
+        webhook.push(text(number))
+    case.check(await webhook.drained(5), "not delivered")
+    case.equal(executed, [text for *_, text in answers if text], "executed")
