@@ -163,13 +163,13 @@ sub lines {
     my ($file, $text) = @_;
 
     my $n = 0;
+    my $python = $file =~ /\.py$/ || $text =~ /\A#!.*python/;
 
     for my $line (split /\n/, $text, -1) {
         $n++;
 
         report('columns', $file, $n, length($line) . " columns")
-            if length($line) > ($file =~ /\.py$/ ? $python_columns
-                                                 : $columns);
+            if length($line) > ($python ? $python_columns : $columns);
         report('tabs', $file, $n, 'a tab') if $line =~ /\t/;
         report('space', $file, $n, 'white space at the end')
             if $line =~ /\s$/;
