@@ -1,0 +1,849 @@
+#!/usr/bin/perl
+
+# What nginx -t says of each directive that is wrong, and of some that are
+# right: one configuration a line.  Nothing is started.
+
+use strict;
+use warnings;
+
+use File::Find qw(find);
+use File::Path qw(make_path);
+use File::Temp qw(tempdir);
+use POSIX qw(mkfifo);
+use Test::More;
+
+my $nginx = $ENV{TEST_NGINX_BINARY} || 'nginx';
+my @modules = split ' ', $ENV{TEST_NGINX_LOAD_MODULES} || '';
+
+my $token = '4711:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc';
+my $token2 = '4712:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bd';
+my $secret = 'Ohp2aShahxee6ohy';
+my $secret2 = 'waeJ0aiFah9uuyei';
+
+my $home = tempdir(CLEANUP => 1);
+make_path("$home/conf", "$home/logs", "$home/conf/sub");
+
+
+sub write_file {
+    my ($name, $text, $mode) = @_;
+
+    open my $fh, '>', "$home/conf/$name" or die "$name: $!";
+    print $fh $text;
+    close $fh;
+
+    chmod defined $mode ? $mode : 0600, "$home/conf/$name";
+}
+
+
+sub test_conf {
+    my ($http, $main) = @_;
+
+    write_file('nginx.conf', join '', map("load_module $_;\n", @modules),
+        $main || '', "pid $home/logs/pid;\nerror_log stderr;\nevents { }\n",
+        "http {\naccess_log off;\n",
+        map("${_}_temp_path $home/$_;\n",
+            qw(client_body proxy fastcgi uwsgi scgi)),
+        "$http\n}\n");
+
+    my $out = `'$nginx' -t -p '$home/' -c conf/nginx.conf -e stderr 2>&1`;
+
+    return ($? >> 8, $out);
+}
+
+
+# a server with one webhook, with all it needs but what the case is about
+
+sub webhook {
+    my ($directives, $http) = @_;
+
+    return ($http || '') . "\nserver {\nlisten unix:$home/s;\n"
+        . "location /t {\ntgbot_webhook shop;\n$directives\n}\n}";
+}
+
+
+sub shop {
+    my ($directives, $http) = @_;
+
+    return webhook("tgbot_secret_token off;\ntgbot_handler /app;\n"
+                   . $directives, $http);
+}
+
+
+sub bare {
+    my ($directives) = @_;
+
+    return webhook("tgbot_secret_token off;\n$directives");
+}
+
+
+sub location {
+    my ($directives) = @_;
+
+    return "server {\nlisten unix:$home/s;\nlocation /t {\n$directives\n}\n}";
+}
+
+
+my $leaks = '';
+
+
+sub refused {
+    my ($name, $http, @patterns) = @_;
+
+    my ($rc, $out) = test_conf($http);
+
+    my ($emerg) = $out =~ /\[emerg\] (?:\d+#\d+: )?(.*)/;
+    my $bad = '';
+
+    $bad .= "exit code is 0\n" if $rc == 0;
+    $bad .= "no [emerg]\n" if !defined $emerg;
+
+    for my $re (@patterns, qr/ in \S+\.(?:conf|inc):\d+/) {
+        $bad .= "no match: $re\n" if !defined $emerg || $emerg !~ $re;
+    }
+
+    $bad .= "two [emerg]\n" if $out =~ /\[emerg\].*\[emerg\]/s;
+
+    $leaks .= $out;
+
+    is($bad, '', $name) or diag($out);
+}
+
+
+sub accepted {
+    my ($name, $http, @warnings) = @_;
+
+    my ($rc, $out) = test_conf($http);
+    my $bad = '';
+
+    $bad .= "exit code is $rc\n" if $rc;
+
+    for my $re (@warnings) {
+        $bad .= "no match: $re\n"
+            if $out !~ /\[warn\].*$re.* in \S+\.conf:\d+/;
+    }
+
+    my $n = () = $out =~ /\[warn\]/g;
+    $bad .= "$n warnings\n" if $n != @warnings;
+
+    $leaks .= $out;
+
+    is($bad, '', $name) or diag($out);
+}
+
+
+sub listing {
+    my @found;
+
+    find(sub { push @found, join ' ', $File::Find::name, (stat)[7, 9] },
+         $home);
+
+    return join "\n", sort @found;
+}
+
+
+my $shown = qr/is shown by "nginx -T"/;
+
+
+# tgbot_webhook
+
+for my $value ('""', '"a b"', 'a.b', 'a/b', "\xc3\xa4", 'a' x 33, '$x') {
+    (my $text = $value) =~ s/"//g;
+
+    refused("webhook $value",
+            location("tgbot_webhook $value; tgbot_secret_token off;"),
+            qr/invalid value "\Q$text\E" in "tgbot_webhook" directive/,
+            qr/expected 1 to 32 of \[A-Za-z0-9_-\]/);
+}
+
+refused('webhook, the wrong character is told',
+        location('tgbot_webhook shop.two;'), qr/character 5 of 8 is wrong/);
+
+accepted('webhook of 32 characters',
+         location('tgbot_secret_token off; tgbot_handler /app; tgbot_webhook '
+                  . 'aZ0_-' . 'b' x 27 . ';'));
+
+refused('webhook without a name', location('tgbot_webhook;'),
+        qr/number of arguments in "tgbot_webhook" directive/);
+
+refused('webhook with two names', location('tgbot_webhook a b;'),
+        qr/number of arguments in "tgbot_webhook" directive/);
+
+refused('webhook twice in a location', shop('tgbot_webhook two;'),
+        qr/"tgbot_webhook" directive is duplicate/);
+
+refused('webhook in http', 'tgbot_webhook shop;',
+        qr/"tgbot_webhook" directive is not allowed here/);
+
+refused('webhook in a server',
+        "server { listen unix:$home/s; tgbot_webhook shop; }",
+        qr/"tgbot_webhook" directive is not allowed here/);
+
+refused('webhook in if', location('if ($arg_a) { tgbot_webhook shop; }'),
+        qr/"tgbot_webhook" directive is not allowed here/);
+
+refused('webhook in limit_except',
+        location('limit_except POST { tgbot_webhook shop; }'),
+        qr/"tgbot_webhook" directive is not allowed here/);
+
+refused('two webhooks of one name',
+        shop('') . shop(''),
+        qr/duplicate value "shop" in "tgbot_webhook" directive/,
+        qr/expected another name than in \S+nginx\.conf:\d+ /,
+        qr/a file that several servers include/);
+
+write_file('shop.inc', 'location /i { tgbot_webhook shop;'
+           . ' tgbot_secret_token off; tgbot_handler /app; }');
+
+refused('a file that two servers include',
+        "server { listen unix:$home/a; include shop.inc; }\n"
+        . "server { listen unix:$home/b; include shop.inc; }",
+        qr/duplicate value "shop"/, qr/than in \S+shop\.inc:1 /);
+
+accepted('names differ in case',
+         "server {\nlisten unix:$home/s;\ntgbot_secret_token off;\n"
+         . "tgbot_handler /app;\nlocation /a { tgbot_webhook shop; }\n"
+         . "location /b { tgbot_webhook Shop; }\n}");
+
+refused('proxy_pass before the webhook',
+        location('proxy_pass http://127.0.0.1:1; tgbot_webhook shop;'),
+        qr/"tgbot_webhook" directive "shop" stands in location "\/t"/,
+        qr/expected a location of its own/);
+
+refused('proxy_pass behind the webhook',
+        shop('proxy_pass http://127.0.0.1:1;'),
+        qr/"tgbot_webhook" directive "shop" stands beside/,
+        qr/expected a location of its own/);
+
+refused('no secret', webhook('tgbot_handler /app;'),
+        qr/"tgbot_webhook" directive "shop" has no secret/,
+        qr/expected "tgbot_secret_token", "tgbot_secret_token_file" or /);
+
+accepted('neither reply nor handler', bare(''),
+         qr/"shop" has neither "tgbot_reply" nor "tgbot_handler"/);
+
+accepted('both off', bare('tgbot_reply off; tgbot_handler off;'),
+         qr/"shop" has neither "tgbot_reply" nor "tgbot_handler"/);
+
+
+# bodies
+
+accepted('client_max_body_size too small', shop('client_max_body_size 512k;'),
+         qr/"shop" has a "client_max_body_size" of less than 576k/);
+
+accepted('client_max_body_size inherited, too small',
+         shop('', 'client_max_body_size 1k;'),
+         qr/"shop" has a "client_max_body_size" of less than 576k/);
+
+accepted('client_max_body_size of 576k', shop('client_max_body_size 576k;'));
+accepted('client_max_body_size unlimited', shop('client_max_body_size 0;'));
+
+accepted('client_max_body_size of if is not told twice',
+         shop('client_max_body_size 1k; if ($arg_a) { return 403; }'),
+         qr/"client_max_body_size"/);
+
+accepted('client_body_in_file_only', shop('client_body_in_file_only clean;'),
+         qr/"shop" does without "client_body_in_file_only"/);
+
+
+# tokens
+
+my $token_shape = qr/expected 1 to 20 digits, ":" and 1 to 128 of/;
+
+for my $case (['""', qr/it is empty/],
+              ['4711', qr/it ends after 4 characters/],
+              ['4711:', qr/it ends after 5 characters/],
+              [':abc', qr/character 1 of 4 is wrong/],
+              ['bot4711:abc', qr/character 1 of 11 is wrong/],
+              ['"4711:ab c"', qr/character 8 of 9 is wrong/],
+              ['4711:ab:c', qr/character 8 of 9 is wrong/],
+              ['1' x 21 . ':a', qr/character 21 of 23 is wrong/],
+              ['1:' . 'a' x 129, qr/character 131 of 131 is wrong/])
+{
+    my ($value, $fault) = @$case;
+    (my $text = $value) =~ s/"//g;
+
+    for my $file (0, 1) {
+        write_file('token', "$text\n");
+
+        refused("token $value, " . ($file ? 'file' : 'inline'),
+                $file ? shop('tgbot_token_file token;')
+                      : shop("tgbot_token $value;"),
+                !$file ? qr/invalid value in "tgbot_token" directive: /
+                : length $text
+                  ? qr/invalid line 1 of file "\S+token" of "tgbot_token_file"/
+                  : qr/file "\S+token" of "tgbot_token_file" directive is empt/,
+                $file && !length $text ? () : ($fault, $token_shape));
+    }
+}
+
+accepted('token of the longest shape',
+         shop('tgbot_token ' . '1' x 20 . ':' . 'a' x 128 . ';'), $shown);
+
+accepted('token inline', shop("tgbot_token $token;"),
+         qr/"tgbot_token" directive $shown, "tgbot_token_file"/);
+
+refused('token twice', shop("tgbot_token $token; tgbot_token $token;"),
+        qr/"tgbot_token" directive is duplicate/);
+
+refused('token and token file',
+        shop("tgbot_token $token; tgbot_token_file token;"),
+        qr/"tgbot_token_file" directive is duplicate, "tgbot_token" is set/);
+
+refused('token file and token',
+        shop("tgbot_token_file token; tgbot_token $token;"),
+        qr/"tgbot_token" directive is duplicate, "tgbot_token_file" is set/);
+
+refused('token file twice',
+        shop("tgbot_token_file a; tgbot_token_file b;"),
+        qr/"tgbot_token_file" directive is duplicate/);
+
+refused('two tokens', shop("tgbot_token $token $token2;"),
+        qr/number of arguments in "tgbot_token" directive/);
+
+refused('token in if', shop("if (\$arg_a) { tgbot_token $token; }"),
+        qr/"tgbot_token" directive is not allowed here/);
+
+refused('a token for a path', shop("tgbot_token_file $token;"),
+        qr/invalid value in "tgbot_token_file" directive: it is a token, /,
+        qr/expected the path of a file/);
+
+refused('one token under two names',
+        "tgbot_token $token;\n"
+        . "server {\nlisten unix:$home/s;\ntgbot_secret_token off;\n"
+        . "tgbot_handler /app;\nlocation /a { tgbot_webhook one; }\n"
+        . "location /b { tgbot_webhook two; }\n}",
+        qr/"tgbot_webhook" directives "one" in \S+conf:\d+ and "two"/,
+        qr/have one token, expected one of its own for every bot/);
+
+refused('api without a token', shop('tgbot_api /api;'),
+        qr/"tgbot_webhook" directive "shop" has "tgbot_api" without a token/,
+        qr/expected "tgbot_token" or "tgbot_token_file"/);
+
+
+# secrets
+
+my $secret_shape = qr/expected 1 to 256 of \[A-Za-z0-9_-\]/;
+
+for my $case (['""', qr/it is empty/],
+              ['"a b"', qr/character 2 of 3 is wrong/],
+              ['a.b', qr/character 2 of 3 is wrong/],
+              ["$secret\xc3\xa4", qr/character 17 of 18 is wrong/],
+              ['a' x 257, qr/character 257 of 257 is wrong/])
+{
+    my ($value, $fault) = @$case;
+    (my $text = $value) =~ s/"//g;
+
+    refused("secret $value", webhook("tgbot_secret_token $value;"),
+            qr/invalid value in "tgbot_secret_token" directive: /,
+            $fault, $secret_shape);
+
+    refused("old secret $value",
+            webhook("tgbot_secret_token $secret $value;"),
+            qr/invalid value in "tgbot_secret_token" directive: /,
+            $fault, $secret_shape);
+
+    next if $text eq '';
+
+    write_file('secret', "$secret\n$text\n");
+
+    refused("old secret $value in a file",
+            webhook("tgbot_secret_token_file secret;"),
+            qr/invalid line 2 of file "\S+secret" of "tgbot_secret_token_file"/,
+            $fault, $secret_shape);
+}
+
+accepted('secrets inline',
+         webhook("tgbot_handler /app; tgbot_secret_token $secret $secret2;"),
+         qr/"tgbot_secret_token" directive $shown, "tgbot_secret_token_file"/);
+
+accepted('the longest secret',
+         webhook('tgbot_handler /app; tgbot_secret_token ' . 'a' x 256 . ';'),
+         $shown);
+
+for my $value ("off $secret", "$secret off", 'off off') {
+    refused("secret $value", webhook("tgbot_secret_token $value;"),
+            qr/invalid value "off" in "tgbot_secret_token" directive/,
+            qr/expected either one or two secrets or "off"/);
+}
+
+refused('three secrets', webhook('tgbot_secret_token a b c;'),
+        qr/number of arguments in "tgbot_secret_token" directive/);
+
+refused('secret twice',
+        webhook("tgbot_secret_token $secret; tgbot_secret_token $secret2;"),
+        qr/"tgbot_secret_token" directive is duplicate/);
+
+refused('secret and off',
+        webhook("tgbot_secret_token off; tgbot_secret_token $secret;"),
+        qr/"tgbot_secret_token" directive is duplicate/);
+
+refused('secret and file',
+        webhook("tgbot_secret_token $secret; tgbot_secret_token_file s;"),
+        qr/"tgbot_secret_token_file" directive is duplicate, /,
+        qr/"tgbot_secret_token" is set already/);
+
+refused('off and file',
+        webhook("tgbot_secret_token off; tgbot_secret_token_file s;"),
+        qr/"tgbot_secret_token_file" directive is duplicate/);
+
+refused('file and secret',
+        webhook("tgbot_secret_token_file s; tgbot_secret_token $secret;"),
+        qr/"tgbot_secret_token" directive is duplicate, /,
+        qr/"tgbot_secret_token_file" is set already/);
+
+refused('secret file twice',
+        webhook("tgbot_secret_token_file s; tgbot_secret_token_file s;"),
+        qr/"tgbot_secret_token_file" directive is duplicate/);
+
+
+# files of tokens and secrets
+
+mkfifo("$home/conf/fifo", 0600) or die "mkfifo: $!";
+symlink "$home/conf/token", "$home/conf/link" or die "symlink: $!";
+
+for my $directive ('tgbot_token_file', 'tgbot_secret_token_file') {
+    my $good = $directive eq 'tgbot_token_file' ? $token : $secret;
+    my $file = qr/file "\Q$home\E\/conf\/\S+" of "$directive" directive/;
+
+    my $with = sub {
+        my ($path) = @_;
+
+        return $directive eq 'tgbot_token_file'
+            ? shop("$directive $path;")
+            : webhook("tgbot_handler /app; $directive $path;");
+    };
+
+    refused("$directive, no file", $with->('absent'),
+            qr/$file is expected to be a readable file, open\(\) failed/,
+            qr/\(2: No such file or directory\)/);
+
+    refused("$directive, a directory", $with->('sub'),
+            qr/$file is not a regular file/);
+
+    refused("$directive, a FIFO", $with->('fifo'),
+            qr/$file is not a regular file/);
+
+    refused("$directive, an empty path", $with->('""'),
+            qr/invalid value "" in "$directive" directive/,
+            qr/expected the path of a file/);
+
+    for my $path ('/run/$host/t', '/run/$tgbot_botx', '/run/${tgbot_bot',
+                  '/run/${tgbot_botx}', '/run/$', '/run/$tgbot_bo',
+                  '/run/$tgbot_bot2')
+    {
+        refused("$directive, $path", $with->("\"$path\""),
+                qr/invalid value "\Q$path\E" in "$directive" directive/,
+                qr/in which \$tgbot_bot is the only variable/);
+    }
+
+    for my $text ('', "\n", "\r\n\n") {
+        write_file('token', $text);
+
+        refused("$directive, an empty file", $with->('token'),
+                qr/$file is empty/);
+    }
+
+    write_file('token', "$good\n" . 'x' x 4096);
+
+    refused("$directive, a large file", $with->('token'),
+            qr/$file is larger than 4096 bytes/);
+
+    write_file('token', " $good\n");
+
+    refused("$directive, a leading space", $with->('token'),
+            qr/invalid line 1 of $file: character 1 of \d+ is wrong/);
+
+    write_file('token', "\n$good\n");
+
+    refused("$directive, an empty first line", $with->('token'),
+            qr/invalid line 1 of $file: it is empty/);
+
+    write_file('token', "$good\n$good\n$good\n");
+
+    refused("$directive, three lines", $with->('token'),
+            qr/$file has more than (one line|two lines)/);
+
+    write_file('token', "$good\n", 0602);
+
+    refused("$directive, world-writable", $with->('token'),
+            qr/$file is world-writable, expected that only its owner/);
+
+    write_file('token', "$good\n", 0644);
+
+    accepted("$directive, world-readable", $with->('token'),
+             qr/$file is world-readable/);
+
+    for my $text ($good, "$good\n", "$good\r\n", "$good\n\n\n") {
+        (my $shape = $text) =~ s/\Q$good\E/x/;
+        $shape =~ s/\n/\\n/g;
+        $shape =~ s/\r/\\r/g;
+
+        write_file('token', $text);
+        accepted("$directive, $shape", $with->('token'));
+    }
+
+    accepted("$directive, a symbolic link", $with->('link'));
+    accepted("$directive, an absolute path", $with->("$home/conf/token"));
+
+    write_file('shop.token', $good);
+    write_file('sub/shop', $good);
+
+    accepted("$directive, the name in the path", $with->('$tgbot_bot.token'));
+    accepted("$directive, the name in braces", $with->('sub/${tgbot_bot}'));
+
+    refused("$directive, the path is told with the name in it",
+            $with->('${tgbot_bot}_x'), qr/\/conf\/shop_x"/);
+}
+
+write_file('token', "$token\n$token2\n");
+
+refused('token file, two lines', shop('tgbot_token_file token;'),
+        qr/has more than one line/);
+
+write_file('secret', "$secret\r\n$secret2\r\n");
+
+accepted('secret file, two lines',
+         webhook('tgbot_handler /app; tgbot_secret_token_file secret;'));
+
+write_file('secret', "$secret\n", 0644);
+
+accepted('a file of two bots is warned of once',
+         "tgbot_secret_token_file secret; tgbot_handler /app;\n"
+         . "server {\nlisten unix:$home/s;\n"
+         . "location /a { tgbot_webhook one; }\n"
+         . "location /b { tgbot_webhook two; }\n}",
+         qr/"tgbot_secret_token_file" directive is world-readable/);
+
+accepted('a file of no webhook is not read',
+         "tgbot_token_file absent; tgbot_secret_token_file absent;\n"
+         . "server {\nlisten unix:$home/s;\n}");
+
+accepted('a file that a location replaces is not read',
+         shop("tgbot_token $token;", 'tgbot_token_file absent;'), $shown);
+
+
+# tgbot_reply
+
+refused('reply without a value', shop('tgbot_reply;'),
+        qr/number of arguments in "tgbot_reply" directive/);
+
+refused('reply of three words', shop('tgbot_reply json a b;'),
+        qr/number of arguments in "tgbot_reply" directive/);
+
+refused('reply of two words', shop('tgbot_reply hello world;'),
+        qr/invalid value "hello" in "tgbot_reply" directive/,
+        qr/expected \[json\] value, or "off"/);
+
+refused('reply json without a value', shop('tgbot_reply json;'),
+        qr/invalid value "json" in "tgbot_reply" directive/,
+        qr/expected \[json\] value, or "off"/);
+
+refused('reply and off', shop('tgbot_reply hi; tgbot_reply off;'),
+        qr/"tgbot_reply" directive is duplicate, "off" stands alone/);
+
+refused('off and reply', shop('tgbot_reply off; tgbot_reply hi;'),
+        qr/"tgbot_reply" directive is duplicate, "off" stands alone/);
+
+refused('off twice', shop('tgbot_reply off; tgbot_reply off;'),
+        qr/"tgbot_reply" directive is duplicate/);
+
+for my $value ('{', 'hi', '{"a":}') {
+    refused("reply json $value", shop("tgbot_reply json '$value';"),
+            qr/invalid value "\Q$value\E" in "tgbot_reply" directive: it /,
+            qr/expected a method object or an array of them/);
+}
+
+refused('reply json of a method that is not allowed',
+        shop(q(tgbot_reply json '{"method":"deleteWebhook"}';)),
+        qr/in "tgbot_reply" directive: it /);
+
+for my $value ('{}', '[]', '5', '{"text":"hi"}') {
+    refused("reply json $value, no method",
+            shop("tgbot_reply json '$value';"),
+            qr/invalid value "\Q$value\E" in "tgbot_reply" directive/,
+            qr/expected /);
+}
+
+accepted('replies', bare('tgbot_reply $arg_a; tgbot_reply hi;'
+                         . q(tgbot_reply json '{"method":"sendMessage",)
+                         . q("text":"hi"}'; tgbot_reply json $arg_b;)));
+
+
+# tgbot_handler, tgbot_api
+
+for my $directive ('tgbot_handler', 'tgbot_api') {
+    my $with = sub {
+        my ($value) = @_;
+
+        return webhook("tgbot_secret_token off; tgbot_reply hi;\n"
+                       . "tgbot_token_file shop.token; $directive $value;");
+    };
+
+    write_file('shop.token', $token);
+
+    for my $case (['app', qr/which starts with "\/" or a variable, or "off"/],
+                  ['""', qr/which starts with "\/"/],
+                  ['?a=b', qr/which starts with "\/"/],
+                  ['@app', qr/named locations cannot be called/],
+                  ['http://127.0.0.1:8080/', qr/where "proxy_pass" leads to/],
+                  ['HTTPS://example.com', qr/where "proxy_pass" leads to/],
+                  ['/../app', qr/a URI without "\/\.\/" and "\/\.\.\/"/],
+                  ['/app/..?a=/', qr/a URI without "\/\.\/" and/],
+                  ['/./app', qr/a URI without "\/\.\/" and/],
+                  ['/app/$1', qr/a URI without captures/],
+                  ['"/app/${2}"', qr/a URI without captures/])
+    {
+        my ($value, $fault) = @$case;
+        (my $text = $value) =~ s/"//g;
+
+        refused("$directive $value", $with->($value),
+                qr/invalid value "\Q$text\E" in "$directive" directive/,
+                qr/expected (the|a) URI/, $fault);
+    }
+
+    refused("$directive twice", $with->("/a; $directive /b"),
+            qr/"$directive" directive is duplicate/);
+
+    refused("$directive of two words", $with->('/a b'),
+            qr/number of arguments in "$directive" directive/);
+
+    for my $value ('/app', '/app?a=b?c', '/a/$tgbot_bot?t=$tgbot_text',
+                   '$arg_a', '/a.b/..c/...', '/app?x=/../', '/v1$arg_x2',
+                   'off')
+    {
+        accepted("$directive $value", $with->($value));
+    }
+}
+
+
+# tgbot_reply_via
+
+for my $value ('on', '""', 'API', 'webhook') {
+    (my $text = $value) =~ s/"//g;
+
+    refused("reply_via $value", shop("tgbot_reply_via $value;"),
+            qr/invalid value "\Q$text\E" in "tgbot_reply_via" directive/,
+            qr/expected "auto", "api" or "response"/);
+}
+
+refused('reply_via twice',
+        shop('tgbot_reply_via auto; tgbot_reply_via auto;'),
+        qr/"tgbot_reply_via" directive is duplicate/);
+
+refused('reply_via api without an api', shop('tgbot_reply_via api;'),
+        qr/"tgbot_webhook" directive "shop" has "tgbot_reply_via api"/,
+        qr/expected "tgbot_api" with it/);
+
+refused('reply_via api, the api is off',
+        shop('tgbot_api off;', 'tgbot_reply_via api; tgbot_api /api;'),
+        qr/"shop" has "tgbot_reply_via api"/);
+
+accepted('reply_via response', shop('tgbot_reply_via response;'));
+
+accepted('reply_via api',
+         shop('tgbot_reply_via api; tgbot_api /api;'
+              . 'tgbot_token_file shop.token;'));
+
+
+# tgbot_hold_timeout
+
+for my $value ('0', '0s', '-1', 'abc', '1x', '""') {
+    (my $text = $value) =~ s/"//g;
+
+    refused("hold_timeout $value", shop("tgbot_hold_timeout $value;"),
+            qr/invalid value "\Q$text\E" in "tgbot_hold_timeout" directive/,
+            qr/expected a time greater than 0/);
+}
+
+refused('hold_timeout twice',
+        shop('tgbot_hold_timeout 5s; tgbot_hold_timeout 5s;'),
+        qr/"tgbot_hold_timeout" directive is duplicate/);
+
+accepted('hold_timeout of 55s', shop('tgbot_hold_timeout 55s;'));
+accepted('hold_timeout of 10ms', shop('tgbot_hold_timeout 10ms;'));
+
+accepted('hold_timeout of a minute', shop('tgbot_hold_timeout 1m;'),
+         qr/"1m" in "tgbot_hold_timeout" directive is more than 55s, Telegram/);
+
+
+# tgbot_retry
+
+refused('retry without a parameter', shop('tgbot_retry;'),
+        qr/number of arguments in "tgbot_retry" directive/);
+
+for my $case (['attempts=0', qr/expected a number greater than 0/],
+              ['attempts=-1', qr/expected a number greater than 0/],
+              ['attempts=', qr/expected a number greater than 0/],
+              ['attempts=5s', qr/expected a number greater than 0/],
+              ['backoff=0', qr/expected a time greater than 0/],
+              ['backoff=x', qr/expected a time greater than 0/],
+              ['max_backoff=0ms', qr/expected a time greater than 0/],
+              ['life=', qr/expected a time greater than 0/],
+              ['life=0', qr/expected a time greater than 0/],
+              ['5', qr/expected "attempts=", "backoff=", "max_backoff=" or/],
+              ['off', qr/expected "attempts="/],
+              ['attempt=5', qr/expected "attempts="/])
+{
+    my ($value, $fault) = @$case;
+
+    refused("retry $value", shop("tgbot_retry $value;"),
+            qr/invalid value "\Q$value\E" in "tgbot_retry" directive/, $fault);
+}
+
+refused('retry with a parameter twice',
+        shop('tgbot_retry attempts=3 attempts=4;'),
+        qr/invalid value "attempts=4" in "tgbot_retry" directive/,
+        qr/expected every parameter only once/);
+
+refused('retry, backoff above max_backoff',
+        shop('tgbot_retry backoff=2s max_backoff=1s;'),
+        qr/invalid value "backoff=2000ms" in "tgbot_retry" directive/,
+        qr/expected at most "max_backoff", which is 1000ms/);
+
+refused('retry, backoff above the default of max_backoff',
+        shop('tgbot_retry backoff=1m;'),
+        qr/expected at most "max_backoff", which is 30000ms/);
+
+refused('retry, max_backoff below the default of backoff',
+        shop('tgbot_retry max_backoff=100ms;'),
+        qr/invalid value "backoff=500ms"/);
+
+refused('retry, parameters of one directive are not merged',
+        shop('tgbot_retry backoff=1m;', 'tgbot_retry max_backoff=2m;'),
+        qr/expected at most "max_backoff", which is 30000ms/);
+
+refused('retry twice', shop('tgbot_retry attempts=1; tgbot_retry life=1s;'),
+        qr/"tgbot_retry" directive is duplicate/);
+
+accepted('retry with all', shop('tgbot_retry attempts=1 backoff=1s '
+                                . 'max_backoff=1s life=1d;'));
+accepted('retry with one', shop('tgbot_retry life=1ms;'));
+
+
+# tgbot_retry_on
+
+refused('retry_on without a value', shop('tgbot_retry_on;'),
+        qr/number of arguments in "tgbot_retry_on" directive/);
+
+for my $value ('http_500', '429', 'on', 'Error', '""') {
+    (my $text = $value) =~ s/"//g;
+
+    refused("retry_on $value", shop("tgbot_retry_on error $value;"),
+            qr/invalid value "\Q$text\E" in "tgbot_retry_on" directive/,
+            qr/expected some of "http_429", "http_5xx", "error" and "timeout"/);
+}
+
+refused('retry_on with off beside', shop('tgbot_retry_on error off;'),
+        qr/invalid value "off" in "tgbot_retry_on" directive/,
+        qr/or "off" alone/);
+
+refused('retry_on with one twice', shop('tgbot_retry_on error error;'),
+        qr/invalid value "error" in "tgbot_retry_on" directive/,
+        qr/expected every value only once/);
+
+refused('retry_on twice', shop('tgbot_retry_on error; tgbot_retry_on off;'),
+        qr/"tgbot_retry_on" directive is duplicate/);
+
+accepted('retry_on all', shop('tgbot_retry_on http_429 http_5xx error '
+                              . 'timeout;'));
+accepted('retry_on off', shop('tgbot_retry_on off;'));
+
+
+# tgbot_response_size, tgbot_max_calls
+
+for my $value ('0', '1023', '65m', '1g', '-1', 'big', '""') {
+    (my $text = $value) =~ s/"//g;
+
+    refused("response_size $value", shop("tgbot_response_size $value;"),
+            qr/invalid value "\Q$text\E" in "tgbot_response_size" directive/,
+            qr/expected a size between 1k and 64m/);
+}
+
+refused('response_size twice',
+        shop('tgbot_response_size 1k; tgbot_response_size 1k;'),
+        qr/"tgbot_response_size" directive is duplicate/);
+
+accepted('response_size of 1k', shop('tgbot_response_size 1k;'));
+accepted('response_size of 64m', shop('tgbot_response_size 64m;'));
+
+for my $value ('0', '65536', '-1', 'many', '""', '1k') {
+    (my $text = $value) =~ s/"//g;
+
+    refused("max_calls $value", shop('', "tgbot_max_calls $value;"),
+            qr/invalid value "\Q$text\E" in "tgbot_max_calls" directive/,
+            qr/expected a number between 1 and 65535/);
+}
+
+refused('max_calls twice', shop('', 'tgbot_max_calls 1; tgbot_max_calls 1;'),
+        qr/"tgbot_max_calls" directive is duplicate/);
+
+refused('max_calls in a location', shop('tgbot_max_calls 1;'),
+        qr/"tgbot_max_calls" directive is not allowed here/);
+
+accepted('max_calls of 1', shop('', 'tgbot_max_calls 1;'));
+accepted('max_calls of 65535', shop('', 'tgbot_max_calls 65535;'));
+
+
+# no other directive either is for if and limit_except, or outside of http
+
+for my $line ("tgbot_token $token", "tgbot_token_file t",
+              'tgbot_secret_token off', 'tgbot_secret_token_file s',
+              'tgbot_reply off', 'tgbot_handler off', 'tgbot_api off',
+              'tgbot_reply_via auto', 'tgbot_hold_timeout 1s',
+              'tgbot_retry life=1s', 'tgbot_retry_on off',
+              'tgbot_response_size 1k')
+{
+    my ($name) = split ' ', $line;
+
+    refused("$name in if", shop("if (\$arg_a) { $line; }"),
+            qr/"$name" directive is not allowed here/);
+
+    refused("$name in limit_except", shop("limit_except GET { $line; }"),
+            qr/"$name" directive is not allowed here/);
+}
+
+accepted('directives in http, server and location',
+         shop('tgbot_api /c; tgbot_token_file shop.token;',
+              "tgbot_api /a; tgbot_token_file absent; tgbot_reply_via auto;\n"
+              . "tgbot_hold_timeout 1s; tgbot_retry life=1s;\n"
+              . "tgbot_retry_on off; tgbot_response_size 1k; tgbot_reply a;"));
+
+accepted('if and limit_except in a webhook',
+         shop('if ($arg_a) { return 403; } limit_except POST { deny all; }'));
+
+accepted('webhooks in nested and regular expression locations',
+         "server {\nlisten unix:$home/s;\ntgbot_secret_token off;\n"
+         . "tgbot_handler /app;\nlocation /a { tgbot_webhook one;\n"
+         . "location /a/b { tgbot_webhook two; }\n"
+         . "location ~ \\.php\$ { tgbot_webhook three; } }\n}");
+
+
+# what all of this said, and left
+
+unlike($leaks, qr/\Q$token\E|\Q$token2\E|AAEhBOweik6/, 'no token is told');
+unlike($leaks, qr/\Q$secret\E|\Q$secret2\E/, 'no secret is told');
+
+write_file('nginx.conf', '');
+write_file('shop.token', $token);
+write_file('secret', $secret);
+
+my $conf = webhook("tgbot_token_file shop.token; tgbot_api /api;\n"
+                   . "tgbot_secret_token_file secret; tgbot_handler /app;");
+
+test_conf($conf);
+my $before = listing();
+my ($rc, $out) = test_conf($conf);
+
+is($rc, 0, 'a whole configuration');
+is(listing() =~ s/\S+nginx\.conf \d+ \d+\n//r,
+   $before =~ s/\S+nginx\.conf \d+ \d+\n//r, 'nginx -t changes nothing');
+
+($rc, $out) = do {
+    my $dump = `'$nginx' -T -p '$home/' -c conf/nginx.conf -e stderr 2>&1`;
+    ($? >> 8, $dump);
+};
+
+is($rc, 0, 'nginx -T');
+unlike($out, qr/\Q$token\E|\Q$secret\E/, 'nginx -T does not show the files');
+
+done_testing();
