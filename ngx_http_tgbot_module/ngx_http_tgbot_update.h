@@ -11,9 +11,14 @@
 #include <ngx_core.h>
 
 
+/* a longer string is cut, where a character ends */
+#define NGX_HTTP_TGBOT_UPDATE_MAX_STRING  65536
+
+
 /*
  * Strings are cleaned by ngx_http_tgbot_json_clean(); an absent one has
- * length 0.  A number counts only if its has_ bit is set.
+ * length 0.  A number counts only if its has_ bit is set; what does not fit
+ * 64 bits or is written with a fraction or exponent is no number.
  */
 
 typedef struct {
@@ -22,18 +27,18 @@ typedef struct {
     /*
      * seconds for which Telegram tries to deliver such an update (Client.cpp
      * of telegram-bot-api: 30 for inline_query, 150 for queries of buttons
-     * and payments, 600 for chosen_inline_result, 86400 for the rest and for
-     * types we do not know)
+     * and payments, 600 for chosen_inline_result and custom_event, 86400 for
+     * the rest and for types we do not know)
      */
     ngx_uint_t   life;
 
-    ngx_str_t    type;             /* the key beside update_id: "message" … */
+    ngx_str_t    type;             /* key beside update_id: "message" ... */
 
     int64_t      chat_id;
     int64_t      user_id;          /* sender_chat before from */
     int64_t      message_id;
     int64_t      thread_id;        /* only of a topic message */
-    int64_t      date;             /* Unix time, seconds */
+    int64_t      date;             /* Unix time, seconds; of an edit its own */
 
     ngx_str_t    chat_type;
     ngx_str_t    username;
@@ -42,8 +47,8 @@ typedef struct {
     ngx_str_t    text;             /* text or caption, query of inline */
     ngx_str_t    command;          /* "/start" of "/start@my_bot x y" */
     ngx_str_t    args;             /* "x y" */
-    ngx_str_t    data;             /* callback data, invoice payload … */
-    ngx_str_t    message_kind;     /* "text", "photo", "successful_payment" … */
+    ngx_str_t    data;             /* callback data, invoice payload ... */
+    ngx_str_t    message_kind;     /* "text", "photo", "invoice" ... */
     ngx_str_t    query_id;         /* id of the query to be answered */
     ngx_str_t    business_connection_id;
 
@@ -60,11 +65,12 @@ typedef struct {
  * Reads an Update from the memory buffers of "in"; what is kept is copied
  * into pool.  Keys may come in any order, unknown types are looked up by the
  * usual places of chat and user.  Where a key stands twice the first one
- * counts.
+ * counts, but null is as if the key were not there.
  *
  * NGX_OK        *update is filled in; also for a document that is nested too
- *               deeply, from the point on where extraction stopped
- * NGX_DECLINED  not JSON, or no integer update_id at the outermost level
+ *               deeply for the parser, as nothing of use is so deep
+ * NGX_DECLINED  not JSON, or no update_id at the outermost level, which is an
+ *               integer from 0 to 2^53
  * NGX_ERROR     no memory
  */
 ngx_int_t ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update,

@@ -18,7 +18,8 @@ my $file_lines = 600;
 # A file x_y.c is a part of x, which may include x.h.
 
 my @layers = (
-    words     => [qw(json update method object answer form backoff)],
+    words     => [qw(json key command update method object answer form
+                    backoff)],
     transport => [qw(body call capture detached share)],
     work      => [qw(bot handler job send worker)],
     faces     => [qw(module conf secret webhook acknowledge authenticate
@@ -26,7 +27,7 @@ my @layers = (
 );
 
 my %same_layer = (
-    update    => [qw(json)],
+    update    => [qw(json key command)],
     method    => [qw(json form)],
     object    => [qw(json update method)],
     answer    => [qw(json update method object form)],
