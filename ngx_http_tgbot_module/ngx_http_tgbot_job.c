@@ -244,16 +244,7 @@ ngx_http_tgbot_job_copy_calls(ngx_http_tgbot_job_t *job,
             return NGX_ERROR;
         }
 
-        *dst = src[i];
-
-        if (ngx_http_tgbot_job_copy(job->pool, &dst->name, &src[i].name)
-               != NGX_OK
-            || ngx_http_tgbot_job_copy(job->pool, &dst->content_type,
-                                       &src[i].content_type)
-               != NGX_OK
-            || ngx_http_tgbot_job_copy(job->pool, &dst->body, &src[i].body)
-               != NGX_OK)
-        {
+        if (ngx_http_tgbot_method_copy(dst, &src[i], job->pool) != NGX_OK) {
             return NGX_ERROR;
         }
 

@@ -165,7 +165,9 @@ ngx_http_tgbot_method_result(ngx_http_tgbot_method_result_t *result,
 
     result->description = ctx.description;
 
-    if (ngx_http_tgbot_json_int64(retry_after, &n) == NGX_OK) {
+    if (retry_after->len
+        && ngx_http_tgbot_json_int64(retry_after, &n) == NGX_OK)
+    {
         result->retry_after = ngx_http_tgbot_method_seconds(n);
     }
 
@@ -401,6 +403,33 @@ ngx_http_tgbot_method_migrate(ngx_http_tgbot_method_t *method,
 
     method->body = body;
     method->chat_len = id.len;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_method_copy(ngx_http_tgbot_method_t *dst,
+    ngx_http_tgbot_method_t *src, ngx_pool_t *pool)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(pool, src->name.len + src->content_type.len
+                          + src->body.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    *dst = *src;
+
+    dst->name.data = p;
+    p = ngx_cpymem(p, src->name.data, src->name.len);
+
+    dst->content_type.data = p;
+    p = ngx_cpymem(p, src->content_type.data, src->content_type.len);
+
+    dst->body.data = p;
+    ngx_memcpy(p, src->body.data, src->body.len);
 
     return NGX_OK;
 }

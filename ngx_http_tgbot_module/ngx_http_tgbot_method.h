@@ -91,5 +91,9 @@ ngx_int_t ngx_http_tgbot_method_result(ngx_http_tgbot_method_result_t *result,
 ngx_int_t ngx_http_tgbot_method_migrate(ngx_http_tgbot_method_t *method,
     int64_t chat_id, ngx_pool_t *pool);
 
+/* a copy that owns its strings, in pool; NGX_ERROR: no memory */
+ngx_int_t ngx_http_tgbot_method_copy(ngx_http_tgbot_method_t *dst,
+    ngx_http_tgbot_method_t *src, ngx_pool_t *pool);
+
 
 #endif /* _NGX_HTTP_TGBOT_METHOD_H_INCLUDED_ */
