@@ -91,7 +91,7 @@ static ngx_int_t
 ngx_http_tgbot_form_multipart(ngx_str_t *content_type, ngx_str_t *body,
     ngx_str_t *name, ngx_str_t *value)
 {
-    u_char                 *p, *start;
+    u_char                 *p;
     ngx_str_t               part;
     ngx_uint_t              final;
     ngx_http_tgbot_form_t   form;
@@ -112,24 +112,15 @@ ngx_http_tgbot_form_multipart(ngx_str_t *content_type, ngx_str_t *body,
     p = ngx_http_tgbot_form_delimiter(&form, &final);
 
     while (p && !final) {
-        start = form.pos;
-
-        /* the CRLF of this delimiter may be the one before the next */
-
-        form.pos -= 2;
+        part.data = form.pos;
 
         p = ngx_http_tgbot_form_delimiter(&form, &final);
 
         if (p == NULL) {
-            return NGX_ABORT;
+            break;
         }
 
-        if (p < start) {
-            continue;
-        }
-
-        part.data = start;
-        part.len = p - start;
+        part.len = p - part.data;
 
         if (ngx_http_tgbot_form_part(&part, name, value) == NGX_OK) {
             return NGX_OK;
@@ -142,7 +133,8 @@ ngx_http_tgbot_form_multipart(ngx_str_t *content_type, ngx_str_t *body,
 
 /*
  * Returns the end of what stands before the next delimiter and moves
- * form->pos behind it; NULL: there is none.
+ * form->pos behind it; NULL: there is none.  form->pos is the beginning of a
+ * line, so a delimiter may stand there without the CRLF that belongs to it.
  */
 
 static u_char *

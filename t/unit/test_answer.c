@@ -39,6 +39,15 @@ static ngx_http_tgbot_update_t  test_callback = {
 };
 
 
+/* as if its id could not be read */
+
+static ngx_http_tgbot_update_t  test_no_id = {
+    .type = ngx_string("callback_query"),
+    .chat_id = 77,
+    .has_chat_id = 1
+};
+
+
 static ngx_http_tgbot_update_t  test_inline = {
     .type = ngx_string("inline_query"),
     .query_id = ngx_string("99")
@@ -340,6 +349,7 @@ test_query_ids(void)
 
         { "{\"method\":\"answerInlineQuery\"}", &test_callback, NULL, NULL },
         { "{\"method\":\"answerCallbackQuery\"}", &test_inline, NULL, NULL },
+        { "{\"method\":\"answerCallbackQuery\"}", &test_no_id, NULL, NULL },
         { "{\"method\":\"answerShippingQuery\"}", &test_pre_checkout, NULL,
           NULL },
         { "{\"method\":\"answerPreCheckoutQuery\"}", &test_shipping, NULL,
@@ -881,6 +891,13 @@ test_text(void)
            "{\"callback_query_id\":\"4382\\\"\\\\\\n\","
            "\"method\":\"answerCallbackQuery\",\"text\":\"hi\"}");
 
+    unit_context("callback without an id");
+    is_int(ngx_http_tgbot_answer_text(&answer, &text, &test_no_id,
+                                      unit_pool()), NGX_OK);
+    call = answer.calls.elts;
+    is_str(&call->name, "sendMessage");
+    test_chat(call, "77");
+
     unit_context("nobody to answer to");
     is_int(ngx_http_tgbot_answer_text(&answer, &text, &test_inline,
                                       unit_pool()), NGX_DECLINED);
@@ -1010,10 +1027,8 @@ test_no_memory(void)
 
     /* more than the parser of JSON has room for without allocations */
 
-    strcpy(body, "{\"method\":\"a\",\"text\":\"");
-    memset(body + strlen(body), 'a', 12000);
-    strcpy(body + 12000 + strlen("{\"method\":\"a\",\"text\":\""),
-           "\\n\"}");
+    snprintf(body, sizeof(body), "{\"method\":\"a\",\"text\":\"%012000d\\n\"}",
+             0);
 
     ok(test_sweep(0, JSON, body) >= 4);
 }

@@ -237,7 +237,20 @@ test_prefix_boundary(void)
                           "Content-Disposition: form-data; name=method\r\n\r\n"
                           "evil\r\n--bc--\r\n", "method", &v), NGX_ABORT);
 
+    is_int(test_multipart(test_part("x", "1\r\n--b-\r\n--b-x\r\n--b \t-\r\n")
+                          test_part("method", "good") "--b--", "method", &v),
+           NGX_OK);
+    is_str(&v, "good");
+
+    is_int(test_multipart(test_part("x", "1\r\n--b-\r\n--b-x\r\n--b \t-")
+                          "--b--", "x", &v), NGX_OK);
+    is_str(&v, "1\r\n--b-\r\n--b-x\r\n--b \t-");
+
     /* not at the beginning of a line */
+
+    is_int(test_multipart(test_part("x", "1\rx--b\r\n\r\nevil") "--b--",
+                          "x", &v), NGX_OK);
+    is_str(&v, "1\rx--b\r\n\r\nevil");
 
     is_int(test_multipart(test_part("x", "--b\r\nContent-Disposition: "
                                     "form-data; name=method\r\n\r\nevil")
@@ -348,6 +361,10 @@ test_parts(void)
           NGX_DECLINED },
         { "Content-Disposition: form-data; name=\"other\"\r\n"
           "Content-Disposition: form-data; name=\"method\"\r\n",
+          NGX_DECLINED },
+        { "Content-Disposition: \"form-data; name=method; x\"\r\n",
+          NGX_DECLINED },
+        { "Content-Disposition: form-data; x\"; name=method; y\"\r\n",
           NGX_DECLINED },
         { "Content-Disposition: form-data\r\n", NGX_DECLINED },
         { "Content-Disposition: form-data; name\r\n", NGX_DECLINED },

@@ -217,6 +217,7 @@ test_retry_after(void)
         { "", "{\"parameters\":{\"retry_after\":\"35\"}}", 0 },
         { "", "{\"parameters\":{\"retry_after\":null}}", 0 },
         { "", "{\"parameters\":{\"retry_after\":{\"retry_after\":3}}}", 0 },
+        { "", "{\"parameters\":{\"retry_after\":[35]}}", 0 },
         { "", "{\"parameters\":{\"retry_after\":99999999999999999999}}", 0 },
         { "", "{\"parameters\":{\"retry_after\":9223372036854775807}}",
           NGX_HTTP_TGBOT_METHOD_RETRY_MAX },
@@ -334,20 +335,19 @@ test_description(void)
     for (n = 254; n <= 257; n++) {
         unit_context("%d bytes before the character", (int) n);
 
-        strcpy(body, "{\"description\":\"");
-        memset(body + 16, 'a', n);
-        strcpy(body + 16 + n, "\xe2\x82\xac and more\"}");
+        snprintf(body, sizeof(body),
+                 "{\"description\":\"%0*d\xe2\x82\xac and more\"}",
+                 (int) n, 0);
 
         is_int(test_read(&result, 400, "", body), NGX_OK);
         is_int(result.description.len, ngx_min(n, 256));
-        is_int(result.description.data[result.description.len - 1], 'a');
+        is_int(result.description.data[result.description.len - 1], '0');
     }
 
     unit_context("a character that ends with the bound");
 
-    strcpy(body, "{\"description\":\"");
-    memset(body + 16, 'a', 253);
-    strcpy(body + 16 + 253, "\xe2\x82\xac and more\"}");
+    snprintf(body, sizeof(body),
+             "{\"description\":\"%0253d\xe2\x82\xac and more\"}", 0);
 
     is_int(test_read(&result, 400, "", body), NGX_OK);
     is_int(result.description.len, 256);
