@@ -83,6 +83,10 @@ BOT = """\
 """
 
 
+class StartError(Exception):
+    """nginx does not start; the text is what it said."""
+
+
 class Nginx:
     """An nginx in the foreground, in a directory of its own."""
 
@@ -104,7 +108,7 @@ class Nginx:
         end = time.monotonic() + 20
         while not _listens(self.port):
             if self._process.returncode is not None or time.monotonic() > end:
-                raise RuntimeError("nginx does not start:\n" + self.read("stderr.log"))
+                raise StartError("nginx does not start:\n" + self.read("stderr.log"))
             await asyncio.sleep(0.05)
 
     async def test(self):
@@ -161,6 +165,7 @@ class Case:
         self.name = name
         self.failures = []
         self.notes = []
+        self.skipped = ""
         self.directory = f"{TOP}/build/e2e/{name}"
         self._nginxes = []
         self._closers = []
@@ -177,6 +182,10 @@ class Case:
 
     def note(self, text):
         self.notes.append(text)
+
+    def skip(self, reason):
+        """Says that the test cannot run here; it ends by returning."""
+        self.skipped = reason
 
     def at_end(self, function):
         self._closers.append(function)

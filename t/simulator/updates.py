@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 DAY = 86400
 
-# type: (where the id of its queue comes from, number of the queue's kind, life in seconds)
+# kind: (where the id of its queue comes from, number of the queue's kind, life in seconds)
 QUEUES = {
     "message": ("chat", 0, DAY),
     "edited_message": ("chat", 0, DAY),
