@@ -6,6 +6,524 @@
 #include "unit.h"
 
 
+/*
+ * The tokens of a document are written down as text, each with its depth:
+ * "{0 k1:a n1:1 }0"; with ends also "@" and the offset behind it.
+ */
+
+typedef struct {
+    ngx_uint_t   ends;
+    ngx_uint_t   tokens;
+    ngx_uint_t   deepest;
+    ngx_uint_t   stop_at;
+    ngx_int_t    stop_rc;
+    size_t       len;
+    u_char       text[65536];
+} log_t;
+
+
+static log_t  tlog;
+
+
+static ngx_int_t
+log_token(void *data, ngx_http_tgbot_json_token_t *token)
+{
+    u_char  *p, *last;
+    log_t   *l = data;
+
+    static const char  *names[] = { "null", "b", "n", "s", "k", "{", "}", "[",
+                                    "]" };
+
+    l->tokens++;
+    l->deepest = ngx_max(l->deepest, token->depth);
+
+    if (l->tokens == l->stop_at) {
+        return l->stop_rc;
+    }
+
+    p = l->text + l->len;
+    last = l->text + sizeof(l->text);
+
+    p = ngx_slprintf(p, last, "%s%s%ui", l->len ? " " : "",
+                     names[token->type], token->depth);
+
+    if (token->text.len) {
+        p = ngx_slprintf(p, last, ":%V", &token->text);
+    }
+
+    if (l->ends) {
+        p = ngx_slprintf(p, last, "@%uz", token->end);
+    }
+
+    l->len = p - l->text;
+
+    return NGX_OK;
+}
+
+
+static void
+log_reset(void)
+{
+    tlog.ends = 0;
+    tlog.tokens = 0;
+    tlog.deepest = 0;
+    tlog.stop_at = 0;
+    tlog.len = 0;
+}
+
+
+static ngx_str_t
+logged(void)
+{
+    ngx_str_t  s;
+
+    s.data = tlog.text;
+    s.len = tlog.len;
+
+    return s;
+}
+
+
+static ngx_int_t
+parse(const void *data, size_t len)
+{
+    ngx_chain_t  *in;
+
+    in = unit_chain(unit_pool(), data, len, 0);
+    log_reset();
+
+    return ngx_http_tgbot_json_parse(in, log_token, &tlog);
+}
+
+
+static void
+test_tokens(void)
+{
+    size_t     i;
+    ngx_str_t  s;
+
+    static const struct {
+        const char  *json;
+        const char  *log;
+    } rows[] = {
+        { "{}", "{0 }0" },
+        { " [ ] ", "[0 ]0" },
+        { "null", "null0" },
+        { "true", "b0:true" },
+        { "false", "b0:false" },
+        { "-12", "n0:-12" },
+        { "1e3", "n0:1e3" },
+        { "123456789012345678901234567890",
+          "n0:123456789012345678901234567890" },
+        { "\"\"", "s0" },
+        { "{\"a\":1,\"b\":[true,{\"c\":null}]}",
+          "{0 k1:a n1:1 k1:b [1 b2:true {2 k3:c null3 }2 ]1 }0" },
+        { "{\"a\":1,\"a\":2}", "{0 k1:a n1:1 k1:a n1:2 }0" },
+        { "{\"\":0}", "{0 k1 n1:0 }0" },
+        { "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]",
+          "[0 s1:\"\\/\b\f\n\r\t ]0" },
+        { "[\"\\u0041\\u00e9\\u20ac\\ud83d\\ude00\"]",
+          "[0 s1:A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 ]0" },
+        { "[1.5,-0,0.1e-2]", "[0 n1:1.5 n1:-0 n1:0.1e-2 ]0" },
+
+        /* what is not UTF-8 passes */
+        { "[\"\xff\xfe\"]", "[0 s1:\xff\xfe ]0" },
+        { "[\"\xc3\"]", "[0 s1:\xc3 ]0" },
+        { "[\"\xed\xa0\x80\"]", "[0 s1:\xed\xa0\x80 ]0" },
+    };
+
+    for (i = 0; i < unit_n(rows); i++) {
+        unit_context("%s", rows[i].json);
+
+        is_int(parse(rows[i].json, strlen(rows[i].json)), NGX_OK);
+        s = logged();
+        is_str(&s, rows[i].log);
+    }
+}
+
+
+static void
+test_escapes(void)
+{
+    ngx_str_t  s;
+
+    /* a NUL is a character like others */
+
+    is_int(parse("[\"a\\u0000b\"]", 12), NGX_OK);
+    s = logged();
+    is_lit(&s, "[0 s1:a\0b ]0");
+
+    /* half of a surrogate pair becomes something, and nothing breaks */
+
+    is_int(parse("[\"x\\ud83d\",1]", 13), NGX_OK);
+    is_int(tlog.tokens, 4);
+
+    is_int(parse("[\"\\ud83dx\",1]", 13), NGX_OK);
+    is_int(tlog.tokens, 4);
+
+    is_int(parse("[\"\\ud800\\\\x\",1]", 15), NGX_OK);
+    is_int(tlog.tokens, 4);
+
+    is_int(parse("[\"\\ude00\",1]", 12), NGX_OK);
+    is_int(tlog.tokens, 4);
+}
+
+
+static void
+test_not_json(void)
+{
+    size_t  i;
+
+    static const char  *rows[] = {
+        "", " ", "\n", "{", "[", "{\"a\"", "{\"a\":", "{\"a\":1", "[1,",
+        "\"abc", "tru", "-", "01", "+1", ".5", "1.", "1e", "nul", "NaN",
+        "Infinity", "{a:1}", "{'a':1}", "{1:2}", "[1,]", "{\"a\":1,}",
+        "{\"a\" 1}", "[1 2]", "]", "}", "[}", "{]", "{\"a\":1]",
+        "{} {}", "{}x", "[]]", "1 2", "{},", "/* c */ {}", "{} // c",
+        "\xef\xbb\xbf{}", "[\"\n\"]", "[\"\t\"]", "[\"\\x\"]", "[\"\\u12\"]",
+        "[\"\\u12g4\"]", "[\"\\\"]", "\xff", "{\"a\":\xc3\xa9}",
+        "update_id=1", "<html></html>",
+    };
+
+    for (i = 0; i < unit_n(rows); i++) {
+        unit_context("%s", rows[i]);
+        is_int(parse(rows[i], strlen(rows[i])), NGX_DECLINED);
+    }
+
+    unit_context("NUL behind the document");
+    is_int(parse("{}\0", 3), NGX_DECLINED);
+
+    unit_context("NUL in a string");
+    is_int(parse("[\"\0\"]", 5), NGX_DECLINED);
+
+    /* what came before the error has been seen */
+
+    unit_context("tokens before an error");
+    is_int(parse("[1,2,x]", 7), NGX_DECLINED);
+    is_int(tlog.tokens, 3);
+}
+
+
+static void
+test_no_buffers(void)
+{
+    ngx_buf_t    special;
+    ngx_chain_t  cl, *in;
+
+    log_reset();
+    is_int(ngx_http_tgbot_json_parse(NULL, log_token, &tlog), NGX_DECLINED);
+
+    /* a buffer without memory, such as the last one of a body, is no data */
+
+    ngx_memzero(&special, sizeof(ngx_buf_t));
+    special.last_buf = 1;
+    cl.buf = &special;
+    cl.next = NULL;
+
+    log_reset();
+    is_int(ngx_http_tgbot_json_parse(&cl, log_token, &tlog), NGX_DECLINED);
+
+    in = unit_chain(unit_pool(), "[1]", 3, 1);
+    cl.next = in->next;
+    in->next = &cl;
+
+    log_reset();
+    is_int(ngx_http_tgbot_json_parse(in, log_token, &tlog), NGX_OK);
+    is_int(tlog.tokens, 3);
+}
+
+
+static const char  sample[] =
+    "{\"update_id\":123,\n\"message\":{\"text\":\"a\\u20ac\\ud83d\\ude00\\n\","
+    "\"chat\":{\"id\":-1001367429635,\"x\":[[],{},[1.5e3,true,false,null]]}}}";
+
+static const char  sample_log[] =
+    "{0@1 k1:update_id@12 n1:123@16 k1:message@27 {1@29 k2:text@35 "
+    "s2:a\xe2\x82\xac\xf0\x9f\x98\x80\n@59 k2:chat@66 {2@68 k3:id@72 "
+    "n3:-1001367429635@87 k3:x@91 [3@93 [4@94 ]4@95 {4@97 }4@98 [4@100 "
+    "n5:1.5e3@105 b5:true@110 b5:false@116 null5@121 ]4@122 ]3@123 }2@124 "
+    "}1@125 }0@126";
+
+
+static void
+test_ends(void)
+{
+    size_t        at, len;
+    ngx_str_t     s;
+    ngx_pool_t   *pool;
+    ngx_chain_t  *in;
+
+    len = sizeof(sample) - 1;
+
+    for (at = 0; at <= len; at++) {
+        unit_context("cut at %d", (int) at);
+
+        in = unit_chain2(unit_pool(), sample, len, at);
+
+        log_reset();
+        tlog.ends = 1;
+
+        is_int(ngx_http_tgbot_json_parse(in, log_token, &tlog), NGX_OK);
+
+        s = logged();
+        is_str(&s, sample_log);
+    }
+
+    for (at = 1; at < 9; at++) {
+        unit_context("pieces of %d", (int) at);
+
+        in = unit_chain(unit_pool(), sample, len, at);
+
+        log_reset();
+        tlog.ends = 1;
+
+        is_int(ngx_http_tgbot_json_parse(in, log_token, &tlog), NGX_OK);
+
+        s = logged();
+        is_str(&s, sample_log);
+    }
+
+    unit_context("in one piece");
+
+    pool = unit_pool();
+    s = unit_str(pool, sample);
+
+    log_reset();
+    tlog.ends = 1;
+
+    is_int(ngx_http_tgbot_json_parse_str(&s, log_token, &tlog), NGX_OK);
+
+    s = logged();
+    is_str(&s, sample_log);
+}
+
+
+/* every beginning of a document is not a document */
+
+static void
+test_cut_short(void)
+{
+    size_t  n;
+
+    for (n = 0; n < sizeof(sample) - 1; n++) {
+        unit_context("%d bytes", (int) n);
+        is_int(parse(sample, n), NGX_DECLINED);
+    }
+}
+
+
+static void
+test_stop(void)
+{
+    size_t     i;
+    ngx_str_t  s;
+
+    static const ngx_int_t  rcs[] = { NGX_ERROR, NGX_ABORT, NGX_DONE,
+                                      NGX_DECLINED, NGX_BUSY };
+
+    s = unit_str(unit_pool(), "[1,2,3,4]");
+
+    for (i = 0; i < unit_n(rcs); i++) {
+        unit_context("rc %d", (int) rcs[i]);
+
+        log_reset();
+        tlog.stop_at = 3;
+        tlog.stop_rc = rcs[i];
+
+        is_int(ngx_http_tgbot_json_parse_str(&s, log_token, &tlog), rcs[i]);
+        is_int(tlog.tokens, 3);
+    }
+}
+
+
+static size_t
+nest(u_char *p, const char *open, size_t n, const char *inner,
+    const char *close)
+{
+    size_t   i;
+    u_char  *start;
+
+    start = p;
+
+    for (i = 0; i < n; i++) {
+        p = ngx_cpymem(p, open, strlen(open));
+    }
+
+    p = ngx_cpymem(p, inner, strlen(inner));
+
+    for (i = 0; i < n; i++) {
+        p = ngx_cpymem(p, close, strlen(close));
+    }
+
+    return p - start;
+}
+
+
+static void
+test_depth(void)
+{
+    size_t       len, n;
+    ngx_uint_t   max;
+
+    static u_char  json[1048576];
+
+    max = NGX_HTTP_TGBOT_JSON_MAX_DEPTH;
+
+    unit_context("arrays, as deep as may be");
+    len = nest(json, "[", max, "1", "]");
+    is_int(parse(json, len), NGX_OK);
+    is_int(tlog.tokens, 2 * max + 1);
+    is_int(tlog.deepest, max);
+
+    unit_context("one array deeper");
+    len = nest(json, "[", max + 1, "1", "]");
+    is_int(parse(json, len), NGX_BUSY);
+    is_int(tlog.tokens, 2 * max + 2);
+    is_int(tlog.deepest, max);
+
+    unit_context("objects, as deep as may be");
+    len = nest(json, "{\"a\":", max, "1", "}");
+    is_int(parse(json, len), NGX_OK);
+    is_int(tlog.tokens, 3 * max + 1);
+
+    unit_context("one object deeper");
+    len = nest(json, "{\"a\":", max + 1, "1", "}");
+    is_int(parse(json, len), NGX_BUSY);
+    is_int(tlog.tokens, 3 * max + 2);
+
+    unit_context("deep, but not JSON");
+    len = nest(json, "[", max + 50, "", "]");
+    is_int(parse(json, len - 1), NGX_DECLINED);
+
+    unit_context("tokens behind the deep part");
+    n = nest(json + 1, "[", max + 50, "", "]") + 1;
+    json[0] = '[';
+    len = ngx_cpymem(json + n, ",7,[8]]", 7) - json;
+    is_int(parse(json, len), NGX_BUSY);
+    is_int(tlog.tokens, 2 * (max + 1) + 4);
+
+    unit_context("a mebibyte of brackets");
+    len = nest(json, "[", sizeof(json) / 2, "", "]");
+    is_int(parse(json, len), NGX_BUSY);
+    is_int(tlog.deepest, max);
+
+    unit_context("a mebibyte of opening brackets");
+    ngx_memset(json, '[', sizeof(json));
+    is_int(parse(json, sizeof(json)), NGX_DECLINED);
+}
+
+
+static ngx_int_t
+count_token(void *data, ngx_http_tgbot_json_token_t *token)
+{
+    size_t *sum = data;
+
+    *sum += token->text.len;
+
+    return NGX_OK;
+}
+
+
+static void
+test_large(void)
+{
+    size_t        i, sum;
+    ngx_chain_t  *in;
+
+    static u_char  json[1048576];
+
+    static const size_t  cuts[] = { 0, 1 << 19, 100000 };
+
+    ngx_memset(json, 'x', sizeof(json));
+    json[0] = '"';
+    json[sizeof(json) - 1] = '"';
+
+    for (i = 0; i < unit_n(cuts); i++) {
+        unit_context("a string in pieces of %d", (int) cuts[i]);
+
+        in = unit_chain(unit_pool(), json, sizeof(json), cuts[i]);
+        sum = 0;
+
+        is_int(ngx_http_tgbot_json_parse(in, count_token, &sum), NGX_OK);
+        is_int(sum, sizeof(json) - 2);
+    }
+
+    for (i = 1; i < sizeof(json) - 1; i += 2) {
+        json[i] = '\\';
+        json[i + 1] = 'n';
+    }
+
+    for (i = 0; i < unit_n(cuts); i++) {
+        unit_context("escapes in pieces of %d", (int) cuts[i]);
+
+        in = unit_chain(unit_pool(), json, sizeof(json), cuts[i]);
+        sum = 0;
+
+        is_int(ngx_http_tgbot_json_parse(in, count_token, &sum), NGX_OK);
+        is_int(sum, (sizeof(json) - 2) / 2);
+    }
+
+    ngx_memset(json, '1', sizeof(json));
+
+    for (i = 0; i < unit_n(cuts); i++) {
+        unit_context("a number in pieces of %d", (int) cuts[i]);
+
+        in = unit_chain(unit_pool(), json, sizeof(json), cuts[i]);
+        sum = 0;
+
+        is_int(ngx_http_tgbot_json_parse(in, count_token, &sum), NGX_OK);
+        is_int(sum, sizeof(json));
+    }
+}
+
+
+/* the N-th allocation fails, for all N: an error, and nothing is left over */
+
+static void
+test_no_memory(void)
+{
+    size_t        len;
+    ngx_int_t     rc;
+    ngx_uint_t    n, failed;
+    ngx_chain_t  *in;
+
+    static u_char  json[65536];
+    static char    inner[20001];
+
+    ngx_memset(inner, 'x', sizeof(inner) - 1);
+    ngx_memcpy(inner, "\"\\n", 3);
+    inner[sizeof(inner) - 2] = '"';
+
+    len = nest(json, "{\"a\":[", 4000, inner, "]}");
+
+    in = unit_chain(unit_pool(), json, len, 1000);
+
+    for (n = 1, failed = 0; n < 1000; n++) {
+        unit_context("allocation %d", (int) n);
+
+        log_reset();
+        unit_fail_at = n;
+
+        rc = ngx_http_tgbot_json_parse(in, log_token, &tlog);
+
+        is_int(unit_live, 0);
+
+        if (unit_fail_at) {
+            unit_fail_at = 0;
+            is_int(rc, NGX_BUSY);
+            break;
+        }
+
+        is_int(rc, NGX_ERROR);
+        failed++;
+    }
+
+    unit_context("sweep");
+    ok(failed > 5);
+    ok(n < 1000);
+}
+
+
 static void
 test_int64(void)
 {
@@ -48,11 +566,87 @@ test_int64(void)
 }
 
 
+static void
+test_clean(void)
+{
+    size_t     i;
+    ngx_str_t  s;
+
+    static const struct {
+        const char  *text;
+        const char  *want;
+    } rows[] = {
+        { "", "" },
+        { "plain text, all of it ~", "plain text, all of it ~" },
+        { "a\r\nb\tc\x1b[0m\x7f", "a  b c [0m " },
+        { "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
+          "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80" },
+
+        /* C1, and the first character behind it */
+        { "a\xc2\x80\xc2\x85\xc2\x9f\xc2\xa0", "a   \xc2\xa0" },
+
+        /* bounds of each length */
+        { "\xc2\xa0\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf0\x90\x80\x80"
+          "\xf4\x8f\xbf\xbf",
+          "\xc2\xa0\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf0\x90\x80\x80"
+          "\xf4\x8f\xbf\xbf" },
+        { "\xed\x9f\xbf\xee\x80\x80", "\xed\x9f\xbf\xee\x80\x80" },
+
+        /* overlong, surrogates, beyond U+10FFFF, bytes that never occur */
+        { "\xc0\xaf", "??" },
+        { "\xc1\xbf", "??" },
+        { "\xe0\x9f\xbf", "???" },
+        { "\xf0\x8f\xbf\xbf", "????" },
+        { "\xed\xa0\x80\xed\xbf\xbf", "??????" },
+        { "\xf4\x90\x80\x80", "????" },
+        { "\xf5\x80\x80\x80", "????" },
+        { "\xfe\xff", "??" },
+
+        /* cut or interrupted */
+        { "\x80", "?" },
+        { "a\xc3", "a?" },
+        { "a\xe2\x82", "a??" },
+        { "a\xf0\x9f\x98", "a???" },
+        { "\xe2\x82 x", "?? x" },
+        { "\xe2(\xa1", "?(?" },
+        { "\xf0\x9f\x98(", "???" "(" },
+        { "\xf0\x9f(\x80", "??" "(?" },
+        { "\xc3\xc3\xa9", "?\xc3\xa9" },
+        { "\xe2\x82\xc3\xa9", "??\xc3\xa9" },
+    };
+
+    for (i = 0; i < unit_n(rows); i++) {
+        unit_context("row %d", (int) i);
+
+        s = unit_str(unit_pool(), rows[i].text);
+        ngx_http_tgbot_json_clean(&s);
+        is_str(&s, rows[i].want);
+    }
+
+    unit_context("NUL");
+    s = unit_str(unit_pool(), "axb");
+    s.data[1] = '\0';
+    ngx_http_tgbot_json_clean(&s);
+    is_str(&s, "a b");
+}
+
+
 int
 main(void)
 {
     static unit_case_t  cases[] = {
+        { "tokens", test_tokens },
+        { "escapes", test_escapes },
+        { "what is not JSON", test_not_json },
+        { "no buffers, and buffers without memory", test_no_buffers },
+        { "offsets of tokens, cut at every byte", test_ends },
+        { "documents cut short", test_cut_short },
+        { "the handler stops the parser", test_stop },
+        { "nesting", test_depth },
+        { "large tokens", test_large },
+        { "no memory", test_no_memory },
         { "integers of 64 bits", test_int64 },
+        { "cleaning", test_clean },
     };
 
     return unit_main(cases, unit_n(cases));
