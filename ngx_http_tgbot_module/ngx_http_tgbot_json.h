@@ -61,7 +61,8 @@ typedef ngx_int_t (*ngx_http_tgbot_json_pt)(void *data,
  * Parses one whole JSON document that lies in the memory buffers of "in"
  * (special buffers are skipped), calling handler for every token in order.
  * Nothing is kept: tokens live during the call, the buffers stay the
- * caller's.  Not to be called from a handler.
+ * caller's.  Not to be called from a handler.  The buffers should be few, as
+ * yajl reads a token that goes on in the next buffer once more.
  *
  * NGX_OK        a well-formed document, seen to its end
  * NGX_DECLINED  not JSON; the tokens before the error have been delivered
