@@ -411,6 +411,40 @@ test_migrate(void)
 
 
 static void
+test_copy(void)
+{
+    ngx_pool_t               *pool;
+    ngx_http_tgbot_method_t   src, dst;
+
+    pool = unit_pool();
+
+    src.name = unit_str(pool, "sendMessage");
+    src.content_type = unit_str(pool, "application/json");
+    src.body = unit_str(pool, "{\"chat_id\":5}");
+    src.chat_pos = 11;
+    src.chat_len = 1;
+
+    is_int(ngx_http_tgbot_method_copy(&dst, &src, unit_pool()), NGX_OK);
+
+    /* nothing of the copy lies in what it was made of */
+
+    ngx_memset(src.name.data, 'x', src.name.len);
+    ngx_memset(src.content_type.data, 'x', src.content_type.len);
+    ngx_memset(src.body.data, 'x', src.body.len);
+
+    is_str(&dst.name, "sendMessage");
+    is_str(&dst.content_type, "application/json");
+    is_str(&dst.body, "{\"chat_id\":5}");
+    is_int(dst.chat_pos, 11);
+    is_int(dst.chat_len, 1);
+
+    unit_fail_at = 1;
+    is_int(ngx_http_tgbot_method_copy(&dst, &src, pool), NGX_ERROR);
+    is_int(unit_fail_at, 0);
+}
+
+
+static void
 test_no_memory(void)
 {
     ngx_int_t                        rc;
@@ -472,6 +506,7 @@ main(void)
         { "migrate_to_chat_id", test_migrated },
         { "description", test_description },
         { "a new chat_id in a call", test_migrate },
+        { "a copy of a call", test_copy },
         { "lack of memory", test_no_memory },
     };
 
