@@ -1,0 +1,266 @@
+"""
+The bots in examples/bots: each runs behind nginx with its own locations.conf, and what it
+answers to Updates has to arrive at the Bot API.
+"""
+
+import asyncio
+import http.client
+import os
+import shutil
+import socket
+import subprocess
+import sys
+
+from harness import SECRET, TOKEN, TOP, free_port
+from simulator import updates
+from simulator.botapi import BotApi
+
+BOTS = f"{TOP}/examples/bots"
+ANN = updates.person(471100001, "Ann")
+
+HTTP = """\
+    tgbot_token_file $tgbot_bot.token;
+    tgbot_secret_token_file $tgbot_bot.secret;
+    tgbot_api /_api;
+    server {{
+        listen 127.0.0.1:{port};
+{locations}
+        location = /_api {{
+            internal;
+            proxy_pass http://127.0.0.1:{api}$tgbot_api_uri;
+        }}
+    }}
+"""
+
+
+class Bot:
+    """nginx, the program of examples/bots/<directory>, and a Bot API."""
+
+    def __init__(self, case, directory, name, address):
+        self._case = case
+        self._directory = f"{BOTS}/{directory}"
+        self._name = name
+        self._address = address
+        self._nginx = None
+        self._port = free_port()
+        self._update_id = 314159000
+        self.program_port = free_port()
+        self.api = BotApi(tokens={TOKEN})
+
+    async def start(self, command, cwd=None, replaced=()):
+        """Starts all of it; replaced are texts of locations.conf and what to put there."""
+        case = self._case
+        case.at_end(self.api.stop)
+        await self.api.start()
+
+        with open(f"{self._directory}/locations.conf", encoding="utf-8") as file:
+            locations = file.read()
+        for old, new in ((self._address, f"127.0.0.1:{self.program_port}"), *replaced):
+            assert old in locations, f"{old} is not in {self._directory}/locations.conf"
+            locations = locations.replace(old, new)
+        for kind, text in (("token", TOKEN), ("secret", SECRET)):
+            path = f"{case.directory}/{self._name}.{kind}"
+            with open(path, "w", encoding="ascii", opener=_private) as file:
+                file.write(f"{text}\n")
+
+        log = open(f"{case.directory}/program.log", "wb")
+        case.at_end(log.close)
+        environment = dict(
+            os.environ, TOKEN=TOKEN, SECRET=SECRET, PORT=str(self.program_port),
+            API_ROOT=f"http://127.0.0.1:{self.api.port}", PYTHONDONTWRITEBYTECODE="1")
+        # not asyncio's, whose transports would outlive the loop
+        program = subprocess.Popen(
+            command, cwd=cwd or self._directory, env=environment, stdout=log, stderr=log)
+        case.at_end(lambda: _end(program))
+        for _ in range(200):
+            if program.poll() is not None or _listens(self.program_port):
+                break
+            await asyncio.sleep(0.05)
+        if not _listens(self.program_port):
+            with open(f"{case.directory}/program.log", encoding="utf-8") as file:
+                raise RuntimeError(f"{command[0]} does not start:\n{file.read()}")
+
+        self._nginx = await case.nginx(HTTP.format(
+            port=self._port, api=self.api.port, locations=locations), self._port, workers=1)
+
+    async def update(self, kind, payload, secret=SECRET):
+        """The status and the method in the answer that an Update gets."""
+        self._update_id += 1
+        update = updates.make(self._update_id, kind, payload)
+        return await asyncio.to_thread(
+            _post, self._port, f"/tg/{self._name}", update.body, secret)
+
+    def take_calls(self):
+        """The calls executed since the last time, without what is all the same."""
+        taken = [(call.method, call.chat, call.params.get("text"))
+                 for call in self.api.executed]
+        self.api.executed.clear()
+        return taken
+
+    def logged(self):
+        return self._nginx.read("access.log")
+
+    async def finish(self):
+        for line in self._nginx.read("error.log").splitlines():
+            # of the secret that is wrong on purpose
+            if "[warn]" in line and "missing secret token" not in line:
+                self._case.check(False, f"error.log: {line}")
+        await self._case.stop(self._nginx)
+        self._case.check_logs(self._nginx)
+
+
+async def conversation(case, bot):
+    """What each of the bots can do, and how it fails."""
+    chat = str(ANN["id"])
+
+    status, ride = await bot.update("message", updates.message(1, ANN, "/start"))
+    case.equal((status, ride), (200, b""), "the answer to /start")
+    markup = "".join(call.params.get("reply_markup", "") for call in bot.api.executed)
+    case.check('"callback_data":"tea"' in markup.replace(" ", ""), f"no buttons: {markup}")
+    case.equal(bot.take_calls(), [("sendMessage", chat, "Hello Ann!")], "calls for /start")
+
+    status, ride = await bot.update("message", updates.message(2, ANN, "Grüße 🙂"))
+    case.equal((status, ride), (200, b""), "the answer to a text")
+    case.equal(bot.take_calls(), [("sendMessage", chat, "You said: Grüße 🙂")],
+               "calls for a text")
+
+    status, ride = await bot.update("callback_query",
+                                    updates.callback_query(10 ** 17, ANN, "tea"))
+    case.equal((status, ride), (200, b""), "the answer to a button")
+    case.equal(bot.take_calls(), [("answerCallbackQuery", None, "Noted."),
+                                  ("sendMessage", chat, "You chose tea.")],
+               "calls for a button")
+
+    status, _ = await bot.update("message", updates.photo(3, ANN, "A photo"))
+    case.equal((status, bot.take_calls()), (200, []), "a photo, which no bot answers")
+
+    # no user, which makes each of them fail
+    broken = updates.message(4, ANN, "/start")
+    del broken["from"]
+    status, _ = await bot.update("message", broken)
+    case.equal((status, bot.take_calls()), (500, []), "an update the bot fails on")
+
+    status, _ = await bot.update("message", updates.message(5, ANN, "Still there?"))
+    case.equal((status, bot.take_calls()),
+               (200, [("sendMessage", chat, "You said: Still there?")]), "the update after it")
+
+    # twice at once, as nginx keeps connections and each program takes several
+    first, second = await asyncio.gather(
+        bot.update("message", updates.message(6, ANN, "one")),
+        bot.update("message", updates.message(7, ANN, "two")))
+    case.equal((first[0], second[0]), (200, 200), "two updates at once")
+    case.equal(sorted(call[2] for call in bot.take_calls()),
+               ["You said: one", "You said: two"], "calls for two updates")
+
+    status, _ = await bot.update("message", updates.message(8, ANN, "let me in"), "wrong")
+    case.equal((status, bot.take_calls()), (401, []), "a wrong secret")
+    case.equal([line.count(" failed ") for line in bot.logged().splitlines()].count(1), 1,
+               "updates that failed by access.log")
+
+    await bot.finish()
+
+
+async def test_python(case):
+    bot = Bot(case, "python", "python", "127.0.0.1:9001")
+    await bot.start([sys.executable, "bot.py"])
+    await conversation(case, bot)
+
+
+async def test_php(case):
+    php = shutil.which("php-cgi")
+    if php is None:
+        case.skip("no php-cgi: the package php-cgi has it")
+        return
+    bot = Bot(case, "php", "php", "unix:/run/php/php-fpm.sock")
+    await bot.start([php, "-b", f"127.0.0.1:{bot.program_port}", "-d", "log_errors=On"],
+                    replaced=[("/srv/bot/bot.php", f"{BOTS}/php/bot.php")])
+    await conversation(case, bot)
+
+
+async def test_wsgi(case):
+    uwsgi = shutil.which("uwsgi")
+    if uwsgi is None:
+        case.skip("no uwsgi: the packages uwsgi-core and uwsgi-plugin-python3 have it")
+        return
+    bot = Bot(case, "wsgi", "wsgi", "127.0.0.1:9003")
+    await bot.start([uwsgi, "--plugin", "python3", "--socket",
+                     f"127.0.0.1:{bot.program_port}", "--master", "--die-on-term",
+                     "--processes", "4", "--wsgi-file", "bot.py"])
+    await conversation(case, bot)
+
+
+async def test_node_grammy(case):
+    cwd = await installed(case, "node-grammy", "bot.js")
+    if cwd is None:
+        return
+    bot = Bot(case, "node-grammy", "grammy", "127.0.0.1:9002")
+    await bot.start(["node", "bot.js"], cwd)
+    await conversation(case, bot)
+
+
+async def installed(case, name, program):
+    """A directory with the program and the packages it needs; None: skipped."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        case.skip("no node and npm: the packages nodejs and npm have them")
+        return None
+
+    directory = f"{TOP}/build/bots/{name}"
+    os.makedirs(directory, exist_ok=True)
+    shutil.copy(f"{BOTS}/{name}/{program}", directory)
+
+    wanted = f"{BOTS}/{name}/package.json"
+    there = f"{directory}/package.json"
+    done = f"{directory}/installed"
+    if os.path.exists(done) and _read(wanted) == _read(there):
+        return directory
+    if os.path.exists(done):
+        os.unlink(done)
+    shutil.copy(wanted, there)
+
+    npm = await asyncio.create_subprocess_exec(
+        "npm", "install", "--no-audit", "--no-fund", "--no-package-lock",
+        "--fetch-retries=0", "--fetch-timeout=30000", cwd=directory,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT)
+    output, _ = await npm.communicate()
+    if npm.returncode != 0:
+        text = output.decode("utf-8", "replace").strip().splitlines()
+        errors = [line for line in text if "code" in line] or text or ["no output"]
+        case.skip(f"npm install failed: {errors[0]}")
+        return None
+    with open(done, "wb"):
+        return directory
+
+
+def _post(port, path, body, secret):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("POST", path, body, {
+            "Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": secret})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def _listens(port):
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _end(program):
+    program.terminate()
+    try:
+        program.wait(5)
+    except subprocess.TimeoutExpired:
+        program.kill()
+        program.wait()
+
+
+def _private(path, flags):
+    return os.open(path, flags, 0o600)
+
+
+def _read(path):
+    with open(path, "rb") as file:
+        return file.read()
