@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
 # What nginx -t says of each directive that is wrong, and of some that are
-# right: one configuration a line.  Nothing is started.
+# right; and processes that have no webhook, as Test::Nginx starts none.
 
 use strict;
 use warnings;
@@ -35,15 +35,28 @@ sub write_file {
 }
 
 
-sub test_conf {
-    my ($http, $main) = @_;
+sub main_conf {
+    my ($text) = @_;
 
     write_file('nginx.conf', join '', map("load_module $_;\n", @modules),
-        $main || '', "pid $home/logs/pid;\nerror_log stderr;\nevents { }\n",
-        "http {\naccess_log off;\n",
+        "pid $home/logs/pid;\nerror_log stderr;\nevents { }\n$text\n");
+}
+
+
+sub http_block {
+    my ($text) = @_;
+
+    return join '', "http {\naccess_log off;\n",
         map("${_}_temp_path $home/$_;\n",
             qw(client_body proxy fastcgi uwsgi scgi)),
-        "$http\n}\n");
+        "$text\n}\n";
+}
+
+
+sub test_conf {
+    my ($http) = @_;
+
+    main_conf(http_block($http));
 
     my $out = `'$nginx' -t -p '$home/' -c conf/nginx.conf -e stderr 2>&1`;
 
@@ -128,6 +141,41 @@ sub accepted {
     $leaks .= $out;
 
     is($bad, '', $name) or diag($out);
+}
+
+
+# starts nginx, ends it gracefully and returns its exit code and what it said
+
+sub started {
+    my ($text) = @_;
+
+    main_conf($text);
+
+    my $pid = fork();
+    die "fork: $!" if !defined $pid;
+
+    if ($pid == 0) {
+        open STDERR, '>', "$home/logs/out" or die "out: $!";
+        exec $nginx, '-p', "$home/", '-c', 'conf/nginx.conf', '-e', 'stderr'
+            or die "$nginx: $!";
+    }
+
+    for (1 .. 100) {
+        last if -s "$home/logs/pid";
+        select undef, undef, undef, 0.05;
+    }
+
+    select undef, undef, undef, 0.2;
+
+    kill 'QUIT', $pid;
+    waitpid $pid, 0;
+
+    my $status = $?;
+
+    open my $fh, '<', "$home/logs/out" or die "out: $!";
+    local $/;
+
+    return ($status, <$fh>);
 }
 
 
@@ -816,6 +864,26 @@ accepted('webhooks in nested and regular expression locations',
          . "tgbot_handler /app;\nlocation /a { tgbot_webhook one;\n"
          . "location /a/b { tgbot_webhook two; }\n"
          . "location ~ \\.php\$ { tgbot_webhook three; } }\n}");
+
+
+# processes without webhooks
+
+for my $mode ('off', 'on') {
+    my $set = "daemon off;\nmaster_process $mode;\n";
+
+    for my $case (['without http', ''],
+                  ['without a webhook',
+                   http_block("proxy_cache_path $home/cache keys_zone=c:1m;\n"
+                              . 'tgbot_secret_token off; tgbot_max_calls 9;')])
+    {
+        my ($name, $text) = @$case;
+        my ($status, $out) = started($set . $text);
+
+        is($status, 0, "$name, master_process $mode");
+        unlike($out, qr/\[(?:alert|crit|emerg)\]/,
+               "$name, master_process $mode, no alerts") or diag($out);
+    }
+}
 
 
 # what all of this said, and left
