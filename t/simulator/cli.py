@@ -165,6 +165,7 @@ async def _serve(args):
 
 def main():
     args = parser().parse_args()
+    sys.stdout.reconfigure(errors="replace")
     command = {"demo": _demo, "run": _run, "serve": _serve}[args.command]
     with contextlib.suppress(KeyboardInterrupt):
         return asyncio.run(command(args))
