@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_authenticate.h"
+#include "ngx_http_tgbot_form.h"
 
 
 /* wrong secrets are reported once in as many seconds, with their number */
@@ -16,7 +17,6 @@ static ngx_uint_t ngx_http_tgbot_authenticate_equal(ngx_str_t *secret,
     ngx_str_t *given);
 static void ngx_http_tgbot_authenticate_warn(ngx_http_request_t *r,
     ngx_http_tgbot_bot_t *bot);
-static ngx_uint_t ngx_http_tgbot_authenticate_json(ngx_http_request_t *r);
 
 
 ngx_uint_t
@@ -34,7 +34,10 @@ ngx_http_tgbot_authenticate(ngx_http_request_t *r, ngx_http_tgbot_bot_t *bot)
         return NGX_HTTP_NOT_ALLOWED;
     }
 
-    if (!ngx_http_tgbot_authenticate_json(r)) {
+    if (r->headers_in.content_type == NULL
+        || !ngx_http_tgbot_form_type(&r->headers_in.content_type->value,
+                                     "application/json"))
+    {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "tgbot: bot \"%V\": Content-Type is not "
                       "application/json", &bot->name);
@@ -127,35 +130,4 @@ ngx_http_tgbot_authenticate_warn(ngx_http_request_t *r,
 
     bot->unauthorized_secrets = 0;
     bot->secret_warned = ngx_time();
-}
-
-
-static ngx_uint_t
-ngx_http_tgbot_authenticate_json(ngx_http_request_t *r)
-{
-    u_char     *p;
-    size_t      len;
-    ngx_str_t  *type;
-
-    if (r->headers_in.content_type == NULL) {
-        return 0;
-    }
-
-    type = &r->headers_in.content_type->value;
-    len = sizeof("application/json") - 1;
-
-    if (type->len < len
-        || ngx_strncasecmp(type->data, (u_char *) "application/json", len)
-           != 0)
-    {
-        return 0;
-    }
-
-    if (type->len == len) {
-        return 1;
-    }
-
-    p = type->data + len;
-
-    return *p == ';' || *p == ' ' || *p == '\t';
 }

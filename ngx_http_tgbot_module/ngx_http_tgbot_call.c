@@ -404,7 +404,7 @@ ngx_http_tgbot_call_finish(ngx_event_t *ev)
         return;
     }
 
-    if (call->sr) {
+    if (d && call->sr) {
         ngx_http_tgbot_capture_result(&result, call->sr, call->rc,
                                       call->failed || d->terminated);
 

@@ -227,7 +227,7 @@ ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
         return NGX_ERROR;
     }
 
-    ngx_str_null(&host);
+    ngx_str_set(&host, "");
 
     if (r->headers_in.host) {
         host = r->headers_in.host->value;

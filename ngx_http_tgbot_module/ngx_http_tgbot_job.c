@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_ride.h"
 
 
 /* jobs kept for reuse */
@@ -353,7 +354,7 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
     bot = job->bot;
 
     if (job->next == 0 && job->settled
-        && ngx_http_tgbot_job_rides(bot, &job->answer, job->own))
+        && ngx_http_tgbot_ride_allowed(bot, &job->answer, job->own))
     {
         ngx_http_tgbot_job_ride(job);
     }
@@ -361,7 +362,7 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
     left = job->answer.calls.nelts - job->next;
 
     if (left && bot->conf->api == NULL) {
-        ngx_http_tgbot_job_unsent(bot, bot->clcf->error_log, left);
+        ngx_http_tgbot_ride_unsent(bot, bot->clcf->error_log, left);
         left = 0;
     }
 
@@ -403,48 +404,6 @@ ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
     job->next = 1;
 
     ngx_http_tgbot_job_settle(job, NGX_HTTP_TGBOT_DONE, 0, method);
-}
-
-
-ngx_uint_t
-ngx_http_tgbot_job_rides(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_answer_t *answer, ngx_uint_t own)
-{
-    if (answer->calls.nelts == 0) {
-        return 0;
-    }
-
-    switch (bot->conf->reply_via) {
-
-    case NGX_HTTP_TGBOT_VIA_API:
-        return 0;
-
-    case NGX_HTTP_TGBOT_VIA_RESPONSE:
-        return 1;
-
-    default: /* NGX_HTTP_TGBOT_VIA_AUTO */
-        return bot->conf->api == NULL || (own && answer->calls.nelts == 1);
-    }
-}
-
-
-void
-ngx_http_tgbot_job_unsent(ngx_http_tgbot_bot_t *bot, ngx_log_t *log,
-    ngx_uint_t n)
-{
-    bot->unsent += n;
-
-    if (bot->unsent_warned) {
-        return;
-    }
-
-    bot->unsent_warned = 1;
-
-    ngx_log_error(NGX_LOG_ERR, log, 0,
-                  "tgbot: bot \"%V\" has %ui Bot API calls to make besides "
-                  "the one that rides in the webhook's response, or after it, "
-                  "and no \"tgbot_api\": such calls are dropped",
-                  &bot->name, n);
 }
 
 

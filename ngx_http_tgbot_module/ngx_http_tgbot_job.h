@@ -113,16 +113,5 @@ void ngx_http_tgbot_job_release(void);
  */
 ngx_uint_t ngx_http_tgbot_job_abort(ngx_uint_t tell);
 
-/*
- * Whether a call that belongs to an update answered by the bot with
- * "answer" may ride in the response of a webhook.
- */
-ngx_uint_t ngx_http_tgbot_job_rides(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_answer_t *answer, ngx_uint_t own);
-
-/* counts and logs calls for which there is no way to Telegram */
-void ngx_http_tgbot_job_unsent(ngx_http_tgbot_bot_t *bot, ngx_log_t *log,
-    ngx_uint_t n);
-
 
 #endif /* _NGX_HTTP_TGBOT_JOB_H_INCLUDED_ */

@@ -8,6 +8,7 @@
 #include "ngx_http_tgbot_body.h"
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_reply.h"
+#include "ngx_http_tgbot_ride.h"
 #include "ngx_http_tgbot_webhook.h"
 
 
@@ -295,7 +296,7 @@ ngx_http_tgbot_webhook_reply(ngx_http_tgbot_webhook_t *w)
 
     w->own = 1;
 
-    if (ngx_http_tgbot_job_rides(w->ctx.bot, &w->answer, 1)) {
+    if (ngx_http_tgbot_ride_allowed(w->ctx.bot, &w->answer, 1)) {
         return ngx_http_tgbot_webhook_ride(w);
     }
 
@@ -325,7 +326,7 @@ ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w)
     }
 
     if (bot->conf->api == NULL) {
-        ngx_http_tgbot_job_unsent(bot, r->connection->log, n - 1);
+        ngx_http_tgbot_ride_unsent(bot, r->connection->log, n - 1);
         return NGX_DONE;
     }
 

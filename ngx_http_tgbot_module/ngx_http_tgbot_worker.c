@@ -34,12 +34,6 @@ ngx_http_tgbot_worker_init(ngx_cycle_t *cycle, ngx_http_tgbot_main_conf_t *mcf)
         ngx_http_tgbot_bot_init(bots[i]);
     }
 
-    /* a single process starts again at a reload, with what still runs */
-
-    if (ngx_http_tgbot_worker_sentinel) {
-        return NGX_OK;
-    }
-
     ngx_http_tgbot_job_init_process();
     ngx_http_tgbot_share_init_process(mcf->max_calls);
 

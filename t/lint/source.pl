@@ -21,7 +21,7 @@ my @layers = (
     words     => [qw(json key command update method object answer form
                     backoff)],
     transport => [qw(body call capture detached share)],
-    work      => [qw(bot handler job send worker)],
+    work      => [qw(bot handler job ride send worker)],
     faces     => [qw(module conf secret webhook acknowledge authenticate
                      reply variables)],
 );
@@ -34,7 +34,8 @@ my %same_layer = (
     form      => [qw(json)],
     call      => [qw(capture detached share)],
     handler   => [qw(bot)],
-    job       => [qw(bot handler send)],
+    job       => [qw(bot handler ride send)],
+    ride      => [qw(bot)],
     send      => [qw(bot)],
     worker    => [qw(bot job)],
     module    => [qw(conf secret webhook reply variables)],
