@@ -317,6 +317,7 @@ ngx_http_tgbot_secret_file(ngx_http_tgbot_secret_file_t *f, ngx_str_t *path,
     u_char       buf[NGX_HTTP_TGBOT_SECRET_FILE_SIZE + 1];
 
     ngx_memzero(lines, max * sizeof(ngx_str_t));
+    len = 0;
 
     /* other variables were refused when the directive was read */
 
