@@ -1,0 +1,151 @@
+
+/*
+ * The first two bytes are where the document is cut in two buffers, as the
+ * body of a request may be; the rest is the document.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_json.h"
+#include "ngx_http_tgbot_update.h"
+#include "unit.h"
+
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+
+/* what the header promises of every string */
+
+static void
+check_string(ngx_str_t *s)
+{
+    size_t      i;
+    ngx_str_t   again;
+
+    if (s->len > NGX_HTTP_TGBOT_UPDATE_MAX_STRING) {
+        ngx_abort();
+    }
+
+    for (i = 0; i < s->len; i++) {
+        if (s->data[i] < 0x20 || s->data[i] == 0x7f) {
+            ngx_abort();
+        }
+    }
+
+    /* what is clean stays as it is */
+
+    again.len = s->len;
+    again.data = malloc(s->len + 1);
+    ngx_memcpy(again.data, s->len ? s->data : (u_char *) "", s->len);
+
+    ngx_http_tgbot_json_clean(&again);
+
+    if (again.len != s->len
+        || (s->len && ngx_memcmp(again.data, s->data, s->len) != 0))
+    {
+        ngx_abort();
+    }
+
+    free(again.data);
+}
+
+
+static void
+check_update(ngx_http_tgbot_update_t *u)
+{
+    if (!u->has_update_id || u->update_id < 0 || u->life < 30
+        || (u->has_date && u->date <= 0))
+    {
+        ngx_abort();
+    }
+
+    check_string(&u->type);
+    check_string(&u->chat_type);
+    check_string(&u->username);
+    check_string(&u->first_name);
+    check_string(&u->language);
+    check_string(&u->text);
+    check_string(&u->command);
+    check_string(&u->args);
+    check_string(&u->data);
+    check_string(&u->message_kind);
+    check_string(&u->query_id);
+    check_string(&u->business_connection_id);
+}
+
+
+static ngx_uint_t
+differ(ngx_str_t *a, ngx_str_t *b)
+{
+    return a->len != b->len
+           || (a->len && ngx_memcmp(a->data, b->data, a->len) != 0);
+}
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    size_t                   at;
+    ngx_int_t                rc;
+    ngx_pool_t              *pool, *pool2;
+    ngx_http_tgbot_update_t  whole, cut, copy;
+
+    if (size < 2) {
+        return 0;
+    }
+
+    at = data[0] * 256 + data[1];
+    data += 2;
+    size -= 2;
+    at %= size + 1;
+
+    pool = ngx_create_pool(1024, ngx_cycle->log);
+    pool2 = ngx_create_pool(1024, ngx_cycle->log);
+
+    rc = ngx_http_tgbot_update_parse(&whole, unit_chain(pool, data, size, 0),
+                                     pool);
+
+    if (rc != NGX_OK && rc != NGX_DECLINED) {
+        ngx_abort();
+    }
+
+    /* it makes no difference where buffers end */
+
+    if (ngx_http_tgbot_update_parse(&cut, unit_chain2(pool, data, size, at),
+                                    pool)
+        != rc)
+    {
+        ngx_abort();
+    }
+
+    if (rc == NGX_OK) {
+        check_update(&whole);
+
+        if (whole.update_id != cut.update_id || whole.life != cut.life
+            || whole.chat_id != cut.chat_id || whole.user_id != cut.user_id
+            || differ(&whole.type, &cut.type)
+            || differ(&whole.text, &cut.text)
+            || differ(&whole.args, &cut.args)
+            || differ(&whole.data, &cut.data)
+            || differ(&whole.query_id, &cut.query_id)
+            || differ(&whole.message_kind, &cut.message_kind))
+        {
+            ngx_abort();
+        }
+
+        if (ngx_http_tgbot_update_copy(&copy, &cut, pool2) != NGX_OK) {
+            ngx_abort();
+        }
+    }
+
+    ngx_destroy_pool(pool);
+
+    if (rc == NGX_OK) {
+        check_update(&copy);
+    }
+
+    ngx_destroy_pool(pool2);
+
+    return 0;
+}
