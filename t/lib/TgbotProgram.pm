@@ -17,6 +17,7 @@ package TgbotProgram;
 # and at the end of the path
 #
 #   say/TEXT         answers with a sendMessage of the text
+#   count            likewise, of the number of requests the connection had
 #   json/BODY        answers with this body (percent-encoded)
 #   dump             answers with a sendMessage of the request itself, its
 #                    header lines sorted
@@ -110,6 +111,7 @@ sub connection {
     my $fh = shift;
 
     my $in = '';
+    my $count = 0;
 
     while (1) {
         more($fh, \$in) or return unless length $in;
@@ -120,7 +122,7 @@ sub connection {
         return unless $request;
 
         my %reply = (fh => $fh, headers => '', request => $request,
-                     fastcgi => $fastcgi);
+                     fastcgi => $fastcgi, count => ++$count);
 
         record("$request->{path} $request->{body}\n")
             unless $request->{path} =~ m{/seen$};
@@ -325,6 +327,9 @@ sub end {
 
     if ($step eq 'say') {
         answer($reply, 200, message(join '/', @steps));
+
+    } elsif ($step eq 'count') {
+        answer($reply, 200, message($reply->{count}));
 
     } elsif ($step eq 'json') {
         answer($reply, 200, unescape(join '/', @steps));
