@@ -96,6 +96,14 @@ ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
 
     u = sr->upstream;
 
+    if (failed && sr->header_sent) {
+        result->outcome = NGX_HTTP_TGBOT_BROKEN;
+        result->status = sr->headers_out.status;
+        result->too_large = 1;
+        result->reason = "the answer is larger than tgbot_response_size";
+        return;
+    }
+
     if (u == NULL) {
 
         if (rc > 0) {
@@ -116,10 +124,9 @@ ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
 
     if (u->state && u->state->header_time != (ngx_msec_t) -1) {
 
-        if (failed || rc == NGX_ERROR) {
+        if (rc == NGX_ERROR) {
             result->outcome = NGX_HTTP_TGBOT_BROKEN;
-            result->too_large = 1;
-            result->reason = "the answer is larger than tgbot_response_size";
+            result->reason = "the answer could not be taken in";
             return;
         }
 

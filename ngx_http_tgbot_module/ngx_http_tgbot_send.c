@@ -220,6 +220,14 @@ ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
         return;
 
     default: /* NGX_HTTP_TGBOT_BROKEN */
+
+        /* the Bot API has executed it, whatever the size of what it says */
+
+        if (result->too_large && result->status < NGX_HTTP_SPECIAL_RESPONSE) {
+            ngx_http_tgbot_send_finish(send);
+            return;
+        }
+
         ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_ERROR, 1, 0,
                                   result->reason);
     }
