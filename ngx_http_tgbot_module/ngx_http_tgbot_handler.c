@@ -12,6 +12,8 @@ static ngx_int_t ngx_http_tgbot_handler_headers(
     ngx_http_tgbot_handler_t *handler, ngx_http_request_t *r);
 static void ngx_http_tgbot_handler_called(ngx_http_tgbot_call_t *call,
     ngx_http_tgbot_capture_t *result);
+static void ngx_http_tgbot_handler_log(ngx_http_tgbot_handler_t *handler,
+    ngx_uint_t verdict, ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_handler_check_location(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_capture_t *result);
 static ngx_uint_t ngx_http_tgbot_handler_verdict(
@@ -147,17 +149,36 @@ ngx_http_tgbot_handler_called(ngx_http_tgbot_call_t *call,
     verdict = ngx_http_tgbot_handler_verdict(handler, result);
 
     if (verdict == NGX_HTTP_TGBOT_BUSY || verdict == NGX_HTTP_TGBOT_FAILED) {
-        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\", update %L: the program %s: "
-                      "status %ui%s%s",
-                      &bot->name, handler->ctx->update->update_id,
-                      verdict == NGX_HTTP_TGBOT_BUSY ? "is unavailable"
-                                                     : "failed",
-                      result->status, result->reason ? ", " : "",
-                      result->reason ? result->reason : "");
+        ngx_http_tgbot_handler_log(handler, verdict, result);
     }
 
     handler->done(handler, verdict, result);
+}
+
+
+static void
+ngx_http_tgbot_handler_log(ngx_http_tgbot_handler_t *handler,
+    ngx_uint_t verdict, ngx_http_tgbot_capture_t *result)
+{
+    const char            *how;
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = handler->bot;
+
+    how = (verdict == NGX_HTTP_TGBOT_BUSY) ? "is unavailable" : "failed";
+
+    if (result->reason) {
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L: the program %s: %s",
+                      &bot->name, handler->ctx->update->update_id, how,
+                      result->reason);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\", update %L: the program %s: status %ui",
+                  &bot->name, handler->ctx->update->update_id, how,
+                  result->status);
 }
 
 

@@ -223,7 +223,10 @@ ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
 
         /* the Bot API has executed it, whatever the size of what it says */
 
-        if (result->too_large && result->status < NGX_HTTP_SPECIAL_RESPONSE) {
+        if (result->too_large
+            && result->status >= NGX_HTTP_OK
+            && result->status < NGX_HTTP_SPECIAL_RESPONSE)
+        {
             ngx_http_tgbot_send_finish(send);
             return;
         }
