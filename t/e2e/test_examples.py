@@ -1,17 +1,18 @@
 """
 The bots in examples/bots: each runs behind nginx with its own locations.conf, and what it
-answers to Updates has to arrive at the Bot API.
+answers to Updates has to arrive at the Bot API.  And the configurations in README.md.
 """
 
 import asyncio
 import http.client
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 
-from harness import SECRET, TOKEN, TOP, free_port
+from harness import MAIN, MODULE, SECRET, TOKEN, TOP, Nginx, free_port
 from simulator import updates
 from simulator.botapi import BotApi
 
@@ -59,9 +60,7 @@ class Bot:
             assert old in locations, f"{old} is not in {self._directory}/locations.conf"
             locations = locations.replace(old, new)
         for kind, text in (("token", TOKEN), ("secret", SECRET)):
-            path = f"{case.directory}/{self._name}.{kind}"
-            with open(path, "w", encoding="ascii", opener=_private) as file:
-                file.write(f"{text}\n")
+            _write(f"{case.directory}/{self._name}.{kind}", f"{text}\n")
 
         log = open(f"{case.directory}/program.log", "wb")
         case.at_end(log.close)
@@ -198,6 +197,45 @@ async def test_node_grammy(case):
     await conversation(case, bot)
 
 
+async def test_configurations(case):
+    """nginx accepts each configuration in README.md, and warns of nothing it should not."""
+    with open(f"{TOP}/README.md", encoding="utf-8") as file:
+        blocks = re.findall(r"^```nginx\n(.*?)^```", file.read(), re.MULTILINE | re.DOTALL)
+    with open(f"{BOTS}/README.md", encoding="utf-8") as file:
+        (block,) = re.findall(r"^    http \{\n(.*?)^    \}", file.read(), re.MULTILINE | re.DOTALL)
+    case.check(len(blocks) >= 6, f"README.md has {len(blocks)} configurations")
+
+    directory = f"{case.directory}/tgbot"
+    os.makedirs(directory)
+    for name in ("api-location.conf", "upstream.conf"):
+        with open(f"{TOP}/examples/{name}", encoding="utf-8") as file:
+            text = file.read()
+        # the name would have to be resolved
+        _write(f"{directory}/{name}", text.replace("server  api.telegram.org",
+                                                   "server  127.0.0.1"))
+    shutil.copy(f"{BOTS}/python/locations.conf", directory)
+    for number, name in enumerate(("shop", "faq", "python"), 1):
+        _write(f"{directory}/{name}.token", f"{number}{TOKEN}\n")
+        _write(f"{directory}/{name}.secret", f"{SECRET}\n")
+
+    for number, text in enumerate(blocks + [block]):
+        if not re.search(r"^\s*(server|map|log_format) ", text, re.MULTILINE):
+            text = f"server {{\n{text}\n}}"
+        elif "tgbot_api " in text and "location = /_api" not in text \
+                and "api-location.conf" not in text:
+            text = text.replace("server {", "server { location = /_api { internal; "
+                                "proxy_pass http://127.0.0.1:9$tgbot_api_uri; }", 1)
+        text = re.sub(r"listen +443 ssl;|ssl_certificate(_key)? [^;]*;", "", text)
+        text = re.sub(r"\bserver \{", f"server {{ listen 127.0.0.1:{free_port()};", text)
+        text = text.replace("/etc/nginx/tgbot/", f"{directory}/")
+
+        nginx = Nginx(case.directory, 0)
+        nginx.configure(MAIN.format(module=MODULE, user="", workers=1, shutdown="1s", http=text))
+        status, output = await nginx.test()
+        case.check(status == 0 and "[warn]" not in output,
+                   f"configuration {number + 1} of README.md: {output}\n{text}")
+
+
 async def installed(case, name, program):
     """A directory with the program and the packages it needs; None: skipped."""
     if shutil.which("node") is None or shutil.which("npm") is None:
@@ -259,6 +297,11 @@ def _end(program):
 
 def _private(path, flags):
     return os.open(path, flags, 0o600)
+
+
+def _write(path, text):
+    with open(path, "w", encoding="utf-8", opener=_private) as file:
+        file.write(text)
 
 
 def _read(path):
