@@ -6,54 +6,65 @@
 #include "ngx_http_tgbot_body.h"
 
 
-static ngx_int_t ngx_http_tgbot_body_read(ngx_http_request_t *r,
+static ngx_int_t ngx_http_tgbot_body_append(ngx_http_request_t *r,
     ngx_buf_t *dst, ngx_buf_t *src);
 
 
 ngx_int_t
 ngx_http_tgbot_body_chain(ngx_http_request_t *r, ngx_chain_t **body)
 {
+    off_t         size;
     ngx_buf_t    *b;
-    ngx_chain_t  *cl, *in, **ll;
+    ngx_uint_t    n;
+    ngx_chain_t  *in, *cl;
 
     *body = NULL;
-    ll = body;
 
     if (r->request_body == NULL) {
         return NGX_OK;
     }
 
-    for (in = r->request_body->bufs; in; in = in->next) {
+    n = 0;
+    size = 0;
 
-        b = in->buf;
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
 
-        if (ngx_buf_special(b)) {
-            continue;
+        if (!ngx_buf_special(cl->buf)) {
+            n++;
+            size += ngx_buf_size(cl->buf);
         }
+    }
 
-        cl = ngx_alloc_chain_link(r->pool);
-        if (cl == NULL) {
+    in = r->request_body->bufs;
+
+    if (n == 0 || (n == 1 && ngx_buf_in_memory(in->buf))) {
+        *body = in;
+        return NGX_OK;
+    }
+
+    /* chunks of a body come in a buffer each, of any number */
+
+    cl = ngx_alloc_chain_link(r->pool);
+    if (cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    b = ngx_create_temp_buf(r->pool, (size_t) size);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    for ( /* void */ ; in; in = in->next) {
+
+        if (ngx_http_tgbot_body_append(r, b, in->buf) != NGX_OK) {
             return NGX_ERROR;
         }
-
-        if (!ngx_buf_in_memory(b)) {
-
-            b = ngx_create_temp_buf(r->pool, (size_t) ngx_buf_size(b));
-            if (b == NULL) {
-                return NGX_ERROR;
-            }
-
-            if (ngx_http_tgbot_body_read(r, b, in->buf) != NGX_OK) {
-                return NGX_ERROR;
-            }
-        }
-
-        cl->buf = b;
-        cl->next = NULL;
-
-        *ll = cl;
-        ll = &cl->next;
     }
+
+    *body = cl;
 
     return NGX_OK;
 }
@@ -65,15 +76,24 @@ ngx_http_tgbot_body_chain(ngx_http_request_t *r, ngx_chain_t **body)
  */
 
 static ngx_int_t
-ngx_http_tgbot_body_read(ngx_http_request_t *r, ngx_buf_t *dst,
+ngx_http_tgbot_body_append(ngx_http_request_t *r, ngx_buf_t *dst,
     ngx_buf_t *src)
 {
     size_t   size;
     ssize_t  n;
 
+    if (ngx_buf_special(src)) {
+        return NGX_OK;
+    }
+
     size = (size_t) ngx_buf_size(src);
 
-    n = ngx_read_file(src->file, dst->pos, size, src->file_pos);
+    if (ngx_buf_in_memory(src)) {
+        dst->last = ngx_cpymem(dst->last, src->pos, size);
+        return NGX_OK;
+    }
+
+    n = ngx_read_file(src->file, dst->last, size, src->file_pos);
 
     if (n == NGX_ERROR) {
         return NGX_ERROR;
@@ -86,7 +106,7 @@ ngx_http_tgbot_body_read(ngx_http_request_t *r, ngx_buf_t *dst,
         return NGX_ERROR;
     }
 
-    dst->last = dst->pos + size;
+    dst->last += size;
 
     return NGX_OK;
 }

@@ -13,9 +13,10 @@
 
 
 /*
- * The body that was read as a chain of buffers in memory, NULL if it is
- * empty; what lies in a file is read into r->pool.  NGX_ERROR: no memory or
- * a read error (logged).
+ * The body that was read, in one buffer in memory (special ones beside it);
+ * what came in several, or lies in a file, is gathered in r->pool.  NULL or
+ * no such buffer: it is empty.  NGX_ERROR: no memory, or a read error
+ * (logged).
  */
 ngx_int_t ngx_http_tgbot_body_chain(ngx_http_request_t *r, ngx_chain_t **body);
 

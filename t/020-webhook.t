@@ -433,3 +433,46 @@ X-Verdict: rejected
 /none" failed (2: No such file or directory)
 --- no_error_log
 [alert]
+
+
+
+=== TEST 29: a body in as many chunks as it has bytes
+--- config eval: main::config("b29")
+--- raw_request eval
+"POST /tg HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+. "Content-Type: application/json\r\n"
+. "X-Telegram-Bot-Api-Secret-Token: sekret\r\n"
+. "Transfer-Encoding: chunked\r\n\r\n"
+. CORE::join("", map { "1\r\n$_\r\n" }
+    split(//, '{"update_id":29,"message":{"chat":{"id":1},"text":"'
+              . ("x" x 5000) . '"}}'))
+. "0\r\n\r\n"
+--- response_headers
+X-Verdict: ignored
+X-Update-Id: 29
+--- error_code: 200
+
+
+
+=== TEST 30: the connection stays open after each refusal
+--- config eval: main::config("b30")
+--- raw_request eval
+my $type = "Content-Type: application/json\r\n";
+my $secret = "X-Telegram-Bot-Api-Secret-Token: sekret\r\n";
+my $head = "POST /tg HTTP/1.1\r\nHost: localhost\r\n";
+$head . $type . "Content-Length: 2\r\n\r\n{}"
+. $head . $secret . "Content-Length: 2\r\n\r\n{}"
+. $head . $type . $secret . "Content-Length: 2\r\n\r\n{}"
+. "GET /tg HTTP/1.1\r\nHost: localhost\r\n" . $secret . "\r\n"
+. "GET /last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+--- error_code: 401
+--- response_headers
+Connection: keep-alive
+--- error_log
+wrong or missing secret token
+Content-Type is not application/json
+the request is not JSON or has no update_id
+method "GET" instead of POST
+/last" failed (2: No such file or directory)
+--- no_error_log
+[alert]
