@@ -404,7 +404,19 @@ ngx_http_tgbot_webhook_hold(ngx_http_tgbot_webhook_t *w)
 
     ngx_add_timer(&w->timer, w->ctx.bot->conf->hold_timeout);
 
-    /* a client that hangs up is let go, the job is not */
+    /*
+     * a client that hangs up is let go, the job is not; it may have done so
+     * with the last bytes of its update, and no other event tells
+     */
+
+    if (r->connection->read->ready) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+        ngx_http_tgbot_job_cancel(job);
+        w->job = NULL;
+        return NGX_ERROR;
+    }
 
     r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
