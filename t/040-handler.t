@@ -379,7 +379,7 @@ main::config('/$tgbot_text', '
 --- error_code: 500
 --- error_log eval
 [ '"/_program/../x" is not the path of an internal location',
-  'bot "b", update 1: the program failed: status 0' ]
+  'bot "b", update 1: the program failed: the call could not be set up' ]
 --- no_error_log
 [alert]
 [crit]

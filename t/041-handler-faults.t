@@ -331,7 +331,7 @@ main::config('proxy_pass http://127.0.0.1:$TEST_NGINX_RAND_PORT_1/;', '
 X-Verdict: busy
 --- error_code: 503
 --- error_log
-bot "b", update 1: the program is unavailable: status 0, no connection to the upstream
+bot "b", update 1: the program is unavailable: no connection to the upstream
 
 
 
@@ -392,7 +392,7 @@ Retry-After: [1-5]
 --- error_code: 503
 --- error_log
 upstream timed out (110: Connection timed out) while connecting to upstream
-the program is unavailable: status 0, no connection to the upstream
+the program is unavailable: no connection to the upstream
 
 
 
@@ -405,7 +405,7 @@ Retry-After: ()
 --- response_body
 --- error_code: 500
 --- error_log
-bot "b", update 1: the program failed: status 0, no answer in time
+bot "b", update 1: the program failed: no answer in time
 
 
 
@@ -414,7 +414,7 @@ bot "b", update 1: the program failed: status 0, no answer in time
 --- request eval: main::post('reset')
 --- error_code: 500
 --- error_log
-the program failed: status 0, the connection broke before a proper answer came
+the program failed: the connection broke before a proper answer came
 
 
 
@@ -424,7 +424,7 @@ the program failed: status 0, the connection broke before a proper answer came
 --- error_code: 500
 --- response_body
 --- error_log
-the program failed: status 200, the answer was cut short
+the program failed: the answer was cut short
 
 
 
@@ -433,7 +433,7 @@ the program failed: status 200, the answer was cut short
 --- request eval: main::post('big/100000')
 --- error_code: 500
 --- error_log
-the program failed: status 0, the answer is larger than tgbot_response_size
+the program failed: the answer is larger than tgbot_response_size
 
 
 
