@@ -39,7 +39,7 @@ use Time::HiRes qw(time sleep);
 
 use TgbotMock;
 
-our $patience = 20;
+our $patience = 10;
 
 my $secret = 'sekret';
 my $blocks = 0;
