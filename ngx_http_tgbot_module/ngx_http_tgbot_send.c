@@ -181,6 +181,18 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
                       &bot->name);
     }
 
+    if (result->too_large) {
+
+        /* its status tells what became of the call: no repeat helps */
+
+        ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L: %V was answered with %ui: "
+                      "%s", &bot->name, send->ctx->update->update_id,
+                      &send->method->name, result->status, result->reason);
+
+        result->outcome = NGX_HTTP_TGBOT_ANSWERED;
+    }
+
     if (result->outcome == NGX_HTTP_TGBOT_ANSWERED && result->by_nginx
         && result->status >= NGX_HTTP_SPECIAL_RESPONSE)
     {

@@ -703,3 +703,40 @@ size 8192 200
 --- calls eval: "$main::call\n"
 --- log
 1 sendMessage was refused with 302
+
+
+
+=== TEST 45: of a larger one the status counts
+--- updates: 4
+--- bot
+tgbot_response_size  8k;
+--- program
+repeat 200 {"method":"sendMessage","text":"hi"}
+--- api
+size 8193 200
+size 10000000 200
+chunked size 100000 400
+size 8193 500
+200 {"ok":true}
+--- calls eval: "$main::call\n" x 5
+--- error_code eval: [(200) x 4]
+--- log
+2 sendMessage was answered with 200: the answer is larger than tgbot_response_size
+1 sendMessage was refused with 400: ""
+1 sendMessage is repeated in
+0 is given up
+
+
+
+=== TEST 46: an answer of 10 MB does not keep the next call from being made
+--- program
+200 [{"method":"sendMessage","text":"1"},{"method":"sendMessage","text":"2"}]
+--- api
+size 10000000 200
+--- calls
+sendMessage {"chat_id":7,"method":"sendMessage","text":"1"}
+sendMessage {"chat_id":7,"method":"sendMessage","text":"2"}
+--- response_headers
+X-Verdict: done
+--- log
+1 the answer is larger than tgbot_response_size
