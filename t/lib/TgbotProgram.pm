@@ -9,6 +9,7 @@ package TgbotProgram;
 #   sleep/S          waits S seconds
 #   signal/NAME      sends nginx that signal
 #   later/NAME/S     likewise, S seconds from now
+#   old/NAME         to the nginx that a new binary was started by
 #   header/NAME/V    adds a header to the answer (V is percent-encoded)
 #   length/N         makes Content-Length N instead of the true one
 #   chunked          one chunk instead, and no last one
@@ -23,6 +24,7 @@ package TgbotProgram;
 #                    header lines sorted
 #   big/N            answers with JSON of N bytes
 #   status/N         answers with that status, and a call nobody may make
+#   flood/N          answers with 429 of the Bot API, for N seconds
 #   seen             answers with the requests since it was last asked
 #   part             sends half a header and closes
 #   garbage          sends something that is not HTTP
@@ -69,7 +71,7 @@ sub start {
     die "cannot fork: $!\n" unless defined $pid;
 
     if ($pid == 0) {
-        close STDOUT;
+        open STDOUT, '>', '/dev/null';
 
         $SIG{$_} = 'DEFAULT' for qw(INT TERM);
         $SIG{CHLD} = $SIG{PIPE} = 'IGNORE';
@@ -268,9 +270,9 @@ sub message {
 
 
 sub signal {
-    my $name = shift;
+    my ($name, $suffix) = @_;
 
-    open my $fh, '<', $pid_file or return;
+    open my $fh, '<', $pid_file . ($suffix // '') or return;
     my $pid = <$fh>;
     close $fh;
 
@@ -289,6 +291,9 @@ sub steps {
 
         } elsif ($step eq 'signal') {
             signal(shift @steps);
+
+        } elsif ($step eq 'old') {
+            signal(shift @steps, '.oldbin');
 
         } elsif ($step eq 'later') {
             my ($name, $seconds) = splice @steps, 0, 2;
@@ -342,6 +347,11 @@ sub end {
 
     } elsif ($step eq 'status') {
         answer($reply, $steps[0], message("of status $steps[0]"));
+
+    } elsif ($step eq 'flood') {
+        answer($reply, 429, '{"ok":false,"error_code":429,"description":"Too'
+                            . ' Many Requests","parameters":{"retry_after":'
+                            . $steps[0] . '}}');
 
     } elsif ($step eq 'seen') {
         answer($reply, 200, seen());

@@ -1,0 +1,326 @@
+# Reload, stop and upgrade while updates are in work.
+
+use lib 't/lib';
+use Test::Nginx::Socket 'no_plan';
+use TgbotProgram;
+
+add_block_preprocessor(sub {
+    my $block = shift;
+
+    $block->set_value("init", "TgbotProgram::forget();");
+
+    if (!defined $block->no_error_log) {
+        $block->set_value("no_error_log", "[alert]\n[crit]\n[emerg]");
+    }
+
+    if (!defined $block->more_headers) {
+        $block->set_value("more_headers", "Content-Type: application/json");
+    }
+
+    # the program signals nginx, which has then got the update for sure
+
+    $block->set_value("config", <<"_EOC_");
+    location = /tg {
+        tgbot_webhook       b;
+        tgbot_secret_token  off;
+        tgbot_token_file    \$TEST_NGINX_TOKEN_FILE;
+        tgbot_handler       /_program/\$tgbot_text;
+        @{[$block->config]}
+
+        add_header  X-Verdict  \$tgbot_verdict  always;
+        add_header  X-Time     \$request_time   always;
+    }
+
+    location /_program/ {
+        internal;
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
+    }
+
+    location /_api/ {
+        internal;
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
+    }
+
+    location /ask/ {
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
+    }
+_EOC_
+});
+
+TgbotProgram::start($Test::Nginx::Util::PidFile);
+
+sub post {
+    my ($text, $id) = @_;
+
+    return "POST /tg\n" . '{"update_id":' . ($id // 1) . ',"message":{'
+           . '"message_id":2,"chat":{"id":7,"type":"private"},"text":"'
+           . $text . '"}}';
+}
+
+our $said = '{"method":"sendMessage","chat_id":7,"text":"x"}';
+
+master_on();
+workers(2);
+no_long_string();
+run_tests();
+
+__DATA__
+
+=== TEST 1: a reload lets a held update be handled and answered
+--- config
+--- request eval: main::post('signal/HUP/sleep/1/say/x')
+--- response_body eval: $main::said
+--- response_headers
+X-Verdict: done
+--- wait: 0.5
+--- error_log
+gracefully shutting down
+--- grep_error_log: exited with code 0
+--- grep_error_log_out
+exited with code 0
+exited with code 0
+
+
+
+=== TEST 2: several, one after the other
+--- config
+--- request eval
+[ main::post('signal/HUP/sleep/0.6/signal/HUP/sleep/0.6/say/x', 1),
+  main::post('signal/HUP/say/x', 2), main::post('say/x', 3) ]
+--- response_headers eval: [("X-Verdict: done") x 3]
+--- response_body eval: [($main::said) x 3]
+
+
+
+=== TEST 3: a stop does, too
+--- config
+--- request eval: main::post('signal/QUIT/sleep/1/say/x')
+--- response_body eval: $main::said
+--- wait: 0.5
+--- error_log
+gracefully shutting down
+--- grep_error_log: exited with code 0
+--- grep_error_log_out
+exited with code 0
+exited with code 0
+
+
+
+=== TEST 4: a stop waits for the calls of an answer
+--- config
+        tgbot_api    /_api/sleep/0.3/json/%7B%22ok%22:true%7D;
+--- request eval: main::post('signal/QUIT/sleep/0.6/say/x')
+--- response_headers
+X-Verdict: done
+Content-Length: 0
+--- wait: 0.5
+--- grep_error_log: exited with code 0
+--- grep_error_log_out
+exited with code 0
+exited with code 0
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+[error]
+
+
+
+=== TEST 5: an update whose call has to wait for long is given back
+--- config
+        tgbot_api    /_api/later/QUIT/0.4/flood/30;
+--- request eval: main::post('say/x')
+--- response_headers_like
+X-Verdict: busy
+Retry-After: [12]
+X-Time: [01]\.\d+
+--- response_body
+--- error_code: 503
+--- wait: 0.5
+--- grep_error_log: exited with code 0
+--- grep_error_log_out
+exited with code 0
+exited with code 0
+
+
+
+=== TEST 6: so it is when the wait begins while nginx stops
+--- config
+        tgbot_api    /_api/flood/30;
+--- request eval: main::post('signal/QUIT/sleep/0.5/say/x')
+--- response_headers_like
+X-Verdict: busy
+Retry-After: [12]
+X-Time: [01]\.\d+
+--- error_code: 503
+--- wait: 0.5
+--- grep_error_log: exited with code 0
+--- grep_error_log_out
+exited with code 0
+exited with code 0
+
+
+
+=== TEST 7: and at a reload
+--- config
+        tgbot_api    /_api/later/HUP/0.4/flood/30;
+--- request eval: main::post('say/x')
+--- response_headers_like
+X-Verdict: busy
+Retry-After: [12]
+X-Time: [01]\.\d+
+--- error_code: 503
+--- wait: 0.5
+--- grep_error_log: exited with code 0
+--- grep_error_log_out
+exited with code 0
+exited with code 0
+
+
+
+=== TEST 8: a program that does not answer holds a worker no longer than told
+--- main_config
+    worker_shutdown_timeout 1s;
+--- config
+--- request eval: main::post('signal/HUP/stall')
+--- response_headers_like
+X-Verdict: busy
+Retry-After: [12]
+X-Time: [12]\.\d+
+--- error_code: 503
+--- wait: 0.5
+--- grep_error_log: exited with code 0
+--- grep_error_log_out
+exited with code 0
+exited with code 0
+--- no_error_log
+open socket
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 9: nor does it at a stop
+--- main_config
+    worker_shutdown_timeout 1s;
+--- config
+--- request eval: main::post('signal/QUIT/stall')
+--- response_headers_like
+X-Verdict: busy
+Retry-After: [12]
+X-Time: [12]\.\d+
+--- error_code: 503
+--- wait: 0.5
+--- grep_error_log: exited with code 0
+--- grep_error_log_out
+exited with code 0
+exited with code 0
+--- no_error_log
+open socket
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 10: calls that were to follow a response are told to be lost
+--- main_config
+    worker_shutdown_timeout 1s;
+--- config
+        tgbot_reply      json '[{"method":"a"},{"method":"b"},{"method":"c"}]';
+        tgbot_reply_via  response;
+        tgbot_api        /_api/later/QUIT/0.3/flood/30;
+--- request eval: main::post('hi')
+--- response_body chomp
+{"chat_id":7,"method":"a"}
+--- response_headers
+X-Verdict: done
+--- wait: 2
+--- error_log
+1 answered updates lost Bot API calls that were to follow the one in the response
+--- grep_error_log: exited with code 0
+--- grep_error_log_out
+exited with code 0
+exited with code 0
+--- no_error_log
+open socket
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 11: a client that left does not keep its job from an end
+--- main_config
+    worker_shutdown_timeout 1s;
+--- config
+--- request eval: main::post('later/QUIT/0.5/stall')
+--- abort
+--- timeout: 0.2
+--- ignore_response
+--- wait: 2
+--- grep_error_log: exited with code 0
+--- grep_error_log_out
+exited with code 0
+exited with code 0
+--- no_error_log
+open socket
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 12: a fast stop answers nothing, and leaves nothing
+--- config
+--- request eval: main::post('signal/TERM/stall')
+--- ignore_response
+--- wait: 0.5
+--- grep_error_log: exited with code 0
+--- grep_error_log_out
+exited with code 0
+exited with code 0
+--- no_error_log
+open socket
+[alert]
+[crit]
+[emerg]
+[error]
+
+
+
+=== TEST 13: while calls wait
+--- config
+        tgbot_api    /_api/later/TERM/0.4/flood/30;
+--- request eval: main::post('say/x')
+--- ignore_response
+--- wait: 0.5
+--- grep_error_log: exited with code 0
+--- grep_error_log_out
+exited with code 0
+exited with code 0
+--- no_error_log
+open socket
+[alert]
+[crit]
+[emerg]
+[error]
+
+
+
+=== TEST 14: a new binary takes over
+--- config
+--- request eval
+[ main::post('signal/USR2/sleep/0.8/old/QUIT/sleep/0.5/say/x'),
+  main::post('say/x', 2), 'GET /ask/old/USR1/say/x' ]
+--- response_body eval: [($main::said) x 3]
+--- response_headers eval: ["X-Verdict: done", "X-Verdict: done", ""]
+--- wait: 0.3
+
+
+
+=== TEST 15: and after all that nginx works
+--- config
+--- request eval: main::post('say/x')
+--- response_body eval: $main::said
