@@ -157,6 +157,7 @@ X-Verdict: done
 --- bot
 tgbot_hold_timeout  300ms;
 tgbot_reply_via     response;
+tgbot_retry         life=1s;
 --- updates: 2
 --- program
 200 [{"method":"sendMessage","text":"1"},{"method":"sendMessage","text":"2"}]

@@ -22,6 +22,7 @@ package TgbotTest;
 #   --- gaps        seconds that passed at least between one and the next
 #   --- program_like, api_like, api_unlike
 #                   (arrays of) patterns for the requests, as they came
+#   --- patience    seconds to wait for those calls and lines; default 10
 #   --- log         "N text": so many lines of this bot in the error log, that
 #                   are not for debugging, have this text; "N+": or more
 #
@@ -39,7 +40,7 @@ use Time::HiRes qw(time sleep);
 
 use TgbotMock;
 
-our $patience = 10;
+my $patience = 10;
 
 my $secret = 'sekret';
 my $blocks = 0;
@@ -214,11 +215,12 @@ sub check {
     my $calls = section($block, 'calls', undef);
     $calls = join '', map { "$_\n" } @$calls if ref $calls;
 
+    my $seconds = section($block, 'patience', $patience);
     my $n = defined $calls ? ($calls =~ tr/\n//) : 0;
 
-    $mock->requests($now{token}, $n, $patience) if $n;
+    $mock->requests($now{token}, $n, $seconds) if $n;
 
-    check_log($block);
+    check_log($block, $seconds);
 
     # what is not expected has a chance to come
 
@@ -330,13 +332,13 @@ sub lines_of {
 
 
 sub check_log {
-    my $block = shift;
+    my ($block, $seconds) = @_;
 
     my $name = $block->name;
     my @wanted = map { [ /^(\d+)(\+?) (.*)$/ ] }
                  split /\n/, section($block, 'log', '');
 
-    my $end = time + $patience;
+    my $end = time + $seconds;
     my (@counts, $missing);
 
     do {
