@@ -32,8 +32,17 @@ ngx_int_t
 ngx_http_tgbot_bot_uri(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
     ngx_http_tgbot_uri_t *value, ngx_str_t *uri, ngx_str_t *args)
 {
-    ngx_int_t   rc;
-    ngx_uint_t  escape;
+    ngx_int_t                   rc;
+    ngx_http_variable_value_t  *saved, *copy;
+
+    copy = NULL;
+
+    if (value->has_args) {
+        copy = ngx_http_tgbot_bot_variables(r, NULL);
+        if (copy == NULL) {
+            return NGX_ERROR;
+        }
+    }
 
     if (ngx_http_complex_value(r, &value->path, uri) != NGX_OK) {
         return NGX_ERROR;
@@ -56,14 +65,41 @@ ngx_http_tgbot_bot_uri(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
         return NGX_OK;
     }
 
-    escape = ctx->escape;
+    /* a map keeps its value, and has to be seen with its source escaped */
+
+    saved = r->variables;
+
+    r->variables = copy;
     ctx->escape = NGX_HTTP_TGBOT_ESCAPE_ARG;
 
     rc = ngx_http_complex_value(r, &value->args, args);
 
-    ctx->escape = escape;
+    ctx->escape = NGX_HTTP_TGBOT_ESCAPE_NONE;
+    r->variables = saved;
 
     return rc;
+}
+
+
+ngx_http_variable_value_t *
+ngx_http_tgbot_bot_variables(ngx_http_request_t *r,
+    ngx_http_variable_value_t *base)
+{
+    size_t                      size;
+    ngx_http_core_main_conf_t  *cmcf;
+    ngx_http_variable_value_t  *copy;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
+
+    copy = ngx_palloc(r->pool, size);
+
+    if (copy) {
+        ngx_memcpy(copy, base ? base : r->variables, size);
+    }
+
+    return copy;
 }
 
 

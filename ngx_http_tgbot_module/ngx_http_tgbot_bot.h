@@ -57,9 +57,6 @@ typedef struct {
 typedef struct {
     ngx_array_t                    bots;      /* of ngx_http_tgbot_bot_t * */
     ngx_uint_t                     max_calls;
-
-    /* of $tgbot_api_uri, so that no log gets to see its value */
-    ngx_int_t                      api_uri_index;
 } ngx_http_tgbot_main_conf_t;
 
 
@@ -185,6 +182,14 @@ extern ngx_module_t  ngx_http_tgbot_module;
 
 /* once per worker, before anything else of the bot is used */
 void ngx_http_tgbot_bot_init(ngx_http_tgbot_bot_t *bot);
+
+/*
+ * A copy of r's cached variables, or of "base" if it is not NULL, in r's
+ * pool: to be set as r->variables while values are rendered that nobody
+ * else must see.  NULL: no memory.
+ */
+ngx_http_variable_value_t *ngx_http_tgbot_bot_variables(ngx_http_request_t *r,
+    ngx_http_variable_value_t *base);
 
 /*
  * Evaluates a directive's URI on r, whose module context is ctx.  The path

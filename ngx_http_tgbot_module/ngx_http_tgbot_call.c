@@ -25,6 +25,9 @@ static void ngx_http_tgbot_call_leave(ngx_http_tgbot_call_t *call);
 
 /* ngx_http_upstream_process_header_line(), the same in every cycle */
 static ngx_http_header_handler_pt  ngx_http_tgbot_call_x_accel_handler;
+static ngx_uint_t                  ngx_http_tgbot_call_x_accel_warned;
+
+static ngx_uint_t                  ngx_http_tgbot_call_exiting;
 
 
 /*
@@ -92,8 +95,12 @@ ngx_http_tgbot_call_x_accel_redirect(ngx_http_request_t *r,
         return ngx_http_tgbot_call_x_accel_handler(r, h, offset);
     }
 
-    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                  "tgbot: X-Accel-Redirect of a called location is ignored");
+    if (!ngx_http_tgbot_call_x_accel_warned) {
+        ngx_http_tgbot_call_x_accel_warned = 1;
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "tgbot: X-Accel-Redirect of called locations is "
+                      "ignored");
+    }
 
     return NGX_OK;
 }
@@ -405,8 +412,9 @@ ngx_http_tgbot_call_finish(ngx_event_t *ev)
     }
 
     if (d && call->sr) {
-        ngx_http_tgbot_capture_result(&result, call->sr, call->rc,
-                                      call->failed || d->terminated);
+        ngx_http_tgbot_capture_result(&result, call->sr,
+                                      d->terminated ? NGX_ERROR : call->rc,
+                                      call->failed);
 
     } else {
         ngx_memzero(&result, sizeof(ngx_http_tgbot_capture_t));
@@ -426,23 +434,37 @@ ngx_http_tgbot_call_finish(ngx_event_t *ev)
 }
 
 
-void
+ngx_int_t
 ngx_http_tgbot_call_cancel(ngx_http_tgbot_call_t *call)
 {
     ngx_http_tgbot_detached_t  *d;
 
     if (!call->active) {
-        return;
+        return NGX_OK;
     }
 
     d = call->detached;
 
+    if (d && d->request->blocked && !ngx_http_tgbot_call_exiting) {
+        return NGX_BUSY;
+    }
+
     ngx_http_tgbot_call_leave(call);
 
     if (d) {
-        d->request->blocked = 0;
         ngx_http_tgbot_detached_free(d);
     }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_tgbot_call_exit_process(void)
+{
+    ngx_http_tgbot_call_exiting = 1;
+
+    ngx_http_tgbot_share_exit_process();
 }
 
 

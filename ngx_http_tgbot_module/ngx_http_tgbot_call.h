@@ -80,8 +80,14 @@ ngx_int_t ngx_http_tgbot_call_postconfiguration(ngx_conf_t *cf);
  */
 void ngx_http_tgbot_call_start(ngx_http_tgbot_call_t *call);
 
-/* gives up a call that waits or runs, if it does; done is not called */
-void ngx_http_tgbot_call_cancel(ngx_http_tgbot_call_t *call);
+/*
+ * Gives up a call that waits or runs, if it does; done is not called.
+ * NGX_BUSY: a thread works for it, so it goes on.
+ */
+ngx_int_t ngx_http_tgbot_call_cancel(ngx_http_tgbot_call_t *call);
+
+/* worker exit: threads are gone, every call can be cancelled, none starts */
+void ngx_http_tgbot_call_exit_process(void);
 
 /* for prepare: adds a request header; strings are not copied */
 ngx_int_t ngx_http_tgbot_call_header(ngx_http_request_t *r, const char *name,

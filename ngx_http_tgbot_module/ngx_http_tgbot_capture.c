@@ -8,7 +8,7 @@
 
 static void ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
     ngx_http_request_t *sr, ngx_int_t rc, ngx_uint_t failed);
-static ngx_uint_t ngx_http_tgbot_capture_sent(ngx_http_request_t *sr);
+static ngx_uint_t ngx_http_tgbot_capture_peers(ngx_http_request_t *sr);
 static ngx_uint_t ngx_http_tgbot_capture_truncated(ngx_http_request_t *sr);
 static void ngx_http_tgbot_capture_collect(ngx_http_tgbot_capture_t *result,
     ngx_http_request_t *sr);
@@ -58,6 +58,7 @@ ngx_http_tgbot_capture_result(ngx_http_tgbot_capture_t *result,
 
     result->by_nginx = (sr->upstream == NULL);
     result->external = (sr->upstream != NULL && !clcf->internal);
+    result->resent = (ngx_http_tgbot_capture_peers(sr) > 1);
 
     if (failed || rc == NGX_ERROR || rc >= NGX_HTTP_SPECIAL_RESPONSE) {
         ngx_http_tgbot_capture_failure(result, sr, rc, failed);
@@ -97,6 +98,9 @@ ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
     u = sr->upstream;
 
     if (failed && sr->header_sent) {
+        ngx_http_tgbot_capture_collect(result, sr);
+
+        ngx_str_null(&result->body);
         result->outcome = NGX_HTTP_TGBOT_BROKEN;
         result->status = sr->headers_out.status;
         result->too_large = 1;
@@ -137,7 +141,7 @@ ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
         return;
     }
 
-    if (!ngx_http_tgbot_capture_sent(sr)) {
+    if (!u->request_sent && ngx_http_tgbot_capture_peers(sr) == 0) {
         result->outcome = NGX_HTTP_TGBOT_NOT_SENT;
         result->reason = "no connection to the upstream";
         return;
@@ -154,31 +158,26 @@ ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
 }
 
 
+/* those that got the request, with proxy_next_upstream non_idempotent */
+
 static ngx_uint_t
-ngx_http_tgbot_capture_sent(ngx_http_request_t *sr)
+ngx_http_tgbot_capture_peers(ngx_http_request_t *sr)
 {
-    ngx_uint_t                  i;
+    ngx_uint_t                  i, n;
     ngx_http_upstream_state_t  *state;
-
-    if (sr->upstream->request_sent) {
-        return 1;
-    }
-
-    /* to an earlier peer, with proxy_next_upstream non_idempotent */
 
     if (sr->upstream_states == NULL) {
         return 0;
     }
 
+    n = 0;
     state = sr->upstream_states->elts;
 
     for (i = 0; i < sr->upstream_states->nelts; i++) {
-        if (state[i].bytes_sent > 0) {
-            return 1;
-        }
+        n += (state[i].bytes_sent > 0);
     }
 
-    return 0;
+    return n;
 }
 
 
@@ -201,11 +200,27 @@ ngx_http_tgbot_capture_truncated(ngx_http_request_t *sr)
 
     p = u->pipe;
 
-    if (u->buffering && p) {
-        return !(p->upstream_done || (p->upstream_eof && p->length == -1));
+    if (!u->buffering || p == NULL) {
+
+        /* nothing tells an end by close from an error, if it is not buffered */
+
+        return u->length != 0;
     }
 
-    return !(u->length == 0 || (u->length == -1 && !u->keepalive));
+    if (p->upstream_done) {
+        return 0;
+    }
+
+    if (!p->upstream_eof || p->length != -1) {
+        return 1;
+    }
+
+    /* FastCGI ends with a record, and a Content-Length is a promise */
+
+    return u->headers_in.content_length_n != -1
+           || (u->schema.len == sizeof("fastcgi://") - 1
+               && ngx_strncmp(u->schema.data, "fastcgi://", u->schema.len)
+                  == 0);
 }
 
 

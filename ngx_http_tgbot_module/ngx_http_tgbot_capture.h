@@ -38,7 +38,8 @@ typedef struct {
     const char    *reason;            /* of a failure, for logs */
 
     unsigned       by_nginx:1;        /* answered without an upstream */
-    unsigned       too_large:1;
+    unsigned       too_large:1;       /* status and retry_after are known */
+    unsigned       resent:1;          /* by nginx, to more than one peer */
     unsigned       external:1;        /* the location is not internal */
 } ngx_http_tgbot_capture_t;
 
@@ -51,7 +52,7 @@ ngx_int_t ngx_http_tgbot_capture_buffer(ngx_http_request_t *sr, size_t size);
 
 /*
  * Judges a subrequest that is over.  rc is the first one it ended with;
- * "failed": a filter failed on the way, or the core terminated the request.
+ * "failed": a filter failed on the way, as it does when the buffer is full.
  */
 void ngx_http_tgbot_capture_result(ngx_http_tgbot_capture_t *result,
     ngx_http_request_t *sr, ngx_int_t rc, ngx_uint_t failed);

@@ -16,6 +16,9 @@
 /* structures kept for reuse: one burst, not the peak, sets the memory held */
 #define NGX_HTTP_TGBOT_DETACHED_SPARE  256
 
+/* as much of a secret's beginning may be logged, it is public with the id */
+#define NGX_HTTP_TGBOT_DETACHED_PART   4
+
 
 static void ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
     ngx_http_tgbot_client_t *client);
@@ -110,6 +113,7 @@ ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
     c->read = &d->read;
     c->write = &d->write;
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
+    c->start_time = ngx_current_msec;
 
     d->log = *d->error_log;
     d->log.connection = c->number;
@@ -299,6 +303,10 @@ ngx_http_tgbot_detached_free(ngx_http_tgbot_detached_t *d)
 
     d->request->logged = 1;
 
+    /* what is logged from here on must not look at the caller's context */
+
+    d->log_ctx.request = NULL;
+
     ngx_http_free_request(d->request, 0);
 
     ngx_http_tgbot_detached_release(d);
@@ -316,6 +324,19 @@ ngx_http_tgbot_detached_release(ngx_http_tgbot_detached_t *d)
     }
 
     ngx_free(d);
+}
+
+
+void
+ngx_http_tgbot_detached_exit_process(void)
+{
+    ngx_http_tgbot_detached_t  *d;
+
+    while (ngx_http_tgbot_detached_spare) {
+        d = ngx_http_tgbot_detached_spare;
+        ngx_http_tgbot_detached_spare = d->next;
+        ngx_free(d);
+    }
 }
 
 
@@ -480,13 +501,16 @@ ngx_http_tgbot_detached_log_writer(ngx_log_t *log, ngx_uint_t level,
 }
 
 
-/* a line cut at its maximum may end with the first part of the secret */
+/*
+ * A long line is cut at its end, or before "..." when an error's text is to
+ * follow: the first part of the secret may stand there.
+ */
 
 static size_t
 ngx_http_tgbot_detached_redact(ngx_str_t *secret, u_char *dst, size_t size,
     u_char *buf, size_t len)
 {
-    size_t      n;
+    size_t      n, max;
     u_char     *p, *end, *last;
     ngx_str_t  *redacted;
 
@@ -494,27 +518,31 @@ ngx_http_tgbot_detached_redact(ngx_str_t *secret, u_char *dst, size_t size,
 
     p = dst;
     end = dst + size - redacted->len - NGX_LINEFEED_SIZE;
-    last = buf + len;
+    last = buf + len - NGX_LINEFEED_SIZE;
 
     while (buf < last && p < end) {
 
-        n = ngx_min((size_t) (last - NGX_LINEFEED_SIZE - buf), secret->len);
+        max = ngx_min((size_t) (last - buf), secret->len);
 
-        if (*buf != secret->data[0]
-            || ngx_memcmp(buf, secret->data, n) != 0
-            || (n < secret->len && (n < 4 || len < NGX_MAX_ERROR_STR)))
+        for (n = 0; n < max && buf[n] == secret->data[n]; n++) {
+            /* void */
+        }
+
+        if (n == secret->len
+            || (n >= NGX_HTTP_TGBOT_DETACHED_PART
+                && (buf + n == last
+                    || (last - buf - n >= 3
+                        && ngx_strncmp(buf + n, "...", 3) == 0))))
         {
-            *p++ = *buf++;
+            p = ngx_cpymem(p, redacted->data, redacted->len);
+            buf += n;
             continue;
         }
 
-        p = ngx_cpymem(p, redacted->data, redacted->len);
-        buf += n;
+        *p++ = *buf++;
     }
 
-    if (p == dst || p[-1] != LF) {
-        *p++ = LF;
-    }
+    *p++ = LF;
 
     return p - dst;
 }

@@ -75,6 +75,9 @@ ngx_http_tgbot_detached_t *ngx_http_tgbot_detached_create(
  */
 void ngx_http_tgbot_detached_free(ngx_http_tgbot_detached_t *d);
 
+/* worker exit: frees what was kept for reuse */
+void ngx_http_tgbot_detached_exit_process(void);
+
 /* the detached request r belongs to, or NULL for a client's */
 ngx_http_tgbot_detached_t *ngx_http_tgbot_detached_get(ngx_http_request_t *r);
 

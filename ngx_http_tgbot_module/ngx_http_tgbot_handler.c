@@ -54,10 +54,10 @@ ngx_http_tgbot_handler_start(ngx_http_tgbot_handler_t *handler)
 }
 
 
-void
+ngx_int_t
 ngx_http_tgbot_handler_cancel(ngx_http_tgbot_handler_t *handler)
 {
-    ngx_http_tgbot_call_cancel(&handler->call);
+    return ngx_http_tgbot_call_cancel(&handler->call);
 }
 
 

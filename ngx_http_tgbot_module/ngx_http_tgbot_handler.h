@@ -49,8 +49,11 @@ struct ngx_http_tgbot_handler_s {
 /* bot->conf->handler is set */
 void ngx_http_tgbot_handler_start(ngx_http_tgbot_handler_t *handler);
 
-/* gives the call up, if it runs; done is not called */
-void ngx_http_tgbot_handler_cancel(ngx_http_tgbot_handler_t *handler);
+/*
+ * Gives the call up, if it runs; done is not called.  NGX_BUSY: it cannot be
+ * given up yet, and goes on.
+ */
+ngx_int_t ngx_http_tgbot_handler_cancel(ngx_http_tgbot_handler_t *handler);
 
 
 #endif /* _NGX_HTTP_TGBOT_HANDLER_H_INCLUDED_ */

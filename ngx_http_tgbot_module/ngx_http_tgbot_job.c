@@ -20,8 +20,6 @@
 
 static ngx_int_t ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job,
     ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body);
-static ngx_int_t ngx_http_tgbot_job_copy(ngx_pool_t *pool, ngx_str_t *dst,
-    ngx_str_t *src);
 static ngx_int_t ngx_http_tgbot_job_copy_calls(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_answer_t *answer);
 static void ngx_http_tgbot_job_call(ngx_http_tgbot_job_t *job);
@@ -35,7 +33,11 @@ static void ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_job_waiting(ngx_http_tgbot_send_t *send,
     ngx_msec_t delay);
 static void ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
-    ngx_uint_t verdict, ngx_uint_t retry_max, ngx_http_tgbot_method_t *ride);
+    ngx_http_tgbot_settled_t *result);
+static void ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job,
+    ngx_uint_t verdict);
+static ngx_uint_t ngx_http_tgbot_job_stays(ngx_http_tgbot_job_t *job,
+    ngx_msec_t delay);
 static void ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job);
 
@@ -52,6 +54,24 @@ ngx_http_tgbot_job_init_process(void)
 {
     ngx_queue_init(&ngx_http_tgbot_job_queue);
     ngx_queue_init(&ngx_http_tgbot_job_spare);
+}
+
+
+void
+ngx_http_tgbot_job_exit_process(void)
+{
+    ngx_queue_t  *q;
+
+    ngx_http_tgbot_job_abort(0);
+
+    while (!ngx_queue_empty(&ngx_http_tgbot_job_spare)) {
+        q = ngx_queue_head(&ngx_http_tgbot_job_spare);
+        ngx_queue_remove(q);
+
+        ngx_free(ngx_queue_data(q, ngx_http_tgbot_job_t, queue));
+    }
+
+    ngx_http_tgbot_job_nspare = 0;
 }
 
 
@@ -174,26 +194,6 @@ ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job, ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
-ngx_http_tgbot_job_copy(ngx_pool_t *pool, ngx_str_t *dst, ngx_str_t *src)
-{
-    dst->len = 0;
-
-    if (src->len == 0) {
-        return NGX_OK;
-    }
-
-    dst->data = ngx_pstrdup(pool, src);
-    if (dst->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    dst->len = src->len;
-
-    return NGX_OK;
-}
-
-
 void
 ngx_http_tgbot_job_run(ngx_http_tgbot_job_t *job)
 {
@@ -296,8 +296,7 @@ ngx_http_tgbot_job_handled(ngx_http_tgbot_handler_t *handler,
         return;
     }
 
-    ngx_http_tgbot_job_settle(job, verdict, NGX_HTTP_TGBOT_JOB_RETRY, NULL);
-    ngx_http_tgbot_job_free(job);
+    ngx_http_tgbot_job_end(job, verdict);
 }
 
 
@@ -305,22 +304,27 @@ static ngx_int_t
 ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_capture_t *result)
 {
-    ngx_str_t              type, body;
-    ngx_http_tgbot_bot_t  *bot;
+    ngx_http_tgbot_bot_t     *bot;
+    ngx_http_tgbot_method_t   captured, copy;
 
     bot = job->bot;
 
-    if (ngx_http_tgbot_job_copy(job->pool, &type, &result->type) != NGX_OK
-        || ngx_http_tgbot_job_copy(job->pool, &body, &result->body) != NGX_OK)
-    {
+    /* what is captured ends with its call, and calls point into the answer */
+
+    ngx_memzero(&captured, sizeof(ngx_http_tgbot_method_t));
+
+    captured.content_type = result->type;
+    captured.body = result->body;
+
+    if (ngx_http_tgbot_method_copy(&copy, &captured, job->pool) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    job->size += body.len;
-    ngx_http_tgbot_job_size += body.len;
+    job->size += copy.body.len;
+    ngx_http_tgbot_job_size += copy.body.len;
 
-    if (ngx_http_tgbot_answer_parse(&job->answer, &type, &body, &job->update,
-                                    job->pool)
+    if (ngx_http_tgbot_answer_parse(&job->answer, &copy.content_type,
+                                    &copy.body, &job->update, job->pool)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -367,8 +371,7 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
     }
 
     if (left == 0) {
-        ngx_http_tgbot_job_settle(job, NGX_HTTP_TGBOT_DONE, 0, NULL);
-        ngx_http_tgbot_job_free(job);
+        ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_DONE);
         return;
     }
 
@@ -396,14 +399,17 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 static void
 ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
 {
-    ngx_http_tgbot_method_t  *method;
-
-    method = job->answer.calls.elts;
+    ngx_http_tgbot_settled_t  settled;
 
     job->acked = 1;
     job->next = 1;
 
-    ngx_http_tgbot_job_settle(job, NGX_HTTP_TGBOT_DONE, 0, method);
+    settled.verdict = NGX_HTTP_TGBOT_DONE;
+    settled.retry_min = 0;
+    settled.retry_max = 0;
+    settled.ride = job->answer.calls.elts;
+
+    ngx_http_tgbot_job_settle(job, &settled);
 }
 
 
@@ -421,7 +427,7 @@ ngx_http_tgbot_job_waiting(ngx_http_tgbot_send_t *send, ngx_msec_t delay)
 
     job = send->data;
 
-    if (ngx_exiting && delay > NGX_HTTP_TGBOT_JOB_PATIENCE && !job->acked) {
+    if (ngx_exiting && !ngx_http_tgbot_job_stays(job, delay)) {
         ngx_http_tgbot_job_drop(job);
     }
 }
@@ -444,13 +450,11 @@ ngx_http_tgbot_job_cancel(ngx_http_tgbot_job_t *job)
 
 
 static void
-ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job, ngx_uint_t verdict,
-    ngx_uint_t retry_max, ngx_http_tgbot_method_t *ride)
+ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_settled_t *result)
 {
-    void                       *data;
-    void                      (*settled)(void *data,
-                                    ngx_http_tgbot_settled_t *settled);
-    ngx_http_tgbot_settled_t    result;
+    void   *data;
+    void  (*settled)(void *data, ngx_http_tgbot_settled_t *settled);
 
     settled = job->settled;
     data = job->data;
@@ -461,12 +465,24 @@ ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job, ngx_uint_t verdict,
 
     ngx_http_tgbot_job_leave(job);
 
-    result.verdict = verdict;
-    result.retry_min = 1;
-    result.retry_max = retry_max;
-    result.ride = ride;
+    settled(data, result);
+}
 
-    settled(data, &result);
+
+/* the end of a job, and what it means for Telegram */
+
+static void
+ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
+{
+    ngx_http_tgbot_settled_t  settled;
+
+    settled.verdict = verdict;
+    settled.retry_min = 1;
+    settled.retry_max = NGX_HTTP_TGBOT_JOB_RETRY;
+    settled.ride = NULL;
+
+    ngx_http_tgbot_job_settle(job, &settled);
+    ngx_http_tgbot_job_free(job);
 }
 
 
@@ -484,32 +500,46 @@ ngx_http_tgbot_job_release(void)
 
         job = ngx_queue_data(q, ngx_http_tgbot_job_t, queue);
 
-        if (!job->acked
-            && ngx_http_tgbot_send_delay(&job->send)
-               > NGX_HTTP_TGBOT_JOB_PATIENCE)
+        if (ngx_http_tgbot_job_stays(job,
+                                     ngx_http_tgbot_send_delay(&job->send)))
         {
-            ngx_http_tgbot_job_drop(job);
+            continue;
         }
+
+        ngx_http_tgbot_job_drop(job);
     }
 }
 
 
-ngx_uint_t
+/*
+ * What Telegram was told to be done is finished, except where it would take
+ * until somebody mends the token.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_job_stays(ngx_http_tgbot_job_t *job, ngx_msec_t delay)
+{
+    if (delay <= NGX_HTTP_TGBOT_JOB_PATIENCE) {
+        return 1;
+    }
+
+    return job->acked && !job->send.pause.waiting;
+}
+
+
+void
 ngx_http_tgbot_job_abort(ngx_uint_t tell)
 {
-    ngx_uint_t             n;
-    ngx_queue_t           *q;
+    ngx_queue_t           *q, *next;
     ngx_http_tgbot_job_t  *job;
 
-    n = 0;
+    for (q = ngx_queue_head(&ngx_http_tgbot_job_queue);
+         q != ngx_queue_sentinel(&ngx_http_tgbot_job_queue);
+         q = next)
+    {
+        next = ngx_queue_next(q);
 
-    while (!ngx_queue_empty(&ngx_http_tgbot_job_queue)) {
-        q = ngx_queue_head(&ngx_http_tgbot_job_queue);
         job = ngx_queue_data(q, ngx_http_tgbot_job_t, queue);
-
-        if (job->acked) {
-            n++;
-        }
 
         if (!tell) {
             ngx_http_tgbot_job_leave(job);
@@ -517,19 +547,35 @@ ngx_http_tgbot_job_abort(ngx_uint_t tell)
 
         ngx_http_tgbot_job_drop(job);
     }
-
-    return n;
 }
 
 
 static void
 ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job)
 {
-    ngx_http_tgbot_handler_cancel(&job->handler);
-    ngx_http_tgbot_send_cancel(&job->send);
+    ngx_http_tgbot_settled_t  settled;
 
-    ngx_http_tgbot_job_settle(job, NGX_HTTP_TGBOT_BUSY,
-                              NGX_HTTP_TGBOT_JOB_RELEASE, NULL);
+    settled.verdict = NGX_HTTP_TGBOT_BUSY;
+    settled.retry_min = 1;
+    settled.retry_max = NGX_HTTP_TGBOT_JOB_RELEASE;
+    settled.ride = NULL;
+
+    ngx_http_tgbot_job_settle(job, &settled);
+
+    if (ngx_http_tgbot_handler_cancel(&job->handler) != NGX_OK
+        || ngx_http_tgbot_send_cancel(&job->send) != NGX_OK)
+    {
+        /* it ends by itself when the file operation does */
+
+        return;
+    }
+
+    if (job->acked) {
+        ngx_log_error(NGX_LOG_ERR, job->bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L: calls that were to "
+                      "follow the one in the response are lost at exit",
+                      &job->bot->name, job->update.update_id);
+    }
 
     ngx_http_tgbot_job_free(job);
 }

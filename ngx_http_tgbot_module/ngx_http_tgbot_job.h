@@ -72,6 +72,9 @@ struct ngx_http_tgbot_job_s {
 
 void ngx_http_tgbot_job_init_process(void);
 
+/* worker exit: gives up all jobs without a word, frees what was kept */
+void ngx_http_tgbot_job_exit_process(void);
+
 /* the job of this update that runs in this worker, or NULL */
 ngx_http_tgbot_job_t *ngx_http_tgbot_job_find(ngx_http_tgbot_bot_t *bot,
     int64_t update_id);
@@ -103,15 +106,13 @@ void ngx_http_tgbot_job_leave(ngx_http_tgbot_job_t *job);
 
 /*
  * Graceful shutdown: gives up the jobs that would wait for over a second and
- * that Telegram will deliver again; who waits for them is told "busy".
+ * that Telegram will deliver again, or whose bot is unauthorized; who waits
+ * for them is told "busy".
  */
 void ngx_http_tgbot_job_release(void);
 
-/*
- * Gives up all jobs; with "tell" who waits for them is told "busy".  Returns
- * how many of them Telegram will not deliver again.
- */
-ngx_uint_t ngx_http_tgbot_job_abort(ngx_uint_t tell);
+/* gives up all jobs; with "tell" who waits for them is told "busy" */
+void ngx_http_tgbot_job_abort(ngx_uint_t tell);
 
 
 #endif /* _NGX_HTTP_TGBOT_JOB_H_INCLUDED_ */

@@ -11,7 +11,6 @@
 #include "ngx_http_tgbot_worker.h"
 
 
-static ngx_int_t ngx_http_tgbot_preconfiguration(ngx_conf_t *cf);
 static void *ngx_http_tgbot_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_tgbot_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf);
@@ -23,9 +22,6 @@ static ngx_int_t ngx_http_tgbot_init_process(ngx_cycle_t *cycle);
 static void ngx_http_tgbot_exit_process(ngx_cycle_t *cycle);
 static ngx_http_tgbot_main_conf_t *ngx_http_tgbot_worker_conf(
     ngx_cycle_t *cycle);
-
-
-static ngx_str_t  ngx_http_tgbot_api_uri_name = ngx_string("tgbot_api_uri");
 
 
 static ngx_command_t  ngx_http_tgbot_commands[] = {
@@ -133,7 +129,7 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_tgbot_module_ctx = {
-    ngx_http_tgbot_preconfiguration,       /* preconfiguration */
+    ngx_http_tgbot_variables_add,          /* preconfiguration */
     ngx_http_tgbot_call_postconfiguration, /* postconfiguration */
 
     ngx_http_tgbot_create_main_conf,       /* create main configuration */
@@ -161,24 +157,6 @@ ngx_module_t  ngx_http_tgbot_module = {
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
-
-
-static ngx_int_t
-ngx_http_tgbot_preconfiguration(ngx_conf_t *cf)
-{
-    ngx_http_tgbot_main_conf_t  *tmcf;
-
-    if (ngx_http_tgbot_variables_add(cf) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
-
-    tmcf->api_uri_index = ngx_http_get_variable_index(cf,
-                                                &ngx_http_tgbot_api_uri_name);
-
-    return (tmcf->api_uri_index == NGX_ERROR) ? NGX_ERROR : NGX_OK;
-}
 
 
 static void *

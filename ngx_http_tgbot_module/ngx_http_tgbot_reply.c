@@ -9,8 +9,6 @@
 static ngx_int_t ngx_http_tgbot_reply_json(ngx_http_request_t *r,
     ngx_http_tgbot_ctx_t *ctx, ngx_http_complex_value_t *cv,
     ngx_http_variable_value_t *base, ngx_str_t *value);
-static ngx_http_variable_value_t *ngx_http_tgbot_reply_copy(
-    ngx_http_request_t *r, ngx_http_variable_value_t *variables);
 static ngx_int_t ngx_http_tgbot_reply_parse(ngx_http_request_t *r,
     ngx_http_tgbot_ctx_t *ctx, ngx_str_t *value,
     ngx_http_tgbot_answer_t *answer);
@@ -37,7 +35,7 @@ ngx_http_tgbot_reply_base(ngx_http_request_t *r,
     for (i = 0; i < conf->replies->nelts; i++) {
 
         if (reply[i].json) {
-            *base = ngx_http_tgbot_reply_copy(r, r->variables);
+            *base = ngx_http_tgbot_bot_variables(r, NULL);
             return *base ? NGX_OK : NGX_ERROR;
         }
     }
@@ -111,7 +109,7 @@ ngx_http_tgbot_reply_json(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
     ngx_int_t                   rc;
     ngx_http_variable_value_t  *saved, *copy;
 
-    copy = ngx_http_tgbot_reply_copy(r, base);
+    copy = ngx_http_tgbot_bot_variables(r, base);
     if (copy == NULL) {
         return NGX_ERROR;
     }
@@ -127,28 +125,6 @@ ngx_http_tgbot_reply_json(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
     r->variables = saved;
 
     return rc;
-}
-
-
-static ngx_http_variable_value_t *
-ngx_http_tgbot_reply_copy(ngx_http_request_t *r,
-    ngx_http_variable_value_t *variables)
-{
-    size_t                      size;
-    ngx_http_core_main_conf_t  *cmcf;
-    ngx_http_variable_value_t  *copy;
-
-    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
-
-    size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
-
-    copy = ngx_palloc(r->pool, size);
-
-    if (copy) {
-        ngx_memcpy(copy, variables, size);
-    }
-
-    return copy;
 }
 
 

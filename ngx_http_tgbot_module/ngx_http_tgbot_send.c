@@ -107,20 +107,6 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
     bot = send->bot;
     ctx = send->ctx;
 
-    p = ngx_pnalloc(r->pool, sizeof("/bot/") - 1 + bot->token.len
-                             + send->method->name.len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ctx->api_uri.data = p;
-
-    p = ngx_cpymem(p, "/bot", sizeof("/bot") - 1);
-    p = ngx_cpymem(p, bot->token.data, bot->token.len);
-    *p++ = '/';
-    p = ngx_cpymem(p, send->method->name.data, send->method->name.len);
-
-    ctx->api_uri.len = p - ctx->api_uri.data;
     ctx->method = send->method->name;
 
     ngx_http_set_ctx(r, ctx, ngx_http_tgbot_module);
@@ -135,29 +121,67 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
         return NGX_DECLINED;
     }
 
+    /* from here on: the location's own URI must not hold the token */
+
+    p = ngx_pnalloc(r->pool, sizeof("/bot/") - 1 + bot->token.len
+                             + send->method->name.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->api_uri.data = p;
+
+    p = ngx_cpymem(p, "/bot", sizeof("/bot") - 1);
+    p = ngx_cpymem(p, bot->token.data, bot->token.len);
+    *p++ = '/';
+    p = ngx_cpymem(p, send->method->name.data, send->method->name.len);
+
+    ctx->api_uri.len = p - ctx->api_uri.data;
+
     return NGX_OK;
 }
 
 
-/* an access_log of the subrequest would otherwise find the token's URI */
+/*
+ * An access_log of the subrequest must not find the token, neither in our
+ * variable nor in one that was made of it.
+ */
 
 static void
 ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
 {
-    ngx_http_tgbot_send_t       *send;
-    ngx_http_variable_value_t   *v;
-    ngx_http_tgbot_main_conf_t  *mcf;
+    ngx_str_t                  *token;
+    ngx_uint_t                  i;
+    ngx_http_tgbot_send_t      *send;
+    ngx_http_core_loc_conf_t   *clcf;
+    ngx_http_core_main_conf_t  *cmcf;
+    ngx_http_variable_value_t  *v;
 
     send = call->data;
+    token = &send->bot->token;
 
     ngx_str_null(&send->ctx->api_uri);
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_tgbot_module);
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
-    v = &r->variables[mcf->api_uri_index];
+    if (!clcf->log_subrequest) {
+        return;
+    }
 
-    v->valid = 0;
-    v->not_found = 1;
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    v = r->variables;
+
+    for (i = 0; i < cmcf->variables.nelts; i++) {
+
+        if (v[i].valid && v[i].len >= token->len
+            && ngx_strlcasestrn(v[i].data, v[i].data + v[i].len, token->data,
+                                token->len - 1))
+        {
+            v[i].valid = 0;
+            v[i].not_found = 1;
+        }
+    }
 }
 
 
@@ -172,6 +196,7 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
     bot = send->bot;
 
     ngx_str_null(&send->ctx->api_uri);
+    ngx_str_null(&send->ctx->method);
 
     if (result->external && !bot->external_warned) {
         bot->external_warned = 1;
@@ -202,7 +227,11 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
                       "and the rewrites of its server",
                       &bot->name, result->status);
 
-        result->outcome = NGX_HTTP_TGBOT_NOT_SENT;
+        /* but a script may have passed it on, in its own way */
+
+        result->outcome = ngx_http_tgbot_method_once(&send->method->name)
+                          ? NGX_HTTP_TGBOT_BROKEN
+                          : NGX_HTTP_TGBOT_NOT_SENT;
         result->reason = "nginx did not pass the request on";
     }
 
@@ -232,17 +261,6 @@ ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
         return;
 
     default: /* NGX_HTTP_TGBOT_BROKEN */
-
-        /* the Bot API has executed it, whatever the size of what it says */
-
-        if (result->too_large
-            && result->status >= NGX_HTTP_OK
-            && result->status < NGX_HTTP_SPECIAL_RESPONSE)
-        {
-            ngx_http_tgbot_send_finish(send);
-            return;
-        }
-
         ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_ERROR, 1, 0,
                                   result->reason);
     }
@@ -253,6 +271,7 @@ static void
 ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *capture)
 {
+    ngx_uint_t                       once;
     ngx_http_tgbot_bot_t            *bot;
     ngx_http_tgbot_method_result_t   result;
 
@@ -273,17 +292,16 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
         return;
     }
 
-    ngx_http_tgbot_bot_unpause(bot, &send->pause);
-    ngx_http_tgbot_bot_authorized(bot);
+    once = ngx_http_tgbot_method_once(&send->method->name);
 
     switch (result.outcome) {
 
-    case NGX_HTTP_TGBOT_METHOD_OK:
-        ngx_http_tgbot_send_finish(send);
-        return;
-
     case NGX_HTTP_TGBOT_METHOD_FLOOD:
-        ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_429, 0,
+
+        /* another peer than the one that says so may have executed it */
+
+        ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_429,
+                                  once && capture->resent,
                                   result.retry_after, "flood control");
         return;
 
@@ -291,28 +309,35 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
 
         /* not executed, as a rule: too little for what moves money */
 
-        ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_5XX,
-                              ngx_http_tgbot_method_once(&send->method->name),
-                              0, "the Bot API is unavailable");
+        ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_5XX, once, 0,
+                                  "the Bot API is unavailable");
         return;
 
-    case NGX_HTTP_TGBOT_METHOD_MIGRATED:
-        if (!send->migrated) {
-            ngx_http_tgbot_send_migrate(send, &result);
-            return;
-        }
+    default:
+        break;
+    }
 
-        /* fall through */
+    /* only these show that the token was looked at; 404: it has no shape */
 
-    default: /* NGX_HTTP_TGBOT_METHOD_REFUSED */
+    if (capture->status != NGX_HTTP_NOT_FOUND) {
+        ngx_http_tgbot_bot_unpause(bot, &send->pause);
+        ngx_http_tgbot_bot_authorized(bot);
+    }
+
+    if (result.outcome == NGX_HTTP_TGBOT_METHOD_MIGRATED && !send->migrated) {
+        ngx_http_tgbot_send_migrate(send, &result);
+        return;
+    }
+
+    if (result.outcome != NGX_HTTP_TGBOT_METHOD_OK) {
         ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\", update %L: %V was refused with %ui: "
                       "\"%V\"", &bot->name, send->ctx->update->update_id,
                       &send->method->name, capture->status,
                       &result.description);
-
-        ngx_http_tgbot_send_finish(send);
     }
+
+    ngx_http_tgbot_send_finish(send);
 }
 
 
@@ -486,22 +511,26 @@ ngx_http_tgbot_send_finish(ngx_http_tgbot_send_t *send)
 }
 
 
-void
+ngx_int_t
 ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send)
 {
     if (!send->active) {
-        return;
+        return NGX_OK;
+    }
+
+    if (ngx_http_tgbot_call_cancel(&send->call) != NGX_OK) {
+        return NGX_BUSY;
     }
 
     send->active = 0;
-
-    ngx_http_tgbot_call_cancel(&send->call);
 
     if (send->timer.timer_set) {
         ngx_del_timer(&send->timer);
     }
 
     ngx_http_tgbot_bot_unpause(send->bot, &send->pause);
+
+    return NGX_OK;
 }
 
 

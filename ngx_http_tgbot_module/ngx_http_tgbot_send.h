@@ -56,8 +56,11 @@ struct ngx_http_tgbot_send_s {
 /* bot->conf->api is set */
 void ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send);
 
-/* drops the call, whatever it waits for; done is not called; idempotent */
-void ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send);
+/*
+ * Drops the call, whatever it waits for; done is not called; idempotent.
+ * NGX_BUSY: it cannot be dropped yet, and goes on.
+ */
+ngx_int_t ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send);
 
 /* milliseconds it will still wait before the next try, 0: it does not wait */
 ngx_msec_t ngx_http_tgbot_send_delay(ngx_http_tgbot_send_t *send);

@@ -319,16 +319,24 @@ static ngx_int_t
 ngx_http_tgbot_variable_call(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
+    ngx_str_t             *text;
     ngx_http_tgbot_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r->main, ngx_http_tgbot_module);
 
-    if (ctx == NULL || ctx->api_uri.len == 0) {
+    if (ctx == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }
 
-    ngx_http_tgbot_variable_set(v, (ngx_str_t *) ((u_char *) ctx + data));
+    text = (ngx_str_t *) ((u_char *) ctx + data);
+
+    if (text->len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_http_tgbot_variable_set(v, text);
 
     return NGX_OK;
 }

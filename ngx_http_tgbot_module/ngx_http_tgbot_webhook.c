@@ -300,6 +300,17 @@ ngx_http_tgbot_webhook_reply(ngx_http_tgbot_webhook_t *w)
         return ngx_http_tgbot_webhook_ride(w);
     }
 
+    if (w->ctx.bot->conf->api == NULL) {
+
+        /* too large for a response */
+
+        ngx_http_tgbot_ride_unsent(w->ctx.bot, w->request->connection->log,
+                                   w->answer.calls.nelts);
+
+        w->ctx.verdict = NGX_HTTP_TGBOT_DONE;
+        return NGX_DONE;
+    }
+
     return NGX_OK;
 }
 
@@ -364,8 +375,10 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
     job = ngx_http_tgbot_job_find(bot, w->update.update_id);
 
     if (job) {
+        w->start = job->start;
+
         age = (ngx_current_msec - job->start) / 1000;
-        return ngx_http_tgbot_webhook_busy(w, age, age);
+        return ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
     }
 
     if (!w->own && bot->conf->handler == NULL) {
@@ -458,7 +471,7 @@ ngx_http_tgbot_webhook_timeout(ngx_event_t *ev)
                   "Telegram is told to come again", &w->ctx.bot->name,
                   w->update.update_id, age);
 
-    (void) ngx_http_tgbot_webhook_busy(w, age, age);
+    (void) ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
 
     ngx_http_tgbot_webhook_resume(w);
 }

@@ -16,7 +16,6 @@
 
 static ngx_connection_t *ngx_http_tgbot_worker_connection(ngx_cycle_t *cycle);
 static void ngx_http_tgbot_worker_shutdown(ngx_event_t *ev);
-static void ngx_http_tgbot_worker_abort(ngx_log_t *log, ngx_uint_t tell);
 
 
 static ngx_connection_t  *ngx_http_tgbot_worker_sentinel;
@@ -91,7 +90,7 @@ ngx_http_tgbot_worker_shutdown(ngx_event_t *ev)
     c->idle = 0;
 
     if (c->error) {
-        ngx_http_tgbot_worker_abort(ev->log, 1);
+        ngx_http_tgbot_job_abort(1);
         return;
     }
 
@@ -110,8 +109,9 @@ ngx_http_tgbot_worker_exit(ngx_cycle_t *cycle)
         return;
     }
 
-    ngx_http_tgbot_share_exit_process();
-    ngx_http_tgbot_worker_abort(cycle->log, 0);
+    ngx_http_tgbot_call_exit_process();
+    ngx_http_tgbot_job_exit_process();
+    ngx_http_tgbot_detached_exit_process();
 
     ngx_http_tgbot_worker_sentinel = NULL;
 
@@ -123,20 +123,5 @@ ngx_http_tgbot_worker_exit(ngx_cycle_t *cycle)
 
     if (cycle->files) {
         cycle->files[0] = saved;
-    }
-}
-
-
-static void
-ngx_http_tgbot_worker_abort(ngx_log_t *log, ngx_uint_t tell)
-{
-    ngx_uint_t  n;
-
-    n = ngx_http_tgbot_job_abort(tell);
-
-    if (n) {
-        ngx_log_error(NGX_LOG_ERR, log, 0,
-                      "tgbot: %ui answered updates lost Bot API calls that "
-                      "were to follow the one in the response", n);
     }
 }
