@@ -98,7 +98,7 @@ ngx_http_tgbot_call_x_accel_redirect(ngx_http_request_t *r,
     if (!ngx_http_tgbot_call_x_accel_warned) {
         ngx_http_tgbot_call_x_accel_warned = 1;
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "tgbot: X-Accel-Redirect of called locations is "
+                      "tgbot: X-Accel-Redirect of a called location is "
                       "ignored");
     }
 

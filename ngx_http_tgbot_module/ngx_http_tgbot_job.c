@@ -404,9 +404,9 @@ ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
     job->acked = 1;
     job->next = 1;
 
+    ngx_memzero(&settled, sizeof(ngx_http_tgbot_settled_t));
+
     settled.verdict = NGX_HTTP_TGBOT_DONE;
-    settled.retry_min = 0;
-    settled.retry_max = 0;
     settled.ride = job->answer.calls.elts;
 
     ngx_http_tgbot_job_settle(job, &settled);
@@ -423,12 +423,8 @@ ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send)
 static void
 ngx_http_tgbot_job_waiting(ngx_http_tgbot_send_t *send, ngx_msec_t delay)
 {
-    ngx_http_tgbot_job_t  *job;
-
-    job = send->data;
-
-    if (ngx_exiting && !ngx_http_tgbot_job_stays(job, delay)) {
-        ngx_http_tgbot_job_drop(job);
+    if (ngx_exiting && !ngx_http_tgbot_job_stays(send->data, delay)) {
+        ngx_http_tgbot_job_drop(send->data);
     }
 }
 
@@ -459,13 +455,11 @@ ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
     settled = job->settled;
     data = job->data;
 
-    if (settled == NULL) {
-        return;
-    }
-
     ngx_http_tgbot_job_leave(job);
 
-    settled(data, result);
+    if (settled) {
+        settled(data, result);
+    }
 }
 
 
