@@ -238,7 +238,7 @@ open socket
 X-Verdict: done
 --- wait: 2
 --- error_log
-1 answered updates lost Bot API calls that were to follow the one in the response
+calls that were to follow the one in the response are lost at exit
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0
