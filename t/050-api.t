@@ -334,17 +334,20 @@ sendMessage {"chat_id":7,"method":"sendMessage","text":"hi"}
 
 === TEST 26: the token stays out of the log of subrequests
 --- http_config
-    log_format  all  '$request $request_uri $uri $args $tgbot_api_uri $tgbot_method '
-                     '$proxy_host $upstream_addr $http_x_telegram_bot_api_secret_token';
+    map  $tgbot_api_uri  $mapped  { default "$tgbot_api_uri?x=1"; }
+    log_format  all  '$request $request_uri $uri $args [$tgbot_api_uri] '
+                     '[$mapped] $proxy_host $tgbot_method $upstream_addr '
+                     '$http_x_telegram_bot_api_secret_token';
 --- api_location
+    proxy_pass      http://bot_api$mapped;
     log_subrequest  on;
     access_log      logs/access.log  all;
 --- program
 200 {"method":"sendMessage","text":"hi"}
 --- calls
-sendMessage {"chat_id":7,"method":"sendMessage","text":"hi"}
+sendMessage?x=1 {"chat_id":7,"method":"sendMessage","text":"hi"}
 --- access_log
-/_api
+/_api - [-] [-] bot_api sendMessage
 
 
 

@@ -681,7 +681,7 @@ repeat 200 {"method":"sendMessage","text":"hi"}
 --- calls eval: "$main::call\n" x 2
 --- error_code eval: [200, 200]
 --- log
-2 X-Accel-Redirect of a called location is ignored
+1 X-Accel-Redirect of a called location is ignored
 1 was refused with 403: "blocked"
 
 
