@@ -45,15 +45,15 @@ use POSIX ();
 use Socket qw(SOL_SOCKET SO_LINGER);
 use Time::HiRes qw(sleep);
 
-my ($log, $token, $pid_file);
+my ($log, $token, $pid_file, $slowness);
 
 
 # Starts it; it ends with the calling process.  Needs to know where nginx
-# keeps its pid.  Sets TEST_NGINX_PROGRAM_PORT, and TEST_NGINX_TOKEN_FILE to
+# keeps its pid, and may be told to sleep some times as long.  Sets TEST_NGINX_PROGRAM_PORT, and TEST_NGINX_TOKEN_FILE to
 # a file with a bot's token in it.
 
 sub start {
-    $pid_file = shift;
+    ($pid_file, $slowness) = @_;
 
     $log = File::Temp->new;
     $token = File::Temp->new;
@@ -287,7 +287,7 @@ sub steps {
         my $step = shift @steps;
 
         if ($step eq 'sleep') {
-            sleep(shift @steps);
+            sleep(($slowness // 1) * shift @steps);
 
         } elsif ($step eq 'signal') {
             signal(shift @steps);
