@@ -49,8 +49,9 @@ my ($log, $token, $pid_file, $slowness);
 
 
 # Starts it; it ends with the calling process.  Needs to know where nginx
-# keeps its pid, and may be told to sleep some times as long.  Sets TEST_NGINX_PROGRAM_PORT, and TEST_NGINX_TOKEN_FILE to
-# a file with a bot's token in it.
+# keeps its pid, and may be told to sleep some times as long.  Sets
+# TEST_NGINX_PROGRAM_PORT, and TEST_NGINX_TOKEN_FILE to a file with a bot's
+# token in it.
 
 sub start {
     ($pid_file, $slowness) = @_;
