@@ -48,6 +48,8 @@ static ngx_int_t ngx_http_tgbot_method_value(ngx_http_tgbot_method_body_t *ctx,
 static ngx_int_t ngx_http_tgbot_method_description(ngx_str_t *dst,
     ngx_str_t *src, ngx_pool_t *pool);
 static ngx_uint_t ngx_http_tgbot_method_seconds(int64_t n);
+static u_char *ngx_http_tgbot_method_append(u_char *p, ngx_str_t *dst,
+    ngx_str_t *src);
 
 
 static ngx_str_t  ngx_http_tgbot_method_refused[] = {
@@ -422,14 +424,19 @@ ngx_http_tgbot_method_copy(ngx_http_tgbot_method_t *dst,
 
     *dst = *src;
 
-    dst->name.data = p;
-    p = ngx_cpymem(p, src->name.data, src->name.len);
-
-    dst->content_type.data = p;
-    p = ngx_cpymem(p, src->content_type.data, src->content_type.len);
-
-    dst->body.data = p;
-    ngx_memcpy(p, src->body.data, src->body.len);
+    p = ngx_http_tgbot_method_append(p, &dst->name, &src->name);
+    p = ngx_http_tgbot_method_append(p, &dst->content_type,
+                                     &src->content_type);
+    (void) ngx_http_tgbot_method_append(p, &dst->body, &src->body);
 
     return NGX_OK;
+}
+
+
+static u_char *
+ngx_http_tgbot_method_append(u_char *p, ngx_str_t *dst, ngx_str_t *src)
+{
+    dst->data = p;
+
+    return src->len ? ngx_cpymem(p, src->data, src->len) : p;
 }
