@@ -263,3 +263,36 @@ ngx_http_tgbot_bot_probe(ngx_event_t *ev)
 
     pause->resume(pause);
 }
+
+
+u_char *
+ngx_http_tgbot_bot_log_error(ngx_http_request_t *r, ngx_http_request_t *sr,
+    u_char *buf, size_t len)
+{
+    u_char                *p;
+    ngx_http_upstream_t   *u;
+    ngx_http_tgbot_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_tgbot_module);
+
+    if (ctx == NULL) {
+        return buf;
+    }
+
+    p = ngx_snprintf(buf, len, ", bot: \"%V\", update: %L, subrequest: \"%V\"",
+                     &ctx->bot->name, ctx->update->update_id, &sr->uri);
+    len -= p - buf;
+    buf = p;
+
+    u = sr->upstream;
+
+    if (u && u->peer.name) {
+        p = ngx_snprintf(buf, len, ", upstream: \"%V%V%s%V\"",
+                         &u->schema, u->peer.name,
+                         ctx->method.len ? "/bot<redacted>/" : "",
+                         &ctx->method);
+        buf = p;
+    }
+
+    return buf;
+}

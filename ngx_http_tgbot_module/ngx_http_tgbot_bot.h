@@ -213,6 +213,13 @@ void ngx_http_tgbot_bot_pause(ngx_http_tgbot_bot_t *bot,
 void ngx_http_tgbot_bot_unpause(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_pause_t *pause);
 
+/*
+ * Log handler of calls: which bot and update they are about.  nginx's own
+ * one prints the URI that an upstream is asked for, which holds the token.
+ */
+u_char *ngx_http_tgbot_bot_log_error(ngx_http_request_t *r,
+    ngx_http_request_t *sr, u_char *buf, size_t len);
+
 /* the token is accepted: all are resumed, in order */
 void ngx_http_tgbot_bot_authorized(ngx_http_tgbot_bot_t *bot);
 

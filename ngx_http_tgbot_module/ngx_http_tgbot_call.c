@@ -6,7 +6,11 @@
 #include "ngx_http_tgbot_call.h"
 
 
+static ngx_hash_elt_t *ngx_http_tgbot_call_find(ngx_hash_t *hash,
+    ngx_str_t *name);
 static ngx_int_t ngx_http_tgbot_call_x_accel_redirect(ngx_http_request_t *r,
+    ngx_table_elt_t *h, ngx_uint_t offset);
+static ngx_int_t ngx_http_tgbot_call_x_accel_buffering(ngx_http_request_t *r,
     ngx_table_elt_t *h, ngx_uint_t offset);
 static void ngx_http_tgbot_call_run(ngx_http_tgbot_place_t *place);
 static ngx_int_t ngx_http_tgbot_call_subrequest(ngx_http_tgbot_call_t *call);
@@ -23,67 +27,101 @@ static void ngx_http_tgbot_call_leave(ngx_http_tgbot_call_t *call);
 #define NGX_HTTP_TGBOT_CALL_BLOCKED_TIME  20
 
 
-/* ngx_http_upstream_process_header_line(), the same in every cycle */
-static ngx_http_header_handler_pt  ngx_http_tgbot_call_x_accel_handler;
-static ngx_uint_t                  ngx_http_tgbot_call_x_accel_warned;
+typedef struct {
+    ngx_str_t                   name;
+    ngx_http_header_handler_pt  handler;
+    ngx_http_header_handler_pt  core;      /* the same in every cycle */
+} ngx_http_tgbot_call_upstream_header_t;
 
-static ngx_uint_t                  ngx_http_tgbot_call_exiting;
+
+static ngx_http_tgbot_call_upstream_header_t  ngx_http_tgbot_call_headers[] = {
+
+    { ngx_string("x-accel-redirect"),
+      ngx_http_tgbot_call_x_accel_redirect, NULL },
+
+    /* unbuffered, an answer without a length could not be seen to be whole */
+
+    { ngx_string("x-accel-buffering"),
+      ngx_http_tgbot_call_x_accel_buffering, NULL }
+};
+
+static ngx_uint_t  ngx_http_tgbot_call_x_accel_warned;
+static ngx_uint_t  ngx_http_tgbot_call_exiting;
 
 
 /*
  * A called location must not be led elsewhere by what it proxies to, and
  * nginx knows proxy_ignore_headers only as configuration.  The table of
- * upstream headers belongs to this cycle, its entries do not: so the entry
+ * upstream headers belongs to this cycle, its entries do not: so an entry
  * is replaced by a copy with a handler of our own.
  */
 
 ngx_int_t
 ngx_http_tgbot_call_postconfiguration(ngx_conf_t *cf)
 {
-    ngx_str_t                        name;
-    ngx_uint_t                       key;
-    ngx_hash_t                      *hash;
-    ngx_hash_elt_t                  *elt;
-    ngx_http_upstream_header_t      *header;
-    ngx_http_upstream_main_conf_t   *umcf;
+    ngx_uint_t                              i, n;
+    ngx_hash_elt_t                         *elt;
+    ngx_http_upstream_header_t             *header;
+    ngx_http_upstream_main_conf_t          *umcf;
+    ngx_http_tgbot_call_upstream_header_t  *own;
 
     umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
 
-    ngx_str_set(&name, "x-accel-redirect");
+    own = ngx_http_tgbot_call_headers;
+    n = sizeof(ngx_http_tgbot_call_headers)
+        / sizeof(ngx_http_tgbot_call_upstream_header_t);
 
-    hash = &umcf->headers_in_hash;
-    key = ngx_hash_key(name.data, name.len);
+    for (i = 0; i < n; i++) {
+        elt = ngx_http_tgbot_call_find(&umcf->headers_in_hash, &own[i].name);
 
+        if (elt == NULL) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "no header \"%V\" among those of upstreams",
+                          &own[i].name);
+            return NGX_ERROR;
+        }
+
+        header = ngx_palloc(cf->pool, sizeof(ngx_http_upstream_header_t));
+        if (header == NULL) {
+            return NGX_ERROR;
+        }
+
+        *header = *(ngx_http_upstream_header_t *) elt->value;
+
+        own[i].core = header->handler;
+        header->handler = own[i].handler;
+
+        elt->value = header;
+    }
+
+    return NGX_OK;
+}
+
+
+/* as ngx_hash_find(), but the element, not its value */
+
+static ngx_hash_elt_t *
+ngx_http_tgbot_call_find(ngx_hash_t *hash, ngx_str_t *name)
+{
+    ngx_uint_t       key;
+    ngx_hash_elt_t  *elt;
+
+    key = ngx_hash_key(name->data, name->len);
     elt = hash->buckets[key % hash->size];
 
     while (elt && elt->value) {
 
-        if (elt->len == name.len
-            && ngx_strncmp(elt->name, name.data, name.len) == 0)
+        if (elt->len == name->len
+            && ngx_strncmp(elt->name, name->data, name->len) == 0)
         {
-            header = ngx_palloc(cf->pool, sizeof(ngx_http_upstream_header_t));
-            if (header == NULL) {
-                return NGX_ERROR;
-            }
-
-            *header = *(ngx_http_upstream_header_t *) elt->value;
-
-            ngx_http_tgbot_call_x_accel_handler = header->handler;
-            header->handler = ngx_http_tgbot_call_x_accel_redirect;
-
-            elt->value = header;
-
-            return NGX_OK;
+            return elt;
         }
 
         elt = (ngx_hash_elt_t *) ngx_align_ptr(&elt->name[0] + elt->len,
                                                sizeof(void *));
     }
 
-    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "no header \"%V\" among those of upstreams", &name);
-
-    return NGX_ERROR;
+    return NULL;
 }
 
 
@@ -92,7 +130,7 @@ ngx_http_tgbot_call_x_accel_redirect(ngx_http_request_t *r,
     ngx_table_elt_t *h, ngx_uint_t offset)
 {
     if (ngx_http_tgbot_detached_get(r) == NULL) {
-        return ngx_http_tgbot_call_x_accel_handler(r, h, offset);
+        return ngx_http_tgbot_call_headers[0].core(r, h, offset);
     }
 
     if (!ngx_http_tgbot_call_x_accel_warned) {
@@ -100,6 +138,18 @@ ngx_http_tgbot_call_x_accel_redirect(ngx_http_request_t *r,
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                       "tgbot: X-Accel-Redirect of a called location is "
                       "ignored");
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_call_x_accel_buffering(ngx_http_request_t *r,
+    ngx_table_elt_t *h, ngx_uint_t offset)
+{
+    if (ngx_http_tgbot_detached_get(r) == NULL) {
+        return ngx_http_tgbot_call_headers[1].core(r, h, offset);
     }
 
     return NGX_OK;

@@ -71,7 +71,7 @@ struct ngx_http_tgbot_call_s {
 };
 
 
-/* configuration: makes X-Accel-Redirect inert for calls */
+/* configuration: makes X-Accel-Redirect and -Buffering inert for calls */
 ngx_int_t ngx_http_tgbot_call_postconfiguration(ngx_conf_t *cf);
 
 /*

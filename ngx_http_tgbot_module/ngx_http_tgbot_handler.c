@@ -18,8 +18,6 @@ static void ngx_http_tgbot_handler_check_location(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_capture_t *result);
 static ngx_uint_t ngx_http_tgbot_handler_verdict(
     ngx_http_tgbot_handler_t *handler, ngx_http_tgbot_capture_t *result);
-static u_char *ngx_http_tgbot_handler_log_error(ngx_http_request_t *r,
-    ngx_http_request_t *sr, u_char *buf, size_t len);
 
 
 static ngx_str_t  ngx_http_tgbot_handler_json = ngx_string("application/json");
@@ -41,7 +39,7 @@ ngx_http_tgbot_handler_start(ngx_http_tgbot_handler_t *handler)
     call->ctx = bot->ctx;
     call->error_log = bot->clcf->error_log;
     call->client = handler->client;
-    call->log_handler = ngx_http_tgbot_handler_log_error;
+    call->log_handler = ngx_http_tgbot_bot_log_error;
     call->redact = bot->token;
     call->content_type = ngx_http_tgbot_handler_json;
     call->body = handler->body;
@@ -261,37 +259,4 @@ ngx_http_tgbot_handler_verdict(ngx_http_tgbot_handler_t *handler,
     }
 
     return NGX_HTTP_TGBOT_FAILED;
-}
-
-
-/* nginx's own one does not know which update it is about */
-
-static u_char *
-ngx_http_tgbot_handler_log_error(ngx_http_request_t *r, ngx_http_request_t *sr,
-    u_char *buf, size_t len)
-{
-    u_char                *p;
-    ngx_http_upstream_t   *u;
-    ngx_http_tgbot_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_tgbot_module);
-
-    if (ctx == NULL) {
-        return buf;
-    }
-
-    p = ngx_snprintf(buf, len, ", bot: \"%V\", update: %L, subrequest: \"%V\"",
-                     &ctx->bot->name, ctx->update->update_id, &sr->uri);
-    len -= p - buf;
-    buf = p;
-
-    u = sr->upstream;
-
-    if (u && u->peer.name) {
-        p = ngx_snprintf(buf, len, ", upstream: \"%V%V\"", &u->schema,
-                         u->peer.name);
-        buf = p;
-    }
-
-    return buf;
 }

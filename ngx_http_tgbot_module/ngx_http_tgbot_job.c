@@ -440,6 +440,8 @@ ngx_http_tgbot_job_leave(ngx_http_tgbot_job_t *job)
 void
 ngx_http_tgbot_job_cancel(ngx_http_tgbot_job_t *job)
 {
+    job->acked = 0;    /* the response was not sent */
+
     ngx_http_tgbot_job_leave(job);
     ngx_http_tgbot_job_drop(job);
 }

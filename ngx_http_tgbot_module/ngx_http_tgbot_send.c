@@ -12,6 +12,8 @@ static ngx_int_t ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args);
 static void ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r);
+static ngx_uint_t ngx_http_tgbot_send_holds(u_char *data, size_t len,
+    ngx_str_t *token);
 static void ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
     ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
@@ -32,8 +34,6 @@ static void ngx_http_tgbot_send_give_up(ngx_http_tgbot_send_t *send,
 static void ngx_http_tgbot_send_finish(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_send_pause(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_send_resume(ngx_http_tgbot_pause_t *pause);
-static u_char *ngx_http_tgbot_send_log_error(ngx_http_request_t *r,
-    ngx_http_request_t *sr, u_char *buf, size_t len);
 
 
 void
@@ -80,7 +80,7 @@ ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send)
     call->ctx = bot->ctx;
     call->error_log = bot->clcf->error_log;
     call->client = send->client;
-    call->log_handler = ngx_http_tgbot_send_log_error;
+    call->log_handler = ngx_http_tgbot_bot_log_error;
     call->redact = bot->token;
     call->content_type = send->method->content_type;
     call->body = send->method->body;
@@ -168,20 +168,38 @@ ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
         return;
     }
 
+    /* a rewrite to $tgbot_api_uri puts it there */
+
+    if (ngx_http_tgbot_send_holds(r->uri.data, r->uri.len, token)) {
+        r->uri.len = 0;
+    }
+
+    if (ngx_http_tgbot_send_holds(r->args.data, r->args.len, token)) {
+        r->args.len = 0;
+    }
+
     cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
 
     v = r->variables;
 
     for (i = 0; i < cmcf->variables.nelts; i++) {
 
-        if (v[i].valid && v[i].len >= token->len
-            && ngx_strlcasestrn(v[i].data, v[i].data + v[i].len, token->data,
-                                token->len - 1))
+        if (v[i].valid
+            && ngx_http_tgbot_send_holds(v[i].data, v[i].len, token))
         {
             v[i].valid = 0;
             v[i].not_found = 1;
         }
     }
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_send_holds(u_char *data, size_t len, ngx_str_t *token)
+{
+    return len >= token->len
+           && ngx_strlcasestrn(data, data + len, token->data, token->len - 1)
+              != NULL;
 }
 
 
@@ -287,21 +305,26 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
         return;
     }
 
+    once = ngx_http_tgbot_method_once(&send->method->name);
+
+    if (once && capture->resent && capture->status >= NGX_HTTP_BAD_REQUEST) {
+
+        /* another peer than the one that answers may have executed it */
+
+        ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_ERROR, 1, 0,
+                                  "several peers got it");
+        return;
+    }
+
     if (result.outcome == NGX_HTTP_TGBOT_METHOD_UNAUTHORIZED) {
         ngx_http_tgbot_send_pause(send);
         return;
     }
 
-    once = ngx_http_tgbot_method_once(&send->method->name);
-
     switch (result.outcome) {
 
     case NGX_HTTP_TGBOT_METHOD_FLOOD:
-
-        /* another peer than the one that says so may have executed it */
-
-        ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_429,
-                                  once && capture->resent,
+        ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_429, 0,
                                   result.retry_after, "flood control");
         return;
 
@@ -557,37 +580,4 @@ ngx_http_tgbot_send_resume(ngx_http_tgbot_pause_t *pause)
     ngx_del_timer(&send->timer);
 
     ngx_http_tgbot_send_call(send);
-}
-
-
-/* nginx's own one prints the URI that the upstream is asked for */
-
-static u_char *
-ngx_http_tgbot_send_log_error(ngx_http_request_t *r, ngx_http_request_t *sr,
-    u_char *buf, size_t len)
-{
-    u_char                *p;
-    ngx_http_upstream_t   *u;
-    ngx_http_tgbot_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_tgbot_module);
-
-    if (ctx == NULL) {
-        return buf;
-    }
-
-    p = ngx_snprintf(buf, len, ", bot: \"%V\", update: %L, subrequest: \"%V\"",
-                     &ctx->bot->name, ctx->update->update_id, &sr->uri);
-    len -= p - buf;
-    buf = p;
-
-    u = sr->upstream;
-
-    if (u && u->peer.name) {
-        p = ngx_snprintf(buf, len, ", upstream: \"%V%V/bot<redacted>/%V\"",
-                         &u->schema, u->peer.name, &ctx->method);
-        buf = p;
-    }
-
-    return buf;
 }

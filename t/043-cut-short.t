@@ -67,6 +67,8 @@ $ENV{TEST_NGINX_FCGI_WHOLE} = program(
 $ENV{TEST_NGINX_HTTP_CUT} = program(
     "HTTP/1.0 200 OK\r\n$header$length\r\n" . substr $json, 0, 16);
 $ENV{TEST_NGINX_HTTP_CLOSE} = program("HTTP/1.0 200 OK\r\n$header\r\n$json");
+$ENV{TEST_NGINX_HTTP_ASKS} = program(
+    "HTTP/1.0 200 OK\r\n${header}X-Accel-Buffering: no\r\n\r\n$json");
 $ENV{TEST_NGINX_HTTP_WHOLE} = program("HTTP/1.0 200 OK\r\n$header$length\r\n"
                                       . $json);
 
@@ -190,4 +192,33 @@ $main::webhook . '
 --- request eval: $main::request
 --- response_headers
 X-Verdict: done
+--- error_code: 200
+
+
+
+=== TEST 8: a program cannot ask for being unbuffered
+--- config eval
+$main::webhook . '
+    location = /_program {
+        internal;
+        proxy_pass http://127.0.0.1:$TEST_NGINX_HTTP_ASKS;
+    }'
+--- request eval: $main::request
+--- response_headers
+X-Verdict: done
+--- error_code: 200
+
+
+
+=== TEST 9: but it can where no bot is concerned
+--- config
+    location = /t {
+        proxy_pass http://127.0.0.1:$TEST_NGINX_HTTP_ASKS;
+    }
+--- request
+GET /t
+--- response_body chomp
+{"method":"sendMessage","text":"hi"}
+--- error_log
+http upstream process non buffered
 --- error_code: 200

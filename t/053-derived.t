@@ -121,3 +121,40 @@ POST /tg
 --- no_error_log
 [alert]
 [error]
+
+
+
+=== TEST 4: nor when it is rewritten to it
+--- http_config eval
+$main::api . '
+    log_format calls "[$uri] [$document_uri] [$args]";'
+--- config
+    location = /tg {
+        tgbot_webhook       b;
+        tgbot_token         123456:AAsecretsecretsecret;
+        tgbot_secret_token  off;
+        tgbot_handler       /_program;
+        tgbot_api           /_api;
+    }
+    location = /_program {
+        internal;
+        default_type  application/json;
+        return 200 '{"method":"sendMessage","text":"hi"}';
+    }
+    location = /_api {
+        internal;
+        rewrite         ^ $tgbot_api_uri?x=$tgbot_api_uri break;
+        log_subrequest  on;
+        access_log      logs/error.log calls;
+        proxy_pass      http://127.0.0.1:$TEST_NGINX_RAND_PORT_1;
+    }
+--- request
+POST /tg
+{"update_id":1,"message":{"chat":{"id":7},"text":"hi"}}
+--- response_body
+--- error_code: 200
+--- error_log
+[] [] []
+--- no_error_log
+[alert]
+[error]
