@@ -12,8 +12,12 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_bucket.h"
 #include "ngx_http_tgbot_call.h"
+#include "ngx_http_tgbot_seen.h"
+#include "ngx_http_tgbot_stats.h"
 #include "ngx_http_tgbot_update.h"
+#include "ngx_http_tgbot_verdict.h"
 
 
 /* Bot API calls are repeated after … (tgbot_retry_on) */
@@ -54,8 +58,49 @@ typedef struct {
 } ngx_http_tgbot_retry_t;
 
 
+/* tgbot_dedup; NULL where nothing is said of it */
+
+typedef struct {
+    ngx_http_tgbot_zone_t         *zone;      /* NULL: the bot's own */
+    ngx_uint_t                     window;
+    ngx_flag_t                     off;
+} ngx_http_tgbot_dedup_t;
+
+
+/* one tgbot_limit of a level; each bot has buckets of its own for it */
+
+typedef struct {
+    ngx_http_complex_value_t       key;
+    ngx_http_tgbot_zone_t         *zone;
+    ngx_uint_t                     rate;      /* tokens */
+    ngx_uint_t                     burst;
+    ngx_str_t                      reply;     /* text, "": none */
+
+    unsigned                       per_minute:1;
+    unsigned                       reject:1;  /* action */
+    unsigned                       shared:1;
+} ngx_http_tgbot_limit_t;
+
+
+typedef struct {
+    ngx_http_complex_value_t       key;
+    ngx_http_tgbot_zone_t         *zone;
+    ngx_msec_t                     valid;
+    ngx_msec_t                     lock_timeout;
+} ngx_http_tgbot_answers_t;                   /* tgbot_cache */
+
+
+typedef struct {
+    ngx_uint_t                     attempts;
+    ngx_msec_t                     backoff;
+    ngx_msec_t                     max_backoff;
+} ngx_http_tgbot_attempts_t;
+
+
 typedef struct {
     ngx_array_t                    bots;      /* of ngx_http_tgbot_bot_t * */
+    ngx_array_t                    zones;     /* of ngx_http_tgbot_zone_t * */
+    ngx_http_tgbot_zone_t         *slots;     /* NULL without bots */
     ngx_uint_t                     max_calls;
 } ngx_http_tgbot_main_conf_t;
 
@@ -80,6 +125,13 @@ typedef struct {
     ngx_http_tgbot_retry_t        *retry;     /* not NULL after merge */
     ngx_uint_t                     retry_on;
     size_t                         response_size;
+
+    ngx_http_tgbot_dedup_t        *dedup;     /* not NULL after merge */
+    ngx_array_t                   *limits;    /* NULL: off */
+    ngx_flag_t                     limit_dry_run;
+    ngx_http_tgbot_answers_t      *answers;   /* NULL: off */
+    ngx_http_tgbot_attempts_t     *attempts;  /* not NULL after merge */
+    time_t                         max_age;   /* seconds, 0: off */
 } ngx_http_tgbot_loc_conf_t;
 
 
@@ -109,6 +161,10 @@ struct ngx_http_tgbot_bot_s {
     ngx_http_core_loc_conf_t      *clcf;      /* likewise */
     ngx_http_conf_ctx_t           *ctx;       /* of its server */
 
+    ngx_http_tgbot_seen_t         *seen;      /* NULL: tgbot_dedup off */
+    ngx_http_tgbot_bucket_t       *buckets;   /* of conf->limits, each */
+    ngx_http_tgbot_stats_t        *stats;
+
     u_char                        *file;      /* where tgbot_webhook stands */
     ngx_uint_t                     line;
 
@@ -134,22 +190,6 @@ struct ngx_http_tgbot_bot_s {
     unsigned                       external_warned:1;
     unsigned                       unsent_warned:1;
 };
-
-
-typedef enum {
-    NGX_HTTP_TGBOT_NONE = 0,
-    NGX_HTTP_TGBOT_DONE,
-    NGX_HTTP_TGBOT_QUEUED,
-    NGX_HTTP_TGBOT_DUPLICATE,
-    NGX_HTTP_TGBOT_LIMITED,
-    NGX_HTTP_TGBOT_STALE,
-    NGX_HTTP_TGBOT_IGNORED,
-    NGX_HTTP_TGBOT_DEAD,
-    NGX_HTTP_TGBOT_BUSY,
-    NGX_HTTP_TGBOT_FAILED,
-    NGX_HTTP_TGBOT_REJECTED,
-    NGX_HTTP_TGBOT_ABORTED
-} ngx_http_tgbot_verdict_e;
 
 
 /* how this module's variables render text of users */

@@ -150,24 +150,6 @@ static ngx_http_variable_t  ngx_http_tgbot_variables[] = {
 };
 
 
-/* in the order of ngx_http_tgbot_verdict_e */
-
-static ngx_str_t  ngx_http_tgbot_verdicts[] = {
-    ngx_null_string,
-    ngx_string("done"),
-    ngx_string("queued"),
-    ngx_string("duplicate"),
-    ngx_string("limited"),
-    ngx_string("stale"),
-    ngx_string("ignored"),
-    ngx_string("dead"),
-    ngx_string("busy"),
-    ngx_string("failed"),
-    ngx_string("rejected"),
-    ngx_string("aborted")
-};
-
-
 static ngx_int_t
 ngx_http_tgbot_variable_text(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
@@ -292,7 +274,7 @@ ngx_http_tgbot_variable_verdict(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    ngx_http_tgbot_variable_set(v, &ngx_http_tgbot_verdicts[ctx->verdict]);
+    ngx_http_tgbot_variable_set(v, &ngx_http_tgbot_verdict_names[ctx->verdict]);
 
     return NGX_OK;
 }

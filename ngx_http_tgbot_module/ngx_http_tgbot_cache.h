@@ -1,0 +1,79 @@
+
+/*
+ * Answers by key, and who is asking for one that is missing.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_CACHE_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_CACHE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_slot.h"
+#include "ngx_http_tgbot_zone.h"
+
+
+/* a larger answer is not kept, nor is one of over a quarter of the zone */
+#define NGX_HTTP_TGBOT_CACHE_SIZE  65536
+
+#define NGX_HTTP_TGBOT_CACHE_KEY   16
+
+
+/* what is missing, or is kept, for a bot and a key */
+
+typedef struct {
+    ngx_http_tgbot_zone_t     *zone;
+    u_char                     key[NGX_HTTP_TGBOT_CACHE_KEY];  /* MD5 */
+    ngx_http_tgbot_lease_t     lease;         /* if we are to fill it */
+} ngx_http_tgbot_cache_t;
+
+
+extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_cache_zone;
+
+
+/* no lease yet; a key may have any length */
+void ngx_http_tgbot_cache_key(ngx_http_tgbot_cache_t *cache,
+    ngx_http_tgbot_zone_t *zone, ngx_str_t *bot, ngx_str_t *key);
+
+/*
+ * NGX_OK        a hit: *value points to it until the next call
+ * NGX_DECLINED  a miss.  With "take" cache->lease is ours now, and
+ *               ngx_http_tgbot_cache_fill() or _release() must follow; if
+ *               it is empty nonetheless the zone has no room
+ * NGX_BUSY      a living process is filling it
+ * NGX_ABORT     a recent answer could not be kept: do without the cache
+ */
+ngx_int_t ngx_http_tgbot_cache_get(ngx_http_tgbot_cache_t *cache,
+    ngx_uint_t take, ngx_str_t *value);
+
+/*
+ * Keeps the answer for "valid" milliseconds, over 0; ends the lease.
+ * NGX_DECLINED: it is too large, which is remembered as by pass, or the
+ * lease was lost, and nothing is kept.
+ */
+ngx_int_t ngx_http_tgbot_cache_fill(ngx_http_tgbot_cache_t *cache,
+    ngx_str_t *value, ngx_msec_t valid);
+
+/*
+ * There is no answer to be kept; ends the lease.  With "pass" over 0 others
+ * are told for so many milliseconds to do without the cache; with 0 the next
+ * one who asks may fill it.
+ */
+void ngx_http_tgbot_cache_release(ngx_http_tgbot_cache_t *cache,
+    ngx_msec_t pass);
+
+
+/* for status */
+
+typedef struct {
+    ngx_uint_t                 entries;
+    ngx_uint_t                 used;          /* blocks */
+    ngx_uint_t                 total;
+} ngx_http_tgbot_cache_state_t;
+
+void ngx_http_tgbot_cache_state(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_cache_state_t *state);
+
+
+#endif /* _NGX_HTTP_TGBOT_CACHE_H_INCLUDED_ */

@@ -1,0 +1,217 @@
+
+/*
+ * Counters of a bot, in a zone of its own that outlives its workers.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_STATS_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_STATS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_slot.h"
+#include "ngx_http_tgbot_verdict.h"
+#include "ngx_http_tgbot_zone.h"
+
+
+/* limits of a bot that are counted each by itself; more of them as the last */
+#define NGX_HTTP_TGBOT_STATS_LIMITS  16
+
+/* of the zone tgbot_stats_<name> */
+#define NGX_HTTP_TGBOT_STATS_SIZE    (128 * 1024)
+
+
+/* why a delivery was rejected */
+
+typedef enum {
+    NGX_HTTP_TGBOT_REJECTED_SECRET = 0,
+    NGX_HTTP_TGBOT_REJECTED_METHOD,
+    NGX_HTTP_TGBOT_REJECTED_TYPE,
+    NGX_HTTP_TGBOT_REJECTED_JSON,
+    NGX_HTTP_TGBOT_REJECTIONS
+} ngx_http_tgbot_rejection_e;
+
+
+/* calls to internal locations: the ledger of section "Metrics" */
+
+typedef enum {
+    NGX_HTTP_TGBOT_CALL_HANDLER = 0,
+    NGX_HTTP_TGBOT_CALL_API,
+    NGX_HTTP_TGBOT_CALL_KINDS
+} ngx_http_tgbot_call_kind_e;
+
+typedef enum {
+    NGX_HTTP_TGBOT_CALL_STARTED = 0,
+    NGX_HTTP_TGBOT_CALL_OK,              /* answered 2xx */
+    NGX_HTTP_TGBOT_CALL_FAILED,          /* not sent, or answered otherwise */
+    NGX_HTTP_TGBOT_CALL_UNKNOWN,         /* sent, without a whole answer */
+    NGX_HTTP_TGBOT_CALL_ABORTED,         /* given up by us, or with us */
+    NGX_HTTP_TGBOT_CALL_EVENTS
+} ngx_http_tgbot_call_event_e;
+
+
+/* what a call of the program came to */
+
+typedef enum {
+    NGX_HTTP_TGBOT_HANDLED = 0,
+    NGX_HTTP_TGBOT_HANDLER_UNAVAILABLE,
+    NGX_HTTP_TGBOT_HANDLER_FAILED,
+    NGX_HTTP_TGBOT_HANDLER_OUTCOMES
+} ngx_http_tgbot_handled_e;
+
+
+/* what an attempt of a Bot API call came to */
+
+typedef enum {
+    NGX_HTTP_TGBOT_API_OK = 0,
+    NGX_HTTP_TGBOT_API_429,
+    NGX_HTTP_TGBOT_API_4XX,              /* and 3xx */
+    NGX_HTTP_TGBOT_API_5XX,
+    NGX_HTTP_TGBOT_API_ERROR,            /* not sent, broken, timed out */
+    NGX_HTTP_TGBOT_API_RESULTS
+} ngx_http_tgbot_api_result_e;
+
+
+typedef enum {
+    NGX_HTTP_TGBOT_LIMIT_PASSED = 0,
+    NGX_HTTP_TGBOT_LIMIT_DROPPED,
+    NGX_HTTP_TGBOT_LIMIT_REJECTED,
+    NGX_HTTP_TGBOT_LIMIT_DROPPED_DRY_RUN,
+    NGX_HTTP_TGBOT_LIMIT_REJECTED_DRY_RUN,
+    NGX_HTTP_TGBOT_LIMIT_OUTCOMES
+} ngx_http_tgbot_limit_outcome_e;
+
+
+typedef enum {
+    NGX_HTTP_TGBOT_CACHE_HIT = 0,
+    NGX_HTTP_TGBOT_CACHE_MISS,           /* we ask the program */
+    NGX_HTTP_TGBOT_CACHE_WAIT,           /* for another who asks */
+    NGX_HTTP_TGBOT_CACHE_TIMEOUT,        /* tgbot_cache lock_timeout */
+    NGX_HTTP_TGBOT_CACHE_BYPASS,         /* key empty, or no room */
+    NGX_HTTP_TGBOT_CACHE_STORED,
+    NGX_HTTP_TGBOT_CACHE_UNCACHEABLE,
+    NGX_HTTP_TGBOT_CACHE_RESULTS
+} ngx_http_tgbot_cache_result_e;
+
+
+/* gauges by process: what is going on now */
+
+typedef enum {
+    NGX_HTTP_TGBOT_GAUGE_HELD = 0,       /* deliveries without a verdict */
+    NGX_HTTP_TGBOT_GAUGE_HANDLER,        /* calls in flight */
+    NGX_HTTP_TGBOT_GAUGE_API,
+    NGX_HTTP_TGBOT_GAUGES
+} ngx_http_tgbot_gauge_e;
+
+
+/* counters; those with arguments by the functions below */
+
+typedef enum {
+    NGX_HTTP_TGBOT_STAT_RECEIVED = 0,
+    NGX_HTTP_TGBOT_STAT_SEEN_REBASED,
+    NGX_HTTP_TGBOT_STAT_SEEN_FULL,       /* no record for another update */
+    NGX_HTTP_TGBOT_STAT_LEASES_LOST,     /* results dropped */
+    NGX_HTTP_TGBOT_STAT_ATTEMPTS_SPENT,  /* updates over tgbot_attempts */
+    NGX_HTTP_TGBOT_STAT_RIDES_REPEATED,  /* with the answer to a duplicate */
+    NGX_HTTP_TGBOT_STAT_UNSENT,          /* Bot API calls without a way out */
+    NGX_HTTP_TGBOT_STAT_GIVEN_UP,        /* Bot API calls */
+    NGX_HTTP_TGBOT_STATS
+} ngx_http_tgbot_stat_e;
+
+
+typedef struct ngx_http_tgbot_stats_sh_s  ngx_http_tgbot_stats_sh_t;
+
+
+/* a bot's counters as the configuration makes them */
+
+typedef struct {
+    ngx_http_tgbot_zone_t      *zone;
+    ngx_str_t                   limits[NGX_HTTP_TGBOT_STATS_LIMITS];
+                                               /* names of zones */
+    ngx_uint_t                  nlimits;
+
+    /* where the i-th of them is counted; set with the zone */
+    ngx_uint_t                  limit[NGX_HTTP_TGBOT_STATS_LIMITS];
+    ngx_http_tgbot_stats_sh_t  *sh;            /* likewise */
+} ngx_http_tgbot_stats_t;
+
+
+extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_stats_zone;
+
+
+/*
+ * All of these are atomic and take no lock; they may be called anywhere in a
+ * worker, also inside a lock.
+ */
+
+void ngx_http_tgbot_stats_count(ngx_http_tgbot_stats_t *stats,
+    ngx_http_tgbot_stat_e stat);
+
+/* begins a delivery: counted as received, and held */
+void ngx_http_tgbot_stats_receive(ngx_http_tgbot_stats_t *stats);
+
+/* its end: held no more */
+void ngx_http_tgbot_stats_deliver(ngx_http_tgbot_stats_t *stats,
+    ngx_uint_t verdict);
+void ngx_http_tgbot_stats_reject(ngx_http_tgbot_stats_t *stats,
+    ngx_http_tgbot_rejection_e reason);
+
+/* STARTED puts one in flight, each other event ends one */
+void ngx_http_tgbot_stats_call(ngx_http_tgbot_stats_t *stats,
+    ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_call_event_e event);
+
+void ngx_http_tgbot_stats_handled(ngx_http_tgbot_stats_t *stats,
+    ngx_http_tgbot_handled_e outcome);
+
+/* a method that is not in the closed list counts as "other" */
+void ngx_http_tgbot_stats_api(ngx_http_tgbot_stats_t *stats,
+    ngx_str_t *method, ngx_http_tgbot_api_result_e result);
+
+/* "i": number of the limit in the bot's location */
+void ngx_http_tgbot_stats_limit(ngx_http_tgbot_stats_t *stats, ngx_uint_t i,
+    ngx_http_tgbot_limit_outcome_e outcome);
+
+void ngx_http_tgbot_stats_cache(ngx_http_tgbot_stats_t *stats,
+    ngx_http_tgbot_cache_result_e result);
+
+
+/*
+ * Start of a worker: what a process of the same slot that died left in its
+ * gauges becomes "aborted".
+ */
+void ngx_http_tgbot_stats_init_process(ngx_http_tgbot_stats_t *stats);
+
+/* likewise for what dead processes of all slots left; before reading */
+void ngx_http_tgbot_stats_sweep(ngx_http_tgbot_stats_t *stats);
+
+
+/*
+ * One table of metrics feeds all that shows them.  A metric has up to two
+ * labels, whose values are named by the table; "value" sums the stripes.
+ */
+
+typedef struct {
+    const char                 *name;          /* "deliveries_total" */
+    const char                 *type;          /* "counter", "gauge" */
+    const char                 *help;
+    const char                 *label[2];      /* NULL: none */
+    ngx_uint_t                  n[2];          /* values of each, 1: none */
+} ngx_http_tgbot_metric_t;
+
+
+extern const ngx_http_tgbot_metric_t  ngx_http_tgbot_stats_metrics[];
+extern const ngx_uint_t               ngx_http_tgbot_stats_nmetrics;
+
+/* the name of the i-th value of a metric's label; "": it is not in use */
+ngx_str_t ngx_http_tgbot_stats_label(ngx_http_tgbot_stats_t *stats,
+    ngx_uint_t metric, ngx_uint_t label, ngx_uint_t i);
+
+uint64_t ngx_http_tgbot_stats_value(ngx_http_tgbot_stats_t *stats,
+    ngx_uint_t metric, ngx_uint_t i, ngx_uint_t j);
+
+/* when the zone was carved, seconds since the epoch */
+time_t ngx_http_tgbot_stats_start(ngx_http_tgbot_stats_t *stats);
+
+
+#endif /* _NGX_HTTP_TGBOT_STATS_H_INCLUDED_ */
