@@ -1,12 +1,15 @@
 """The simulator itself: is it Telegram's client to the byte and to the second?"""
 
 import asyncio
+import math
 import time
 
 from harness import free_port
-from simulator import updates
+from simulator import report, updates
+from simulator.botapi import BotApi
 from simulator.http1 import Service, response
-from simulator.webhook import Webhook
+from simulator.program import Program, Seen
+from simulator.webhook import LOST, Webhook
 
 USER = updates.person(1234567, "Žofie")
 SCALE = 0.05
@@ -218,3 +221,66 @@ async def test_methods(case):
         webhook.push(text(number))
     case.check(await webhook.drained(5), "not delivered")
     case.equal(executed, [text for *_, text in answers if text], "executed")
+
+
+async def test_lost_acknowledgement(case):
+    """
+    The whole update has arrived, the answer is not taken, and a method in it is not
+    executed; the update comes again.
+    """
+    executed = []
+    ridden = response(200, b'{"method":"sendMessage","chat_id":5,"text":"1"}',
+                      "application/json")
+    script = Script(
+        ridden,
+        lambda connection, _: connection.send(ridden[:20]),
+        lambda connection, _: None,
+        lambda connection, _: None,
+        ridden)
+    cuts = [math.inf, math.inf, 0.05, 0.0, None]
+    webhook = await begin(case, script, schedule=0.001, cut=lambda *_: cuts.pop(0),
+                          execute=lambda params, _: executed.append(params["text"]))
+    webhook.push(text(1, "x" * 100000))
+    case.check(await webhook.drained(10), "not delivered")
+    delivery = webhook.deliveries[1]
+    case.equal((delivery.lost, delivery.broken, delivery.statuses), (4, 0, [200]), "attempts")
+    case.equal(dict(webhook.ends), {LOST: 4}, "ends of connections")
+    case.equal(len(script.captured), 5, "whole requests")
+    case.equal(len(set(script.captured)), 1, "different requests for one update")
+    case.equal(executed, ["1"], "executed")
+    case.equal(dict(webhook.lost), {200: 2}, "statuses of lost answers")
+    case.equal(webhook.counts["replies lost"], 1, "replies in lost answers")
+
+
+async def test_report(case):
+    """What counts as lost, and what excuses that an update was handled twice."""
+    webhook = Webhook(f"http://127.0.0.1:{free_port()}/")
+    case.at_end(webhook.close)
+    webhook.pause()
+    program, api = Program(), BotApi()
+    # update: (worker, begin, end of each time it was handled, times it was replied to)
+    runs = {1: ([("11", 1.0, 1.1)], 1),
+            2: ([("11", 1.0, 1.1), ("12", 2.0, 2.1)], 2),     # 11 was killed
+            3: ([("12", 1.0, 1.1), ("12", 2.0, 2.1)], 1),     # nobody was
+            4: ([("11", 2.5, 2.6), ("12", 3.0, 3.1)], 1),     # killed before
+            5: ([("13", 1.0, 1.1), ("12", 9.0, 9.1)], 1),     # killed long after
+            6: ([("12", 1.0, 1.1)], 2),
+            7: ([("12", 1.0, 1.1)], 0),
+            8: ([], 0)}
+    for number, (handled, replies) in runs.items():
+        webhook.push(text(number, user=updates.person(number)))
+        webhook.deliveries[number].acked = True
+        webhook.deliveries[number].lost = 1
+        for worker, begun, ended in handled:
+            program.seen.append(Seen(number, begun, "", "", worker, "ok", ended))
+        for _ in range(replies):
+            api.ride({"method": "sendMessage", "chat_id": str(number),
+                      "text": f"reply {number}"})
+    books = report.make(webhook, program, api, kills={11: 1.5, 13: 8.0})
+    case.equal(books["lost"]["acknowledged but not done"], [7, 8], "lost")
+    case.equal(books["lost"]["unhandled"], [8], "unhandled")
+    case.equal(books["doubled"], {"at the program": [2, 3, 4, 5], "replies": [2, 6]},
+               "doubled")
+    case.equal(books["doubled without cause"],
+               {"at the program": [3, 4, 5], "replies": [6]}, "doubled without cause")
+    case.check(not report.good(books), "books that are good")

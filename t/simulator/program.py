@@ -13,13 +13,15 @@ from .http1 import Service, response
 class Seen:
     """
     One arrival of an update at the program.  outcome: "pending", "ok" (answered 200),
-    "gone" (the caller left before the answer), or the name of the fault shown.
+    "gone" (the caller left before the answer), or the name of the fault shown.  worker:
+    the process that asks, if it says so.
     """
 
     id: int
     time: float
     bot: str
     attempt: str
+    worker: str = ""
     outcome: str = "pending"
     ended: float = 0.0
 
@@ -85,7 +87,7 @@ class Program(Service):
             return
 
         seen = Seen(update_id, time.monotonic(), headers.get("x-tgbot-bot", ""),
-                    headers.get("x-tgbot-attempt", ""))
+                    headers.get("x-tgbot-attempt", ""), headers.get("x-worker", ""))
         if headers.get("x-tgbot-update-id", str(update_id)) != str(update_id):
             self.bad_requests += 1
         self.seen.append(seen)

@@ -9,11 +9,15 @@ from .botapi import key_of
 _REPLY = re.compile(r"reply (\d+)(?: part (\d+))?$")
 SHOWN = 10
 
+# how long after the program's answer its worker may still be at work on the update
+SETTLING = 5.0
 
-def make(webhook, program, api, calls=1):
+
+def make(webhook, program, api, calls=1, kills=None):
     """
     The books of a run in which every update was the program's to answer by echo() with
-    so many calls.  A dict of plain values.
+    so many calls.  kills: when workers were killed, by process id.  A dict of plain
+    values.
     """
     deliveries = webhook.deliveries
     handled = _handled(program)
@@ -35,7 +39,8 @@ def make(webhook, program, api, calls=1):
         "at the program": _disordered_handling(lanes, program),
         "replies": _disordered_replies(lanes, replies),
     }
-    doubled, without_cause = _doubled(deliveries, program, handled, api, replies)
+    excuses = _excuses(deliveries, program, kills or {})
+    doubled, without_cause = _doubled(handled, excuses, api, replies)
 
     return {
         "updates": len(deliveries),
@@ -51,6 +56,8 @@ def make(webhook, program, api, calls=1):
             "ends of connections": dict(webhook.ends),
             "statuses": _strings(webhook.statuses),
             "methods in answers": webhook.counts["methods in answers"],
+            "lost answers": _strings(webhook.lost),
+            "replies in lost answers": webhook.counts["replies lost"],
         },
         "program": {
             "requests": program.requests,
@@ -164,25 +171,44 @@ def _disordered_replies(lanes, replies):
     return wrong
 
 
-def _doubled(deliveries, program, handled, api, replies):
+def _excuses(deliveries, program, kills):
     """
-    Delivery is at least once: where an outcome could not be known a repetition is right.
-    It could not when the program's answer had nobody to go to, when Telegram's own
-    connection broke, or when the Bot API executed a call and did not say so.
+    update_id: how often it was right to handle it once more.  That is so when the worker
+    was killed while it worked on the update.  An answer that did not reach Telegram is no
+    excuse: the update is known to be accepted.  Of a program that is not told which
+    worker asks, a connection to Telegram that broke is taken for a worker's death.
     """
-    unknown = Counter(seen.id for seen in program.seen if seen.outcome == "gone")
-    for update_id, delivery in deliveries.items():
-        unknown[update_id] += delivery.broken
+    excuses = Counter()
+    arrivals = defaultdict(list)
+    for seen in program.seen:
+        if seen.id in deliveries:
+            arrivals[seen.id].append(seen)
+    for update_id, several in arrivals.items():
+        if not all(seen.worker for seen in several):
+            excuses[update_id] += deliveries[update_id].broken
+            continue
+        ends = [seen.time for seen in several[1:]] + [float("inf")]
+        for seen, following in zip(several, ends):
+            killed = kills.get(int(seen.worker))
+            if seen.outcome == "ok" and killed is not None \
+                    and seen.time <= killed <= min(following, seen.ended + SETTLING):
+                excuses[update_id] += 1
+    return excuses
 
+
+def _doubled(handled, excuses, api, replies):
+    """
+    Besides, the Bot API may have executed a call and not have said so: it is made again.
+    """
     doubled = {
         "at the program": [n for n, count in handled.items() if count > 1],
         "replies": sorted({n for (n, _), made in replies.items() if len(made) > 1}),
     }
     causeless = {
         "at the program": [n for n in doubled["at the program"]
-                           if handled[n] > 1 + unknown[n]],
+                           if handled[n] > 1 + excuses[n]],
         "replies": sorted({
             n for (n, _), made in replies.items()
-            if len(made) > 1 + unknown[n] + api.unknown[key_of(made[0])]}),
+            if len(made) > 1 + excuses[n] + api.unknown[key_of(made[0])]}),
     }
     return doubled, causeless

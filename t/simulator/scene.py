@@ -2,12 +2,13 @@
 
 import asyncio
 import functools
+import math
 import time
 from dataclasses import dataclass
 
 from . import report
 from .botapi import BotApi
-from .faults import Dice
+from .faults import Dice, fraction
 from .program import Program, echo
 from .updates import Traffic
 from .webhook import Webhook
@@ -31,6 +32,8 @@ class Options:
     ramp: float = 1.0
     life: float = 1.0
     telegram_timeout: float = 60.0
+    lost_ack: float = 0.0               # answers to Telegram that do not arrive
+    lost_ack_wait: float = 0.02         # half of them: cut within so many seconds
 
     program_latency: float = 0.005
     program_fail: float = 0.0
@@ -73,6 +76,8 @@ class Scene:
             global_limit=options.global_limit, blocked=options.blocked,
             migrated=dict(options.migrated), capture=capture)
         self.webhook = None
+        self.kills = {}                 # process id of a worker: when it was killed
+        self._lost = Dice(options.seed, lost=options.lost_ack)
         self._pusher = None
         self._started = 0.0
         self._cpu = 0.0
@@ -93,9 +98,15 @@ class Scene:
             options.url, secret=options.secret or None, max_connections=options.connections,
             schedule=options.schedule, ramp=options.ramp, life=options.life,
             timeout=options.telegram_timeout, seed=options.seed, execute=self.api.ride,
-            capture=capture)
+            cut=self._cut, capture=capture)
         traffic = Traffic(options.updates, options.chats, options.seed)
         self._pusher = asyncio.get_running_loop().create_task(self._push(traffic.updates))
+
+    def _cut(self, update, sent):
+        if self._lost.throw(update.id) is None:
+            return None
+        point = fraction("cut", self.options.seed, update.id, sent)
+        return math.inf if point < 0.5 else (point - 0.5) * 2 * self.options.lost_ack_wait
 
     async def _push(self, updates):
         for number, update in enumerate(updates):
@@ -117,7 +128,8 @@ class Scene:
         return await self.webhook.drained(max(0.0, end - time.monotonic()))
 
     def report(self):
-        books = report.make(self.webhook, self.program, self.api, self.options.calls)
+        books = report.make(self.webhook, self.program, self.api, self.options.calls,
+                            self.kills)
         books["seconds"] = time.monotonic() - self._started
         books["cpu seconds"] = time.process_time() - self._cpu
         return books

@@ -5,6 +5,7 @@ queues, connections and their ramp, retries, and methods in answers.
 
 import asyncio
 import heapq
+import math
 import random
 import socket
 import ssl
@@ -18,6 +19,8 @@ MAX_RETRY_AFTER = 3600
 MAX_RESEND_TIMEOUT = 60
 GONE_TIMEOUT = 23 * 3600
 MAX_HEAD = 4096
+
+LOST = "acknowledgement lost"
 
 
 class Window:
@@ -40,7 +43,7 @@ class Delivery:
     """One update and what became of it."""
 
     __slots__ = ("update", "queue", "expires", "delay", "fails", "wakeup", "sent",
-                 "broken", "acked", "statuses", "dropped")
+                 "broken", "lost", "acked", "statuses", "dropped")
 
     def __init__(self, update, queue, expires):
         self.update = update
@@ -51,6 +54,7 @@ class Delivery:
         self.wakeup = 0.0
         self.sent = 0
         self.broken = 0         # attempts that ended without an answer
+        self.lost = 0           # attempts whose answer we did not take
         self.statuses = []      # of the attempts that ended with one
         self.acked = False
         self.dropped = False
@@ -65,6 +69,7 @@ class Wire(asyncio.Protocol):
         self._parser = Parser(response=True, max_body=calls.MAX_BODY)
         self._transport = None
         self._unsent = b""
+        self._cut = None
         self._timer = None
         self._over = False
         self._arm()
@@ -77,19 +82,40 @@ class Wire(asyncio.Protocol):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._transport = transport
         if self._unsent:
-            transport.write(self._unsent)
+            self._write(self._unsent)
             self._unsent = b""
 
-    def send(self, delivery, data):
+    def send(self, delivery, data, cut=None):
+        """
+        cut: seconds until the connection ends, unless an answer begins to arrive before,
+        which ends it as well.
+        """
         self.delivery = delivery
+        self._cut = cut
         self._arm()
         if self._transport is None:
             self._unsent = data
         else:
-            self._transport.write(data)
+            self._write(data)
+
+    def _write(self, data):
+        self._transport.write(data)
+        if self._cut is not None and self._cut < math.inf:
+            self._owner.loop.call_later(self._cut, self._hang_up)
+
+    def _hang_up(self):
+        """Not before all of the update has left."""
+        if not self._over and self._transport.get_write_buffer_size():
+            self._owner.loop.call_later(0.001, self._hang_up)
+        else:
+            self.end(LOST)
 
     def data_received(self, data):
         owner = self._owner
+        if self._cut is not None:
+            owner.overheard(data)
+            self.end(LOST)
+            return
         if owner.captured is not None:
             owner.captured.append(data)
         try:
@@ -139,11 +165,13 @@ class Webhook:
     schedule, ramp and life scale the delays of resends (Retry-After among them), the
     limits of new connections and the lives of updates: 1 is Telegram's own pace.
     execute(params, update) is called for a method found in an answer, in the same step
-    in which the update is acknowledged.
+    in which the update is acknowledged.  cut(update, sent) tells, each time an update is
+    sent, after how many seconds the connection is lost before its answer is read
+    (math.inf: when that begins to arrive), or None.
     """
 
     def __init__(self, url, secret=None, max_connections=40, schedule=1.0, ramp=1.0,
-                 life=1.0, timeout=60.0, seed=1, execute=None, trace=None, ca=None,
+                 life=1.0, timeout=60.0, seed=1, execute=None, cut=None, trace=None, ca=None,
                  capture=False):
         parts = urlsplit(url)
         self._host = parts.hostname
@@ -155,6 +183,7 @@ class Webhook:
         self._ramp = ramp
         self._life = life
         self._execute = execute
+        self._cut = cut or (lambda *_: None)
         self._trace = trace or (lambda *_: None)
         self._random = random.Random(seed)
         self.timeout = timeout
@@ -169,6 +198,7 @@ class Webhook:
         self.statuses = Counter()
         self.retry_after = Counter()    # (status, value of the header)
         self.ends = Counter()           # why connections ended
+        self.lost = Counter()           # statuses of answers that we did not take
 
         self._backlog = deque()
         self._queues = {}
@@ -335,7 +365,8 @@ class Webhook:
             head = (f"{self._head}Content-Length: {len(body)}\r\nConnection: keep-alive\r\n"
                     "Accept-Encoding: gzip, deflate\r\n\r\n")
             self._trace("sent", delivery, None)
-            self._free.popleft().send(delivery, head.encode("latin-1") + body)
+            self._free.popleft().send(delivery, head.encode("latin-1") + body,
+                                      self._cut(delivery.update, delivery.sent))
         return None
 
     # what comes back
@@ -363,6 +394,13 @@ class Webhook:
             self._free.append(wire)
             self._kick()
 
+    def overheard(self, data):
+        """The beginning of an answer that is lost."""
+        status = data[9:12]
+        if data.startswith(b"HTTP/1.1 ") and status.isdigit():
+            self.lost[int(status)] += 1
+            self.counts["replies lost"] += b'"method"' in data
+
     def hung_up(self, wire, reason):
         self.ends[reason] += 1
         self._wires.discard(wire)
@@ -370,7 +408,9 @@ class Webhook:
             self._free.remove(wire)
         delivery, wire.delivery = wire.delivery, None
         if delivery is not None:
-            if reason != "refused":
+            if reason == LOST:
+                delivery.lost += 1
+            elif reason != "refused":
                 delivery.broken += 1
             self._trace(reason, delivery, None)
             self._failed(delivery, 0)
