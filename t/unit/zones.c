@@ -43,6 +43,7 @@ unit_zone_create(const ngx_http_tgbot_zone_kind_t *kind, void **users,
     unit_zone_t  *uz;
 
     uz = calloc(1, sizeof(unit_zone_t));
+    unit_live++;
 
     uz->zone.kind = kind;
     uz->zone.log = &uz->log;
@@ -77,6 +78,8 @@ unit_zone(const ngx_http_tgbot_zone_kind_t *kind, size_t room, void **users,
 
     uz->memory = aligned_alloc(NGX_CPU_CACHE_LINE,
                                ngx_align(size, NGX_CPU_CACHE_LINE));
+    unit_live++;
+
     memset(uz->memory, 0xa5, size);
 
     zone->sh = uz->memory;
