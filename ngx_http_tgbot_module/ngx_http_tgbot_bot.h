@@ -132,6 +132,10 @@ typedef struct {
     ngx_http_tgbot_answers_t      *answers;   /* NULL: off */
     ngx_http_tgbot_attempts_t     *attempts;  /* not NULL after merge */
     time_t                         max_age;   /* seconds, 0: off */
+
+    u_char                        *status_file; /* where tgbot_status stands,
+                                                   NULL: nowhere */
+    ngx_uint_t                     status_line;
 } ngx_http_tgbot_loc_conf_t;
 
 
@@ -173,9 +177,6 @@ struct ngx_http_tgbot_bot_s {
     ngx_rbtree_t                   jobs;      /* running, by update_id */
     ngx_rbtree_node_t              sentinel;
     ngx_http_tgbot_share_t         share;
-
-    ngx_uint_t                     given_up;  /* Bot API calls */
-    ngx_uint_t                     unsent;    /* replies without a way out */
 
     ngx_uint_t                     unauthorized_secrets; /* since last warn */
     time_t                         secret_warned;
@@ -259,6 +260,10 @@ void ngx_http_tgbot_bot_unpause(ngx_http_tgbot_bot_t *bot,
  */
 u_char *ngx_http_tgbot_bot_log_error(ngx_http_request_t *r,
     ngx_http_request_t *sr, u_char *buf, size_t len);
+
+/* counts how a call ended that was counted as started */
+void ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_capture_t *result);
 
 /* the token is accepted: all are resumed, in order */
 void ngx_http_tgbot_bot_authorized(ngx_http_tgbot_bot_t *bot);

@@ -5,6 +5,7 @@
 
 #include "ngx_http_tgbot_conf.h"
 #include "ngx_http_tgbot_secret.h"
+#include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_webhook.h"
 
 
@@ -292,6 +293,45 @@ ngx_http_tgbot_conf_path(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *path)
 }
 
 
+char *
+ngx_http_tgbot_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_tgbot_loc_conf_t *tlcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (tlcf->status_file) {
+        return "is duplicate";
+    }
+
+    if (cf->args->nelts > 1) {
+        value = cf->args->elts;
+
+        return ngx_http_tgbot_conf_invalid(cf, cmd, &value[1],
+                                           "no parameter: this version knows "
+                                           "none of this directive");
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" directive stands in location \"%V\" "
+                           "beside another content handler, expected a "
+                           "location of its own", &cmd->name, &clcf->name);
+        return NGX_CONF_ERROR;
+    }
+
+    clcf->handler = ngx_http_tgbot_status_handler;
+
+    tlcf->status_file = cf->conf_file->file.name.data;
+    tlcf->status_line = cf->conf_file->line;
+
+    return NGX_CONF_OK;
+}
+
+
 /* of a token or a secret that stands in the configuration */
 
 static char *
@@ -351,6 +391,13 @@ ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
                                  "has neither \"tgbot_reply\" nor "
                                  "\"tgbot_handler\": updates are ignored");
+    }
+
+    if (bot->conf->answers && bot->conf->handler == NULL) {
+        ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
+                                 "has \"tgbot_cache\" without "
+                                 "\"tgbot_handler\": there are no answers "
+                                 "to keep");
     }
 
     clcf = bot->clcf;
@@ -451,4 +498,22 @@ ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
     ngx_log_error(level, cf->log, 0,
                   "\"tgbot_webhook\" directive \"%V\" %s in %s:%ui",
                   &bot->name, what, bot->file, bot->line);
+}
+
+
+char *
+ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
+    ngx_http_tgbot_loc_conf_t *tlcf, ngx_http_core_loc_conf_t *clcf)
+{
+    if (clcf->handler == ngx_http_tgbot_status_handler) {
+        return NGX_CONF_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"tgbot_status\" directive stands in location \"%V\" "
+                  "beside another content handler, expected a location of "
+                  "its own in %s:%ui",
+                  &clcf->name, tlcf->status_file, tlcf->status_line);
+
+    return NGX_CONF_ERROR;
 }

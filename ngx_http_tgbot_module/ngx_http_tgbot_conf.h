@@ -14,6 +14,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_cache.h"
 
 
 /* Updates reach 512k; a margin above */
@@ -30,6 +31,8 @@ char *ngx_http_tgbot_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_tgbot_conf_secret_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_tgbot_conf_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 /* in ngx_http_tgbot_conf_complex.c */
 
@@ -38,6 +41,15 @@ char *ngx_http_tgbot_conf_reply(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /* cmd->offset: of the ngx_http_tgbot_uri_t * */
 char *ngx_http_tgbot_conf_uri(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* in ngx_http_tgbot_conf_zone.c */
+
+char *ngx_http_tgbot_conf_dedup(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_tgbot_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_tgbot_conf_cache(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /* in ngx_http_tgbot_conf_value.c */
@@ -54,6 +66,10 @@ char *ngx_http_tgbot_conf_response_size(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_tgbot_conf_max_calls(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_tgbot_conf_attempts(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_tgbot_conf_max_age(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 
 /*
@@ -64,15 +80,71 @@ char *ngx_http_tgbot_conf_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, const char *expected);
 
 
+/* in ngx_http_tgbot_conf_complex.c: compiles a value with variables */
+ngx_int_t ngx_http_tgbot_conf_compile(ngx_conf_t *cf, u_char *data,
+    size_t len, ngx_http_complex_value_t *cv);
+
+/* the zone of "value", name[:size]; NULL: an error was logged */
+ngx_http_tgbot_zone_t *ngx_http_tgbot_conf_zone(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_str_t *value,
+    const ngx_http_tgbot_zone_kind_t *kind);
+
+
+/* for the parsers: a parameter of a directive, by a table of them */
+
+typedef struct ngx_http_tgbot_conf_parameter_s
+    ngx_http_tgbot_conf_parameter_t;
+
+struct ngx_http_tgbot_conf_parameter_s {
+    ngx_str_t     name;          /* with "=", or a word that stands alone */
+
+    /* "value" as it is written, "text" without the name */
+    char       *(*set)(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *value,
+                    ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+                    void *conf);
+
+    size_t        offset;        /* in conf, of what is set */
+    ngx_uint_t    max;           /* of a number, 0: any */
+};
+
+/*
+ * Sets in conf what the arguments from the first on say, each parameter only
+ * once.  "expected" is told of an argument that is not in the table.
+ */
+char *ngx_http_tgbot_conf_parameters(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_uint_t first, ngx_http_tgbot_conf_parameter_t *table, void *conf,
+    const char *expected);
+
+/* an ngx_uint_t and an ngx_msec_t, over 0 */
+char *ngx_http_tgbot_conf_number(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf);
+char *ngx_http_tgbot_conf_time(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf);
+
+
 /*
  * For merging: errors of a webhook's location as a whole, which its merged
  * bot->conf shows.  Reads the files of token and secrets into the bot.
  */
 char *ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
 
+/* in ngx_http_tgbot_conf_memory.c, then: what the bot has in shared memory */
+char *ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
 
-/* what tgbot_retry is where it is not set, and where a parameter is not */
-extern ngx_http_tgbot_retry_t  ngx_http_tgbot_conf_retry_default;
+/* when all is merged: errors of zones, which only all their users show */
+ngx_int_t ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf);
+
+/* an error if "tgbot_status" is not alone in its location */
+char *ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
+    ngx_http_tgbot_loc_conf_t *tlcf, ngx_http_core_loc_conf_t *clcf);
+
+
+/* what a directive is where it is not set, and where a parameter is not */
+extern ngx_http_tgbot_retry_t     ngx_http_tgbot_conf_retry_default;
+extern ngx_http_tgbot_attempts_t  ngx_http_tgbot_conf_attempts_default;
+extern ngx_http_tgbot_dedup_t     ngx_http_tgbot_conf_dedup_default;
 
 
 #endif /* _NGX_HTTP_TGBOT_CONF_H_INCLUDED_ */

@@ -18,8 +18,6 @@ static char *ngx_http_tgbot_conf_uri_text(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value);
 static ngx_uint_t ngx_http_tgbot_conf_dots(ngx_str_t *value);
 static ngx_uint_t ngx_http_tgbot_conf_capture(ngx_str_t *value);
-static ngx_int_t ngx_http_tgbot_conf_compile(ngx_conf_t *cf, u_char *data,
-    size_t len, ngx_http_complex_value_t *cv);
 
 
 static ngx_str_t  ngx_http_tgbot_conf_json_type =
@@ -286,7 +284,7 @@ ngx_http_tgbot_conf_capture(ngx_str_t *value)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_tgbot_conf_compile(ngx_conf_t *cf, u_char *data, size_t len,
     ngx_http_complex_value_t *cv)
 {

@@ -15,38 +15,47 @@
 #define NGX_HTTP_TGBOT_CONF_MAX_HOLD  55000
 
 
-typedef struct {
-    ngx_str_t    name;              /* with "=" */
-    size_t       offset;            /* in ngx_http_tgbot_retry_t */
-    ngx_uint_t   time;
-} ngx_http_tgbot_conf_parameter_t;
-
-
-static char *ngx_http_tgbot_conf_retry_parameter(ngx_conf_t *cf,
-    ngx_command_t *cmd, ngx_str_t *value, ngx_http_tgbot_retry_t *retry,
-    ngx_uint_t *seen);
+static char *ngx_http_tgbot_conf_backoffs(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_msec_t backoff, ngx_msec_t max_backoff);
 
 
 ngx_http_tgbot_retry_t  ngx_http_tgbot_conf_retry_default = {
     5, 500, 30000, 3600000
 };
 
+ngx_http_tgbot_attempts_t  ngx_http_tgbot_conf_attempts_default = {
+    10, 1000, 300000
+};
+
 
 static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_retry_table[] = {
 
-    { ngx_string("attempts="),
+    { ngx_string("attempts="), ngx_http_tgbot_conf_number,
       offsetof(ngx_http_tgbot_retry_t, attempts), 0 },
 
-    { ngx_string("backoff="),
-      offsetof(ngx_http_tgbot_retry_t, backoff), 1 },
+    { ngx_string("backoff="), ngx_http_tgbot_conf_time,
+      offsetof(ngx_http_tgbot_retry_t, backoff), 0 },
 
-    { ngx_string("max_backoff="),
-      offsetof(ngx_http_tgbot_retry_t, max_backoff), 1 },
+    { ngx_string("max_backoff="), ngx_http_tgbot_conf_time,
+      offsetof(ngx_http_tgbot_retry_t, max_backoff), 0 },
 
-    { ngx_string("life="),
-      offsetof(ngx_http_tgbot_retry_t, life), 1 },
+    { ngx_string("life="), ngx_http_tgbot_conf_time,
+      offsetof(ngx_http_tgbot_retry_t, life), 0 },
 
-    { ngx_null_string, 0, 0 }
+    { ngx_null_string, NULL, 0, 0 }
+};
+
+
+static ngx_http_tgbot_conf_parameter_t
+    ngx_http_tgbot_conf_attempts_table[] =
+{
+    { ngx_string("backoff="), ngx_http_tgbot_conf_time,
+      offsetof(ngx_http_tgbot_attempts_t, backoff), 0 },
+
+    { ngx_string("max_backoff="), ngx_http_tgbot_conf_time,
+      offsetof(ngx_http_tgbot_attempts_t, max_backoff), 0 },
+
+    { ngx_null_string, NULL, 0, 0 }
 };
 
 
@@ -133,9 +142,6 @@ ngx_http_tgbot_conf_retry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_tgbot_loc_conf_t *tlcf = conf;
 
-    char                    *rv;
-    ngx_str_t               *value;
-    ngx_uint_t               i, seen;
     ngx_http_tgbot_retry_t  *retry;
 
     if (tlcf->retry != NGX_CONF_UNSET_PTR) {
@@ -149,79 +155,36 @@ ngx_http_tgbot_conf_retry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     *retry = ngx_http_tgbot_conf_retry_default;
 
-    value = cf->args->elts;
-    seen = 0;
+    tlcf->retry = retry;
 
-    for (i = 1; i < cf->args->nelts; i++) {
-        rv = ngx_http_tgbot_conf_retry_parameter(cf, cmd, &value[i], retry,
-                                                 &seen);
-        if (rv != NGX_CONF_OK) {
-            return rv;
-        }
-    }
-
-    if (retry->backoff > retry->max_backoff) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"backoff=%Mms\" in \"%V\" "
-                           "directive, expected at most \"max_backoff\", "
-                           "which is %Mms",
-                           retry->backoff, &cmd->name, retry->max_backoff);
+    if (ngx_http_tgbot_conf_parameters(cf, cmd, 1,
+                                       ngx_http_tgbot_conf_retry_table, retry,
+                                       "\"attempts=\", \"backoff=\", "
+                                       "\"max_backoff=\" or \"life=\"")
+        != NGX_CONF_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
-    tlcf->retry = retry;
-
-    return NGX_CONF_OK;
+    return ngx_http_tgbot_conf_backoffs(cf, cmd, retry->backoff,
+                                        retry->max_backoff);
 }
 
 
 static char *
-ngx_http_tgbot_conf_retry_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_http_tgbot_retry_t *retry, ngx_uint_t *seen)
+ngx_http_tgbot_conf_backoffs(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_msec_t backoff, ngx_msec_t max_backoff)
 {
-    ngx_int_t                         n;
-    ngx_str_t                         s;
-    ngx_uint_t                        i;
-    ngx_http_tgbot_conf_parameter_t  *par;
-
-    par = ngx_http_tgbot_conf_retry_table;
-
-    for (i = 0; par[i].name.len; i++) {
-
-        if (ngx_strncmp(value->data, par[i].name.data, par[i].name.len)
-            != 0)
-        {
-            continue;
-        }
-
-        if (*seen & (1 << i)) {
-            return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                               "every parameter only once");
-        }
-
-        *seen |= 1 << i;
-
-        s.len = value->len - par[i].name.len;
-        s.data = value->data + par[i].name.len;
-
-        n = par[i].time ? ngx_parse_time(&s, 0) : ngx_atoi(s.data, s.len);
-
-        if (n == NGX_ERROR || n == 0) {
-            return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                              par[i].time ? "a time greater than 0"
-                                          : "a number greater than 0");
-        }
-
-        /* ngx_uint_t and ngx_msec_t are one type */
-
-        *(ngx_uint_t *) ((u_char *) retry + par[i].offset) = n;
-
-        return NGX_CONF_OK;
+    if (backoff > max_backoff) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"backoff=%Mms\" in \"%V\" "
+                           "directive, expected at most \"max_backoff\", "
+                           "which is %Mms",
+                           backoff, &cmd->name, max_backoff);
+        return NGX_CONF_ERROR;
     }
 
-    return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                              "\"attempts=\", \"backoff=\", "
-                              "\"max_backoff=\" or \"life=\"");
+    return NGX_CONF_OK;
 }
 
 
@@ -322,6 +285,184 @@ ngx_http_tgbot_conf_max_calls(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     tmcf->max_calls = n;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_tgbot_conf_attempts(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_tgbot_loc_conf_t *tlcf = conf;
+
+    ngx_int_t                   n;
+    ngx_str_t                  *value;
+    ngx_http_tgbot_attempts_t  *attempts;
+
+    if (tlcf->attempts != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    n = ngx_atoi(value[1].data, value[1].len);
+
+    if (n < 1 || n > 1000) {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, &value[1],
+                                           "a number between 1 and 1000");
+    }
+
+    attempts = ngx_palloc(cf->pool, sizeof(ngx_http_tgbot_attempts_t));
+    if (attempts == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *attempts = ngx_http_tgbot_conf_attempts_default;
+
+    attempts->attempts = n;
+
+    tlcf->attempts = attempts;
+
+    if (ngx_http_tgbot_conf_parameters(cf, cmd, 2,
+                                       ngx_http_tgbot_conf_attempts_table,
+                                       attempts,
+                                       "\"backoff=\" or \"max_backoff=\"")
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_tgbot_conf_backoffs(cf, cmd, attempts->backoff,
+                                        attempts->max_backoff);
+}
+
+
+char *
+ngx_http_tgbot_conf_max_age(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_tgbot_loc_conf_t *tlcf = conf;
+
+    ngx_int_t   sec;
+    ngx_str_t  *value;
+
+    if (tlcf->max_age != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        tlcf->max_age = 0;
+        return NGX_CONF_OK;
+    }
+
+    sec = ngx_parse_time(&value[1], 1);
+
+    if (sec == NGX_ERROR || sec == 0) {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, &value[1],
+                                           "a time of 1s or more, or \"off\"");
+    }
+
+    tlcf->max_age = sec;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_tgbot_conf_parameters(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_uint_t first, ngx_http_tgbot_conf_parameter_t *table, void *conf,
+    const char *expected)
+{
+    char                             *rv;
+    ngx_str_t                        *value, text;
+    ngx_uint_t                        i, seen;
+    ngx_http_tgbot_conf_parameter_t  *par;
+
+    value = cf->args->elts;
+    seen = 0;
+
+    for (i = first; i < cf->args->nelts; i++) {
+
+        for (par = table; par->name.len; par++) {
+
+            if (par->name.data[par->name.len - 1] == '='
+                ? ngx_strncmp(value[i].data, par->name.data, par->name.len)
+                  == 0
+                : ngx_strcmp(value[i].data, par->name.data) == 0)
+            {
+                break;
+            }
+        }
+
+        if (par->name.len == 0) {
+            return ngx_http_tgbot_conf_invalid(cf, cmd, &value[i], expected);
+        }
+
+        if (seen & (1 << (par - table))) {
+            return ngx_http_tgbot_conf_invalid(cf, cmd, &value[i],
+                                               "every parameter only once");
+        }
+
+        seen |= 1 << (par - table);
+
+        text.len = value[i].len - par->name.len;
+        text.data = value[i].data + par->name.len;
+
+        rv = par->set(cf, cmd, &value[i], &text, par, conf);
+
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_tgbot_conf_number(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf)
+{
+    ngx_int_t  n;
+
+    n = ngx_atoi(text->data, text->len);
+
+    if (n == NGX_ERROR || n == 0) {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                           "a number greater than 0");
+    }
+
+    if (par->max && (ngx_uint_t) n > par->max) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\" directive, "
+                           "expected a number of at most %ui",
+                           value, &cmd->name, par->max);
+        return NGX_CONF_ERROR;
+    }
+
+    *(ngx_uint_t *) ((u_char *) conf + par->offset) = n;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_tgbot_conf_time(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf)
+{
+    ngx_int_t  msec;
+
+    msec = ngx_parse_time(text, 0);
+
+    if (msec == NGX_ERROR || msec == 0) {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                           "a time greater than 0");
+    }
+
+    *(ngx_msec_t *) ((u_char *) conf + par->offset) = msec;
 
     return NGX_CONF_OK;
 }

@@ -6,6 +6,7 @@
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_conf.h"
+#include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_variables.h"
 #include "ngx_http_tgbot_webhook.h"
 #include "ngx_http_tgbot_worker.h"
@@ -16,8 +17,14 @@ static char *ngx_http_tgbot_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static char *ngx_http_tgbot_merge_status(ngx_conf_t *cf,
+    ngx_http_tgbot_loc_conf_t *conf, ngx_http_core_loc_conf_t *clcf);
+static char *ngx_http_tgbot_merge_bot(ngx_conf_t *cf,
+    ngx_http_tgbot_loc_conf_t *conf, ngx_http_core_loc_conf_t *clcf);
 static void ngx_http_tgbot_merge_secrets(ngx_http_tgbot_loc_conf_t *conf,
     ngx_http_tgbot_loc_conf_t *prev);
+static ngx_int_t ngx_http_tgbot_postconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_http_tgbot_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_tgbot_init_process(ngx_cycle_t *cycle);
 static void ngx_http_tgbot_exit_process(ngx_cycle_t *cycle);
 static ngx_http_tgbot_main_conf_t *ngx_http_tgbot_worker_conf(
@@ -117,6 +124,55 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       0,
       NULL },
 
+    { ngx_string("tgbot_dedup"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_tgbot_conf_dedup,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("tgbot_limit"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_tgbot_conf_limit,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("tgbot_limit_dry_run"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_tgbot_loc_conf_t, limit_dry_run),
+      NULL },
+
+    { ngx_string("tgbot_cache"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_tgbot_conf_cache,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("tgbot_attempts"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
+      ngx_http_tgbot_conf_attempts,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("tgbot_max_age"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_tgbot_conf_max_age,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("tgbot_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
+      ngx_http_tgbot_conf_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("tgbot_max_calls"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_tgbot_conf_max_calls,
@@ -130,7 +186,7 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
 
 static ngx_http_module_t  ngx_http_tgbot_module_ctx = {
     ngx_http_tgbot_variables_add,          /* preconfiguration */
-    ngx_http_tgbot_call_postconfiguration, /* postconfiguration */
+    ngx_http_tgbot_postconfiguration,      /* postconfiguration */
 
     ngx_http_tgbot_create_main_conf,       /* create main configuration */
     ngx_http_tgbot_init_main_conf,         /* init main configuration */
@@ -149,7 +205,7 @@ ngx_module_t  ngx_http_tgbot_module = {
     ngx_http_tgbot_commands,               /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_tgbot_init_module,            /* init module */
     ngx_http_tgbot_init_process,           /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -171,6 +227,13 @@ ngx_http_tgbot_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&tmcf->bots, cf->pool, 4,
                        sizeof(ngx_http_tgbot_bot_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    if (ngx_array_init(&tmcf->zones, cf->pool, 4,
+                       sizeof(ngx_http_tgbot_zone_t *))
         != NGX_OK)
     {
         return NULL;
@@ -213,6 +276,8 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
      *     conf->old_secret = { 0, NULL };
      *     conf->secret_file = { 0, NULL };
      *     conf->retry_on = 0;
+     *     conf->status_file = NULL;
+     *     conf->status_line = 0;
      */
 
     conf->secret_off = NGX_CONF_UNSET;
@@ -223,6 +288,12 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
     conf->hold_timeout = NGX_CONF_UNSET_MSEC;
     conf->retry = NGX_CONF_UNSET_PTR;
     conf->response_size = NGX_CONF_UNSET_SIZE;
+    conf->dedup = NGX_CONF_UNSET_PTR;
+    conf->limits = NGX_CONF_UNSET_PTR;
+    conf->limit_dry_run = NGX_CONF_UNSET;
+    conf->answers = NGX_CONF_UNSET_PTR;
+    conf->attempts = NGX_CONF_UNSET_PTR;
+    conf->max_age = NGX_CONF_UNSET;
 
     return conf;
 }
@@ -255,23 +326,65 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_size_value(conf->response_size, prev->response_size,
                               64 * 1024);
 
+    ngx_conf_merge_ptr_value(conf->dedup, prev->dedup,
+                             &ngx_http_tgbot_conf_dedup_default);
+    ngx_conf_merge_ptr_value(conf->limits, prev->limits, NULL);
+    ngx_conf_merge_value(conf->limit_dry_run, prev->limit_dry_run, 0);
+    ngx_conf_merge_ptr_value(conf->answers, prev->answers, NULL);
+    ngx_conf_merge_ptr_value(conf->attempts, prev->attempts,
+                             &ngx_http_tgbot_conf_attempts_default);
+    ngx_conf_merge_sec_value(conf->max_age, prev->max_age, 0);
+
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (clcf->noname) {
         conf->bot = prev->bot;
+        conf->status_file = prev->status_file;
+        conf->status_line = prev->status_line;
     }
 
-    if (conf->bot == NULL) {
-        return NGX_CONF_OK;
+    if (conf->status_file) {
+        return ngx_http_tgbot_merge_status(cf, conf, clcf);
     }
 
+    if (conf->bot) {
+        return ngx_http_tgbot_merge_bot(cf, conf, clcf);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_tgbot_merge_status(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *conf,
+    ngx_http_core_loc_conf_t *clcf)
+{
+    if (!clcf->noname) {
+        return ngx_http_tgbot_conf_check_status(cf, conf, clcf);
+    }
+
+    /* or else it would serve a static file to the methods it is for */
+
+    if (clcf->lmt_excpt && clcf->handler == NULL) {
+        clcf->handler = ngx_http_tgbot_status_handler;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_tgbot_merge_bot(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *conf,
+    ngx_http_core_loc_conf_t *clcf)
+{
     if (!clcf->noname
-        && ngx_http_tgbot_conf_check(cf, conf->bot) != NGX_CONF_OK)
+        && (ngx_http_tgbot_conf_check(cf, conf->bot) != NGX_CONF_OK
+            || ngx_http_tgbot_conf_memory(cf, conf->bot) != NGX_CONF_OK))
     {
         return NGX_CONF_ERROR;
     }
 
-    /* or else it would serve a static file to the methods it is for */
+    /* likewise */
 
     if (clcf->lmt_excpt && clcf->handler == NULL) {
         clcf->handler = ngx_http_tgbot_webhook_handler;
@@ -316,14 +429,51 @@ ngx_http_tgbot_merge_secrets(ngx_http_tgbot_loc_conf_t *conf,
 
 
 static ngx_int_t
-ngx_http_tgbot_init_process(ngx_cycle_t *cycle)
+ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
+{
+    if (ngx_http_tgbot_conf_check_zones(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_tgbot_call_postconfiguration(cf);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_init_module(ngx_cycle_t *cycle)
 {
     ngx_http_tgbot_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_tgbot_module);
+
+    if (tmcf) {
+        ngx_http_tgbot_zone_init_module(&tmcf->zones);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                    i;
+    ngx_http_tgbot_bot_t        **bots;
+    ngx_http_tgbot_main_conf_t   *tmcf;
 
     tmcf = ngx_http_tgbot_worker_conf(cycle);
 
     if (tmcf == NULL) {
         return NGX_OK;
+    }
+
+    ngx_http_tgbot_zone_init_process(&tmcf->zones);
+    ngx_http_tgbot_slot_init_process(tmcf->slots, cycle->log);
+
+    bots = tmcf->bots.elts;
+
+    for (i = 0; i < tmcf->bots.nelts; i++) {
+        ngx_http_tgbot_stats_init_process(bots[i]->stats);
     }
 
     return ngx_http_tgbot_worker_init(cycle, tmcf);
@@ -335,6 +485,7 @@ ngx_http_tgbot_exit_process(ngx_cycle_t *cycle)
 {
     if (ngx_http_tgbot_worker_conf(cycle)) {
         ngx_http_tgbot_worker_exit(cycle);
+        ngx_http_tgbot_slot_exit_process();
     }
 }
 

@@ -1,0 +1,291 @@
+
+/*
+ * What of shared memory belongs to a bot, from its merged configuration.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_conf.h"
+
+
+/* enough for any process slot */
+#define NGX_HTTP_TGBOT_CONF_SLOTS_SIZE  (64 * 1024)
+
+/* of a bot's own zone, which suffices for the default window */
+#define NGX_HTTP_TGBOT_CONF_SEEN_SIZE   (2 * 1024 * 1024)
+
+
+static ngx_int_t ngx_http_tgbot_conf_bot_seen(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot);
+static uint64_t ngx_http_tgbot_conf_bot_id(ngx_str_t *token);
+static ngx_int_t ngx_http_tgbot_conf_bot_buckets(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot);
+static ngx_int_t ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot);
+static ngx_http_tgbot_zone_t *ngx_http_tgbot_conf_own_zone(ngx_conf_t *cf,
+    const char *prefix, ngx_str_t *name, size_t size,
+    const ngx_http_tgbot_zone_kind_t *kind);
+
+
+char *
+ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+{
+    ngx_str_t                    none;
+    ngx_conf_t                   copy;
+    ngx_conf_file_t              file;
+    ngx_http_tgbot_main_conf_t  *tmcf;
+
+    /* merging has read on: errors are to tell where the webhook stands */
+
+    file = *cf->conf_file;
+    file.file.name.data = bot->file;
+    file.line = bot->line;
+
+    copy = *cf;
+    copy.conf_file = &file;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    if (tmcf->slots == NULL) {
+        ngx_str_set(&none, "");
+
+        tmcf->slots = ngx_http_tgbot_conf_own_zone(&copy, "tgbot_slots",
+                                                &none,
+                                                NGX_HTTP_TGBOT_CONF_SLOTS_SIZE,
+                                                &ngx_http_tgbot_slot_zone);
+        if (tmcf->slots == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (ngx_http_tgbot_conf_bot_seen(&copy, bot) != NGX_OK
+        || ngx_http_tgbot_conf_bot_buckets(&copy, bot) != NGX_OK
+        || ngx_http_tgbot_conf_bot_stats(&copy, bot) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_conf_bot_seen(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+{
+    size_t                    size;
+    ngx_http_tgbot_seen_t    *seen, **user;
+    ngx_http_tgbot_dedup_t   *dedup;
+
+    dedup = bot->conf->dedup;
+
+    if (dedup->off) {
+        return NGX_OK;
+    }
+
+    seen = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_seen_t));
+    if (seen == NULL) {
+        return NGX_ERROR;
+    }
+
+    seen->zone = dedup->zone;
+    seen->bot = bot->name;
+    seen->bot_id = ngx_http_tgbot_conf_bot_id(&bot->token);
+    seen->window = dedup->window;
+
+    if (seen->zone == NULL) {
+        size = NGX_HTTP_TGBOT_CONF_SEEN_SIZE;
+
+        if (seen->window > NGX_HTTP_TGBOT_SEEN_WINDOW) {
+
+            /* and what nginx needs to keep account of the pages */
+
+            size = ngx_http_tgbot_seen_size(seen->window);
+            size += size / 64 + NGX_HTTP_TGBOT_CONF_SLOTS_SIZE;
+        }
+
+        seen->zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_seen_",
+                                                  &bot->name, size,
+                                                  &ngx_http_tgbot_seen_zone);
+        if (seen->zone == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    user = ngx_array_push(&seen->zone->users);
+    if (user == NULL) {
+        return NGX_ERROR;
+    }
+
+    *user = seen;
+
+    bot->seen = seen;
+
+    return NGX_OK;
+}
+
+
+/* 0 without a token */
+
+static uint64_t
+ngx_http_tgbot_conf_bot_id(ngx_str_t *token)
+{
+    size_t    i;
+    uint64_t  id;
+
+    id = 0;
+
+    for (i = 0; i < token->len && token->data[i] != ':'; i++) {
+        id = id * 10 + (token->data[i] - '0');
+    }
+
+    return id;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_conf_bot_buckets(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+{
+    ngx_str_t                all;
+    ngx_uint_t               i;
+    ngx_array_t             *limits;
+    ngx_http_tgbot_limit_t  *limit;
+
+    limits = bot->conf->limits;
+
+    if (limits == NULL) {
+        return NGX_OK;
+    }
+
+    bot->buckets = ngx_pcalloc(cf->pool,
+                             limits->nelts * sizeof(ngx_http_tgbot_bucket_t));
+    if (bot->buckets == NULL) {
+        return NGX_ERROR;
+    }
+
+    limit = limits->elts;
+
+    for (i = 0; i < limits->nelts; i++) {
+        ngx_str_set(&all, "");
+
+        ngx_http_tgbot_bucket_init(&bot->buckets[i], limit[i].zone,
+                                   limit[i].shared ? &all : &bot->name,
+                                   &limit[i].key.value, limit[i].rate,
+                                   limit[i].per_minute, limit[i].burst);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+{
+    ngx_uint_t               i;
+    ngx_http_tgbot_limit_t  *limit;
+    ngx_http_tgbot_stats_t  *stats, **user;
+
+    stats = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_stats_t));
+    if (stats == NULL) {
+        return NGX_ERROR;
+    }
+
+    stats->zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_stats_",
+                                               &bot->name,
+                                               NGX_HTTP_TGBOT_STATS_SIZE,
+                                               &ngx_http_tgbot_stats_zone);
+    if (stats->zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (bot->conf->limits) {
+        limit = bot->conf->limits->elts;
+        stats->nlimits = bot->conf->limits->nelts;
+
+        for (i = 0; i < stats->nlimits; i++) {
+            stats->limits[i] = limit[i].zone->shm_zone->shm.name;
+        }
+    }
+
+    user = ngx_array_push(&stats->zone->users);
+    if (user == NULL) {
+        return NGX_ERROR;
+    }
+
+    *user = stats;
+
+    bot->stats = stats;
+
+    return NGX_OK;
+}
+
+
+/* the zone "prefix<name>:size", which no directive has to declare */
+
+static ngx_http_tgbot_zone_t *
+ngx_http_tgbot_conf_own_zone(ngx_conf_t *cf, const char *prefix,
+    ngx_str_t *name, size_t size, const ngx_http_tgbot_zone_kind_t *kind)
+{
+    u_char         *last;
+    ngx_str_t       value;
+    ngx_command_t   cmd;
+
+    value.len = ngx_strlen(prefix) + name->len + sizeof(":k") - 1
+                + NGX_SIZE_T_LEN;
+
+    value.data = ngx_pnalloc(cf->pool, value.len);
+    if (value.data == NULL) {
+        return NULL;
+    }
+
+    last = ngx_snprintf(value.data, value.len, "%s%V:%uzk",
+                        prefix, name, (size + 1023) / 1024);
+
+    value.len = last - value.data;
+
+    ngx_str_set(&cmd.name, "tgbot_webhook");
+
+    return ngx_http_tgbot_conf_zone(cf, &cmd, &value, kind);
+}
+
+
+ngx_http_tgbot_zone_t *
+ngx_http_tgbot_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, const ngx_http_tgbot_zone_kind_t *kind)
+{
+    ngx_http_tgbot_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    return ngx_http_tgbot_zone_add(cf, &tmcf->zones, &cmd->name, value, kind,
+                                   &ngx_http_tgbot_module);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf)
+{
+    ngx_uint_t                    i;
+    ngx_http_tgbot_zone_t       **zones;
+    ngx_http_tgbot_main_conf_t   *tmcf;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    if (ngx_http_tgbot_zone_check(cf, &tmcf->zones) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    zones = tmcf->zones.elts;
+
+    for (i = 0; i < tmcf->zones.nelts; i++) {
+
+        if (zones[i]->kind == &ngx_http_tgbot_seen_zone
+            && ngx_http_tgbot_seen_check(cf, zones[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
