@@ -15,15 +15,17 @@ my $function_lines = 100;
 my $file_lines = 600;
 
 # A file includes headers of its own layer only where it is said below.
-# A file x_y.c is a part of x, which may include x.h.
+# A file x_y is a part of x: it may include what x may, and x.h, and only x
+# and its parts may include x_y.h.
 
 my @layers = (
     words     => [qw(json key command update method object answer form
-                    backoff)],
+                    backoff verdict cacheable)],
+    zones     => [qw(zone slot seen bucket cache stats)],
     transport => [qw(body call capture detached share)],
-    work      => [qw(bot handler job ride send worker)],
+    work      => [qw(bot handler job ride send wait worker)],
     faces     => [qw(module conf secret webhook acknowledge authenticate
-                     reply variables)],
+                     reply status variables)],
 );
 
 my %same_layer = (
@@ -32,14 +34,19 @@ my %same_layer = (
     object    => [qw(json update method)],
     answer    => [qw(json update method object form)],
     form      => [qw(json)],
+    slot      => [qw(zone)],
+    seen      => [qw(zone slot)],
+    bucket    => [qw(zone)],
+    cache     => [qw(zone slot)],
+    stats     => [qw(zone slot)],
     call      => [qw(capture detached share)],
     handler   => [qw(bot)],
-    job       => [qw(bot handler ride send)],
+    job       => [qw(bot handler ride send wait)],
     ride      => [qw(bot)],
     send      => [qw(bot)],
-    worker    => [qw(bot job)],
-    module    => [qw(conf secret webhook reply variables)],
-    conf      => [qw(secret webhook)],
+    worker    => [qw(bot job wait)],
+    module    => [qw(conf secret webhook reply status variables)],
+    conf      => [qw(secret webhook status)],
     webhook   => [qw(acknowledge authenticate reply)],
 );
 
@@ -212,44 +219,61 @@ sub includes {
 
     my ($self) = $file =~ /ngx_http_tgbot_(\w+)\.[ch]$/;
 
-    if (defined $self && !defined $rank{$self} && $self =~ /^([a-z]+)_/
-        && defined $rank{$1})
-    {
-        $rank{$self} = $rank{$1};
-        $layer{$self} = $layer{$1};
-    }
+    my $owner = owner($self // '');
 
-    if (!defined $self || !defined $rank{$self}) {
+    if (!defined $owner) {
         report('layers', $file, 1, 'is in no layer: add it to t/lint');
         return;
     }
+
+    my $layer = $layer{$owner};
 
     while ($text =~ /^\s*#\s*include\s*([<"][^>"\n]*[>"])/mg) {
         my $header = $1;
         my $line = line_of($text, $-[1]);
 
-        report('layers', $file, $line, "$layer{$self} know no request")
-            if $layer{$self} eq 'words' && $header =~ /ngx_(?:http|event)\.h/;
+        report('layers', $file, $line, "$layer know no request")
+            if $layer eq 'words' && $header =~ /ngx_(?:http|event)\.h/
+               || $layer eq 'zones' && $header =~ /ngx_http\.h/;
 
         my ($other) = $header =~ /ngx_http_tgbot_(\w+)\.h/;
 
-        next if !defined $other || $other eq $self;
+        next if !defined $other;
 
-        if (!defined $rank{$other}) {
+        my $of = owner($other);
+
+        if (!defined $of) {
             report('layers', $file, $line, "$header is in no layer");
 
-        } elsif ($rank{$other} > $rank{$self}) {
-            report('layers', $file, $line,
-                   "$layer{$self} include $header of $layer{$other}");
+        } elsif ($of eq $owner) {
+            next;
 
-        } elsif ($rank{$other} == $rank{$self}
-                 && $self !~ /^${other}_/
-                 && !grep { $_ eq $other } @{$same_layer{$self} // []})
+        } elsif ($of ne $other) {
+            report('layers', $file, $line,
+                   "$self includes $header, which is a part of $of");
+
+        } elsif ($rank{$of} > $rank{$owner}) {
+            report('layers', $file, $line,
+                   "$layer include $header of $layer{$of}");
+
+        } elsif ($rank{$of} == $rank{$owner}
+                 && !grep { $_ eq $of } @{$same_layer{$owner} // []})
         {
             report('layers', $file, $line,
                    "$self includes $header of its own layer");
         }
     }
+}
+
+
+# the file of the table above that this one is, or is a part of
+
+sub owner {
+    my ($name) = @_;
+
+    return $name if defined $rank{$name};
+
+    return $name =~ /^([a-z]+)_/ && defined $rank{$1} ? $1 : undef;
 }
 
 
