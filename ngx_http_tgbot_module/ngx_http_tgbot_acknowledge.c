@@ -15,7 +15,7 @@ static ngx_int_t ngx_http_tgbot_acknowledge_ride(ngx_http_request_t *r,
     ngx_http_tgbot_method_t *ride);
 
 
-/* by verdict; of a rejected request by its own status */
+/* by verdict, where there is no status of its own */
 
 static const ngx_uint_t  ngx_http_tgbot_acknowledge_status[] = {
     NGX_HTTP_INTERNAL_SERVER_ERROR,          /* none */
@@ -37,8 +37,7 @@ ngx_int_t
 ngx_http_tgbot_acknowledge(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
     ngx_http_tgbot_acknowledgement_t *ack)
 {
-    ngx_int_t   rc;
-    ngx_uint_t  status;
+    ngx_int_t  rc;
 
     /* nothing to do when the body has been read */
 
@@ -48,9 +47,8 @@ ngx_http_tgbot_acknowledge(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
         return rc;
     }
 
-    status = ngx_http_tgbot_acknowledge_status[ctx->verdict];
-
-    r->headers_out.status = status ? status : ack->status;
+    r->headers_out.status = ack->status ? ack->status
+                         : ngx_http_tgbot_acknowledge_status[ctx->verdict];
 
     if (ngx_http_tgbot_acknowledge_headers(r, ctx, ack) != NGX_OK) {
         return NGX_ERROR;
@@ -82,6 +80,7 @@ ngx_http_tgbot_acknowledge_headers(ngx_http_request_t *r,
         return ngx_http_tgbot_acknowledge_header(r, "Allow",
                                                  sizeof("Allow") - 1, &value);
 
+    case NGX_HTTP_TOO_MANY_REQUESTS:
     case NGX_HTTP_SERVICE_UNAVAILABLE:
         break;
 

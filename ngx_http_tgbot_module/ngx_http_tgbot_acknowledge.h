@@ -16,7 +16,7 @@
 
 
 typedef struct {
-    ngx_uint_t                  status;     /* of a rejected request */
+    ngx_uint_t                  status;     /* 0: by the verdict */
     ngx_uint_t                  retry_min;  /* of Retry-After, seconds */
     ngx_uint_t                  retry_max;
     ngx_uint_t                  elapsed;    /* of the update's life, seconds */

@@ -296,3 +296,30 @@ ngx_http_tgbot_bot_log_error(ngx_http_request_t *r, ngx_http_request_t *sr,
 
     return buf;
 }
+
+
+void
+ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_capture_t *result)
+{
+    ngx_http_tgbot_call_event_e  event;
+
+    switch (result->outcome) {
+
+    case NGX_HTTP_TGBOT_ANSWERED:
+        event = (result->status >= NGX_HTTP_OK
+                 && result->status < NGX_HTTP_SPECIAL_RESPONSE)
+                ? NGX_HTTP_TGBOT_CALL_OK
+                : NGX_HTTP_TGBOT_CALL_FAILED;
+        break;
+
+    case NGX_HTTP_TGBOT_NOT_SENT:
+        event = NGX_HTTP_TGBOT_CALL_FAILED;
+        break;
+
+    default: /* NGX_HTTP_TGBOT_BROKEN, NGX_HTTP_TGBOT_TIMED_OUT */
+        event = NGX_HTTP_TGBOT_CALL_UNKNOWN;
+    }
+
+    ngx_http_tgbot_stats_call(bot->stats, kind, event);
+}

@@ -178,6 +178,8 @@ struct ngx_http_tgbot_bot_s {
     ngx_rbtree_node_t              sentinel;
     ngx_http_tgbot_share_t         share;
 
+    ngx_uint_t                     given_up;  /* Bot API calls, for logs */
+
     ngx_uint_t                     unauthorized_secrets; /* since last warn */
     time_t                         secret_warned;
 

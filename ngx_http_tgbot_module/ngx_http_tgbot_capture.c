@@ -12,6 +12,12 @@ static ngx_uint_t ngx_http_tgbot_capture_peers(ngx_http_request_t *sr);
 static ngx_uint_t ngx_http_tgbot_capture_truncated(ngx_http_request_t *sr);
 static void ngx_http_tgbot_capture_collect(ngx_http_tgbot_capture_t *result,
     ngx_http_request_t *sr);
+static void ngx_http_tgbot_capture_header(ngx_http_tgbot_capture_t *result,
+    ngx_table_elt_t *h);
+static void ngx_http_tgbot_capture_cache_control(
+    ngx_http_tgbot_capture_t *result, ngx_str_t *value);
+static ngx_uint_t ngx_http_tgbot_capture_named(ngx_table_elt_t *h,
+    const char *name, size_t len);
 
 
 /*
@@ -53,6 +59,8 @@ ngx_http_tgbot_capture_result(ngx_http_tgbot_capture_t *result,
     ngx_http_core_loc_conf_t  *clcf;
 
     ngx_memzero(result, sizeof(ngx_http_tgbot_capture_t));
+
+    result->max_age = -1;
 
     clcf = ngx_http_get_module_loc_conf(sr, ngx_http_core_module);
 
@@ -257,14 +265,78 @@ ngx_http_tgbot_capture_collect(ngx_http_tgbot_capture_t *result,
             i = 0;
         }
 
-        if (h[i].hash != 0
-            && h[i].key.len == sizeof("Retry-After") - 1
-            && ngx_strncasecmp(h[i].key.data, (u_char *) "Retry-After",
-                               sizeof("Retry-After") - 1)
-               == 0)
-        {
-            result->retry_after = h[i].value;
-            break;
+        if (h[i].hash != 0) {
+            ngx_http_tgbot_capture_header(result, &h[i]);
         }
     }
+}
+
+
+static void
+ngx_http_tgbot_capture_header(ngx_http_tgbot_capture_t *result,
+    ngx_table_elt_t *h)
+{
+    static const char  retry_after[] = "Retry-After";
+    static const char  cache_control[] = "Cache-Control";
+
+    if (result->retry_after.len == 0
+        && ngx_http_tgbot_capture_named(h, retry_after,
+                                        sizeof(retry_after) - 1))
+    {
+        result->retry_after = h->value;
+
+    } else if (ngx_http_tgbot_capture_named(h, cache_control,
+                                            sizeof(cache_control) - 1))
+    {
+        ngx_http_tgbot_capture_cache_control(result, &h->value);
+    }
+}
+
+
+static void
+ngx_http_tgbot_capture_cache_control(ngx_http_tgbot_capture_t *result,
+    ngx_str_t *value)
+{
+    u_char     *p, *last, *digits;
+    ngx_int_t   n;
+
+    p = value->data;
+    last = p + value->len;
+
+    if (ngx_strlcasestrn(p, last, (u_char *) "no-store", 8 - 1)
+        || ngx_strlcasestrn(p, last, (u_char *) "no-cache", 8 - 1)
+        || ngx_strlcasestrn(p, last, (u_char *) "private", 7 - 1))
+    {
+        result->no_store = 1;
+        return;
+    }
+
+    /* not s-maxage: ours is the cache of one program, not one on the way */
+
+    p = ngx_strlcasestrn(p, last, (u_char *) "max-age=", 8 - 1);
+
+    if (p == NULL) {
+        return;
+    }
+
+    digits = p + 8;
+
+    for (p = digits; p < last && *p >= '0' && *p <= '9'; p++) { /* void */ }
+
+    n = ngx_atoi(digits, p - digits);
+
+    if (n != NGX_ERROR) {
+
+        /* milliseconds of it have to fit into a timer of 32 bits */
+
+        result->max_age = ngx_min(n, 2147483);
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_capture_named(ngx_table_elt_t *h, const char *name, size_t len)
+{
+    return h->key.len == len
+           && ngx_strncasecmp(h->key.data, (u_char *) name, len) == 0;
 }

@@ -35,8 +35,10 @@ typedef struct {
     ngx_str_t      body;
     ngx_str_t      type;              /* Content-Type */
     ngx_str_t      retry_after;       /* header, may be "" */
+    ngx_int_t      max_age;           /* of Cache-Control, seconds, -1: none */
     const char    *reason;            /* of a failure, for logs */
 
+    unsigned       no_store:1;        /* likewise: for nobody but the asker */
     unsigned       by_nginx:1;        /* answered without an upstream */
     unsigned       too_large:1;       /* status and retry_after are known */
     unsigned       resent:1;          /* by nginx, to more than one peer */

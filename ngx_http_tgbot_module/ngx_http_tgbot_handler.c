@@ -12,6 +12,8 @@ static ngx_int_t ngx_http_tgbot_handler_headers(
     ngx_http_tgbot_handler_t *handler, ngx_http_request_t *r);
 static void ngx_http_tgbot_handler_called(ngx_http_tgbot_call_t *call,
     ngx_http_tgbot_capture_t *result);
+static void ngx_http_tgbot_handler_count(ngx_http_tgbot_handler_t *handler,
+    ngx_uint_t verdict, ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_handler_log(ngx_http_tgbot_handler_t *handler,
     ngx_uint_t verdict, ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_handler_check_location(ngx_http_tgbot_bot_t *bot,
@@ -32,6 +34,7 @@ ngx_http_tgbot_handler_start(ngx_http_tgbot_handler_t *handler)
     bot = handler->bot;
     call = &handler->call;
 
+    handler->started = 0;
     handler->ignored = 0;
     handler->refused = 0;
 
@@ -55,7 +58,18 @@ ngx_http_tgbot_handler_start(ngx_http_tgbot_handler_t *handler)
 ngx_int_t
 ngx_http_tgbot_handler_cancel(ngx_http_tgbot_handler_t *handler)
 {
-    return ngx_http_tgbot_call_cancel(&handler->call);
+    if (ngx_http_tgbot_call_cancel(&handler->call) != NGX_OK) {
+        return NGX_BUSY;
+    }
+
+    if (handler->started) {
+        handler->started = 0;
+        ngx_http_tgbot_stats_call(handler->bot->stats,
+                                  NGX_HTTP_TGBOT_CALL_HANDLER,
+                                  NGX_HTTP_TGBOT_CALL_ABORTED);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -82,6 +96,11 @@ ngx_http_tgbot_handler_prepare(ngx_http_tgbot_call_t *call,
         handler->ignored = 1;
         return NGX_DECLINED;
     }
+
+    handler->started = 1;
+    ngx_http_tgbot_stats_call(handler->bot->stats,
+                              NGX_HTTP_TGBOT_CALL_HANDLER,
+                              NGX_HTTP_TGBOT_CALL_STARTED);
 
     return ngx_http_tgbot_handler_headers(handler, r);
 }
@@ -146,11 +165,48 @@ ngx_http_tgbot_handler_called(ngx_http_tgbot_call_t *call,
 
     verdict = ngx_http_tgbot_handler_verdict(handler, result);
 
+    ngx_http_tgbot_handler_count(handler, verdict, result);
+
     if (verdict == NGX_HTTP_TGBOT_BUSY || verdict == NGX_HTTP_TGBOT_FAILED) {
         ngx_http_tgbot_handler_log(handler, verdict, result);
     }
 
     handler->done(handler, verdict, result);
+}
+
+
+static void
+ngx_http_tgbot_handler_count(ngx_http_tgbot_handler_t *handler,
+    ngx_uint_t verdict, ngx_http_tgbot_capture_t *result)
+{
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = handler->bot;
+
+    if (handler->started) {
+        handler->started = 0;
+        ngx_http_tgbot_bot_called(bot, NGX_HTTP_TGBOT_CALL_HANDLER, result);
+    }
+
+    switch (verdict) {
+
+    case NGX_HTTP_TGBOT_DONE:
+        ngx_http_tgbot_stats_handled(bot->stats, NGX_HTTP_TGBOT_HANDLED);
+        break;
+
+    case NGX_HTTP_TGBOT_BUSY:
+        ngx_http_tgbot_stats_handled(bot->stats,
+                                     NGX_HTTP_TGBOT_HANDLER_UNAVAILABLE);
+        break;
+
+    case NGX_HTTP_TGBOT_FAILED:
+        ngx_http_tgbot_stats_handled(bot->stats,
+                                     NGX_HTTP_TGBOT_HANDLER_FAILED);
+        break;
+
+    default: /* NGX_HTTP_TGBOT_IGNORED */
+        break;
+    }
 }
 
 

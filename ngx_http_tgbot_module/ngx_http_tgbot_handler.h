@@ -41,6 +41,7 @@ struct ngx_http_tgbot_handler_s {
 
     ngx_http_tgbot_call_t          call;
 
+    unsigned                       started:1; /* counted so */
     unsigned                       ignored:1;
     unsigned                       refused:1; /* no usable URI */
 };

@@ -10,12 +10,8 @@
 /* jobs kept for reuse */
 #define NGX_HTTP_TGBOT_JOB_SPARE     256
 
-/* a job that would wait for longer does not keep a worker from its exit */
-#define NGX_HTTP_TGBOT_JOB_PATIENCE  1000
-
-/* program unavailable, and a job given up by a worker that exits: seconds */
+/* Retry-After of a program that is unavailable, seconds */
 #define NGX_HTTP_TGBOT_JOB_RETRY     5
-#define NGX_HTTP_TGBOT_JOB_RELEASE   2
 
 
 static ngx_int_t ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job,
@@ -28,21 +24,16 @@ static void ngx_http_tgbot_job_handled(ngx_http_tgbot_handler_t *handler,
 static ngx_int_t ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job);
-static void ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job);
+static ngx_int_t ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_job_waiting(ngx_http_tgbot_send_t *send,
     ngx_msec_t delay);
-static void ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_settled_t *result);
 static void ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
-static ngx_uint_t ngx_http_tgbot_job_stays(ngx_http_tgbot_job_t *job,
-    ngx_msec_t delay);
-static void ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job);
-static void ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job);
 
 
-static ngx_queue_t  ngx_http_tgbot_job_queue;
+ngx_queue_t         ngx_http_tgbot_job_queue;
+
 static ngx_queue_t  ngx_http_tgbot_job_spare;
 static ngx_uint_t   ngx_http_tgbot_job_nspare;
 static ngx_uint_t   ngx_http_tgbot_job_count;
@@ -130,6 +121,8 @@ ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot, ngx_http_request_t *r,
     }
 
     ngx_memzero(job, sizeof(ngx_http_tgbot_job_t));
+
+    ngx_http_tgbot_bot_init(bot);
 
     job->bot = bot;
     job->start = ngx_current_msec;
@@ -292,6 +285,7 @@ ngx_http_tgbot_job_handled(ngx_http_tgbot_handler_t *handler,
     }
 
     if (verdict == NGX_HTTP_TGBOT_DONE) {
+        ngx_http_tgbot_job_fill_cache(job, result);
         ngx_http_tgbot_job_next(job);
         return;
     }
@@ -357,10 +351,17 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 
     bot = job->bot;
 
-    if (job->next == 0 && job->settled
-        && ngx_http_tgbot_ride_allowed(bot, &job->answer, job->own))
+    if (!ngx_http_tgbot_job_holds(job)) {
+        ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_BUSY);
+        return;
+    }
+
+    if (job->next == 0
+        && ngx_http_tgbot_ride_allowed(bot, &job->answer, job->own)
+        && ngx_http_tgbot_job_ride(job) != NGX_OK)
     {
-        ngx_http_tgbot_job_ride(job);
+        ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_BUSY);
+        return;
     }
 
     left = job->answer.calls.nelts - job->next;
@@ -396,10 +397,31 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 }
 
 
-static void
+/*
+ * The first call goes with the response.  If that was sent long ago, and
+ * there is no other way, the response to the next delivery has it.
+ */
+
+static ngx_int_t
 ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
 {
-    ngx_http_tgbot_settled_t  settled;
+    ngx_http_tgbot_method_t   *method;
+    ngx_http_tgbot_settled_t   settled;
+
+    method = job->answer.calls.elts;
+
+    if (job->settled == NULL
+        && (job->bot->conf->api
+            || job->claim.lease.token == 0
+            || method->content_type.len + method->body.len
+               > NGX_HTTP_TGBOT_SEEN_RIDE))
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_http_tgbot_job_accept(job, job->own ? NULL : method) != NGX_OK) {
+        return NGX_DECLINED;
+    }
 
     job->acked = 1;
     job->next = 1;
@@ -407,9 +429,11 @@ ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
     ngx_memzero(&settled, sizeof(ngx_http_tgbot_settled_t));
 
     settled.verdict = NGX_HTTP_TGBOT_DONE;
-    settled.ride = job->answer.calls.elts;
+    settled.ride = method;
 
     ngx_http_tgbot_job_settle(job, &settled);
+
+    return NGX_OK;
 }
 
 
@@ -447,7 +471,7 @@ ngx_http_tgbot_job_cancel(ngx_http_tgbot_job_t *job)
 }
 
 
-static void
+void
 ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_settled_t *result)
 {
@@ -472,6 +496,10 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
     ngx_http_tgbot_settled_t  settled;
 
+    if (ngx_http_tgbot_job_unclaim(job, verdict) != NGX_OK) {
+        verdict = NGX_HTTP_TGBOT_BUSY;
+    }
+
     settled.verdict = verdict;
     settled.retry_min = 1;
     settled.retry_max = NGX_HTTP_TGBOT_JOB_RETRY;
@@ -483,103 +511,11 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 
 
 void
-ngx_http_tgbot_job_release(void)
-{
-    ngx_queue_t           *q, *next;
-    ngx_http_tgbot_job_t  *job;
-
-    for (q = ngx_queue_head(&ngx_http_tgbot_job_queue);
-         q != ngx_queue_sentinel(&ngx_http_tgbot_job_queue);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-
-        job = ngx_queue_data(q, ngx_http_tgbot_job_t, queue);
-
-        if (ngx_http_tgbot_job_stays(job,
-                                     ngx_http_tgbot_send_delay(&job->send)))
-        {
-            continue;
-        }
-
-        ngx_http_tgbot_job_drop(job);
-    }
-}
-
-
-/*
- * What Telegram was told to be done is finished, except where it would take
- * until somebody mends the token.
- */
-
-static ngx_uint_t
-ngx_http_tgbot_job_stays(ngx_http_tgbot_job_t *job, ngx_msec_t delay)
-{
-    if (delay <= NGX_HTTP_TGBOT_JOB_PATIENCE) {
-        return 1;
-    }
-
-    return job->acked && !job->send.pause.waiting;
-}
-
-
-void
-ngx_http_tgbot_job_abort(ngx_uint_t tell)
-{
-    ngx_queue_t           *q, *next;
-    ngx_http_tgbot_job_t  *job;
-
-    for (q = ngx_queue_head(&ngx_http_tgbot_job_queue);
-         q != ngx_queue_sentinel(&ngx_http_tgbot_job_queue);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-
-        job = ngx_queue_data(q, ngx_http_tgbot_job_t, queue);
-
-        if (!tell) {
-            ngx_http_tgbot_job_leave(job);
-        }
-
-        ngx_http_tgbot_job_drop(job);
-    }
-}
-
-
-static void
-ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job)
-{
-    ngx_http_tgbot_settled_t  settled;
-
-    settled.verdict = NGX_HTTP_TGBOT_BUSY;
-    settled.retry_min = 1;
-    settled.retry_max = NGX_HTTP_TGBOT_JOB_RELEASE;
-    settled.ride = NULL;
-
-    ngx_http_tgbot_job_settle(job, &settled);
-
-    if (ngx_http_tgbot_handler_cancel(&job->handler) != NGX_OK
-        || ngx_http_tgbot_send_cancel(&job->send) != NGX_OK)
-    {
-        /* it ends by itself when the file operation does */
-
-        return;
-    }
-
-    if (job->acked) {
-        ngx_log_error(NGX_LOG_ERR, job->bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\", update %L: calls that were to "
-                      "follow the one in the response are lost at exit",
-                      &job->bot->name, job->update.update_id);
-    }
-
-    ngx_http_tgbot_job_free(job);
-}
-
-
-static void
 ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job)
 {
+    (void) ngx_http_tgbot_job_unclaim(job, NGX_HTTP_TGBOT_BUSY);
+    ngx_http_tgbot_job_leave_cache(job);
+
     ngx_rbtree_delete(&job->bot->jobs, &job->node);
     ngx_queue_remove(&job->queue);
 

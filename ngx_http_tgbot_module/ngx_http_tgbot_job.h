@@ -15,6 +15,7 @@
 
 #include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_cache.h"
 #include "ngx_http_tgbot_handler.h"
 #include "ngx_http_tgbot_send.h"
 
@@ -60,6 +61,10 @@ struct ngx_http_tgbot_job_s {
     ngx_http_tgbot_answer_t        answer;
     ngx_uint_t                     next;      /* call of the answer */
 
+    /* set by the one who made the job; settled by the job */
+    ngx_http_tgbot_claim_t         claim;
+    ngx_http_tgbot_cache_t         cache;     /* to be filled */
+
     /* who waits; NULL when nobody does */
     void                         (*settled)(void *data,
                                        ngx_http_tgbot_settled_t *settled);
@@ -67,6 +72,7 @@ struct ngx_http_tgbot_job_s {
 
     unsigned                       own:1;     /* answered by nginx itself */
     unsigned                       acked:1;   /* Telegram got its 200 */
+    unsigned                       charged:1; /* limits were taken */
 };
 
 
@@ -113,6 +119,49 @@ void ngx_http_tgbot_job_release(void);
 
 /* gives up all jobs; with "tell" who waits for them is told "busy" */
 void ngx_http_tgbot_job_abort(ngx_uint_t tell);
+
+/* logs and counts that a result is dropped, as the lease was lost */
+void ngx_http_tgbot_job_taken_over(ngx_http_tgbot_bot_t *bot,
+    int64_t update_id);
+
+
+/* inside ngx_http_tgbot_job*.c */
+
+/* all jobs of this worker, by "queue" */
+extern ngx_queue_t  ngx_http_tgbot_job_queue;
+
+/* tells who waits, once */
+void ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_settled_t *result);
+
+/* what is still claimed is released */
+void ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job);
+
+/* gives the job up; who waits is told "busy" */
+void ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job);
+
+/* whether it may stay at shutdown although it waits for "delay" */
+ngx_uint_t ngx_http_tgbot_job_stays(ngx_http_tgbot_job_t *job,
+    ngx_msec_t delay);
+
+/*
+ * The update is accepted; with "ride", that call is kept for a duplicate.
+ * NGX_DECLINED: it was taken over, which is logged.
+ */
+ngx_int_t ngx_http_tgbot_job_accept(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_method_t *ride);
+
+/* the verdict as a whole; NGX_DECLINED as above */
+ngx_int_t ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job,
+    ngx_uint_t verdict);
+
+/* whether the update is still this job's; 0 is logged */
+ngx_uint_t ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job);
+
+/* fills the cache with the program's answer, or lets others try */
+void ngx_http_tgbot_job_fill_cache(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_capture_t *result);
+void ngx_http_tgbot_job_leave_cache(ngx_http_tgbot_job_t *job);
 
 
 #endif /* _NGX_HTTP_TGBOT_JOB_H_INCLUDED_ */

@@ -47,7 +47,11 @@ void
 ngx_http_tgbot_ride_unsent(ngx_http_tgbot_bot_t *bot, ngx_log_t *log,
     ngx_uint_t n)
 {
-    bot->unsent += n;
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+        ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_UNSENT);
+    }
 
     if (bot->unsent_warned) {
         return;

@@ -8,12 +8,6 @@
 
 
 static void ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send);
-static ngx_int_t ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
-    ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args);
-static void ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call,
-    ngx_http_request_t *r);
-static ngx_uint_t ngx_http_tgbot_send_holds(u_char *data, size_t len,
-    ngx_str_t *token);
 static void ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
     ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
@@ -94,115 +88,6 @@ ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send)
 }
 
 
-static ngx_int_t
-ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
-    ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args)
-{
-    u_char                 *p;
-    ngx_http_tgbot_bot_t   *bot;
-    ngx_http_tgbot_ctx_t   *ctx;
-    ngx_http_tgbot_send_t  *send;
-
-    send = call->data;
-    bot = send->bot;
-    ctx = send->ctx;
-
-    ctx->method = send->method->name;
-
-    ngx_http_set_ctx(r, ctx, ngx_http_tgbot_module);
-
-    if (ngx_http_tgbot_bot_uri(r, ctx, bot->conf->api, uri, args) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (uri->len == 0) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "tgbot: the value of \"tgbot_api\" is empty");
-        return NGX_DECLINED;
-    }
-
-    /* from here on: the location's own URI must not hold the token */
-
-    p = ngx_pnalloc(r->pool, sizeof("/bot/") - 1 + bot->token.len
-                             + send->method->name.len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ctx->api_uri.data = p;
-
-    p = ngx_cpymem(p, "/bot", sizeof("/bot") - 1);
-    p = ngx_cpymem(p, bot->token.data, bot->token.len);
-    *p++ = '/';
-    p = ngx_cpymem(p, send->method->name.data, send->method->name.len);
-
-    ctx->api_uri.len = p - ctx->api_uri.data;
-
-    return NGX_OK;
-}
-
-
-/*
- * An access_log of the subrequest must not find the token, neither in our
- * variable nor in one that was made of it.
- */
-
-static void
-ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
-{
-    ngx_str_t                  *token;
-    ngx_uint_t                  i;
-    ngx_http_tgbot_send_t      *send;
-    ngx_http_core_loc_conf_t   *clcf;
-    ngx_http_core_main_conf_t  *cmcf;
-    ngx_http_variable_value_t  *v;
-
-    send = call->data;
-    token = &send->bot->token;
-
-    ngx_str_null(&send->ctx->api_uri);
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    if (!clcf->log_subrequest) {
-        return;
-    }
-
-    /* a rewrite to $tgbot_api_uri puts it there */
-
-    if (ngx_http_tgbot_send_holds(r->uri.data, r->uri.len, token)) {
-        r->uri.len = 0;
-    }
-
-    if (ngx_http_tgbot_send_holds(r->args.data, r->args.len, token)) {
-        r->args.len = 0;
-    }
-
-    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
-
-    v = r->variables;
-
-    for (i = 0; i < cmcf->variables.nelts; i++) {
-
-        if (v[i].valid
-            && ngx_http_tgbot_send_holds(v[i].data, v[i].len, token))
-        {
-            v[i].valid = 0;
-            v[i].not_found = 1;
-        }
-    }
-}
-
-
-static ngx_uint_t
-ngx_http_tgbot_send_holds(u_char *data, size_t len, ngx_str_t *token)
-{
-    return len >= token->len
-           && ngx_strlcasestrn(data, data + len, token->data, token->len - 1)
-              != NULL;
-}
-
-
 static void
 ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
     ngx_http_tgbot_capture_t *result)
@@ -215,6 +100,8 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
 
     ngx_str_null(&send->ctx->api_uri);
     ngx_str_null(&send->ctx->method);
+
+    ngx_http_tgbot_send_count(send, result);
 
     if (result->external && !bot->external_warned) {
         bot->external_warned = 1;
@@ -513,6 +400,8 @@ ngx_http_tgbot_send_give_up(ngx_http_tgbot_send_t *send, const char *reason)
     bot = send->bot;
     bot->given_up++;
 
+    ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_GIVEN_UP);
+
     ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
                   "tgbot: bot \"%V\", update %L: %V is given up after %ui "
                   "failures: %s (%ui calls of this bot so far)",
@@ -543,6 +432,12 @@ ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send)
 
     if (ngx_http_tgbot_call_cancel(&send->call) != NGX_OK) {
         return NGX_BUSY;
+    }
+
+    if (send->started) {
+        send->started = 0;
+        ngx_http_tgbot_stats_call(send->bot->stats, NGX_HTTP_TGBOT_CALL_API,
+                                  NGX_HTTP_TGBOT_CALL_ABORTED);
     }
 
     send->active = 0;

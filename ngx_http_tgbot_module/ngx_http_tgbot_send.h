@@ -49,6 +49,7 @@ struct ngx_http_tgbot_send_s {
     ngx_uint_t                     unknown;   /* sent without an answer */
 
     unsigned                       active:1;
+    unsigned                       started:1; /* a call, counted so */
     unsigned                       migrated:1;
 };
 
@@ -64,6 +65,18 @@ ngx_int_t ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send);
 
 /* milliseconds it will still wait before the next try, 0: it does not wait */
 ngx_msec_t ngx_http_tgbot_send_delay(ngx_http_tgbot_send_t *send);
+
+
+/* inside ngx_http_tgbot_send*.c: for the call */
+
+ngx_int_t ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
+    ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args);
+void ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call,
+    ngx_http_request_t *r);
+
+/* counts how a call ended */
+void ngx_http_tgbot_send_count(ngx_http_tgbot_send_t *send,
+    ngx_http_tgbot_capture_t *result);
 
 
 #endif /* _NGX_HTTP_TGBOT_SEND_H_INCLUDED_ */

@@ -3,41 +3,11 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_tgbot_acknowledge.h"
 #include "ngx_http_tgbot_authenticate.h"
 #include "ngx_http_tgbot_body.h"
-#include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_reply.h"
-#include "ngx_http_tgbot_ride.h"
 #include "ngx_http_tgbot_webhook.h"
 
-
-typedef struct {
-    ngx_http_tgbot_ctx_t              ctx;    /* first: the module's context */
-
-    ngx_http_request_t               *request;
-    ngx_uint_t                        stage;
-    ngx_msec_t                        start;
-
-    ngx_chain_t                      *body;
-    ngx_http_tgbot_update_t           update;
-    ngx_http_variable_value_t        *variables;  /* see reply.h */
-
-    ngx_http_tgbot_answer_t           answer;     /* of a tgbot_reply */
-    ngx_http_tgbot_job_t             *job;        /* we wait for */
-    ngx_http_tgbot_job_t             *after;      /* to run after the answer */
-    ngx_event_t                       timer;      /* tgbot_hold_timeout */
-
-    ngx_http_tgbot_acknowledgement_t  ack;
-
-    unsigned                          own:1;      /* answered by nginx itself */
-} ngx_http_tgbot_webhook_t;
-
-
-/*
- * NGX_OK: on to the next stage; NGX_DONE: the verdict is reached, on to
- * settle; NGX_ERROR: likewise, failed; NGX_AGAIN: suspended, or over
- */
 
 typedef struct {
     const char                       *name;
@@ -46,21 +16,13 @@ typedef struct {
 
 
 static void ngx_http_tgbot_webhook_run(ngx_http_tgbot_webhook_t *w);
-static void ngx_http_tgbot_webhook_resume(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_authenticate(
     ngx_http_tgbot_webhook_t *w);
+static ngx_int_t ngx_http_tgbot_webhook_reject(ngx_http_tgbot_webhook_t *w,
+    ngx_uint_t status);
 static ngx_int_t ngx_http_tgbot_webhook_read(ngx_http_tgbot_webhook_t *w);
 static void ngx_http_tgbot_webhook_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_tgbot_webhook_parse(ngx_http_tgbot_webhook_t *w);
-static ngx_int_t ngx_http_tgbot_webhook_reply(ngx_http_tgbot_webhook_t *w);
-static ngx_int_t ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w);
-static ngx_int_t ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w);
-static ngx_int_t ngx_http_tgbot_webhook_hold(ngx_http_tgbot_webhook_t *w);
-static ngx_int_t ngx_http_tgbot_webhook_busy(ngx_http_tgbot_webhook_t *w,
-    ngx_uint_t retry_min, ngx_uint_t retry_max);
-static void ngx_http_tgbot_webhook_timeout(ngx_event_t *ev);
-static void ngx_http_tgbot_webhook_settled(void *data,
-    ngx_http_tgbot_settled_t *settled);
 static ngx_int_t ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_acknowledge(
     ngx_http_tgbot_webhook_t *w);
@@ -71,17 +33,17 @@ static const ngx_http_tgbot_stage_t  ngx_http_tgbot_webhook_stages[] = {
     { "authenticate", ngx_http_tgbot_webhook_authenticate },
     { "read",         ngx_http_tgbot_webhook_read },
     { "parse",        ngx_http_tgbot_webhook_parse },
+    { "claim",        ngx_http_tgbot_webhook_claim },
+    { "stale",        ngx_http_tgbot_webhook_stale },
+    { "limit",        ngx_http_tgbot_webhook_limit },
     { "reply",        ngx_http_tgbot_webhook_reply },
+    { "cache",        ngx_http_tgbot_webhook_cache },
     { "work",         ngx_http_tgbot_webhook_work },
     { "settle",       ngx_http_tgbot_webhook_settle },
     { "acknowledge",  ngx_http_tgbot_webhook_acknowledge }
 };
 
-#define NGX_HTTP_TGBOT_WEBHOOK_SETTLE  5
-
-
-/* Retry-After when the worker has no room for another job, seconds */
-#define NGX_HTTP_TGBOT_WEBHOOK_RETRY   5
+#define NGX_HTTP_TGBOT_WEBHOOK_SETTLE  9
 
 
 ngx_int_t
@@ -118,6 +80,8 @@ ngx_http_tgbot_webhook_handler(ngx_http_request_t *r)
     w->start = ngx_current_msec;
 
     ngx_http_set_ctx(r, &w->ctx, ngx_http_tgbot_module);
+
+    ngx_http_tgbot_stats_receive(w->ctx.bot->stats);
 
     /* given back by acknowledge */
 
@@ -165,9 +129,7 @@ ngx_http_tgbot_webhook_run(ngx_http_tgbot_webhook_t *w)
 }
 
 
-/* from an event that is not the request's own */
-
-static void
+void
 ngx_http_tgbot_webhook_resume(ngx_http_tgbot_webhook_t *w)
 {
     ngx_connection_t    *c;
@@ -178,11 +140,18 @@ ngx_http_tgbot_webhook_resume(ngx_http_tgbot_webhook_t *w)
 
     ngx_http_set_log_request(c->log, r);
 
-    w->stage = NGX_HTTP_TGBOT_WEBHOOK_SETTLE;
-
     ngx_http_tgbot_webhook_run(w);
 
     ngx_http_run_posted_requests(c);
+}
+
+
+void
+ngx_http_tgbot_webhook_finish(ngx_http_tgbot_webhook_t *w)
+{
+    w->stage = NGX_HTTP_TGBOT_WEBHOOK_SETTLE;
+
+    ngx_http_tgbot_webhook_resume(w);
 }
 
 
@@ -196,6 +165,35 @@ ngx_http_tgbot_webhook_authenticate(ngx_http_tgbot_webhook_t *w)
     if (status == 0) {
         return NGX_OK;
     }
+
+    return ngx_http_tgbot_webhook_reject(w, status);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_reject(ngx_http_tgbot_webhook_t *w, ngx_uint_t status)
+{
+    ngx_http_tgbot_rejection_e  reason;
+
+    switch (status) {
+
+    case NGX_HTTP_UNAUTHORIZED:
+        reason = NGX_HTTP_TGBOT_REJECTED_SECRET;
+        break;
+
+    case NGX_HTTP_NOT_ALLOWED:
+        reason = NGX_HTTP_TGBOT_REJECTED_METHOD;
+        break;
+
+    case NGX_HTTP_UNSUPPORTED_MEDIA_TYPE:
+        reason = NGX_HTTP_TGBOT_REJECTED_TYPE;
+        break;
+
+    default: /* NGX_HTTP_BAD_REQUEST */
+        reason = NGX_HTTP_TGBOT_REJECTED_JSON;
+    }
+
+    ngx_http_tgbot_stats_reject(w->ctx.bot->stats, reason);
 
     w->ctx.verdict = NGX_HTTP_TGBOT_REJECTED;
     w->ack.status = status;
@@ -262,10 +260,7 @@ ngx_http_tgbot_webhook_parse(ngx_http_tgbot_webhook_t *w)
                       "tgbot: bot \"%V\": the request is not JSON or has no "
                       "update_id", &w->ctx.bot->name);
 
-        w->ctx.verdict = NGX_HTTP_TGBOT_REJECTED;
-        w->ack.status = NGX_HTTP_BAD_REQUEST;
-
-        return NGX_DONE;
+        return ngx_http_tgbot_webhook_reject(w, NGX_HTTP_BAD_REQUEST);
     }
 
     if (rc != NGX_OK) {
@@ -278,232 +273,36 @@ ngx_http_tgbot_webhook_parse(ngx_http_tgbot_webhook_t *w)
 }
 
 
-static ngx_int_t
-ngx_http_tgbot_webhook_reply(ngx_http_tgbot_webhook_t *w)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_http_tgbot_reply_evaluate(w->request, &w->ctx, w->variables,
-                                       &w->answer);
-
-    if (rc == NGX_DECLINED) {
-        return NGX_OK;
-    }
-
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    w->own = 1;
-
-    if (ngx_http_tgbot_ride_allowed(w->ctx.bot, &w->answer, 1)) {
-        return ngx_http_tgbot_webhook_ride(w);
-    }
-
-    if (w->ctx.bot->conf->api == NULL) {
-
-        /* too large for a response */
-
-        ngx_http_tgbot_ride_unsent(w->ctx.bot, w->request->connection->log,
-                                   w->answer.calls.nelts);
-
-        w->ctx.verdict = NGX_HTTP_TGBOT_DONE;
-        return NGX_DONE;
-    }
-
-    return NGX_OK;
-}
-
-
-/* the first call rides, the others have to follow it */
-
-static ngx_int_t
-ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w)
-{
-    ngx_uint_t             n;
-    ngx_http_request_t    *r;
-    ngx_http_tgbot_bot_t  *bot;
-
-    r = w->request;
-    bot = w->ctx.bot;
-
-    n = w->answer.calls.nelts;
-
-    w->ack.ride = w->answer.calls.elts;
-    w->ctx.verdict = NGX_HTTP_TGBOT_DONE;
-
-    if (n == 1) {
-        return NGX_DONE;
-    }
-
-    if (bot->conf->api == NULL) {
-        ngx_http_tgbot_ride_unsent(bot, r->connection->log, n - 1);
-        return NGX_DONE;
-    }
-
-    if (ngx_http_tgbot_job_find(bot, w->update.update_id)) {
-
-        /* they follow already, only the response was lost */
-
-        return NGX_DONE;
-    }
-
-    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, w->body);
-
-    if (w->after == NULL) {
-        return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
-    }
-
-    if (ngx_http_tgbot_job_answer(w->after, &w->answer, 1) != NGX_OK) {
-        w->after = NULL;
-        return NGX_ERROR;
-    }
-
-    return NGX_DONE;
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
-{
-    ngx_uint_t             age;
-    ngx_http_tgbot_bot_t  *bot;
-    ngx_http_tgbot_job_t  *job;
-
-    bot = w->ctx.bot;
-
-    job = ngx_http_tgbot_job_find(bot, w->update.update_id);
-
-    if (job) {
-        w->start = job->start;
-
-        age = (ngx_current_msec - job->start) / 1000;
-        return ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
-    }
-
-    if (!w->own && bot->conf->handler == NULL) {
-        w->ctx.verdict = NGX_HTTP_TGBOT_IGNORED;
-        return NGX_DONE;
-    }
-
-    job = ngx_http_tgbot_job_create(bot, w->request, &w->ctx, w->body);
-
-    if (job == NULL) {
-        return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
-    }
-
-    if (w->own && ngx_http_tgbot_job_answer(job, &w->answer, 0) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    w->job = job;
-
-    return ngx_http_tgbot_webhook_hold(w);
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_webhook_hold(ngx_http_tgbot_webhook_t *w)
-{
-    ngx_http_request_t    *r;
-    ngx_http_tgbot_job_t  *job;
-
-    r = w->request;
-    job = w->job;
-
-    w->timer.handler = ngx_http_tgbot_webhook_timeout;
-    w->timer.data = w;
-    w->timer.log = r->connection->log;
-
-    ngx_add_timer(&w->timer, w->ctx.bot->conf->hold_timeout);
-
-    /*
-     * a client that hangs up is let go, the job is not; it may have done so
-     * with the last bytes of its update, and no other event tells
-     */
-
-    if (r->connection->read->ready) {
-        ngx_post_event(r->connection->read, &ngx_posted_events);
-
-    } else if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
-        ngx_http_tgbot_job_cancel(job);
-        w->job = NULL;
-        return NGX_ERROR;
-    }
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    job->settled = ngx_http_tgbot_webhook_settled;
-    job->data = w;
-
-    ngx_http_tgbot_job_run(job);
-
-    return NGX_AGAIN;
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_webhook_busy(ngx_http_tgbot_webhook_t *w, ngx_uint_t retry_min,
-    ngx_uint_t retry_max)
-{
-    w->ctx.verdict = NGX_HTTP_TGBOT_BUSY;
-    w->ack.ride = NULL;
-    w->ack.retry_min = retry_min;
-    w->ack.retry_max = retry_max;
-
-    return NGX_DONE;
-}
-
-
-static void
-ngx_http_tgbot_webhook_timeout(ngx_event_t *ev)
-{
-    ngx_uint_t                 age;
-    ngx_http_tgbot_webhook_t  *w;
-
-    w = ev->data;
-
-    age = (ngx_current_msec - w->start) / 1000;
-
-    ngx_log_error(NGX_LOG_WARN, w->request->connection->log, 0,
-                  "tgbot: bot \"%V\", update %L is still in work after %ui s, "
-                  "Telegram is told to come again", &w->ctx.bot->name,
-                  w->update.update_id, age);
-
-    (void) ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
-
-    ngx_http_tgbot_webhook_resume(w);
-}
-
-
-static void
-ngx_http_tgbot_webhook_settled(void *data, ngx_http_tgbot_settled_t *settled)
-{
-    ngx_http_tgbot_webhook_t *w = data;
-
-    w->job = NULL;
-
-    w->ctx.verdict = settled->verdict;
-    w->ack.ride = settled->ride;
-    w->ack.retry_min = settled->retry_min;
-    w->ack.retry_max = settled->retry_max;
-
-    ngx_http_tgbot_webhook_resume(w);
-}
-
+/* all the undoing there is; a second time it does nothing */
 
 static ngx_int_t
 ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
 {
+    if (w->settled) {
+        return NGX_OK;
+    }
+
+    w->settled = 1;
+
     if (w->timer.timer_set) {
         ngx_del_timer(&w->timer);
     }
+
+    ngx_http_tgbot_wait_remove(&w->wait);
 
     if (w->job) {
         ngx_http_tgbot_job_leave(w->job);
         w->job = NULL;
     }
+
+    if (w->cache.lease.token) {
+        ngx_http_tgbot_cache_release(&w->cache, 0);
+        ngx_http_tgbot_wait_wake(&w->cache);
+    }
+
+    ngx_http_tgbot_webhook_unclaim(w);
+
+    ngx_http_tgbot_stats_deliver(w->ctx.bot->stats, w->ctx.verdict);
 
     return NGX_OK;
 }

@@ -11,6 +11,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_wait.h"
 #include "ngx_http_tgbot_worker.h"
 
 
@@ -34,6 +35,7 @@ ngx_http_tgbot_worker_init(ngx_cycle_t *cycle, ngx_http_tgbot_main_conf_t *mcf)
     }
 
     ngx_http_tgbot_job_init_process();
+    ngx_http_tgbot_wait_init_process(cycle->log);
     ngx_http_tgbot_share_init_process(mcf->max_calls);
 
     ngx_http_tgbot_worker_sentinel = ngx_http_tgbot_worker_connection(cycle);
