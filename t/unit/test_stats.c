@@ -1,0 +1,1070 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <pthread.h>
+
+#include "ngx_http_tgbot_stats.h"
+#include "unit.h"
+#include "zones.h"
+
+
+#define TEST_SLOTS    8
+#define TEST_THREADS  4
+
+
+static ngx_time_t     test_time = { 1700000000, 0, 0 };
+
+ngx_uint_t            ngx_worker;
+volatile ngx_time_t  *ngx_cached_time = &test_time;
+
+
+static ngx_http_tgbot_zone_t   *test_zone;
+static ngx_http_tgbot_stats_t   test_stats;
+
+
+static ngx_http_tgbot_stats_t
+test_limits(const char *names)
+{
+    u_char                  *p, *last;
+    ngx_str_t               *name;
+    ngx_http_tgbot_stats_t   stats;
+
+    ngx_memzero(&stats, sizeof(ngx_http_tgbot_stats_t));
+
+    /* a name ends with a space */
+
+    p = (u_char *) names;
+    last = p + strlen(names);
+
+    while (p < last) {
+        name = &stats.limits[stats.nlimits++];
+
+        name->data = p;
+        p = (u_char *) strchr((char *) p, ' ');
+        name->len = p - name->data;
+        p++;
+    }
+
+    return stats;
+}
+
+
+static void
+test_open(const char *limits)
+{
+    void  *user;
+
+    unit_slot_be(0);
+    ngx_worker = 0;
+
+    test_stats = test_limits(limits);
+
+    user = &test_stats;
+    test_zone = unit_zone(&ngx_http_tgbot_stats_zone,
+                          ngx_http_tgbot_stats_zone.min, &user, 1);
+
+    ngx_http_tgbot_stats_init_process(&test_stats);
+}
+
+
+static void
+test_close(void)
+{
+    unit_zone_free(test_zone);
+}
+
+
+static ngx_uint_t
+test_metric(const char *name)
+{
+    ngx_uint_t  m;
+
+    for (m = 0; m < ngx_http_tgbot_stats_nmetrics; m++) {
+        if (strcmp(ngx_http_tgbot_stats_metrics[m].name, name) == 0) {
+            return m;
+        }
+    }
+
+    unit_context("no metric %s", name);
+    ok(0);
+
+    return 0;
+}
+
+
+static ngx_uint_t
+test_label(ngx_http_tgbot_stats_t *stats, ngx_uint_t m, ngx_uint_t label,
+    const char *value)
+{
+    ngx_str_t   name;
+    ngx_uint_t  i;
+
+    if (value == NULL) {
+        return 0;
+    }
+
+    for (i = 0; i < ngx_http_tgbot_stats_metrics[m].n[label]; i++) {
+        name = ngx_http_tgbot_stats_label(stats, m, label, i);
+
+        if (name.len == strlen(value)
+            && memcmp(name.data, value, name.len) == 0)
+        {
+            return i;
+        }
+    }
+
+    unit_context("no label %s", value);
+    ok(0);
+
+    return 0;
+}
+
+
+static uint64_t
+test_value(ngx_http_tgbot_stats_t *stats, const char *name, const char *one,
+    const char *two)
+{
+    ngx_uint_t  m;
+
+    m = test_metric(name);
+
+    return ngx_http_tgbot_stats_value(stats, m, test_label(stats, m, 0, one),
+                                      test_label(stats, m, 1, two));
+}
+
+
+#define value(...)  test_value(&test_stats, __VA_ARGS__)
+
+
+/* all values of a metric */
+
+static uint64_t
+test_sum(ngx_http_tgbot_stats_t *stats, const char *name)
+{
+    uint64_t                        sum;
+    ngx_uint_t                      m, i, j;
+    const ngx_http_tgbot_metric_t  *metric;
+
+    m = test_metric(name);
+    metric = &ngx_http_tgbot_stats_metrics[m];
+    sum = 0;
+
+    for (i = 0; i < metric->n[0]; i++) {
+        for (j = 0; j < metric->n[1]; j++) {
+            sum += ngx_http_tgbot_stats_value(stats, m, i, j);
+        }
+    }
+
+    return sum;
+}
+
+
+static void
+test_balanced(ngx_http_tgbot_stats_t *stats)
+{
+    ngx_uint_t  k;
+
+    static const char  *kinds[] = { "handler", "api" };
+
+    is_int(test_value(stats, "received_total", NULL, NULL),
+           test_sum(stats, "deliveries_total")
+           + test_value(stats, "held", NULL, NULL));
+
+    for (k = 0; k < 2; k++) {
+        is_int(test_value(stats, "calls_total", kinds[k], "started"),
+               test_value(stats, "calls_total", kinds[k], "ok")
+               + test_value(stats, "calls_total", kinds[k], "failed")
+               + test_value(stats, "calls_total", kinds[k], "unknown")
+               + test_value(stats, "calls_total", kinds[k], "aborted")
+               + test_value(stats, "calls_inflight", kinds[k], NULL));
+    }
+}
+
+
+static void
+test_size(void)
+{
+    void                    *user;
+    ngx_http_tgbot_stats_t   stats;
+
+    stats = test_limits("");
+    user = &stats;
+
+    ok(unit_zone(&ngx_http_tgbot_stats_zone,
+                 ngx_http_tgbot_stats_zone.min - 1, &user, 1)
+       == NULL);
+
+    ok(ngx_http_tgbot_stats_zone.min < NGX_HTTP_TGBOT_STATS_SIZE);
+}
+
+
+static void
+test_fresh(void)
+{
+    ngx_uint_t  m;
+
+    test_open("one ");
+
+    for (m = 0; m < ngx_http_tgbot_stats_nmetrics; m++) {
+        unit_context("%s", ngx_http_tgbot_stats_metrics[m].name);
+        is_int(test_sum(&test_stats, ngx_http_tgbot_stats_metrics[m].name), 0);
+    }
+
+    is_int(ngx_http_tgbot_stats_start(&test_stats), 1700000000);
+
+    test_close();
+}
+
+
+/* each counter is seen where it belongs, and nowhere else */
+
+static void
+test_counters(void)
+{
+    ngx_uint_t  i;
+
+    static const struct {
+        ngx_http_tgbot_stat_e  stat;
+        const char            *name;
+    } rows[] = {
+        { NGX_HTTP_TGBOT_STAT_SEEN_REBASED, "seen_rebased_total" },
+        { NGX_HTTP_TGBOT_STAT_SEEN_FULL, "seen_full_total" },
+        { NGX_HTTP_TGBOT_STAT_LEASES_LOST, "leases_lost_total" },
+        { NGX_HTTP_TGBOT_STAT_ATTEMPTS_SPENT, "attempts_spent_total" },
+        { NGX_HTTP_TGBOT_STAT_RIDES_REPEATED, "rides_repeated_total" },
+        { NGX_HTTP_TGBOT_STAT_UNSENT, "api_calls_unsent_total" },
+        { NGX_HTTP_TGBOT_STAT_GIVEN_UP, "api_calls_given_up_total" },
+    };
+
+    test_open("");
+
+    is_int(unit_n(rows) + 1, NGX_HTTP_TGBOT_STATS);
+
+    for (i = 0; i < unit_n(rows); i++) {
+        unit_context("%s", rows[i].name);
+
+        is_int(value(rows[i].name, NULL, NULL), 0);
+
+        ngx_worker = i;
+        ngx_http_tgbot_stats_count(&test_stats, rows[i].stat);
+        ngx_worker = i + 1;
+        ngx_http_tgbot_stats_count(&test_stats, rows[i].stat);
+
+        is_int(value(rows[i].name, NULL, NULL), 2);
+    }
+
+    is_int(value("received_total", NULL, NULL), 0);
+
+    test_close();
+}
+
+
+static void
+test_labels(void)
+{
+    ngx_str_t   name;
+    ngx_uint_t  i;
+
+    static const struct {
+        const char  *metric;
+        ngx_uint_t   label;
+        const char  *names[16];
+    } rows[] = {
+        { "deliveries_total", 0,
+          { "done", "queued", "duplicate", "limited", "stale", "ignored",
+            "dead", "busy", "failed", "rejected", "aborted" } },
+        { "rejected_total", 0, { "secret", "method", "type", "json" } },
+        { "calls_total", 0, { "handler", "api" } },
+        { "calls_total", 1,
+          { "started", "ok", "failed", "unknown", "aborted" } },
+        { "calls_inflight", 0, { "handler", "api" } },
+        { "handler_calls_total", 0, { "handled", "unavailable", "failed" } },
+        { "api_calls_total", 1, { "ok", "429", "4xx", "5xx", "error" } },
+        { "limit_decisions_total", 0, { "one", "two" } },
+        { "limit_decisions_total", 1,
+          { "passed", "dropped", "rejected", "dropped_dry_run",
+            "rejected_dry_run" } },
+        { "cache_total", 0,
+          { "hit", "miss", "wait", "timeout", "bypass", "stored",
+            "uncacheable" } },
+    };
+
+    ngx_uint_t  m, n, r;
+
+    test_open("one two ");
+
+    for (r = 0; r < unit_n(rows); r++) {
+        m = test_metric(rows[r].metric);
+
+        for (i = 0; i < 16 && rows[r].names[i]; i++) {
+            unit_context("%s %d", rows[r].metric, (int) i);
+
+            name = ngx_http_tgbot_stats_label(&test_stats, m, rows[r].label,
+                                              i);
+            is_str(&name, rows[r].names[i]);
+        }
+
+        n = ngx_http_tgbot_stats_metrics[m].n[rows[r].label];
+
+        if (strcmp(rows[r].metric, "limit_decisions_total") != 0) {
+            is_int(n, i);
+        }
+
+        for ( /* void */ ; i < n + 2; i++) {
+            name = ngx_http_tgbot_stats_label(&test_stats, m, rows[r].label,
+                                              i);
+            is_int(name.len, 0);
+        }
+    }
+
+    m = test_metric("received_total");
+    name = ngx_http_tgbot_stats_label(&test_stats, m, 0, 0);
+    is_int(name.len, 0);
+
+    test_close();
+}
+
+
+/* everything that has an enum is counted under the name of its value */
+
+static void
+test_values(void)
+{
+    ngx_uint_t  i, j, m;
+
+    test_open("one two ");
+
+    for (i = NGX_HTTP_TGBOT_DONE; i < NGX_HTTP_TGBOT_VERDICTS; i++) {
+        for (j = 0; j < i; j++) {
+            ngx_http_tgbot_stats_receive(&test_stats);
+            ngx_http_tgbot_stats_deliver(&test_stats, i);
+        }
+
+        unit_context("verdict %d", (int) i);
+        m = test_metric("deliveries_total");
+        is_int(ngx_http_tgbot_stats_value(&test_stats, m, i - 1, 0), i);
+    }
+
+    is_int(value("deliveries_total", "duplicate", NULL), 3);
+    is_int(value("deliveries_total", "aborted", NULL), 11);
+    is_int(value("received_total", NULL, NULL), 66);
+
+    for (i = 0; i < NGX_HTTP_TGBOT_REJECTIONS; i++) {
+        for (j = 0; j <= i; j++) {
+            ngx_worker = j;
+            ngx_http_tgbot_stats_reject(&test_stats, i);
+        }
+    }
+
+    is_int(value("rejected_total", "secret", NULL), 1);
+    is_int(value("rejected_total", "method", NULL), 2);
+    is_int(value("rejected_total", "type", NULL), 3);
+    is_int(value("rejected_total", "json", NULL), 4);
+
+    for (i = 0; i < NGX_HTTP_TGBOT_HANDLER_OUTCOMES; i++) {
+        for (j = 0; j <= i; j++) {
+            ngx_http_tgbot_stats_handled(&test_stats, i);
+        }
+    }
+
+    is_int(value("handler_calls_total", "handled", NULL), 1);
+    is_int(value("handler_calls_total", "unavailable", NULL), 2);
+    is_int(value("handler_calls_total", "failed", NULL), 3);
+
+    for (i = 0; i < NGX_HTTP_TGBOT_CACHE_RESULTS; i++) {
+        for (j = 0; j <= i; j++) {
+            ngx_http_tgbot_stats_cache(&test_stats, i);
+        }
+    }
+
+    is_int(value("cache_total", "hit", NULL), 1);
+    is_int(value("cache_total", "miss", NULL), 2);
+    is_int(value("cache_total", "uncacheable", NULL), 7);
+
+    for (i = 0; i < NGX_HTTP_TGBOT_LIMIT_OUTCOMES; i++) {
+        for (j = 0; j <= i; j++) {
+            ngx_http_tgbot_stats_limit(&test_stats, 1, i);
+        }
+    }
+
+    ngx_http_tgbot_stats_limit(&test_stats, 0,
+                               NGX_HTTP_TGBOT_LIMIT_REJECTED);
+
+    is_int(value("limit_decisions_total", "two", "passed"), 1);
+    is_int(value("limit_decisions_total", "two", "rejected"), 3);
+    is_int(value("limit_decisions_total", "two", "rejected_dry_run"), 5);
+    is_int(value("limit_decisions_total", "one", "rejected"), 1);
+    is_int(test_sum(&test_stats, "limit_decisions_total"), 16);
+
+    test_balanced(&test_stats);
+    test_close();
+}
+
+
+static void
+test_methods(void)
+{
+    ngx_str_t    name;
+    ngx_uint_t   i, m, n;
+    ngx_pool_t  *pool;
+
+    static const char  *others[] = {
+        "", "a", "zzz", "sendMessag", "sendMessages", "getMe", "other2",
+        "answerCallbackQuerx", "unpinChatMessageX", "setMyCommand", "s"
+    };
+
+    pool = unit_pool();
+    test_open("");
+
+    m = test_metric("api_calls_total");
+    n = ngx_http_tgbot_stats_metrics[m].n[0];
+
+    /* each of the list finds itself, in any case */
+
+    for (i = 0; i < n - 1; i++) {
+        name = ngx_http_tgbot_stats_label(&test_stats, m, 0, i);
+        unit_context("%.*s", (int) name.len, name.data);
+
+        ok(name.len > 4);
+
+        ngx_http_tgbot_stats_api(&test_stats, &name, NGX_HTTP_TGBOT_API_OK);
+
+        name.data = ngx_pstrdup(pool, &name);
+        name.data[0] = ngx_toupper(name.data[0]);
+        name.data[name.len - 1] = ngx_toupper(name.data[name.len - 1]);
+
+        ngx_http_tgbot_stats_api(&test_stats, &name, NGX_HTTP_TGBOT_API_429);
+
+        is_int(ngx_http_tgbot_stats_value(&test_stats, m, i,
+                                          NGX_HTTP_TGBOT_API_OK), 1);
+        is_int(ngx_http_tgbot_stats_value(&test_stats, m, i,
+                                          NGX_HTTP_TGBOT_API_429), 1);
+    }
+
+    is_int(value("api_calls_total", "sendMessage", "429"), 1);
+    is_int(value("api_calls_total", "other", "ok"), 0);
+
+    for (i = 0; i < unit_n(others); i++) {
+        unit_context("%s", others[i]);
+
+        name = unit_str(pool, others[i]);
+        ngx_http_tgbot_stats_api(&test_stats, &name, NGX_HTTP_TGBOT_API_5XX);
+
+        is_int(value("api_calls_total", "other", "5xx"), i + 1);
+    }
+
+    is_int(test_sum(&test_stats, "api_calls_total"),
+           2 * (n - 1) + unit_n(others));
+
+    test_close();
+}
+
+
+static void
+test_ledgers(void)
+{
+    test_open("");
+
+    ngx_http_tgbot_stats_receive(&test_stats);
+    ngx_http_tgbot_stats_receive(&test_stats);
+
+    is_int(value("received_total", NULL, NULL), 2);
+    is_int(value("held", NULL, NULL), 2);
+    test_balanced(&test_stats);
+
+    unit_slot_be(5);
+    ngx_worker = 5;
+    ngx_http_tgbot_stats_init_process(&test_stats);
+
+    ngx_http_tgbot_stats_receive(&test_stats);
+    ngx_http_tgbot_stats_call(&test_stats, NGX_HTTP_TGBOT_CALL_HANDLER,
+                              NGX_HTTP_TGBOT_CALL_STARTED);
+    ngx_http_tgbot_stats_call(&test_stats, NGX_HTTP_TGBOT_CALL_API,
+                              NGX_HTTP_TGBOT_CALL_STARTED);
+
+    is_int(value("held", NULL, NULL), 3);
+    is_int(value("calls_inflight", "handler", NULL), 1);
+    is_int(value("calls_inflight", "api", NULL), 1);
+    test_balanced(&test_stats);
+
+    ngx_http_tgbot_stats_call(&test_stats, NGX_HTTP_TGBOT_CALL_HANDLER,
+                              NGX_HTTP_TGBOT_CALL_UNKNOWN);
+    ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_FAILED);
+
+    is_int(value("calls_total", "handler", "unknown"), 1);
+    is_int(value("calls_total", "api", "unknown"), 0);
+    is_int(value("calls_inflight", "handler", NULL), 0);
+    is_int(value("calls_inflight", "api", NULL), 1);
+    is_int(value("held", NULL, NULL), 2);
+    is_int(value("deliveries_total", "failed", NULL), 1);
+    test_balanced(&test_stats);
+
+    test_close();
+}
+
+
+/* what a dead process left in its gauges */
+
+static void
+test_leave(ngx_uint_t slot, ngx_uint_t n)
+{
+    ngx_uint_t  i;
+
+    unit_slot_be(slot);
+    ngx_http_tgbot_stats_init_process(&test_stats);
+
+    for (i = 0; i < n; i++) {
+        ngx_http_tgbot_stats_receive(&test_stats);
+        ngx_http_tgbot_stats_call(&test_stats, NGX_HTTP_TGBOT_CALL_HANDLER,
+                                  NGX_HTTP_TGBOT_CALL_STARTED);
+        ngx_http_tgbot_stats_call(&test_stats, NGX_HTTP_TGBOT_CALL_API,
+                                  NGX_HTTP_TGBOT_CALL_STARTED);
+        ngx_http_tgbot_stats_call(&test_stats, NGX_HTTP_TGBOT_CALL_API,
+                                  NGX_HTTP_TGBOT_CALL_STARTED);
+    }
+
+    unit_slot_be(0);
+}
+
+
+static void
+test_aborted(ngx_uint_t n)
+{
+    is_int(value("deliveries_total", "aborted", NULL), n);
+    is_int(value("calls_total", "handler", "aborted"), n);
+    is_int(value("calls_total", "api", "aborted"), 2 * n);
+
+    test_balanced(&test_stats);
+}
+
+
+static void
+test_sweep(void)
+{
+    test_open("");
+
+    test_leave(3, 4);
+    test_leave(4, 2);
+
+    ngx_http_tgbot_stats_sweep(&test_stats);
+    test_aborted(0);
+    is_int(value("held", NULL, NULL), 6);
+
+    unit_slot_die(3);
+
+    ngx_http_tgbot_stats_sweep(&test_stats);
+    test_aborted(4);
+    is_int(value("held", NULL, NULL), 2);
+    is_int(value("calls_inflight", "api", NULL), 4);
+
+    /* once is enough, also for the next process there */
+
+    ngx_http_tgbot_stats_sweep(&test_stats);
+    test_aborted(4);
+
+    unit_slot_be(3);
+    ngx_http_tgbot_stats_init_process(&test_stats);
+    test_aborted(4);
+
+    ngx_http_tgbot_stats_receive(&test_stats);
+    ngx_http_tgbot_stats_sweep(&test_stats);
+    test_aborted(4);
+    is_int(value("held", NULL, NULL), 3);
+
+    test_close();
+}
+
+
+static void
+test_successor(void)
+{
+    test_open("");
+
+    test_leave(3, 4);
+    unit_slot_die(3);
+
+    unit_slot_be(3);
+    ngx_http_tgbot_stats_init_process(&test_stats);
+    test_aborted(4);
+
+    ngx_http_tgbot_stats_init_process(&test_stats);
+    ngx_http_tgbot_stats_sweep(&test_stats);
+    test_aborted(4);
+
+    /* without a start of its own, which is not missed */
+
+    ngx_http_tgbot_stats_receive(&test_stats);
+    ngx_http_tgbot_stats_receive(&test_stats);
+    unit_slot_die(3);
+
+    ngx_http_tgbot_stats_receive(&test_stats);
+    is_int(value("deliveries_total", "aborted", NULL), 6);
+    is_int(value("held", NULL, NULL), 1);
+
+    ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_DONE);
+    is_int(value("deliveries_total", "done", NULL), 1);
+    test_balanced(&test_stats);
+
+    test_close();
+}
+
+
+/* a process that hung does not count what others counted for it */
+
+static void
+test_hang(void)
+{
+    test_open("");
+
+    test_leave(3, 2);
+    unit_slot_hang(3, 1);
+
+    ngx_http_tgbot_stats_sweep(&test_stats);
+    test_aborted(2);
+
+    unit_slot_hang(3, 0);
+    unit_slot_be(3);
+
+    ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_DONE);
+    ngx_http_tgbot_stats_call(&test_stats, NGX_HTTP_TGBOT_CALL_API,
+                              NGX_HTTP_TGBOT_CALL_OK);
+    is_int(value("deliveries_total", "done", NULL), 0);
+    is_int(value("calls_total", "api", "ok"), 0);
+    test_aborted(2);
+
+    ngx_http_tgbot_stats_receive(&test_stats);
+    is_int(value("held", NULL, NULL), 1);
+    ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_DONE);
+    is_int(value("deliveries_total", "done", NULL), 1);
+    test_aborted(2);
+
+    test_close();
+}
+
+
+static void *
+test_sweeper(void *data)
+{
+    pthread_barrier_t *barrier = data;
+
+    pthread_barrier_wait(barrier);
+    ngx_http_tgbot_stats_sweep(&test_stats);
+
+    return NULL;
+}
+
+
+static void
+test_sweepers(void)
+{
+    ngx_uint_t         i, n;
+    pthread_t          threads[TEST_THREADS];
+    pthread_barrier_t  barrier;
+
+    test_open("");
+
+    for (n = 1; n <= 50; n++) {
+        test_leave(3, 1);
+        test_leave(4, 1);
+        unit_slot_die(3);
+        unit_slot_die(4);
+
+        pthread_barrier_init(&barrier, NULL, TEST_THREADS);
+
+        for (i = 0; i < TEST_THREADS; i++) {
+            pthread_create(&threads[i], NULL, test_sweeper, &barrier);
+        }
+
+        for (i = 0; i < TEST_THREADS; i++) {
+            pthread_join(threads[i], NULL);
+        }
+
+        pthread_barrier_destroy(&barrier);
+
+        unit_context("round %d", (int) n);
+        test_aborted(2 * n);
+        is_int(value("held", NULL, NULL), 0);
+    }
+
+    test_close();
+}
+
+
+static void *
+test_worker(void *data)
+{
+    ngx_uint_t  i;
+
+    ngx_str_t  method = ngx_string("sendMessage");
+
+    for (i = 0; i < 20000; i++) {
+        ngx_http_tgbot_stats_receive(&test_stats);
+        ngx_http_tgbot_stats_api(&test_stats, &method, NGX_HTTP_TGBOT_API_OK);
+        ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_DONE);
+    }
+
+    return NULL;
+}
+
+
+/* workers that share a stripe, as those of two cycles do */
+
+static void
+test_atomic(void)
+{
+    ngx_uint_t  i;
+    pthread_t   threads[TEST_THREADS];
+
+    test_open("");
+
+    for (i = 0; i < TEST_THREADS; i++) {
+        pthread_create(&threads[i], NULL, test_worker, NULL);
+    }
+
+    for (i = 0; i < TEST_THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+
+    is_int(value("received_total", NULL, NULL), TEST_THREADS * 20000);
+    is_int(value("deliveries_total", "done", NULL), TEST_THREADS * 20000);
+    is_int(value("api_calls_total", "sendMessage", "ok"),
+           TEST_THREADS * 20000);
+    is_int(value("held", NULL, NULL), 0);
+
+    test_close();
+}
+
+
+/* the books balance after anything, in any order */
+
+static void
+test_random(void)
+{
+    ngx_uint_t  n, slot;
+    uint32_t    random;
+
+    test_open("");
+
+    random = 1;
+
+    for (n = 0; n < 20000; n++) {
+        random = random * 1664525 + 1013904223;
+
+        slot = (random >> 8) % TEST_SLOTS;
+        unit_slot_be(slot);
+        ngx_worker = (random >> 11) % 16;
+
+        switch ((random >> 16) % 64) {
+
+        case 0:
+            unit_slot_die(slot);
+            break;
+
+        case 1:
+            unit_slot_hang(slot, 1);
+            break;
+
+        case 2:
+        case 3:
+            unit_slot_hang(slot, 0);
+            break;
+
+        case 4:
+            ngx_http_tgbot_stats_init_process(&test_stats);
+            break;
+
+        case 5:
+        case 6:
+            ngx_http_tgbot_stats_sweep(&test_stats);
+            break;
+
+        default:
+            switch ((random >> 22) % 5) {
+
+            case 0:
+            case 1:
+                ngx_http_tgbot_stats_receive(&test_stats);
+                break;
+
+            case 2:
+                ngx_http_tgbot_stats_deliver(&test_stats,
+                    1 + random % (NGX_HTTP_TGBOT_VERDICTS - 1));
+                break;
+
+            case 3:
+                ngx_http_tgbot_stats_call(&test_stats, random & 1,
+                                          NGX_HTTP_TGBOT_CALL_STARTED);
+                break;
+
+            default:
+                ngx_http_tgbot_stats_call(&test_stats, random & 1,
+                                          1 + (random >> 1) % 4);
+            }
+        }
+
+        if (n % 16 == 0) {
+            unit_context("step %d", (int) n);
+            test_balanced(&test_stats);
+        }
+    }
+
+    /* and at rest nothing is left */
+
+    for (slot = 0; slot < TEST_SLOTS; slot++) {
+        unit_slot_die(slot);
+    }
+
+    ngx_http_tgbot_stats_sweep(&test_stats);
+
+    is_int(value("held", NULL, NULL), 0);
+    is_int(test_sum(&test_stats, "calls_inflight"), 0);
+    test_balanced(&test_stats);
+
+    test_close();
+}
+
+
+static void
+test_adopt(void)
+{
+    void                    *user;
+    ngx_http_tgbot_zone_t   *zone;
+    ngx_http_tgbot_stats_t   stats;
+
+    test_open("one two ");
+
+    ngx_http_tgbot_stats_limit(&test_stats, 0, NGX_HTTP_TGBOT_LIMIT_DROPPED);
+    ngx_http_tgbot_stats_limit(&test_stats, 1, NGX_HTTP_TGBOT_LIMIT_PASSED);
+    ngx_http_tgbot_stats_receive(&test_stats);
+
+    test_time.sec = 1800000000;
+
+    stats = test_limits("three two ");
+    user = &stats;
+    zone = unit_zone_adopt(test_zone, &user, 1);
+
+    is_int(ngx_http_tgbot_stats_start(&stats), 1700000000);
+    is_int(test_value(&stats, "received_total", NULL, NULL), 1);
+    is_int(test_value(&stats, "held", NULL, NULL), 1);
+    is_int(test_value(&stats, "limit_decisions_total", "two", "passed"), 1);
+    is_int(test_value(&stats, "limit_decisions_total", "three", "dropped"), 0);
+
+    ngx_http_tgbot_stats_limit(&stats, 0, NGX_HTTP_TGBOT_LIMIT_REJECTED);
+    ngx_http_tgbot_stats_limit(&stats, 1, NGX_HTTP_TGBOT_LIMIT_PASSED);
+
+    is_int(test_value(&stats, "limit_decisions_total", "three", "rejected"),
+           1);
+    is_int(test_value(&stats, "limit_decisions_total", "two", "passed"), 2);
+
+    /* a worker of the old cycle counts as before */
+
+    ngx_http_tgbot_stats_limit(&test_stats, 0, NGX_HTTP_TGBOT_LIMIT_DROPPED);
+    is_int(value("limit_decisions_total", "one", "dropped"), 2);
+    is_int(value("limit_decisions_total", "two", "passed"), 2);
+    is_int(test_value(&stats, "limit_decisions_total", "three", "dropped"), 0);
+
+    unit_zone_free(zone);
+    test_close();
+
+    test_time.sec = 1700000000;
+}
+
+
+/* a name that comes back finds its counters; places that run out do not */
+
+static void
+test_places(void)
+{
+    void                    *user;
+    char                     names[128];
+    ngx_uint_t               i, n;
+    ngx_http_tgbot_zone_t   *zone;
+    ngx_http_tgbot_stats_t   stats;
+
+    test_open("first kept ");
+
+    ngx_http_tgbot_stats_limit(&test_stats, 0, NGX_HTTP_TGBOT_LIMIT_PASSED);
+    ngx_http_tgbot_stats_limit(&test_stats, 1, NGX_HTTP_TGBOT_LIMIT_DROPPED);
+
+    for (i = 0; i < 40; i++) {
+        unit_context("reload %d", (int) i);
+
+        sprintf(names, "kept n%d ", (int) i);
+        stats = test_limits(names);
+        user = &stats;
+        zone = unit_zone_adopt(test_zone, &user, 1);
+
+        is_int(test_value(&stats, "limit_decisions_total", "kept", "dropped"),
+               1);
+
+        for (n = 0; n < NGX_HTTP_TGBOT_LIMIT_OUTCOMES; n++) {
+            is_int(ngx_http_tgbot_stats_value(&stats,
+                                   test_metric("limit_decisions_total"), 1, n),
+                   0);
+            ngx_http_tgbot_stats_limit(&stats, 1, n);
+        }
+
+        unit_zone_free(zone);
+    }
+
+    /* sixteen new ones at once */
+
+    names[0] = '\0';
+
+    for (i = 0; i < NGX_HTTP_TGBOT_STATS_LIMITS; i++) {
+        sprintf(names + strlen(names), "m%d ", (int) i);
+    }
+
+    stats = test_limits(names);
+    user = &stats;
+    zone = unit_zone_adopt(test_zone, &user, 1);
+
+    is_int(test_sum(&stats, "limit_decisions_total"), 0);
+
+    for (i = 0; i < NGX_HTTP_TGBOT_STATS_LIMITS + 3; i++) {
+        ngx_http_tgbot_stats_limit(&stats, i, NGX_HTTP_TGBOT_LIMIT_PASSED);
+    }
+
+    is_int(test_value(&stats, "limit_decisions_total", "m0", "passed"), 1);
+    is_int(test_value(&stats, "limit_decisions_total", "m14", "passed"), 1);
+    is_int(test_value(&stats, "limit_decisions_total", "m15", "passed"), 4);
+
+    unit_zone_free(zone);
+    test_close();
+}
+
+
+static void
+test_common(void)
+{
+    ngx_str_t   name;
+    ngx_uint_t  m;
+
+    test_open("one two one ");
+
+    ngx_http_tgbot_stats_limit(&test_stats, 0, NGX_HTTP_TGBOT_LIMIT_PASSED);
+    ngx_http_tgbot_stats_limit(&test_stats, 1, NGX_HTTP_TGBOT_LIMIT_PASSED);
+    ngx_http_tgbot_stats_limit(&test_stats, 2, NGX_HTTP_TGBOT_LIMIT_PASSED);
+
+    is_int(value("limit_decisions_total", "one", "passed"), 2);
+    is_int(value("limit_decisions_total", "two", "passed"), 1);
+
+    m = test_metric("limit_decisions_total");
+
+    name = ngx_http_tgbot_stats_label(&test_stats, m, 0, 1);
+    is_str(&name, "two");
+
+    name = ngx_http_tgbot_stats_label(&test_stats, m, 0, 2);
+    is_str(&name, "");
+
+    test_close();
+}
+
+
+static void
+test_dirty(void)
+{
+    void                    *user;
+    ngx_http_tgbot_zone_t   *zone;
+    ngx_http_tgbot_stats_t   stats;
+
+    test_open("one ");
+
+    ngx_http_tgbot_stats_limit(&test_stats, 0, NGX_HTTP_TGBOT_LIMIT_PASSED);
+    unit_zone_dirty(test_zone);
+
+    stats = test_limits("two one ");
+    user = &stats;
+    zone = unit_zone_adopt(test_zone, &user, 1);
+
+    is_int(test_zone->sh->dirty, 0);
+    is_int(test_value(&stats, "limit_decisions_total", "one", "passed"), 1);
+    is_int(test_value(&stats, "limit_decisions_total", "two", "passed"), 0);
+
+    unit_zone_free(zone);
+    test_close();
+}
+
+
+/* what Prometheus expects of names */
+
+static void
+test_table(void)
+{
+    size_t                          len;
+    ngx_uint_t                      m, n, total;
+    const ngx_http_tgbot_metric_t  *metric;
+
+    static const char  chars[] = "abcdefghijklmnopqrstuvwxyz_";
+
+    for (m = 0; m < ngx_http_tgbot_stats_nmetrics; m++) {
+        metric = &ngx_http_tgbot_stats_metrics[m];
+        unit_context("%s", metric->name);
+
+        len = strlen(metric->name);
+        is_int(strspn(metric->name, chars), len);
+
+        total = len > 6 && strcmp(metric->name + len - 6, "_total") == 0;
+
+        if (strcmp(metric->type, "counter") == 0) {
+            ok(total);
+
+        } else {
+            ok(strcmp(metric->type, "gauge") == 0);
+            ok(!total);
+        }
+
+        len = strlen(metric->help);
+        ok(len > 10);
+        ok(metric->help[len - 1] == '.');
+        ok(strpbrk(metric->help, "\\\"\n") == NULL);
+
+        for (n = 0; n < 2; n++) {
+
+            if (metric->label[n] == NULL) {
+                is_int(metric->n[n], 1);
+                continue;
+            }
+
+            ok(metric->n[n] > 1);
+            is_int(strspn(metric->label[n], chars), strlen(metric->label[n]));
+            ok(n == 0 || metric->label[0] != NULL);
+            ok(strcmp(metric->label[n], "bot") != 0);
+        }
+
+        for (n = 0; n < m; n++) {
+            ok(strcmp(ngx_http_tgbot_stats_metrics[n].name, metric->name)
+               != 0);
+        }
+    }
+}
+
+
+static unit_case_t  cases[] = {
+    { "size of the zone", test_size },
+    { "a fresh zone", test_fresh },
+    { "counters", test_counters },
+    { "labels", test_labels },
+    { "values", test_values },
+    { "methods", test_methods },
+    { "ledgers", test_ledgers },
+    { "gauges of dead processes", test_sweep },
+    { "gauges of the process before", test_successor },
+    { "a process that hung", test_hang },
+    { "many sweep at once", test_sweepers },
+    { "many count at once", test_atomic },
+    { "the books balance", test_random },
+    { "adoption", test_adopt },
+    { "places of limits", test_places },
+    { "limits with a zone in common", test_common },
+    { "a zone left dirty", test_dirty },
+    { "table of metrics", test_table },
+};
+
+
+int
+main(void)
+{
+    return unit_main(cases, unit_n(cases));
+}
