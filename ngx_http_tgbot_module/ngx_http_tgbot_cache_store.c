@@ -1,0 +1,462 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_cache.h"
+#include "ngx_http_tgbot_cache_store.h"
+
+
+/* a block that is not an entry's first */
+
+typedef struct {
+    uint32_t      next;
+    u_char        data[NGX_HTTP_TGBOT_CACHE_BLOCK - sizeof(uint32_t)];
+} ngx_http_tgbot_cache_block_t;
+
+
+/* bytes of a value in the first block, and in each of the others */
+
+#define NGX_HTTP_TGBOT_CACHE_FIRST                                            \
+    (NGX_HTTP_TGBOT_CACHE_BLOCK                                               \
+     - offsetof(ngx_http_tgbot_cache_entry_t, data))
+
+#define NGX_HTTP_TGBOT_CACHE_OTHER                                            \
+    (NGX_HTTP_TGBOT_CACHE_BLOCK                                               \
+     - offsetof(ngx_http_tgbot_cache_block_t, data))
+
+
+static void *ngx_http_tgbot_cache_store_block(ngx_http_tgbot_cache_sh_t *sh,
+    uint32_t n);
+static uint32_t *ngx_http_tgbot_cache_store_head(
+    ngx_http_tgbot_cache_sh_t *sh, u_char *key);
+static ngx_http_tgbot_cache_list_t *ngx_http_tgbot_cache_store_list(
+    ngx_http_tgbot_cache_sh_t *sh, ngx_http_tgbot_cache_entry_t *entry);
+static uint32_t ngx_http_tgbot_cache_store_victim(
+    ngx_http_tgbot_cache_sh_t *sh);
+static uint32_t ngx_http_tgbot_cache_store_alloc(
+    ngx_http_tgbot_cache_sh_t *sh);
+static void ngx_http_tgbot_cache_store_free(ngx_http_tgbot_cache_sh_t *sh,
+    uint32_t n);
+
+
+void
+ngx_http_tgbot_cache_store_init(ngx_http_tgbot_cache_sh_t *sh, size_t room)
+{
+    size_t  n, heads;
+
+    /* a cache line is for the alignment of the blocks */
+
+    n = (room - sizeof(ngx_http_tgbot_cache_sh_t) - NGX_CPU_CACHE_LINE)
+        / (NGX_HTTP_TGBOT_CACHE_BLOCK + NGX_HTTP_TGBOT_CACHE_HEADS);
+
+    n = ngx_min(n, NGX_MAX_INT32_VALUE);
+
+    for (heads = 1; heads < n; heads *= 2) { /* void */ }
+
+    sh->blocks = n;
+    sh->mask = heads - 1;
+    sh->offset = ngx_align(sizeof(ngx_http_tgbot_cache_sh_t)
+                           + heads * sizeof(uint32_t),
+                           NGX_CPU_CACHE_LINE);
+
+    ngx_http_tgbot_cache_store_empty(sh);
+}
+
+
+void
+ngx_http_tgbot_cache_store_empty(ngx_http_tgbot_cache_sh_t *sh)
+{
+    ngx_uint_t  i;
+
+    sh->entries = 0;
+    sh->used = 0;
+    sh->fresh = 0;
+    sh->free = NGX_HTTP_TGBOT_CACHE_NONE;
+
+    for (i = 0; i < NGX_HTTP_TGBOT_CACHE_LISTS; i++) {
+        sh->lists[i].first = NGX_HTTP_TGBOT_CACHE_NONE;
+        sh->lists[i].last = NGX_HTTP_TGBOT_CACHE_NONE;
+    }
+
+    for (i = 0; i <= sh->mask; i++) {
+        sh->table[i] = NGX_HTTP_TGBOT_CACHE_NONE;
+    }
+}
+
+
+uint32_t
+ngx_http_tgbot_cache_store_find(ngx_http_tgbot_cache_sh_t *sh, u_char *key)
+{
+    uint32_t                       n;
+    ngx_http_tgbot_cache_entry_t  *entry;
+
+    n = *ngx_http_tgbot_cache_store_head(sh, key);
+
+    while (n != NGX_HTTP_TGBOT_CACHE_NONE) {
+        entry = ngx_http_tgbot_cache_store_block(sh, n);
+
+        if (ngx_memcmp(entry->key, key, NGX_HTTP_TGBOT_CACHE_KEY) == 0) {
+            break;
+        }
+
+        n = entry->chain;
+    }
+
+    return n;
+}
+
+
+ngx_http_tgbot_cache_entry_t *
+ngx_http_tgbot_cache_store_entry(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
+{
+    return ngx_http_tgbot_cache_store_block(sh, n);
+}
+
+
+/*
+ * The clock may wrap around, so an age is looked at.  The clock that wrote
+ * may have been ahead of ours, by no more than a living worker can hang.
+ */
+
+ngx_uint_t
+ngx_http_tgbot_cache_store_ended(ngx_http_tgbot_cache_entry_t *entry)
+{
+    ngx_msec_t  age;
+
+    if (entry->state == NGX_HTTP_TGBOT_CACHE_FILLING) {
+        return !ngx_http_tgbot_slot_alive(&entry->lease);
+    }
+
+    age = ngx_current_msec - entry->since + NGX_HTTP_TGBOT_SLOT_LIFE;
+
+    return age >= entry->valid + NGX_HTTP_TGBOT_SLOT_LIFE;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_cache_store_room(ngx_http_tgbot_cache_sh_t *sh, ngx_uint_t n,
+    ngx_atomic_t *evicted)
+{
+    uint32_t                       victim;
+    ngx_http_tgbot_cache_entry_t  *entry;
+
+    while (sh->blocks - sh->used < n) {
+
+        victim = ngx_http_tgbot_cache_store_victim(sh);
+
+        if (victim == NGX_HTTP_TGBOT_CACHE_NONE) {
+            return NGX_DECLINED;
+        }
+
+        entry = ngx_http_tgbot_cache_store_block(sh, victim);
+
+        if (!ngx_http_tgbot_cache_store_ended(entry)) {
+            (*evicted)++;
+        }
+
+        ngx_http_tgbot_zone_stop("cache: room");
+
+        ngx_http_tgbot_cache_store_delete(sh, victim);
+    }
+
+    return NGX_OK;
+}
+
+
+static uint32_t
+ngx_http_tgbot_cache_store_victim(ngx_http_tgbot_cache_sh_t *sh)
+{
+    uint32_t                       kept, taken;
+    ngx_http_tgbot_cache_entry_t  *entry;
+
+    kept = sh->lists[NGX_HTTP_TGBOT_CACHE_KEPT].last;
+    taken = sh->lists[NGX_HTTP_TGBOT_CACHE_TAKEN].last;
+
+    if (taken == NGX_HTTP_TGBOT_CACHE_NONE) {
+        return kept;
+    }
+
+    entry = ngx_http_tgbot_cache_store_block(sh, taken);
+
+    if (kept == NGX_HTTP_TGBOT_CACHE_NONE
+        || ngx_http_tgbot_cache_store_ended(entry))
+    {
+        return taken;
+    }
+
+    return kept;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_cache_store_needs(size_t len)
+{
+    if (len <= NGX_HTTP_TGBOT_CACHE_FIRST) {
+        return 1;
+    }
+
+    len -= NGX_HTTP_TGBOT_CACHE_FIRST;
+
+    return 1 + (len + NGX_HTTP_TGBOT_CACHE_OTHER - 1)
+               / NGX_HTTP_TGBOT_CACHE_OTHER;
+}
+
+
+void
+ngx_http_tgbot_cache_store_add(ngx_http_tgbot_cache_sh_t *sh, u_char *key,
+    ngx_http_tgbot_lease_t *lease)
+{
+    uint32_t                       n, *head;
+    ngx_http_tgbot_cache_entry_t  *entry;
+
+    n = ngx_http_tgbot_cache_store_alloc(sh);
+
+    ngx_http_tgbot_zone_stop("cache: add");
+
+    entry = ngx_http_tgbot_cache_store_block(sh, n);
+
+    entry->next = NGX_HTTP_TGBOT_CACHE_NONE;
+    entry->state = NGX_HTTP_TGBOT_CACHE_FILLING;
+    entry->length = 0;
+    entry->lease = *lease;
+    entry->since = ngx_current_msec;
+    entry->valid = 0;
+
+    ngx_memcpy(entry->key, key, NGX_HTTP_TGBOT_CACHE_KEY);
+
+    head = ngx_http_tgbot_cache_store_head(sh, key);
+
+    entry->chain = *head;
+    *head = n;
+
+    ngx_http_tgbot_zone_stop("cache: added");
+
+    ngx_http_tgbot_cache_store_insert(sh, n);
+
+    sh->entries++;
+}
+
+
+void
+ngx_http_tgbot_cache_store_delete(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
+{
+    uint32_t                       next, *chain;
+    ngx_http_tgbot_cache_block_t  *block;
+    ngx_http_tgbot_cache_entry_t  *entry, *other;
+
+    ngx_http_tgbot_cache_store_remove(sh, n);
+
+    ngx_http_tgbot_zone_stop("cache: delete");
+
+    entry = ngx_http_tgbot_cache_store_block(sh, n);
+
+    chain = ngx_http_tgbot_cache_store_head(sh, entry->key);
+
+    while (*chain != n) {
+        other = ngx_http_tgbot_cache_store_block(sh, *chain);
+        chain = &other->chain;
+    }
+
+    *chain = entry->chain;
+
+    do {
+        block = ngx_http_tgbot_cache_store_block(sh, n);
+        next = block->next;
+
+        ngx_http_tgbot_cache_store_free(sh, n);
+
+        ngx_http_tgbot_zone_stop("cache: free");
+
+        n = next;
+
+    } while (n != NGX_HTTP_TGBOT_CACHE_NONE);
+
+    sh->entries--;
+}
+
+
+void
+ngx_http_tgbot_cache_store_remove(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
+{
+    ngx_http_tgbot_cache_list_t   *list;
+    ngx_http_tgbot_cache_entry_t  *entry, *other;
+
+    entry = ngx_http_tgbot_cache_store_block(sh, n);
+    list = ngx_http_tgbot_cache_store_list(sh, entry);
+
+    if (entry->before != NGX_HTTP_TGBOT_CACHE_NONE) {
+        other = ngx_http_tgbot_cache_store_block(sh, entry->before);
+        other->after = entry->after;
+
+    } else {
+        list->first = entry->after;
+    }
+
+    if (entry->after != NGX_HTTP_TGBOT_CACHE_NONE) {
+        other = ngx_http_tgbot_cache_store_block(sh, entry->after);
+        other->before = entry->before;
+
+    } else {
+        list->last = entry->before;
+    }
+}
+
+
+void
+ngx_http_tgbot_cache_store_insert(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
+{
+    ngx_http_tgbot_cache_list_t   *list;
+    ngx_http_tgbot_cache_entry_t  *entry, *other;
+
+    entry = ngx_http_tgbot_cache_store_block(sh, n);
+    list = ngx_http_tgbot_cache_store_list(sh, entry);
+
+    entry->before = NGX_HTTP_TGBOT_CACHE_NONE;
+    entry->after = list->first;
+
+    if (list->first != NGX_HTTP_TGBOT_CACHE_NONE) {
+        other = ngx_http_tgbot_cache_store_block(sh, list->first);
+        other->before = n;
+
+    } else {
+        list->last = n;
+    }
+
+    list->first = n;
+}
+
+
+void
+ngx_http_tgbot_cache_store_write(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
+    ngx_str_t *value)
+{
+    size_t                         size, left;
+    uint32_t                      *next;
+    ngx_http_tgbot_cache_block_t  *block;
+    ngx_http_tgbot_cache_entry_t  *entry;
+
+    entry = ngx_http_tgbot_cache_store_block(sh, n);
+
+    entry->length = value->len;
+
+    size = ngx_min(value->len, NGX_HTTP_TGBOT_CACHE_FIRST);
+
+    if (size) {
+        ngx_memcpy(entry->data, value->data, size);
+    }
+
+    next = &entry->next;
+
+    for (left = value->len - size; left; left -= size) {
+        n = ngx_http_tgbot_cache_store_alloc(sh);
+
+        *next = n;
+
+        ngx_http_tgbot_zone_stop("cache: write");
+
+        block = ngx_http_tgbot_cache_store_block(sh, n);
+
+        size = ngx_min(left, NGX_HTTP_TGBOT_CACHE_OTHER);
+        ngx_memcpy(block->data, value->data + value->len - left, size);
+
+        next = &block->next;
+    }
+
+    *next = NGX_HTTP_TGBOT_CACHE_NONE;
+}
+
+
+void
+ngx_http_tgbot_cache_store_read(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
+    ngx_str_t *value)
+{
+    size_t                         size, left;
+    u_char                        *p;
+    uint32_t                       next;
+    ngx_http_tgbot_cache_block_t  *block;
+    ngx_http_tgbot_cache_entry_t  *entry;
+
+    entry = ngx_http_tgbot_cache_store_block(sh, n);
+
+    value->len = entry->length;
+
+    size = ngx_min(value->len, NGX_HTTP_TGBOT_CACHE_FIRST);
+    left = value->len - size;
+
+    p = ngx_cpymem(value->data, entry->data, size);
+
+    for (next = entry->next; left; next = block->next) {
+        block = ngx_http_tgbot_cache_store_block(sh, next);
+
+        size = ngx_min(left, NGX_HTTP_TGBOT_CACHE_OTHER);
+        p = ngx_cpymem(p, block->data, size);
+
+        left -= size;
+    }
+}
+
+
+static void *
+ngx_http_tgbot_cache_store_block(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
+{
+    return (u_char *) sh + sh->offset
+           + (size_t) n * NGX_HTTP_TGBOT_CACHE_BLOCK;
+}
+
+
+/* a digest is its own hash */
+
+static uint32_t *
+ngx_http_tgbot_cache_store_head(ngx_http_tgbot_cache_sh_t *sh, u_char *key)
+{
+    uint32_t  hash;
+
+    ngx_memcpy(&hash, key, sizeof(uint32_t));
+
+    return &sh->table[hash & sh->mask];
+}
+
+
+static ngx_http_tgbot_cache_list_t *
+ngx_http_tgbot_cache_store_list(ngx_http_tgbot_cache_sh_t *sh,
+    ngx_http_tgbot_cache_entry_t *entry)
+{
+    return &sh->lists[(entry->state == NGX_HTTP_TGBOT_CACHE_FILLING)
+                      ? NGX_HTTP_TGBOT_CACHE_TAKEN
+                      : NGX_HTTP_TGBOT_CACHE_KEPT];
+}
+
+
+static uint32_t
+ngx_http_tgbot_cache_store_alloc(ngx_http_tgbot_cache_sh_t *sh)
+{
+    uint32_t                       n;
+    ngx_http_tgbot_cache_block_t  *block;
+
+    n = sh->free;
+
+    if (n != NGX_HTTP_TGBOT_CACHE_NONE) {
+        block = ngx_http_tgbot_cache_store_block(sh, n);
+        sh->free = block->next;
+
+    } else {
+        n = sh->fresh++;
+    }
+
+    sh->used++;
+
+    return n;
+}
+
+
+static void
+ngx_http_tgbot_cache_store_free(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
+{
+    ngx_http_tgbot_cache_block_t  *block;
+
+    block = ngx_http_tgbot_cache_store_block(sh, n);
+
+    block->next = sh->free;
+    sh->free = n;
+    sh->used--;
+}
