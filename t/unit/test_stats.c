@@ -11,6 +11,7 @@
 
 #define TEST_SLOTS    8
 #define TEST_THREADS  4
+#define TEST_ROUNDS   5000
 
 
 static ngx_time_t     test_time = { 1700000000, 0, 0 };
@@ -568,6 +569,7 @@ test_sweep(void)
     test_aborted(4);
 
     ngx_http_tgbot_stats_receive(&test_stats);
+    ngx_http_tgbot_stats_init_process(&test_stats);
     ngx_http_tgbot_stats_sweep(&test_stats);
     test_aborted(4);
     is_int(value("held", NULL, NULL), 3);
@@ -643,49 +645,57 @@ test_hang(void)
 }
 
 
+static volatile ngx_uint_t  test_sweeping;
+
+
 static void *
 test_sweeper(void *data)
 {
-    pthread_barrier_t *barrier = data;
-
-    pthread_barrier_wait(barrier);
-    ngx_http_tgbot_stats_sweep(&test_stats);
+    while (test_sweeping) {
+        ngx_http_tgbot_stats_sweep(&test_stats);
+    }
 
     return NULL;
 }
 
 
+/* two that sweep, and the next process in the slot, all at once */
+
 static void
 test_sweepers(void)
 {
-    ngx_uint_t         i, n;
-    pthread_t          threads[TEST_THREADS];
-    pthread_barrier_t  barrier;
+    ngx_uint_t  i, n;
+    pthread_t   threads[2];
 
     test_open("");
 
-    for (n = 1; n <= 50; n++) {
-        test_leave(3, 1);
-        test_leave(4, 1);
-        unit_slot_die(3);
-        unit_slot_die(4);
+    test_sweeping = 1;
 
-        pthread_barrier_init(&barrier, NULL, TEST_THREADS);
-
-        for (i = 0; i < TEST_THREADS; i++) {
-            pthread_create(&threads[i], NULL, test_sweeper, &barrier);
-        }
-
-        for (i = 0; i < TEST_THREADS; i++) {
-            pthread_join(threads[i], NULL);
-        }
-
-        pthread_barrier_destroy(&barrier);
-
-        unit_context("round %d", (int) n);
-        test_aborted(2 * n);
-        is_int(value("held", NULL, NULL), 0);
+    for (i = 0; i < 2; i++) {
+        pthread_create(&threads[i], NULL, test_sweeper, NULL);
     }
+
+    for (n = 0; n < TEST_ROUNDS; n++) {
+
+        for (i = 1; i < TEST_SLOTS; i++) {
+            test_leave(i, 1);
+        }
+
+        for (i = 1; i < TEST_SLOTS; i++) {
+            unit_slot_die(i);
+        }
+    }
+
+    test_sweeping = 0;
+
+    for (i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+
+    ngx_http_tgbot_stats_sweep(&test_stats);
+
+    test_aborted(TEST_ROUNDS * (TEST_SLOTS - 1));
+    is_int(value("held", NULL, NULL), 0);
 
     test_close();
 }
