@@ -1,0 +1,523 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_seen.h"
+#include "ngx_http_tgbot_seen_area.h"
+#include "ngx_http_tgbot_seen_ring.h"
+#include "ngx_http_tgbot_slot.h"
+#include "ngx_http_tgbot_zone.h"
+
+
+/* leases that lived are not asked again for so long, ms */
+#define NGX_HTTP_TGBOT_SEEN_RECHECK  100
+
+
+static void ngx_http_tgbot_seen_area_make_room(
+    ngx_http_tgbot_seen_area_t *area, size_t size);
+static void ngx_http_tgbot_seen_area_unlink(ngx_http_tgbot_seen_area_t *area,
+    ngx_http_tgbot_seen_record_t *rec);
+static void ngx_http_tgbot_seen_area_unhash(ngx_http_tgbot_seen_area_t *area,
+    ngx_http_tgbot_seen_record_t *rec);
+static void ngx_http_tgbot_seen_area_unblock(ngx_http_tgbot_seen_area_t *area,
+    ngx_http_tgbot_seen_record_t *rec);
+static ngx_http_tgbot_seen_record_t *ngx_http_tgbot_seen_area_oldest(
+    ngx_http_tgbot_seen_area_t *area, ngx_uint_t state);
+static void ngx_http_tgbot_seen_area_expire(ngx_http_tgbot_seen_area_t *area);
+static void ngx_http_tgbot_seen_area_evict(ngx_http_tgbot_seen_area_t *area);
+static void ngx_http_tgbot_seen_area_recheck(
+    ngx_http_tgbot_seen_area_t *area);
+
+
+void
+ngx_http_tgbot_seen_area_init(ngx_http_tgbot_seen_area_t *area,
+    ngx_http_tgbot_zone_t *zone, u_char *data, ngx_uint_t window)
+{
+    area->zone = zone;
+    area->sh = (ngx_http_tgbot_seen_area_sh_t *) data;
+
+    area->rings.sh = &area->sh->rings;
+    area->rings.bits = data + NGX_HTTP_TGBOT_SEEN_FIXED;
+    area->rings.window = window;
+
+    data += NGX_HTTP_TGBOT_SEEN_HEADER;
+    area->records = (ngx_http_tgbot_seen_record_t *) data;
+
+    data += NGX_HTTP_TGBOT_SEEN_RECORDS * sizeof(ngx_http_tgbot_seen_record_t);
+    area->heads = (uint16_t *) data;
+
+    data += NGX_HTTP_TGBOT_SEEN_HEADS * sizeof(uint16_t);
+    area->blocks = (ngx_http_tgbot_seen_block_t *) data;
+}
+
+
+void
+ngx_http_tgbot_seen_area_carve(ngx_http_tgbot_seen_area_t *area)
+{
+    ngx_memzero(area->sh, NGX_HTTP_TGBOT_SEEN_FIXED);
+
+    ngx_http_tgbot_seen_repair(area);
+}
+
+
+ngx_http_tgbot_seen_record_t *
+ngx_http_tgbot_seen_area_find(ngx_http_tgbot_seen_area_t *area,
+    int64_t update_id)
+{
+    uint16_t                       n;
+    ngx_http_tgbot_seen_record_t  *rec;
+
+    n = *ngx_http_tgbot_seen_area_head(area, update_id);
+
+    while (n != NGX_HTTP_TGBOT_SEEN_NIL) {
+        rec = &area->records[n];
+
+        if (rec->update_id == update_id) {
+            return rec;
+        }
+
+        n = rec->hash;
+    }
+
+    return NULL;
+}
+
+
+ngx_http_tgbot_seen_record_t *
+ngx_http_tgbot_seen_area_add(ngx_http_tgbot_seen_area_t *area,
+    int64_t update_id, ngx_http_tgbot_lease_t *lease)
+{
+    uint16_t                      *head;
+    ngx_http_tgbot_seen_list_t    *list;
+    ngx_http_tgbot_seen_record_t  *rec;
+
+    list = &area->sh->list[NGX_HTTP_TGBOT_SEEN_FREE];
+
+    ngx_http_tgbot_seen_area_expire(area);
+
+    if (list->n == 0) {
+        ngx_http_tgbot_seen_area_evict(area);
+    }
+
+    rec = ngx_http_tgbot_seen_area_oldest(area, NGX_HTTP_TGBOT_SEEN_FREE);
+
+    if (rec == NULL) {
+        return NULL;
+    }
+
+    rec->update_id = update_id;
+    rec->first = ngx_current_msec;
+    rec->attempts = 0;
+    rec->charged = 0;
+    rec->block = NGX_HTTP_TGBOT_SEEN_NIL;
+
+    head = ngx_http_tgbot_seen_area_head(area, update_id);
+
+    rec->hash = *head;
+    *head = ngx_http_tgbot_seen_area_number(area, rec);
+
+    ngx_http_tgbot_zone_stop("seen: record hashed");
+
+    ngx_http_tgbot_seen_area_hold(area, rec, lease);
+
+    return rec;
+}
+
+
+void
+ngx_http_tgbot_seen_area_hold(ngx_http_tgbot_seen_area_t *area,
+    ngx_http_tgbot_seen_record_t *rec, ngx_http_tgbot_lease_t *lease)
+{
+    ngx_http_tgbot_seen_area_unlink(area, rec);
+
+    /* half of one lease and half of another could seem to be alive */
+
+    if (rec->state == NGX_HTTP_TGBOT_SEEN_HELD) {
+        rec->state = NGX_HTTP_TGBOT_SEEN_IDLE;
+        ngx_memory_barrier();
+    }
+
+    ngx_http_tgbot_zone_stop("seen: record without lease");
+
+    rec->lease = *lease;
+    rec->time = ngx_current_msec;
+
+    ngx_memory_barrier();
+
+    ngx_http_tgbot_zone_stop("seen: record leased");
+
+    rec->state = NGX_HTTP_TGBOT_SEEN_HELD;
+
+    ngx_memory_barrier();
+
+    ngx_http_tgbot_zone_stop("seen: record held");
+
+    ngx_http_tgbot_seen_area_link(area, rec);
+}
+
+
+void
+ngx_http_tgbot_seen_area_idle(ngx_http_tgbot_seen_area_t *area,
+    ngx_http_tgbot_seen_record_t *rec)
+{
+    ngx_http_tgbot_seen_area_unlink(area, rec);
+
+    rec->time = ngx_current_msec;
+    rec->state = NGX_HTTP_TGBOT_SEEN_IDLE;
+
+    ngx_memory_barrier();
+
+    ngx_http_tgbot_zone_stop("seen: record idle");
+
+    ngx_http_tgbot_seen_area_link(area, rec);
+}
+
+
+void
+ngx_http_tgbot_seen_area_free(ngx_http_tgbot_seen_area_t *area,
+    ngx_http_tgbot_seen_record_t *rec)
+{
+    ngx_http_tgbot_seen_area_unlink(area, rec);
+
+    rec->state = NGX_HTTP_TGBOT_SEEN_FREE;
+
+    ngx_memory_barrier();
+
+    ngx_http_tgbot_zone_stop("seen: record freed");
+
+    ngx_http_tgbot_seen_area_unhash(area, rec);
+    ngx_http_tgbot_seen_area_unblock(area, rec);
+
+    ngx_http_tgbot_seen_area_link(area, rec);
+}
+
+
+void
+ngx_http_tgbot_seen_area_keep(ngx_http_tgbot_seen_area_t *area,
+    ngx_http_tgbot_seen_record_t *rec, u_char *call, size_t type_len,
+    size_t body_len)
+{
+    size_t                          left, size;
+    uint16_t                       *last, n;
+    ngx_http_tgbot_seen_area_sh_t  *sh;
+
+    sh = area->sh;
+
+    left = type_len + body_len;
+
+    ngx_http_tgbot_seen_area_make_room(area, left);
+
+    rec->type_len = (uint16_t) type_len;
+    rec->body_len = (uint16_t) body_len;
+
+    last = &rec->block;
+
+    while (left) {
+        n = sh->blocks;
+
+        sh->blocks = area->blocks[n].next;
+        sh->nblocks--;
+
+        *last = n;
+        last = &area->blocks[n].next;
+
+        size = ngx_min(left, NGX_HTTP_TGBOT_SEEN_BLOCK_DATA);
+
+        ngx_memcpy(area->blocks[n].data, call, size);
+
+        call += size;
+        left -= size;
+
+        ngx_http_tgbot_zone_stop("seen: block taken");
+    }
+
+    *last = NGX_HTTP_TGBOT_SEEN_NIL;
+
+    ngx_http_tgbot_seen_area_unlink(area, rec);
+
+    rec->time = ngx_current_msec;
+
+    ngx_memory_barrier();
+
+    ngx_http_tgbot_zone_stop("seen: call copied");
+
+    rec->state = NGX_HTTP_TGBOT_SEEN_DONE;
+
+    ngx_memory_barrier();
+
+    ngx_http_tgbot_zone_stop("seen: call kept");
+
+    ngx_http_tgbot_seen_area_link(area, rec);
+}
+
+
+/* a zone has blocks for several of the largest calls: there is an end */
+
+static void
+ngx_http_tgbot_seen_area_make_room(ngx_http_tgbot_seen_area_t *area,
+    size_t size)
+{
+    ngx_http_tgbot_seen_area_sh_t  *sh;
+
+    sh = area->sh;
+
+    while (sh->nblocks * NGX_HTTP_TGBOT_SEEN_BLOCK_DATA < size) {
+        sh->rides_evicted++;
+        (void) ngx_atomic_fetch_add(&area->zone->sh->evicted, 1);
+
+        ngx_http_tgbot_seen_area_free(area,
+            ngx_http_tgbot_seen_area_oldest(area, NGX_HTTP_TGBOT_SEEN_DONE));
+    }
+}
+
+
+void
+ngx_http_tgbot_seen_area_copy(ngx_http_tgbot_seen_area_t *area,
+    ngx_http_tgbot_seen_record_t *rec, u_char *buf)
+{
+    size_t                        left, size;
+    ngx_http_tgbot_seen_block_t  *block;
+
+    left = (size_t) rec->type_len + rec->body_len;
+    block = &area->blocks[rec->block];
+
+    for ( ;; ) {
+        size = ngx_min(left, NGX_HTTP_TGBOT_SEEN_BLOCK_DATA);
+
+        buf = ngx_cpymem(buf, block->data, size);
+        left -= size;
+
+        if (left == 0) {
+            return;
+        }
+
+        block = &area->blocks[block->next];
+    }
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_seen_area_expired(ngx_http_tgbot_seen_record_t *rec)
+{
+    return (ngx_msec_int_t) (ngx_current_msec - rec->time)
+           >= NGX_HTTP_TGBOT_SEEN_RIDE_TIME;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_seen_area_reap(ngx_http_tgbot_seen_area_t *area)
+{
+    uint16_t                       n;
+    ngx_uint_t                     alive, leased;
+    ngx_http_tgbot_lease_t         last;
+    ngx_http_tgbot_seen_record_t  *rec;
+
+    alive = 0;
+    leased = 0;
+
+    ngx_memzero(&last, sizeof(ngx_http_tgbot_lease_t));
+
+    n = area->sh->list[NGX_HTTP_TGBOT_SEEN_HELD].head;
+
+    while (n != NGX_HTTP_TGBOT_SEEN_NIL) {
+        rec = &area->records[n];
+        n = rec->next;
+
+        /* there are few processes, and asking may be a system call */
+
+        if (rec->lease.slot != last.slot || rec->lease.epoch != last.epoch) {
+            last = rec->lease;
+            alive = ngx_http_tgbot_slot_alive(&last);
+        }
+
+        if (alive) {
+            leased++;
+
+        } else {
+            ngx_http_tgbot_seen_area_idle(area, rec);
+        }
+    }
+
+    return leased;
+}
+
+
+uint16_t *
+ngx_http_tgbot_seen_area_head(ngx_http_tgbot_seen_area_t *area,
+    int64_t update_id)
+{
+    uint64_t  hash;
+
+    hash = (uint64_t) update_id * 0x9e3779b97f4a7c15ULL;
+
+    return &area->heads[(hash >> 32) % NGX_HTTP_TGBOT_SEEN_HEADS];
+}
+
+
+void
+ngx_http_tgbot_seen_area_link(ngx_http_tgbot_seen_area_t *area,
+    ngx_http_tgbot_seen_record_t *rec)
+{
+    uint16_t                     n;
+    ngx_http_tgbot_seen_list_t  *list;
+
+    n = ngx_http_tgbot_seen_area_number(area, rec);
+    list = &area->sh->list[rec->state];
+
+    rec->prev = list->tail;
+    rec->next = NGX_HTTP_TGBOT_SEEN_NIL;
+
+    if (list->tail == NGX_HTTP_TGBOT_SEEN_NIL) {
+        list->head = n;
+
+    } else {
+        area->records[list->tail].next = n;
+    }
+
+    list->tail = n;
+    list->n++;
+}
+
+
+static void
+ngx_http_tgbot_seen_area_unlink(ngx_http_tgbot_seen_area_t *area,
+    ngx_http_tgbot_seen_record_t *rec)
+{
+    ngx_http_tgbot_seen_list_t  *list;
+
+    list = &area->sh->list[rec->state];
+
+    if (rec->prev == NGX_HTTP_TGBOT_SEEN_NIL) {
+        list->head = rec->next;
+
+    } else {
+        area->records[rec->prev].next = rec->next;
+    }
+
+    if (rec->next == NGX_HTTP_TGBOT_SEEN_NIL) {
+        list->tail = rec->prev;
+
+    } else {
+        area->records[rec->next].prev = rec->prev;
+    }
+
+    list->n--;
+}
+
+
+static void
+ngx_http_tgbot_seen_area_unhash(ngx_http_tgbot_seen_area_t *area,
+    ngx_http_tgbot_seen_record_t *rec)
+{
+    uint16_t  *p, n;
+
+    n = ngx_http_tgbot_seen_area_number(area, rec);
+    p = ngx_http_tgbot_seen_area_head(area, rec->update_id);
+
+    while (*p != n) {
+        p = &area->records[*p].hash;
+    }
+
+    *p = rec->hash;
+}
+
+
+static void
+ngx_http_tgbot_seen_area_unblock(ngx_http_tgbot_seen_area_t *area,
+    ngx_http_tgbot_seen_record_t *rec)
+{
+    uint16_t                        n;
+    ngx_http_tgbot_seen_area_sh_t  *sh;
+
+    sh = area->sh;
+
+    while (rec->block != NGX_HTTP_TGBOT_SEEN_NIL) {
+        n = rec->block;
+        rec->block = area->blocks[n].next;
+
+        area->blocks[n].next = sh->blocks;
+        sh->blocks = n;
+        sh->nblocks++;
+    }
+}
+
+
+static ngx_http_tgbot_seen_record_t *
+ngx_http_tgbot_seen_area_oldest(ngx_http_tgbot_seen_area_t *area,
+    ngx_uint_t state)
+{
+    uint16_t  n;
+
+    n = area->sh->list[state].head;
+
+    return (n == NGX_HTTP_TGBOT_SEEN_NIL) ? NULL : &area->records[n];
+}
+
+
+/* more than one record can become old for each that is added, not many */
+
+static void
+ngx_http_tgbot_seen_area_expire(ngx_http_tgbot_seen_area_t *area)
+{
+    ngx_uint_t                     i;
+    ngx_http_tgbot_seen_record_t  *rec;
+
+    for (i = 0; i < 4; i++) {
+        rec = ngx_http_tgbot_seen_area_oldest(area, NGX_HTTP_TGBOT_SEEN_DONE);
+
+        if (rec == NULL || !ngx_http_tgbot_seen_area_expired(rec)) {
+            return;
+        }
+
+        ngx_http_tgbot_seen_area_free(area, rec);
+    }
+}
+
+
+static void
+ngx_http_tgbot_seen_area_evict(ngx_http_tgbot_seen_area_t *area)
+{
+    ngx_http_tgbot_seen_record_t  *rec, *done;
+
+    rec = ngx_http_tgbot_seen_area_oldest(area, NGX_HTTP_TGBOT_SEEN_IDLE);
+    done = ngx_http_tgbot_seen_area_oldest(area, NGX_HTTP_TGBOT_SEEN_DONE);
+
+    if (rec == NULL && done == NULL) {
+        ngx_http_tgbot_seen_area_recheck(area);
+        rec = ngx_http_tgbot_seen_area_oldest(area, NGX_HTTP_TGBOT_SEEN_IDLE);
+    }
+
+    if (done && (rec == NULL
+                 || (ngx_msec_int_t) (done->time - rec->time) < 0))
+    {
+        rec = done;
+        area->sh->rides_evicted++;
+    }
+
+    if (rec == NULL) {
+        return;
+    }
+
+    (void) ngx_atomic_fetch_add(&area->zone->sh->evicted, 1);
+
+    ngx_http_tgbot_seen_area_free(area, rec);
+}
+
+
+static void
+ngx_http_tgbot_seen_area_recheck(ngx_http_tgbot_seen_area_t *area)
+{
+    ngx_http_tgbot_seen_area_sh_t  *sh;
+
+    sh = area->sh;
+
+    if (sh->alive
+        && ngx_current_msec - sh->alive < NGX_HTTP_TGBOT_SEEN_RECHECK)
+    {
+        return;
+    }
+
+    (void) ngx_http_tgbot_seen_area_reap(area);
+
+    sh->alive = ngx_current_msec;
+}
