@@ -1,0 +1,528 @@
+
+/*
+ * Sends updates as Telegram does, each one once, over connections that are
+ * kept open, and counts the answers.  After a warm-up it prints "ready" and
+ * waits for a line; then it sends what is to be measured, and prints what
+ * came of it as a line of JSON.
+ */
+
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <arpa/inet.h>
+#include <time.h>
+#include <unistd.h>
+
+
+#define CONNECTIONS_MAX  1024
+#define DEPTH_MAX        64
+#define HOLES_MAX        16
+#define REQUEST_MAX      2048
+#define ANSWER_MAX       65536
+
+#define TIMEOUT          20000      /* ms without any answer */
+#define USER_FIRST       5000000000
+#define USER_DIGITS      10
+
+
+typedef struct {
+    size_t        offset;
+    size_t        digits;
+    int           user;
+} hole_t;
+
+
+typedef struct {
+    char          data[REQUEST_MAX];
+    size_t        len;
+    hole_t        holes[HOLES_MAX];
+    unsigned      nholes;
+} request_t;
+
+
+typedef struct {
+    int           fd;
+    unsigned      waiting;                /* answers to come */
+    unsigned      first;                  /* of users */
+    uint64_t      users[DEPTH_MAX];
+    size_t        len;
+    char          buf[ANSWER_MAX + 1];
+} connection_t;
+
+
+static struct {
+    int           port;
+    const char   *path;
+    const char   *secret;
+    unsigned      connections;
+    unsigned      depth;                  /* requests sent in one go */
+    uint64_t      warm;
+    uint64_t      requests;
+    uint64_t      id;                     /* the first one */
+    uint64_t      block;                  /* ids out of order within it */
+    uint64_t      users;
+    int           random;                 /* users in no order */
+    int           bare;                   /* updates with an id and no more */
+} conf = { 0, "/", "", 40, 1, 0, 1, 100000000, 1, 1000, 0, 0 };
+
+
+static struct {
+    uint64_t      sent;
+    uint64_t      answers;
+    uint64_t      ok;                     /* status 200 */
+    uint64_t      replies;                /* a message to the right chat */
+    uint64_t      bytes;
+    int           status;                 /* the first that was not 200 */
+} count;
+
+
+static const char  *texts[] = {
+    "\"text\":\"/start from_the_shop_window\",\"entities\":[{\"offset\":0,"
+        "\"length\":6,\"type\":\"bot_command\"}]",
+    "\"text\":\"/help\",\"entities\":[{\"offset\":0,"
+        "\"length\":5,\"type\":\"bot_command\"}]",
+    "\"text\":\"/hours on sunday, please\",\"entities\":[{\"offset\":0,"
+        "\"length\":6,\"type\":\"bot_command\"}]",
+    "\"text\":\"/order@bench_bot 1742\",\"entities\":[{\"offset\":0,"
+        "\"length\":16,\"type\":\"bot_command\"}]"
+};
+
+#define NTEXTS  (sizeof(texts) / sizeof(texts[0]))
+
+/* '@' are digits of the update's number, '#' of the user's */
+
+static const char  update[] =
+    "{\"update_id\":@@@@@@@@@,\n"
+    "\"message\":{\"message_id\":1@@@@@@,\"from\":{\"id\":##########,"
+    "\"is_bot\":false,\"first_name\":\"Anneliese\","
+    "\"last_name\":\"M\\u00fcller-L\\u00fcdenscheidt\","
+    "\"username\":\"anneliese_ml\",\"language_code\":\"de\"},"
+    "\"chat\":{\"id\":##########,\"first_name\":\"Anneliese\","
+    "\"last_name\":\"M\\u00fcller-L\\u00fcdenscheidt\","
+    "\"username\":\"anneliese_ml\",\"type\":\"private\"},\"date\":%ld,"
+    "\"reply_to_message\":{\"message_id\":1@@@@@@,\"from\":{"
+    "\"id\":7000000001,\"is_bot\":true,\"first_name\":\"Bench\","
+    "\"username\":\"bench_bot\"},\"chat\":{\"id\":##########,"
+    "\"first_name\":\"Anneliese\",\"username\":\"anneliese_ml\","
+    "\"type\":\"private\"},\"date\":%ld,\"text\":\"Good morning!\"},%s}}";
+
+static request_t       requests[NTEXTS];
+static connection_t   *connections;
+
+
+static void
+die(const char *what)
+{
+    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+
+static void
+make_request(request_t *r, const char *text)
+{
+    int      n;
+    long     now;
+    char    *p, body[REQUEST_MAX];
+    size_t   len;
+
+    now = time(NULL);
+
+    n = conf.bare ? snprintf(body, sizeof(body), "{\"update_id\":@@@@@@@@@}")
+                  : snprintf(body, sizeof(body), update, now, now - 60, text);
+
+    r->len = snprintf(r->data, sizeof(r->data),
+                      "POST %s HTTP/1.1\r\n"
+                      "Host: 127.0.0.1:%d\r\n"
+                      "Content-Type: application/json\r\n"
+                      "Content-Length: %d\r\n"
+                      "Connection: keep-alive\r\n"
+                      "Accept-Encoding: gzip, deflate\r\n"
+                      "X-Telegram-Bot-Api-Secret-Token: %s\r\n\r\n%s",
+                      conf.path, conf.port, n, conf.secret, body);
+
+    if (n >= (int) sizeof(body) || r->len >= sizeof(r->data)) {
+        errno = EMSGSIZE;
+        die("request");
+    }
+
+    for (p = strstr(r->data, "\r\n\r\n"); *p; p += len ? len : 1) {
+        len = strspn(p, *p == '#' ? "#" : "@");
+
+        /* "@" of a command is none of them */
+
+        if (len < 6) {
+            continue;
+        }
+
+        r->holes[r->nholes].offset = p - r->data;
+        r->holes[r->nholes].digits = len;
+        r->holes[r->nholes].user = (*p == '#');
+        r->nholes++;
+    }
+}
+
+
+static void
+write_number(char *p, size_t digits, uint64_t n)
+{
+    while (digits) {
+        p[--digits] = '0' + n % 10;
+        n /= 10;
+    }
+}
+
+
+/* a multiplication by an odd number goes through all of 2^n in no order */
+
+static uint64_t
+id_of(uint64_t i)
+{
+    uint64_t  mask;
+
+    mask = conf.block - 1;
+
+    return conf.id + (i & ~mask) + ((i * 2654435761) & mask);
+}
+
+
+static uint64_t
+user_of(uint64_t i)
+{
+    if (conf.random) {
+        i = (i + conf.id) * 0x9e3779b97f4a7c15;
+        i ^= i >> 32;
+        i *= 0xd6e8feb86659fd93;
+        i ^= i >> 32;
+    }
+
+    return USER_FIRST + i % conf.users;
+}
+
+
+static void
+send_some(connection_t *c, uint64_t until)
+{
+    char         buf[DEPTH_MAX * REQUEST_MAX], *p;
+    size_t       len;
+    ssize_t      n;
+    unsigned     i;
+    uint64_t     id, user;
+    request_t   *r;
+
+    p = buf;
+    c->first = 0;
+
+    while (c->waiting < conf.depth && count.sent < until) {
+        r = &requests[count.sent % NTEXTS];
+        id = id_of(count.sent);
+        user = user_of(count.sent);
+
+        for (i = 0; i < r->nholes; i++) {
+            write_number(r->data + r->holes[i].offset, r->holes[i].digits,
+                         r->holes[i].user ? user : id);
+        }
+
+        memcpy(p, r->data, r->len);
+        p += r->len;
+
+        c->users[c->waiting++] = user;
+        count.sent++;
+    }
+
+    for (len = p - buf, p = buf; len; p += n, len -= n) {
+        n = send(c->fd, p, len, MSG_NOSIGNAL);
+
+        if (n == -1) {
+            die("send");
+        }
+    }
+}
+
+
+/* the length of the answer that p begins with, 0 if it is not complete */
+
+static size_t
+answer_length(const char *p, const char **body)
+{
+    char        *end;
+    const char  *field;
+
+    *body = strstr(p, "\r\n\r\n");
+
+    if (*body == NULL) {
+        return 0;
+    }
+
+    *body += 4;
+
+    field = strcasestr(p, "\r\nContent-Length:");
+
+    if (field && field < *body) {
+        return *body + strtoul(field + 17, NULL, 10) - p;
+    }
+
+    field = strcasestr(p, "\r\nTransfer-Encoding: chunked");
+
+    if (field && field < *body) {
+        end = strstr(*body - 2, "\r\n0\r\n\r\n");
+        return end ? end + 7 - p : 0;
+    }
+
+    return *body - p;
+}
+
+
+static void
+count_answer(const char *p, size_t len, const char *body, uint64_t user)
+{
+    int   status;
+    char  digits[USER_DIGITS];
+
+    status = atoi(p + 9);
+
+    count.answers++;
+    count.bytes += len;
+
+    if (status != 200) {
+        if (count.status == 0) {
+            count.status = status;
+        }
+
+        return;
+    }
+
+    count.ok++;
+    len -= body - p;
+
+    write_number(digits, USER_DIGITS, user);
+
+    if (memmem(body, len, "sendMessage", 11)
+        && memmem(body, len, digits, USER_DIGITS))
+    {
+        count.replies++;
+    }
+}
+
+
+static void
+receive(connection_t *c)
+{
+    char        *p;
+    size_t       len;
+    ssize_t      n;
+    const char  *body;
+
+    n = recv(c->fd, c->buf + c->len, ANSWER_MAX - c->len, 0);
+
+    if (n <= 0) {
+        if (n == 0) {
+            errno = ECONNRESET;
+        }
+
+        die("recv");
+    }
+
+    c->len += n;
+    c->buf[c->len] = '\0';
+
+    for (p = c->buf; c->len; p += len) {
+        len = answer_length(p, &body);
+
+        if (len == 0 || len > c->len) {
+            break;
+        }
+
+        if (c->waiting == 0) {
+            errno = EPROTO;
+            die("answer to nothing");
+        }
+
+        count_answer(p, len, body, c->users[c->first++]);
+        c->waiting--;
+        c->len -= len;
+    }
+
+    memmove(c->buf, p, c->len);
+}
+
+
+static void
+run(int ep, uint64_t requests_to_send)
+{
+    int                  i, n;
+    uint64_t             until;
+    connection_t        *c;
+    struct epoll_event   events[CONNECTIONS_MAX];
+
+    until = count.sent + requests_to_send;
+
+    for (i = 0; i < (int) conf.connections; i++) {
+        send_some(&connections[i], until);
+    }
+
+    while (count.answers < until) {
+        n = epoll_wait(ep, events, CONNECTIONS_MAX, TIMEOUT);
+
+        if (n <= 0) {
+            if (n == 0) {
+                errno = ETIMEDOUT;
+            }
+
+            die("no answer");
+        }
+
+        for (i = 0; i < n; i++) {
+            c = events[i].data.ptr;
+
+            receive(c);
+
+            if (c->waiting == 0) {
+                send_some(c, until);
+            }
+        }
+    }
+}
+
+
+static void
+open_connections(int ep)
+{
+    int                  on;
+    unsigned             i;
+    connection_t        *c;
+    struct epoll_event   event;
+    struct sockaddr_in   sin;
+
+    memset(&sin, 0, sizeof(sin));
+    sin.sin_family = AF_INET;
+    sin.sin_port = htons(conf.port);
+    sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+
+    connections = calloc(conf.connections, sizeof(connection_t));
+
+    if (connections == NULL) {
+        die("calloc");
+    }
+
+    for (i = 0; i < conf.connections; i++) {
+        c = &connections[i];
+        on = 1;
+
+        c->fd = socket(AF_INET, SOCK_STREAM, 0);
+
+        if (c->fd == -1
+            || connect(c->fd, (struct sockaddr *) &sin, sizeof(sin)) == -1
+            || setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
+               == -1)
+        {
+            die("connect");
+        }
+
+        event.events = EPOLLIN;
+        event.data.ptr = c;
+
+        if (epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &event) == -1) {
+            die("epoll_ctl");
+        }
+    }
+}
+
+
+static void
+parse_options(int argc, char **argv)
+{
+    int  c;
+
+    while ((c = getopt(argc, argv, "p:u:s:c:d:w:n:i:b:k:re")) != -1) {
+        switch (c) {
+        case 'p': conf.port = atoi(optarg); break;
+        case 'u': conf.path = optarg; break;
+        case 's': conf.secret = optarg; break;
+        case 'c': conf.connections = atoi(optarg); break;
+        case 'd': conf.depth = atoi(optarg); break;
+        case 'w': conf.warm = strtoull(optarg, NULL, 10); break;
+        case 'n': conf.requests = strtoull(optarg, NULL, 10); break;
+        case 'i': conf.id = strtoull(optarg, NULL, 10); break;
+        case 'b': conf.block = strtoull(optarg, NULL, 10); break;
+        case 'k': conf.users = strtoull(optarg, NULL, 10); break;
+        case 'r': conf.random = 1; break;
+        case 'e': conf.bare = 1; break;
+        default: exit(2);
+        }
+    }
+
+    if (conf.port == 0 || conf.requests == 0 || conf.users == 0
+        || conf.connections == 0 || conf.connections > CONNECTIONS_MAX
+        || conf.depth == 0 || conf.depth > DEPTH_MAX
+        || conf.block == 0 || (conf.block & (conf.block - 1)))
+    {
+        fprintf(stderr, "usage: load -p port [-u path] [-s secret]"
+                " [-c connections] [-d depth] [-w warm-up] [-n requests]"
+                " [-i first id] [-b block of ids] [-k users] [-r] [-e]\n");
+        exit(2);
+    }
+}
+
+
+int
+main(int argc, char **argv)
+{
+    int              ep;
+    double           seconds;
+    unsigned         i;
+    struct timespec  start, end;
+
+    parse_options(argc, argv);
+
+    for (i = 0; i < NTEXTS; i++) {
+        make_request(&requests[i], texts[i]);
+    }
+
+    ep = epoll_create1(0);
+
+    if (ep == -1) {
+        die("epoll_create1");
+    }
+
+    open_connections(ep);
+
+    if (conf.warm) {
+        run(ep, conf.warm);
+    }
+
+    printf("ready\n");
+    fflush(stdout);
+
+    if (getchar() == EOF) {
+        return 1;
+    }
+
+    clock_gettime(CLOCK_MONOTONIC, &start);
+
+    run(ep, conf.requests);
+
+    clock_gettime(CLOCK_MONOTONIC, &end);
+
+    seconds = end.tv_sec - start.tv_sec + (end.tv_nsec - start.tv_nsec) / 1e9;
+
+    /* of the warm-up as well, but for the time */
+
+    printf("{\"sent\": %" PRIu64 ", \"ok\": %" PRIu64 ", \"replies\": %" PRIu64
+           ", \"bytes\": %" PRIu64 ", \"status\": %d, \"seconds\": %.6f,"
+           " \"body\": %zu}\n",
+           count.sent, count.ok, count.replies, count.bytes, count.status,
+           seconds, requests[0].len
+           - (strstr(requests[0].data, "\r\n\r\n") + 4 - requests[0].data));
+
+    return 0;
+}

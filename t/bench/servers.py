@@ -1,0 +1,279 @@
+"""The contenders: each started on the server's core, checked, then fed."""
+
+import ctypes
+import glob
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from measure import FIRST_ID, LAST_ID, SECRET, SERVER_CORE, Void, pin
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MODULES = "/usr/lib/nginx/modules"
+PYTHON = "/usr/bin/python3"
+FIRST_PORT = 9800
+
+TEXTS = {
+    "/start from_the_shop_window": "Hello Anneliese!  Tell me what you look for.",
+    "/help": "Ask for /hours, or /order and a number.",
+    "/hours on sunday, please": "We are open from 9 to 18.",
+    "/order@bench_bot 1742": "Order 1742 is on its way.",
+}
+
+ports = iter(range(FIRST_PORT, FIRST_PORT + 1000))
+
+
+class LeftOut(Exception):
+    """what the contender needs is not here"""
+
+
+def free_port():
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise Void("no port is free")
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+class Server:
+    """replies: it answers with messages; remembers: and only once to each update"""
+
+    replies = True
+    remembers = True
+    warm = 3000
+
+    def __init__(self, name, title, directory):
+        self.name = name
+        self.title = title
+        self.directory = os.path.join(directory, name)
+        self.process = None
+        self.port = None
+        self.next_id = FIRST_ID
+        self.sent = 0
+        shutil.rmtree(self.directory, ignore_errors=True)
+        os.makedirs(self.directory)
+
+    def spawn(self, command, **env):
+        self.port = self.port or free_port()
+        with open(f"{self.directory}/output.log", "wb") as output:
+            self.process = subprocess.Popen(
+                command, stdout=output, stderr=output, cwd=self.directory,
+                env={**os.environ, "PORT": str(self.port), "SECRET": SECRET, **env},
+                preexec_fn=lambda: (die_with_parent(), pin(SERVER_CORE)()))
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                if self.process.poll() is not None:
+                    break
+                time.sleep(0.05)
+        raise Void(f"{self.name} does not start: {self.output()}")
+
+    def output(self):
+        text = ""
+        for path in (f"{self.directory}/output.log", f"{self.directory}/error.log"):
+            if os.path.exists(path):
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    text += file.read()[-2000:]
+        return text
+
+    def pids(self):
+        return [self.process.pid]
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait()
+
+    def take_ids(self, count, block=1):
+        """the first of so many ids that were not used yet, at the start of a block"""
+        first = self.next_id + -self.next_id % block
+        self.next_id = first + count + -count % block
+        if self.next_id > LAST_ID:
+            raise Void("no update_ids are left")
+        return first
+
+    def ask(self, secret, text=None, update_id=None):
+        user = 5_000_000_000 + self.next_id % 100
+        update = {"update_id": update_id or self.take_ids(1)}
+        if text is not None:
+            person = {"id": user, "first_name": "Anneliese", "username": "anneliese_ml"}
+            command = text.split()[0]
+            update["message"] = {
+                "message_id": 7, "date": int(time.time()), "text": text,
+                "from": {**person, "is_bot": False}, "chat": {**person, "type": "private"},
+                "entities": [{"type": "bot_command", "offset": 0, "length": len(command)}]}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("POST", "/tg/bench", json.dumps(update), {
+            "Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": secret})
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        self.sent += secret == SECRET
+        return answer.status, body, user
+
+    def check(self):
+        """whether it does what is measured"""
+        if not self.replies:
+            if self.ask(SECRET, "/help")[0] != 200:
+                raise Void(f"{self.name} does not answer 200")
+            return
+        for text, expected in TEXTS.items():
+            status, body, user = self.ask(SECRET, text)
+            call = {"method": "sendMessage", "chat_id": user, "text": expected}
+            if status != 200 or json.loads(body or b"{}") != call:
+                raise Void(f"{self.name} answers {text} with {status} {body!r}: {self.output()}")
+        status, body, _ = self.ask(SECRET[:-1] + "?", "/help")
+        if status not in (401, 403) or b"sendMessage" in body:
+            raise Void(f"{self.name} takes a wrong secret")
+        if self.remembers:
+            self.check_memory()
+
+    def check_memory(self):
+        update_id = self.take_ids(1)
+        answers = [self.ask(SECRET, "/help", update_id)[:2] for _ in range(2)]
+        if b"sendMessage" not in answers[0][1] or answers[1] != (200, b""):
+            raise Void(f"{self.name} does not remember an update: {answers}")
+
+
+class Nginx(Server):
+    modules = ()
+    workers = 1
+    binary = os.environ.get("BENCH_NGINX", "/usr/sbin/nginx")
+
+    def config(self):
+        with open(f"{HERE}/nginx/{self.name}.conf", encoding="utf-8") as file:
+            return file.read()
+
+    def start(self):
+        for module in self.modules:
+            if not os.path.exists(module):
+                raise LeftOut(f"{os.path.basename(module)} is not installed")
+        with open(f"{HERE}/nginx/nginx.conf", encoding="utf-8") as file:
+            text = file.read()
+        self.port = free_port()
+        values = {
+            "modules": "\n".join(f"load_module {module};" for module in self.modules),
+            "server": self.config(), "workers": self.workers, "port": self.port,
+            "secret": SECRET, "here": f"{HERE}/nginx"}
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", str(value))
+        with open(f"{self.directory}/nginx.conf", "w", encoding="utf-8") as file:
+            file.write(text)
+        self.spawn([self.binary, "-p", self.directory, "-c", f"{self.directory}/nginx.conf",
+                    "-e", f"{self.directory}/error.log", "-g", "daemon off;"])
+        while len(self.pids()) < self.workers:
+            time.sleep(0.01)
+
+    def pids(self):
+        master = self.process.pid
+        with open(f"/proc/{master}/task/{master}/children", encoding="ascii") as file:
+            return [int(pid) for pid in file.read().split()]
+
+
+class Return(Nginx):
+    replies = False
+
+
+class Echo(Nginx):
+    replies = False
+    modules = (f"{MODULES}/ngx_http_echo_module.so",)
+
+
+class Tgbot(Nginx):
+    modules = (os.environ.get("BENCH_MODULE", ""),)
+
+
+class Lua(Nginx):
+    modules = (f"{MODULES}/ndk_http_module.so", f"{MODULES}/ngx_http_lua_module.so")
+
+    def start(self):
+        if not glob.glob("/usr/lib/*/lua/5.1/cjson.so"):
+            raise LeftOut("lua-cjson is not installed")
+        super().start()
+
+
+class Njs(Nginx):
+    """shared memory came with 0.8.0: an older one is left without"""
+
+    modules = (f"{MODULES}/ngx_http_js_module.so",)
+    zones = ("js_shared_dict_zone  zone=seen:256m timeout=3600s evict;\n"
+             "js_shared_dict_zone  zone=users:16m;\n"
+             "js_shared_dict_zone  zone=chats:16m;\n")
+
+    def config(self):
+        return super().config().replace("@shared@", self.zones if self.remembers else "")
+
+    def start(self):
+        try:
+            super().start()
+        except Void as void:
+            if "js_shared_dict_zone" not in str(void):
+                raise
+            self.remembers = False
+            self.title += ", no memory"
+            super().start()
+
+
+class Grammy(Server):
+    warm = 10000
+    package = os.environ.get("BENCH_NODE", "")
+
+    def start(self):
+        node = shutil.which("node")
+        if not node:
+            raise LeftOut("Node.js is not installed")
+        if not os.path.isdir(f"{self.package}/node_modules/grammy"):
+            raise LeftOut("grammY is not installed")
+        self.spawn([node, f"{self.package}/bot.js"], NODE_ENV="production")
+
+
+class PythonTelegramBot(Server):
+    warm = 500
+
+    def start(self):
+        if subprocess.run([PYTHON, "-c", "import telegram.ext, tornado"], check=False,
+                          stderr=subprocess.DEVNULL).returncode:
+            raise LeftOut("python-telegram-bot is not installed")
+        self.spawn([PYTHON, "-B", f"{HERE}/ptb/bot.py"])
+
+
+def contenders(directory):
+    return [
+        Return("return", "nginx, return 200", directory),
+        Echo("echo", "nginx, body read (echo): the floor", directory),
+        Tgbot("tgbot", "this module", directory),
+        Lua("lua", "lua-nginx-module", directory),
+        Njs("njs", "njs", directory),
+        Grammy("grammy", "grammY on Node.js", directory),
+        PythonTelegramBot("ptb", "python-telegram-bot", directory),
+    ]
+
+
+def start(servers):
+    """-> those that run"""
+    running = []
+    for server in servers:
+        try:
+            server.start()
+            server.check()
+            running.append(server)
+        except LeftOut as why:
+            print(f"left out: {server.title}: {why}", file=sys.stderr)
+    return running
