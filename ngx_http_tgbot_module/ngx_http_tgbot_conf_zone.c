@@ -422,9 +422,9 @@ ngx_http_tgbot_conf_limit_check(ngx_conf_t *cf, ngx_command_t *cmd,
         if (ngx_http_tgbot_conf_limit_equal(&limit[i], &limit[last])) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "duplicate value \"%V\" in \"%V\" directive, "
-                               "expected another key, zone or rate than "
-                               "that of a limit above", &value[1],
-                               &cmd->name);
+                               "expected another key, zone, rate or burst "
+                               "than those of a limit above",
+                               &value[1], &cmd->name);
             return NGX_CONF_ERROR;
         }
     }
@@ -440,8 +440,9 @@ ngx_http_tgbot_conf_limit_equal(ngx_http_tgbot_limit_t *a,
     ngx_http_tgbot_limit_t *b)
 {
     return a->zone == b->zone
-           && a->rate * (a->per_minute ? 1 : 60)
-              == b->rate * (b->per_minute ? 1 : 60)
+           && a->rate == b->rate
+           && a->per_minute == b->per_minute
+           && a->burst == b->burst
            && a->shared == b->shared
            && a->key.value.len == b->key.value.len
            && ngx_strncmp(a->key.value.data, b->key.value.data,

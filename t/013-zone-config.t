@@ -163,21 +163,18 @@ refused('off and limit', shop("tgbot_limit off; $limit zone=a:1m rate=1r/s;"),
 refused('off twice', shop('tgbot_limit off; tgbot_limit off;'),
         qr/"tgbot_limit" directive is duplicate, "off" stands alone/);
 
-for my $case (['the same', 'zone=a rate=1r/s'],
-              ['the same rate in another unit', 'zone=a rate=60r/m'],
-              ['another burst', 'zone=a rate=1r/s burst=5'])
-{
-    my ($name, $second) = @$case;
-
-    refused("two limits, $name",
-            shop("$limit zone=a:1m rate=1r/s; $limit $second;"),
+for my $second ('', 'burst=20', 'action=reject', 'reply=Slower!') {
+    refused("two limits of the same buckets, $second",
+            shop("$limit zone=a:1m rate=1r/s; $limit zone=a rate=1r/s "
+                 . "$second;"),
             qr/duplicate value "\$tgbot_user_id" in "tgbot_limit" directive/,
-            qr/expected another key, zone or rate/);
+            qr/expected another key, zone, rate or burst/);
 }
 
 accepted('several limits',
          shop("$limit zone=a:1m rate=1r/s; $limit zone=a rate=20r/m;\n"
               . "$limit zone=a rate=1r/s shared; $limit zone=b:1m rate=1r/s;\n"
+              . "$limit zone=a rate=1r/s burst=5; $limit zone=a rate=1r/m;\n"
               . 'tgbot_limit $tgbot_chat_id zone=a rate=1r/s;'));
 
 my @many = map "$limit zone=a rate=${_}r/m;", 1 .. 16;
