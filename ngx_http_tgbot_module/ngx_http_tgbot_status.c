@@ -219,7 +219,8 @@ ngx_http_tgbot_status_bot(ngx_http_tgbot_status_t *s,
     ngx_http_tgbot_status_name(s, &bot->name);
     ngx_http_tgbot_status_open(s);
 
-    ngx_http_tgbot_status_member(s, "start_time", ngx_http_tgbot_stats_start(bot->stats));
+    ngx_http_tgbot_status_member(s, "start_time",
+                                 ngx_http_tgbot_stats_start(bot->stats));
 
     for (m = 0; m < ngx_http_tgbot_stats_nmetrics; m++) {
         ngx_http_tgbot_status_metric(s, bot->stats, m);
