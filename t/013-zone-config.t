@@ -397,7 +397,7 @@ for my $line ('tgbot_dedup on', "$limit zone=a:1m rate=1r/s",
 
 # zones: the directive, what it needs besides, and what its zone is called
 
-my @kinds = (['tgbot_dedup', '', 'seen'],
+my @kinds = (['tgbot_dedup', '', 'dedup'],
              ['tgbot_limit', '$tgbot_user_id rate=1r/s', 'limit'],
              ['tgbot_cache', '$tgbot_text', 'cache']);
 
@@ -488,10 +488,11 @@ refused("a seen zone under the name of another bot's own",
 accepted("the bot's own zone, declared",
          shop('tgbot_dedup zone=tgbot_seen_shop:4m;'));
 
-accepted("the bot's own zone, used by another",
-         shop('') . "server {\nlisten unix:$home/s2;\ntgbot_secret_token off;\n"
-         . "location /u {\ntgbot_webhook other;\ntgbot_handler /app;\n"
-         . "tgbot_dedup zone=tgbot_seen_shop window=1024;\n}\n}");
+refused("the bot's own zone, used by another one as well",
+        shop('') . "server {\nlisten unix:$home/s2;\ntgbot_secret_token off;\n"
+        . "location /u {\ntgbot_webhook other;\ntgbot_handler /app;\n"
+        . "tgbot_dedup zone=tgbot_seen_shop;\n}\n}",
+        qr/zone "tgbot_seen_shop" of 2048k is too small for the 2 bots/);
 
 my $bots = join "\n", map "location /$_ { tgbot_webhook b$_; }", 1 .. 8;
 $bots = "server {\nlisten unix:$home/s;\ntgbot_secret_token off;\n"
@@ -640,7 +641,7 @@ reloaded('reload with another bot', "$minute zone=a:2m;",
 is(post(), 429, 'the zone of two bots is adopted');
 
 for my $case (['cache', 'tgbot_handler /a; tgbot_cache $tgbot_text zone=a:2m'],
-              ['seen', 'tgbot_dedup zone=a:2m'])
+              ['dedup', 'tgbot_dedup zone=a:2m'])
 {
     my ($is, $directive) = @$case;
 
