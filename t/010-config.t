@@ -5,6 +5,10 @@ use Test::Nginx::Socket 'no_plan';
 add_block_preprocessor(sub {
     my $block = shift;
 
+    # these tests send the same update again and again
+    $block->set_value("http_config",
+                      "tgbot_dedup off;\n" . ($block->http_config || ""));
+
     if (defined $block->must_die) {
         $block->set_value("suppress_stderr", "");
         return;

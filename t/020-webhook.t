@@ -5,6 +5,10 @@ use Test::Nginx::Socket 'no_plan';
 add_block_preprocessor(sub {
     my $block = shift;
 
+    # these tests send the same update again and again
+    $block->set_value("http_config",
+                      "tgbot_dedup off;\n" . ($block->http_config || ""));
+
     if (!defined $block->no_error_log) {
         $block->set_value("no_error_log", "[alert]\n[crit]\n[emerg]");
     }

@@ -512,6 +512,7 @@ sendMessage {"chat_id":7,"method":"sendMessage","text":"late"}
 === TEST 38: or not at all, which is told
 --- without_api
 --- bot
+tgbot_dedup         off;
 tgbot_hold_timeout  300ms;
 --- program
 stall 1 200 {"method":"sendMessage","text":"late"}
