@@ -1,6 +1,8 @@
 """What every end-to-end test needs: an nginx of its own, a simulator, and checks."""
 
 import asyncio
+import contextlib
+import json
 import os
 import re
 import shutil
@@ -9,7 +11,9 @@ import socket
 import time
 
 from simulator import report
+from simulator.http1 import fetch
 from simulator.scene import Options, Scene
+from status import Status
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NGINX = os.environ.get("TGBOT_NGINX", "/usr/sbin/nginx")
@@ -30,7 +34,7 @@ daemon off;
 pid nginx.pid;
 error_log error.log info;
 worker_shutdown_timeout {shutdown};
-events {{ worker_connections 1024; }}
+events {{ worker_connections 4096; }}
 http {{
     client_body_temp_path temp_body;
     proxy_temp_path temp_proxy;
@@ -50,23 +54,19 @@ http {{
     keepalive_requests 100000;
     proxy_http_version 1.1;
     proxy_set_header Connection "";
+    proxy_set_header X-Worker $pid;
 {http}
 }}
 """
 
-BOT = """\
+SERVER = """\
     upstream program {{ server 127.0.0.1:{program}; keepalive 64; }}
     upstream bot_api {{ server 127.0.0.1:{api}; keepalive 64; }}
+    tgbot_secret_token {secret};
+{http}
     server {{
-        listen 127.0.0.1:{port} backlog=1024;
-        location = /tg/e2e {{
-            tgbot_webhook e2e;
-            tgbot_token {token};
-            tgbot_secret_token {secret};
-            tgbot_handler /_program;
-            tgbot_api /_api;
-            {directives}
-        }}
+        listen 127.0.0.1:{port} backlog=4096;
+{locations}
         location = /_program {{
             internal;
             proxy_pass http://program;
@@ -79,8 +79,27 @@ BOT = """\
             proxy_connect_timeout 2s;
             proxy_read_timeout {api_timeout};
         }}
+        location /status {{ tgbot_status; }}
+        location = /pid {{ return 200 $pid; }}
     }}
 """
+
+BOT = """\
+        location = /tg/{name} {{
+            tgbot_webhook {name};
+            tgbot_handler {handler};
+            {api}
+            {directives}
+        }}
+"""
+
+API = "tgbot_token {token}; tgbot_api /_api;"
+
+
+def bot(name="e2e", directives="", api=True, token=TOKEN, handler="/_program"):
+    """A webhook's location, with the Bot API or without it."""
+    return BOT.format(name=name, directives=directives, handler=handler,
+                      api=API.format(token=token) if api else "")
 
 
 class StartError(Exception):
@@ -90,9 +109,11 @@ class StartError(Exception):
 class Nginx:
     """An nginx in the foreground, in a directory of its own."""
 
-    def __init__(self, directory, port):
+    def __init__(self, directory, port, environment=None):
         self.directory = directory
         self.port = port
+        self.killed = []
+        self._environment = dict(os.environ, **(environment or {}))
         self._process = None
         self._stderr = None
 
@@ -104,7 +125,7 @@ class Nginx:
         self._stderr = open(f"{self.directory}/stderr.log", "wb")
         self._process = await asyncio.create_subprocess_exec(
             NGINX, "-p", self.directory, "-c", f"{self.directory}/nginx.conf",
-            stdout=self._stderr, stderr=self._stderr)
+            stdout=self._stderr, stderr=self._stderr, env=self._environment)
         end = time.monotonic() + 20
         while not _listens(self.port):
             if self._process.returncode is not None or time.monotonic() > end:
@@ -136,6 +157,14 @@ class Nginx:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
             pids = [int(child) for child in children.read().split()]
         return sorted(pids, key=_sockets, reverse=True)
+
+    def kill(self, pid, scene=None):
+        """Kills a worker, if it has not just left; the books of the scene know of it."""
+        if scene is not None:
+            scene.kills[pid] = time.monotonic()
+        self.killed.append(pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
     async def exited(self, timeout):
         """The exit status, or None if it still runs."""
@@ -190,13 +219,15 @@ class Case:
     def at_end(self, function):
         self._closers.append(function)
 
-    async def nginx(self, http, port, workers=2, shutdown="10s"):
-        """Starts an nginx whose http{} holds the text."""
-        server = self.own(Nginx(self.directory, port))
+    async def nginx(self, http, port, workers=2, shutdown="10s", module=MODULE,
+                    environment=None, start=True):
+        """An nginx whose http{} holds the text; environment: more of it for nginx."""
+        server = self.own(Nginx(self.directory, port, environment))
         server.configure(MAIN.format(
-            module=MODULE, user="user root;" if os.geteuid() == 0 else "",
+            module=module, user="user root;" if os.geteuid() == 0 else "",
             workers=workers, shutdown=shutdown, http=http))
-        await server.start()
+        if start:
+            await server.start()
         return server
 
     def own(self, nginx):
@@ -205,18 +236,22 @@ class Case:
         return nginx
 
     async def scene(self, directives="", program_timeout="10s", api_timeout="10s",
-                    workers=2, shutdown="10s", **options):
-        """Starts nginx with one bot, and the simulator around it."""
+                    api=True, handler="/_program", locations="", http="", nginx=None,
+                    **options):
+        """
+        Starts nginx with one bot, and the simulator around it.  locations: further ones
+        of the server; http: further directives around it; nginx: arguments of nginx().
+        """
         port = free_port()
         scene = Scene(Options(url=f"http://127.0.0.1:{port}/tg/e2e", secret=SECRET,
                               tokens=(TOKEN,), **options))
         self.at_end(scene.stop)
         await scene.start()
-        http = BOT.format(
-            port=port, program=scene.program.port, api=scene.api.port, token=TOKEN,
-            secret=SECRET, directives=directives, program_timeout=program_timeout,
-            api_timeout=api_timeout)
-        return scene, await self.nginx(http, port, workers, shutdown)
+        text = SERVER.format(
+            port=port, program=scene.program.port, api=scene.api.port, secret=SECRET,
+            locations=bot("e2e", directives, api, handler=handler) + locations, http=http,
+            program_timeout=program_timeout, api_timeout=api_timeout)
+        return scene, await self.nginx(text, port, **(nginx or {}))
 
     def books(self, scene):
         """The report of a run, kept in the directory, with its sums as notes."""
@@ -236,7 +271,13 @@ class Case:
         self.equal(books["program"]["bad requests"], 0, "requests the program cannot take")
 
     def check_logs(self, nginx, allowed=(), secrets=(TOKEN, SECRET)):
-        """No alert but those allowed, and no secret in any log."""
+        """
+        No alert but those allowed, and those of workers that were killed; no secret in
+        any log.
+        """
+        for pid in nginx.killed:
+            allowed = (*allowed, f"worker process {pid} exited on signal 9",
+                       f"was locked by {pid}")
         for line in nginx.read("error.log").splitlines():
             if _BAD.search(line) and not any(text in line for text in allowed):
                 self.check(False, f"error.log: {line}")
@@ -245,6 +286,29 @@ class Case:
                      if any(secret in line for secret in secrets)]
             self.check(not lines, f"{name} has a secret in {len(lines)} lines, "
                                   f"such as {lines[:1]}")
+
+    async def status(self, nginx):
+        """What tgbot_status says; asked again should the one who answers be killed."""
+        for _ in range(20):
+            answer = await fetch("127.0.0.1", nginx.port, "/status")
+            if answer is not None and answer.status == 200:
+                return Status(answer.body)
+            await asyncio.sleep(0.05)
+        raise RuntimeError("no status")
+
+    async def check_status(self, nginx):
+        """Waits until nothing is under way, and checks that the books balance."""
+        end = time.monotonic() + 10
+        status = await self.status(nginx)
+        while not status.at_rest and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+            status = await self.status(nginx)
+        self.check(status.at_rest, "something is held or called, though nobody asks")
+        for fault in status.faults(len(nginx.killed)):
+            self.check(False, f"status: {fault}")
+        with open(f"{self.directory}/status.json", "w", encoding="utf-8") as file:
+            json.dump(status.data, file, indent=1)
+        return status
 
     async def stop(self, nginx, number=signal.SIGQUIT, timeout=15.0):
         """Stops nginx and checks that it went quietly."""
@@ -258,6 +322,16 @@ class Case:
             await nginx.close()
         # let the loop see the ends of connections
         await asyncio.sleep(0)
+
+
+async def until(condition, seconds=20.0, step=0.02):
+    """Waits for a condition; whether it came true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        await asyncio.sleep(step)
+    return True
 
 
 def free_port():

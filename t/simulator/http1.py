@@ -184,6 +184,26 @@ def response(status, body=b"", content_type=None, headers=()):
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
+async def fetch(host, port, target, timeout=10.0):
+    """The answer to a GET on a connection of its own, or None if it ends without."""
+    parser = Parser(response=True)
+    messages = []
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n"
+                     "Connection: close\r\n\r\n".encode("latin-1"))
+        while not messages:
+            data = await asyncio.wait_for(reader.read(65536), timeout)
+            if not data:
+                return None
+            messages = parser.feed(data)
+        return messages[0]
+    except ConnectionError:
+        return None
+    finally:
+        writer.close()
+
+
 class Connection(asyncio.Protocol):
     """A client's connection to a Service."""
 

@@ -65,11 +65,26 @@ class Program(Service):
         self.bad_requests = 0
         self.fault = None
         self.stall = stall
-        self._answer = answer
+        self.answer = answer
         self._latency = latency
         self._dice = dice or faults.Dice()
         self._secret = secret
+        self._held = None
         self.trace = trace or (lambda *_: None)
+
+    def hold(self):
+        """Keeps its answers from now on."""
+        self._held = []
+
+    def release(self):
+        """Gives the answers that it kept, and keeps no more."""
+        held, self._held = self._held, None
+        for answer in held:
+            self._finish(*answer)
+
+    def arrivals(self, *ids):
+        """What was seen of these updates."""
+        return [seen for seen in self.seen if seen.id in ids]
 
     def serve(self, connection, request):
         headers = request.headers
@@ -95,7 +110,9 @@ class Program(Service):
 
         fault = self.fault or self._dice.throw(update_id)
         delay = self._delay(update_id)
-        if delay:
+        if self._held is not None:
+            self._held.append((connection, update, seen, fault))
+        elif delay:
             asyncio.get_running_loop().call_later(
                 delay, self._finish, connection, update, seen, fault)
         else:
@@ -116,7 +133,7 @@ class Program(Service):
             faults.show(connection, fault, self.stall)
         else:
             seen.outcome = "ok"
-            value = self._answer(update)
+            value = self.answer(update)
             if value is None:
                 connection.send(response(200))
             else:

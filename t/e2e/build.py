@@ -1,0 +1,67 @@
+"""Builds for tests: the module with something defined, and libraries to preload."""
+
+import asyncio
+import os
+import shutil
+
+from harness import MODULE, TOP
+
+COPIED = ("ngx_auto_config.h", "ngx_auto_headers.h", "ngx_modules.c",
+          "ngx_http_tgbot_module_modules.c")
+
+
+async def _run(*command, directory=None):
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=directory, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT)
+    output, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)}:\n{output.decode('utf-8', 'replace')}")
+
+
+def _configured():
+    """Where nginx's configure ran for the module that is tested, and nginx's source."""
+    directory = os.path.dirname(MODULE)
+    for objs in (f"{directory}/objs", directory):
+        if os.path.exists(f"{objs}/Makefile"):
+            break
+    else:
+        raise RuntimeError(f"{MODULE} was not built by \"dev\"")
+    own = f"{os.path.dirname(objs)}/src"
+    return objs, own if os.path.isdir(own) else "/usr/share/nginx/src"
+
+
+async def module(name, *defines):
+    """The path of build/<name>/ngx_http_tgbot_module.so, configured as the tested one."""
+    objs, source = _configured()
+    target = f"{TOP}/build/{name}"
+    os.makedirs(f"{target}/addon/ngx_http_tgbot_module", exist_ok=True)
+
+    with open(f"{objs}/Makefile", encoding="utf-8") as file:
+        rules = file.read()
+    flags = " ".join(f"-D{define}" for define in defines)
+    rules = rules.replace(objs, target).replace("CFLAGS = ", f"CFLAGS = {flags} ", 1)
+    old = ""
+    if os.path.exists(f"{target}/Makefile"):
+        with open(f"{target}/Makefile", encoding="utf-8") as file:
+            old = file.read()
+    if old != rules:
+        shutil.rmtree(target)
+        os.makedirs(f"{target}/addon/ngx_http_tgbot_module")
+        with open(f"{target}/Makefile", "w", encoding="utf-8") as file:
+            file.write(rules)
+    for copied in COPIED:
+        if os.path.exists(f"{objs}/{copied}"):
+            shutil.copy2(f"{objs}/{copied}", target)
+
+    await _run("make", "-s", f"-j{os.cpu_count()}", "-f", f"{target}/Makefile", "modules",
+               directory=source)
+    return f"{target}/ngx_http_tgbot_module.so"
+
+
+async def library(source, directory):
+    """The path of a shared library made of one file below t."""
+    path = f"{directory}/{source.removesuffix('.c')}.so"
+    await _run(os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O2", "-o", path,
+               f"{TOP}/t/{source}")
+    return path

@@ -1,0 +1,283 @@
+"""Memory: what happens when there is none, and that it does not grow."""
+
+import asyncio
+import itertools
+import mmap
+import os
+import struct
+import time
+
+import build
+import clients
+from harness import FULL, NGINX, bot
+from simulator.http1 import HttpError, fetch
+
+MOST = 500                      # allocations of one request; there are far fewer
+
+DIRECTIVES = ("tgbot_hold_timeout 4s; tgbot_retry attempts=3 backoff=50ms life=3s;"
+              "tgbot_limit $tgbot_user_id zone=users:1m rate=1000r/s burst=1000;"
+              "tgbot_limit $tgbot_chat_id zone=chats:1m rate=1000r/s burst=1000;")
+
+
+class Failing:
+    """The counter of the library that is preloaded."""
+
+    def __init__(self, case):
+        self.path = f"{case.directory}/failnth"
+        with open(self.path, "wb") as file:
+            file.write(bytes(4096))
+        self._file = open(self.path, "r+b")
+        self._map = mmap.mmap(self._file.fileno(), 4096)
+        case.at_end(self.close)
+
+    def close(self):
+        self._map.close()
+        self._file.close()
+
+    def set(self, n):
+        """The n-th allocation from now on fails; 0: none."""
+        self._map[0:4] = struct.pack("=i", n)
+
+    @property
+    def failed(self):
+        return struct.unpack("=i", self._map[0:4])[0] == -1
+
+    @property
+    def live(self):
+        """Allocations that are not freed."""
+        return struct.unpack("=q", self._map[8:16])[0]
+
+
+class Kind:
+    """A kind of request: how one is made, and what its answer has to be."""
+
+    def __init__(self, name, path, nginx, numbers, text=None, before=None, ridden=None):
+        self.name = name
+        self.path = path
+        self._nginx = nginx
+        self._numbers = numbers
+        self._text = text or (lambda number: f"text {number}")
+        self._before = before
+        self._ridden = ridden
+
+    async def prepare(self):
+        """Something to be sent: (number, body)."""
+        number = next(self._numbers)
+        body = clients.text(number, self._text(number), user=number)
+        if self._before:
+            number, body = await self._before(self, number, body)
+        return number, body
+
+    async def send(self, body, timeout=8.0):
+        return await clients.post(self._nginx.port, body, self.path, timeout)
+
+    def right(self, number, answer):
+        """Whether an answer with 200 has the reply that it has to have."""
+        expected = self._ridden(number) if self._ridden else None
+        return clients.ridden(answer).get("text") == expected
+
+
+class Status(Kind):
+    """The status page."""
+
+    async def prepare(self):
+        return 0, None
+
+    async def send(self, body, timeout=8.0):
+        return await fetch("127.0.0.1", self._nginx.port, "/status", timeout)
+
+    def right(self, number, answer):
+        return b'"received_total"' in answer.body
+
+
+async def _once(kind, number, body):
+    """It has been delivered before."""
+    await kind.send(body)
+    return number, body
+
+
+async def _emptied(kind, number, body):
+    """The bucket of the user is empty."""
+    await kind.send(body)
+    return number + 1, clients.text(number + 1, "again", user=number)
+
+
+def _kinds(nginx):
+    numbers = itertools.count(10 ** 6, 10)
+
+    def reply(number):
+        return f"reply {number}"
+
+    def kind(name, path, **more):
+        return Kind(name, path, nginx, numbers, **more)
+
+    return [
+        kind("configuration", "/tg/config", ridden=lambda number: "ok"),
+        kind("riding", "/tg/riding", ridden=reply),
+        kind("api", "/tg/e2e"),
+        kind("miss", "/tg/cached", text=lambda number: f"cached {number}",
+             ridden=lambda number: f"about cached {number}"),
+        kind("hit", "/tg/cached", text=lambda _: "cached", ridden=lambda _: "about cached"),
+        kind("duplicate", "/tg/riding", before=_once, ridden=reply),
+        kind("limited", "/tg/limited", before=_emptied, ridden=lambda _: "slow down"),
+        Status("status", "/status", nginx, numbers)]
+
+
+async def _sweep(case, failing, kind):
+    """Fails one allocation after another; how many there are."""
+    for n in range(1, MOST):
+        number, body = await kind.prepare()
+        failing.set(n)
+        try:
+            answer = await kind.send(body)
+        except asyncio.TimeoutError:
+            answer = None
+            case.check(False, f"{kind.name}, allocation {n}: no answer")
+        except HttpError as error:
+            answer = None
+            case.check(False, f"{kind.name}, allocation {n}: {error}")
+        failed = failing.failed
+        failing.set(0)
+        what = f"{kind.name}, allocation {n} failed"
+        if answer is not None:
+            case.check(answer.status in (200, 500, 503), f"{what}: status {answer.status}")
+            if answer.status == 200:
+                case.check(kind.right(number, answer), f"{what}: 200 with {answer.body}")
+        if not failed:
+            case.check(answer is not None and answer.status == 200,
+                       f"{kind.name} with all the memory it wants: {answer and answer.status}")
+            return n - 1
+        await _again(case, kind, number, body, what)
+    case.check(False, f"{kind.name}: over {MOST} allocations")
+    return MOST
+
+
+async def _again(case, kind, number, body, what):
+    """Telegram would deliver it again until it is done."""
+    end = time.monotonic() + 10
+    while True:
+        answer = await kind.send(body)
+        if answer is not None and answer.status == 200:
+            # the one notice of a bucket may have gone with the failure
+            right = kind.right(number, answer) or (
+                kind.name == "limited" and not answer.body)
+            case.check(right, f"{what}, then 200 with {answer.body}")
+            return
+        if time.monotonic() > end:
+            case.check(False, f"{what}, then {answer and answer.status} for 10 s")
+            return
+        await asyncio.sleep(0.02)
+
+
+async def _at_rest(case, nginx, failing):
+    """What is allocated when nothing is under way."""
+    await case.check_status(nginx)
+    lowest = failing.live
+    for _ in range(20):
+        await asyncio.sleep(0.02)
+        lowest = min(lowest, failing.live)
+    return lowest
+
+
+async def test_failing_allocations(case):
+    """
+    Whichever allocation fails: the answer is a clean one, or the connection is closed;
+    the worker lives, what was not done can be done, and nothing leaks.
+    """
+    with open(NGINX, "rb") as file:
+        if b"__asan_init" in file.read():
+            case.skip("this nginx has an allocator of its own")
+            return
+    library = await build.library("failnth.c", case.directory)
+    failing = Failing(case)
+    scene, nginx = await case.scene(
+        DIRECTIVES, program_timeout="3s", api_timeout="3s",
+        nginx={"workers": 1,
+               "environment": {"LD_PRELOAD": library, "FAILNTH": failing.path}},
+        locations=bot("config", DIRECTIVES + "tgbot_reply ok;", api=False)
+        + bot("riding", DIRECTIVES, api=False)
+        + bot("cached", DIRECTIVES + "tgbot_cache $tgbot_text zone=answers:1m;", api=False)
+        + bot("limited", "tgbot_reply ok; tgbot_limit $tgbot_user_id zone=few:1m rate=1r/m"
+              ' burst=1 reply="slow down";', api=False))
+    scene.program.answer = _answer
+    worker, = nginx.workers()
+
+    kinds = _kinds(nginx)
+    for kind in kinds:
+        for _ in range(3):
+            number, body = await kind.prepare()
+            answer = await kind.send(body)
+            case.check(answer is not None and answer.status == 200
+                       and kind.right(number, answer), f"{kind.name} before all failures")
+
+    before = await _at_rest(case, nginx, failing)
+    sweeps = []
+    for _ in range(2):
+        counts = [await _sweep(case, failing, kind) for kind in kinds]
+        sweeps.append(await _at_rest(case, nginx, failing))
+    case.note("allocations: " + ", ".join(
+        f"{kind.name} {count}" for kind, count in zip(kinds, counts)))
+    case.note(f"live before {before}, after sweeps {sweeps}")
+    case.check(sweeps[1] <= sweeps[0], f"live allocations grow: {before}, then {sweeps}")
+    case.check(all(count >= 3 for count in counts), "hardly any allocation failed")
+
+    replies = {call.params["text"] for call in scene.api.executed}
+    handled = {seen.id for seen in scene.program.seen
+               if seen.bot == "e2e" and seen.outcome == "ok"}
+    missing = [number for number in handled if f"reply {number}" not in replies]
+    case.equal(missing, [], "handled updates without a reply")
+    case.equal(nginx.workers(), [worker], "workers")
+    await case.stop(nginx)
+    case.check_logs(nginx, allowed=("alloc(", "memalign("))
+
+
+def _answer(update):
+    words = update["message"]["text"]
+    if words.startswith("cached"):
+        return {"method": "sendMessage", "text": f"about {words}"}
+    return {"method": "sendMessage", "chat_id": update["message"]["chat"]["id"],
+            "text": f"reply {update['update_id']}"}
+
+
+def _resident(pid):
+    """KiB of its own that the process has in memory; zones do not count."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1])
+    raise RuntimeError("no RssAnon")
+
+
+async def test_flat(case):
+    """A worker is as large after many updates as it was after some."""
+    scene, nginx = await case.scene(
+        DIRECTIVES + "tgbot_reply ok;", nginx={"workers": 1},
+        locations=bot("riding", DIRECTIVES, api=False, handler="/_answer")
+        + bot("cached", DIRECTIVES + "tgbot_cache $tgbot_text zone=answers:1m;", api=False,
+              handler="/_answer")
+        + '        location = /_answer { internal; default_type application/json;'
+        ' return 200 \'{"method":"sendMessage","text":"about $tgbot_text"}\'; }\n')
+    worker, = nginx.workers()
+    paths = ("/tg/e2e", "/tg/e2e", "/tg/riding", "/tg/cached")
+    number = 0
+
+    async def load(count):
+        nonlocal number
+        statuses = await clients.flood(nginx.port, (
+            clients.request(clients.short(n, f"word {n % 5000}", n % 1000 + 1),
+                            paths[n % len(paths)])
+            for n in range(number + 1, number + count + 1)))
+        number += count
+        case.equal(dict(statuses), {200: count}, "statuses")
+
+    await load(20000)
+    before = _resident(worker)
+    await load(1000000 if FULL else 200000)
+    after = _resident(worker)
+    case.note(f"{before} KiB after 20000 updates, {after} KiB after {number}")
+    case.check(after - before < 256, f"grown by {after - before} KiB")
+    status = await case.check_status(nginx)
+    done = sum(status.value("deliveries_total", "done", bot=name) for name in status.bots)
+    case.equal(done, number, "updates done")
+    await case.stop(nginx)
+    case.check_logs(nginx)

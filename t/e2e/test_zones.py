@@ -1,0 +1,311 @@
+"""Zones of shared memory: too small for what comes, and left in the middle of a change."""
+
+import asyncio
+import glob
+import os
+import random
+import re
+
+import build
+import clients
+from harness import FULL, TOP, bot, until
+from simulator.program import echo
+from simulator.updates import Traffic
+
+KEYS = 1000000 if FULL else 100000
+WORDS = KEYS // 5
+
+_NEEDED = re.compile(r'"(\w+):\d+k".* (\d+)k or more')
+_BAD = re.compile(r"\[(warn|error|crit|alert|emerg)\]")
+
+SMALL = ("tgbot_dedup zone=seen:{seen}k window=1024;"
+         "tgbot_limit $tgbot_user_id zone=users:{users}k rate=1r/m burst=1;"
+         "tgbot_limit $tgbot_text zone=texts:{texts}k rate=1000r/s burst=1000 shared;")
+
+
+async def _smallest(case, **directives):
+    """The smallest sizes that nginx takes for zones, as its own errors tell them."""
+    sizes = dict.fromkeys(directives, 1)
+    text = " ".join(directives.values())
+    for _ in range(len(sizes) + 1):
+        locations = bot("small", text.format(**sizes), api=False)
+        _, nginx = await case.scene(locations=locations, nginx={"start": False})
+        status, output = await nginx.test()
+        if status == 0:
+            break
+        found = _NEEDED.search(output)
+        if not case.check(found, f"nginx -t: {output}"):
+            break
+        sizes[found.group(1)] = int(found.group(2))
+    case.note(f"smallest sizes, KiB: {sizes}")
+    return sizes
+
+
+def _check_errors(case, nginx):
+    lines = [line for line in nginx.read("error.log").splitlines() if _BAD.search(line)]
+    case.check(not lines, f"{len(lines)} errors, such as {lines[:2]}")
+
+
+async def test_smallest_limits(case):
+    """More keys than buckets: each is held to its own limit as long as it is known."""
+    sizes = await _smallest(
+        case, seen="tgbot_dedup zone=seen:{seen}k window=1024;",
+        users="tgbot_limit $tgbot_user_id zone=users:{users}k rate=1r/m burst=1;",
+        texts="tgbot_limit $tgbot_text zone=texts:{texts}k rate=1r/m burst=1 shared;")
+    scene, nginx = await case.scene(
+        SMALL.format(**sizes) + "tgbot_reply ok;", api=False)
+    chance = random.Random(1)
+    users = [chance.getrandbits(40) + 1 for _ in range(KEYS)]
+    statuses = await clients.flood(nginx.port, (
+        clients.request(clients.short(number, f"{user:x}" * 5, user))
+        for number, user in enumerate(users, 100)))
+    case.equal(dict(statuses), {200: KEYS}, "statuses")
+
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "done"), KEYS, "handled")
+    for name in ("users", "texts"):
+        zone = status.zone(name)
+        case.equal(zone["used"], zone["total"], f"{name}: buckets")
+        case.equal(zone["evicted"], len(set(users)) - zone["total"], f"{name}: evicted")
+        case.equal(status.value("limit_decisions_total", name, "passed"), KEYS,
+                   f"{name}: passed")
+
+    # the last ones are known, the first ones are not
+    top = KEYS + 100
+    for user, verdict in ((users[-1], "limited"), (users[0], "done")):
+        top += 1
+        before = status.value("deliveries_total", verdict)
+        await clients.post(nginx.port, clients.short(top, "again", user))
+        status = await case.check_status(nginx)
+        case.equal(status.value("deliveries_total", verdict), before + 1,
+                   f"user {user} again: {verdict}")
+    for number, verdict in ((top, "duplicate"), (top - 1024, "done")):
+        before = status.value("deliveries_total", verdict)
+        await clients.post(nginx.port, clients.short(number, "again", 5000 + number))
+        status = await case.check_status(nginx)
+        case.equal(status.value("deliveries_total", verdict), before + 1,
+                   f"{top - number} below the top: {verdict}")
+    await case.stop(nginx)
+    _check_errors(case, nginx)
+    case.check_logs(nginx)
+
+
+async def test_smallest_cache(case):
+    """More keys than entries; and update_ids without any order."""
+    sizes = await _smallest(
+        case, seen="tgbot_dedup zone=seen:{seen}k window=1024;",
+        answers="tgbot_cache $tgbot_text zone=answers:{answers}k;")
+    scene, nginx = await case.scene(
+        "tgbot_dedup zone=seen:{seen}k window=1024;"
+        "tgbot_cache $tgbot_text zone=answers:{answers}k;".format(**sizes), api=False,
+        handler="/_answer",
+        locations='        location = /_answer { internal; default_type application/json;'
+                  ' return 200 \'{"method":"sendMessage","text":"about $tgbot_text"}\'; }\n')
+    chance = random.Random(2)
+    words = [f"{chance.getrandbits(64):x}" * (1 + number % 20) for number in range(WORDS)]
+    statuses = await clients.flood(nginx.port, (
+        clients.request(clients.short(chance.getrandbits(62), word)) for word in words),
+        connections=8, depth=8)
+    case.equal(dict(statuses), {200: WORDS}, "statuses")
+
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "done"), WORDS, "handled")
+    zone = status.zone("answers")
+    asked = status.value("cache_total", "miss")
+    case.equal(asked + status.value("cache_total", "bypass"), WORDS, "keys not found")
+    case.equal(status.value("cache_total", "stored")
+               + status.value("cache_total", "uncacheable"), asked, "what was asked for")
+    case.check(status.value("cache_total", "stored") > WORDS / 2, "hardly anything stored")
+    case.check(0 < zone["entries"] <= zone["used"] <= zone["total"], f"zone {zone}")
+    case.check(zone["evicted"] > WORDS / 2, f"zone {zone}")
+    case.check(status.value("seen_rebased_total") > WORDS / 2, "rings were not moved")
+
+    for result in ("miss", "hit"):
+        before = status.value("cache_total", result)
+        answer = await clients.post(
+            nginx.port, clients.short(chance.getrandbits(62), "the last one", 77))
+        ridden = clients.ridden(answer)
+        case.equal((ridden.get("chat_id"), ridden.get("text")),
+                   ("77", "about the last one"), "answer")
+        status = await case.check_status(nginx)
+        case.equal(status.value("cache_total", result), before + 1, result)
+    await case.stop(nginx)
+    _check_errors(case, nginx)
+    case.check_logs(nginx)
+
+
+# what happens in the master while it reads a configuration
+_MASTER = ("seen: area",)
+
+# what happens in a repair, after a death at another point
+_REPAIR = ("seen: records repaired", "seen: lists emptied")
+_FIRST = "seen: record held"
+
+_POINT = re.compile(r'ngx_http_tgbot_zone_stop\("([^"]+)"\)')
+
+
+def _points():
+    """Where the sources can be stopped with a zone locked."""
+    points = set()
+    for name in glob.glob(f"{TOP}/ngx_http_tgbot_module/*.c"):
+        with open(name, encoding="utf-8") as file:
+            points.update(_POINT.findall(file.read()))
+    return sorted(point for point in points if not point.startswith(_MASTER))
+
+
+class Stops:
+    """Stops a worker at a point, to be killed there."""
+
+    def __init__(self, case, scene, nginx):
+        self._case = case
+        self._scene = scene
+        self._nginx = nginx
+
+    def ask(self, point):
+        path = f"{self._nginx.directory}/stop"
+        with open(f"{path}.new", "w", encoding="ascii") as file:
+            file.write(point)
+        os.rename(f"{path}.new", path)
+
+    async def reached(self, point):
+        """The process id of the worker that is there, or None."""
+        path = f"{self._nginx.directory}/stopped"
+        if not self._case.check(await until(lambda: os.path.exists(path), 15, 0.005),
+                                f"{point!r} was never reached"):
+            return None
+        said, _, pid = self._nginx.read("stopped").rpartition(" ")
+        self._case.equal(said, point, "stopped at")
+        os.unlink(path)
+        return int(pid)
+
+    async def kill_at(self, point):
+        """Whether a worker was killed at the point; in a repair it is the second one."""
+        first = _FIRST if point in _REPAIR else point
+        self.ask(first)
+        pid = await self.reached(first)
+        if pid is None:
+            return False
+        if first != point:
+            self.ask(point)
+            self._nginx.kill(pid, self._scene)
+            pid = await self.reached(point)
+            if pid is None:
+                return False
+        self._nginx.kill(pid, self._scene)
+        return True
+
+
+async def _post(nginx, *args):
+    """Delivers something, whoever may be killed over it."""
+    try:
+        return await clients.post(nginx.port, *args)
+    except OSError:
+        return None
+
+
+async def _mix(nginx, lane):
+    """All that other bots do with zones, again and again."""
+    chance = random.Random(lane)
+    number = lane * 10 ** 6
+    while True:
+        number += 1
+        user = chance.choice((5, 6, chance.getrandbits(40)))
+        await _post(nginx, clients.short(number, "x", user), "/tg/limited")
+        words = chance.choice(("cached", f"cached {chance.getrandbits(64):x}"))
+        await _post(nginx, clients.short(number, words, user), "/tg/cached")
+        await _post(nginx, clients.short(chance.getrandbits(62), words, user), "/tg/jumping")
+
+
+def _answer(update):
+    """Long ones for the cache, the others by number."""
+    text = update.get("message", {}).get("text", "")
+    if text.startswith("cached"):
+        return {"method": "sendMessage", "text": f"about {text} " + "long " * 200}
+    return echo(update)
+
+
+async def test_killed_inside(case):
+    """
+    A worker is killed with a zone locked, in the middle of each change: the zone is
+    repaired once, others go on, and what was accepted stays accepted.
+    """
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+    sizes = await _smallest(
+        case, users="tgbot_limit $tgbot_user_id zone=users:{users}k rate=1r/m burst=1;",
+        answers="tgbot_cache $tgbot_text zone=answers:{answers}k;")
+    scene, nginx = await case.scene(
+        api=False, updates=0, schedule=0.02, ramp=0.02, program_fail=0.1,
+        nginx={"module": module},
+        locations=bot("limited", "tgbot_reply ok;"
+                      f"tgbot_limit $tgbot_user_id zone=users:{sizes['users']}k rate=9r/m;"
+                      "tgbot_limit $tgbot_text zone=texts:64k rate=1r/m burst=1;", api=False)
+        + bot("cached", f"tgbot_cache $tgbot_text zone=answers:{sizes['answers']}k "
+              "valid=1s lock_timeout=1s;", api=False)
+        + bot("jumping", "tgbot_reply ok;", api=False))
+    scene.program.answer = _answer
+    scene.play()
+    loop = asyncio.get_running_loop()
+    mixers = [loop.create_task(_mix(nginx, lane)) for lane in (1, 2, 3)]
+    case.at_end(lambda: [mixer.cancel() for mixer in mixers])
+    stops = Stops(case, scene, nginx)
+    points = _points()
+    case.check(len(points) >= 20, f"only {points}")
+    updates = iter(Traffic(100000, 50).updates)
+
+    async def push():
+        while True:
+            if scene.webhook.pending < 10:
+                for _ in range(5):
+                    scene.webhook.push(next(updates))
+            await asyncio.sleep(0.02)
+
+    pusher = loop.create_task(push())
+    case.at_end(pusher.cancel)
+    rounds = 0
+    for point in points:
+        if not await stops.kill_at(point):
+            continue
+        rounds += 1
+        repaired = await _repaired(case, nginx, rounds)
+        case.equal(repaired, rounds, f"repairs after a death at {point!r}")
+    pusher.cancel()
+    for mixer in mixers:
+        mixer.cancel()
+    case.check(await scene.finished(30), "Telegram still has updates")
+    case.check_books(case.books(scene))
+    await _check_kept(case, scene, nginx)
+
+    await case.check_status(nginx)
+    case.note(f"{rounds} points, {len(nginx.killed)} workers killed")
+    await case.stop(nginx)
+    case.equal(nginx.read("error.log").count("it is repaired"), rounds, "warnings of repair")
+    case.check_logs(nginx)
+
+
+async def _repaired(case, nginx, expected):
+    """How often zones were repaired, to the end, once all of them have been asked."""
+    count = 0
+    for _ in range(100):
+        await case.status(nginx)
+        count = nginx.read("error.log").count("it is repaired")
+        if count >= expected:
+            break
+        await asyncio.sleep(0.02)
+    return count
+
+
+async def _check_kept(case, scene, nginx):
+    """All that was accepted is known, and of the last ones the replies."""
+    seen = len(scene.program.seen)
+    again = [delivery.update for delivery in scene.webhook.deliveries.values()]
+    lost = []
+    for update in again[-500:]:
+        answer = await clients.post(nginx.port, update.body)
+        text = clients.ridden(answer).get("text")
+        if (answer.status, text) != (200, f"reply {update.id}"):
+            lost.append((update.id, answer.status, text))
+    case.equal(lost[-5:], [], f"{len(lost)} replies with duplicates")
+    statuses = await clients.flood(nginx.port, (
+        clients.request(update.body) for update in again))
+    case.equal(dict(statuses), {200: len(again)}, "statuses of duplicates")
+    case.equal(len(scene.program.seen), seen, "updates at the program after duplicates")
