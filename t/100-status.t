@@ -1,0 +1,799 @@
+# What tgbot_status tells, and that the books balance.
+#
+#   --- then      steps that follow the request (GET /status), in Perl
+#   --- counts    "bot metric name=value ...": all of a metric's values that
+#                 are not zero, as the status has them in the end; without a
+#                 "=" the value of a metric that has no labels
+#   --- like      pattern for the status in the end
+
+use lib 't/lib';
+use Test::Nginx::Socket 'no_plan';
+use TgbotProgram;
+
+use IO::Socket::INET;
+use JSON::PP;
+use Time::HiRes qw(time sleep);
+
+my $token = '123456:TOKEN';
+my $private = 4242424242;
+
+our ($block, $id);
+
+add_block_preprocessor(sub {
+    my $block = shift;
+
+    $block->set_value("init", "TgbotProgram::forget();");
+
+    for (qw(no_error_log no_shutdown_error_log)) {
+        $block->set_value($_, "[alert]\n[crit]\n[emerg]")
+            unless defined $block->$_;
+    }
+
+    $block->set_value("request", "GET /status") unless defined $block->request;
+
+    $block->set_value("http_config", ($block->http_config // '') . <<"_EOC_");
+    tgbot_secret_token  sekret;
+_EOC_
+
+    $block->set_value("config", $block->config . <<"_EOC_");
+    location = /status {
+        tgbot_status;
+    }
+
+    location /_program/ {
+        internal;
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
+    }
+
+    location /_api/ {
+        internal;
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
+    }
+_EOC_
+});
+
+TgbotProgram::start($Test::Nginx::Util::PidFile);
+
+Test::Nginx::Socket::add_response_body_check(sub {
+    my ($of, $body, $index, $repeated, $dry_run) = @_;
+
+    return if $dry_run;
+
+    ($block, $id) = ($of, 0);
+
+    if ($block->request =~ m{^GET /status}) {
+        parsed($body);
+    }
+
+    if (defined $block->then) {
+        eval "package main; " . $block->then . "; 1"
+            or fail($block->name . " - steps: $@");
+    }
+
+    check() if defined $block->counts || defined $block->like;
+});
+
+
+# a webhook /NAME, whose program does what the text of a message says, and
+# whose Bot API what the first name of its sender says
+
+sub bot {
+    my ($name, $directives) = @_;
+
+    $directives //= '';
+
+    my $handler = $directives =~ /tgbot_handler/
+                  ? '' : 'tgbot_handler /_program/$tgbot_text;';
+
+    return <<"_EOC_";
+    location = /$name {
+        tgbot_webhook  $name;
+        $handler
+        $directives
+
+        add_header  X-Verdict  \$tgbot_verdict  always;
+        add_header  X-Worker   \$pid            always;
+    }
+_EOC_
+}
+
+
+# with a Bot API; its calls are not repeated
+
+our $api = 'tgbot_token_file $TEST_NGINX_TOKEN_FILE;
+            tgbot_api /_api/$tgbot_first_name;
+            tgbot_retry attempts=1; tgbot_retry_on error;';
+
+
+# steps
+
+sub begin {
+    my ($method, $uri, $headers, $body) = @_;
+
+    my $socket = IO::Socket::INET->new(
+                     PeerAddr => '127.0.0.1',
+                     PeerPort => $Test::Nginx::Util::ServerPortForClient,
+                     Timeout => 30)
+        or die "cannot connect: $!\n";
+
+    my $length = length $body;
+
+    print $socket "$method $uri HTTP/1.1\r\nHost: localhost\r\n"
+                  . "Connection: close\r\nContent-Length: $length\r\n"
+                  . CORE::join('', map { "$_\r\n" } @$headers) . "\r\n$body";
+    $socket->flush;
+
+    return $socket;
+}
+
+
+sub end {
+    my $socket = shift;
+
+    local $/;
+    my $answer = <$socket>;
+    close $socket;
+
+    return $answer // '';
+}
+
+
+sub update {
+    my (%of) = @_;
+
+    my $update_id = $of{id} // ++$id;
+
+    return encode_json({
+        update_id => $update_id,
+        message => {
+            message_id => 2,
+            date => int($of{date} // time),
+            chat => { id => $private, type => 'private' },
+            from => { id => $private, first_name => $of{api} // 'status/200' },
+            text => $of{text} // 'say/private_text',
+        },
+    });
+}
+
+
+sub beginning {
+    my ($bot, %of) = @_;
+
+    my $headers = $of{headers}
+                  // [ 'Content-Type: application/json',
+                       'X-Telegram-Bot-Api-Secret-Token: sekret' ];
+
+    return begin($of{method} // 'POST', "/$bot", $headers,
+                 $of{body} // update(%of));
+}
+
+
+# delivers an update and expects a verdict
+
+sub deliver {
+    my ($verdict, $bot, %of) = @_;
+
+    my $answer = end(beginning($bot, %of));
+    my ($got) = $answer =~ /^X-Verdict: (\w+)/m;
+
+    is($got, $verdict, $block->name . " - verdict");
+
+    return $answer;
+}
+
+
+sub status {
+    my $answer = end(begin('GET', '/status', [], ''));
+
+    $answer =~ s/^.*?\r\n\r\n//s;
+
+    return $answer;
+}
+
+
+sub workers_of {
+    open my $in, '<', $Test::Nginx::Util::PidFile or die "no pid file: $!\n";
+    my $master = <$in>;
+    chomp $master;
+
+    my @workers;
+
+    for my $file (glob '/proc/[0-9]*/stat') {
+        open my $stat, '<', $file or next;
+        my ($pid, $parent) = (<$stat> // '') =~ /^(\d+) \(.*\) \S (\d+)/
+            or next;
+        push @workers, $pid if $parent == $master;
+    }
+
+    return @workers;
+}
+
+
+# until a status is as wanted, or has had the time to be
+
+sub until_status {
+    my ($want) = @_;
+
+    my $end = time + 10;
+    my $status;
+
+    do {
+        sleep 0.05 if $status;
+        $status = decode_json(status());
+    } until ($want->($status) || time > $end);
+
+    return $status;
+}
+
+
+# checks
+
+sub parsed {
+    my $text = shift;
+
+    my $name = $block->name;
+    my $status = eval { decode_json($text) };
+
+    ok($status, "$name - JSON") or diag("$@ in: $text");
+
+    unlike($text, qr/sekret|TOKEN|$private|private_text/,
+           "$name - nothing private");
+
+    balance($_, $status->{bots}{$_}) for sort keys %{$status->{bots}};
+
+    return $status;
+}
+
+
+sub sum {
+    my $sum = 0;
+
+    $sum += ref $_ ? sum(values %$_) : $_ for @_;
+
+    return $sum;
+}
+
+
+sub balance {
+    my ($bot, $of) = @_;
+
+    my $name = $block->name;
+
+    is(sum($of->{deliveries_total}, $of->{held}), $of->{received_total},
+       "$name - deliveries of $bot balance");
+
+    is(sum($of->{rejected_total}), $of->{deliveries_total}{rejected},
+       "$name - rejections of $bot balance");
+
+    for my $kind (qw(handler api)) {
+        my %calls = %{$of->{calls_total}{$kind}};
+        my $started = delete $calls{started};
+
+        is(sum(values %calls, $of->{calls_inflight}{$kind}), $started,
+           "$name - calls of $bot\'s $kind balance");
+    }
+}
+
+
+sub flat {
+    my ($value, @path) = @_;
+
+    if (ref $value) {
+        return map { flat($value->{$_}, @path, $_) } sort keys %$value;
+    }
+
+    return @path ? $value ? CORE::join('.', @path) . "=$value" : ()
+                 : $value;
+}
+
+
+sub check {
+    my $name = $block->name;
+    my $text = status();
+    my $status = parsed($text);
+
+    for my $line (split /\n/, $block->counts // '') {
+        my ($bot, $metric, $values) = split / /, $line, 3;
+
+        is(CORE::join(' ', flat($status->{bots}{$bot}{$metric})),
+           $values // '', "$name - $metric of $bot");
+    }
+
+    if (defined(my $like = $block->like)) {
+        like($text, qr/$like/, "$name - status");
+    }
+}
+
+
+master_on();
+workers(2);
+no_root_location();
+no_long_string();
+run_tests();
+
+__DATA__
+
+=== TEST 1: no bots
+--- config
+--- response_headers
+Content-Type: application/json
+Cache-Control: no-store
+X-Content-Type-Options: nosniff
+--- response_body_like eval
+qr/^\{"version":"\d+\.\d+\.\d+","now":(\d{10}),"start_time":\1,"bots":\{\},"zones":\{\}\}\n\z/
+
+
+
+=== TEST 2: a bot to which nothing was sent
+--- config eval: main::bot('b')
+--- then
+my $bot = decode_json(status())->{bots}{b};
+
+cmp_ok(abs($bot->{start_time} - time), '<', 60, 'start time');
+
+is(sum(map { ref $_ eq 'HASH' ? values %$_ : $_ }
+       @$bot{grep { !/^(?:start_time|seen)$/ } keys %$bot}),
+   0, 'nothing but zeros');
+
+is(CORE::join(' ', sort keys %{$bot->{deliveries_total}}),
+   'aborted busy dead done duplicate failed ignored limited queued rejected'
+   . ' stale', 'each verdict');
+
+is($bot->{$_}, 0, $_) for qw(received_total held seen_rebased_total
+                             leases_lost_total);
+
+is($bot->{seen}{$_}, 0, $_) for qw(records leased rides rides_evicted);
+--- counts
+b received_total 0
+b held 0
+
+
+
+=== TEST 3: HEAD
+--- config eval: main::bot('b')
+--- request
+HEAD /status
+--- response_headers
+Content-Type: application/json
+Cache-Control: no-store
+--- response_body
+--- then
+my ($length) = end(begin('HEAD', '/status', [], ''))
+               =~ /^Content-Length: (\d+)/m;
+is($length, length(status()), 'the length that GET has');
+
+
+
+=== TEST 4: other methods
+--- config eval: main::bot('b')
+--- request
+POST /status
+{}
+--- error_code: 405
+--- response_headers
+Allow: GET, HEAD
+--- response_body_like: 405 Not Allowed
+--- then
+for (qw(PUT DELETE PATCH OPTIONS)) {
+    like(end(begin($_, '/status', [], '')), qr/^HTTP\/1\.1 405 /, $_);
+}
+
+
+
+=== TEST 5: every verdict of one delivery
+--- config eval
+main::bot('b', 'tgbot_limit $tgbot_text zone=one:1m rate=1r/m burst=2;
+                tgbot_max_age 1h;')
+. main::bot('i', 'tgbot_handler off;')
+--- then
+deliver('done', 'b', id => 100) for 1;
+deliver('duplicate', 'b', id => 100) for 1 .. 2;
+deliver('done', 'b', id => 101);
+deliver('limited', 'b', id => 102) for 1;
+deliver('failed', 'b', id => 103, text => 'status/500');
+deliver('busy', 'b', id => 104, text => 'status/503');
+deliver('stale', 'b', id => 105, text => 'say/old', date => time - 7200);
+deliver('ignored', 'i', id => 106);
+deliver('rejected', 'b', headers => ['Content-Type: application/json']) for 1;
+deliver('rejected', 'b', method => 'GET') for 1 .. 2;
+deliver('rejected', 'b', headers => ['Content-Type: text/plain',
+                    'X-Telegram-Bot-Api-Secret-Token: sekret']) for 1 .. 3;
+deliver('rejected', 'b', body => '{') for 1 .. 4;
+--- counts
+b received_total 18
+b held 0
+b deliveries_total busy=1 done=2 duplicate=2 failed=1 limited=1 rejected=10 stale=1
+b rejected_total json=4 method=2 secret=1 type=3
+b handler_calls_total failed=1 handled=2 unavailable=1
+b calls_total handler.failed=2 handler.ok=2 handler.started=4
+b calls_inflight
+b api_calls_total
+b limit_decisions_total one.dropped=1 one.passed=4
+i received_total 1
+i deliveries_total ignored=1
+i calls_total
+
+
+
+=== TEST 6: calls
+--- config eval: main::bot('b', $main::api)
+--- then
+deliver('done', 'b') for 1 .. 2;
+deliver('done', 'b', api => 'status/400');
+deliver('done', 'b', api => 'flood/1');
+deliver('done', 'b', api => 'status/500');
+deliver('done', 'b', api => 'close');
+deliver('done', 'b',
+        text => 'json/[{"method":"deletemessage","message_id":1},'
+                . '{"method":"sendPhoto","photo":"x"},{"method":"sendFog"}]');
+deliver('failed', 'b', text => 'close');
+deliver('failed', 'b', text => 'status/400');
+deliver('busy', 'b', text => 'status/502');
+--- counts
+b received_total 10
+b deliveries_total busy=1 done=7 failed=2
+b handler_calls_total failed=2 handled=7 unavailable=1
+b calls_total api.failed=3 api.ok=5 api.started=9 api.unknown=1 handler.failed=2 handler.ok=7 handler.started=10 handler.unknown=1
+b api_calls_total deleteMessage.ok=1 other.ok=1 sendMessage.429=1 sendMessage.4xx=1 sendMessage.5xx=1 sendMessage.error=1 sendMessage.ok=2 sendPhoto.ok=1
+b api_calls_given_up_total 3
+b api_calls_unsent_total 0
+
+
+
+=== TEST 7: calls that are repeated
+--- config eval
+main::bot('b', $main::api =~ s/tgbot_retry .*//sr
+               . 'tgbot_retry attempts=3 backoff=50ms max_backoff=50ms;')
+--- then
+deliver('done', 'b', api => 'close');
+--- counts
+b calls_total api.started=3 api.unknown=3 handler.ok=1 handler.started=1
+b api_calls_total sendMessage.error=3
+b api_calls_given_up_total 1
+
+
+
+=== TEST 8: calls without a way out
+--- config eval
+main::bot('b', 'tgbot_reply_via response;')
+--- then
+deliver('done', 'b',
+        text => 'json/[{"method":"sendMessage","text":"x"},'
+                . '{"method":"sendMessage","text":"y"}]');
+--- counts
+b deliveries_total done=1
+b api_calls_unsent_total 1
+b calls_total handler.ok=1 handler.started=1
+
+
+
+=== TEST 9: what is going on
+--- config eval: main::bot('b', $main::api)
+--- then
+my $slow = beginning('b', text => 'sleep/1/say/x', api => 'sleep/1/status/200');
+
+my $bot = until_status(sub { $_[0]{bots}{b}{calls_inflight}{handler} })
+          ->{bots}{b};
+
+is($bot->{held}, 1, 'held');
+is($bot->{calls_inflight}{handler}, 1, 'a call of the program');
+is($bot->{calls_inflight}{api}, 0, 'no call of the Bot API');
+is($bot->{seen}{records}, 1, 'a record');
+is($bot->{seen}{leased}, 1, 'a lease');
+balance('b', $bot);
+
+$bot = until_status(sub { $_[0]{bots}{b}{calls_inflight}{api} })->{bots}{b};
+
+is($bot->{held}, 1, 'held');
+is($bot->{calls_inflight}{handler}, 0, 'no call of the program');
+is($bot->{calls_inflight}{api}, 1, 'a call of the Bot API');
+balance('b', $bot);
+
+like(end($slow), qr/^X-Verdict: done/m, 'done');
+--- counts
+b held 0
+b calls_inflight
+b deliveries_total done=1
+--- like: "seen":\{"records":0,"leased":0,
+
+
+
+=== TEST 10: a client that hangs up
+--- config eval: main::bot('b')
+--- then
+my $client = beginning('b', text => 'sleep/0.5/say/x');
+
+until_status(sub { $_[0]{bots}{b}{calls_inflight}{handler} });
+close $client;
+until_status(sub { !$_[0]{bots}{b}{held} });
+until_status(sub { !$_[0]{bots}{b}{calls_inflight}{handler} });
+--- counts
+b received_total 1
+b held 0
+b deliveries_total aborted=1
+b calls_total handler.ok=1 handler.started=1
+
+
+
+=== TEST 11: an update in work, delivered again
+--- config eval: main::bot('b')
+--- then
+my $first = beginning('b', id => 5, text => 'sleep/0.5/say/x');
+
+until_status(sub { $_[0]{bots}{b}{calls_inflight}{handler} });
+like(deliver('busy', 'b', id => 5), qr/^HTTP\/1\.1 503 /, 'told to come again')
+    for 1 .. 3;
+like(end($first), qr/^X-Verdict: done/m, 'done');
+deliver('duplicate', 'b', id => 5);
+--- counts
+b received_total 5
+b deliveries_total busy=3 done=1 duplicate=1
+b calls_total handler.ok=1 handler.started=1
+
+
+
+=== TEST 12: two workers, one set of books
+--- config eval: main::bot('b')
+--- then
+my (%workers, $n);
+
+for my $round (1 .. 50) {
+    my @sockets = map { beginning('b', text => 'sleep/0.1/say/x') } 1 .. 4;
+
+    for (map { end($_) } @sockets) {
+        $n++ if /^X-Verdict: done/m;
+        $workers{$1}++ if /^X-Worker: (\d+)/m;
+    }
+
+    last if keys %workers == 2 && $round > 4;
+}
+
+is(scalar keys %workers, 2, 'both workers had some');
+
+my $bot = decode_json(status())->{bots}{b};
+
+is($bot->{received_total}, $n, 'received');
+is($bot->{deliveries_total}{done}, $n, 'done');
+is($bot->{calls_total}{handler}{ok}, $n, 'calls');
+--- counts
+b held 0
+b calls_inflight
+
+
+
+=== TEST 13: counters over a reload
+--- config eval
+main::bot('b', 'tgbot_limit $tgbot_text zone=one:1m rate=1r/m burst=2;')
+--- then
+deliver('done', 'b', text => 'say/x');
+
+my $before = decode_json(status());
+my @old = workers_of();
+
+my $slow = beginning('b', text => 'sleep/1/say/y');
+until_status(sub { $_[0]{bots}{b}{held} });
+
+TgbotProgram::signal('HUP');
+
+until_status(sub {
+    my %now = map { $_ => 1 } workers_of();
+    return keys %now > 2 || !grep { $now{$_} } @old;
+});
+
+my $between = decode_json(status());
+
+is($between->{start_time}, $before->{start_time}, 'start time');
+is($between->{bots}{b}{start_time}, $before->{bots}{b}{start_time},
+   'start time of the bot');
+is($between->{bots}{b}{received_total}, 2, 'received');
+is($between->{bots}{b}{held}, 1, 'held by the old worker');
+balance('b', $between->{bots}{b});
+
+like(end($slow), qr/^X-Verdict: done/m, 'done');
+
+deliver('done', 'b', text => 'say/x');
+deliver('limited', 'b', text => 'say/x');
+--- counts
+b received_total 4
+b held 0
+b deliveries_total done=3 limited=1
+b limit_decisions_total one.dropped=1 one.passed=3
+
+
+
+=== TEST 14: killed workers
+--- config eval: main::bot('b', $main::api)
+--- then
+deliver('done', 'b');
+
+my @sockets = (
+    (map { beginning('b', text => 'stall') } 1 .. 3),
+    (map { beginning('b', api => 'stall') } 1 .. 2),
+);
+
+my $bot = until_status(sub {
+    my $calls = $_[0]{bots}{b}{calls_inflight};
+    return $calls->{handler} == 3 && $calls->{api} == 2;
+})->{bots}{b};
+
+is($bot->{held}, 5, 'held');
+balance('b', $bot);
+
+my @old = workers_of();
+kill KILL => @old;
+
+my $end = time + 10;
+sleep 0.05 until workers_of() == 2 && !grep { kill 0, $_ } @old or time > $end;
+
+status() for 1 .. 3;
+deliver('done', 'b');
+close $_ for @sockets;
+--- counts
+b received_total 7
+b held 0
+b deliveries_total aborted=5 done=2
+b calls_inflight
+b calls_total api.aborted=2 api.ok=2 api.started=4 handler.aborted=3 handler.ok=4 handler.started=7
+--- no_error_log
+[crit]
+[emerg]
+was locked by
+--- no_shutdown_error_log
+[crit]
+[emerg]
+
+
+
+=== TEST 15: a killed worker of two, told by the other one
+--- config eval: main::bot('b')
+--- then
+my $held = beginning('b', text => 'stall');
+
+until_status(sub { $_[0]{bots}{b}{calls_inflight}{handler} });
+
+# one at a time, so that there is always one to ask
+
+for my $worker (workers_of()) {
+    kill KILL => $worker;
+    until_status(sub { workers_of() == 2 && !kill 0, $worker });
+}
+--- counts
+b received_total 1
+b held 0
+b deliveries_total aborted=1
+b calls_total handler.aborted=1 handler.started=1
+--- no_error_log
+[crit]
+[emerg]
+--- no_shutdown_error_log
+[crit]
+[emerg]
+
+
+
+=== TEST 16: limits, their zones and their trial
+--- config eval
+main::bot('a', 'tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
+                tgbot_limit all$tgbot_bot zone=one rate=1r/m burst=3;
+                tgbot_limit $tgbot_chat_id zone=two:2m rate=1r/m burst=1
+                            action=reject;')
+. main::bot('b', 'tgbot_limit $tgbot_chat_id zone=two rate=1r/m burst=1
+                              action=reject;
+                  tgbot_limit_dry_run on;')
+--- then
+deliver('done', 'a');
+deliver('limited', 'a');
+deliver('done', 'b') for 1 .. 3;
+
+my $zones = decode_json(status())->{zones};
+
+is($zones->{one}{kind}, 'limit', 'kind');
+is($zones->{one}{size}, 1048576, 'size');
+is($zones->{one}{used}, 2, 'buckets');
+is($zones->{two}{used}, 2, 'buckets of two bots');
+cmp_ok($zones->{two}{total}, '>', $zones->{one}{total}, 'room');
+is($zones->{one}{$_}, 0, $_) for qw(evicted repaired);
+--- counts
+a deliveries_total done=1 limited=1
+a limit_decisions_total one.passed=4 two.passed=1 two.rejected=1
+b deliveries_total done=3
+b limit_decisions_total two.passed=1 two.rejected_dry_run=2
+
+
+
+=== TEST 17: a cache
+--- config eval
+main::bot('b', 'tgbot_cache $tgbot_command zone=answers:1m;
+                tgbot_handler /_program/$tgbot_args;')
+--- then
+my $text = '/start json/{"method":"sendMessage","text":"x"}';
+
+deliver('done', 'b', text => $text) for 1 .. 3;
+deliver('done', 'b', text => '/other say/of_another_chat') for 1 .. 2;
+deliver('done', 'b', text => 'no command');
+
+my $zone = decode_json(status())->{zones}{answers};
+
+is($zone->{kind}, 'cache', 'kind');
+cmp_ok($zone->{entries}, '>', 0, 'entries');
+cmp_ok($zone->{used}, '>', 0, 'used');
+cmp_ok($zone->{total}, '>', $zone->{used}, 'total');
+--- counts
+b deliveries_total done=6
+b cache_total bypass=2 hit=2 miss=2 stored=1 uncacheable=1
+b calls_total handler.ok=4 handler.started=4
+
+
+
+=== TEST 18: what is remembered of updates
+--- config eval
+main::bot('b') . main::bot('off', 'tgbot_dedup off;')
+--- then
+deliver('done', 'b', id => 77);
+deliver('failed', 'b', id => 78, text => 'status/500');
+deliver('duplicate', 'b', id => 77) for 1 .. 2;
+deliver('done', 'off', id => 77) for 1 .. 2;
+
+my $status = decode_json(status());
+
+is($status->{bots}{b}{seen}{records}, 2, 'one comes again, one has a call');
+is($status->{bots}{b}{seen}{leased}, 0, 'none in work');
+is($status->{bots}{b}{seen}{rides}, 1, 'an answer that is repeated');
+is($status->{bots}{b}{seen}{top}[0], 77, 'highest id');
+ok(!exists $status->{bots}{off}{seen}, 'nothing is remembered without');
+--- counts
+b deliveries_total done=1 duplicate=2 failed=1
+b rides_repeated_total 2
+off deliveries_total done=2
+
+
+
+=== TEST 19: an answer of many buffers
+--- config eval
+CORE::join('', map { main::bot("bot_number-$_") } 1 .. 9)
+--- then
+deliver('done', 'bot_number-9');
+cmp_ok(length status(), '>', 16384, 'length');
+--- counts
+bot_number-1 received_total 0
+bot_number-9 received_total 1
+
+
+
+=== TEST 20: any name of a zone
+--- config eval
+main::bot('b', "tgbot_limit \$tgbot_user_id 'zone=o\\\"n\\\\e \xe9\x01:1m'
+                            rate=1r/m burst=1;")
+--- then
+deliver('done', 'b');
+deliver('limited', 'b');
+--- counts
+b limit_decisions_total o"n\e ? .dropped=1 o"n\e ? .passed=1
+
+
+
+=== TEST 21: the access phase comes first
+--- config
+    location /private/ {
+        location = /private/status {
+            tgbot_status;
+            deny all;
+        }
+    }
+--- request
+GET /private/status
+--- error_code: 403
+--- response_body_like: 403 Forbidden
+--- error_log
+access forbidden by rule
+
+
+
+=== TEST 22: not beside a webhook
+--- config eval: main::bot('b', 'tgbot_status;')
+--- must_die
+--- no_error_log
+[alert]
+[crit]
+--- error_log
+"tgbot_status" directive
