@@ -34,6 +34,7 @@ my %same_layer = (
     object    => [qw(json update method)],
     answer    => [qw(json update method object form)],
     form      => [qw(json)],
+    cacheable => [qw(json update method object answer form)],
     slot      => [qw(zone)],
     seen      => [qw(zone slot)],
     bucket    => [qw(zone)],
