@@ -151,9 +151,14 @@ void ngx_http_tgbot_stats_count(ngx_http_tgbot_stats_t *stats,
 /* begins a delivery: counted as received, and held */
 void ngx_http_tgbot_stats_receive(ngx_http_tgbot_stats_t *stats);
 
-/* its end: held no more */
+/*
+ * Its end, once: held no more.  Nothing of it is counted if others took this
+ * process for dead, and it for aborted.
+ */
 void ngx_http_tgbot_stats_deliver(ngx_http_tgbot_stats_t *stats,
     ngx_uint_t verdict);
+
+/* why it is rejected, besides */
 void ngx_http_tgbot_stats_reject(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_rejection_e reason);
 
