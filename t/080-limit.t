@@ -1,0 +1,791 @@
+# Flooders: who is limited by what, and what Telegram is told.
+
+use lib 't/lib';
+use Test::Nginx::Socket 'no_plan';
+use TgbotProgram;
+
+add_block_preprocessor(sub {
+    my $block = shift;
+
+    $block->set_value("init", "TgbotProgram::forget();");
+
+    if (!defined $block->no_error_log) {
+        $block->set_value("no_error_log", "[alert]\n[crit]\n[emerg]\n[error]");
+    }
+
+    if (!defined $block->more_headers) {
+        $block->set_value("more_headers", "Content-Type: application/json");
+    }
+
+    $block->set_value("http_config", ($block->http_config // '') . <<"_EOC_");
+    tgbot_secret_token  off;
+_EOC_
+
+    $block->set_value("config", $block->config . <<"_EOC_");
+    location /_program/ {
+        internal;
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
+    }
+
+    location = /seen {
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/seen;
+    }
+
+    location /do/ {
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
+    }
+
+    location = /status {
+        tgbot_status;
+    }
+_EOC_
+});
+
+TgbotProgram::start($Test::Nginx::Util::PidFile);
+
+our $id = 0;
+
+# the webhook /tg of bot "b", or /NAME of another; its program does what the
+# text of a message says
+
+sub bot {
+    my ($directives, $name) = @_;
+
+    my $uri = $name // 'tg';
+    my $bot = $name // 'b';
+
+    my $handler = $directives =~ /tgbot_handler/
+                  ? '' : 'tgbot_handler /_program/$tgbot_text;';
+
+    return <<"_EOC_";
+    location = /$uri {
+        tgbot_webhook  $bot;
+        $handler
+        $directives
+
+        add_header  X-Verdict  \$tgbot_verdict  always;
+    }
+_EOC_
+}
+
+# an update with an id of its own; "user" is in a private chat, unless there is
+# a "chat"
+
+sub post {
+    my (%of) = @_;
+
+    my $user = $of{user} // 7;
+    my $chat = $of{chat} // $user;
+    my $type = $chat < 0 ? 'supergroup' : 'private';
+    my $text = $of{text} // 'say/x';
+    my $update_id = $of{id} // ++$id;
+    my $uri = $of{bot} // 'tg';
+    my $more = $of{more} ? "\"$of{more}\":{}" : "\"text\":\"$text\"";
+
+    return "POST /$uri\n{\"update_id\":$update_id,\"message\":{\"message_id\":2,"
+           . "\"date\":1700000000,\"chat\":{\"id\":$chat,\"type\":\"$type\"},"
+           . "\"from\":{\"id\":$user,\"first_name\":\"Ann\"},$more}}";
+}
+
+# an update of another type, from user 7
+
+sub other {
+    my ($type, $more) = @_;
+
+    $more = $more ? ",$more" : '';
+
+    return "POST /tg\n{\"update_id\":" . ++$id . ",\"$type\":{\"id\":\"5\","
+           . "\"from\":{\"id\":7,\"first_name\":\"Ann\"}$more}}";
+}
+
+sub member {
+    return other($_[0], '"chat":{"id":7,"type":"private"},"date":1700000000,'
+                        . '"old_chat_member":{"status":"member"},'
+                        . '"new_chat_member":{"status":"kicked"}');
+}
+
+sub verdicts { [ map { "X-Verdict: $_" } @_ ] }
+
+# what the program says, and what a limit does
+
+our $said = '{"method":"sendMessage","chat_id":7,"text":"x"}';
+our $notice = '{"chat_id":7,"method":"sendMessage","text":"Not so fast"}';
+
+# a pattern for what the status says of decisions, by the limit's zone
+
+sub decisions {
+    my (%zones) = @_;
+
+    my $all = '"limit_decisions_total":\{(?:"\w+":\{[^{}]*\},)*';
+    my $pattern = '';
+
+    for my $zone (sort keys %zones) {
+        my $counts = $zones{$zone};
+
+        $pattern .= "(?=.*$all\"$zone\":\\{[^{}]*\"$_\":$counts->{$_}\\b)"
+            for sort keys %$counts;
+    }
+
+    return $pattern;
+}
+
+master_on();
+workers(2);
+no_root_location();
+no_long_string();
+run_tests();
+
+__DATA__
+
+=== TEST 1: a burst, then nothing
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=3;')
+--- pipelined_requests eval
+[ (map { main::post(user => 7) } 1 .. 5), main::post(user => 8), "GET /seen" ]
+--- response_headers eval
+[ @{main::verdicts(qw(done done done limited limited done))}, "" ]
+--- response_body_like eval
+[ ("^\Q$main::said\E\$") x 3, '^$', '^$', "^\Q$main::said\E\$",
+  '^(/say/x [^\n]*"id":7,[^\n]*\n){3}/say/x [^\n]*"id":8,[^\n]*\n$' ]
+--- error_code eval: [(200) x 7]
+
+
+
+=== TEST 2: what was dropped is answered with nothing
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
+                       action=drop;')
+--- pipelined_requests eval: [main::post(), main::post()]
+--- response_headers eval
+[ "X-Verdict: done", "X-Verdict: limited\nContent-Length: 0\n!Retry-After" ]
+--- response_body eval: [$main::said, ""]
+--- error_code eval: [200, 200]
+
+
+
+=== TEST 3: tokens come with time, one by one
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/s burst=2;')
+--- pipelined_requests eval
+[ (map { main::post() } 1 .. 3), "GET /do/sleep/1.1",
+  (map { main::post() } 1 .. 2), "GET /do/sleep/2.1",
+  (map { main::post() } 1 .. 3) ]
+--- response_headers eval
+[ @{main::verdicts(qw(done done limited))}, "",
+  @{main::verdicts(qw(done limited))}, "",
+  @{main::verdicts(qw(done done limited))} ]
+--- error_code eval: [(200) x 10]
+
+
+
+=== TEST 4: a burst is 20 where nothing is said of it
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m;')
+--- pipelined_requests eval: [map { main::post() } 1 .. 22]
+--- response_headers eval
+main::verdicts(('done') x 20, 'limited', 'limited')
+--- error_code eval: [(200) x 22]
+
+
+
+=== TEST 5: over connections and workers
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=5;')
+--- request eval: [map { main::post() } 1 .. 12]
+--- response_headers eval
+main::verdicts(('done') x 5, ('limited') x 7)
+--- error_code eval: [(200) x 12]
+
+
+
+=== TEST 6: rejected, with the time of the bucket
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=6r/m burst=1
+                       action=reject;')
+--- pipelined_requests eval: [main::post(), main::post(), main::post(user => 8)]
+--- response_headers_like eval
+[ "X-Verdict: done",
+  "X-Verdict: limited\nRetry-After: 1[0-2]\nContent-Length: 0",
+  "X-Verdict: done" ]
+--- response_body eval: [$main::said, "", $main::said]
+--- error_code eval: [200, 429, 200]
+
+
+
+=== TEST 7: a long time is a minute, a short one a second
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
+                       action=reject;')
+. main::bot('tgbot_limit $tgbot_user_id zone=one rate=2r/s burst=1
+                         action=reject;', 'quick')
+--- pipelined_requests eval
+[ main::post(), main::post(), (map { main::post(bot => 'quick') } 1 .. 2) ]
+--- response_headers_like eval
+[ "X-Verdict: done", "X-Verdict: limited\nRetry-After: (?:59|60)",
+  "X-Verdict: done", "X-Verdict: limited\nRetry-After: 1" ]
+--- error_code eval: [200, 429, 200, 429]
+
+
+
+=== TEST 8: not more than the update lives
+--- config eval
+main::bot('tgbot_handler /_program/say/x;
+           tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
+                       action=reject;')
+--- pipelined_requests eval
+[ main::post(), main::other('callback_query', '"data":"x"'),
+  main::other('inline_query', '"query":"x","offset":""') ]
+--- response_headers_like eval
+[ "X-Verdict: done", "X-Verdict: limited\nRetry-After: [1-5]",
+  "X-Verdict: limited\nRetry-After: [12]" ]
+--- error_code eval: [200, 429, 429]
+
+
+
+=== TEST 9: what was rejected comes again, and is handled then
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/s burst=1
+                       action=reject;')
+--- pipelined_requests eval
+[ main::post(id => 1000), main::post(id => 1001), main::post(id => 1001),
+  "GET /do/sleep/1.1", main::post(id => 1001), main::post(id => 1001) ]
+--- response_headers eval
+[ @{main::verdicts(qw(done limited limited))}, "",
+  @{main::verdicts(qw(done duplicate))} ]
+--- error_code eval: [200, 429, 429, 200, 200, 200]
+
+
+
+=== TEST 10: error pages are not for it
+--- config eval
+main::bot('error_page 429 =200 /page;
+           tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
+                       action=reject;')
+. 'location = /page { return 200 "a page"; }'
+--- pipelined_requests eval: [main::post(), main::post()]
+--- response_headers_like eval
+[ "X-Verdict: done", "X-Verdict: limited\nRetry-After: \\d+" ]
+--- response_body eval: [$main::said, ""]
+--- error_code eval: [200, 429]
+
+
+
+=== TEST 11: what was dropped is a duplicate when it comes again
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/s burst=1;')
+--- pipelined_requests eval
+[ main::post(id => 1000), main::post(id => 1001), "GET /do/sleep/1.1",
+  main::post(id => 1001), main::post(id => 1002) ]
+--- response_headers eval
+[ @{main::verdicts(qw(done limited))}, "",
+  @{main::verdicts(qw(duplicate done))} ]
+--- response_body_like eval
+[ "^\Q$main::said\E\$", '^$', '', '^$', "^\Q$main::said\E\$" ]
+--- error_code eval: [(200) x 5]
+
+
+
+=== TEST 12: a duplicate takes no token
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;')
+--- pipelined_requests eval
+[ map { main::post(id => $_) } 1000, 1000, 1000, 1001, 1001, 1002 ]
+--- response_headers eval
+main::verdicts(qw(done duplicate duplicate done duplicate limited))
+--- error_code eval: [(200) x 6]
+
+
+
+=== TEST 13: nor does what is no update
+--- config eval
+main::bot('tgbot_limit all zone=one:1m rate=1r/m burst=1;')
+--- pipelined_requests eval
+[ "POST /tg\n{}", "POST /tg\n[", "GET /tg", main::post(), main::post() ]
+--- response_headers eval
+main::verdicts(qw(rejected rejected rejected done limited))
+--- error_code eval: [400, 400, 405, 200, 200]
+
+
+
+=== TEST 14: one notice for an emptied bucket
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/s burst=2
+                       "reply=Not so fast";')
+--- pipelined_requests eval
+[ (map { main::post() } 1 .. 4), main::post(user => 8), "GET /do/sleep/1.1",
+  (map { main::post() } 1 .. 2), "GET /do/sleep/2.1",
+  (map { main::post() } 1 .. 4) ]
+--- response_headers eval
+[ @{main::verdicts(qw(done done limited limited done))}, "",
+  @{main::verdicts(qw(done limited))}, "",
+  @{main::verdicts(qw(done done limited limited))} ]
+--- response_body_like eval
+my ($said, $notice) = map { "^\Q$_\E\$" } $main::said, $main::notice;
+
+[ $said, $said, $notice, '^$', $said, '',
+  $said, '^$', '',
+  $said, $said, $notice, '^$' ]
+--- error_code eval: [(200) x 13]
+
+
+
+=== TEST 15: the notice goes to whom it is for
+--- config eval
+main::bot('tgbot_handler /_program/say/x;
+           tgbot_limit $tgbot_chat_id zone=one:1m rate=1r/m burst=1
+                       "reply=Not so fast";
+           tgbot_limit $tgbot_query_id zone=two:1m rate=1r/m burst=1
+                       "reply=Not \\"so\\" fast";')
+--- pipelined_requests eval
+[ main::post(chat => -100200, user => 7), main::post(chat => -100200, user => 8),
+  (map { main::other('callback_query', '"data":"x"') } 1 .. 2) ]
+--- response_headers eval: main::verdicts(qw(done limited done limited))
+--- response_body eval
+[ $main::said,
+  '{"chat_id":-100200,"method":"sendMessage","text":"Not so fast"}',
+  $main::said,
+  '{"callback_query_id":"5","method":"answerCallbackQuery",'
+  . '"text":"Not \"so\" fast"}' ]
+--- error_code eval: [(200) x 4]
+
+
+
+=== TEST 16: where nobody is to be told there is none
+--- config eval
+main::bot('tgbot_handler /_program/say/x;
+           tgbot_limit all zone=one:1m rate=1r/m burst=1 reply=slow;')
+--- pipelined_requests eval
+[ map { main::other('poll', '"question":"x"') } 1 .. 2 ]
+--- response_headers eval: main::verdicts(qw(done limited))
+--- response_body_like eval: ['', '^$']
+--- error_code eval: [200, 200]
+
+
+
+=== TEST 17: a notice that Telegram did not get is told again
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
+                       "reply=Not so fast";')
+--- pipelined_requests eval
+[ map { main::post(id => $_) } 1000, 1001, 1001, 1002, 1002 ]
+--- response_headers eval
+main::verdicts(qw(done limited duplicate limited duplicate))
+--- response_body eval: [$main::said, $main::notice, $main::notice, "", ""]
+--- error_code eval: [(200) x 5]
+
+
+
+=== TEST 18: a notice by the Bot API
+--- config eval
+main::bot('tgbot_token_file $TEST_NGINX_TOKEN_FILE;
+           tgbot_api /_api;
+           tgbot_reply_via api;
+           tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
+                       "reply=Not so fast";')
+. 'location /_api {
+       internal;
+       proxy_pass http://127.0.0.1:$TEST_NGINX_PROGRAM_PORT/json/%7B%22ok%22:true%7D;
+   }'
+--- pipelined_requests eval
+[ (map { main::post(text => 'status/204') } 1 .. 3), "GET /do/sleep/0.3",
+  "GET /seen" ]
+--- response_headers eval
+[ @{main::verdicts(qw(done limited limited))}, "", "" ]
+--- response_body_like eval
+[ '^$', '^$', '^$', '^$',
+  '^/status/204 [^\n]*\n(?:/sleep/0.3 \n)?/json/[^\n]* '
+  . quotemeta($main::notice) . '\n(?:/sleep/0.3 \n)?$' ]
+--- error_code eval: [(200) x 5]
+
+
+
+=== TEST 19: an empty key is not limited
+--- config eval
+main::bot('tgbot_handler /_program/say/x;
+           tgbot_limit $tgbot_command zone=one:1m rate=1r/m burst=1;')
+--- pipelined_requests eval
+[ map { main::post(text => $_) } 'a', 'b', '/start', 'c', '/start', 'd',
+                                 '/help', '/start x' ]
+--- response_headers eval
+main::verdicts(qw(done done done done limited done done limited))
+--- error_code eval: [(200) x 8]
+
+
+
+=== TEST 20: payments, and who blocks the bot, are never limited
+--- config eval
+main::bot('tgbot_handler /_program/say/x;
+           tgbot_limit all zone=one:1m rate=1r/m burst=1;
+           tgbot_limit all zone=two:1m rate=1r/m burst=1 action=reject;')
+--- pipelined_requests eval
+sub payments {
+    return main::other('pre_checkout_query'), main::other('shipping_query'),
+           main::other('purchased_paid_media'),
+           main::post(more => 'successful_payment'),
+           main::post(more => 'refunded_payment'),
+           main::member('my_chat_member');
+}
+
+[ payments(), main::post(), main::post(), payments(),
+  main::other('callback_query', '"data":"x"'), main::member('chat_member') ]
+--- response_headers eval
+main::verdicts(('done') x 7, 'limited', ('done') x 6, 'limited', 'limited')
+--- error_code eval: [(200) x 16]
+
+
+
+=== TEST 21: limits are taken in order, and given back
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
+           tgbot_limit $tgbot_chat_id zone=two:1m rate=1r/m burst=1;')
+--- pipelined_requests eval
+[ map { main::post(user => $_->[0], chat => $_->[1]) }
+      [1, -10], [1, -10], [1, -10], [1, -10],  # the chat's is empty
+      [1, -11],                                # so the user has one left
+      [1, -12],                                # but no other
+      [2, -12] ]                               # the chat's is untouched
+--- response_headers eval
+main::verdicts(qw(done limited limited limited done limited done))
+--- error_code eval: [(200) x 7]
+
+
+
+=== TEST 22: likewise in one zone, with the third of three
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
+           tgbot_limit $tgbot_command zone=one rate=1r/m burst=2;
+           tgbot_limit $tgbot_chat_id zone=one rate=1r/m burst=1;
+           tgbot_handler /_program/say/x;')
+--- pipelined_requests eval
+[ map { main::post(user => $_->[0], chat => $_->[1], text => $_->[2]) }
+      [1, -10, '/a'], [1, -10, '/a'], [2, -10, '/a'], [1, -10, 'x'],
+      [1, -11, '/a'],           # is the second of the user and the command
+      [1, -12, '/b'],           # too many of the user
+      [2, -12, '/a'],           # of the command
+      [2, -12, '/b'], [2, -13, '/b'] ]
+--- response_headers eval
+main::verdicts(qw(done limited limited limited done limited limited done done))
+--- error_code eval: [(200) x 9]
+
+
+
+=== TEST 23: the limit that refuses says how
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2
+                       "reply=Not so fast";
+           tgbot_limit $tgbot_chat_id zone=two:1m rate=30r/m burst=1
+                       action=reject;')
+--- pipelined_requests eval
+[ map { main::post(user => 7, chat => $_) } 7, 7, -10, 7, -12 ]
+--- response_headers_like eval
+[ "X-Verdict: done", "X-Verdict: limited\nRetry-After: [23]",
+  "X-Verdict: done", "X-Verdict: limited", "X-Verdict: limited" ]
+--- response_body eval: [$main::said, "", $main::said, $main::notice, ""]
+--- error_code eval: [200, 429, 200, 200, 200]
+
+
+
+=== TEST 24: two bots in one zone have buckets of their own
+--- http_config
+    tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1;
+--- config eval: main::bot('', 'a') . main::bot('', 'b')
+--- pipelined_requests eval
+[ map { main::post(bot => $_) } qw(a a b b) ]
+--- response_headers eval: main::verdicts(qw(done limited done limited))
+--- error_code eval: [(200) x 4]
+
+
+
+=== TEST 25: unless they are shared
+--- http_config
+    tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2 shared;
+--- config eval
+main::bot('', 'a') . main::bot('', 'b')
+. main::bot('tgbot_limit $tgbot_user_id zone=one rate=1r/m burst=2;', 'c')
+. main::bot('tgbot_limit $tgbot_user_id zone=one rate=2r/m burst=2 shared;',
+            'd')
+--- pipelined_requests eval
+[ map { main::post(bot => $_) } qw(a b a b c c c d d d) ]
+--- response_headers eval
+main::verdicts(qw(done done limited limited), (qw(done done limited)) x 2)
+--- error_code eval: [(200) x 10]
+
+
+
+=== TEST 26: one that comes again after a failure is not charged again
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2
+                       action=reject;')
+--- pipelined_requests eval
+[ (map { main::post(id => 1000, text => 'status/500') } 1 .. 4),
+  (map { main::post(id => 1001, text => 'status/503') } 1 .. 4),
+  main::post(id => 1002), main::post(id => 1000, text => 'status/500') ]
+--- response_headers eval
+main::verdicts(('failed') x 4, ('busy') x 4, 'limited', 'failed')
+--- error_code eval: [(500) x 4, (503) x 4, 429, 500]
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 27: nor when it is handled at last
+--- http_config
+    map $tgbot_attempts $steps {
+        volatile;
+        default  say/x;
+        1        status/500;
+        2        status/400;
+    }
+--- config eval
+main::bot('tgbot_handler /_program/$steps;
+           tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1;')
+--- pipelined_requests eval
+[ (map { main::post(id => 1000) } 1 .. 4), main::post(id => 1001) ]
+--- response_headers eval
+main::verdicts(qw(failed failed done duplicate limited))
+--- error_code eval: [500, 500, 200, 200, 200]
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 28: it is handled though others emptied the bucket meanwhile
+--- http_config
+    map $tgbot_attempts $steps {
+        volatile;
+        default  say/x;
+        1        status/500;
+    }
+--- config eval
+main::bot('tgbot_handler /_program/$steps;
+           tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;')
+--- pipelined_requests eval
+[ map { main::post(id => $_) } 1000, 1001, 1002, 1000, 1001, 1002 ]
+--- response_headers eval
+main::verdicts(qw(failed failed limited done done duplicate))
+--- error_code eval: [500, 500, (200) x 4]
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 29: without de-duplication each delivery is one
+--- config eval
+main::bot('tgbot_dedup off;
+           tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;')
+--- pipelined_requests eval
+[ (map { main::post(id => 1000, text => 'status/500') } 1 .. 2),
+  main::post(id => 1001) ]
+--- response_headers eval: main::verdicts(qw(failed failed limited))
+--- error_code eval: [500, 500, 200]
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 30: replies of the configuration are limited as well
+--- config eval
+main::bot('tgbot_reply Hello;
+           tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
+                       "reply=Not so fast";')
+--- pipelined_requests eval
+[ map { main::post(id => $_) } 1000, 1001, 1002, 1000 ]
+--- response_headers eval: main::verdicts(qw(done limited limited duplicate))
+--- response_body eval
+my $hello = $main::notice =~ s/Not so fast/Hello/r;
+
+[ $hello, $main::notice, "", $hello ]
+--- error_code eval: [(200) x 4]
+
+
+
+=== TEST 31: a dry run counts and does nothing
+--- config eval
+main::bot('tgbot_limit_dry_run on;
+           tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
+                       "reply=Not so fast";
+           tgbot_limit $tgbot_chat_id zone=two:1m rate=1r/m burst=2
+                       action=reject;')
+--- pipelined_requests eval
+[ (map { main::post(user => $_->[0], chat => $_->[1]) }
+       [7, 7], [7, 7], [7, 7], [8, 7], [9, 7]), "GET /status" ]
+--- response_headers eval: [ @{main::verdicts(('done') x 5)}, "" ]
+--- response_body_like eval
+[ ("^\Q$main::said\E\$") x 5,
+  main::decisions(one => { passed => 3, dropped => 0, dropped_dry_run => 2 },
+                  two => { passed => 2, rejected => 0,
+                           rejected_dry_run => 1 }) ]
+--- error_code eval: [(200) x 6]
+
+
+
+=== TEST 32: it counts what would be: a token that would be given back is
+--- config eval
+main::bot('tgbot_limit_dry_run on;
+           tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
+           tgbot_limit $tgbot_chat_id zone=two:1m rate=1r/m burst=1
+                       action=reject;')
+--- pipelined_requests eval
+[ (map { main::post(user => 1, chat => $_) } -10, -10, -10, -11, -12),
+  "GET /status" ]
+--- response_headers eval: [ @{main::verdicts(('done') x 5)}, "" ]
+--- response_body_like eval
+[ ('') x 5,
+  main::decisions(one => { passed => 4, dropped => 0, dropped_dry_run => 1 },
+                  two => { passed => 2, rejected => 0,
+                           rejected_dry_run => 2 }) ]
+--- error_code eval: [(200) x 6]
+
+
+
+=== TEST 33: in earnest it counts likewise
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
+           tgbot_limit $tgbot_chat_id zone=two:1m rate=1r/m burst=1
+                       action=reject;')
+--- pipelined_requests eval
+[ (map { main::post(user => 1, chat => $_) } -10, -10, -10, -11, -12),
+  "GET /status" ]
+--- response_headers eval
+[ @{main::verdicts(qw(done limited limited done limited))}, "" ]
+--- response_body_like eval
+[ ('') x 5,
+  main::decisions(one => { passed => 4, dropped => 1, dropped_dry_run => 0 },
+                  two => { passed => 2, rejected => 2,
+                           rejected_dry_run => 0 }) ]
+--- error_code eval: [200, 429, 429, 200, 200, 200]
+
+
+
+=== TEST 34: a dry run that is not inherited
+--- http_config
+    tgbot_limit_dry_run on;
+    tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1;
+--- config eval
+main::bot('', 'a') . main::bot('tgbot_limit_dry_run off;', 'b')
+--- pipelined_requests eval
+[ map { main::post(bot => $_) } qw(a a b b) ]
+--- response_headers eval: main::verdicts(qw(done done done limited))
+--- error_code eval: [(200) x 4]
+
+
+
+=== TEST 35: off
+--- http_config
+    tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1;
+--- config eval
+main::bot('', 'a') . main::bot('tgbot_limit off;', 'b')
+--- pipelined_requests eval
+[ map { main::post(bot => $_) } qw(a a b b b) ]
+--- response_headers eval: main::verdicts(qw(done limited done done done))
+--- error_code eval: [(200) x 5]
+
+
+
+=== TEST 36: a level with a limit has none of those above
+--- http_config
+    tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1;
+    tgbot_limit $tgbot_chat_id zone=one rate=1r/m burst=3;
+--- config eval
+main::bot('', 'a')
+. main::bot('tgbot_limit $tgbot_chat_id zone=one rate=1r/m burst=2;', 'b')
+--- pipelined_requests eval
+[ (map { main::post(bot => 'a', chat => $_) } 7, 7, 8),
+  (map { main::post(bot => 'b', chat => $_) } 7, 7, 8, 7) ]
+--- response_headers eval
+main::verdicts(qw(done limited limited), qw(done done done limited))
+--- error_code eval: [(200) x 7]
+
+
+
+=== TEST 37: keys by a map: no limit for some, one bucket for others
+--- http_config
+    map $tgbot_chat_id $key {
+        volatile;
+        default   $tgbot_chat_id;
+        7         "";
+        "~^-"     groups;
+    }
+--- config eval
+main::bot('tgbot_limit $key zone=one:1m rate=1r/m burst=1;')
+--- pipelined_requests eval
+[ map { main::post(chat => $_) } 7, 7, 7, 8, 8, 9, 9, -10, -11, -12, 7 ]
+--- response_headers eval
+main::verdicts(('done') x 3, qw(done limited), qw(done limited),
+               qw(done limited limited), 'done')
+--- error_code eval: [(200) x 11]
+
+
+
+=== TEST 38: keys of several variables, and of what the update says
+--- config eval
+main::bot('tgbot_limit "$tgbot_chat_id:$tgbot_user_id:$tgbot_update_type"
+                       zone=one:1m rate=1r/m burst=1;
+           tgbot_handler /_program/say/x;')
+--- pipelined_requests eval
+[ (map { main::post(user => $_->[0], chat => $_->[1]) }
+       [1, -12], [1, -12], [12, -1], [2, -12], [1, -122]),
+  main::post(user => 1, chat => -12) =~ s/"message"/"edited_message"/r ]
+--- response_headers eval: main::verdicts(qw(done limited done done done done))
+--- error_code eval: [(200) x 6]
+
+
+
+=== TEST 39: long keys with a beginning in common
+--- config eval
+main::bot('tgbot_limit $tgbot_text zone=one:1m rate=1r/m burst=1;
+           tgbot_handler /_program/say/x;')
+--- pipelined_requests eval
+my $long = 'long ' x 100;
+
+[ map { main::post(text => $_) }
+      $long, $long . 'a', $long . 'b', 'b' . $long, $long . 'a', $long,
+      'x' x 20000, 'x' x 20001, 'x' x 20000,
+      (map { 'x' x $_, 'x' x $_ } 22 .. 25) ]
+--- response_headers eval
+main::verdicts(qw(done done done done limited limited),
+               qw(done done limited), (qw(done limited)) x 4)
+--- error_code eval: [(200) x 17]
+
+
+
+=== TEST 40: the smallest zone, and the users that came before
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:36k rate=1r/m burst=1;
+           tgbot_reply Hello;')
+--- pipelined_requests eval
+[ main::post(user => 1), main::post(user => 1),
+  (map { main::post(user => $_) } 1000 .. 1600),
+  main::post(user => 1600), main::post(user => 1), "GET /status" ]
+--- response_headers eval
+[ @{main::verdicts(qw(done limited), ('done') x 601, qw(limited done))}, "" ]
+--- response_body_like eval
+[ ('') x 605, '"one":\{"kind":"limit","size":36864,"used":(\d+),"total":\1,'
+              . '"evicted":[1-9]\d+,"repaired":0\}' ]
+--- error_code eval: [(200) x 606]
+
+
+
+=== TEST 41: a reload forgets nobody
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=3
+                       "reply=Not so fast";')
+--- request eval
+[ main::post(text => 'signal/HUP/sleep/0.5/say/x'), main::post(), main::post(),
+  main::post(), "GET /do/signal/HUP/sleep/0.5", main::post() ]
+--- response_headers eval
+[ @{main::verdicts(qw(done done done limited))}, "",
+  @{main::verdicts(qw(limited))} ]
+--- response_body_like eval
+my ($said, $notice) = map { "^\Q$_\E\$" } $main::said, $main::notice;
+
+[ $said, $said, $said, $notice, '', '^$' ]
+--- error_code eval: [(200) x 6]
