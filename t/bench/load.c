@@ -30,6 +30,7 @@
 #define ANSWER_MAX       65536
 
 #define TIMEOUT          20000      /* ms without any answer */
+#define ID_FIRST         100000000
 #define USER_FIRST       5000000000
 #define USER_DIGITS      10
 
@@ -67,12 +68,12 @@ static struct {
     unsigned      depth;                  /* requests sent in one go */
     uint64_t      warm;
     uint64_t      requests;
-    uint64_t      id;                     /* the first one */
+    uint64_t      index;                  /* of the first update */
     uint64_t      block;                  /* ids out of order within it */
     uint64_t      users;
     int           random;                 /* users in no order */
     int           bare;                   /* updates with an id and no more */
-} conf = { 0, "/", "", 40, 1, 0, 1, 100000000, 1, 1000, 0, 0 };
+} conf = { 0, "/", "", 40, 1, 0, 1, 0, 1, 1000, 0, 0 };
 
 
 static struct {
@@ -191,7 +192,7 @@ id_of(uint64_t i)
 
     mask = conf.block - 1;
 
-    return conf.id + (i & ~mask) + ((i * 2654435761) & mask);
+    return ID_FIRST + (i & ~mask) + ((i * 2654435761) & mask);
 }
 
 
@@ -199,7 +200,7 @@ static uint64_t
 user_of(uint64_t i)
 {
     if (conf.random) {
-        i = (i + conf.id) * 0x9e3779b97f4a7c15;
+        i *= 0x9e3779b97f4a7c15;
         i ^= i >> 32;
         i *= 0xd6e8feb86659fd93;
         i ^= i >> 32;
@@ -216,16 +217,18 @@ send_some(connection_t *c, uint64_t until)
     size_t       len;
     ssize_t      n;
     unsigned     i;
-    uint64_t     id, user;
+    uint64_t     index, id, user;
     request_t   *r;
 
     p = buf;
     c->first = 0;
 
     while (c->waiting < conf.depth && count.sent < until) {
-        r = &requests[count.sent % NTEXTS];
-        id = id_of(count.sent);
-        user = user_of(count.sent);
+        index = conf.index + count.sent;
+        id = id_of(index);
+        user = user_of(index);
+
+        r = &requests[index % NTEXTS];
 
         for (i = 0; i < r->nholes; i++) {
             write_number(r->data + r->holes[i].offset, r->holes[i].digits,
@@ -452,7 +455,7 @@ parse_options(int argc, char **argv)
         case 'd': conf.depth = atoi(optarg); break;
         case 'w': conf.warm = strtoull(optarg, NULL, 10); break;
         case 'n': conf.requests = strtoull(optarg, NULL, 10); break;
-        case 'i': conf.id = strtoull(optarg, NULL, 10); break;
+        case 'i': conf.index = strtoull(optarg, NULL, 10); break;
         case 'b': conf.block = strtoull(optarg, NULL, 10); break;
         case 'k': conf.users = strtoull(optarg, NULL, 10); break;
         case 'r': conf.random = 1; break;
@@ -468,7 +471,7 @@ parse_options(int argc, char **argv)
     {
         fprintf(stderr, "usage: load -p port [-u path] [-s secret]"
                 " [-c connections] [-d depth] [-w warm-up] [-n requests]"
-                " [-i first id] [-b block of ids] [-k users] [-r] [-e]\n");
+                " [-i first index] [-b block of ids] [-k users] [-r] [-e]\n");
         exit(2);
     }
 }

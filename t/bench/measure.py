@@ -1,14 +1,15 @@
 """CPU time of a server's processes per update, the load coming from another core."""
 
+import ctypes
 import json
 import os
+import signal
 import statistics
 import subprocess
 import time
 
-FIRST_ID = 100_000_000
-LAST_ID = 999_999_999
 SETTLE = 0.03
+PR_SET_PDEATHSIG = 1
 
 ALLOWED = sorted(os.sched_getaffinity(0))
 LOAD_CORE = ALLOWED[0]
@@ -22,7 +23,18 @@ class Void(Exception):
 
 
 def pin(core):
-    return lambda: os.sched_setaffinity(0, {core})
+    """for what is started: on this core, before all else there if that is allowed"""
+    def run():
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        os.sched_setaffinity(0, {core})
+        os.setsid()
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, -20)
+            with open("/proc/self/autogroup", "w", encoding="ascii") as file:
+                file.write("-20")
+        except OSError:
+            pass
+    return run
 
 
 def cpu(pids):
@@ -51,8 +63,8 @@ class Load:
         """
         letters = {"connections": "c", "depth": "d", "block": "b", "users": "k"}
         arguments = [self.program, "-p", server.port, "-u", "/tg/bench", "-s", SECRET,
-                     "-n", requests, "-w", warm, "-i", server.take_ids(requests + warm,
-                                                                      options.get("block", 1))]
+                     "-n", requests, "-w", warm,
+                     "-i", server.take(requests + warm, options.get("block", 1))]
         for name, value in options.items():
             if name in letters:
                 arguments += [f"-{letters[name]}", value]
@@ -76,6 +88,10 @@ class Load:
         self.check(server, result, requests + warm, options.get("bare"))
         return used / requests * 1e6, used / result["seconds"]
 
+    def seed(self, server, updates, **options):
+        """as fast as it goes"""
+        self.run(server, updates, depth=16, connections=8, **options)
+
     @staticmethod
     def check(server, result, sent, bare):
         if result["ok"] != sent:
@@ -84,28 +100,26 @@ class Load:
         if server.replies and not bare and result["replies"] != sent:
             raise Void(f"{server.name}: {result['replies']} of {sent} updates got a message")
         server.sent += sent
+        server.bare += sent if bare else 0
 
 
-def rounds(load, servers, count, seconds, options=None, progress=None):
+def rounds(load, servers, count, seconds):
     """
     -> for each server a list of (microseconds, share of the core), one a round; the rounds of
     all servers take turns, each of about so many seconds
     """
     sizes = {}
     for server in servers:
-        extra = (options or {}).get(server, {})
-        load.run(server, server.warm, **extra)
-        cost, _ = load.run(server, server.warm, **extra)
+        load.run(server, server.warm, **server.options)
+        cost, _ = load.run(server, server.warm, **server.options)
         sizes[server] = max(200, int(seconds * 1e6 / cost))
     samples = {server: [] for server in servers}
     for number in range(count):
         order = servers if number % 2 == 0 else servers[::-1]
         for server in order:
             size = sizes[server]
-            samples[server].append(load.run(server, size, warm=max(100, size // 20),
-                                            **(options or {}).get(server, {})))
-        if progress:
-            progress(number + 1, count)
+            samples[server].append(
+                load.run(server, size, warm=max(100, size // 20), **server.options))
     return samples
 
 

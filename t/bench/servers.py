@@ -1,23 +1,23 @@
 """The contenders: each started on the server's core, checked, then fed."""
 
-import ctypes
 import glob
 import http.client
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 
-from measure import FIRST_ID, LAST_ID, SECRET, SERVER_CORE, Void, pin
+from measure import SECRET, SERVER_CORE, Void, pin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = "/usr/lib/nginx/modules"
 PYTHON = "/usr/bin/python3"
 FIRST_PORT = 9800
+FIRST_ID = 100_000_000
+LAST_ID = 999_999_999
 
 TEXTS = {
     "/start from_the_shop_window": "Hello Anneliese!  Tell me what you look for.",
@@ -45,15 +45,12 @@ def free_port():
     raise Void("no port is free")
 
 
-def die_with_parent():
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-
-
 class Server:
     """replies: it answers with messages; remembers: and only once to each update"""
 
     replies = True
     remembers = True
+    texts = TEXTS
     warm = 3000
 
     def __init__(self, name, title, directory):
@@ -62,8 +59,12 @@ class Server:
         self.directory = os.path.join(directory, name)
         self.process = None
         self.port = None
-        self.next_id = FIRST_ID
+        self.options = {}  # of its load, see Load.run()
+        self.seed = None   # options of a load before
+        self.next = 0      # index of the update
+        self.block = 1
         self.sent = 0
+        self.bare = 0      # of them
         shutil.rmtree(self.directory, ignore_errors=True)
         os.makedirs(self.directory)
 
@@ -73,7 +74,7 @@ class Server:
             self.process = subprocess.Popen(
                 command, stdout=output, stderr=output, cwd=self.directory,
                 env={**os.environ, "PORT": str(self.port), "SECRET": SECRET, **env},
-                preexec_fn=lambda: (die_with_parent(), pin(SERVER_CORE)()))
+                preexec_fn=pin(SERVER_CORE))
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline:
             try:
@@ -101,32 +102,37 @@ class Server:
             self.process.terminate()
             self.process.wait()
 
-    def take_ids(self, count, block=1):
-        """the first of so many ids that were not used yet, at the start of a block"""
-        first = self.next_id + -self.next_id % block
-        self.next_id = first + count + -count % block
-        if self.next_id > LAST_ID:
+    def take(self, count, block=1):
+        """the index of the first of so many updates that were not sent yet"""
+        if block != self.block:
+            self.next += -self.next % block
+            self.block = block
+        first = self.next
+        self.next += count
+        if FIRST_ID + self.next + block > LAST_ID:
             raise Void("no update_ids are left")
         return first
 
-    def ask(self, secret, text=None, update_id=None):
-        user = 5_000_000_000 + self.next_id % 100
-        update = {"update_id": update_id or self.take_ids(1)}
-        if text is not None:
-            person = {"id": user, "first_name": "Anneliese", "username": "anneliese_ml"}
-            command = text.split()[0]
-            update["message"] = {
-                "message_id": 7, "date": int(time.time()), "text": text,
-                "from": {**person, "is_bot": False}, "chat": {**person, "type": "private"},
-                "entities": [{"type": "bot_command", "offset": 0, "length": len(command)}]}
+    def request(self, method, path, body=None, headers=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request("POST", "/tg/bench", json.dumps(update), {
-            "Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": secret})
+        connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
-        body = answer.read()
+        text = answer.read()
         connection.close()
+        return answer.status, text
+
+    def ask(self, secret, text, index=None):
+        index = self.take(1) if index is None else index
+        user = 5_000_000_000 + index
+        person = {"id": user, "first_name": "Anneliese", "username": "anneliese_ml"}
+        update = {"update_id": FIRST_ID + index, "message": {
+            "message_id": 7, "date": int(time.time()), "text": text,
+            "from": {**person, "is_bot": False}, "chat": {**person, "type": "private"},
+            "entities": [{"type": "bot_command", "offset": 0, "length": len(text.split()[0])}]}}
+        status, body = self.request("POST", "/tg/bench", json.dumps(update), {
+            "Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": secret})
         self.sent += secret == SECRET
-        return answer.status, body, user
+        return status, body, user
 
     def check(self):
         """whether it does what is measured"""
@@ -134,7 +140,7 @@ class Server:
             if self.ask(SECRET, "/help")[0] != 200:
                 raise Void(f"{self.name} does not answer 200")
             return
-        for text, expected in TEXTS.items():
+        for text, expected in self.texts.items():
             status, body, user = self.ask(SECRET, text)
             call = {"method": "sendMessage", "chat_id": user, "text": expected}
             if status != 200 or json.loads(body or b"{}") != call:
@@ -146,10 +152,13 @@ class Server:
             self.check_memory()
 
     def check_memory(self):
-        update_id = self.take_ids(1)
-        answers = [self.ask(SECRET, "/help", update_id)[:2] for _ in range(2)]
+        index = self.take(1)
+        answers = [self.ask(SECRET, "/help", index)[:2] for _ in range(2)]
         if b"sendMessage" not in answers[0][1] or answers[1] != (200, b""):
             raise Void(f"{self.name} does not remember an update: {answers}")
+
+    def check_counts(self):
+        """whether all that was sent was what is measured, as far as the server knows"""
 
 
 class Nginx(Server):
@@ -157,8 +166,13 @@ class Nginx(Server):
     workers = 1
     binary = os.environ.get("BENCH_NGINX", "/usr/sbin/nginx")
 
+    def __init__(self, name, title, directory, **values):
+        super().__init__(name, title, directory)
+        self.values = values
+
     def config(self):
-        with open(f"{HERE}/nginx/{self.name}.conf", encoding="utf-8") as file:
+        """file.conf, with values for its @name@s"""
+        with open(f"{HERE}/nginx/{self.file}.conf", encoding="utf-8") as file:
             return file.read()
 
     def start(self):
@@ -171,7 +185,7 @@ class Nginx(Server):
         values = {
             "modules": "\n".join(f"load_module {module};" for module in self.modules),
             "server": self.config(), "workers": self.workers, "port": self.port,
-            "secret": SECRET, "here": f"{HERE}/nginx"}
+            "secret": SECRET, "here": f"{HERE}/nginx", **self.values}
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))
         with open(f"{self.directory}/nginx.conf", "w", encoding="utf-8") as file:
@@ -188,19 +202,57 @@ class Nginx(Server):
 
 
 class Return(Nginx):
+    file = "return"
     replies = False
 
 
 class Echo(Nginx):
+    file = "echo"
     replies = False
     modules = (f"{MODULES}/ngx_http_echo_module.so",)
 
 
 class Tgbot(Nginx):
+    file = "tgbot"
     modules = (os.environ.get("BENCH_MODULE", ""),)
+
+    def status(self):
+        status, body = self.request("GET", "/status")
+        if status != 200:
+            raise Void(f"{self.name}: /status is answered {status}")
+        return json.loads(body)
+
+    def deliveries(self):
+        return {verdict: count for verdict, count
+                in self.status()["bots"]["bench"]["deliveries_total"].items() if count}
+
+    def check_memory(self):
+        """a reply that rides is repeated: it is the status that knows"""
+        index = self.take(1)
+        for _ in range(2):
+            self.ask(SECRET, "/help", index)
+        if self.deliveries().get("duplicate") != 1:
+            raise Void(f"{self.name} does not remember an update: {self.deliveries()}")
+
+    def check_counts(self):
+        """of all updates one was a duplicate, and one had the wrong secret, see check()"""
+        status = self.status()
+        expected = {"duplicate": 1, "rejected": 1}
+        if self.bare:
+            expected["ignored"] = self.bare
+        expected["done"] = self.sent - self.bare - 1
+        if self.deliveries() != expected:
+            raise Void(f"{self.name}: {self.deliveries()} instead of {expected}")
+        for zone, outcomes in status["bots"]["bench"]["limit_decisions_total"].items():
+            if not sum(outcomes.values()) == outcomes["passed"] == expected["done"]:
+                raise Void(f"{self.name}: limit {zone}: {outcomes}")
+        for zone, state in status["zones"].items():
+            if state["evicted"] or state["repaired"]:
+                raise Void(f"{self.name}: zone {zone}: {state}")
 
 
 class Lua(Nginx):
+    file = "lua"
     modules = (f"{MODULES}/ndk_http_module.so", f"{MODULES}/ngx_http_lua_module.so")
 
     def start(self):
@@ -212,6 +264,7 @@ class Lua(Nginx):
 class Njs(Nginx):
     """shared memory came with 0.8.0: an older one is left without"""
 
+    file = "njs"
     modules = (f"{MODULES}/ngx_http_js_module.so",)
     zones = ("js_shared_dict_zone  zone=seen:256m timeout=3600s evict;\n"
              "js_shared_dict_zone  zone=users:16m;\n"
