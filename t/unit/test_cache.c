@@ -525,7 +525,7 @@ test_rooms(void)
 
     for (room = ngx_http_tgbot_cache_zone.min;
          room < ngx_http_tgbot_cache_zone.min + 40000;
-         room += 97)
+         room += 31)
     {
         unit_context("room %d", (int) room);
 
