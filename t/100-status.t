@@ -460,6 +460,10 @@ main::bot('b', 'tgbot_reply_via response;')
 deliver('done', 'b',
         text => 'json/[{"method":"sendMessage","text":"x"},'
                 . '{"method":"sendMessage","text":"y"}]');
+
+# what follows a call that rides comes after the answer
+
+until_status(sub { $_[0]{bots}{b}{api_calls_unsent_total} });
 --- counts
 b deliveries_total done=1
 b api_calls_unsent_total 1
