@@ -1,0 +1,712 @@
+# Each update once: what Telegram delivers again, in work, done or failed.
+#
+#   --- then      steps that follow the requests, in Perl
+
+use lib 't/lib';
+use Test::Nginx::Socket 'no_plan';
+use TgbotProgram;
+
+use IO::Socket::INET;
+use Time::HiRes qw(sleep);
+
+our $block;
+
+add_block_preprocessor(sub {
+    my $block = shift;
+
+    $block->set_value("init", "TgbotProgram::forget();");
+
+    for (qw(no_error_log no_shutdown_error_log)) {
+        $block->set_value($_, "[alert]\n[crit]\n[emerg]")
+            unless defined $block->$_;
+    }
+
+    if (!defined $block->more_headers) {
+        $block->set_value("more_headers", "Content-Type: application/json");
+    }
+
+    if (!defined $block->request && !defined $block->pipelined_requests) {
+        $block->set_value("request", "GET /seen");
+    }
+
+    $block->set_value("http_config", ($block->http_config // '') . <<"_EOC_");
+    tgbot_secret_token  off;
+_EOC_
+
+    $block->set_value("config", $block->config . <<"_EOC_");
+    location /_program/ {
+        internal;
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
+    }
+
+    location /_api/ {
+        internal;
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
+    }
+
+    location = /_closed {
+        internal;
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_RAND_PORT_1/;
+    }
+
+    location = /seen {
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/seen;
+    }
+
+    location /do/ {
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
+    }
+
+    location = /status {
+        tgbot_status;
+    }
+_EOC_
+});
+
+TgbotProgram::start($Test::Nginx::Util::PidFile,
+                    $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1);
+
+Test::Nginx::Socket::add_response_body_check(sub {
+    my ($of, $body, $index, $repeated, $dry_run) = @_;
+
+    return if $dry_run || !defined $of->then || $index;
+
+    $block = $of;
+
+    eval "package main; " . $of->then . "; 1"
+        or fail($of->name . " - steps: $@");
+});
+
+# a webhook /NAME, whose program does what the text of a message says, and
+# whose Bot API answers well
+
+sub bot {
+    my ($directives, $name) = @_;
+
+    $name //= 'b';
+    $directives //= '';
+
+    my $handler = $directives =~ /tgbot_handler/
+                  ? '' : 'tgbot_handler /_program/$tgbot_text;';
+
+    return <<"_EOC_";
+    location = /$name {
+        tgbot_webhook  $name;
+        $handler
+        $directives
+
+        add_header  X-Verdict   \$tgbot_verdict   always;
+        add_header  X-Attempts  \$tgbot_attempts  always;
+        add_header  X-Worker    \$pid             always;
+    }
+_EOC_
+}
+
+our $api = 'tgbot_token_file $TEST_NGINX_TOKEN_FILE;
+            tgbot_api /_api/json/%7B%22ok%22:true%7D;';
+
+sub message {
+    my ($id, $text) = @_;
+
+    $text //= 'say/x';
+    $text =~ s/(["\\])/\\$1/g;
+
+    return "{\"update_id\":$id,\"message\":{\"message_id\":2,"
+           . "\"date\":1700000000,\"chat\":{\"id\":7,\"type\":\"private\"},"
+           . "\"from\":{\"id\":7,\"first_name\":\"Ann\"},\"text\":\"$text\"}}";
+}
+
+sub post {
+    my ($id, $text, $bot) = @_;
+
+    return "POST /" . ($bot // 'b') . "\n" . message($id, $text);
+}
+
+sub verdicts { [ map { $_ ? "X-Verdict: $_" : "" } @_ ] }
+
+sub said { "{\"method\":\"sendMessage\",\"chat_id\":7,\"text\":\"$_[0]\"}" }
+
+# what the program says, that with its type takes so many bytes
+
+sub long { 'y' x ($_[0] - length(said('')) - length('application/json')) }
+
+# a pattern for what the program was asked, each time
+
+sub asked { '^' . join('', map { "/\Q$_\E [^\\n]*\\n" } @_) . '$' }
+
+
+# steps
+
+sub begin {
+    my ($id, $text, $bot) = @_;
+
+    my $socket = IO::Socket::INET->new(
+                     PeerAddr => '127.0.0.1',
+                     PeerPort => $Test::Nginx::Util::ServerPortForClient,
+                     Timeout => 30)
+        or die "cannot connect: $!\n";
+
+    my $body = message($id, $text);
+
+    print $socket "POST /" . ($bot // 'b') . " HTTP/1.1\r\nHost: localhost\r\n"
+                  . "Connection: close\r\nContent-Type: application/json\r\n"
+                  . "Content-Length: " . length($body) . "\r\n\r\n$body";
+    $socket->flush;
+
+    return $socket;
+}
+
+sub end {
+    my $socket = shift;
+
+    local $/;
+    my $answer = <$socket>;
+    close $socket;
+
+    return $answer // '';
+}
+
+sub fetch { end(begin(@_)) }
+
+# in work, as its program is asked for it
+
+sub held {
+    my ($id, $seconds, $then) = @_;
+
+    my $socket = begin($id, "sleep/$seconds/$then");
+
+    for (1 .. 200) {
+        my $asked = TgbotProgram::seen();
+        return $socket if $asked =~ /"update_id":$id\b/;
+        sleep 0.05;
+    }
+
+    fail($block->name . " - update $id is not in work");
+
+    return $socket;
+}
+
+sub told {
+    my ($answer, $verdict, $pattern) = @_;
+
+    my ($got) = $answer =~ /^X-Verdict: (\w+)/m;
+
+    is($got, $verdict, $block->name . " - verdict");
+    like($answer, qr/$pattern/s, $block->name . " - answer") if $pattern;
+}
+
+sub header_of {
+    my ($answer, $name) = @_;
+
+    return $answer =~ /^\Q$name\E: ([^\r\n]*)/m ? $1 : undef;
+}
+
+sub master {
+    open my $in, '<', $Test::Nginx::Util::PidFile or die "no pid file: $!\n";
+    chomp(my $pid = <$in>);
+
+    return $pid;
+}
+
+sub workers_of {
+    my ($master) = @_;
+
+    my @workers;
+
+    for my $file (glob '/proc/[0-9]*/stat') {
+        open my $stat, '<', $file or next;
+        my ($pid, $parent) = (<$stat> // '') =~ /^(\d+) \(.*\) \S (\d+)/
+            or next;
+        push @workers, $pid if $parent == $master;
+    }
+
+    return @workers;
+}
+
+master_on();
+workers(2);
+no_root_location();
+no_long_string();
+run_tests();
+
+__DATA__
+
+=== TEST 1: handled once, and its reply repeated, where nothing is said of it
+--- config eval: main::bot()
+--- request eval
+[ (map { main::post(1000) } 1 .. 3), "GET /seen" ]
+--- response_headers eval: main::verdicts('done', 'duplicate', 'duplicate', '')
+--- response_body_like eval
+[ ('^' . quotemeta(main::said('x')) . '$') x 3, main::asked('say/x') ]
+--- error_code eval: [(200) x 4]
+
+
+
+=== TEST 2: what was done without a reply is repeated without one
+--- config eval: main::bot()
+--- request eval
+[ (map { main::post(1000, 'json/{}') } 1 .. 2), "GET /seen" ]
+--- response_headers eval
+[ "X-Verdict: done\nContent-Length: 0",
+  "X-Verdict: duplicate\nContent-Length: 0", "" ]
+--- response_body_like eval: ['^$', '^$', main::asked('json/%7B%7D')]
+--- error_code eval: [(200) x 3]
+
+
+
+=== TEST 3: an update is known by its id alone
+--- config eval: main::bot()
+--- request eval
+[ main::post(1000, 'say/a'), main::post(1000, 'say/b'),
+  main::post(1001, 'say/a'), "GET /seen" ]
+--- response_headers eval: main::verdicts('done', 'duplicate', 'done', '')
+--- response_body_like eval
+[ ('^' . quotemeta(main::said('a')) . '$') x 3, main::asked('say/a', 'say/a') ]
+--- error_code eval: [(200) x 4]
+
+
+
+=== TEST 4: in any order
+--- config eval: main::bot()
+--- pipelined_requests eval
+[ map { main::post($_) } 1005, 1001, 1003, 1001, 1005, 1004, 1002, 1003, 1004 ]
+--- response_headers eval
+main::verdicts(qw(done done done duplicate duplicate done done duplicate
+                  duplicate))
+--- error_code eval: [(200) x 9]
+
+
+
+=== TEST 5: many updates, each delivered three times
+--- config eval: main::bot()
+--- pipelined_requests eval
+[ map { main::post(700000 + $_ * 17 % 101) } 0 .. 302 ]
+--- response_headers eval: main::verdicts(('done') x 101, ('duplicate') x 202)
+--- error_code eval: [(200) x 303]
+
+
+
+=== TEST 6: an update that failed is handled again, and counted
+--- config eval: main::bot()
+--- request eval
+[ main::post(1000, 'status/500'), main::post(1000, 'status/500'),
+  main::post(1000, 'dump'), main::post(1000, 'dump'), main::post(1001, 'dump') ]
+--- response_headers eval
+[ "X-Verdict: failed\nX-Attempts: 1", "X-Verdict: failed\nX-Attempts: 2",
+  "X-Verdict: done\nX-Attempts: 3", "X-Verdict: duplicate",
+  "X-Verdict: done\nX-Attempts: 1" ]
+--- response_body_like eval
+[ '^$', '^$', 'X-Tgbot-Attempt: 3\D', 'X-Tgbot-Attempt: 3\D',
+  'X-Tgbot-Attempt: 1\D' ]
+--- error_code eval: [500, 500, 200, 200, 200]
+
+
+
+=== TEST 7: attempts choose the program
+--- http_config
+map $tgbot_attempts $path {
+    volatile;
+    1        status/500;
+    2        status/503;
+    default  say/x;
+}
+--- config eval: main::bot('tgbot_handler /_program/$path;')
+--- request eval
+[ main::post(1000), main::post(1000), main::post(1000), "GET /seen" ]
+--- response_headers eval: main::verdicts('failed', 'busy', 'busy', '')
+--- response_body_like eval
+[ ('^$') x 3, main::asked('status/500', 'status/503', 'status/503') ]
+--- error_code eval: [500, 503, 503, 200]
+
+
+
+=== TEST 8: a program that is not there costs no attempt
+--- config eval
+main::bot('tgbot_handler $uri_of;')
+--- http_config
+map $tgbot_text $uri_of {
+    volatile;
+    closed   /_closed;
+    default  /_program/$tgbot_text;
+}
+--- request eval
+[ main::post(1000, 'closed'), main::post(1000, 'status/502'),
+  main::post(1000, 'status/404'), main::post(1000, 'dump') ]
+--- response_headers_like eval
+[ ("X-Verdict: busy\nRetry-After: [1-5]\nX-Attempts: 1") x 3,
+  "X-Verdict: done\nX-Attempts: 1" ]
+--- response_body_like eval: [('^$') x 3, 'X-Tgbot-Attempt: 1\D']
+--- error_code eval: [503, 503, 503, 200]
+
+
+
+=== TEST 9: tgbot_attempts tells when, and gives nothing up
+--- config eval: main::bot('tgbot_attempts 2;')
+--- then
+told(fetch(1000, 'status/500'), 'failed', '^HTTP/1.1 500 ') for 1 .. 4;
+told(fetch(1000, 'say/x'), 'done', '\nX-Attempts: 5\r\n');
+--- error_log
+bot "b", update 1000 has failed 2 times
+--- no_error_log
+has failed 1 times
+has failed 3 times
+has failed 4 times
+[alert]
+
+
+
+=== TEST 10: in work, by another delivery
+--- config eval: main::bot()
+--- then
+my $first = held(1000, 1, 'say/first');
+
+for (1 .. 5) {
+    told(fetch(1000, 'say/second'), 'busy',
+         '^HTTP/1.1 503 .*Retry-After: [1-3]\r\n.*\r\n\r\n$');
+}
+
+told(end($first), 'done', '^HTTP/1.1 200 .*"text":"first"\}$');
+told(fetch(1000, 'say/second'), 'duplicate',
+     '^HTTP/1.1 200 .*"text":"first"\}$');
+
+is(TgbotProgram::seen(), '', $block->name . ' - asked once');
+
+
+
+=== TEST 11: many at once, over all workers
+--- config eval: main::bot()
+--- then
+my @sockets = map { begin(1000, 'sleep/0.5/say/once') } 1 .. 50;
+my %count;
+
+for (@sockets) {
+    my ($verdict) = end($_) =~ /^X-Verdict: (\w+)/m;
+    $count{$verdict}++;
+}
+
+is($count{done}, 1, $block->name . ' - done once');
+is($count{busy} + ($count{duplicate} // 0), 49, $block->name . ' - others');
+told(fetch(1000), 'duplicate', '"text":"once"\}$');
+
+is(scalar(() = TgbotProgram::seen() =~ /once/g), 2,
+   $block->name . ' - asked once');
+
+
+
+=== TEST 12: the webhook is let go, and the reply rides with a duplicate
+--- config eval: main::bot('tgbot_hold_timeout 300ms;')
+--- then
+told(fetch(1000, 'sleep/1/say/late'), 'busy', '^HTTP/1.1 503 ');
+told(fetch(1000, 'say/again'), 'busy', '^HTTP/1.1 503 ');
+sleep($ENV{TEST_NGINX_USE_VALGRIND} ? 5 : 1.2);
+told(fetch(1000, 'say/again'), 'duplicate', '"text":"late"\}$') for 1 .. 2;
+
+
+
+=== TEST 13: a client that hangs up
+--- config eval: main::bot()
+--- then
+close held(1000, 0.5, 'say/late');
+told(fetch(1000, 'say/again'), 'busy', '^HTTP/1.1 503 ');
+sleep($ENV{TEST_NGINX_USE_VALGRIND} ? 3 : 0.8);
+told(fetch(1000, 'say/again'), 'duplicate', '"text":"late"\}$');
+
+
+
+=== TEST 14: a program whose calls go by tgbot_api calls once
+--- config eval: main::bot($main::api)
+--- request eval
+[ main::post(1000), main::post(1000), "GET /seen" ]
+--- response_headers eval: main::verdicts('done', 'duplicate', '')
+--- response_body_like eval
+[ '^$', '^$', '^/say/x [^\n]*\n/json/[^\n]*"text":"x"\}\n$' ]
+--- error_code eval: [200, 200, 200]
+
+
+
+=== TEST 15: of several calls the first one rides again, the others do not
+--- config eval: main::bot("$main::api tgbot_reply_via response;")
+--- request eval
+my $calls = '[' . CORE::join(',', map { main::said($_) } 'a', 'b') . ']';
+my $path = "json/$calls";
+[ main::post(1000, $path), main::post(1000, $path), "GET /do/sleep/0.3",
+  "GET /seen" ]
+--- response_headers eval: main::verdicts('done', 'duplicate', '', '')
+--- response_body_like eval
+[ ('^' . quotemeta(main::said('a')) . '$') x 2, '',
+  '^/json/[^\n]*\n/json/[^\n]*"text":"b"\}\n/sleep/0.3 \n$' ]
+--- error_code eval: [(200) x 4]
+
+
+
+=== TEST 16: a form rides again with its type
+--- config eval
+main::bot('tgbot_handler /_form;') . <<'_EOC_';
+    location = /_form {
+        internal;
+        proxy_pass http://127.0.0.1:$TEST_NGINX_PROGRAM_PORT/header/Content-Type/application%2fx-www-form-urlencoded/json/method=sendMessage%26chat_id=7%26text=form;
+    }
+_EOC_
+--- request eval
+[ (main::post(1000)) x 2 ]
+--- response_headers eval
+[ "X-Verdict: done\nContent-Type: application/x-www-form-urlencoded",
+  "X-Verdict: duplicate\nContent-Type: application/x-www-form-urlencoded" ]
+--- response_body_like eval: [('^method=sendMessage&chat_id=7&text=form$') x 2]
+--- error_code eval: [200, 200]
+
+
+
+=== TEST 17: the largest reply that is kept
+--- config eval: main::bot('tgbot_handler "/_program/say/$tgbot_text";')
+--- request eval
+[ (main::post(1000, main::long(4096))) x 2 ]
+--- response_headers eval: main::verdicts('done', 'duplicate')
+--- response_body eval
+[ (main::said(main::long(4096))) x 2 ]
+--- error_code eval: [200, 200]
+
+
+
+=== TEST 18: a larger one rides once
+--- config eval: main::bot('tgbot_handler "/_program/say/$tgbot_text";')
+--- request eval
+[ (main::post(1000, main::long(4097))) x 2 ]
+--- response_headers eval: main::verdicts('done', 'duplicate')
+--- response_body eval
+[ main::said(main::long(4097)), '' ]
+--- error_code eval: [200, 200]
+
+
+
+=== TEST 19: more replies than there is memory for: the latest are kept
+--- config eval: main::bot('tgbot_handler "/_program/say/$tgbot_text";')
+--- pipelined_requests eval
+[ (map { main::post($_, main::long(4000)) } 1 .. 70),
+  main::post(1), main::post(70) ]
+--- response_headers eval
+main::verdicts(('done') x 70, 'duplicate', 'duplicate')
+--- response_body eval
+[ (main::said(main::long(4000))) x 70, '', main::said(main::long(4000)) ]
+--- error_code eval: [(200) x 72]
+
+
+
+=== TEST 20: what nginx answers itself is evaluated again
+--- config eval
+main::bot('tgbot_reply "You said $tgbot_text"; tgbot_handler off;')
+--- request eval
+[ main::post(1000, 'a'), main::post(1000, 'b'), main::post(1001, 'c') ]
+--- response_headers eval: main::verdicts('done', 'duplicate', 'done')
+--- response_body_like eval
+[ 'You said a', 'You said b', 'You said c' ]
+--- error_code eval: [200, 200, 200]
+
+
+
+=== TEST 21: also where there is a Bot API
+--- config eval
+main::bot("$main::api tgbot_reply hello; tgbot_handler off;")
+--- request eval
+[ main::post(1000), main::post(1000), "GET /seen" ]
+--- response_headers eval: main::verdicts('done', 'duplicate', '')
+--- response_body_like eval: [ ('"text":"hello"') x 2, '^$' ]
+--- error_code eval: [200, 200, 200]
+
+
+
+=== TEST 22: but not what it sent by the Bot API
+--- config eval
+main::bot("$main::api tgbot_reply hello; tgbot_handler off;
+           tgbot_reply_via api;")
+--- request eval
+[ main::post(1000), "GET /do/sleep/0.3", main::post(1000),
+  "GET /do/sleep/0.3", "GET /seen" ]
+--- response_headers eval: main::verdicts('done', '', 'duplicate', '', '')
+--- response_body_like eval
+[ '^$', '', '^$', '',
+  '^/json/[^\n]*"text":"hello"[^\n]*\n/sleep/0.3 \n/sleep/0.3 \n$' ]
+--- error_code eval: [(200) x 5]
+
+
+
+=== TEST 23: an update for which there is nothing to do
+--- config eval: main::bot('tgbot_handler off;')
+--- request eval: [ main::post(1000), main::post(1000) ]
+--- response_headers eval: main::verdicts('ignored', 'duplicate')
+--- response_body eval: ['', '']
+--- error_code eval: [200, 200]
+
+
+
+=== TEST 24: one that is too old
+--- config eval: main::bot('tgbot_max_age 1h;')
+--- request eval: [ main::post(1000), main::post(1000), "GET /seen" ]
+--- response_headers eval: main::verdicts('stale', 'duplicate', '')
+--- response_body eval: ['', '', '']
+--- error_code eval: [200, 200, 200]
+
+
+
+=== TEST 25: what is not of Telegram is not remembered
+--- config eval: main::bot('tgbot_secret_token right;')
+--- more_headers eval
+my $json = "Content-Type: application/json\n";
+my $secret = "X-Telegram-Bot-Api-Secret-Token";
+[ "$json$secret: wrong", "Content-Type: text/plain\n$secret: right",
+  "$json$secret: right", "$json$secret: right" ]
+--- request eval: [ (main::post(1000)) x 4 ]
+--- response_headers eval
+main::verdicts('rejected', 'rejected', 'done', 'duplicate')
+--- error_code eval: [401, 415, 200, 200]
+
+
+
+=== TEST 26: off
+--- config eval: main::bot('tgbot_dedup off;')
+--- request eval
+[ main::post(1000), main::post(1000), main::post(1000, 'status/500'),
+  main::post(1000, 'dump'), "GET /seen" ]
+--- response_headers eval
+[ "X-Verdict: done", "X-Verdict: done", "X-Verdict: failed",
+  "X-Verdict: done\nX-Attempts: 1", "" ]
+--- response_body_like eval
+[ ('^' . quotemeta(main::said('x')) . '$') x 2, '^$', 'X-Tgbot-Attempt: 1\D',
+  main::asked('say/x', 'say/x', 'status/500', 'dump') ]
+--- error_code eval: [200, 200, 500, 200, 200]
+
+
+
+=== TEST 27: each bot has a numbering of its own
+--- config eval: main::bot() . main::bot('', 'c')
+--- request eval
+[ main::post(1000), main::post(1000, 'say/y', 'c'), main::post(1000),
+  main::post(1000, 'say/z', 'c') ]
+--- response_headers eval: main::verdicts('done', 'done', ('duplicate') x 2)
+--- response_body eval
+[ map { main::said($_) } 'x', 'y', 'x', 'y' ]
+--- error_code eval: [200, 200, 200, 200]
+
+
+
+=== TEST 28: also in one zone
+--- http_config: tgbot_dedup zone=all:4m;
+--- config eval: main::bot() . main::bot('', 'c')
+--- request eval
+[ main::post(1000), main::post(1000, 'say/y', 'c'), main::post(1000),
+  main::post(1000, 'say/z', 'c'), main::post(1001, 'say/z', 'c') ]
+--- response_headers eval
+main::verdicts('done', 'done', 'duplicate', 'duplicate', 'done')
+--- response_body eval
+[ map { main::said($_) } 'x', 'y', 'x', 'y', 'z' ]
+--- error_code eval: [(200) x 5]
+
+
+
+=== TEST 29: a window, and what is below it
+--- config eval: main::bot('tgbot_dedup window=1024;')
+--- pipelined_requests eval
+[ map { main::post($_, 'json/{}') } 10000, 10001, 11000, 10000, 11024, 10001,
+                                    10000, 10000, 11024, 10001 ]
+--- response_headers eval
+main::verdicts(qw(done done done duplicate done duplicate done duplicate
+                  duplicate duplicate))
+--- error_code eval: [(200) x 10]
+
+
+
+=== TEST 30: a zone is as small as its windows
+--- http_config: tgbot_dedup zone=all:1200k window=4096;
+--- config eval: main::bot() . main::bot('', 'c')
+--- request eval
+[ main::post(1000), main::post(1000, 'say/y', 'c'), main::post(1000),
+  main::post(1000, 'say/z', 'c') ]
+--- response_headers eval: main::verdicts('done', 'done', ('duplicate') x 2)
+--- error_code eval: [200, 200, 200, 200]
+
+
+
+=== TEST 31: four million where nothing is said of it
+--- config eval: main::bot()
+--- pipelined_requests eval
+[ map { main::post($_, 'json/{}') } 870000000, 874194303, 870000000,
+      872000000, 872000000, 874194304, 870000001, 870000000 ]
+--- response_headers eval
+main::verdicts(qw(done done duplicate done duplicate done done done))
+--- error_code eval: [(200) x 8]
+
+
+
+=== TEST 32: an id from elsewhere, and the status that counts it
+--- config eval: main::bot()
+--- pipelined_requests eval
+[ (map { main::post($_) } 870000000, 9007199254740992, 870000000, 5,
+                          870000000, 5, 870000001, 870000001), "GET /status" ]
+--- response_headers eval
+main::verdicts(qw(done done duplicate done duplicate duplicate done duplicate),
+               '')
+--- response_body_like eval
+[ ('') x 8, '"seen_rebased_total":2\D' ]
+--- error_code eval: [(200) x 9]
+
+
+
+=== TEST 33: known over a reload
+--- config eval: main::bot()
+--- request eval
+[ main::post(1000), main::post(1001, 'status/500'),
+  "GET /do/signal/HUP/sleep/1", main::post(1000, 'say/y'),
+  main::post(1001, 'dump'), "GET /do/signal/HUP/sleep/1",
+  main::post(1001), main::post(1002) ]
+--- response_headers eval
+[ "X-Verdict: done", "X-Verdict: failed", "", "X-Verdict: duplicate",
+  "X-Verdict: done\nX-Attempts: 2", "", "X-Verdict: duplicate",
+  "X-Verdict: done" ]
+--- response_body_like eval
+my $x = quotemeta main::said('x');
+[ $x, '^$', '', $x, 'X-Tgbot-Attempt: 2\D', '', 'X-Tgbot-Attempt: 2\D', $x ]
+--- error_code eval: [200, 500, (200) x 6]
+
+
+
+=== TEST 34: in work in a worker of before a reload
+--- config eval: main::bot()
+--- then
+my $first = held(1000, 2, 'say/old');
+
+kill HUP => master();
+sleep 1;
+
+my $busy = fetch(1000, 'say/new');
+told($busy, 'busy', '^HTTP/1.1 503 ');
+
+my $done = end($first);
+told($done, 'done', '"text":"old"\}$');
+isnt(header_of($busy, 'X-Worker'), header_of($done, 'X-Worker'),
+     $block->name . ' - another worker');
+
+told(fetch(1000, 'say/new'), 'duplicate', '"text":"old"\}$');
+
+
+
+=== TEST 35: in work in a worker that is killed
+--- config eval: main::bot()
+--- no_error_log
+[crit]
+[emerg]
+--- then
+told(fetch(1, 'say/who'), 'done');
+told(fetch(1000, 'status/500'), 'failed');
+
+my @held = map { held($_, 3, 'say/old') } 1000 .. 1003;
+
+kill KILL => workers_of(master());
+
+is(end($_), '', $block->name . ' - no answer') for @held;
+sleep 0.5;
+
+told(fetch(1000, 'dump'), 'done', '\nX-Attempts: 2\r\n.*X-Tgbot-Attempt: 2\D');
+told(fetch($_, 'say/new'), 'done', '"text":"new"\}$') for 1001 .. 1003;
+told(fetch($_, 'say/newer'), 'duplicate') for 1000 .. 1003;
+told(fetch(1, 'say/newer'), 'duplicate', '"text":"who"\}$');
+
