@@ -6,7 +6,7 @@ import re
 import signal
 from collections import Counter
 
-from harness import SECRET
+from harness import SECRET, suspend
 from simulator import calls, updates
 from simulator.http1 import HttpError, Parser
 
@@ -34,6 +34,10 @@ def short(update_id, words, user=1):
             f'"type":"private"}},"date":1700000000,"text":"{words}"}}}}').encode("ascii")
 
 
+class NoAnswer(Exception):
+    """A request is neither answered nor refused."""
+
+
 class Client:
     """One connection: connect, send, then answer gives the answers in their order."""
 
@@ -52,7 +56,10 @@ class Client:
 
     async def answer(self, timeout=30.0):
         """The next answer; None: the connection ended without one."""
-        return await asyncio.wait_for(self._answer(), timeout)
+        try:
+            return await asyncio.wait_for(self._answer(), timeout)
+        except asyncio.TimeoutError:
+            raise NoAnswer(f"after {timeout} s") from None
 
     async def _answer(self):
         while not self._messages:
@@ -80,9 +87,9 @@ async def connect(nginx, worker, count):
     """So many connections that the worker has accepted, whatever the others do."""
     others = [pid for pid in nginx.workers() if pid != worker]
     connected = []
-    for pid in others:
-        os.kill(pid, signal.SIGSTOP)
     try:
+        for pid in others:
+            await suspend(pid)
         for _ in range(count):
             client = await Client(nginx.port).connect()
             connected.append(client)

@@ -228,6 +228,7 @@ class Case:
             workers=workers, shutdown=shutdown, http=http))
         if start:
             await server.start()
+            await until(lambda: len(server.workers()) == workers)
         return server
 
     def own(self, nginx):
@@ -332,6 +333,21 @@ async def until(condition, seconds=20.0, step=0.02):
             return False
         await asyncio.sleep(step)
     return True
+
+
+async def suspend(pid):
+    """
+    Stops a process, and returns when it has stopped: until then it may still be the one
+    that is woken for a new connection, which nobody else would be.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    if not await until(lambda: _state(pid) == "T", 5, 0.001):
+        raise RuntimeError(f"process {pid} does not stop")
+
+
+def _state(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        return file.read().rpartition(")")[2].split()[0]
 
 
 def free_port():

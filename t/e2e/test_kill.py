@@ -19,5 +19,6 @@ async def test_worker(case):
     case.check_books(books)
     broken = sum(delivery.broken for delivery in scene.webhook.deliveries.values())
     case.check(broken, "no update was in a worker when it was killed")
+    await case.check_status(nginx)
     await case.stop(nginx)
     case.check_logs(nginx)

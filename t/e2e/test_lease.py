@@ -6,7 +6,7 @@ import signal
 import time
 
 import clients
-from harness import bot, until
+from harness import bot, suspend, until
 
 # a worker that is silent for so long is taken for dead; it beats each second
 LIFE = 15
@@ -77,9 +77,9 @@ async def test_hung(case):
         if await held.begin(nginx, program) == hung:
             taken.append(held)
 
-    os.kill(hung, signal.SIGSTOP)
-    stopped = time.monotonic()
     case.at_end(lambda: _go_on(hung))
+    await suspend(hung)
+    stopped = time.monotonic()
     program.release()
     seconds = await asyncio.gather(*(_taken_over(case, nginx, held, stopped)
                                      for held in taken))

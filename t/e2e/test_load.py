@@ -31,6 +31,7 @@ async def test_failures(case):
     case.check_books(books)
     check_faults(case, books, scene.options)
     case.equal(books["telegram"]["ends of connections"], {}, "Telegram's lost connections")
+    await case.check_status(nginx)
     await case.stop(nginx)
     case.check_logs(nginx)
 
@@ -53,6 +54,7 @@ async def test_reload(case):
     reloads = nginx.read("error.log").count("signal 1 (SIGHUP) received")
     case.check(reloads >= 8, f"only {reloads} reloads")
 
+    await case.check_status(nginx)
     # a connection on which nothing was sent yet would hold a worker
     scene.webhook.close()
     await case.stop(nginx, timeout=5)
@@ -74,5 +76,6 @@ async def test_two_calls_each(case):
     moved = scene.api.by_chat()
     case.check("-1001000000004" not in moved, "calls executed in a chat that has moved")
     case.check(moved.get("-1002000000004"), "no call followed the chat that has moved")
+    await case.check_status(nginx)
     await case.stop(nginx)
     case.check_logs(nginx)

@@ -14,6 +14,9 @@ from simulator.http1 import HttpError, fetch
 
 MOST = 500                      # allocations of one request; there are far fewer
 
+UPDATES = 1000000 if FULL else 200000
+GROWTH = 512                    # KiB: less than a smallest allocation for each update
+
 DIRECTIVES = ("tgbot_hold_timeout 4s; tgbot_retry attempts=3 backoff=50ms life=3s;"
               "tgbot_limit $tgbot_user_id zone=users:1m rate=1000r/s burst=1000;"
               "tgbot_limit $tgbot_chat_id zone=chats:1m rate=1000r/s burst=1000;")
@@ -130,7 +133,7 @@ async def _sweep(case, failing, kind):
         failing.set(n)
         try:
             answer = await kind.send(body)
-        except asyncio.TimeoutError:
+        except (clients.NoAnswer, asyncio.TimeoutError):
             answer = None
             case.check(False, f"{kind.name}, allocation {n}: no answer")
         except HttpError as error:
@@ -191,14 +194,13 @@ async def test_failing_allocations(case):
     library = await build.library("failnth.c", case.directory)
     failing = Failing(case)
     scene, nginx = await case.scene(
-        DIRECTIVES, program_timeout="3s", api_timeout="3s",
+        http=DIRECTIVES, program_timeout="3s", api_timeout="3s",
         nginx={"workers": 1,
                "environment": {"LD_PRELOAD": library, "FAILNTH": failing.path}},
-        locations=bot("config", DIRECTIVES + "tgbot_reply ok;", api=False)
-        + bot("riding", DIRECTIVES, api=False)
-        + bot("cached", DIRECTIVES + "tgbot_cache $tgbot_text zone=answers:1m;", api=False)
+        locations=bot("config", "tgbot_reply ok;", api=False) + bot("riding", api=False)
+        + bot("cached", "tgbot_cache $tgbot_text zone=answers:1m;", api=False)
         + bot("limited", "tgbot_reply ok; tgbot_limit $tgbot_user_id zone=few:1m rate=1r/m"
-              ' burst=1 reply="slow down";', api=False))
+              ' burst=1 "reply=slow down";', api=False))
     scene.program.answer = _answer
     worker, = nginx.workers()
 
@@ -251,9 +253,9 @@ def _resident(pid):
 async def test_flat(case):
     """A worker is as large after many updates as it was after some."""
     scene, nginx = await case.scene(
-        DIRECTIVES + "tgbot_reply ok;", nginx={"workers": 1},
-        locations=bot("riding", DIRECTIVES, api=False, handler="/_answer")
-        + bot("cached", DIRECTIVES + "tgbot_cache $tgbot_text zone=answers:1m;", api=False,
+        "tgbot_reply ok;", nginx={"workers": 1}, http=DIRECTIVES,
+        locations=bot("riding", api=False, handler="/_answer")
+        + bot("cached", "tgbot_cache $tgbot_text zone=answers:1m;", api=False,
               handler="/_answer")
         + '        location = /_answer { internal; default_type application/json;'
         ' return 200 \'{"method":"sendMessage","text":"about $tgbot_text"}\'; }\n')
@@ -270,12 +272,13 @@ async def test_flat(case):
         number += count
         case.equal(dict(statuses), {200: count}, "statuses")
 
-    await load(20000)
+    # until then pools of all sizes have been seen
+    await load(UPDATES // 4)
     before = _resident(worker)
-    await load(1000000 if FULL else 200000)
+    await load(UPDATES * 3 // 4)
     after = _resident(worker)
-    case.note(f"{before} KiB after 20000 updates, {after} KiB after {number}")
-    case.check(after - before < 256, f"grown by {after - before} KiB")
+    case.note(f"{before} KiB after {UPDATES // 4} updates, {after} KiB after {number}")
+    case.check(after - before < GROWTH, f"grown by {after - before} KiB")
     status = await case.check_status(nginx)
     done = sum(status.value("deliveries_total", "done", bot=name) for name in status.bots)
     case.equal(done, number, "updates done")

@@ -32,6 +32,7 @@ async def test_stopped_program(case):
         case.equal(status, 503, "status of a refusal")
         case.check(wait in ("1", "2", "3", "4", "5"), f"Retry-After {wait!r}, {count} times")
     case.equal(books["telegram"]["ends of connections"], {}, "Telegram's lost connections")
+    await case.check_status(nginx)
     await case.stop(nginx)
     case.check_logs(nginx)
 
@@ -53,5 +54,6 @@ async def test_failing_program(case):
     case.equal(books["telegram"]["statuses"].get("500"), failures, "failures told to Telegram")
     case.equal(books["telegram"]["ends of connections"], {}, "Telegram's lost connections")
     case.check(books["telegram"]["connections"] <= 40, "Telegram had to reconnect")
+    await case.check_status(nginx)
     await case.stop(nginx)
     case.check_logs(nginx)
