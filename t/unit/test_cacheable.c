@@ -627,6 +627,10 @@ test_strings(void)
           "[{\"method\":\"sendDice\"},{\"a\":\"{\\\"chat_id\\\":"
           "-1001367429635}\",\"method\":\"sendDice\"}]", NULL },
 
+        { &test_message,
+          "{\"method\":\"sendDice\",\"a\":\"{\\\"url\\\":"
+          "\\\"\\\\u0074g://user?i\\\\u0064=5\\\"}\"}", NULL },
+
         /* what is no JSON might be read as such by somebody */
 
         { &test_message, "{\"method\":\"sendDice\",\"a\":\"[b](c)\"}", NULL },
@@ -714,6 +718,8 @@ test_answers(void)
 
     static const char  dice[] = "{\"method\":\"sendDice\"}";
     static const char  form[] = "method=sendDice&emoji=a";
+    static const char  both[] =
+        "{\"a\":\"&method=sendDice&\",\"method\":\"sendDice\"}";
 
     ngx_str_t   kept;
     ngx_uint_t  i;
@@ -728,6 +734,8 @@ test_answers(void)
         is_int(test_make(types[i], dice, sizeof(dice) - 1, &test_message,
                          &kept), NGX_DECLINED);
         is_int(test_make(types[i], form, sizeof(form) - 1, &test_message,
+                         &kept), NGX_DECLINED);
+        is_int(test_make(types[i], both, sizeof(both) - 1, &test_message,
                          &kept), NGX_DECLINED);
     }
 
