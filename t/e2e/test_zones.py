@@ -204,11 +204,11 @@ async def _post(nginx, *args):
         return None
 
 
-async def _mix(nginx, lane):
-    """All that other bots do with zones, again and again."""
+async def _mix(nginx, lane, over):
+    """All that other bots do with zones, until it is over."""
     chance = random.Random(lane)
     number = lane * 10 ** 6
-    while True:
+    while not over.is_set():
         number += 1
         user = chance.choice((5, 6, chance.getrandbits(40)))
         await _post(nginx, clients.short(number, "x", user), "/tg/limited")
@@ -246,22 +246,22 @@ async def test_killed_inside(case):
     scene.program.answer = _answer
     scene.play()
     loop = asyncio.get_running_loop()
-    mixers = [loop.create_task(_mix(nginx, lane)) for lane in (1, 2, 3)]
-    case.at_end(lambda: [mixer.cancel() for mixer in mixers])
+    over = asyncio.Event()
+    case.at_end(over.set)
+    mixers = [loop.create_task(_mix(nginx, lane, over)) for lane in (1, 2, 3)]
     stops = Stops(case, scene, nginx)
     points = _points()
     case.check(len(points) >= 20, f"only {points}")
     updates = iter(Traffic(100000, 50).updates)
 
     async def push():
-        while True:
+        while not over.is_set():
             if scene.webhook.pending < 10:
                 for _ in range(5):
                     scene.webhook.push(next(updates))
             await asyncio.sleep(0.02)
 
     pusher = loop.create_task(push())
-    case.at_end(pusher.cancel)
     rounds = 0
     for point in points:
         if not await stops.kill_at(point):
@@ -269,9 +269,8 @@ async def test_killed_inside(case):
         rounds += 1
         repaired = await _repaired(case, nginx, rounds)
         case.equal(repaired, rounds, f"repairs after a death at {point!r}")
-    pusher.cancel()
-    for mixer in mixers:
-        mixer.cancel()
+    over.set()
+    await asyncio.gather(pusher, *mixers)
     case.check(await scene.finished(30), "Telegram still has updates")
     case.check_books(case.books(scene))
     await _check_kept(case, scene, nginx)
