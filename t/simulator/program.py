@@ -76,9 +76,10 @@ class Program(Service):
         """Keeps its answers from now on."""
         self._held = []
 
-    def release(self):
-        """Gives the answers that it kept, and keeps no more."""
-        held, self._held = self._held, None
+    def release(self, *ids):
+        """Gives the answers to these updates; without any to all, and keeps no more."""
+        held = [answer for answer in self._held if not ids or answer[2].id in ids]
+        self._held = [answer for answer in self._held if answer not in held] if ids else None
         for answer in held:
             self._finish(*answer)
 
