@@ -477,15 +477,19 @@ ngx_http_tgbot_seen_area_expire(ngx_http_tgbot_seen_area_t *area)
 static void
 ngx_http_tgbot_seen_area_evict(ngx_http_tgbot_seen_area_t *area)
 {
+    ngx_http_tgbot_seen_list_t    *list;
     ngx_http_tgbot_seen_record_t  *rec, *done;
+
+    list = area->sh->list;
+
+    if (list[NGX_HTTP_TGBOT_SEEN_IDLE].n == 0
+        && list[NGX_HTTP_TGBOT_SEEN_DONE].n == 0)
+    {
+        ngx_http_tgbot_seen_area_recheck(area);
+    }
 
     rec = ngx_http_tgbot_seen_area_oldest(area, NGX_HTTP_TGBOT_SEEN_IDLE);
     done = ngx_http_tgbot_seen_area_oldest(area, NGX_HTTP_TGBOT_SEEN_DONE);
-
-    if (rec == NULL && done == NULL) {
-        ngx_http_tgbot_seen_area_recheck(area);
-        rec = ngx_http_tgbot_seen_area_oldest(area, NGX_HTTP_TGBOT_SEEN_IDLE);
-    }
 
     if (done && (rec == NULL
                  || (ngx_msec_int_t) (done->time - rec->time) < 0))

@@ -503,6 +503,9 @@ ngx_http_tgbot_seen_table_compact(ngx_http_tgbot_seen_table_t *table)
 
             ngx_memmove(table->data + offset, table->data + entry->offset,
                         (size_t) entry->length);
+
+            ngx_http_tgbot_zone_stop("seen: area copied");
+
             entry->offset = offset;
 
             ngx_memory_barrier();

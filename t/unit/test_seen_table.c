@@ -636,15 +636,16 @@ test_dirty(void)
 static void
 test_killed(void)
 {
-    void                   *users[2];
+    void                   *users[3];
     ngx_uint_t              i;
     volatile ngx_uint_t     at, killed;
-    ngx_http_tgbot_seen_t   old[3], new[2];
+    ngx_http_tgbot_seen_t   old[3], new[3];
     ngx_http_tgbot_zone_t  *zone, *adopted, next;
     ngx_http_tgbot_claim_t  claim;
 
     users[0] = &new[0];
     users[1] = &new[1];
+    users[2] = &new[2];
 
     for (at = 1, killed = 1; killed; at++) {
         unit_context("killed at %lu", (unsigned long) at);
@@ -658,14 +659,17 @@ test_killed(void)
         test_fill(&old[1], 2);
         test_fill(&old[2], 3);
 
-        new[0] = seen_bot("new", 0, 64 * TEST_WINDOW);
-        new[1] = seen_bot("c", 0, 16 * TEST_WINDOW);
+        /* the areas that move do so by less than their length */
+
+        new[0] = seen_bot("new", 0, TEST_WINDOW);
+        new[1] = seen_bot("b", 0, 128 * TEST_WINDOW);
+        new[2] = seen_bot("c", 0, 16 * TEST_WINDOW);
         killed = 0;
 
         if (setjmp(unit_zone_killed) == 0) {
             next = *zone;
             next.users.elts = users;
-            next.users.nelts = 2;
+            next.users.nelts = 3;
 
             unit_zone_stop_at = at;
             is_int(zone->kind->init(&next, 0), NGX_OK);
@@ -684,15 +688,17 @@ test_killed(void)
             }
         }
 
-        adopted = test_adopt(zone, new, 2);
+        adopted = test_adopt(zone, new, 3);
 
         if (ok(adopted != NULL)) {
             test_forgotten(&new[0], 9);
             test_fill(&new[0], 9);
             ok(seen_walk(&new[1]));
+            ok(seen_walk(&new[2]));
 
             if (!killed) {
-                test_filled(&new[1], 3);
+                test_filled(&new[1], 2);
+                test_filled(&new[2], 3);
             }
 
             test_filled(&new[0], 9);
