@@ -7,6 +7,8 @@ import signal
 import clients
 from harness import FULL, bot
 
+# Telegram's own times are a tenth, so that is a bot with 50 updates a second: a bot keeps
+# some hundred replies that rode, the latest ones
 LOAD = dict(updates=40000 if FULL else 5000, chats=300, connections=40, rate=500.0,
             schedule=0.1, ramp=0.1, program_latency=0.01, program_fail=0.01, lost_ack=0.05)
 COPIES = 50
