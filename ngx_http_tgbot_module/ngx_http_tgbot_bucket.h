@@ -27,7 +27,8 @@ typedef struct {
 
     /*
      * told apart in the zone by what this is the beginning of the MD5 of:
-     * bot, or nothing for a shared limit, the key as configured, and rate
+     * bot, or nothing for a shared limit, the key as configured, rate and
+     * burst
      */
     uint64_t                   id;
 

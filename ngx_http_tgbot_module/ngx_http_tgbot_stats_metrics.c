@@ -195,7 +195,7 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_stats_metrics[] = {
       { NULL, NULL }, { 1, 1 } },
 
     { "attempts_spent_total", "counter",
-      "Deliveries that failed after all attempts of the update were spent.",
+      "Updates that failed as often as tgbot_attempts allows.",
       { NULL, NULL }, { 1, 1 } },
 
     { "rides_repeated_total", "counter",

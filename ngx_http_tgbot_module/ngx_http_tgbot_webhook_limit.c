@@ -82,7 +82,11 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
             }
         }
 
-        return rc;
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+
+        break;
     }
 
     w->charged = 1;
@@ -91,7 +95,7 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
 }
 
 
-/* the charge for what would be refused in earnest is taken of none, too */
+/* NGX_DECLINED: it would be refused in earnest, and is dealt with alike */
 
 static ngx_int_t
 ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w, ngx_uint_t i,
@@ -130,11 +134,7 @@ ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w, ngx_uint_t i,
                                    ? NGX_HTTP_TGBOT_LIMIT_REJECTED_DRY_RUN
                                    : NGX_HTTP_TGBOT_LIMIT_DROPPED_DRY_RUN);
 
-        /* not to be given back */
-
-        key->len = 0;
-
-        return NGX_OK;
+        return NGX_DECLINED;
     }
 
     ngx_http_tgbot_stats_limit(bot->stats, i, limit->reject
