@@ -262,8 +262,9 @@ async def test_report(case):
     runs = {1: ([("11", 1.0, 1.1)], 1),
             2: ([("11", 1.0, 1.1), ("12", 2.0, 2.1)], 2),     # 11 was killed
             3: ([("12", 1.0, 1.1), ("12", 2.0, 2.1)], 1),     # nobody was
-            4: ([("11", 2.5, 2.6), ("12", 3.0, 3.1)], 1),     # killed before
+            4: ([("11", 1.0, 1.1), ("12", 1.3, 1.4)], 1),     # 11 still lived
             5: ([("13", 1.0, 1.1), ("12", 9.0, 9.1)], 1),     # killed long after
+            9: ([("11", 1.6, 1.7), ("12", 2.0, 2.1)], 1),     # read when it was dead
             6: ([("12", 1.0, 1.1)], 2),
             7: ([("12", 1.0, 1.1)], 0),
             8: ([], 0)}
@@ -279,7 +280,7 @@ async def test_report(case):
     books = report.make(webhook, program, api, kills={11: 1.5, 13: 8.0})
     case.equal(books["lost"]["acknowledged but not done"], [7, 8], "lost")
     case.equal(books["lost"]["unhandled"], [8], "unhandled")
-    case.equal(books["doubled"], {"at the program": [2, 3, 4, 5], "replies": [2, 6]},
+    case.equal(books["doubled"], {"at the program": [2, 3, 4, 5, 9], "replies": [2, 6]},
                "doubled")
     case.equal(books["doubled without cause"],
                {"at the program": [3, 4, 5], "replies": [6]}, "doubled without cause")

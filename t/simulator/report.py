@@ -174,9 +174,10 @@ def _disordered_replies(lanes, replies):
 def _excuses(deliveries, program, kills):
     """
     update_id: how often it was right to handle it once more.  That is so when the worker
-    was killed while it worked on the update.  An answer that did not reach Telegram is no
-    excuse: the update is known to be accepted.  Of a program that is not told which
-    worker asks, a connection to Telegram that broke is taken for a worker's death.
+    was killed while it worked on the update; its last requests may be read when it is
+    dead already.  An answer that did not reach Telegram is no excuse: the update is known
+    to be accepted.  Of a program that is not told which worker asks, a connection to
+    Telegram that broke is taken for a worker's death.
     """
     excuses = Counter()
     arrivals = defaultdict(list)
@@ -191,7 +192,7 @@ def _excuses(deliveries, program, kills):
         for seen, following in zip(several, ends):
             killed = kills.get(int(seen.worker))
             if seen.outcome == "ok" and killed is not None \
-                    and seen.time <= killed <= min(following, seen.ended + SETTLING):
+                    and killed <= min(following, seen.ended + SETTLING):
                 excuses[update_id] += 1
     return excuses
 
