@@ -500,6 +500,10 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
         verdict = NGX_HTTP_TGBOT_BUSY;
     }
 
+    /* whoever has seen the response finds nothing of ours in the way */
+
+    ngx_http_tgbot_job_leave_cache(job);
+
     settled.verdict = verdict;
     settled.retry_min = 1;
     settled.retry_max = NGX_HTTP_TGBOT_JOB_RETRY;
