@@ -405,7 +405,8 @@ counted('hit=2 miss=1 stored=1');
 
 === TEST 5: the query that was answered is not named to another
 --- config eval
-main::bot('tgbot_handler "/_program/json/{\"method\":\"answerCallbackQuery\",\"callback_query_id\":\"41\"}";')
+my $json = '{"method":"answerCallbackQuery","callback_query_id":"41"}';
+main::bot("tgbot_handler '/_program/json/$json';")
 --- then
 sub query {
     return { callback_query => {

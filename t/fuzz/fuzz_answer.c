@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_answer.h"
+#include "ngx_http_tgbot_cacheable.h"
 #include "ngx_http_tgbot_json.h"
 #include "unit.h"
 
@@ -189,6 +190,68 @@ check_answer(ngx_http_tgbot_answer_t *answer, ngx_pool_t *pool)
 }
 
 
+/* what may be kept makes the same calls for another update, to its chat */
+
+static void
+check_kept(ngx_http_tgbot_answer_t *answer, ngx_str_t *type, ngx_str_t *body,
+    ngx_http_tgbot_update_t *update, ngx_pool_t *pool)
+{
+    size_t                    i;
+    ngx_int_t                 rc;
+    ngx_str_t                 kept;
+    ngx_http_tgbot_answer_t   again;
+    ngx_http_tgbot_method_t  *was, *is;
+    ngx_http_tgbot_update_t   other;
+
+    static const char  chat[] = "123456789";
+
+    rc = ngx_http_tgbot_cacheable(type, body, update, &kept, pool);
+
+    if (rc == NGX_DECLINED) {
+        return;
+    }
+
+    other = *update;
+    other.chat_id = 123456789;
+
+    if (rc != NGX_OK
+        || kept.len > body->len
+        || ngx_http_tgbot_answer_parse(&again, type, &kept, &other, pool)
+           != NGX_OK
+        || again.problem
+        || again.calls.nelts == 0
+        || again.calls.nelts != answer->calls.nelts)
+    {
+        ngx_abort();
+    }
+
+    check_answer(&again, pool);
+
+    was = answer->calls.elts;
+    is = again.calls.elts;
+
+    for (i = 0; i < again.calls.nelts; i++) {
+
+        if (is[i].name.len != was[i].name.len
+            || ngx_memcmp(is[i].name.data, was[i].name.data, is[i].name.len)
+               != 0
+            || (is[i].chat_len != 0) != (was[i].chat_len != 0))
+        {
+            ngx_abort();
+        }
+
+        if (is[i].chat_len
+            && (is[i].chat_len != sizeof(chat) - 1
+                || ngx_memcmp(is[i].body.data + is[i].chat_pos, chat,
+                              sizeof(chat) - 1)
+                   != 0))
+        {
+            ngx_abort();
+        }
+    }
+}
+
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -232,6 +295,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
 
     check_answer(&answer, pool);
+    check_kept(&answer, &type, &body, update, pool);
 
     rc = ngx_http_tgbot_answer_text(&answer, &body, update, pool);
 
