@@ -357,6 +357,7 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
     }
 
     if (job->next == 0
+        && !job->by_api
         && ngx_http_tgbot_ride_allowed(bot, &job->answer, job->own)
         && ngx_http_tgbot_job_ride(job) != NGX_OK)
     {

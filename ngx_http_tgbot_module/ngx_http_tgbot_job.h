@@ -73,6 +73,7 @@ struct ngx_http_tgbot_job_s {
     unsigned                       own:1;     /* answered by nginx itself */
     unsigned                       acked:1;   /* Telegram got its 200 */
     unsigned                       charged:1; /* limits were taken */
+    unsigned                       by_api:1;  /* no call is to ride */
 };
 
 

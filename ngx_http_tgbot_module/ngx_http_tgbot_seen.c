@@ -303,6 +303,14 @@ ngx_http_tgbot_seen_take(ngx_http_tgbot_seen_area_t *area,
         return NGX_BUSY;
 
     } else {
+
+        if (rec->state == NGX_HTTP_TGBOT_SEEN_HELD) {
+
+            /* its process died at work, to which limits had let it */
+
+            rec->charged = 1;
+        }
+
         ngx_http_tgbot_seen_area_hold(area, rec, lease);
     }
 

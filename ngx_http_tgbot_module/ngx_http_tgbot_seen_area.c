@@ -334,6 +334,11 @@ ngx_http_tgbot_seen_area_reap(ngx_http_tgbot_seen_area_t *area)
             leased++;
 
         } else {
+
+            /* limits had let it to work */
+
+            rec->charged = 1;
+
             ngx_http_tgbot_seen_area_idle(area, rec);
         }
     }

@@ -214,7 +214,7 @@ ngx_http_tgbot_webhook_read(ngx_http_tgbot_webhook_t *w)
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
 
-        /* 413 and the like are core's, and counted nowhere */
+        /* 413 and the like are core's, and count as aborted */
 
         ngx_http_finalize_request(r, rc);
         return NGX_AGAIN;
@@ -321,7 +321,12 @@ ngx_http_tgbot_webhook_acknowledge(ngx_http_tgbot_webhook_t *w)
 
     rc = ngx_http_tgbot_acknowledge(r, &w->ctx, &w->ack);
 
-    if (rc != NGX_ERROR && w->after) {
+    /*
+     * without a client they follow nonetheless, if the delivery to come is
+     * answered as a duplicate
+     */
+
+    if (w->after && (rc != NGX_ERROR || w->ctx.bot->seen)) {
         after = w->after;
         w->after = NULL;
 

@@ -8,6 +8,7 @@
 #include "ngx_http_tgbot_webhook.h"
 
 
+static ngx_uint_t ngx_http_tgbot_webhook_rides(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_wait(ngx_http_tgbot_webhook_t *w);
 static void ngx_http_tgbot_webhook_ready(ngx_http_tgbot_wait_t *wait);
 
@@ -37,7 +38,7 @@ ngx_http_tgbot_webhook_answer(ngx_http_tgbot_webhook_t *w)
 {
     w->own = 1;
 
-    if (ngx_http_tgbot_ride_allowed(w->ctx.bot, &w->answer, 1)) {
+    if (ngx_http_tgbot_webhook_rides(w)) {
         return ngx_http_tgbot_webhook_ride(w);
     }
 
@@ -53,6 +54,30 @@ ngx_http_tgbot_webhook_answer(ngx_http_tgbot_webhook_t *w)
     }
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_webhook_rides(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_http_tgbot_bot_t     *bot;
+    ngx_http_tgbot_method_t  *method;
+
+    bot = w->ctx.bot;
+
+    if (!ngx_http_tgbot_ride_allowed(bot, &w->answer, 1)) {
+        return 0;
+    }
+
+    /* if the response is lost, an answer of the cache has to be at hand */
+
+    method = w->answer.calls.elts;
+
+    return !w->keep
+           || bot->conf->api == NULL
+           || bot->conf->reply_via == NGX_HTTP_TGBOT_VIA_RESPONSE
+           || method->content_type.len + method->body.len
+              <= NGX_HTTP_TGBOT_SEEN_RIDE;
 }
 
 

@@ -102,8 +102,19 @@ ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
 
     bot = w->ctx.bot;
 
-    rc = body->len ? ngx_http_tgbot_webhook_kept(w, type, body)
-                   : ngx_http_tgbot_webhook_again(w);
+    if (body->len) {
+        rc = ngx_http_tgbot_webhook_kept(w, type, body);
+
+    } else if (ngx_http_tgbot_webhook_stale(w) != NGX_OK) {
+
+        /* it was not answered, or it is too late now */
+
+        w->ctx.verdict = NGX_HTTP_TGBOT_DUPLICATE;
+        rc = NGX_DECLINED;
+
+    } else {
+        rc = ngx_http_tgbot_webhook_again(w);
+    }
 
     if (rc == NGX_OK) {
         ngx_http_tgbot_stats_count(bot->stats,
@@ -145,8 +156,11 @@ ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
 static ngx_int_t
 ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_int_t  rc;
-    ngx_str_t  value;
+    ngx_int_t   rc;
+    ngx_str_t   value;
+    ngx_uint_t  own;
+
+    own = 1;
 
     rc = ngx_http_tgbot_reply_evaluate(w->request, &w->ctx, w->variables,
                                        &w->answer);
@@ -163,13 +177,17 @@ ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
         }
 
         rc = ngx_http_tgbot_webhook_cached(w, &value);
+
+        /* the program may have said it first, by tgbot_api */
+
+        own = 0;
     }
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    if (!ngx_http_tgbot_ride_allowed(w->ctx.bot, &w->answer, 1)) {
+    if (!ngx_http_tgbot_ride_allowed(w->ctx.bot, &w->answer, own)) {
         return NGX_DECLINED;
     }
 

@@ -52,6 +52,10 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
     job->cache = w->cache;
     job->charged = w->charged;
 
+    /* an answer of the cache that could ride has done so */
+
+    job->by_api = w->keep;
+
     w->claim.lease.token = 0;
     w->cache.lease.token = 0;
 

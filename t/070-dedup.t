@@ -548,7 +548,17 @@ main::bot("$main::api tgbot_reply hello; tgbot_handler off;
 
 
 
-=== TEST 25: what is not of Telegram is not remembered
+=== TEST 25: nor is it answered when it comes again
+--- config eval
+main::bot('tgbot_max_age 1h; tgbot_reply hello;')
+--- request eval: [ main::post(1000), main::post(1000) ]
+--- response_headers eval: main::verdicts('stale', 'duplicate')
+--- response_body eval: ['', '']
+--- error_code eval: [200, 200]
+
+
+
+=== TEST 26: what is not of Telegram is not remembered
 --- config eval: main::bot('tgbot_secret_token right;')
 --- more_headers eval
 my $json = "Content-Type: application/json\n";
@@ -562,7 +572,7 @@ main::verdicts('rejected', 'rejected', 'done', 'duplicate')
 
 
 
-=== TEST 26: off
+=== TEST 27: off
 --- config eval: main::bot('tgbot_dedup off;')
 --- request eval
 [ main::post(1000), main::post(1000), main::post(1000, 'status/500'),
@@ -577,7 +587,7 @@ main::verdicts('rejected', 'rejected', 'done', 'duplicate')
 
 
 
-=== TEST 27: each bot has a numbering of its own
+=== TEST 28: each bot has a numbering of its own
 --- config eval: main::bot() . main::bot('', 'c')
 --- request eval
 [ main::post(1000), main::post(1000, 'say/y', 'c'), main::post(1000),
@@ -589,7 +599,7 @@ main::verdicts('rejected', 'rejected', 'done', 'duplicate')
 
 
 
-=== TEST 28: also in one zone
+=== TEST 29: also in one zone
 --- http_config: tgbot_dedup zone=all:4m;
 --- config eval: main::bot() . main::bot('', 'c')
 --- request eval
@@ -603,7 +613,7 @@ main::verdicts('done', 'done', 'duplicate', 'duplicate', 'done')
 
 
 
-=== TEST 29: a window, and what is below it
+=== TEST 30: a window, and what is below it
 --- config eval: main::bot('tgbot_dedup window=1024;')
 --- pipelined_requests eval
 [ map { main::post($_, 'json/{}') } 10000, 10001, 11000, 10000, 11024, 10001,
@@ -615,7 +625,7 @@ main::verdicts(qw(done done done duplicate done duplicate done duplicate
 
 
 
-=== TEST 30: a zone is as small as its windows
+=== TEST 31: a zone is as small as its windows
 --- http_config: tgbot_dedup zone=all:1200k window=4096;
 --- config eval: main::bot() . main::bot('', 'c')
 --- request eval
@@ -626,7 +636,7 @@ main::verdicts(qw(done done done duplicate done duplicate done duplicate
 
 
 
-=== TEST 31: four million where nothing is said of it
+=== TEST 32: four million where nothing is said of it
 --- config eval: main::bot()
 --- pipelined_requests eval
 [ map { main::post($_, 'json/{}') } 870000000, 874194303, 870000000,
@@ -637,7 +647,7 @@ main::verdicts(qw(done done duplicate done duplicate done done done))
 
 
 
-=== TEST 32: an id from elsewhere, and the status that counts it
+=== TEST 33: an id from elsewhere, and the status that counts it
 --- config eval: main::bot()
 --- pipelined_requests eval
 [ (map { main::post($_) } 870000000, 9007199254740992, 870000000, 5,
@@ -651,7 +661,7 @@ main::verdicts(qw(done done duplicate done duplicate duplicate done duplicate),
 
 
 
-=== TEST 33: known over a reload
+=== TEST 34: known over a reload
 --- config eval: main::bot()
 --- request eval
 [ main::post(1000), main::post(1001, 'status/500'),
@@ -669,7 +679,7 @@ my $x = quotemeta main::said('x');
 
 
 
-=== TEST 34: in work in a worker of before a reload
+=== TEST 35: in work in a worker of before a reload
 --- config eval: main::bot()
 --- then
 my $first = held(1000, 2, 'say/old');
@@ -689,7 +699,7 @@ told(fetch(1000, 'say/new'), 'duplicate', '"text":"old"\}$');
 
 
 
-=== TEST 35: in work in a worker that is killed
+=== TEST 36: in work in a worker that is killed
 --- config eval: main::bot()
 --- no_error_log
 [crit]
@@ -710,3 +720,22 @@ told(fetch($_, 'say/new'), 'done', '"text":"new"\}$') for 1001 .. 1003;
 told(fetch($_, 'say/newer'), 'duplicate') for 1000 .. 1003;
 told(fetch(1, 'say/newer'), 'duplicate', '"text":"who"\}$');
 
+
+
+=== TEST 37: to which a limit had let it
+--- config eval
+main::bot('tgbot_limit all zone=users:1m rate=1r/m burst=1;')
+--- no_error_log
+[crit]
+[emerg]
+--- then
+my $held = held(1000, 3, 'say/old');
+
+kill KILL => workers_of(master());
+
+is(end($held), '', $block->name . ' - no answer');
+sleep 0.5;
+
+told(fetch(1001, 'say/new'), 'limited', '\r\n\r\n$');
+told(fetch(1000, 'say/new'), 'done', '"text":"new"\}$');
+told(fetch(1000, 'say/newer'), 'duplicate', '"text":"new"\}$');

@@ -981,7 +981,42 @@ counted('hit=1 miss=1 stored=1');
 
 
 
-=== TEST 32: a duplicate does not fill the cache, nor wait for it
+=== TEST 32: what went by the Bot API does not ride with a duplicate, too
+--- config eval: main::bot($main::api)
+--- then
+deliver('', text => 'say/a', id => 2000);
+asked('say/a', 'api sendMessage');
+
+deliver(said('a', 8), id => 2001, chat => 8);
+
+check(end(begin(text => 'say/a', id => 2000)), 'duplicate', '');
+check(end(begin(id => 2001, chat => 8)), 'duplicate', said('a', 8));
+asked();
+
+
+
+=== TEST 33: what rides is kept for a duplicate, or goes by the Bot API
+--- config eval: main::bot($main::api)
+--- then
+for my $size (3000, 5000) {
+    my $text = 'a' x $size;
+
+    deliver('', text => "say/$text", key => $size);
+    asked("say/$text", 'api sendMessage');
+
+    my $answer = $size < 4096 ? said($text, 8) : '';
+
+    deliver($answer, id => $size, key => $size, chat => 8);
+    asked($answer eq '' ? 'api sendMessage' : ());
+
+    check(end(begin(id => $size, key => $size, chat => 8)), 'duplicate',
+          $answer);
+    asked();
+}
+
+
+
+=== TEST 34: a duplicate does not fill the cache, nor wait for it
 --- config eval
 main::bot('tgbot_cache $arg_k zone=answers:1m valid=1s;')
 --- then
@@ -998,7 +1033,7 @@ counted('miss=2 stored=1 uncacheable=1');
 
 
 
-=== TEST 33: without memory of updates
+=== TEST 35: without memory of updates
 --- config eval: main::bot('tgbot_dedup off;')
 --- then
 deliver(fresh('a'), text => 'say/a', id => 2000);
@@ -1007,7 +1042,7 @@ asked('say/a');
 
 
 
-=== TEST 34: what nginx says itself comes first, and so do limits
+=== TEST 36: what nginx says itself comes first, and so do limits
 --- config eval
 main::bot('tgbot_reply $arg_r; tgbot_limit $arg_l zone=limit:1m rate=1r/m
                                            burst=2;')
@@ -1022,7 +1057,7 @@ counted('hit=1 miss=1 stored=1');
 
 
 
-=== TEST 35: inherited, cancelled, replaced
+=== TEST 37: inherited, cancelled, replaced
 --- http_config
     tgbot_cache $arg_k zone=outer:1m valid=1h;
 --- config eval
@@ -1057,7 +1092,7 @@ is(status()->{zones}{inner}{entries}, 1, $block->name . ' - inner');
 
 
 
-=== TEST 36: kept over a reload
+=== TEST 38: kept over a reload
 --- config eval: main::bot()
 --- then
 deliver(fresh('a'), text => 'say/a');
@@ -1078,7 +1113,7 @@ asked('say/a', 'sleep/2/say/x');
 
 
 
-=== TEST 37: who asks is killed, the next one asks
+=== TEST 39: who asks is killed, the next one asks
 --- config eval: main::bot()
 --- no_error_log
 [crit]
