@@ -11,7 +11,7 @@
 static ngx_int_t ngx_http_tgbot_zone_parse(ngx_conf_t *cf,
     ngx_str_t *directive, ngx_str_t *value, ngx_str_t *name, size_t *size);
 static ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_find(ngx_conf_t *cf,
-    ngx_array_t *zones, ngx_str_t *name,
+    ngx_array_t *zones, ngx_str_t *directive, ngx_str_t *name,
     const ngx_http_tgbot_zone_kind_t *kind, void *tag);
 static ngx_int_t ngx_http_tgbot_zone_set_size(ngx_conf_t *cf,
     ngx_str_t *directive, ngx_str_t *value, ngx_http_tgbot_zone_t *zone,
@@ -41,7 +41,7 @@ ngx_http_tgbot_zone_add(ngx_conf_t *cf, ngx_array_t *zones,
         return NULL;
     }
 
-    zone = ngx_http_tgbot_zone_find(cf, zones, &name, kind, tag);
+    zone = ngx_http_tgbot_zone_find(cf, zones, directive, &name, kind, tag);
 
     if (zone == NULL) {
         return NULL;
@@ -118,7 +118,8 @@ invalid:
 
 
 static ngx_http_tgbot_zone_t *
-ngx_http_tgbot_zone_find(ngx_conf_t *cf, ngx_array_t *zones, ngx_str_t *name,
+ngx_http_tgbot_zone_find(ngx_conf_t *cf, ngx_array_t *zones,
+    ngx_str_t *directive, ngx_str_t *name,
     const ngx_http_tgbot_zone_kind_t *kind, void *tag)
 {
     ngx_shm_zone_t          *shm_zone;
@@ -152,6 +153,7 @@ ngx_http_tgbot_zone_find(ngx_conf_t *cf, ngx_array_t *zones, ngx_str_t *name,
 
     zone->shm_zone = shm_zone;
     zone->kind = kind;
+    zone->directive = *directive;
     zone->file = cf->conf_file->file.name.data;
     zone->line = cf->conf_file->line;
 
@@ -226,9 +228,10 @@ ngx_http_tgbot_zone_check(ngx_conf_t *cf, ngx_array_t *zones)
 
         if (zone[i]->size == 0) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "zone \"%V\" has no size, expected "
-                          "\"zone=%V:size\" in one place, in %s:%ui",
-                          &zone[i]->shm_zone->shm.name,
+                          "invalid zone \"%V\" in \"%V\" directive: it has "
+                          "no size, expected \"zone=%V:size\" in one place "
+                          "in %s:%ui",
+                          &zone[i]->shm_zone->shm.name, &zone[i]->directive,
                           &zone[i]->shm_zone->shm.name,
                           zone[i]->file, zone[i]->line);
             return NGX_ERROR;

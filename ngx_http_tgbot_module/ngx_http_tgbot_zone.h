@@ -54,7 +54,9 @@ struct ngx_http_tgbot_zone_s {
                                     *kind;
     size_t                           size;      /* 0: not declared yet */
 
-    u_char                          *file;      /* where it was used first */
+    ngx_str_t                        directive; /* that used it first */
+    u_char                          *file;      /* where that stands, or the
+                                                   size */
     ngx_uint_t                       line;
 
     ngx_http_tgbot_zone_sh_t        *sh;

@@ -418,7 +418,8 @@ for my $kind (@kinds) {
     }
 
     refused("$name, a zone without a size", shop($with->('a')),
-            qr/zone "a" has no size, expected "zone=a:size" in one place/);
+            qr/invalid zone "a" in "$name" directive: it has no size/,
+            qr/expected "zone=a:size" in one place/);
 
     refused("$name, a zone with two sizes",
             shop($with->('a:8m'), $with->('a:4m')),
