@@ -20,10 +20,12 @@ my $file_lines = 600;
 
 my @layers = (
     words     => [qw(json key command update method object answer form
-                    backoff verdict cacheable)],
-    zones     => [qw(zone slot seen bucket cache stats)],
+                    backoff verdict cacheable lane)],
+    zones     => [qw(zone slot seen bucket cache stats store queue dead
+                    state)],
     transport => [qw(body call capture detached share)],
-    work      => [qw(bot handler job ride send wait worker)],
+    work      => [qw(bot handler job ride send wait worker record take
+                    give_up)],
     faces     => [qw(module conf secret webhook acknowledge authenticate
                      reply status variables)],
 );
@@ -35,17 +37,24 @@ my %same_layer = (
     answer    => [qw(json update method object form)],
     form      => [qw(json)],
     cacheable => [qw(json update method object answer form)],
+    lane      => [qw(update)],
     slot      => [qw(zone)],
     seen      => [qw(zone slot)],
     bucket    => [qw(zone)],
     cache     => [qw(zone slot)],
     stats     => [qw(zone slot)],
+    store     => [qw(zone)],
+    queue     => [qw(zone slot store)],
+    dead      => [qw(zone store)],
+    state     => [qw(zone seen store queue dead)],
     call      => [qw(capture detached share)],
     handler   => [qw(bot)],
-    job       => [qw(bot handler ride send wait)],
+    job       => [qw(bot handler ride send wait record take give_up)],
     ride      => [qw(bot)],
     send      => [qw(bot)],
-    worker    => [qw(bot job wait)],
+    take      => [qw(bot job give_up)],
+    give_up   => [qw(bot job record take)],
+    worker    => [qw(bot job take wait)],
     module    => [qw(conf secret webhook reply status variables)],
     conf      => [qw(secret webhook status)],
     webhook   => [qw(acknowledge authenticate reply)],
