@@ -1,0 +1,269 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_store.h"
+#include "ngx_http_tgbot_store_item.h"
+#include "ngx_http_tgbot_zone.h"
+
+
+/* the items are sorted in lists of 2^0, 2^1 ... of them */
+#define NGX_HTTP_TGBOT_STORE_BINS  32
+
+
+static ngx_uint_t ngx_http_tgbot_store_repair_item(
+    ngx_http_tgbot_store_t *store, uint32_t n);
+static ngx_uint_t ngx_http_tgbot_store_repair_chain(
+    ngx_http_tgbot_store_t *store, uint32_t first, uint64_t length);
+static void ngx_http_tgbot_store_repair_unmark(ngx_http_tgbot_store_t *store,
+    uint32_t n, uint64_t length);
+static void ngx_http_tgbot_store_repair_free(ngx_http_tgbot_store_t *store);
+static uint32_t ngx_http_tgbot_store_repair_sort(
+    ngx_http_tgbot_store_t *store);
+static uint32_t ngx_http_tgbot_store_repair_merge(
+    ngx_http_tgbot_store_t *store, uint32_t a, uint32_t b);
+
+
+void
+ngx_http_tgbot_store_repair(ngx_http_tgbot_store_t *store)
+{
+    uint32_t                      i, n, next;
+    ngx_http_tgbot_store_sh_t    *sh;
+    ngx_http_tgbot_store_item_t  *item;
+
+    sh = store->sh;
+
+    for (i = 0; i < sh->used; i++) {
+        if (store->blocks[i].mark != NGX_HTTP_TGBOT_STORE_HEAD) {
+            store->blocks[i].mark = NGX_HTTP_TGBOT_STORE_FREE;
+        }
+    }
+
+    ngx_http_tgbot_zone_stop("store: marks wiped");
+
+    for (i = 0; i < sh->used; i++) {
+
+        if (store->blocks[i].mark == NGX_HTTP_TGBOT_STORE_HEAD
+            && !ngx_http_tgbot_store_repair_item(store, i))
+        {
+            sh->broken++;
+            store->blocks[i].mark = NGX_HTTP_TGBOT_STORE_FREE;
+        }
+    }
+
+    ngx_http_tgbot_zone_stop("store: items checked");
+
+    ngx_http_tgbot_store_repair_free(store);
+
+    for (i = 0; i < sh->nentries; i++) {
+        store->entries[i].items = 0;
+        store->entries[i].blocks = 0;
+        store->entries[i].first = NGX_HTTP_TGBOT_STORE_NIL;
+        store->entries[i].last = NGX_HTTP_TGBOT_STORE_NIL;
+    }
+
+    sh->items = 0;
+
+    ngx_http_tgbot_zone_stop("store: entries emptied");
+
+    for (n = ngx_http_tgbot_store_repair_sort(store);
+         n != NGX_HTTP_TGBOT_STORE_NIL;
+         n = next)
+    {
+        item = ngx_http_tgbot_store_item(store, n);
+        next = item->next;
+
+        sh->seq = ngx_max(sh->seq, item->seq);
+
+        ngx_http_tgbot_store_item_link(store, item);
+    }
+}
+
+
+/* marks what belongs to an item; 0: it cannot be right, nothing is marked */
+
+static ngx_uint_t
+ngx_http_tgbot_store_repair_item(ngx_http_tgbot_store_t *store, uint32_t n)
+{
+    uint32_t                      next;
+    uint64_t                      length, answer;
+    ngx_http_tgbot_store_sh_t    *sh;
+    ngx_http_tgbot_store_item_t  *item;
+
+    sh = store->sh;
+    item = ngx_http_tgbot_store_item(store, n);
+
+    if (item->entry >= sh->nentries
+        || store->entries[item->entry].serial == 0)
+    {
+        return 0;
+    }
+
+    /* the first block has its mark */
+
+    next = store->blocks[n].next;
+    length = ngx_http_tgbot_store_item_blocks(sh->header, item->len) - 1;
+
+    if (!ngx_http_tgbot_store_repair_chain(store, next, length)) {
+        return 0;
+    }
+
+    if (item->answer == NGX_HTTP_TGBOT_STORE_NIL) {
+        return 1;
+    }
+
+    answer = ngx_http_tgbot_store_item_answer(item->answer_len);
+
+    if (!ngx_http_tgbot_store_repair_chain(store, item->answer, answer)) {
+        ngx_http_tgbot_store_repair_unmark(store, next, length);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+/* likewise of a chain, which has to be just so long */
+
+static ngx_uint_t
+ngx_http_tgbot_store_repair_chain(ngx_http_tgbot_store_t *store,
+    uint32_t first, uint64_t length)
+{
+    uint32_t  n;
+    uint64_t  done;
+
+    n = first;
+
+    for (done = 0; done < length; done++) {
+
+        if (n >= store->sh->used
+            || store->blocks[n].mark != NGX_HTTP_TGBOT_STORE_FREE)
+        {
+            break;
+        }
+
+        store->blocks[n].mark = NGX_HTTP_TGBOT_STORE_MORE;
+        n = store->blocks[n].next;
+    }
+
+    if (done == length && n == NGX_HTTP_TGBOT_STORE_NIL) {
+        return 1;
+    }
+
+    ngx_http_tgbot_store_repair_unmark(store, first, done);
+
+    return 0;
+}
+
+
+static void
+ngx_http_tgbot_store_repair_unmark(ngx_http_tgbot_store_t *store, uint32_t n,
+    uint64_t length)
+{
+    while (length--) {
+        store->blocks[n].mark = NGX_HTTP_TGBOT_STORE_FREE;
+        n = store->blocks[n].next;
+    }
+}
+
+
+static void
+ngx_http_tgbot_store_repair_free(ngx_http_tgbot_store_t *store)
+{
+    uint32_t                    i;
+    ngx_http_tgbot_store_sh_t  *sh;
+
+    sh = store->sh;
+
+    sh->free = NGX_HTTP_TGBOT_STORE_NIL;
+    sh->nfree = 0;
+
+    for (i = sh->used; i--; /* void */) {
+
+        if (store->blocks[i].mark != NGX_HTTP_TGBOT_STORE_FREE) {
+            continue;
+        }
+
+        store->blocks[i].next = sh->free;
+        sh->free = i;
+        sh->nfree++;
+    }
+
+    ngx_http_tgbot_zone_stop("store: free blocks linked");
+}
+
+
+/*
+ * All items as they came, linked by "next"; bin i holds a sorted list of 2^i
+ * of them.  There is no memory to be had here.
+ */
+
+static uint32_t
+ngx_http_tgbot_store_repair_sort(ngx_http_tgbot_store_t *store)
+{
+    uint32_t                      bins[NGX_HTTP_TGBOT_STORE_BINS], i, n;
+    ngx_uint_t                    k;
+    ngx_http_tgbot_store_item_t  *item;
+
+    for (k = 0; k < NGX_HTTP_TGBOT_STORE_BINS; k++) {
+        bins[k] = NGX_HTTP_TGBOT_STORE_NIL;
+    }
+
+    for (i = 0; i < store->sh->used; i++) {
+
+        if (store->blocks[i].mark != NGX_HTTP_TGBOT_STORE_HEAD) {
+            continue;
+        }
+
+        n = i;
+
+        item = ngx_http_tgbot_store_item(store, n);
+        item->next = NGX_HTTP_TGBOT_STORE_NIL;
+
+        for (k = 0; bins[k] != NGX_HTTP_TGBOT_STORE_NIL; k++) {
+            n = ngx_http_tgbot_store_repair_merge(store, bins[k], n);
+            bins[k] = NGX_HTTP_TGBOT_STORE_NIL;
+        }
+
+        bins[k] = n;
+    }
+
+    n = NGX_HTTP_TGBOT_STORE_NIL;
+
+    for (k = 0; k < NGX_HTTP_TGBOT_STORE_BINS; k++) {
+        n = ngx_http_tgbot_store_repair_merge(store, bins[k], n);
+    }
+
+    return n;
+}
+
+
+static uint32_t
+ngx_http_tgbot_store_repair_merge(ngx_http_tgbot_store_t *store, uint32_t a,
+    uint32_t b)
+{
+    uint32_t                     *last, first;
+    ngx_http_tgbot_store_item_t  *one, *other;
+
+    last = &first;
+
+    while (a != NGX_HTTP_TGBOT_STORE_NIL && b != NGX_HTTP_TGBOT_STORE_NIL) {
+        one = ngx_http_tgbot_store_item(store, a);
+        other = ngx_http_tgbot_store_item(store, b);
+
+        if (other->seq < one->seq) {
+            *last = b;
+            last = &other->next;
+            b = *last;
+
+        } else {
+            *last = a;
+            last = &one->next;
+            a = *last;
+        }
+    }
+
+    *last = (a != NGX_HTTP_TGBOT_STORE_NIL) ? a : b;
+
+    return first;
+}
