@@ -71,6 +71,8 @@ static const ngx_http_tgbot_key_t  ngx_http_tgbot_key_in_event[] = {
     { ngx_string("remove_date"), NGX_HTTP_TGBOT_KEY_DATE },
     { ngx_string("voter_chat"), NGX_HTTP_TGBOT_KEY_VOTER_CHAT },
     { ngx_string("question"), NGX_HTTP_TGBOT_KEY_QUERY },
+    { ngx_string("id"), NGX_HTTP_TGBOT_KEY_POLL_ID },
+    { ngx_string("poll_id"), NGX_HTTP_TGBOT_KEY_POLL_ID },
     { ngx_null_string, NGX_HTTP_TGBOT_KEY_OTHER }
 };
 

@@ -21,6 +21,7 @@ typedef enum {
     NGX_HTTP_TGBOT_KEY_DATA,
     NGX_HTTP_TGBOT_KEY_QUERY_ID,
     NGX_HTTP_TGBOT_KEY_CONNECTION_ID,
+    NGX_HTTP_TGBOT_KEY_POLL_ID,
 
     /* texts of a chat or user */
     NGX_HTTP_TGBOT_KEY_TYPE,

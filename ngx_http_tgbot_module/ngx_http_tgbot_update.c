@@ -111,7 +111,8 @@ static const size_t  ngx_http_tgbot_update_strings[] = {
     offsetof(ngx_http_tgbot_update_t, data),
     offsetof(ngx_http_tgbot_update_t, message_kind),
     offsetof(ngx_http_tgbot_update_t, query_id),
-    offsetof(ngx_http_tgbot_update_t, business_connection_id)
+    offsetof(ngx_http_tgbot_update_t, business_connection_id),
+    offsetof(ngx_http_tgbot_update_t, poll_id)
 };
 
 #define NGX_HTTP_TGBOT_UPDATE_COPIED                                         \
@@ -427,6 +428,7 @@ ngx_http_tgbot_update_finish(ngx_http_tgbot_update_reader_t *rd)
     update->query_id = rd->strings[NGX_HTTP_TGBOT_KEY_QUERY_ID];
     update->business_connection_id =
                                 rd->strings[NGX_HTTP_TGBOT_KEY_CONNECTION_ID];
+    update->poll_id = rd->strings[NGX_HTTP_TGBOT_KEY_POLL_ID];
 
     if (rd->kind != NGX_HTTP_TGBOT_KEY_NO_KIND) {
         update->message_kind = *ngx_http_tgbot_key_kind_name(rd->kind);

@@ -51,6 +51,7 @@ typedef struct {
     ngx_str_t    message_kind;     /* "text", "photo", "invoice" ... */
     ngx_str_t    query_id;         /* id of the query to be answered */
     ngx_str_t    business_connection_id;
+    ngx_str_t    poll_id;          /* of poll and poll_answer */
 
     unsigned     has_update_id:1;
     unsigned     has_chat_id:1;

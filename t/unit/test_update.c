@@ -47,6 +47,7 @@ describe(ngx_http_tgbot_update_t *u)
         { "kind", &u->message_kind },
         { "query", &u->query_id },
         { "connection", &u->business_connection_id },
+        { "poll", &u->poll_id },
     };
 
     p = buf;
@@ -247,18 +248,18 @@ static const row_t  types[] = {
 
     { "{\"update_id\":22,\"poll\":{\"id\":\"p1\",\"question\":\"Why?\","
       "\"options\":[{\"text\":\"a\",\"voter_count\":1}],\"is_closed\":false}}",
-      "22 poll life=86400 text=Why?" },
+      "22 poll life=86400 text=Why? poll=p1" },
 
     { "{\"update_id\":23,\"poll_answer\":{\"poll_id\":\"p1\"," USER
       ",\"option_ids\":[0]}}",
-      "23 poll_answer life=86400 user=7 " ANN },
+      "23 poll_answer life=86400 user=7 " ANN " poll=p1" },
 
     { "{\"update_id\":24,\"poll_answer\":{\"poll_id\":\"p1\",\"voter_chat\":"
       "{\"id\":-9,\"title\":\"V\",\"username\":\"vch\",\"type\":\"channel\"},"
       "\"user\":{\"id\":136817688,\"is_bot\":true,\"first_name\":\"Channel\","
       "\"username\":\"Channel_Bot\"},\"option_ids\":[0]}}",
       "24 poll_answer life=86400 chat=-9 user=-9 chat_type=channel "
-      "username=vch" },
+      "username=vch poll=p1" },
 
     { "{\"update_id\":25,\"my_chat_member\":{" CHAT "," FROM "," DATE
       ",\"old_chat_member\":{\"user\":{\"id\":99},\"status\":\"member\"},"
