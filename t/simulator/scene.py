@@ -27,6 +27,7 @@ class Options:
     rate: float = 0.0                   # updates a second; 0: all are there at once
     seed: int = 1
     calls: int = 1                      # in every answer of the program
+    heavy: float = 0.0                  # the part of the updates that one chat sends
 
     schedule: float = 1.0               # scales of Telegram's own times
     ramp: float = 1.0
@@ -99,7 +100,7 @@ class Scene:
             schedule=options.schedule, ramp=options.ramp, life=options.life,
             timeout=options.telegram_timeout, seed=options.seed, execute=self.api.ride,
             cut=self._cut, capture=capture)
-        traffic = Traffic(options.updates, options.chats, options.seed)
+        traffic = Traffic(options.updates, options.chats, options.seed, options.heavy)
         self._pusher = asyncio.get_running_loop().create_task(self._push(traffic.updates))
 
     def _cut(self, update, sent):

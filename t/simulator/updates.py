@@ -122,11 +122,13 @@ def callback_query(query_id, user, data, chat=None):
 class Traffic:
     """
     Updates of many chats, the same for the same seed: mostly texts, among them photos,
-    edits and buttons, whose queues are others than those of the messages.
+    edits and buttons, whose queues are others than those of the messages.  heavy: the
+    part of them all that one chat sends.
     """
 
-    def __init__(self, count, chats, seed=1):
+    def __init__(self, count, chats, seed=1, heavy=0.0):
         self._random = random.Random(seed)
+        self._heavy = heavy
         self._next = self._random.randrange(2000001, 100000000)
         self._chats = [self._chat(number) for number in range(chats)]
         self.updates = [self._update(number) for number in range(count)]
@@ -139,6 +141,8 @@ class Traffic:
 
     def _update(self, number):
         user, chat = self._random.choice(self._chats)
+        if self._heavy and self._random.random() < self._heavy:
+            user, chat = self._chats[0]
         kind = self._random.random()
         update_id = self._next
         self._next += 1
