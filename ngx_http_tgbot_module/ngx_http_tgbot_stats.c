@@ -288,6 +288,14 @@ ngx_http_tgbot_stats_cache(ngx_http_tgbot_stats_t *stats,
 }
 
 
+void
+ngx_http_tgbot_stats_dead(ngx_http_tgbot_stats_t *stats, ngx_uint_t cause)
+{
+    ngx_http_tgbot_stats_add(
+        ngx_http_tgbot_stats_stripe(stats)->dead[cause], 1);
+}
+
+
 static void
 ngx_http_tgbot_stats_enter(ngx_http_tgbot_stats_t *stats, ngx_uint_t gauge)
 {

@@ -95,6 +95,10 @@ typedef enum {
 } ngx_http_tgbot_cache_result_e;
 
 
+/* of dead letters, ngx_http_tgbot_dead_cause_e in dead.h */
+#define NGX_HTTP_TGBOT_STATS_CAUSES  3
+
+
 /* gauges by process: what is going on now */
 
 typedef enum {
@@ -116,6 +120,7 @@ typedef enum {
     NGX_HTTP_TGBOT_STAT_RIDES_REPEATED,  /* with the answer to a duplicate */
     NGX_HTTP_TGBOT_STAT_UNSENT,          /* Bot API calls without a way out */
     NGX_HTTP_TGBOT_STAT_GIVEN_UP,        /* Bot API calls */
+    NGX_HTTP_TGBOT_STAT_QUEUE_FULL,      /* deliveries refused for it */
     NGX_HTTP_TGBOT_STATS
 } ngx_http_tgbot_stat_e;
 
@@ -179,6 +184,10 @@ void ngx_http_tgbot_stats_limit(ngx_http_tgbot_stats_t *stats, ngx_uint_t i,
 
 void ngx_http_tgbot_stats_cache(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_cache_result_e result);
+
+/* a dead letter more; "cause" is below NGX_HTTP_TGBOT_STATS_CAUSES */
+void ngx_http_tgbot_stats_dead(ngx_http_tgbot_stats_t *stats,
+    ngx_uint_t cause);
 
 
 /*

@@ -129,6 +129,15 @@ static const ngx_str_t  ngx_http_tgbot_stats_cache_results[] = {
 };
 
 
+/* ngx_http_tgbot_dead_cause_e */
+
+static const ngx_str_t  ngx_http_tgbot_stats_causes[] = {
+    ngx_string("failed"),
+    ngx_string("unsent"),
+    ngx_string("expired")
+};
+
+
 const ngx_http_tgbot_metric_t  ngx_http_tgbot_stats_metrics[] = {
 
     { "received_total", "counter",
@@ -181,6 +190,14 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_stats_metrics[] = {
     { "cache_total", "counter",
       "Questions to the cache, and answers that it was given.",
       { "result", NULL }, { NGX_HTTP_TGBOT_CACHE_RESULTS, 1 } },
+
+    { "queue_full_total", "counter",
+      "Deliveries that were refused as there was no room in the queue.",
+      { NULL, NULL }, { 1, 1 } },
+
+    { "dead_letters_total", "counter",
+      "Updates that were given up and kept.",
+      { "cause", NULL }, { NGX_HTTP_TGBOT_STATS_CAUSES, 1 } },
 
     { "seen_rebased_total", "counter",
       "Times that update_ids went far from those before.",
@@ -248,6 +265,12 @@ static const ngx_http_tgbot_stats_source_t  ngx_http_tgbot_stats_sources[] = {
 
     { ngx_http_tgbot_stats_of(cache), -1,
       { ngx_http_tgbot_stats_cache_results, NULL } },
+
+    { ngx_http_tgbot_stats_of(stat[NGX_HTTP_TGBOT_STAT_QUEUE_FULL]), -1,
+      { NULL, NULL } },
+
+    { ngx_http_tgbot_stats_of(dead), -1,
+      { ngx_http_tgbot_stats_causes, NULL } },
 
     { ngx_http_tgbot_stats_of(stat[NGX_HTTP_TGBOT_STAT_SEEN_REBASED]), -1,
       { NULL, NULL } },

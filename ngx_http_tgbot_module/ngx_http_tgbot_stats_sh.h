@@ -37,6 +37,7 @@ typedef struct {
     ngx_atomic_t                     limit[NGX_HTTP_TGBOT_STATS_LIMITS]
                                           [NGX_HTTP_TGBOT_LIMIT_OUTCOMES];
     ngx_atomic_t                     cache[NGX_HTTP_TGBOT_CACHE_RESULTS];
+    ngx_atomic_t                     dead[NGX_HTTP_TGBOT_STATS_CAUSES];
 } ngx_http_tgbot_stats_counters_t;
 
 

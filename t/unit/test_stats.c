@@ -236,6 +236,7 @@ test_counters(void)
         { NGX_HTTP_TGBOT_STAT_RIDES_REPEATED, "rides_repeated_total" },
         { NGX_HTTP_TGBOT_STAT_UNSENT, "api_calls_unsent_total" },
         { NGX_HTTP_TGBOT_STAT_GIVEN_UP, "api_calls_given_up_total" },
+        { NGX_HTTP_TGBOT_STAT_QUEUE_FULL, "queue_full_total" },
     };
 
     test_open("");
@@ -286,6 +287,7 @@ test_labels(void)
         { "limit_decisions_total", 1,
           { "passed", "dropped", "rejected", "dropped_dry_run",
             "rejected_dry_run" } },
+        { "dead_letters_total", 0, { "failed", "unsent", "expired" } },
         { "cache_total", 0,
           { "hit", "miss", "wait", "timeout", "bypass", "stored",
             "uncacheable" } },
@@ -382,6 +384,16 @@ test_values(void)
     is_int(value("cache_total", "hit", NULL), 1);
     is_int(value("cache_total", "miss", NULL), 2);
     is_int(value("cache_total", "uncacheable", NULL), 7);
+
+    for (i = 0; i < NGX_HTTP_TGBOT_STATS_CAUSES; i++) {
+        for (j = 0; j <= i; j++) {
+            ngx_http_tgbot_stats_dead(&test_stats, i);
+        }
+    }
+
+    is_int(value("dead_letters_total", "failed", NULL), 1);
+    is_int(value("dead_letters_total", "unsent", NULL), 2);
+    is_int(value("dead_letters_total", "expired", NULL), 3);
 
     for (i = 0; i < NGX_HTTP_TGBOT_LIMIT_OUTCOMES; i++) {
         for (j = 0; j <= i; j++) {
