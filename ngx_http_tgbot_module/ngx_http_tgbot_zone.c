@@ -5,7 +5,7 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-#define NGX_HTTP_TGBOT_ZONE_MAGIC  0x74676231  /* "tgb1" */
+#define NGX_HTTP_TGBOT_ZONE_MAGIC  0x74676232  /* "tgb2" */
 
 
 static ngx_int_t ngx_http_tgbot_zone_parse(ngx_conf_t *cf,
@@ -366,6 +366,13 @@ ngx_uint_t
 ngx_http_tgbot_zone_adopted(ngx_http_tgbot_zone_t *zone)
 {
     return zone->generation != zone->sh->generation;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_zone_tell(ngx_http_tgbot_zone_t *zone)
+{
+    return ngx_atomic_cmp_set(&zone->sh->told, 0, 1);
 }
 
 

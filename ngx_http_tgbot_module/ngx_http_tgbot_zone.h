@@ -45,6 +45,7 @@ typedef struct {
     ngx_atomic_t                     generation;
     ngx_atomic_t                     repaired;  /* times */
     ngx_atomic_t                     evicted;   /* records */
+    ngx_atomic_t                     told;      /* that it is abandoned */
 } ngx_http_tgbot_zone_sh_t;
 
 
@@ -91,6 +92,9 @@ void ngx_http_tgbot_zone_init_process(ngx_array_t *zones);
 
 /* whether a later cycle uses the zone; to be asked by a worker that exits */
 ngx_uint_t ngx_http_tgbot_zone_adopted(ngx_http_tgbot_zone_t *zone);
+
+/* whether this process is the first one that asks: the one to tell of it */
+ngx_uint_t ngx_http_tgbot_zone_tell(ngx_http_tgbot_zone_t *zone);
 
 /*
  * Locks the zone, for bounded work without logging, callbacks or allocation.
