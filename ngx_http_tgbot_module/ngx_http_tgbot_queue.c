@@ -1,0 +1,492 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_md5.h>
+
+#include "ngx_http_tgbot_queue.h"
+#include "ngx_http_tgbot_queue_lane.h"
+#include "ngx_http_tgbot_slot.h"
+#include "ngx_http_tgbot_store.h"
+#include "ngx_http_tgbot_zone.h"
+
+
+/* leases that lived are not asked again for so long, ms */
+#define NGX_HTTP_TGBOT_QUEUE_REAP  250
+
+
+static ngx_int_t ngx_http_tgbot_queue_fits(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_queue_area_t *area, uint64_t needed);
+static ngx_uint_t ngx_http_tgbot_queue_alone(
+    ngx_http_tgbot_queue_area_t *area);
+static ngx_msec_t ngx_http_tgbot_queue_oldest(
+    ngx_http_tgbot_queue_area_t *area);
+static ngx_uint_t ngx_http_tgbot_queue_idle(ngx_http_tgbot_queue_t *queue,
+    ngx_msec_t *wait);
+static ngx_uint_t ngx_http_tgbot_queue_unreaped(
+    ngx_http_tgbot_queue_own_t *own);
+static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_pick(
+    ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_area_t *area,
+    ngx_msec_t *wait);
+static void ngx_http_tgbot_queue_reap(ngx_http_tgbot_queue_area_t *area);
+
+
+uint64_t
+ngx_http_tgbot_queue_lane(ngx_str_t *key)
+{
+    u_char     hash[16];
+    uint64_t   lane;
+    ngx_md5_t  md5;
+
+    ngx_md5_init(&md5);
+    ngx_md5_update(&md5, key->data, key->len);
+    ngx_md5_final(hash, &md5);
+
+    ngx_memcpy(&lane, hash, sizeof(uint64_t));
+
+    return lane;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_item_t *item, ngx_http_tgbot_queue_event_e event,
+    ngx_msec_t *age)
+{
+    ngx_int_t                        rc;
+    ngx_msec_t                       delay;
+    ngx_http_tgbot_queue_area_t      area;
+    ngx_http_tgbot_queue_item_t     *it;
+    ngx_http_tgbot_queue_progress_t  progress;
+
+    *age = 0;
+
+    ngx_http_tgbot_queue_progress(item, &progress);
+
+    rc = ngx_http_tgbot_queue_lock(queue, &area);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_tgbot_queue_fits(queue, &area,
+                                       ngx_http_tgbot_queue_needs(item));
+    } else {
+        rc = NGX_AGAIN;
+    }
+
+    if (rc != NGX_OK) {
+        *age = area.entry ? ngx_http_tgbot_queue_oldest(&area) : 0;
+
+        ngx_http_tgbot_zone_unlock(queue->zone);
+
+        return rc;
+    }
+
+    it = ngx_http_tgbot_store_add(&area.store, queue->entry, &item->data,
+                                  item->answered ? &item->answer : NULL);
+
+    delay = ngx_min(item->delay, NGX_HTTP_TGBOT_QUEUE_DELAY_MAX);
+
+    it->update_id = item->update_id;
+    it->lane = item->lane;
+    it->received = item->received;
+    it->due = ngx_current_msec + delay;
+    it->life = (uint32_t) item->life;
+    it->progress[0] = progress;
+
+    ngx_http_tgbot_store_publish(&area.store, it);
+
+    ngx_http_tgbot_zone_stop("queue: item uncounted");
+
+    area.own->events[event]++;
+
+    ngx_http_tgbot_queue_lane_add(&area, it);
+
+    ngx_http_tgbot_zone_unlock(queue->zone);
+
+    return NGX_OK;
+}
+
+
+/* whether the bot may have so many blocks more */
+
+static ngx_int_t
+ngx_http_tgbot_queue_fits(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_queue_area_t *area, uint64_t needed)
+{
+    uint64_t                 max;
+    ngx_http_tgbot_store_t  *store;
+
+    store = &area->store;
+
+    max = (uint64_t) store->sh->nblocks * queue->share / 100;
+
+    if (area->entry->blocks + needed > max
+        && ngx_http_tgbot_queue_alone(area))
+    {
+        max = store->sh->nblocks;
+    }
+
+    if (needed > max) {
+        return NGX_DECLINED;
+    }
+
+    if (area->entry->blocks + needed > max
+        || needed > ngx_http_tgbot_store_room(store))
+    {
+        return NGX_AGAIN;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_queue_alone(ngx_http_tgbot_queue_area_t *area)
+{
+    ngx_uint_t                     i;
+    ngx_http_tgbot_store_t        *store;
+    ngx_http_tgbot_store_entry_t  *entry;
+
+    store = &area->store;
+
+    for (i = 0; i < store->sh->nentries; i++) {
+        entry = &store->entries[i];
+
+        if (entry != area->entry
+            && (entry->items || ngx_http_tgbot_store_named(store, entry)))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_msec_t
+ngx_http_tgbot_queue_oldest(ngx_http_tgbot_queue_area_t *area)
+{
+    ngx_msec_int_t                age;
+    ngx_http_tgbot_queue_item_t  *item;
+
+    if (area->entry->first == NGX_HTTP_TGBOT_STORE_NIL) {
+        return 0;
+    }
+
+    item = ngx_http_tgbot_queue_item(area, area->entry->first);
+
+    age = (ngx_msec_int_t) (ngx_current_msec - item->received);
+
+    return ngx_max(age, 0);
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_queue_empty(ngx_http_tgbot_queue_t *queue, uint64_t lane)
+{
+    ngx_uint_t                   empty;
+    ngx_http_tgbot_queue_area_t  area;
+
+    empty = ngx_http_tgbot_queue_lock(queue, &area) != NGX_OK
+            || ngx_http_tgbot_queue_lane_find(&area, queue->entry, lane)
+               == NULL;
+
+    ngx_http_tgbot_zone_unlock(queue->zone);
+
+    return empty;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_queue_take(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_taken_t *taken, ngx_msec_t *wait)
+{
+    ngx_http_tgbot_lease_t        lease;
+    ngx_http_tgbot_queue_area_t   area;
+    ngx_http_tgbot_queue_item_t  *it;
+
+    ngx_memzero(taken, sizeof(ngx_http_tgbot_taken_t));
+
+    if (ngx_http_tgbot_queue_idle(queue, wait)) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_tgbot_slot_lease(&lease);
+
+    *wait = NGX_TIMER_INFINITE;
+
+    if (ngx_http_tgbot_queue_lock(queue, &area) != NGX_OK) {
+        ngx_http_tgbot_zone_unlock(queue->zone);
+        return NGX_DECLINED;
+    }
+
+    ngx_http_tgbot_queue_lane_due(&area);
+
+    it = ngx_http_tgbot_queue_pick(queue, &area, wait);
+
+    if (it == NULL && ngx_http_tgbot_queue_unreaped(area.own)) {
+        ngx_http_tgbot_queue_reap(&area);
+
+        it = ngx_http_tgbot_queue_pick(queue, &area, wait);
+    }
+
+    if (it) {
+        ngx_http_tgbot_queue_lane_lease(&area, it, &lease);
+
+        if (it->item.answer == NGX_HTTP_TGBOT_STORE_NIL) {
+            ngx_http_tgbot_queue_breaker_ask(&area, it);
+        }
+
+        taken->block = ngx_http_tgbot_queue_number(&area, it);
+        taken->seq = it->item.seq;
+        taken->lease = lease;
+        taken->size = (size_t) it->item.len + it->item.answer_len;
+    }
+
+    ngx_http_tgbot_zone_unlock(queue->zone);
+
+    return it ? NGX_OK : NGX_DECLINED;
+}
+
+
+/*
+ * Whether a look at some numbers, which may change meanwhile, is enough: who
+ * changes them asks again.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_queue_idle(ngx_http_tgbot_queue_t *queue, ngx_msec_t *wait)
+{
+    ngx_msec_int_t                 left;
+    ngx_http_tgbot_queue_own_t    *own;
+    ngx_http_tgbot_queue_area_t    area;
+    ngx_http_tgbot_store_entry_t  *entry;
+
+    *wait = NGX_TIMER_INFINITE;
+
+    if (queue->zone->sh->dirty) {
+
+        /* somebody is inside, or has left behind what does not count */
+
+        return 0;
+    }
+
+    ngx_http_tgbot_queue_lane_open(&area, queue->zone);
+
+    entry = ngx_http_tgbot_store_entry(&area.store, queue);
+
+    if (entry == NULL || entry->items == 0) {
+        return 1;
+    }
+
+    own = ngx_http_tgbot_queue_own(&area, queue->entry);
+
+    if (ngx_http_tgbot_queue_unreaped(own)) {
+        return 0;
+    }
+
+    if (own->list[NGX_HTTP_TGBOT_QUEUE_INFLIGHT].n >= queue->concurrency) {
+        return 1;
+    }
+
+    if (own->list[NGX_HTTP_TGBOT_QUEUE_READY].n
+        || own->list[NGX_HTTP_TGBOT_QUEUE_ANSWERED].n)
+    {
+        return 0;
+    }
+
+    if (own->delayed == 0) {
+        return 1;
+    }
+
+    left = (ngx_msec_int_t) (area.sh->due - ngx_current_msec);
+
+    if (area.sh->delayed == 0 || left <= 0) {
+        return 0;
+    }
+
+    *wait = left;
+
+    return 1;
+}
+
+
+/* whether it is time to ask who of those that hold leases lives */
+
+static ngx_uint_t
+ngx_http_tgbot_queue_unreaped(ngx_http_tgbot_queue_own_t *own)
+{
+    return own->list[NGX_HTTP_TGBOT_QUEUE_INFLIGHT].n
+           && (own->reaped == 0
+               || ngx_current_msec - own->reaped
+                  >= NGX_HTTP_TGBOT_QUEUE_REAP);
+}
+
+
+static ngx_http_tgbot_queue_item_t *
+ngx_http_tgbot_queue_pick(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_queue_area_t *area, ngx_msec_t *wait)
+{
+    uint32_t                      n, other;
+    ngx_msec_int_t                left;
+    ngx_http_tgbot_queue_own_t   *own;
+    ngx_http_tgbot_queue_item_t  *one, *two;
+
+    own = area->own;
+
+    *wait = NGX_TIMER_INFINITE;
+
+    if (own->list[NGX_HTTP_TGBOT_QUEUE_INFLIGHT].n >= queue->concurrency) {
+        return NULL;
+    }
+
+    if (own->delayed) {
+        left = (ngx_msec_int_t) (area->sh->due - ngx_current_msec);
+        *wait = ngx_max(left, 0);
+    }
+
+    n = own->list[NGX_HTTP_TGBOT_QUEUE_READY].first;
+    other = own->list[NGX_HTTP_TGBOT_QUEUE_ANSWERED].first;
+
+    if (n != NGX_HTTP_TGBOT_STORE_NIL
+        && !ngx_http_tgbot_queue_breaker_lets(area, wait))
+    {
+        n = NGX_HTTP_TGBOT_STORE_NIL;
+    }
+
+    if (n == NGX_HTTP_TGBOT_STORE_NIL) {
+        n = other;
+
+    } else if (other != NGX_HTTP_TGBOT_STORE_NIL) {
+        one = ngx_http_tgbot_queue_item(area, n);
+        two = ngx_http_tgbot_queue_item(area, other);
+
+        if (two->turn < one->turn) {
+            n = other;
+        }
+    }
+
+    if (n == NGX_HTTP_TGBOT_STORE_NIL) {
+        return NULL;
+    }
+
+    return ngx_http_tgbot_queue_item(area, n);
+}
+
+
+/* those taken first are before the others again */
+
+static void
+ngx_http_tgbot_queue_reap(ngx_http_tgbot_queue_area_t *area)
+{
+    uint32_t                      n;
+    ngx_uint_t                    alive;
+    ngx_http_tgbot_lease_t        last;
+    ngx_http_tgbot_queue_item_t  *it;
+
+    alive = 0;
+
+    ngx_memzero(&last, sizeof(ngx_http_tgbot_lease_t));
+
+    n = area->own->list[NGX_HTTP_TGBOT_QUEUE_INFLIGHT].last;
+
+    while (n != NGX_HTTP_TGBOT_STORE_NIL) {
+        it = ngx_http_tgbot_queue_item(area, n);
+        n = it->prev;
+
+        /* there are few processes, and asking may be a system call */
+
+        if (it->lease.slot != last.slot || it->lease.epoch != last.epoch) {
+            last = it->lease;
+            alive = ngx_http_tgbot_slot_alive(&last);
+        }
+
+        if (!alive) {
+            ngx_http_tgbot_queue_breaker_lost(area, it);
+            ngx_http_tgbot_queue_lane_free(area, it, 1);
+        }
+    }
+
+    area->own->reaped = ngx_max(ngx_current_msec, 1);
+}
+
+
+void
+ngx_http_tgbot_queue_state(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_queue_state_t *state)
+{
+    ngx_uint_t                     i;
+    ngx_http_tgbot_queue_own_t    *own;
+    ngx_http_tgbot_queue_area_t    area;
+
+    ngx_memzero(state, sizeof(ngx_http_tgbot_queue_state_t));
+
+    if (ngx_http_tgbot_queue_lock(queue, &area) != NGX_OK) {
+        ngx_http_tgbot_zone_unlock(queue->zone);
+        return;
+    }
+
+    own = area.own;
+
+    ngx_http_tgbot_queue_lane_due(&area);
+    ngx_http_tgbot_queue_reap(&area);
+
+    state->inflight = own->list[NGX_HTTP_TGBOT_QUEUE_INFLIGHT].n;
+    state->waiting = area.entry->items - state->inflight;
+    state->delayed = own->delayed;
+    state->lanes = own->lanes;
+    state->blocks = area.entry->blocks;
+    state->oldest = ngx_http_tgbot_queue_oldest(&area);
+
+    switch (own->state) {
+
+    case NGX_HTTP_TGBOT_QUEUE_OPEN:
+        state->allowed = 1;
+        break;
+
+    case NGX_HTTP_TGBOT_QUEUE_SLOW:
+        state->allowed = own->allowed;
+        break;
+
+    default: /* NGX_HTTP_TGBOT_QUEUE_CLOSED */
+        break;
+    }
+
+    for (i = 0; i < NGX_HTTP_TGBOT_QUEUE_EVENTS; i++) {
+        state->events[i] = (ngx_uint_t) own->events[i];
+    }
+
+    ngx_http_tgbot_zone_unlock(queue->zone);
+}
+
+
+void
+ngx_http_tgbot_queue_lock_zone(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_queue_area_t *area)
+{
+    area->entry = NULL;
+    area->own = NULL;
+
+    ngx_http_tgbot_queue_lane_open(area, zone);
+
+    if (ngx_http_tgbot_zone_lock(zone) != NGX_OK) {
+        ngx_http_tgbot_queue_repair(area);
+    }
+}
+
+
+ngx_int_t
+ngx_http_tgbot_queue_lock(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_queue_area_t *area)
+{
+    ngx_http_tgbot_queue_lock_zone(queue->zone, area);
+
+    area->entry = ngx_http_tgbot_store_entry(&area->store, queue);
+
+    if (area->entry == NULL) {
+        return NGX_DECLINED;
+    }
+
+    area->own = ngx_http_tgbot_queue_own(area, queue->entry);
+
+    return NGX_OK;
+}
