@@ -261,6 +261,7 @@ void
 ngx_http_tgbot_queue_tell(ngx_http_tgbot_queue_item_t *it,
     ngx_http_tgbot_item_t *item)
 {
+    ngx_msec_int_t                    left;
     ngx_http_tgbot_queue_progress_t  *progress;
 
     progress = &it->progress[it->current];
@@ -278,6 +279,11 @@ ngx_http_tgbot_queue_tell(ngx_http_tgbot_queue_item_t *it,
     item->failures = progress->failures;
     item->unknown = progress->unknown;
     item->started = progress->started;
+
+    if (it->place == NGX_HTTP_TGBOT_QUEUE_DELAYED) {
+        left = (ngx_msec_int_t) (it->due - ngx_current_msec);
+        item->delay = ngx_max(left, 0);
+    }
 
     item->data.len = it->item.len;
 

@@ -116,7 +116,6 @@ ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
 
     ngx_md5_init(&md5);
     ngx_md5_update(&md5, &now, sizeof(struct timeval));
-    ngx_md5_update(&md5, &ngx_pid, sizeof(ngx_pid_t));
     ngx_md5_update(&md5, &area.sh, sizeof(ngx_http_tgbot_queue_sh_t *));
     ngx_md5_final(hash, &md5);
 
