@@ -1,0 +1,668 @@
+
+/*
+ * Items in chains of blocks: what fits, what is written comes back, and what
+ * a repair makes of all that may be found.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_store.h"
+#include "ngx_http_tgbot_store_item.h"
+
+#include "queue.h"
+
+
+#define TEST_ROOM    (128 * 1024)
+#define TEST_HEADER  sizeof(test_item_t)
+#define TEST_FIRST   (NGX_HTTP_TGBOT_STORE_DATA - TEST_HEADER)
+
+
+typedef struct {
+    ngx_http_tgbot_store_item_t   item;
+    uint64_t                      note;
+} test_item_t;
+
+
+static ngx_int_t test_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh);
+static void test_clear(void *own);
+static void test_start(void);
+static void test_end(void);
+static test_item_t *test_put(ngx_uint_t bot, size_t len, ssize_t answer);
+static ngx_uint_t test_whole(test_item_t *it);
+static uint32_t test_nth(test_item_t *it, ngx_uint_t n);
+
+
+static const ngx_http_tgbot_zone_kind_t  test_kind = {
+    99, "test", NGX_HTTP_TGBOT_STORE_MIN, test_init
+};
+
+static const ngx_http_tgbot_store_layout_t  test_layout = {
+    sizeof(test_item_t), 24, 100, 3, test_clear
+};
+
+
+static ngx_http_tgbot_store_t       test_store;
+static ngx_http_tgbot_zone_t       *test_zone;
+static ngx_http_tgbot_store_user_t  test_users[3];
+static u_char                       test_text[256 * 1024];
+static u_char                       test_copy[256 * 1024];
+
+
+static ngx_int_t
+test_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
+{
+    ngx_http_tgbot_store_t  store;
+
+    if (fresh && ngx_http_tgbot_store_carve(zone, &test_layout) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_store_open(&store, zone);
+
+    return ngx_http_tgbot_store_users(&store, &test_layout);
+}
+
+
+static void
+test_clear(void *own)
+{
+    ngx_memset(own, 0x11, 24);
+}
+
+
+static void
+test_start(void)
+{
+    void        *users[3];
+    ngx_uint_t   i;
+
+    static const char  *names[] = { "shop", "news", "help" };
+
+    ngx_memzero(test_users, sizeof(test_users));
+
+    for (i = 0; i < 3; i++) {
+        queue_string(test_users[i].bot, names[i]);
+        test_users[i].bot_id = 42 + i;
+        users[i] = &test_users[i];
+    }
+
+    for (i = 0; i < sizeof(test_text); i++) {
+        test_text[i] = (u_char) (i ^ (i >> 8));
+    }
+
+    test_zone = unit_zone(&test_kind, TEST_ROOM, users, 3);
+    test_zone->sh->generation++;
+
+    ngx_http_tgbot_store_open(&test_store, test_zone);
+}
+
+
+static void
+test_end(void)
+{
+    ok(queue_walk_blocks(&test_store));
+
+    unit_zone_free(test_zone);
+}
+
+
+/* the text begins where "note" says, the answer one byte later; -1: none */
+
+static test_item_t *
+test_put(ngx_uint_t bot, size_t len, ssize_t answer)
+{
+    uint64_t      needs, room;
+    ngx_str_t     data, more;
+    test_item_t  *it;
+
+    static uint64_t  note;
+
+    note = (note + 1) % 1000;
+
+    data.data = test_text + note;
+    data.len = len;
+
+    more.data = test_text + note + 1;
+    more.len = ngx_max(answer, 0);
+
+    needs = ngx_http_tgbot_store_needs(TEST_HEADER, &data,
+                                       (answer < 0) ? NULL : &more);
+    room = ngx_http_tgbot_store_room(&test_store);
+
+    it = ngx_http_tgbot_store_add(&test_store, test_users[bot].entry, &data,
+                                  (answer < 0) ? NULL : &more);
+
+    if (it == NULL) {
+        ok(needs > room);
+        ok(room == ngx_http_tgbot_store_room(&test_store));
+        return NULL;
+    }
+
+    is_int(it->note, 0);
+    it->note = note;
+
+    ngx_http_tgbot_store_publish(&test_store, it);
+
+    is_int(room - ngx_http_tgbot_store_room(&test_store), needs);
+
+    return it;
+}
+
+
+static ngx_uint_t
+test_whole(test_item_t *it)
+{
+    size_t  len, answer;
+
+    len = it->item.len;
+    answer = it->item.answer_len;
+
+    ngx_memset(test_copy, 0xee, len + answer + 2);
+
+    ngx_http_tgbot_store_copy(&test_store, it, test_copy,
+                              test_copy + len + 1);
+
+    return ngx_memcmp(test_copy, test_text + it->note, len) == 0
+           && test_copy[len] == 0xee
+           && ngx_memcmp(test_copy + len + 1, test_text + it->note + 1,
+                         answer) == 0
+           && test_copy[len + 1 + answer] == 0xee;
+}
+
+
+/* the n-th block of an item */
+
+static uint32_t
+test_nth(test_item_t *it, ngx_uint_t n)
+{
+    uint32_t  block;
+
+    block = ngx_http_tgbot_store_number(&test_store, it);
+
+    while (n--) {
+        block = test_store.blocks[block].next;
+    }
+
+    return block;
+}
+
+
+static void
+test_lengths(void)
+{
+    size_t        i, len;
+    uint64_t      room;
+    ngx_str_t     s;
+    test_item_t  *it;
+
+    static const size_t  edges[] = {
+        0, TEST_FIRST, TEST_FIRST + NGX_HTTP_TGBOT_STORE_DATA,
+        TEST_FIRST + 20 * NGX_HTTP_TGBOT_STORE_DATA
+    };
+
+    test_start();
+
+    room = ngx_http_tgbot_store_room(&test_store);
+
+    s.len = TEST_FIRST;
+    is_int(ngx_http_tgbot_store_needs(TEST_HEADER, &s, NULL), 1);
+    s.len++;
+    is_int(ngx_http_tgbot_store_needs(TEST_HEADER, &s, NULL), 2);
+    s.len = 0;
+    is_int(ngx_http_tgbot_store_needs(TEST_HEADER, &s, &s), 2);
+    s.len = NGX_HTTP_TGBOT_STORE_DATA;
+    is_int(ngx_http_tgbot_store_needs(TEST_HEADER, &s, &s), 3);
+    s.len = NGX_HTTP_TGBOT_STORE_DATA + 1;
+    is_int(ngx_http_tgbot_store_needs(TEST_HEADER, &s, &s), 4);
+
+    for (i = 0; i < unit_n(edges); i++) {
+        for (len = ngx_max(edges[i], 2) - 2; len < edges[i] + 3; len++) {
+
+            it = test_put(0, len, -1);
+            ok(it->item.answer == NGX_HTTP_TGBOT_STORE_NIL);
+            ok(test_whole(it));
+
+            s.data = test_text + it->note + 1;
+            s.len = len;
+
+            is_int(ngx_http_tgbot_store_answer(&test_store, it, &s), NGX_OK);
+            is_int(it->item.answer_len, len);
+            ok(test_whole(it));
+            ok(queue_walk_blocks(&test_store));
+
+            ngx_http_tgbot_store_retire(&test_store, it);
+
+            it = test_put(1, len, len + 1);
+            ok(test_whole(it));
+            ok(queue_walk_blocks(&test_store));
+
+            ngx_http_tgbot_store_retire(&test_store, it);
+
+            is_int(ngx_http_tgbot_store_room(&test_store), room);
+        }
+    }
+
+    test_end();
+}
+
+
+static void
+test_fill(void)
+{
+    ngx_str_t     s;
+    uint32_t      blocks, n;
+    test_item_t  *it, *first;
+
+    test_start();
+
+    blocks = test_store.sh->nblocks;
+    ok(blocks > (TEST_ROOM - 8192) / 520);
+
+    /* what was never used is not touched */
+
+    test_put(0, 10, -1);
+    is_int(test_store.blocks[1].mark, 0xa5a5a5a5);
+    is_int(test_store.sh->used, 1);
+
+    first = test_put(0, (blocks - 2) * NGX_HTTP_TGBOT_STORE_DATA
+                        - TEST_HEADER, -1);
+    ok(first != NULL);
+    is_int(ngx_http_tgbot_store_room(&test_store), 1);
+
+    ok(test_put(1, TEST_FIRST + 1, -1) == NULL);
+    ok(test_put(1, 1, 1) == NULL);
+
+    ok((it = test_put(1, TEST_FIRST, -1)) != NULL);
+    ok(test_put(1, 0, -1) == NULL);
+
+    s.data = test_text;
+    s.len = 0;
+    is_int(ngx_http_tgbot_store_answer(&test_store, it, &s), NGX_AGAIN);
+    ok(it->item.answer == NGX_HTTP_TGBOT_STORE_NIL);
+    ok(test_whole(first));
+
+    ngx_http_tgbot_store_retire(&test_store, first);
+    is_int(ngx_http_tgbot_store_room(&test_store), blocks - 2);
+
+    for (n = 0; test_put(2, 100, -1); n++) {
+        /* void */
+    }
+
+    is_int(n, blocks - 2);
+
+    test_end();
+}
+
+
+static void
+test_find(void)
+{
+    uint32_t      block;
+    uint64_t      seq;
+    test_item_t  *a, *b, *c;
+
+    test_start();
+
+    a = test_put(0, 10, 10);
+    b = test_put(0, 1000, 1000);
+    c = test_put(0, 10, -1);
+
+    ok(ngx_http_tgbot_store_next(&test_store, 0, NULL) == a);
+    ok(ngx_http_tgbot_store_next(&test_store, 0, a) == b);
+    ok(ngx_http_tgbot_store_next(&test_store, 0, b) == c);
+    ok(ngx_http_tgbot_store_next(&test_store, 0, c) == NULL);
+    ok(ngx_http_tgbot_store_next(&test_store, 1, NULL) == NULL);
+
+    block = test_nth(b, 0);
+    seq = b->item.seq;
+
+    ok(ngx_http_tgbot_store_find(&test_store, block, seq) == b);
+    ok(ngx_http_tgbot_store_find(&test_store, block, seq + 1) == NULL);
+    ok(ngx_http_tgbot_store_find(&test_store, test_nth(b, 1), seq) == NULL);
+    ok(ngx_http_tgbot_store_find(&test_store, test_store.sh->used, seq)
+       == NULL);
+    ok(ngx_http_tgbot_store_find(&test_store, NGX_HTTP_TGBOT_STORE_NIL, seq)
+       == NULL);
+
+    ngx_http_tgbot_store_retire(&test_store, b);
+    ok(ngx_http_tgbot_store_find(&test_store, block, seq) == NULL);
+    ok(ngx_http_tgbot_store_next(&test_store, 0, a) == c);
+
+    ngx_http_tgbot_store_retire(&test_store, c);
+    ngx_http_tgbot_store_retire(&test_store, a);
+    ok(ngx_http_tgbot_store_next(&test_store, 0, NULL) == NULL);
+
+    test_end();
+}
+
+
+/* all that is derived is garbage, and the blocks are in no order */
+
+static void
+test_garbage(void)
+{
+    uint64_t                       seq, last;
+    ngx_uint_t                     i, n, kept;
+    test_item_t                   *items[64], *it;
+    ngx_http_tgbot_store_sh_t     *sh;
+    ngx_http_tgbot_store_entry_t  *entry;
+
+    test_start();
+
+    sh = test_store.sh;
+
+    for (i = 0; i < 2000; i++) {
+        n = queue_random() % 64;
+
+        if (i < 64) {
+            n = i;
+
+        } else {
+            ngx_http_tgbot_store_retire(&test_store, items[n]);
+        }
+
+        items[n] = test_put(i % 2, queue_random() % 900,
+                            (ssize_t) (queue_random() % 600) - 300);
+        ok(items[n] != NULL);
+    }
+
+    seq = sh->seq;
+    sh->free = 12345;
+    sh->nfree = 99;
+    sh->items = 1;
+    sh->seq -= 1;
+
+    for (i = 0; i < sh->nentries; i++) {
+        entry = &test_store.entries[i];
+        entry->items = 7;
+        entry->blocks = 8;
+        entry->first = 9;
+        entry->last = 0;
+    }
+
+    for (i = 0; i < 64; i++) {
+        items[i]->item.prev = queue_random();
+        items[i]->item.next = queue_random();
+    }
+
+    ngx_http_tgbot_store_repair(&test_store);
+
+    ok(queue_walk_blocks(&test_store));
+    is_int(sh->items, 64);
+    is_int(sh->broken, 0);
+    is_int(sh->seq, seq);
+
+    kept = 0;
+
+    for (i = 0; i < 2; i++) {
+        last = 0;
+        it = NULL;
+
+        while ((it = ngx_http_tgbot_store_next(&test_store, i, it))) {
+            ok(it->item.seq > last);
+            ok(test_whole(it));
+
+            last = it->item.seq;
+            kept++;
+        }
+    }
+
+    is_int(kept, 64);
+
+    test_end();
+}
+
+
+/* what cannot be right goes, nothing else does */
+
+static void
+test_broken(void)
+{
+    ngx_uint_t    i, n;
+    test_item_t  *a, *b, *c, *it;
+
+    for (i = 0; i < 14; i++) {
+        unit_context("case %d", (int) i);
+
+        test_start();
+
+        a = test_put(0, 2000, 1200);
+        b = test_put(0, 2000, 1200);
+        c = test_put(1, 2000, 1200);
+
+        switch (i) {
+        case 0:
+            b->item.entry = test_store.sh->nentries;
+            break;
+
+        case 1:
+            b->item.entry = 7;
+            break;
+
+        case 2:
+            test_store.blocks[test_nth(b, 2)].next = test_store.sh->used;
+            break;
+
+        case 3:
+            test_store.blocks[test_nth(b, 2)].next = NGX_HTTP_TGBOT_STORE_NIL;
+            break;
+
+        case 4:
+            b->item.len -= 1000;
+            break;
+
+        case 5:
+            b->item.len = 0xffffffff;
+            break;
+
+        case 6:
+            test_store.blocks[test_nth(b, 3)].next = test_nth(b, 1);
+            break;
+
+        case 7:
+            test_store.blocks[test_nth(b, 3)].next = test_nth(a, 2);
+            break;
+
+        case 8:
+            test_store.blocks[test_nth(b, 3)].next = test_nth(c, 0);
+            break;
+
+        case 9:
+            b->item.answer = 0x7fffffff;
+            break;
+
+        case 10:
+            b->item.answer = test_nth(b, 1);
+            break;
+
+        case 11:
+            b->item.answer_len += 1000;
+            break;
+
+        case 12:
+            b->item.answer_len = 0;
+            break;
+
+        default:
+
+            /* too short for a second block, which it has */
+
+            b->item.len = 0;
+            break;
+        }
+
+        for (n = 0; n < 2; n++) {
+            ngx_http_tgbot_store_repair(&test_store);
+
+            is_int(test_store.sh->items, 2);
+            is_int(test_store.sh->broken, 1);
+            ok(queue_walk_blocks(&test_store));
+        }
+
+        it = ngx_http_tgbot_store_next(&test_store, 0, NULL);
+        ok(it == a && test_whole(a));
+
+        it = ngx_http_tgbot_store_next(&test_store, 1, NULL);
+        ok(it == c && test_whole(c));
+
+        /* its blocks are free again */
+
+        ngx_http_tgbot_store_retire(&test_store, a);
+        ngx_http_tgbot_store_retire(&test_store, c);
+        is_int(ngx_http_tgbot_store_room(&test_store),
+               test_store.sh->nblocks);
+
+        test_end();
+    }
+}
+
+
+static void
+test_entries(void)
+{
+    u_char                       *own;
+    ngx_uint_t                    i, n;
+    ngx_http_tgbot_store_user_t   user;
+
+    test_start();
+
+    for (i = 0; i < 3; i++) {
+        is_int(test_users[i].entry, i);
+        ok(ngx_http_tgbot_store_entry(&test_store, &test_users[i])
+           == &test_store.entries[i]);
+
+        own = ngx_http_tgbot_store_own(&test_store, i);
+        is_int(own[0], 0x11);
+        is_int(own[23], 0x11);
+        own[0] = (u_char) i;
+    }
+
+    user = test_users[1];
+    user.serial++;
+    ok(ngx_http_tgbot_store_entry(&test_store, &user) == NULL);
+    user.serial = 0;
+    ok(ngx_http_tgbot_store_entry(&test_store, &user) == NULL);
+    user.serial = test_users[1].serial;
+    user.entry = test_store.sh->nentries;
+    ok(ngx_http_tgbot_store_entry(&test_store, &user) == NULL);
+
+    /* found by name and id; an id that is not known matches */
+
+    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout, &user),
+           NGX_OK);
+    is_int(user.entry, 1);
+
+    user.bot_id = 0;
+    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout, &user),
+           NGX_OK);
+    is_int(user.entry, 1);
+    is_int(test_store.entries[1].bot_id, 43);
+
+    user.bot_id = 77;
+    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout, &user),
+           NGX_OK);
+    is_int(user.entry, 3);
+    is_int(ngx_http_tgbot_store_named(&test_store, &test_store.entries[3]),
+           0);
+
+    queue_string(user.bot, "shopp");
+    user.bot_id = 0;
+    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout, &user),
+           NGX_OK);
+    is_int(user.entry, 4);
+
+    user.bot_id = 5;
+    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout, &user),
+           NGX_OK);
+    is_int(user.entry, 4);
+    is_int(test_store.entries[4].bot_id, 5);
+
+    /* fill them: one without items goes for another, none that is named */
+
+    queue_string(user.bot, "stays");
+    test_users[2] = user;
+    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout,
+                                      &test_users[2]), NGX_OK);
+    is_int(test_users[2].entry, 5);
+    ok(test_put(2, 10, -1) != NULL);
+
+    for (i = 0; i < 100; i++) {
+        queue_string(user.bot, "x");
+        user.bot_id = 1000 + i;
+
+        if (ngx_http_tgbot_store_enter(&test_store, &test_layout, &user)
+            != NGX_OK)
+        {
+            break;
+        }
+
+        n = user.entry;
+        ok(n > 2 && n != 5);
+        own = ngx_http_tgbot_store_own(&test_store, n);
+        is_int(own[0], 0x11);
+        own[0] = 0;
+    }
+
+    is_int(i, 100);
+
+    ngx_http_tgbot_store_repair(&test_store);
+
+    for (i = 0; i < 2; i++) {
+        ok(ngx_http_tgbot_store_entry(&test_store, &test_users[i])
+           == &test_store.entries[i]);
+        own = ngx_http_tgbot_store_own(&test_store, i);
+        is_int(own[0], i);
+        is_int(ngx_http_tgbot_store_named(&test_store,
+                                          &test_store.entries[i]), 1);
+    }
+
+    is_int(ngx_http_tgbot_store_orphaned(&test_store), 1);
+
+    test_end();
+}
+
+
+/* the longest name */
+
+static void
+test_names(void)
+{
+    ngx_http_tgbot_store_user_t  user;
+
+    test_start();
+
+    user = test_users[0];
+    queue_string(user.bot, "abcdefghijklmnopqrstuvwxyz012345");
+    user.bot_id = 9;
+
+    is_int(user.bot.len, NGX_HTTP_TGBOT_STORE_NAME);
+    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout, &user),
+           NGX_OK);
+    is_int(test_store.entries[user.entry].len, user.bot.len);
+    is_int(user.entry, 3);
+
+    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout, &user),
+           NGX_OK);
+    is_int(user.entry, 3);
+
+    test_end();
+}
+
+
+static unit_case_t  test_cases[] = {
+    { "lengths around the edges of blocks", test_lengths },
+    { "full", test_fill },
+    { "find and walk", test_find },
+    { "repair, all that is derived is garbage", test_garbage },
+    { "repair, items that cannot be right", test_broken },
+    { "entries of bots", test_entries },
+    { "long names", test_names },
+};
+
+
+int
+main(void)
+{
+    return unit_main(test_cases, unit_n(test_cases));
+}
