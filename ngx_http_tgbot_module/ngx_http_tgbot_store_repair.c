@@ -109,6 +109,7 @@ ngx_http_tgbot_store_repair_item(ngx_http_tgbot_store_t *store, uint32_t n)
     }
 
     if (item->answer == NGX_HTTP_TGBOT_STORE_NIL) {
+        item->answer_len = 0;
         return 1;
     }
 
