@@ -1,0 +1,394 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_dead.h"
+#include "ngx_http_tgbot_dead_item.h"
+#include "ngx_http_tgbot_store.h"
+#include "ngx_http_tgbot_zone.h"
+
+
+static ngx_int_t ngx_http_tgbot_dead_init(ngx_http_tgbot_zone_t *zone,
+    ngx_uint_t fresh);
+static void ngx_http_tgbot_dead_clear(void *own);
+static ngx_uint_t ngx_http_tgbot_dead_make_room(ngx_http_tgbot_dead_t *dead,
+    ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_entry_t *entry,
+    uint64_t needs);
+static ngx_uint_t ngx_http_tgbot_dead_largest(ngx_http_tgbot_store_t *store);
+static void ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store,
+    ngx_uint_t n);
+static void ngx_http_tgbot_dead_write(ngx_http_tgbot_dead_item_t *item,
+    ngx_http_tgbot_letter_t *letter);
+static ngx_http_tgbot_dead_item_t *ngx_http_tgbot_dead_find(
+    ngx_http_tgbot_store_t *store, ngx_http_tgbot_dead_t *dead, uint64_t id);
+
+
+const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
+    7, "dead letters",
+    NGX_HTTP_TGBOT_STORE_MIN,
+    ngx_http_tgbot_dead_init
+};
+
+
+const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_dead_layout = {
+    sizeof(ngx_http_tgbot_dead_item_t),
+    sizeof(ngx_http_tgbot_dead_own_t),
+    0,
+    0,
+    ngx_http_tgbot_dead_clear
+};
+
+
+ngx_str_t  ngx_http_tgbot_dead_causes[] = {
+    ngx_string("failed"),
+    ngx_string("unsent"),
+    ngx_string("expired")
+};
+
+
+static ngx_int_t
+ngx_http_tgbot_dead_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
+{
+    ngx_int_t               rc;
+    ngx_http_tgbot_store_t  store;
+
+    if (fresh
+        && ngx_http_tgbot_store_carve(zone, &ngx_http_tgbot_dead_layout)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_dead_lock(zone, &store);
+
+    rc = ngx_http_tgbot_store_users(&store, &ngx_http_tgbot_dead_layout);
+
+    ngx_http_tgbot_zone_unlock(zone);
+
+    if (rc != NGX_OK) {
+        ngx_http_tgbot_store_too_few(zone);
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_http_tgbot_dead_clear(void *own)
+{
+    ngx_memzero(own, sizeof(ngx_http_tgbot_dead_own_t));
+}
+
+
+void
+ngx_http_tgbot_dead_lock(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_store_t *store)
+{
+    ngx_http_tgbot_store_open(store, zone);
+
+    if (ngx_http_tgbot_zone_lock(zone) != NGX_OK) {
+        ngx_http_tgbot_store_repair(store);
+    }
+}
+
+
+ngx_int_t
+ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
+    ngx_http_tgbot_letter_t *letter, ngx_uint_t *evicted)
+{
+    uint64_t                       needs;
+    ngx_str_t                     *answer;
+    ngx_http_tgbot_store_t         store;
+    ngx_http_tgbot_dead_item_t    *item;
+    ngx_http_tgbot_store_entry_t  *entry;
+
+    *evicted = 0;
+
+    answer = letter->answered ? &letter->answer : NULL;
+
+    ngx_http_tgbot_dead_lock(dead->zone, &store);
+
+    entry = ngx_http_tgbot_store_entry(&store, dead);
+    needs = ngx_http_tgbot_store_needs(sizeof(ngx_http_tgbot_dead_item_t),
+                                       &letter->data, answer);
+
+    if (entry == NULL || needs > store.sh->nblocks) {
+        ngx_http_tgbot_zone_unlock(dead->zone);
+        return NGX_DECLINED;
+    }
+
+    *evicted = ngx_http_tgbot_dead_make_room(dead, &store, entry, needs);
+
+    ngx_http_tgbot_zone_stop("dead: room made");
+
+    item = ngx_http_tgbot_store_add(&store, dead->entry, &letter->data,
+                                    answer);
+
+    if (item == NULL) {
+
+        /* cannot be: all that was in the way is gone */
+
+        ngx_http_tgbot_zone_unlock(dead->zone);
+        return NGX_DECLINED;
+    }
+
+    ngx_http_tgbot_dead_write(item, letter);
+
+    ngx_http_tgbot_zone_stop("dead: written");
+
+    ngx_http_tgbot_store_publish(&store, item);
+
+    letter->id = item->store.seq;
+
+    ngx_http_tgbot_zone_unlock(dead->zone);
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_dead_make_room(ngx_http_tgbot_dead_t *dead,
+    ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_entry_t *entry,
+    uint64_t needs)
+{
+    ngx_uint_t  n;
+
+    n = 0;
+
+    while (entry->items && entry->items >= dead->max) {
+        ngx_http_tgbot_dead_evict(store, dead->entry);
+        n++;
+    }
+
+    while (store->sh->items && ngx_http_tgbot_store_room(store) < needs) {
+        ngx_http_tgbot_dead_evict(store, ngx_http_tgbot_dead_largest(store));
+        n++;
+    }
+
+    return n;
+}
+
+
+/* who has most of the zone can spare most */
+
+static ngx_uint_t
+ngx_http_tgbot_dead_largest(ngx_http_tgbot_store_t *store)
+{
+    ngx_uint_t  i, n;
+
+    n = 0;
+
+    for (i = 1; i < store->sh->nentries; i++) {
+        if (store->entries[i].blocks > store->entries[n].blocks) {
+            n = i;
+        }
+    }
+
+    return n;
+}
+
+
+static void
+ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store, ngx_uint_t n)
+{
+    ngx_http_tgbot_dead_own_t  *own;
+
+    own = ngx_http_tgbot_store_own(store, n);
+    own->evicted++;
+
+    store->zone->sh->evicted++;
+
+    ngx_http_tgbot_store_retire(store,
+                                ngx_http_tgbot_store_next(store, n, NULL));
+
+    ngx_http_tgbot_zone_stop("dead: evicted");
+}
+
+
+static void
+ngx_http_tgbot_dead_write(ngx_http_tgbot_dead_item_t *item,
+    ngx_http_tgbot_letter_t *letter)
+{
+    item->update_id = letter->update_id;
+    item->lane = letter->lane;
+    item->first = letter->first;
+    item->last = letter->last;
+    item->cause = (uint32_t) letter->cause;
+    item->status = (uint32_t) letter->status;
+    item->attempts = (uint32_t) letter->attempts;
+    item->next = (uint32_t) letter->next;
+    item->answered = letter->answered;
+}
+
+
+void
+ngx_http_tgbot_dead_read(ngx_http_tgbot_dead_item_t *item,
+    ngx_http_tgbot_letter_t *letter)
+{
+    ngx_memzero(letter, sizeof(ngx_http_tgbot_letter_t));
+
+    letter->id = item->store.seq;
+    letter->update_id = item->update_id;
+    letter->lane = item->lane;
+    letter->first = (time_t) item->first;
+    letter->last = (time_t) item->last;
+    letter->cause = item->cause;
+    letter->status = item->status;
+    letter->attempts = item->attempts;
+    letter->next = item->next;
+    letter->answered = (item->answered != 0);
+    letter->data.len = item->store.len;
+
+    if (item->store.answer != NGX_HTTP_TGBOT_STORE_NIL) {
+        letter->answer.len = item->store.answer_len;
+    }
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_dead_list(ngx_http_tgbot_dead_t *dead, uint64_t after,
+    ngx_http_tgbot_letter_t *letters, ngx_uint_t n)
+{
+    ngx_uint_t                   i;
+    ngx_http_tgbot_store_t       store;
+    ngx_http_tgbot_dead_item_t  *item;
+
+    i = 0;
+
+    ngx_http_tgbot_dead_lock(dead->zone, &store);
+
+    if (ngx_http_tgbot_store_entry(&store, dead)) {
+
+        item = ngx_http_tgbot_store_next(&store, dead->entry, NULL);
+
+        while (item && i < n) {
+
+            if (item->store.seq > after) {
+                ngx_http_tgbot_dead_read(item, &letters[i++]);
+            }
+
+            item = ngx_http_tgbot_store_next(&store, dead->entry, item);
+        }
+    }
+
+    ngx_http_tgbot_zone_unlock(dead->zone);
+
+    return i;
+}
+
+
+static ngx_http_tgbot_dead_item_t *
+ngx_http_tgbot_dead_find(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_dead_t *dead, uint64_t id)
+{
+    ngx_http_tgbot_dead_item_t  *item;
+
+    if (ngx_http_tgbot_store_entry(store, dead) == NULL) {
+        return NULL;
+    }
+
+    item = ngx_http_tgbot_store_next(store, dead->entry, NULL);
+
+    while (item && item->store.seq != id) {
+        item = ngx_http_tgbot_store_next(store, dead->entry, item);
+    }
+
+    return item;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_dead_get(ngx_http_tgbot_dead_t *dead, uint64_t id,
+    ngx_http_tgbot_letter_t *letter, ngx_pool_t *pool)
+{
+    u_char                      *buf;
+    ngx_http_tgbot_store_t       store;
+    ngx_http_tgbot_dead_item_t  *item;
+
+    ngx_http_tgbot_dead_lock(dead->zone, &store);
+
+    item = ngx_http_tgbot_dead_find(&store, dead, id);
+
+    if (item) {
+        ngx_http_tgbot_dead_read(item, letter);
+    }
+
+    ngx_http_tgbot_zone_unlock(dead->zone);
+
+    if (item == NULL) {
+        return NGX_DECLINED;
+    }
+
+    buf = ngx_pnalloc(pool, letter->data.len + letter->answer.len);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    letter->data.data = buf;
+    letter->answer.data = buf + letter->data.len;
+
+    /* a letter does not change, but it may be gone by now */
+
+    ngx_http_tgbot_dead_lock(dead->zone, &store);
+
+    item = ngx_http_tgbot_dead_find(&store, dead, id);
+
+    if (item) {
+        ngx_http_tgbot_store_copy(&store, item, letter->data.data,
+                                  letter->answered ? letter->answer.data
+                                                   : NULL);
+    }
+
+    ngx_http_tgbot_zone_unlock(dead->zone);
+
+    return item ? NGX_OK : NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_dead_drop(ngx_http_tgbot_dead_t *dead, uint64_t id)
+{
+    ngx_http_tgbot_store_t       store;
+    ngx_http_tgbot_dead_item_t  *item;
+
+    ngx_http_tgbot_dead_lock(dead->zone, &store);
+
+    item = ngx_http_tgbot_dead_find(&store, dead, id);
+
+    if (item) {
+        ngx_http_tgbot_store_retire(&store, item);
+    }
+
+    ngx_http_tgbot_zone_unlock(dead->zone);
+
+    return item ? NGX_OK : NGX_DECLINED;
+}
+
+
+void
+ngx_http_tgbot_dead_state(ngx_http_tgbot_dead_t *dead,
+    ngx_http_tgbot_dead_state_t *state)
+{
+    ngx_http_tgbot_store_t         store;
+    ngx_http_tgbot_dead_own_t     *own;
+    ngx_http_tgbot_dead_item_t    *item;
+    ngx_http_tgbot_store_entry_t  *entry;
+
+    ngx_memzero(state, sizeof(ngx_http_tgbot_dead_state_t));
+
+    ngx_http_tgbot_dead_lock(dead->zone, &store);
+
+    entry = ngx_http_tgbot_store_entry(&store, dead);
+
+    if (entry) {
+        own = ngx_http_tgbot_store_own(&store, dead->entry);
+        item = ngx_http_tgbot_store_next(&store, dead->entry, NULL);
+
+        state->letters = entry->items;
+        state->blocks = entry->blocks;
+        state->evicted = own->evicted;
+        state->oldest = item ? (time_t) item->last : 0;
+    }
+
+    ngx_http_tgbot_zone_unlock(dead->zone);
+}

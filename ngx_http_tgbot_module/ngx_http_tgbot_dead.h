@@ -1,0 +1,138 @@
+
+/*
+ * Dead letters: updates that were given up, with what is needed to see why
+ * and to try again.  When there is no room the oldest go.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_DEAD_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_DEAD_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_store.h"
+#include "ngx_http_tgbot_zone.h"
+
+
+/* one bot in a zone; begins as ngx_http_tgbot_store_user_t */
+
+typedef struct {
+    ngx_http_tgbot_zone_t   *zone;
+    ngx_str_t                bot;          /* name, up to 32 bytes */
+    uint64_t                 bot_id;       /* of the token, 0: unknown */
+    ngx_uint_t               entry;        /* in the zone, which sets it */
+    uint32_t                 serial;       /* of what stands there */
+
+    ngx_uint_t               max;          /* letters of the bot, by the
+                                              configuration */
+} ngx_http_tgbot_dead_t;
+
+
+typedef enum {
+    NGX_HTTP_TGBOT_DEAD_FAILED = 0,        /* the program, each time */
+    NGX_HTTP_TGBOT_DEAD_UNSENT,            /* a Bot API call was given up */
+    NGX_HTTP_TGBOT_DEAD_EXPIRED,           /* the update's life is over */
+    NGX_HTTP_TGBOT_DEAD_CAUSES
+} ngx_http_tgbot_dead_cause_e;
+
+
+/*
+ * The strings are opaque here, as those of ngx_http_tgbot_item_t: they are
+ * what a replay needs.
+ */
+
+typedef struct {
+    uint64_t                 id;           /* set by put, rises */
+    int64_t                  update_id;
+    uint64_t                 lane;
+    ngx_uint_t               cause;        /* ngx_http_tgbot_dead_cause_e */
+    ngx_uint_t               status;       /* of the last answer, 0: none */
+    ngx_uint_t               attempts;     /* failed ones */
+    time_t                   first;        /* receipt, since the epoch */
+    time_t                   last;         /* when it was given up */
+    ngx_uint_t               next;         /* call of the answer not made */
+
+    ngx_str_t                data;
+    ngx_str_t                answer;
+    unsigned                 answered:1;
+} ngx_http_tgbot_letter_t;
+
+
+extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone;
+
+/* "failed" ... by cause */
+extern ngx_str_t  ngx_http_tgbot_dead_causes[];
+
+
+/*
+ * Keeps a letter, whose bytes are copied.  *evicted is how many had to go for
+ * it: the bot's oldest above its "max", and without room the oldest of the
+ * bot that holds most.  NGX_DECLINED: it is larger than the zone.
+ */
+ngx_int_t ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
+    ngx_http_tgbot_letter_t *letter, ngx_uint_t *evicted);
+
+/*
+ * Up to n letters of the bot whose id is above "after", oldest first,
+ * without their strings, whose lengths are set.  Returns how many.
+ */
+ngx_uint_t ngx_http_tgbot_dead_list(ngx_http_tgbot_dead_t *dead,
+    uint64_t after, ngx_http_tgbot_letter_t *letters, ngx_uint_t n);
+
+/*
+ * The letter of an id, with its strings, in pool.  NGX_DECLINED: there is
+ * none (any more).  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_tgbot_dead_get(ngx_http_tgbot_dead_t *dead, uint64_t id,
+    ngx_http_tgbot_letter_t *letter, ngx_pool_t *pool);
+
+/* NGX_DECLINED: there is none (any more): of two who drop it one gets OK */
+ngx_int_t ngx_http_tgbot_dead_drop(ngx_http_tgbot_dead_t *dead, uint64_t id);
+
+
+/* for status */
+
+typedef struct {
+    ngx_uint_t               letters;
+    ngx_uint_t               blocks;
+    ngx_uint_t               evicted;      /* since the zone was carved */
+    time_t                   oldest;       /* "last" of the first, 0: none */
+} ngx_http_tgbot_dead_state_t;
+
+void ngx_http_tgbot_dead_state(ngx_http_tgbot_dead_t *dead,
+    ngx_http_tgbot_dead_state_t *state);
+
+
+/*
+ * For a file: a walk, from a cursor of zeros, through the letters of all
+ * bots, those of a bot as they came.  The strings are in pool, but for bot,
+ * which is in the zone.  What comes or goes meanwhile is seen or is not.
+ *
+ * NGX_OK, NGX_DONE: there are no more, NGX_ERROR: no memory
+ */
+
+typedef struct {
+    ngx_str_t                bot;          /* whose letter it is */
+    uint64_t                 bot_id;
+
+    uint64_t                 seq;          /* where the walk is */
+    uint32_t                 entry;
+    uint32_t                 block;
+} ngx_http_tgbot_dead_cursor_t;
+
+ngx_int_t ngx_http_tgbot_dead_walk(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_dead_cursor_t *cursor, ngx_http_tgbot_letter_t *letter,
+    ngx_pool_t *pool);
+
+/*
+ * Finds or makes the entry of a bot whom maybe no configuration names, of
+ * which zone, bot, bot_id and max are set.  NGX_DECLINED: there is none.
+ */
+ngx_int_t ngx_http_tgbot_dead_enter(ngx_http_tgbot_dead_t *dead);
+
+/* blocks that a letter takes */
+uint64_t ngx_http_tgbot_dead_needs(ngx_http_tgbot_letter_t *letter);
+
+
+#endif /* _NGX_HTTP_TGBOT_DEAD_H_INCLUDED_ */

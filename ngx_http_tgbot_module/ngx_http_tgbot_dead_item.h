@@ -1,0 +1,53 @@
+
+/*
+ * Letters in the blocks of a zone, for the files of dead letters alone.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_DEAD_ITEM_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_DEAD_ITEM_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_dead.h"
+#include "ngx_http_tgbot_store.h"
+
+
+/* the header of an item */
+
+typedef struct {
+    ngx_http_tgbot_store_item_t    store;
+
+    int64_t                        update_id;
+    uint64_t                       lane;
+    int64_t                        first;
+    int64_t                        last;
+    uint32_t                       cause;
+    uint32_t                       status;
+    uint32_t                       attempts;
+    uint32_t                       next;
+    uint32_t                       answered;
+} ngx_http_tgbot_dead_item_t;
+
+
+/* kept with an entry */
+
+typedef struct {
+    uint64_t                       evicted;
+} ngx_http_tgbot_dead_own_t;
+
+
+extern const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_dead_layout;
+
+
+/* locks and opens the zone, after a repair if it was found dirty */
+void ngx_http_tgbot_dead_lock(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_store_t *store);
+
+/* what an item says, but for its strings, of which the lengths are set */
+void ngx_http_tgbot_dead_read(ngx_http_tgbot_dead_item_t *item,
+    ngx_http_tgbot_letter_t *letter);
+
+
+#endif /* _NGX_HTTP_TGBOT_DEAD_ITEM_H_INCLUDED_ */
