@@ -113,7 +113,6 @@ ngx_http_tgbot_queue_lane_add(ngx_http_tgbot_queue_area_t *area,
 
     if (head) {
         item->place = NGX_HTTP_TGBOT_QUEUE_BEHIND;
-        item->lease.token = 0;
 
         ngx_http_tgbot_queue_item(area, head->tail)->behind = n;
 
@@ -146,11 +145,7 @@ ngx_http_tgbot_queue_lane_lease(ngx_http_tgbot_queue_area_t *area,
 
     ngx_http_tgbot_zone_stop("queue: item not ready");
 
-    /* half of one lease and half of another could seem to be alive */
-
-    item->lease.token = 0;
-
-    ngx_memory_barrier();
+    /* without a token it is none */
 
     item->lease.slot = lease->slot;
     item->lease.epoch = lease->epoch;

@@ -89,6 +89,7 @@ test_one(void)
     is_int(taken.lease.token, 0);
 
     item = queue_item(-7, 0xfedcba9876543210ULL, "some data");
+    item.received -= 5000;
     item.life = 100;
     item.attempts = 3;
     item.unavailable = 4;
@@ -134,7 +135,7 @@ test_one(void)
     is_int(state.inflight, 1);
     is_int(state.lanes, 1);
     is_int(state.blocks, 2);
-    is_int(state.oldest, 1234);
+    is_int(state.oldest, 6234);
     is_int(state.allowed, 0);
     is_int(state.events[NGX_HTTP_TGBOT_QUEUE_REPLAYED], 1);
 
@@ -404,14 +405,18 @@ test_wrap(void)
     test_start(TEST_ROOM);
 
     queue_put(&test_bots[0], 1, 1);
+    queue_put(&test_bots[0], 2, 2);
     queue_take(&test_bots[0], &taken, NULL);
     queue_give(&test_bots[0], &taken, 300, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+    queue_take(&test_bots[0], &taken, NULL);
+    queue_give(&test_bots[0], &taken, 50, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
 
     is_int(queue_take(&test_bots[0], &taken, &wait), -1);
-    is_int(wait, 300);
+    is_int(wait, 50);
 
     ngx_current_msec += 200;
 
+    is_int(queue_take(&test_bots[0], &taken, &wait), 2);
     is_int(queue_take(&test_bots[0], &taken, &wait), -1);
     is_int(wait, 100);
 
@@ -803,6 +808,40 @@ test_breaker_again(void)
 }
 
 
+/* the row begins anew, and its lanes with it */
+
+static void
+test_breaker_row(void)
+{
+    ngx_uint_t              i;
+    ngx_http_tgbot_taken_t  taken[3];
+
+    test_start(TEST_ROOM);
+
+    test_break(9, 3);
+    ngx_http_tgbot_queue_took(&test_bots[0]);
+    test_break(9, 0);
+    is_int(test_allowed(), 0);
+
+    for (i = 0; i < 3; i++) {
+        ok(queue_take(&test_bots[0], &taken[i], NULL) >= 0);
+    }
+
+    for (i = 0; i < 2; i++) {
+        ngx_http_tgbot_queue_settle(&test_bots[0], &taken[i],
+                                    NGX_HTTP_TGBOT_QUEUE_DONE,
+                                    NGX_HTTP_TGBOT_QUEUE_TOOK);
+    }
+
+    queue_give(&test_bots[0], &taken[2], 0, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+
+    test_break(20, 0);
+    is_int(test_allowed(), 0);
+
+    test_end();
+}
+
+
 /* of a bot with so few jobs a slow start is none */
 
 static void
@@ -1160,6 +1199,79 @@ test_refused(void)
 }
 
 
+/* the master dies while it makes entries; workers and another one go on */
+
+static void
+test_master_killed(void)
+{
+    void                            *users[3];
+    ngx_uint_t                       i, made;
+    volatile ngx_uint_t              at, killed;
+    ngx_http_tgbot_zone_t           *next;
+    ngx_http_tgbot_taken_t           taken;
+    static ngx_http_tgbot_zone_t     other;
+    static ngx_http_tgbot_queue_t    later[3];
+
+    killed = 1;
+
+    for (at = 1; killed; at++) {
+        unit_context("killed at %d", (int) at);
+
+        test_start(TEST_ROOM);
+
+        later[0] = queue_bot("shop", 42, 4, 100);
+        later[1] = queue_bot("other", 44, 4, 100);
+        later[2] = queue_bot("third", 45, 4, 100);
+
+        queue_put(&test_bots[0], 1, 1);
+        queue_put(&test_bots[1], 2, 2);
+
+        for (i = 0; i < 3; i++) {
+            users[i] = &later[i];
+            later[i].zone = test_zone;
+        }
+
+        other = *test_zone;
+        other.users.elts = users;
+        other.users.nelts = 3;
+
+        killed = 0;
+
+        if (setjmp(unit_zone_killed) == 0) {
+            unit_zone_stop_at = at;
+            is_int(ngx_http_tgbot_queue_zone.init(&other, 0), NGX_OK);
+
+        } else {
+            killed = 1;
+        }
+
+        unit_zone_stop_at = 0;
+
+        is_int(ngx_http_tgbot_queue_orphaned(test_zone), 0);
+        ok(queue_walk(test_zone));
+
+        is_int(queue_take(&test_bots[0], &taken, NULL), 1);
+        is_int(queue_take(&test_bots[1], &taken, NULL), 2);
+
+        next = queue_reload(test_zone, later, 3);
+
+        made = 0;
+
+        for (i = 0; i < 3; i++) {
+            made += (queue_put(&later[i], 3, 3) == NGX_OK);
+        }
+
+        is_int(made, 3);
+        is_int(ngx_http_tgbot_queue_orphaned(next), 1);
+
+        unit_zone_free(next);
+        test_end();
+    }
+
+    ok(at > 6);
+}
+
+
 /* another zone of the name is about to be made */
 
 static void
@@ -1258,6 +1370,7 @@ test_bots_many(void)
     ngx_uint_t              i;
     ngx_http_tgbot_zone_t  *next;
     ngx_http_tgbot_queue_t  bots[40];
+    ngx_http_tgbot_taken_t  taken;
 
     for (i = 0; i < 40; i++) {
         snprintf(names[i], 8, "bot%d", (int) i);
@@ -1277,8 +1390,6 @@ test_bots_many(void)
     /* its updates are done, so another may be there instead */
 
     for (i = 0; i < 8; i++) {
-        ngx_http_tgbot_taken_t  taken;
-
         is_int(queue_take(&bots[i], &taken, NULL), i);
         is_int(queue_done(&bots[i], &taken), NGX_OK);
     }
@@ -1300,6 +1411,17 @@ test_bots_many(void)
         bots[9].serial = 0;
         is_int(ngx_http_tgbot_queue_enter(&bots[9]), NGX_OK);
         is_int(bots[9].entry, 9);
+
+        /* not instead of one who has nothing just now */
+
+        for (i = 8; i < 25; i++) {
+            while (queue_take(&bots[i], &taken, NULL) >= 0) {
+                is_int(queue_done(&bots[i], &taken), NGX_OK);
+            }
+        }
+
+        is_int(ngx_http_tgbot_queue_items(next), 0);
+        is_int(ngx_http_tgbot_queue_enter(&bots[30]), NGX_DECLINED);
 
         unit_zone_free(next);
     }
@@ -1516,6 +1638,7 @@ static unit_case_t  test_cases[] = {
     { "answered ones take turns", test_answered },
     { "unavailable program", test_breaker },
     { "unavailable program, again", test_breaker_again },
+    { "unavailable program, not always", test_breaker_row },
     { "unavailable program, few jobs", test_breaker_small },
     { "updates of 512 KiB", test_big },
     { "full zone", test_full },
@@ -1523,6 +1646,7 @@ static unit_case_t  test_cases[] = {
     { "smallest zone", test_smallest },
     { "reload", test_reload },
     { "reload that is refused", test_refused },
+    { "master is killed in a reload", test_master_killed },
     { "resize", test_resize },
     { "more bots than entries", test_bots_many },
     { "walk and load", test_walk },

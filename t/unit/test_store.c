@@ -295,6 +295,39 @@ test_fill(void)
 }
 
 
+/* what stood in memory before is no item */
+
+static void
+test_fresh(void)
+{
+    uint32_t             i;
+    volatile ngx_uint_t  at;
+
+    for (at = 1; at < 7; at++) {
+        test_start();
+
+        for (i = 0; i < test_store.sh->nblocks; i++) {
+            test_store.blocks[i].mark = NGX_HTTP_TGBOT_STORE_HEAD;
+        }
+
+        if (setjmp(unit_zone_killed) == 0) {
+            unit_zone_stop_at = at;
+            (void) test_put(0, 1200, -1);
+        }
+
+        unit_context("killed at %d", (int) at);
+        is_int(unit_zone_stop_at, 0);
+
+        ngx_http_tgbot_store_repair(&test_store);
+
+        is_int(test_store.sh->items, at > 4);
+        is_int(test_store.sh->broken, 0);
+
+        test_end();
+    }
+}
+
+
 static void
 test_find(void)
 {
@@ -653,6 +686,7 @@ test_names(void)
 static unit_case_t  test_cases[] = {
     { "lengths around the edges of blocks", test_lengths },
     { "full", test_fill },
+    { "memory that was used before", test_fresh },
     { "find and walk", test_find },
     { "repair, all that is derived is garbage", test_garbage },
     { "repair, items that cannot be right", test_broken },
