@@ -14,6 +14,8 @@
 
 #include "ngx_http_tgbot_bucket.h"
 #include "ngx_http_tgbot_call.h"
+#include "ngx_http_tgbot_dead.h"
+#include "ngx_http_tgbot_queue.h"
 #include "ngx_http_tgbot_seen.h"
 #include "ngx_http_tgbot_stats.h"
 #include "ngx_http_tgbot_update.h"
@@ -98,8 +100,28 @@ typedef struct {
 
 
 typedef struct {
+    ngx_http_tgbot_zone_t         *zone;
+    ngx_uint_t                     concurrency;
+    ngx_uint_t                     share;     /* percent */
+    ngx_http_complex_value_t      *lane;      /* NULL: Telegram's own */
+    ngx_str_t                      state;     /* path, "": none */
+} ngx_http_tgbot_lanes_t;                     /* tgbot_queue */
+
+
+/* tgbot_dead_letters; NULL where nothing is said of it */
+
+typedef struct {
+    ngx_http_tgbot_zone_t         *zone;      /* NULL: that of all bots */
+    ngx_uint_t                     max;
+    ngx_flag_t                     off;
+} ngx_http_tgbot_letters_t;
+
+
+typedef struct {
     ngx_array_t                    bots;      /* of ngx_http_tgbot_bot_t * */
     ngx_array_t                    zones;     /* of ngx_http_tgbot_zone_t * */
+    ngx_array_t                    lanes;     /* of ngx_http_tgbot_lanes_t *,
+                                                 of each tgbot_queue */
     ngx_http_tgbot_zone_t         *slots;     /* NULL without bots */
     ngx_uint_t                     max_calls;
 } ngx_http_tgbot_main_conf_t;
@@ -131,11 +153,15 @@ typedef struct {
     ngx_flag_t                     limit_dry_run;
     ngx_http_tgbot_answers_t      *answers;   /* NULL: off */
     ngx_http_tgbot_attempts_t     *attempts;  /* not NULL after merge */
+    ngx_http_tgbot_lanes_t        *lanes;     /* NULL: off */
+    ngx_http_tgbot_letters_t      *letters;   /* not NULL after merge */
     time_t                         max_age;   /* seconds, 0: off */
 
     u_char                        *status_file; /* where tgbot_status stands,
                                                    NULL: nowhere */
     ngx_uint_t                     status_line;
+    ngx_flag_t                     status_payload;
+    ngx_flag_t                     status_write;
 } ngx_http_tgbot_loc_conf_t;
 
 
@@ -167,6 +193,8 @@ struct ngx_http_tgbot_bot_s {
 
     ngx_http_tgbot_seen_t         *seen;      /* NULL: tgbot_dedup off */
     ngx_http_tgbot_bucket_t       *buckets;   /* of conf->limits, each */
+    ngx_http_tgbot_queue_t        *queue;     /* NULL: held mode */
+    ngx_http_tgbot_dead_t         *dead;      /* NULL: tgbot_dead_letters off */
     ngx_http_tgbot_stats_t        *stats;
 
     u_char                        *file;      /* where tgbot_webhook stands */
@@ -182,6 +210,7 @@ struct ngx_http_tgbot_bot_s {
 
     ngx_uint_t                     unauthorized_secrets; /* since last warn */
     time_t                         secret_warned;
+    time_t                         full_warned;   /* of the queue */
 
     /* the Bot API said 401: calls wait here, one of them probes */
     ngx_queue_t                    paused;

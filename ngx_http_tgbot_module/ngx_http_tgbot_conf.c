@@ -16,12 +16,22 @@ static char *ngx_http_tgbot_conf_path(ngx_conf_t *cf, ngx_command_t *cmd,
 static char *ngx_http_tgbot_conf_shape(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, ngx_uint_t shape);
 static void ngx_http_tgbot_conf_inline(ngx_conf_t *cf, ngx_command_t *cmd);
-static const char *ngx_http_tgbot_conf_check_merged(
-    ngx_http_tgbot_bot_t *bot);
-static char *ngx_http_tgbot_conf_check_token(ngx_conf_t *cf,
-    ngx_http_tgbot_bot_t *bot);
-static void ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
-    ngx_http_tgbot_bot_t *bot, const char *what);
+static char *ngx_http_tgbot_conf_format(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf);
+
+
+static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_status_table[] = {
+    { ngx_string("format="), ngx_http_tgbot_conf_format, 0, 0 },
+
+    { ngx_string("payload="), ngx_http_tgbot_conf_flag,
+      offsetof(ngx_http_tgbot_loc_conf_t, status_payload), 0 },
+
+    { ngx_string("write="), ngx_http_tgbot_conf_flag,
+      offsetof(ngx_http_tgbot_loc_conf_t, status_write), 0 },
+
+    { ngx_null_string, NULL, 0, 0 }
+};
 
 
 char *
@@ -298,19 +308,19 @@ ngx_http_tgbot_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_tgbot_loc_conf_t *tlcf = conf;
 
-    ngx_str_t                 *value;
     ngx_http_core_loc_conf_t  *clcf;
 
     if (tlcf->status_file) {
         return "is duplicate";
     }
 
-    if (cf->args->nelts > 1) {
-        value = cf->args->elts;
-
-        return ngx_http_tgbot_conf_invalid(cf, cmd, &value[1],
-                                           "no parameter: this version knows "
-                                           "none of this directive");
+    if (ngx_http_tgbot_conf_parameters(cf, cmd, 1,
+                                  ngx_http_tgbot_conf_status_table, tlcf,
+                                  "\"format=json\", \"payload=\" or "
+                                  "\"write=\"")
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
@@ -327,6 +337,21 @@ ngx_http_tgbot_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     tlcf->status_file = cf->conf_file->file.name.data;
     tlcf->status_line = cf->conf_file->line;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_tgbot_conf_format(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf)
+{
+    if (ngx_strcmp(text->data, "json") != 0) {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                           "\"format=json\": this version "
+                                           "knows no other one");
+    }
 
     return NGX_CONF_OK;
 }
@@ -361,159 +386,4 @@ ngx_http_tgbot_conf_inline(ngx_conf_t *cf, ngx_command_t *cmd)
                        "value of \"%V\" directive is shown by \"nginx -T\", "
                        "\"%V_file\" keeps it out of the configuration",
                        &cmd->name, &cmd->name);
-}
-
-
-/* errors of a webhook's location as a whole, which only merging shows */
-
-char *
-ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
-{
-    const char                *fault;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    fault = ngx_http_tgbot_conf_check_merged(bot);
-
-    if (fault) {
-        ngx_http_tgbot_conf_check_log(NGX_LOG_EMERG, cf, bot, fault);
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_http_tgbot_secret_read(cf, bot) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_http_tgbot_conf_check_token(cf, bot) != NGX_CONF_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (bot->conf->replies == NULL && bot->conf->handler == NULL) {
-        ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
-                                 "has neither \"tgbot_reply\" nor "
-                                 "\"tgbot_handler\": updates are ignored");
-    }
-
-    if (bot->conf->answers && bot->conf->handler == NULL) {
-        ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
-                                 "has \"tgbot_cache\" without "
-                                 "\"tgbot_handler\": there are no answers "
-                                 "to keep");
-    }
-
-    clcf = bot->clcf;
-
-    if (clcf->client_max_body_size > 0
-        && clcf->client_max_body_size < NGX_HTTP_TGBOT_CONF_BODY_SIZE)
-    {
-        ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
-                                 "has a \"client_max_body_size\" of less "
-                                 "than 576k: larger updates will be refused");
-    }
-
-    if (clcf->client_body_in_file_only != 0) {
-        ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
-                                 "does without \"client_body_in_file_only\": "
-                                 "updates are not written to files");
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static const char *
-ngx_http_tgbot_conf_check_merged(ngx_http_tgbot_bot_t *bot)
-{
-    ngx_http_tgbot_loc_conf_t  *conf;
-
-    conf = bot->conf;
-
-    if (bot->clcf->handler != ngx_http_tgbot_webhook_handler) {
-        return "stands beside another content handler, expected a location "
-               "of its own";
-    }
-
-    if (conf->secret.len == 0 && conf->secret_file.len == 0
-        && !conf->secret_off)
-    {
-        return "has no secret, expected \"tgbot_secret_token\", "
-               "\"tgbot_secret_token_file\" or \"tgbot_secret_token off\"";
-    }
-
-    if (conf->api && conf->token.len == 0 && conf->token_file.len == 0) {
-        return "has \"tgbot_api\" without a token, expected \"tgbot_token\" "
-               "or \"tgbot_token_file\"";
-    }
-
-    if (conf->reply_via == NGX_HTTP_TGBOT_VIA_API && conf->api == NULL) {
-        return "has \"tgbot_reply_via api\", expected \"tgbot_api\" with it";
-    }
-
-    return NULL;
-}
-
-
-static char *
-ngx_http_tgbot_conf_check_token(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
-{
-    ngx_uint_t                    i;
-    ngx_http_tgbot_bot_t        **bots;
-    ngx_http_tgbot_main_conf_t   *tmcf;
-
-    if (bot->token.len == 0) {
-        return NGX_CONF_OK;
-    }
-
-    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
-
-    bots = tmcf->bots.elts;
-
-    for (i = 0; i < tmcf->bots.nelts; i++) {
-
-        /* those not merged yet have no token */
-
-        if (bots[i] != bot
-            && bots[i]->token.len == bot->token.len
-            && ngx_strncmp(bots[i]->token.data, bot->token.data,
-                           bot->token.len)
-               == 0)
-        {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"tgbot_webhook\" directives \"%V\" in %s:%ui "
-                          "and \"%V\" have one token, expected one of its "
-                          "own for every bot in %s:%ui",
-                          &bots[i]->name, bots[i]->file, bots[i]->line,
-                          &bot->name, bot->file, bot->line);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static void
-ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
-    ngx_http_tgbot_bot_t *bot, const char *what)
-{
-    ngx_log_error(level, cf->log, 0,
-                  "\"tgbot_webhook\" directive \"%V\" %s in %s:%ui",
-                  &bot->name, what, bot->file, bot->line);
-}
-
-
-char *
-ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
-    ngx_http_tgbot_loc_conf_t *tlcf, ngx_http_core_loc_conf_t *clcf)
-{
-    if (clcf->handler == ngx_http_tgbot_status_handler) {
-        return NGX_CONF_OK;
-    }
-
-    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "\"tgbot_status\" directive stands in location \"%V\" "
-                  "beside another content handler, expected a location of "
-                  "its own in %s:%ui",
-                  &clcf->name, tlcf->status_file, tlcf->status_line);
-
-    return NGX_CONF_ERROR;
 }

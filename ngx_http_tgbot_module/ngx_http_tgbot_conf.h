@@ -52,6 +52,13 @@ char *ngx_http_tgbot_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_tgbot_conf_cache(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* in ngx_http_tgbot_conf_queue.c */
+
+char *ngx_http_tgbot_conf_queue(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_tgbot_conf_dead_letters(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 /* in ngx_http_tgbot_conf_value.c */
 
 char *ngx_http_tgbot_conf_reply_via(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -124,6 +131,19 @@ char *ngx_http_tgbot_conf_time(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 
+/* "on" or "off", an ngx_flag_t */
+char *ngx_http_tgbot_conf_flag(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf);
+
+/* in ngx_http_tgbot_conf_zone.c: an error, for what is not known yet */
+char *ngx_http_tgbot_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf);
+
+
+/* what follows is in ngx_http_tgbot_conf_check.c where nothing is said */
+
 /*
  * For merging: errors of a webhook's location as a whole, which its merged
  * bot->conf shows.  Reads the files of token and secrets into the bot.
@@ -133,7 +153,10 @@ char *ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
 /* in ngx_http_tgbot_conf_memory.c, then: what the bot has in shared memory */
 char *ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
 
-/* when all is merged: errors of zones, which only all their users show */
+/*
+ * When all is merged: errors of zones, which only all their users show.
+ * Every tgbot_queue of a zone gets the state that one of them gives.
+ */
 ngx_int_t ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf);
 
 /* an error if "tgbot_status" is not alone in its location */
@@ -145,6 +168,7 @@ char *ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
 extern ngx_http_tgbot_retry_t     ngx_http_tgbot_conf_retry_default;
 extern ngx_http_tgbot_attempts_t  ngx_http_tgbot_conf_attempts_default;
 extern ngx_http_tgbot_dedup_t     ngx_http_tgbot_conf_dedup_default;
+extern ngx_http_tgbot_letters_t   ngx_http_tgbot_conf_letters_default;
 
 
 #endif /* _NGX_HTTP_TGBOT_CONF_H_INCLUDED_ */

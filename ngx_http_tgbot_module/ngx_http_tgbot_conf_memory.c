@@ -16,12 +16,20 @@
 /* of a bot's own zone, which suffices for the default window */
 #define NGX_HTTP_TGBOT_CONF_SEEN_SIZE   (2 * 1024 * 1024)
 
+/* of all bots without a zone for their dead letters */
+#define NGX_HTTP_TGBOT_CONF_DEAD_SIZE   (4 * 1024 * 1024)
+
 
 static ngx_int_t ngx_http_tgbot_conf_bot_seen(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static uint64_t ngx_http_tgbot_conf_bot_id(ngx_str_t *token);
 static ngx_int_t ngx_http_tgbot_conf_bot_buckets(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
+static ngx_int_t ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot);
+static ngx_int_t ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot);
+static ngx_http_tgbot_zone_t *ngx_http_tgbot_conf_common_dead(ngx_conf_t *cf);
 static ngx_int_t ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static ngx_http_tgbot_zone_t *ngx_http_tgbot_conf_own_zone(ngx_conf_t *cf,
@@ -62,6 +70,8 @@ ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
     if (ngx_http_tgbot_conf_bot_seen(&copy, bot) != NGX_OK
         || ngx_http_tgbot_conf_bot_buckets(&copy, bot) != NGX_OK
+        || ngx_http_tgbot_conf_bot_queue(&copy, bot) != NGX_OK
+        || ngx_http_tgbot_conf_bot_dead(&copy, bot) != NGX_OK
         || ngx_http_tgbot_conf_bot_stats(&copy, bot) != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -180,6 +190,107 @@ ngx_http_tgbot_conf_bot_buckets(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
 
 static ngx_int_t
+ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+{
+    ngx_http_tgbot_lanes_t  *lanes;
+    ngx_http_tgbot_queue_t  *queue, **user;
+
+    lanes = bot->conf->lanes;
+
+    if (lanes == NULL) {
+        return NGX_OK;
+    }
+
+    queue = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_queue_t));
+    if (queue == NULL) {
+        return NGX_ERROR;
+    }
+
+    queue->zone = lanes->zone;
+    queue->bot = bot->name;
+    queue->bot_id = ngx_http_tgbot_conf_bot_id(&bot->token);
+    queue->concurrency = lanes->concurrency;
+    queue->share = lanes->share;
+
+    user = ngx_array_push(&queue->zone->users);
+    if (user == NULL) {
+        return NGX_ERROR;
+    }
+
+    *user = queue;
+
+    bot->queue = queue;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+{
+    ngx_http_tgbot_dead_t     *dead, **user;
+    ngx_http_tgbot_letters_t  *letters;
+
+    letters = bot->conf->letters;
+
+    if (letters->off) {
+        return NGX_OK;
+    }
+
+    dead = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_dead_t));
+    if (dead == NULL) {
+        return NGX_ERROR;
+    }
+
+    dead->zone = letters->zone;
+    dead->bot = bot->name;
+    dead->bot_id = ngx_http_tgbot_conf_bot_id(&bot->token);
+    dead->max = letters->max;
+
+    if (dead->zone == NULL) {
+        dead->zone = ngx_http_tgbot_conf_common_dead(cf);
+        if (dead->zone == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    user = ngx_array_push(&dead->zone->users);
+    if (user == NULL) {
+        return NGX_ERROR;
+    }
+
+    *user = dead;
+
+    bot->dead = dead;
+
+    return NGX_OK;
+}
+
+
+/* of all bots that have no other; a directive may have declared it */
+
+static ngx_http_tgbot_zone_t *
+ngx_http_tgbot_conf_common_dead(ngx_conf_t *cf)
+{
+    ngx_str_t               none;
+    ngx_http_tgbot_zone_t  *zone;
+
+    ngx_str_set(&none, "");
+
+    zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", &none, 0,
+                                        &ngx_http_tgbot_dead_zone);
+
+    if (zone == NULL || zone->size) {
+        return zone;
+    }
+
+    return ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", &none,
+                                        NGX_HTTP_TGBOT_CONF_DEAD_SIZE,
+                                        &ngx_http_tgbot_dead_zone);
+}
+
+
+static ngx_int_t
 ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
     ngx_uint_t               i;
@@ -221,7 +332,10 @@ ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 }
 
 
-/* the zone "prefix<name>:size", which no directive has to declare */
+/*
+ * the zone "prefix<name>:size", which no directive has to declare; size 0:
+ * as it is declared
+ */
 
 static ngx_http_tgbot_zone_t *
 ngx_http_tgbot_conf_own_zone(ngx_conf_t *cf, const char *prefix,
@@ -239,8 +353,12 @@ ngx_http_tgbot_conf_own_zone(ngx_conf_t *cf, const char *prefix,
         return NULL;
     }
 
-    last = ngx_snprintf(value.data, value.len, "%s%V:%uzk",
-                        prefix, name, (size + 1023) / 1024);
+    last = ngx_snprintf(value.data, value.len, "%s%V", prefix, name);
+
+    if (size) {
+        last = ngx_slprintf(last, value.data + value.len, ":%uzk",
+                            (size + 1023) / 1024);
+    }
 
     value.len = last - value.data;
 
@@ -260,32 +378,4 @@ ngx_http_tgbot_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
 
     return ngx_http_tgbot_zone_add(cf, &tmcf->zones, &cmd->name, value, kind,
                                    &ngx_http_tgbot_module);
-}
-
-
-ngx_int_t
-ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf)
-{
-    ngx_uint_t                    i;
-    ngx_http_tgbot_zone_t       **zones;
-    ngx_http_tgbot_main_conf_t   *tmcf;
-
-    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
-
-    if (ngx_http_tgbot_zone_check(cf, &tmcf->zones) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    zones = tmcf->zones.elts;
-
-    for (i = 0; i < tmcf->zones.nelts; i++) {
-
-        if (zones[i]->kind == &ngx_http_tgbot_seen_zone
-            && ngx_http_tgbot_seen_check(cf, zones[i]) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
 }

@@ -469,6 +469,26 @@ ngx_http_tgbot_conf_time(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 char *
+ngx_http_tgbot_conf_flag(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf)
+{
+    ngx_flag_t  on;
+
+    on = (ngx_strcmp(text->data, "on") == 0);
+
+    if (!on && ngx_strcmp(text->data, "off") != 0) {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                           "\"on\" or \"off\"");
+    }
+
+    *(ngx_flag_t *) ((u_char *) conf + par->offset) = on;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
 ngx_http_tgbot_conf_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, const char *expected)
 {

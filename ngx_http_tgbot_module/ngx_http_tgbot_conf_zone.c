@@ -20,9 +20,6 @@ static char *ngx_http_tgbot_conf_seen_zone(ngx_conf_t *cf,
 static char *ngx_http_tgbot_conf_window(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
     void *conf);
-static char *ngx_http_tgbot_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf);
 static char *ngx_http_tgbot_conf_key(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_complex_value_t *key);
 static char *ngx_http_tgbot_conf_limit_off(ngx_conf_t *cf,
@@ -177,7 +174,7 @@ ngx_http_tgbot_conf_window(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-static char *
+char *
 ngx_http_tgbot_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
     void *conf)

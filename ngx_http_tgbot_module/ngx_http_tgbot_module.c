@@ -152,6 +152,20 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       0,
       NULL },
 
+    { ngx_string("tgbot_queue"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_tgbot_conf_queue,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("tgbot_dead_letters"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_tgbot_conf_dead_letters,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("tgbot_attempts"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
       ngx_http_tgbot_conf_attempts,
@@ -239,6 +253,13 @@ ngx_http_tgbot_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    if (ngx_array_init(&tmcf->lanes, cf->pool, 1,
+                       sizeof(ngx_http_tgbot_lanes_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
     tmcf->max_calls = NGX_CONF_UNSET_UINT;
 
     return tmcf;
@@ -278,6 +299,8 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
      *     conf->retry_on = 0;
      *     conf->status_file = NULL;
      *     conf->status_line = 0;
+     *     conf->status_payload = 0;
+     *     conf->status_write = 0;
      */
 
     conf->secret_off = NGX_CONF_UNSET;
@@ -293,6 +316,8 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
     conf->limit_dry_run = NGX_CONF_UNSET;
     conf->answers = NGX_CONF_UNSET_PTR;
     conf->attempts = NGX_CONF_UNSET_PTR;
+    conf->lanes = NGX_CONF_UNSET_PTR;
+    conf->letters = NGX_CONF_UNSET_PTR;
     conf->max_age = NGX_CONF_UNSET;
 
     return conf;
@@ -333,6 +358,9 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->answers, prev->answers, NULL);
     ngx_conf_merge_ptr_value(conf->attempts, prev->attempts,
                              &ngx_http_tgbot_conf_attempts_default);
+    ngx_conf_merge_ptr_value(conf->lanes, prev->lanes, NULL);
+    ngx_conf_merge_ptr_value(conf->letters, prev->letters,
+                             &ngx_http_tgbot_conf_letters_default);
     ngx_conf_merge_sec_value(conf->max_age, prev->max_age, 0);
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
@@ -341,6 +369,8 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->bot = prev->bot;
         conf->status_file = prev->status_file;
         conf->status_line = prev->status_line;
+        conf->status_payload = prev->status_payload;
+        conf->status_write = prev->status_write;
     }
 
     if (conf->status_file) {

@@ -330,14 +330,6 @@ accepted("max_age $_", shop("tgbot_max_age $_;")) for '1s', '1d', 'off';
 
 # tgbot_status
 
-for my $par ('format=json', 'on', '""') {
-    my $text = unquoted($par);
-
-    refused("status $par", location("tgbot_status $par;"),
-            qr/invalid value "\Q$text\E" in "tgbot_status" directive/,
-            qr/expected no parameter: this version knows none/);
-}
-
 refused('status twice', location('tgbot_status; tgbot_status;'),
         qr/"tgbot_status" directive is duplicate/);
 
@@ -374,7 +366,8 @@ accepted('status with if and limit_except',
 
 for my $line ('tgbot_dedup on', "$limit zone=a:1m rate=1r/s",
               'tgbot_limit_dry_run on', "$cache zone=a:1m",
-              'tgbot_attempts 5', 'tgbot_max_age off', 'tgbot_status')
+              'tgbot_attempts 5', 'tgbot_max_age off', 'tgbot_queue zone=a:1m',
+              'tgbot_dead_letters off', 'tgbot_status')
 {
     my ($name) = split ' ', $line;
 
@@ -399,7 +392,9 @@ for my $line ('tgbot_dedup on', "$limit zone=a:1m rate=1r/s",
 
 my @kinds = (['tgbot_dedup', '', 'dedup'],
              ['tgbot_limit', '$tgbot_user_id rate=1r/s', 'limit'],
-             ['tgbot_cache', '$tgbot_text', 'cache']);
+             ['tgbot_cache', '$tgbot_text', 'cache'],
+             ['tgbot_queue', '', 'queue'],
+             ['tgbot_dead_letters', '', 'dead letters']);
 
 for my $kind (@kinds) {
     my ($name, $rest, $is) = @$kind;

@@ -1,0 +1,347 @@
+
+/*
+ * What is wrong with the configuration as a whole, once it is merged.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_conf.h"
+#include "ngx_http_tgbot_secret.h"
+#include "ngx_http_tgbot_status.h"
+#include "ngx_http_tgbot_webhook.h"
+
+
+/* an Update in a queue, with what goes with it */
+#define NGX_HTTP_TGBOT_CONF_ITEM_SIZE                                         \
+    (NGX_HTTP_TGBOT_CONF_BODY_SIZE + 4096)
+
+/* in a zone of a queue besides blocks, and one for 32 of their bytes */
+#define NGX_HTTP_TGBOT_CONF_TABLES_SIZE  (64 * 1024)
+
+
+static const char *ngx_http_tgbot_conf_check_merged(
+    ngx_http_tgbot_bot_t *bot);
+static const char *ngx_http_tgbot_conf_check_queued(
+    ngx_http_tgbot_loc_conf_t *conf);
+static char *ngx_http_tgbot_conf_check_token(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot);
+static void ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot, const char *what);
+static void ngx_http_tgbot_conf_check_states(
+    ngx_http_tgbot_main_conf_t *tmcf);
+static ngx_int_t ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf,
+    ngx_http_tgbot_zone_t *zone);
+
+
+/* errors of a webhook's location as a whole, which only merging shows */
+
+char *
+ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+{
+    const char                *fault;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    fault = ngx_http_tgbot_conf_check_merged(bot);
+
+    if (fault) {
+        ngx_http_tgbot_conf_check_log(NGX_LOG_EMERG, cf, bot, fault);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_tgbot_secret_read(cf, bot) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_tgbot_conf_check_token(cf, bot) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (bot->conf->replies == NULL && bot->conf->handler == NULL) {
+        ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
+                                 "has neither \"tgbot_reply\" nor "
+                                 "\"tgbot_handler\": updates are ignored");
+    }
+
+    if (bot->conf->answers && bot->conf->handler == NULL) {
+        ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
+                                 "has \"tgbot_cache\" without "
+                                 "\"tgbot_handler\": there are no answers "
+                                 "to keep");
+    }
+
+    clcf = bot->clcf;
+
+    if (clcf->client_max_body_size > 0
+        && clcf->client_max_body_size < NGX_HTTP_TGBOT_CONF_BODY_SIZE)
+    {
+        ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
+                                 "has a \"client_max_body_size\" of less "
+                                 "than 576k: larger updates will be refused");
+    }
+
+    if (clcf->client_body_in_file_only != 0) {
+        ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
+                                 "does without \"client_body_in_file_only\": "
+                                 "updates are not written to files");
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static const char *
+ngx_http_tgbot_conf_check_merged(ngx_http_tgbot_bot_t *bot)
+{
+    ngx_http_tgbot_loc_conf_t  *conf;
+
+    conf = bot->conf;
+
+    if (bot->clcf->handler != ngx_http_tgbot_webhook_handler) {
+        return "stands beside another content handler, expected a location "
+               "of its own";
+    }
+
+    if (conf->secret.len == 0 && conf->secret_file.len == 0
+        && !conf->secret_off)
+    {
+        return "has no secret, expected \"tgbot_secret_token\", "
+               "\"tgbot_secret_token_file\" or \"tgbot_secret_token off\"";
+    }
+
+    if (conf->api && conf->token.len == 0 && conf->token_file.len == 0) {
+        return "has \"tgbot_api\" without a token, expected \"tgbot_token\" "
+               "or \"tgbot_token_file\"";
+    }
+
+    if (conf->reply_via == NGX_HTTP_TGBOT_VIA_API && conf->api == NULL) {
+        return "has \"tgbot_reply_via api\", expected \"tgbot_api\" with it";
+    }
+
+    if (conf->lanes && conf->api == NULL) {
+        return ngx_http_tgbot_conf_check_queued(conf);
+    }
+
+    return NULL;
+}
+
+
+/* what is answered first has no response left for a call to ride in */
+
+static const char *
+ngx_http_tgbot_conf_check_queued(ngx_http_tgbot_loc_conf_t *conf)
+{
+    ngx_uint_t               i;
+    ngx_http_tgbot_limit_t  *limit;
+
+    if (conf->replies) {
+        return "has \"tgbot_queue\" and \"tgbot_reply\" without "
+               "\"tgbot_api\", expected \"tgbot_api\" with them";
+    }
+
+    if (conf->answers) {
+        return "has \"tgbot_queue\" and \"tgbot_cache\" without "
+               "\"tgbot_api\", expected \"tgbot_api\" with them";
+    }
+
+    if (conf->reply_via == NGX_HTTP_TGBOT_VIA_RESPONSE) {
+        return "has \"tgbot_queue\" and \"tgbot_reply_via response\" without "
+               "\"tgbot_api\", expected \"tgbot_api\" with them";
+    }
+
+    if (conf->limits == NULL) {
+        return NULL;
+    }
+
+    limit = conf->limits->elts;
+
+    for (i = 0; i < conf->limits->nelts; i++) {
+
+        if (limit[i].reply.len) {
+            return "has \"tgbot_queue\" and a \"tgbot_limit\" with "
+                   "\"reply=\" without \"tgbot_api\", expected "
+                   "\"tgbot_api\" with them";
+        }
+    }
+
+    return NULL;
+}
+
+
+static char *
+ngx_http_tgbot_conf_check_token(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+{
+    ngx_uint_t                    i;
+    ngx_http_tgbot_bot_t        **bots;
+    ngx_http_tgbot_main_conf_t   *tmcf;
+
+    if (bot->token.len == 0) {
+        return NGX_CONF_OK;
+    }
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    bots = tmcf->bots.elts;
+
+    for (i = 0; i < tmcf->bots.nelts; i++) {
+
+        /* those not merged yet have no token */
+
+        if (bots[i] != bot
+            && bots[i]->token.len == bot->token.len
+            && ngx_strncmp(bots[i]->token.data, bot->token.data,
+                           bot->token.len)
+               == 0)
+        {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"tgbot_webhook\" directives \"%V\" in %s:%ui "
+                          "and \"%V\" have one token, expected one of its "
+                          "own for every bot in %s:%ui",
+                          &bots[i]->name, bots[i]->file, bots[i]->line,
+                          &bot->name, bot->file, bot->line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot, const char *what)
+{
+    ngx_log_error(level, cf->log, 0,
+                  "\"tgbot_webhook\" directive \"%V\" %s in %s:%ui",
+                  &bot->name, what, bot->file, bot->line);
+}
+
+
+char *
+ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
+    ngx_http_tgbot_loc_conf_t *tlcf, ngx_http_core_loc_conf_t *clcf)
+{
+    if (clcf->handler == ngx_http_tgbot_status_handler) {
+
+        if (clcf->exact_match && (tlcf->status_payload || tlcf->status_write))
+        {
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "\"tgbot_status\" directive has \"payload=on\" or "
+                          "\"write=on\" in location \"= %V\", which dead "
+                          "letters are not in, expected a prefix in %s:%ui",
+                          &clcf->name, tlcf->status_file, tlcf->status_line);
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"tgbot_status\" directive stands in location \"%V\" "
+                  "beside another content handler, expected a location of "
+                  "its own in %s:%ui",
+                  &clcf->name, tlcf->status_file, tlcf->status_line);
+
+    return NGX_CONF_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf)
+{
+    ngx_uint_t                    i;
+    ngx_http_tgbot_zone_t       **zones;
+    ngx_http_tgbot_main_conf_t   *tmcf;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    if (ngx_http_tgbot_zone_check(cf, &tmcf->zones) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    zones = tmcf->zones.elts;
+
+    for (i = 0; i < tmcf->zones.nelts; i++) {
+
+        if (zones[i]->kind == &ngx_http_tgbot_seen_zone
+            && ngx_http_tgbot_seen_check(cf, zones[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (zones[i]->kind == &ngx_http_tgbot_queue_zone
+            && ngx_http_tgbot_conf_check_queue(cf, zones[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_http_tgbot_conf_check_states(tmcf);
+
+    return NGX_OK;
+}
+
+
+/* whether the largest update can be in the share of each bot */
+
+static ngx_int_t
+ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
+{
+    size_t                    size;
+    ngx_uint_t                i, n, share;
+    ngx_http_tgbot_queue_t  **queue;
+
+    queue = zone->users.elts;
+    n = zone->users.nelts;
+
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    share = 100;
+
+    for (i = 0; n > 1 && i < n; i++) {
+        share = ngx_min(share, queue[i]->share);
+    }
+
+    size = NGX_HTTP_TGBOT_CONF_ITEM_SIZE / NGX_HTTP_TGBOT_STORE_DATA + 1;
+    size = (size * 100 + share - 1) / share * NGX_HTTP_TGBOT_STORE_BLOCK;
+
+    /* and tables */
+
+    size += size / 32 + NGX_HTTP_TGBOT_CONF_TABLES_SIZE;
+
+    if (zone->size >= size) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "invalid zone \"%V\" in \"%V\" directive: of %uzk it is too "
+                  "small for an update of 576k in a share of %ui%%, expected a "
+                  "size of %uzk or more in %s:%ui",
+                  &zone->shm_zone->shm.name, &zone->directive,
+                  zone->size / 1024, share, (size + 1023) / 1024,
+                  zone->file, zone->line);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_http_tgbot_conf_check_states(ngx_http_tgbot_main_conf_t *tmcf)
+{
+    ngx_uint_t                i, n;
+    ngx_http_tgbot_lanes_t  **lanes;
+
+    lanes = tmcf->lanes.elts;
+
+    for (i = 0; i < tmcf->lanes.nelts; i++) {
+
+        for (n = 0; lanes[i]->state.len && n < tmcf->lanes.nelts; n++) {
+
+            if (lanes[n]->zone == lanes[i]->zone) {
+                lanes[n]->state = lanes[i]->state;
+            }
+        }
+    }
+}

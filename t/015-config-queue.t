@@ -1,0 +1,423 @@
+#!/usr/bin/perl
+
+# What nginx -t says of the directives of the queue, of dead letters and of
+# the parameters of tgbot_status when they are wrong, and of some that are
+# right; where they are inherited, and what goes only together.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use lib 't/lib';
+
+use TgbotConf;
+
+my $token = '4711:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc';
+my $queue = 'tgbot_queue zone=q:4m';
+my $api = 'tgbot_api /api; tgbot_token_file token;';
+
+write_file('token', "$token\n");
+mkdir "$home/dir" or die "dir: $!";
+
+
+# bots of one server, each with what its location says
+
+sub bots {
+    my ($http, @directives) = @_;
+
+    my $n = 0;
+
+    return "$http\nserver {\nlisten unix:$home/s;\ntgbot_secret_token off;\n"
+        . "tgbot_handler /app;\n"
+        . join('', map { $n++; "location /$n {\ntgbot_webhook b$n;\n$_\n}\n" }
+                   @directives)
+        . "}\n";
+}
+
+
+# tgbot_queue
+
+for my $value ('q', 'on', '"" zone=a:4m', 'zone=a:4m off', 'off zone=a:4m',
+               'zone=a:4m nolane', 'partitions=16', 'zone=a:4m lease=10s',
+               'zone=a:4m max=5', 'zone=a:4m Share=5%')
+{
+    my ($word) = map s/"//gr, grep !/^zone=/, split ' ', $value;
+
+    refused("queue $value", shop("tgbot_queue $value;"),
+            qr/invalid value "\Q$word\E" in "tgbot_queue" directive/,
+            qr/expected "zone=", "concurrency=", "lane=", "share=" or /,
+            qr/or "state=", or "off" alone/);
+}
+
+refused('queue redis', shop('tgbot_queue redis concurrency=4;'),
+        qr/invalid value "redis" in "tgbot_queue" directive/,
+        qr/expected "zone=name:size": this version knows no redis/);
+
+for my $n ('0', '-1', '', 'many', '1.5', '4k') {
+    refused("queue concurrency=$n", shop("$queue concurrency=$n;"),
+            qr/invalid value "concurrency=$n" in "tgbot_queue" directive/,
+            qr/expected a number greater than 0/);
+}
+
+refused('queue concurrency=4097', shop("$queue concurrency=4097;"),
+        qr/invalid value "concurrency=4097" in "tgbot_queue" directive/,
+        qr/expected a number of at most 4096/);
+
+for my $share ('0%', '101%', '25', '', '%', '-5%', '2.5%', '25%%', 'all') {
+    refused("queue share=$share", shop("$queue share=$share;"),
+            qr/invalid value "share=$share" in "tgbot_queue" directive/,
+            qr/expected a number between 1% and 100%/);
+}
+
+refused('queue with an empty lane', shop("$queue lane=;"),
+        qr/invalid value "lane=" in "tgbot_queue" directive/,
+        qr/expected a key, such as "lane=\$tgbot_chat_id"/);
+
+for my $path ('', '/', "$home/dir/", '$tgbot_bot.queue', "$home/\$tgbot_bot") {
+    refused("queue state=$path", shop("$queue state=$path;"),
+            qr/invalid value "state=\Q$path\E" in "tgbot_queue" directive/,
+            qr/expected the path of a file, without variables/);
+}
+
+symlink "$home/conf/token", "$home/link" or die "link: $!";
+
+for my $path ("$home/dir", 'dir', "$home/link", '/dev/null') {
+    refused("queue state=$path", shop("$queue state=$path;"),
+            qr/invalid value "state=\Q$path\E" in "tgbot_queue" directive/,
+            qr/expected the path of a regular file, or of none yet/);
+}
+
+for my $path ("$home/none/queue", 'none/queue', "$home/conf/token/queue") {
+    refused("queue state=$path", shop("$queue state=$path;"),
+            qr/invalid value "state=\Q$path\E" in "tgbot_queue" directive/,
+            qr/expected the path of a file in a directory that exists/);
+}
+
+for my $twice ('zone=q', 'concurrency=2 concurrency=2', 'share=5% share=5%',
+               'lane=a lane=b', "state=$home/a state=$home/a")
+{
+    my ($word) = $twice =~ /(\S+)$/;
+
+    refused("queue with $word twice", shop("$queue $twice;"),
+            qr/invalid value "\Q$word\E" in "tgbot_queue" directive/,
+            qr/expected every parameter only once/);
+}
+
+refused('queue without a zone', shop('tgbot_queue concurrency=4;'),
+        qr/value "concurrency=4" in "tgbot_queue" directive stands without/,
+        qr/without "zone=", expected "zone=name:size" with it/);
+
+refused('queue without a value', shop('tgbot_queue;'),
+        qr/number of arguments in "tgbot_queue" directive/);
+
+refused("queue twice, $_", shop($_), qr/"tgbot_queue" directive is duplicate/)
+    for "$queue; tgbot_queue zone=q;", "$queue; tgbot_queue off;",
+        "tgbot_queue off; $queue;", 'tgbot_queue off; tgbot_queue off;';
+
+accepted("queue with $_", shop("$queue $_;"))
+    for '', 'concurrency=1', 'concurrency=4096', 'share=1%', 'share=100%',
+        'lane=all', 'lane=$tgbot_chat_id:$arg_a', "state=$home/dir/queue",
+        'state=queue', "state=$home/conf/token",
+        "concurrency=8 share=50% lane=\$tgbot_user_id state=$home/queue";
+
+accepted('queue off', shop('tgbot_queue off;', "$queue;"));
+
+accepted('queue without a program', bare("$queue;"),
+         qr/"shop" has neither "tgbot_reply" nor "tgbot_handler"/);
+
+
+# one file for a zone, and another one for another zone
+
+my ($a, $b) = ("state=$home/a", "state=$home/b");
+
+refused('two files of a zone',
+        bots('', "$queue $a;", "tgbot_queue zone=q $b;"),
+        qr/invalid value "\Q$b\E" in "tgbot_queue" directive/,
+        qr/expected "\Q$a\E", which is that of zone "q"/);
+
+refused('two files of a zone, one of which no bot uses',
+        bots("$queue $a;", "tgbot_queue zone=q $b;"),
+        qr/expected "\Q$a\E", which is that of zone "q"/);
+
+refused('two files of a zone, with one in between that says nothing',
+        bots('', "$queue $a;", 'tgbot_queue zone=q;',
+             "tgbot_queue zone=q $b;"),
+        qr/expected "\Q$a\E", which is that of zone "q"/);
+
+refused('two zones with one file',
+        bots('', "$queue $a;", "tgbot_queue zone=r:4m $a;"),
+        qr/invalid value "\Q$a\E" in "tgbot_queue" directive/,
+        qr/expected another file than that of zone "q"/);
+
+refused('two zones with one file, written in two ways',
+        bots('', "$queue $a;", 'tgbot_queue zone=r:4m state=a;'),
+        qr/expected another file than that of zone "q"/);
+
+accepted('a file of a zone, given twice',
+         bots('', "$queue $a;", "tgbot_queue zone=q $a;"));
+
+accepted('a file of a zone, given once',
+         bots('', 'tgbot_queue zone=q;', "$queue $a;", 'tgbot_queue zone=q;'));
+
+accepted('a file for each zone',
+         bots('', "$queue $a;", "tgbot_queue zone=r:4m $b;"));
+
+accepted('zones without files',
+         bots('', "$queue;", 'tgbot_queue zone=r:4m;'));
+
+
+# an update of 576k fits into the share of each bot
+
+sub size_told {
+    my ($conf) = @_;
+
+    my (undef, $out) = test_conf($conf);
+
+    return $out =~ /expected a size of (\d+)k or more/ ? $1 : 0;
+}
+
+
+my %enough;
+
+for my $case ([100, ''], [100, 'share=100%'], [25, ''], [25, 'share=25%'],
+              [10, 'share=10%'], [1, 'share=1%'])
+{
+    my ($share, $parameter) = @$case;
+    my $bots = sub {
+        bots('', "tgbot_queue zone=q:$_[0] $parameter;",
+             $share == 100 && $parameter eq ''
+             ? () : "tgbot_queue zone=q $parameter;");
+    };
+
+    my $what = "a share of $share%" . ($parameter ? '' : ' by default');
+
+    refused("$what of 512k", $bots->('512k'),
+            qr/invalid zone "q" in "tgbot_queue" directive: of 512k it is too/,
+            qr/too small for an update of 576k in a share of $share%/,
+            qr/expected a size of \d+k or more/);
+
+    my $size = size_told($bots->('512k'));
+
+    accepted("$what of $size" . 'k', $bots->("${size}k"));
+    my $less = $size - 1;
+
+    refused("$what of one less", $bots->("${less}k"),
+            qr/of ${less}k it is too small/, qr/expected a size of ${size}k/);
+
+    cmp_ok($size, '>', 576 * 100 / $share, "$what is enough");
+    cmp_ok($size, '<', 576 * 100 / $share * 1.1 + 128, "$what is not more");
+
+    $enough{$share} = $size;
+}
+
+my ($all, $quarter, $tenth) = map "${_}k", @enough{100, 25, 10};
+
+accepted('a bot alone has all of its zone',
+         bots('', "tgbot_queue zone=q:$all share=1%;"));
+
+accepted('a bot without a queue does not count',
+         bots('', "tgbot_queue zone=q:$all;", 'tgbot_queue off;', ''));
+
+refused('the smallest share counts',
+        bots('', "tgbot_queue zone=q:$quarter share=100%;",
+             'tgbot_queue zone=q share=10%;'),
+        qr/in a share of 10%, expected a size of $tenth or more/);
+
+accepted('a zone that no bot uses may be small',
+         bots('tgbot_queue zone=q:256k;', 'tgbot_queue off;'));
+
+
+# what needs a way to the Bot API besides a response
+
+my @together = (['tgbot_reply', 'tgbot_reply hi;', 'tgbot_reply off;'],
+                ['tgbot_cache', 'tgbot_cache $tgbot_text zone=c:1m;',
+                 'tgbot_cache off;'],
+                ['tgbot_reply_via response', 'tgbot_reply_via response;',
+                 'tgbot_reply_via auto;'],
+                ['tgbot_limit" with "reply=',
+                 'tgbot_limit all zone=l:1m rate=1r/s reply=Slower!;',
+                 'tgbot_limit all zone=l rate=1r/s;']);
+
+for my $case (@together) {
+    my ($name, $with, $without) = @$case;
+
+    my $both = qr/"shop" has "tgbot_queue" and (?:a )?"$name"/;
+    my $needs = qr/without "tgbot_api", expected "tgbot_api" with them/;
+
+    refused("queue and $name", shop("$queue;\n$with"), $both, $needs);
+    refused("queue and $name of http", shop("$queue;", $with), $both, $needs);
+    refused("queue of http and $name", shop($with, "$queue;"), $both, $needs);
+    refused("queue and $name, tgbot_api off",
+            shop("$queue;\n$with\ntgbot_api off;", $api), $both, $needs);
+
+    accepted("queue and $name with tgbot_api", shop("$queue;\n$with\n$api"));
+    accepted("$name without a queue", shop("$with\ntgbot_queue off;",
+                                           "$queue;"));
+    accepted("queue without $name", shop("$queue;\n$without", $with));
+}
+
+refused('the second of two limits has a reply',
+        shop("$queue; tgbot_limit all zone=l:1m rate=1r/s;\n"
+             . 'tgbot_limit all zone=l rate=2r/s reply=Slower!;'),
+        qr/"shop" has "tgbot_queue" and a "tgbot_limit" with "reply="/);
+
+accepted('queue and api, by api',
+         shop("$queue;\ntgbot_reply_via api;\n$api"));
+
+
+# where a queue is inherited: a reply without tgbot_api tells if there is one
+
+my $reply = 'tgbot_reply hi;';
+my $inherited = qr/has "tgbot_queue" and "tgbot_reply" without "tgbot_api"/;
+
+sub server {
+    my ($http, $server, $location) = @_;
+
+    return "$http\nserver {\nlisten unix:$home/s;\ntgbot_secret_token off;\n"
+        . "$server\nlocation /t {\ntgbot_webhook shop;\n$reply\n$location\n}\n"
+        . "}\n";
+}
+
+
+my $q = 'tgbot_queue zone=q;';
+my $off = 'tgbot_queue off;';
+
+accepted('no queue by default', server('', '', ''));
+refused('queue of http', server("$queue;", '', ''), $inherited);
+refused('queue of a server', server('', "$queue;", ''), $inherited);
+refused('queue of a location', server('', '', "$queue;"), $inherited);
+accepted('off in a server', server("$queue;", $off, ''));
+accepted('off in a location', server("$queue;", '', $off));
+accepted('off in a location of such a server', server('', "$queue;", $off));
+refused('off in http, on in a server', server($off, "$queue;", ''),
+        $inherited);
+refused('off in a server, on in a location', server("$queue;", $off, $q),
+        $inherited);
+
+refused('parameters are those of the level',
+        bots('tgbot_queue zone=q:1m share=100%;', '', 'tgbot_queue zone=q;'),
+        qr/too small for an update of 576k in a share of 25%/);
+
+accepted('parameters of http', bots('tgbot_queue zone=q:1m share=100%;', '',
+                                    ''));
+
+
+# tgbot_dead_letters
+
+for my $value ('on', 'max', '""', 'zone=a:1m off', 'off max=5', 'Max=5',
+               'share=5%', '1000')
+{
+    my ($word) = map s/"//gr, grep !/^zone=/, split ' ', $value;
+
+    refused("dead_letters $value", shop("tgbot_dead_letters $value;"),
+            qr/invalid value "\Q$word\E" in "tgbot_dead_letters" directive/,
+            qr/expected "zone=" or "max=", or "off" alone/);
+}
+
+refused('dead_letters redis', shop('tgbot_dead_letters redis;'),
+        qr/invalid value "redis" in "tgbot_dead_letters" directive/,
+        qr/expected "zone=name:size": this version knows no redis/);
+
+for my $n ('0', '-1', '', 'all', '5%') {
+    refused("dead_letters max=$n", shop("tgbot_dead_letters max=$n;"),
+            qr/invalid value "max=$n" in "tgbot_dead_letters" directive/,
+            qr/expected a number greater than 0/);
+}
+
+refused('dead_letters max=1000001', shop('tgbot_dead_letters max=1000001;'),
+        qr/invalid value "max=1000001" in "tgbot_dead_letters" directive/,
+        qr/expected a number of at most 1000000/);
+
+refused("dead_letters with $_ twice", shop("tgbot_dead_letters $_ $_;"),
+        qr/invalid value "$_" in "tgbot_dead_letters" directive/,
+        qr/expected every parameter only once/)
+    for 'max=5', 'zone=d';
+
+refused('dead_letters without a value', shop('tgbot_dead_letters;'),
+        qr/number of arguments in "tgbot_dead_letters" directive/);
+
+refused("dead_letters twice, $_", shop($_),
+        qr/"tgbot_dead_letters" directive is duplicate/)
+    for 'tgbot_dead_letters max=1; tgbot_dead_letters max=1;',
+        'tgbot_dead_letters off; tgbot_dead_letters max=1;',
+        'tgbot_dead_letters off; tgbot_dead_letters off;';
+
+accepted("dead_letters $_", shop("tgbot_dead_letters $_;"))
+    for 'off', 'max=1', 'max=1000000', 'zone=d:1m', 'zone=d:1m max=50';
+
+
+# the zone of all bots: it is in the way of another one of its name, or not
+
+my $other = 'tgbot_limit all zone=tgbot_dead:1m rate=1r/s;';
+my $taken = qr/zone "tgbot_dead" in "tgbot_webhook" directive: it is a limit /;
+my $own = 'tgbot_dead_letters zone=d:1m;';
+
+refused('dead letters by default', shop($other), $taken);
+refused('dead letters with max=', shop("$other tgbot_dead_letters max=9;"),
+        $taken);
+accepted('dead letters off', shop("$other tgbot_dead_letters off;"));
+accepted('dead letters off in http', shop($other, 'tgbot_dead_letters off;'));
+accepted('dead letters in a zone', shop("$other $own"));
+accepted('dead letters in a zone of http', shop($other, $own));
+
+refused('dead letters off in http, on in a location',
+        shop("$other tgbot_dead_letters max=9;", 'tgbot_dead_letters off;'),
+        $taken);
+
+refused('dead letters of one of two bots', bots($other, $own, ''), $taken);
+
+accepted('dead letters of several bots',
+         bots('', '', 'tgbot_dead_letters max=5;', ''));
+
+accepted('the zone of all bots, declared',
+         bots('', '', 'tgbot_dead_letters zone=tgbot_dead:16m;', ''));
+
+accepted('the zone of all bots, named without a size',
+         bots('', 'tgbot_dead_letters zone=tgbot_dead max=9;', ''));
+
+
+# tgbot_status
+
+for my $par ('on', '""', 'json', 'payload', 'Write=on', 'read=on', 'off') {
+    my $text = $par =~ s/"//gr;
+
+    refused("status $par", location("tgbot_status $par;"),
+            qr/invalid value "\Q$text\E" in "tgbot_status" directive/,
+            qr/expected "format=json", "payload=" or "write="/);
+}
+
+for my $format ('prometheus', '', 'JSON', 'html') {
+    refused("status format=$format", location("tgbot_status format=$format;"),
+            qr/invalid value "format=$format" in "tgbot_status" directive/,
+            qr/expected "format=json": this version knows no other one/);
+}
+
+for my $name ('payload', 'write') {
+    for my $value ('', '1', 'yes', 'ON', 'onoff') {
+        refused("status $name=$value", location("tgbot_status $name=$value;"),
+                qr/invalid value "$name=$value" in "tgbot_status" directive/,
+                qr/expected "on" or "off"/);
+    }
+
+    refused("status with $name= twice",
+            location("tgbot_status $name=on $name=off;"),
+            qr/invalid value "$name=off" in "tgbot_status" directive/,
+            qr/expected every parameter only once/);
+}
+
+accepted("status $_", location("tgbot_status $_;"))
+    for '', 'format=json', 'payload=on', 'write=off',
+        'write=on payload=on format=json';
+
+sub exact {
+    return location($_[0]) =~ s{location /t}{location = /t}r;
+}
+
+accepted("status $_ of one URI", exact("tgbot_status $_;"),
+         qr/"tgbot_status" directive has "payload=on" or "write=on" in/)
+    for 'payload=on', 'write=on';
+
+accepted('status of one URI', exact('tgbot_status payload=off write=off;'));
+
+done_testing();
