@@ -214,6 +214,45 @@ ngx_http_tgbot_seen_holds(ngx_http_tgbot_seen_t *seen,
 }
 
 
+ngx_uint_t
+ngx_http_tgbot_seen_newest(ngx_http_tgbot_seen_t *seen, int64_t *ids,
+    ngx_uint_t n)
+{
+    int64_t                     id;
+    ngx_uint_t                  i;
+    ngx_http_tgbot_seen_area_t  area;
+
+    n = (ngx_http_tgbot_seen_lock(seen, &area) == NGX_OK)
+        ? ngx_http_tgbot_seen_ring_newest(&area.rings, ids, n)
+        : 0;
+
+    ngx_http_tgbot_zone_unlock(seen->zone);
+
+    for (i = 0; i < n / 2; i++) {
+        id = ids[i];
+        ids[i] = ids[n - 1 - i];
+        ids[n - 1 - i] = id;
+    }
+
+    return n;
+}
+
+
+void
+ngx_http_tgbot_seen_mark(ngx_http_tgbot_seen_t *seen, int64_t update_id)
+{
+    ngx_http_tgbot_seen_area_t  area;
+
+    if (ngx_http_tgbot_seen_lock(seen, &area) == NGX_OK) {
+
+        ngx_http_tgbot_seen_ring_move(&area.rings, update_id);
+        ngx_http_tgbot_seen_ring_set(&area.rings, update_id);
+    }
+
+    ngx_http_tgbot_zone_unlock(seen->zone);
+}
+
+
 void
 ngx_http_tgbot_seen_state(ngx_http_tgbot_seen_t *seen,
     ngx_http_tgbot_seen_state_t *state)

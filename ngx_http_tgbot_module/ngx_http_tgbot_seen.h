@@ -112,6 +112,15 @@ ngx_uint_t ngx_http_tgbot_seen_holds(ngx_http_tgbot_seen_t *seen,
     ngx_http_tgbot_claim_t *claim);
 
 
+/*
+ * For a file: up to n of the newest accepted ids, oldest first, returns how
+ * many; and accepts one without a claim.
+ */
+ngx_uint_t ngx_http_tgbot_seen_newest(ngx_http_tgbot_seen_t *seen,
+    int64_t *ids, ngx_uint_t n);
+void ngx_http_tgbot_seen_mark(ngx_http_tgbot_seen_t *seen, int64_t update_id);
+
+
 /* for status */
 
 typedef struct {

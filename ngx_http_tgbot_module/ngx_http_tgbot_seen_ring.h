@@ -61,6 +61,13 @@ void ngx_http_tgbot_seen_ring_move(ngx_http_tgbot_seen_rings_t *rings,
 void ngx_http_tgbot_seen_ring_set(ngx_http_tgbot_seen_rings_t *rings,
     int64_t id);
 
+/*
+ * Up to n accepted ids, the newest first: those of the ring that moved last
+ * before those of the other.  Returns how many.
+ */
+ngx_uint_t ngx_http_tgbot_seen_ring_newest(ngx_http_tgbot_seen_rings_t *rings,
+    int64_t *ids, ngx_uint_t n);
+
 /* 0: the ring is empty */
 int64_t ngx_http_tgbot_seen_ring_top(ngx_http_tgbot_seen_rings_t *rings,
     ngx_uint_t n);
