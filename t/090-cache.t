@@ -14,6 +14,7 @@ use Time::HiRes qw(time sleep);
 our ($block, $id);
 
 my $asked;
+my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1;
 
 add_block_preprocessor(sub {
     my $block = shift;
@@ -56,8 +57,6 @@ _EOC_
 _EOC_
 });
 
-my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1;
-
 TgbotProgram::start($Test::Nginx::Util::PidFile, $slowness);
 
 Test::Nginx::Socket::add_response_body_check(sub {
@@ -85,7 +84,8 @@ sub bot {
                   ? '' : 'tgbot_handler /_program/$tgbot_text;';
     my $cache = $directives =~ /tgbot_cache/
                 ? '' : 'tgbot_cache $arg_k zone=answers'
-                       . ($name eq 'b' ? ':1m;' : ';');
+                       . ($name eq 'b' ? ':1m' : '')
+                       . ' lock_timeout=' . 5 * $slowness . 's;';
 
     return <<"_EOC_";
     location = /$name {
@@ -953,7 +953,7 @@ like($answer, qr/^HTTP\/1.1 503 .*^Retry-After: [1-9]/ms,
      $block->name . ' - comes again');
 
 check(end($first), 'busy', '');
-sleep 2.5 * $slowness;
+sleep 3 * $slowness;
 
 deliver(said('x'), id => 2000);
 asked('sleep/3/say/x');
