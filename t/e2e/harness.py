@@ -297,9 +297,9 @@ class Case:
             await asyncio.sleep(0.05)
         raise RuntimeError("no status")
 
-    async def check_status(self, nginx):
+    async def check_status(self, nginx, seconds=10):
         """Waits until nothing is under way, and checks that the books balance."""
-        end = time.monotonic() + 10
+        end = time.monotonic() + seconds
         status = await self.status(nginx)
         while not status.at_rest and time.monotonic() < end:
             await asyncio.sleep(0.05)

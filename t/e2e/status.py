@@ -4,6 +4,11 @@ import json
 
 ENDS = ("ok", "failed", "unknown", "aborted")
 
+# how items come to a queue, how they go, and where they are
+COME = ("accepted", "replayed", "loaded")
+GONE = ("done", "dead", "expired", "dropped")
+HERE = ("waiting", "delayed", "inflight")
+
 
 class Status:
     """One answer of tgbot_status."""
@@ -25,10 +30,17 @@ class Status:
             value = value[label]
         return _sum(value)
 
+    def queued(self, bot="e2e"):
+        """Items in the queue of a bot, or None if it has no queue."""
+        if "queue_depth" not in self.data["bots"][bot]:
+            return None
+        return sum(self.value("queue_depth", state, bot=bot) for state in HERE)
+
     @property
     def at_rest(self):
         return not any(self.value(gauge, bot=bot) for bot in self.bots
-                       for gauge in ("held", "calls_inflight"))
+                       for gauge in ("held", "calls_inflight")) \
+            and not any(self.queued(bot) for bot in self.bots)
 
     def faults(self, killed=0):
         """
@@ -46,6 +58,14 @@ class Status:
                 ended = self.value("calls_inflight", kind, bot=bot) + sum(
                     self.value("calls_total", kind, end, bot=bot) for end in ENDS)
                 lines.append((f"{kind} calls", begun, ended))
+            if self.queued(bot) is not None:
+                # of these not even a death takes anything
+                items = self.data["bots"][bot]["queue_items_total"]
+                come = sum(items[event] for event in COME)
+                gone = sum(items[event] for event in GONE)
+                if come != gone + self.queued(bot):
+                    faults.append(f"{bot}: {come} items came to the queue, {gone} are "
+                                  f"gone, {self.queued(bot)} there")
             for name, begun, ended in lines:
                 unaccounted += begun - ended
                 if not 0 <= begun - ended <= killed:

@@ -1,0 +1,204 @@
+"""The queue: acknowledged first, worked on later, in order, and nothing lost."""
+
+import asyncio
+import random
+import signal
+import time
+
+import clients
+from harness import FULL, bot, until
+from simulator import updates
+
+QUEUE = ("tgbot_queue zone=updates:64m; "
+         "tgbot_retry attempts=8 backoff=50ms max_backoff=1s; "
+         "tgbot_attempts 10 backoff=100ms max_backoff=1s;")
+
+LOAD = dict(directives=QUEUE, updates=20000 if FULL else 4000, chats=500, connections=100,
+            ramp=0.1, program_latency=0.02 if FULL else 0.004,
+            program_fail=0.04, api_500=0.03, api_stall=0.01 if FULL else 0.002, stall=2.0,
+            api_timeout="1s")
+
+FLOOR = "        location = /floor { return 200; }\n"
+
+
+async def _emptied(case, nginx, seconds=120):
+    """Waits until the queue is empty; the status then, with balanced books."""
+    return await case.check_status(nginx, seconds)
+
+
+async def _ask(port, data, answers):
+    client = await clients.Client(port).connect()
+    client.send(data)
+    begun = time.monotonic()
+    answer = await client.answer()
+    answers.append(time.monotonic() - begun)
+    await client.close()
+    return answer.status
+
+
+def _p99(times):
+    return sorted(times)[int(len(times) * 0.99)]
+
+
+async def _probe(port, queued, floor):
+    """Asks in turns for an acknowledgement and for the least that nginx can do."""
+    number = 3000000000
+    while True:
+        number += 1
+        body = clients.text(number, "probe", user=number)
+        await _ask(port, clients.request(body, "/tg/probe"), queued)
+        await _ask(port, clients.request(body, "/floor"), floor)
+        await asyncio.sleep(0.01)
+
+
+async def _order(case, heavy):
+    scene, nginx = await case.scene(
+        **LOAD, heavy=heavy,
+        locations=FLOOR + bot("probe", "tgbot_queue zone=probes:16m; tgbot_token 2:PROBE;",
+                              token="2:PROBE", handler="/_silent")
+        .replace("tgbot_token 2:PROBE; tgbot_api", "tgbot_api")
+        + "        location = /_silent { internal; return 200; }\n")
+    queued, floor = [], []
+    probing = asyncio.get_running_loop().create_task(_probe(nginx.port, queued, floor))
+    scene.play()
+    case.check(await scene.finished(120), "Telegram still has updates")
+    probing.cancel()
+    status = await _emptied(case, nginx)
+    books = case.books(scene)
+    case.check_books(books)
+    case.equal(status.value("queue_items_total", "done"), scene.options.updates, "done")
+    case.equal(books["telegram"]["statuses"], {"200": scene.options.updates}, "statuses")
+    case.note(f"acknowledged within {_p99(queued) * 1000:.1f} ms (99 %), "
+              f"the floor {_p99(floor) * 1000:.1f} ms, {len(queued)} probes")
+    case.check(_p99(queued) <= 3 * _p99(floor), "acknowledging takes too long")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+    return scene
+
+
+async def test_order(case):
+    """In a lane everything is in order, whatever fails."""
+    await _order(case, heavy=1 / 3)
+
+
+async def test_unrest(case):
+    """Workers are killed and the configuration is loaded again all the time."""
+    scene, nginx = await case.scene(**LOAD, rate=400.0, heavy=1 / 3)
+    chance = random.Random(1)
+
+    async def unrest():
+        rounds = 0
+        while True:
+            await asyncio.sleep(1)
+            rounds += 1
+            if rounds % 2 == 0:
+                nginx.kill(chance.choice(nginx.workers()), scene)
+            if rounds % 3 == 0:
+                nginx.signal(signal.SIGHUP)
+
+    scene.play()
+    task = asyncio.get_running_loop().create_task(unrest())
+    case.check(await scene.finished(120), "Telegram still has updates")
+    task.cancel()
+    await _emptied(case, nginx)
+    case.check_books(case.books(scene))
+    case.check(len(nginx.killed) >= 3, f"only {len(nginx.killed)} workers were killed")
+    scene.webhook.close()
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def _outage(case, stop, restart):
+    away = 60 if FULL else 8
+    scene, nginx = await case.scene(
+        directives=QUEUE, updates=6000, chats=200, connections=100, ramp=0.1, rate=500.0,
+        program_latency=0.005)
+    scene.play()
+    await asyncio.sleep(2)
+    stop(scene)
+    await asyncio.sleep(away)
+    at = time.monotonic()
+    seen = len(scene.program.seen)
+    await restart(scene)
+    case.check(await scene.finished(100), "Telegram still has updates")
+    status = await _emptied(case, nginx)
+    books = case.books(scene)
+    case.check_books(books)
+    case.equal(books["telegram"]["statuses"], {"200": scene.options.updates}, "statuses")
+    case.equal(status.value("queue_items_total", "done"), scene.options.updates, "done")
+    case.note(f"{time.monotonic() - at:.1f} s after the outage all was done, "
+              f"{len(scene.program.seen) - seen} arrivals at the program in them")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+    return books
+
+
+async def test_program_away(case):
+    """Nothing is given up, and the program is not overrun when it is back."""
+    await _outage(case, lambda scene: scene.program.stop(),
+                  lambda scene: scene.program.restart())
+
+
+async def test_api_away(case):
+    """Replies wait in the queue; the program is not asked again."""
+    books = await _outage(case, lambda scene: scene.api.stop(),
+                          lambda scene: scene.api.restart())
+    case.equal(books["program"]["outcomes"], {"ok": 6000}, "calls of the program")
+
+
+async def test_button(case):
+    """A press of a button does not wait for the messages of its chat."""
+    scene, nginx = await case.scene(directives=QUEUE)
+    ann = updates.person(7, "Ann")
+    scene.program.hold()
+    for number in range(1, 51):
+        body = updates.make(number, "message", updates.message(number, ann, "slow")).body
+        case.equal((await clients.post(nginx.port, body)).status, 200, "a message")
+    await until(lambda: scene.program.seen)
+    body = updates.make(51, "callback_query",
+                        updates.callback_query(4711, ann, "press")).body
+    case.equal((await clients.post(nginx.port, body)).status, 200, "a button")
+    case.check(await until(lambda: scene.program.arrivals(51)), "the button waits")
+    case.equal(sorted(seen.id for seen in scene.program.seen), [1, 51], "arrivals")
+    scene.program.release()
+    case.check(await until(lambda: len(scene.api.executed) == 51), "replies are missing")
+    case.equal([seen.id for seen in scene.program.seen if seen.id != 51],
+               list(range(1, 51)), "order")
+    await _emptied(case, nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_full(case):
+    """A full zone refuses, and takes again when there is room."""
+    scene, nginx = await case.scene(
+        directives=QUEUE.replace("64m", "1200k"), updates=3000, chats=100, connections=100,
+        ramp=0.1, schedule=0.1, program_latency=0.05)
+    scene.play()
+    case.check(await scene.finished(120), "Telegram still has updates")
+    status = await _emptied(case, nginx)
+    books = case.books(scene)
+    case.check_books(books)
+    case.check(books["telegram"]["statuses"].get("503", 0) > 100,
+               f"the queue was never full: {books['telegram']['statuses']}")
+    case.check(None not in {wait for _, wait in scene.webhook.retry_after},
+               "a refusal does not say when to come again")
+    case.equal(status.value("queue_items_total", "accepted"), 3000, "accepted")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_kill_all(case):
+    """Every worker is killed: what was acknowledged is there when they are back."""
+    scene, nginx = await case.scene(directives=QUEUE, program_latency=0.2)
+    for number in range(1, 201):
+        body = clients.text(number, "hello", user=number % 20 + 1)
+        case.equal((await clients.post(nginx.port, body)).status, 200, "a message")
+    for pid in nginx.workers():
+        nginx.kill(pid, scene)
+    case.check(await until(lambda: {seen.id for seen in scene.program.seen
+                                    if seen.outcome == "ok"} == set(range(1, 201))),
+               "updates are lost")
+    await _emptied(case, nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx)
