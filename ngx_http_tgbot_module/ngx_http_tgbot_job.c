@@ -7,246 +7,47 @@
 #include "ngx_http_tgbot_ride.h"
 
 
-/* jobs kept for reuse */
-#define NGX_HTTP_TGBOT_JOB_SPARE     256
-
 /* Retry-After of a program that is unavailable, seconds */
 #define NGX_HTTP_TGBOT_JOB_RETRY     5
 
 
-static ngx_int_t ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job,
-    ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body);
-static ngx_int_t ngx_http_tgbot_job_copy_calls(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_answer_t *answer);
 static void ngx_http_tgbot_job_call(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_handled(ngx_http_tgbot_handler_t *handler,
     ngx_uint_t verdict, ngx_http_tgbot_capture_t *result);
+static void ngx_http_tgbot_job_heard(ngx_http_tgbot_job_t *job,
+    ngx_uint_t verdict, ngx_http_tgbot_capture_t *result);
 static ngx_int_t ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_capture_t *result);
-static void ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job);
 static ngx_int_t ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_job_waiting(ngx_http_tgbot_send_t *send,
     ngx_msec_t delay);
-static void ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job,
-    ngx_uint_t verdict);
-
-
-ngx_queue_t         ngx_http_tgbot_job_queue;
-
-static ngx_queue_t  ngx_http_tgbot_job_spare;
-static ngx_uint_t   ngx_http_tgbot_job_nspare;
-static ngx_uint_t   ngx_http_tgbot_job_count;
-static size_t       ngx_http_tgbot_job_size;
-
-
-void
-ngx_http_tgbot_job_init_process(void)
-{
-    ngx_queue_init(&ngx_http_tgbot_job_queue);
-    ngx_queue_init(&ngx_http_tgbot_job_spare);
-}
-
-
-void
-ngx_http_tgbot_job_exit_process(void)
-{
-    ngx_queue_t  *q;
-
-    ngx_http_tgbot_job_abort(0);
-
-    while (!ngx_queue_empty(&ngx_http_tgbot_job_spare)) {
-        q = ngx_queue_head(&ngx_http_tgbot_job_spare);
-        ngx_queue_remove(q);
-
-        ngx_free(ngx_queue_data(q, ngx_http_tgbot_job_t, queue));
-    }
-
-    ngx_http_tgbot_job_nspare = 0;
-}
-
-
-ngx_http_tgbot_job_t *
-ngx_http_tgbot_job_find(ngx_http_tgbot_bot_t *bot, int64_t update_id)
-{
-    ngx_rbtree_key_t    key;
-    ngx_rbtree_node_t  *node;
-
-    key = (ngx_rbtree_key_t) update_id;
-    node = bot->jobs.root;
-
-    while (node != bot->jobs.sentinel) {
-
-        if (key == node->key) {
-            return (ngx_http_tgbot_job_t *) node;
-        }
-
-        node = (key < node->key) ? node->left : node->right;
-    }
-
-    return NULL;
-}
-
-
-ngx_http_tgbot_job_t *
-ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot, ngx_http_request_t *r,
-    ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body)
-{
-    ngx_queue_t           *q;
-    ngx_http_tgbot_job_t  *job;
-
-    if (ngx_http_tgbot_job_count >= NGX_HTTP_TGBOT_JOB_MAX
-        || ngx_http_tgbot_job_size >= NGX_HTTP_TGBOT_JOB_MAX_SIZE)
-    {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "tgbot: too many updates in work: %ui of %d, %uz of %d "
-                      "bytes", ngx_http_tgbot_job_count,
-                      NGX_HTTP_TGBOT_JOB_MAX, ngx_http_tgbot_job_size,
-                      NGX_HTTP_TGBOT_JOB_MAX_SIZE);
-        return NULL;
-    }
-
-    if (!ngx_queue_empty(&ngx_http_tgbot_job_spare)) {
-        q = ngx_queue_head(&ngx_http_tgbot_job_spare);
-        ngx_queue_remove(q);
-        ngx_http_tgbot_job_nspare--;
-
-        job = ngx_queue_data(q, ngx_http_tgbot_job_t, queue);
-
-    } else {
-        job = ngx_alloc(sizeof(ngx_http_tgbot_job_t), r->connection->log);
-        if (job == NULL) {
-            return NULL;
-        }
-    }
-
-    ngx_memzero(job, sizeof(ngx_http_tgbot_job_t));
-
-    ngx_http_tgbot_bot_init(bot);
-
-    job->bot = bot;
-    job->start = ngx_current_msec;
-    job->node.key = (ngx_rbtree_key_t) ctx->update->update_id;
-
-    ngx_rbtree_insert(&bot->jobs, &job->node);
-    ngx_queue_insert_tail(&ngx_http_tgbot_job_queue, &job->queue);
-    ngx_http_tgbot_job_count++;
-
-    job->pool = ngx_create_pool(1024, bot->clcf->error_log);
-
-    if (job->pool == NULL
-        || ngx_http_tgbot_job_fill(job, r, ctx, body) != NGX_OK)
-    {
-        ngx_http_tgbot_job_free(job);
-        return NULL;
-    }
-
-    return job;
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job, ngx_http_request_t *r,
-    ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body)
-{
-    size_t        len;
-    u_char       *p;
-    ngx_chain_t  *cl;
-
-    len = 0;
-
-    for (cl = body; cl; cl = cl->next) {
-        len += ngx_buf_size(cl->buf);
-    }
-
-    p = ngx_pnalloc(job->pool, len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    job->body.data = p;
-    job->body.len = len;
-
-    for (cl = body; cl; cl = cl->next) {
-        p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
-    }
-
-    job->size = len;
-    ngx_http_tgbot_job_size += len;
-
-    job->ctx = *ctx;
-    job->ctx.update = &job->update;
-
-    if (ngx_http_tgbot_update_copy(&job->update, ctx->update, job->pool)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_tgbot_detached_client(&job->client, r, job->pool);
-}
 
 
 void
 ngx_http_tgbot_job_run(ngx_http_tgbot_job_t *job)
 {
+    if (job->queued
+        && !job->own
+        && ngx_http_tgbot_job_queue_cache(job) == NGX_AGAIN)
+    {
+        return;
+    }
+
     if (job->own) {
         ngx_http_tgbot_job_next(job);
         return;
     }
 
+    if (job->bot->conf->handler == NULL) {
+
+        /* it had one before a reload */
+
+        ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_IGNORED);
+        return;
+    }
+
     ngx_http_tgbot_job_call(job);
-}
-
-
-ngx_int_t
-ngx_http_tgbot_job_answer(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_answer_t *answer, ngx_uint_t first)
-{
-    if (ngx_http_tgbot_job_copy_calls(job, answer) != NGX_OK) {
-        ngx_http_tgbot_job_free(job);
-        return NGX_ERROR;
-    }
-
-    job->own = 1;
-    job->next = first;
-    job->acked = (first != 0);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_job_copy_calls(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_answer_t *answer)
-{
-    ngx_uint_t                i;
-    ngx_http_tgbot_method_t  *src, *dst;
-
-    src = answer->calls.elts;
-
-    if (ngx_array_init(&job->answer.calls, job->pool, answer->calls.nelts,
-                       sizeof(ngx_http_tgbot_method_t))
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < answer->calls.nelts; i++) {
-        dst = ngx_array_push(&job->answer.calls);
-        if (dst == NULL) {
-            return NGX_ERROR;
-        }
-
-        if (ngx_http_tgbot_method_copy(dst, &src[i], job->pool) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        job->size += dst->body.len;
-        ngx_http_tgbot_job_size += dst->body.len;
-    }
-
-    return NGX_OK;
 }
 
 
@@ -276,6 +77,8 @@ ngx_http_tgbot_job_handled(ngx_http_tgbot_handler_t *handler,
 
     job = handler->data;
 
+    ngx_http_tgbot_job_heard(job, verdict, result);
+
     /* without memory for its answer it will have to be asked again */
 
     if (verdict == NGX_HTTP_TGBOT_DONE
@@ -291,6 +94,33 @@ ngx_http_tgbot_job_handled(ngx_http_tgbot_handler_t *handler,
     }
 
     ngx_http_tgbot_job_end(job, verdict);
+}
+
+
+/* what counts for later */
+
+static void
+ngx_http_tgbot_job_heard(ngx_http_tgbot_job_t *job, ngx_uint_t verdict,
+    ngx_http_tgbot_capture_t *result)
+{
+    ngx_int_t  n;
+
+    job->status = result->status;
+
+    if (job->queued
+        && result->status
+        && (verdict == NGX_HTTP_TGBOT_DONE
+            || verdict == NGX_HTTP_TGBOT_FAILED))
+    {
+        ngx_http_tgbot_queue_took(job->bot->queue);
+    }
+
+    n = ngx_atoi(result->retry_after.data, result->retry_after.len);
+
+    if (n > 0) {
+        n = ngx_min(n, NGX_HTTP_TGBOT_METHOD_RETRY_MAX);
+        job->retry_after = (ngx_msec_t) n * 1000;
+    }
 }
 
 
@@ -314,8 +144,7 @@ ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
         return NGX_ERROR;
     }
 
-    job->size += copy.body.len;
-    ngx_http_tgbot_job_size += copy.body.len;
+    ngx_http_tgbot_job_account(job, copy.body.len);
 
     if (ngx_http_tgbot_answer_parse(&job->answer, &copy.content_type,
                                     &copy.body, &job->update, job->pool)
@@ -340,7 +169,7 @@ ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
 
 /* makes the next call of the answer, or ends the job */
 
-static void
+void
 ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 {
     ngx_uint_t                left;
@@ -379,10 +208,27 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 
     method = job->answer.calls.elts;
 
-    life = job->update.life * 1000;
-    elapsed = ngx_current_msec - job->start;
-
     send = &job->send;
+
+    send->failures = 0;
+
+    if (job->resumed) {
+        job->resumed = 0;
+
+        send->failures = job->item.failures;
+        send->unknown = job->item.unknown;
+        send->start = job->item.started;
+    }
+
+    life = job->update.life * 1000;
+    elapsed = ngx_http_tgbot_job_age(job);
+
+    if (send->failures) {
+
+        /* what is left counts from the first try on */
+
+        elapsed -= ngx_min(elapsed, ngx_http_tgbot_send_elapsed(send));
+    }
 
     send->bot = bot;
     send->ctx = &job->ctx;
@@ -441,15 +287,39 @@ ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
 static void
 ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send)
 {
-    ngx_http_tgbot_job_next(send->data);
+    ngx_http_tgbot_job_t  *job;
+
+    job = send->data;
+
+    /* in order, or not at all: those that follow are kept with it */
+
+    if (send->given_up
+        && ngx_http_tgbot_job_holds(job)
+        && ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_UNSENT)
+           == NGX_OK)
+    {
+        ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_DEAD);
+        return;
+    }
+
+    ngx_http_tgbot_job_next(job);
 }
 
 
 static void
 ngx_http_tgbot_job_waiting(ngx_http_tgbot_send_t *send, ngx_msec_t delay)
 {
-    if (ngx_exiting && !ngx_http_tgbot_job_stays(send->data, delay)) {
-        ngx_http_tgbot_job_drop(send->data);
+    ngx_http_tgbot_job_t  *job;
+
+    job = send->data;
+
+    if (job->queued) {
+        ngx_http_tgbot_job_queue_wait(job, delay);
+        return;
+    }
+
+    if (ngx_exiting && !ngx_http_tgbot_job_stays(job, delay)) {
+        ngx_http_tgbot_job_drop(job);
     }
 }
 
@@ -492,10 +362,19 @@ ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
 
 /* the end of a job, and what it means for Telegram */
 
-static void
+void
 ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
     ngx_http_tgbot_settled_t  settled;
+
+    if (job->queued) {
+        ngx_http_tgbot_job_queue_end(job, verdict);
+        return;
+    }
+
+    if (verdict == NGX_HTTP_TGBOT_FAILED && ngx_http_tgbot_job_spent(job)) {
+        verdict = NGX_HTTP_TGBOT_DEAD;
+    }
 
     if (ngx_http_tgbot_job_unclaim(job, verdict) != NGX_OK) {
         verdict = NGX_HTTP_TGBOT_BUSY;
@@ -505,6 +384,10 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 
     ngx_http_tgbot_job_leave_cache(job);
 
+    if (job->letter) {
+        ngx_http_tgbot_job_replayed(job, verdict);
+    }
+
     settled.verdict = verdict;
     settled.retry_min = 1;
     settled.retry_max = NGX_HTTP_TGBOT_JOB_RETRY;
@@ -512,30 +395,4 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 
     ngx_http_tgbot_job_settle(job, &settled);
     ngx_http_tgbot_job_free(job);
-}
-
-
-void
-ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job)
-{
-    (void) ngx_http_tgbot_job_unclaim(job, NGX_HTTP_TGBOT_BUSY);
-    ngx_http_tgbot_job_leave_cache(job);
-
-    ngx_rbtree_delete(&job->bot->jobs, &job->node);
-    ngx_queue_remove(&job->queue);
-
-    ngx_http_tgbot_job_count--;
-    ngx_http_tgbot_job_size -= job->size;
-
-    if (job->pool) {
-        ngx_destroy_pool(job->pool);
-    }
-
-    if (ngx_http_tgbot_job_nspare < NGX_HTTP_TGBOT_JOB_SPARE) {
-        ngx_queue_insert_head(&ngx_http_tgbot_job_spare, &job->queue);
-        ngx_http_tgbot_job_nspare++;
-        return;
-    }
-
-    ngx_free(job);
 }

@@ -18,6 +18,7 @@
 #include "ngx_http_tgbot_cache.h"
 #include "ngx_http_tgbot_handler.h"
 #include "ngx_http_tgbot_send.h"
+#include "ngx_http_tgbot_wait.h"
 
 
 /* jobs of one worker, and bytes of their updates and answers */
@@ -65,6 +66,17 @@ struct ngx_http_tgbot_job_s {
     ngx_http_tgbot_claim_t         claim;
     ngx_http_tgbot_cache_t         cache;     /* to be filled */
 
+    /* of a job from the queue */
+    ngx_http_tgbot_item_t          item;
+    ngx_http_tgbot_taken_t         taken;
+    ngx_http_tgbot_wait_t          wait;      /* for the cache */
+    ngx_msec_t                     waiting;   /* since */
+
+    uint64_t                       letter;    /* that is replayed, 0: none */
+
+    ngx_uint_t                     status;    /* of the program's answer */
+    ngx_msec_t                     retry_after;  /* likewise */
+
     /* who waits; NULL when nobody does */
     void                         (*settled)(void *data,
                                        ngx_http_tgbot_settled_t *settled);
@@ -74,6 +86,9 @@ struct ngx_http_tgbot_job_s {
     unsigned                       acked:1;   /* Telegram got its 200 */
     unsigned                       charged:1; /* limits were taken */
     unsigned                       by_api:1;  /* no call is to ride */
+    unsigned                       queued:1;  /* taken from the queue */
+    unsigned                       resumed:1; /* at a call tried before */
+    unsigned                       waited:1;  /* for the cache */
 };
 
 
@@ -94,6 +109,18 @@ ngx_http_tgbot_job_t *ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot,
     ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body);
 
 /*
+ * Makes a job of what a worker wrote by record.h: job->item, whose strings
+ * are in job->pool.  NGX_DECLINED: they are of another version of the module,
+ * or garbage.
+ */
+ngx_int_t ngx_http_tgbot_job_restore(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_item_t *item, ngx_pool_t *pool,
+    ngx_http_tgbot_job_t **jobp);
+
+/* whether the worker has room for another job */
+ngx_uint_t ngx_http_tgbot_job_room(void);
+
+/*
  * Gives the job the answer of a tgbot_reply, which is copied, instead of a
  * program: it will make the calls from number "first" on; those before have
  * gone to Telegram in the response.  bot->conf->api is set.  NGX_ERROR: no
@@ -102,8 +129,14 @@ ngx_http_tgbot_job_t *ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot,
 ngx_int_t ngx_http_tgbot_job_answer(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_answer_t *answer, ngx_uint_t first);
 
-/* runs the job; settled(data, ...) is called once, never from inside */
+/*
+ * Runs the job; settled(data, ...) is called once, never from inside.  A job
+ * from the queue may be gone when this returns.
+ */
 void ngx_http_tgbot_job_run(ngx_http_tgbot_job_t *job);
+
+/* runs a job that was taken from the queue, unless its life is over */
+void ngx_http_tgbot_job_queue_start(ngx_http_tgbot_job_t *job);
 
 /* gives the job up; settled() is not called */
 void ngx_http_tgbot_job_cancel(ngx_http_tgbot_job_t *job);
@@ -135,6 +168,18 @@ extern ngx_queue_t  ngx_http_tgbot_job_queue;
 void ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_settled_t *result);
 
+/* ms since the update was received; our clock may be behind another worker's */
+ngx_msec_t ngx_http_tgbot_job_age(ngx_http_tgbot_job_t *job);
+
+/* bytes that the job takes are part of the worker's sum */
+void ngx_http_tgbot_job_account(ngx_http_tgbot_job_t *job, size_t size);
+
+/* makes the next call of the answer, or ends the job */
+void ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job);
+
+/* the end of a job, and what it means for Telegram, or for the queue */
+void ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict);
+
 /* what is still claimed is released */
 void ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job);
 
@@ -156,6 +201,9 @@ ngx_int_t ngx_http_tgbot_job_accept(ngx_http_tgbot_job_t *job,
 ngx_int_t ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
 
+/* the program has failed once more: whether it is given up by that */
+ngx_uint_t ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job);
+
 /* whether the update is still this job's; 0 is logged */
 ngx_uint_t ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job);
 
@@ -163,6 +211,36 @@ ngx_uint_t ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job);
 void ngx_http_tgbot_job_fill_cache(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_capture_t *result);
 void ngx_http_tgbot_job_leave_cache(ngx_http_tgbot_job_t *job);
+
+/*
+ * Makes a dead letter of the job, which goes on or ends as its owner wishes.
+ * NGX_DECLINED: there is none, as they are off or it does not fit (logged);
+ * NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_tgbot_job_give_up(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_dead_cause_e cause);
+
+/* the job of a replayed letter ends, which may be the end of the letter */
+void ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job,
+    ngx_uint_t verdict);
+
+/*
+ * Of a job from the queue.  The answer from the cache: NGX_OK, job->own tells
+ * whether there is one; NGX_AGAIN: it waits for another job to get it.
+ */
+ngx_int_t ngx_http_tgbot_job_queue_cache(ngx_http_tgbot_job_t *job);
+
+/* a Bot API call waits: over a second the item does, and the job is gone */
+void ngx_http_tgbot_job_queue_wait(ngx_http_tgbot_job_t *job,
+    ngx_msec_t delay);
+
+/* gives the item back, to be taken again after "delay"; the job remains */
+void ngx_http_tgbot_job_queue_give(ngx_http_tgbot_job_t *job,
+    ngx_msec_t delay, ngx_http_tgbot_queue_program_e program);
+
+/* its end; the job is gone */
+void ngx_http_tgbot_job_queue_end(ngx_http_tgbot_job_t *job,
+    ngx_uint_t verdict);
 
 
 #endif /* _NGX_HTTP_TGBOT_JOB_H_INCLUDED_ */

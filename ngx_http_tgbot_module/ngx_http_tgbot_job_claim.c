@@ -15,7 +15,6 @@
 #define NGX_HTTP_TGBOT_JOB_PASS  10000
 
 
-static ngx_int_t ngx_http_tgbot_job_failed(ngx_http_tgbot_job_t *job);
 static ngx_int_t ngx_http_tgbot_job_cacheable(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_capture_t *result, ngx_str_t *kept, ngx_msec_t *valid);
 
@@ -60,10 +59,12 @@ ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 
     case NGX_HTTP_TGBOT_DONE:
     case NGX_HTTP_TGBOT_IGNORED:
+    case NGX_HTTP_TGBOT_DEAD:
         return ngx_http_tgbot_job_accept(job, NULL);
 
     case NGX_HTTP_TGBOT_FAILED:
-        rc = ngx_http_tgbot_job_failed(job);
+        rc = ngx_http_tgbot_seen_release(job->bot->seen, &job->claim, 1,
+                                         job->charged);
         break;
 
     default: /* NGX_HTTP_TGBOT_BUSY */
@@ -81,16 +82,28 @@ ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 }
 
 
-static ngx_int_t
-ngx_http_tgbot_job_failed(ngx_http_tgbot_job_t *job)
+ngx_uint_t
+ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job)
 {
-    ngx_uint_t             attempts;
+    ngx_uint_t             attempts, max;
     ngx_http_tgbot_bot_t  *bot;
 
     bot = job->bot;
-    attempts = job->claim.attempts + 1;
+    max = bot->conf->attempts->attempts;
 
-    if (attempts == bot->conf->attempts->attempts) {
+    attempts = job->letter ? max : job->claim.attempts + 1;
+
+    if (attempts < max || !ngx_http_tgbot_job_holds(job)) {
+        return 0;
+    }
+
+    job->item.attempts = attempts;
+
+    if (ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_FAILED) == NGX_OK) {
+        return 1;
+    }
+
+    if (attempts == max && job->claim.lease.token) {
         ngx_http_tgbot_stats_count(bot->stats,
                                    NGX_HTTP_TGBOT_STAT_ATTEMPTS_SPENT);
 
@@ -100,21 +113,33 @@ ngx_http_tgbot_job_failed(ngx_http_tgbot_job_t *job)
                       &bot->name, job->update.update_id, attempts);
     }
 
-    return ngx_http_tgbot_seen_release(bot->seen, &job->claim, 1,
-                                       job->charged);
+    return 0;
 }
 
 
 ngx_uint_t
 ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job)
 {
-    if (job->claim.lease.token == 0
-        || ngx_http_tgbot_seen_holds(job->bot->seen, &job->claim))
-    {
-        return 1;
-    }
+    if (job->taken.lease.token) {
 
-    job->claim.lease.token = 0;
+        if (ngx_http_tgbot_queue_holds(job->bot->queue, &job->taken)
+            == NGX_OK)
+        {
+            return 1;
+        }
+
+        job->taken.lease.token = 0;
+
+    } else {
+
+        if (job->claim.lease.token == 0
+            || ngx_http_tgbot_seen_holds(job->bot->seen, &job->claim))
+        {
+            return 1;
+        }
+
+        job->claim.lease.token = 0;
+    }
 
     ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
 

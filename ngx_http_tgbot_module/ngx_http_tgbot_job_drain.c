@@ -16,6 +16,7 @@
 void
 ngx_http_tgbot_job_release(void)
 {
+    ngx_msec_t             delay;
     ngx_queue_t           *q, *next;
     ngx_http_tgbot_job_t  *job;
 
@@ -27,9 +28,17 @@ ngx_http_tgbot_job_release(void)
 
         job = ngx_queue_data(q, ngx_http_tgbot_job_t, queue);
 
-        if (ngx_http_tgbot_job_stays(job,
-                                     ngx_http_tgbot_send_delay(&job->send)))
-        {
+        delay = ngx_http_tgbot_send_delay(&job->send);
+
+        if (ngx_http_tgbot_job_stays(job, delay)) {
+            continue;
+        }
+
+        if (job->queued) {
+
+            /* with the answer that it has */
+
+            ngx_http_tgbot_job_queue_wait(job, delay);
             continue;
         }
 
@@ -48,6 +57,10 @@ ngx_http_tgbot_job_stays(ngx_http_tgbot_job_t *job, ngx_msec_t delay)
 {
     if (delay <= NGX_HTTP_TGBOT_JOB_PATIENCE) {
         return 1;
+    }
+
+    if (job->queued) {
+        return 0;
     }
 
     return job->acked && !job->send.pause.waiting;
@@ -97,7 +110,7 @@ ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job)
         return;
     }
 
-    if (job->acked) {
+    if (job->acked && !job->queued) {
         ngx_log_error(NGX_LOG_ERR, job->bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\", update %L: calls that were to "
                       "follow the one in the response are lost at exit",

@@ -34,10 +34,13 @@ void
 ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
 {
     send->active = 1;
+    send->given_up = 0;
     send->migrated = 0;
-    send->failures = 0;
-    send->unknown = 0;
-    send->start = ngx_current_msec;
+
+    if (send->failures == 0) {
+        send->unknown = 0;
+        send->start = ngx_current_msec;
+    }
 
     ngx_memzero(&send->timer, sizeof(ngx_event_t));
 
@@ -380,13 +383,26 @@ ngx_http_tgbot_send_delay(ngx_http_tgbot_send_t *send)
 }
 
 
+ngx_msec_t
+ngx_http_tgbot_send_elapsed(ngx_http_tgbot_send_t *send)
+{
+    ngx_msec_int_t  ms;
+
+    /* it may have been begun by another worker, whose clock is ahead */
+
+    ms = (ngx_msec_int_t) (ngx_current_msec - send->start);
+
+    return (ms > 0) ? (ngx_msec_t) ms : 0;
+}
+
+
 static ngx_msec_t
 ngx_http_tgbot_send_left(ngx_http_tgbot_send_t *send)
 {
     ngx_msec_t  life, elapsed;
 
     life = ngx_min(send->life, send->bot->conf->retry->life);
-    elapsed = ngx_current_msec - send->start;
+    elapsed = ngx_http_tgbot_send_elapsed(send);
 
     return (elapsed < life) ? life - elapsed : 0;
 }
@@ -399,6 +415,8 @@ ngx_http_tgbot_send_give_up(ngx_http_tgbot_send_t *send, const char *reason)
 
     bot = send->bot;
     bot->given_up++;
+
+    send->given_up = 1;
 
     ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_GIVEN_UP);
 

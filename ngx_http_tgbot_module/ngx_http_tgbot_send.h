@@ -29,8 +29,13 @@ struct ngx_http_tgbot_send_s {
     ngx_pool_t                    *pool;      /* that lives as long */
     ngx_msec_t                     life;      /* left of the update's life */
 
+    /* of a call that was tried before, else "failures" is 0 */
+    ngx_uint_t                     failures;  /* of any kind: for backoff */
+    ngx_uint_t                     unknown;   /* sent without an answer */
+    ngx_msec_t                     start;     /* of the first try */
+
     /*
-     * done: delivered, refused or given up, which is logged.
+     * done: delivered, refused or "given_up", which is logged.
      * waiting: the call will be repeated after "delay"; the owner may cancel.
      * Neither is called from inside start.
      */
@@ -44,10 +49,8 @@ struct ngx_http_tgbot_send_s {
     ngx_http_tgbot_call_t          call;
     ngx_event_t                    timer;
     ngx_http_tgbot_pause_t         pause;     /* while the bot is paused */
-    ngx_msec_t                     start;
-    ngx_uint_t                     failures;  /* of any kind: for backoff */
-    ngx_uint_t                     unknown;   /* sent without an answer */
 
+    unsigned                       given_up:1;
     unsigned                       active:1;
     unsigned                       started:1; /* a call, counted so */
     unsigned                       migrated:1;
@@ -62,6 +65,9 @@ void ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send);
  * NGX_BUSY: it cannot be dropped yet, and goes on.
  */
 ngx_int_t ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send);
+
+/* milliseconds since the first try */
+ngx_msec_t ngx_http_tgbot_send_elapsed(ngx_http_tgbot_send_t *send);
 
 /* milliseconds it will still wait before the next try, 0: it does not wait */
 ngx_msec_t ngx_http_tgbot_send_delay(ngx_http_tgbot_send_t *send);

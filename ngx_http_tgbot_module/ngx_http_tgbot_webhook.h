@@ -20,6 +20,9 @@
 /* Retry-After when there is no room for another update in work, seconds */
 #define NGX_HTTP_TGBOT_WEBHOOK_RETRY  5
 
+/* a full queue is told of once in so many seconds */
+#define NGX_HTTP_TGBOT_WEBHOOK_FULL   60
+
 
 typedef struct {
     ngx_http_tgbot_ctx_t              ctx;    /* first: the module's context */
@@ -91,6 +94,17 @@ ngx_int_t ngx_http_tgbot_webhook_answer(ngx_http_tgbot_webhook_t *w);
 
 /* the first call rides, those that follow it are made afterwards */
 ngx_int_t ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w);
+
+/* in ngx_http_tgbot_webhook_queue.c, of a bot that has a queue: */
+
+/* puts the update there, with w->answer if that is known: a stage's result */
+ngx_int_t ngx_http_tgbot_webhook_enqueue(ngx_http_tgbot_webhook_t *w);
+
+/*
+ * whether w->answer may go with the response, as it is one call and nothing
+ * of the lane is before it: NGX_OK or NGX_DECLINED
+ */
+ngx_int_t ngx_http_tgbot_webhook_first(ngx_http_tgbot_webhook_t *w);
 
 /* the answer for the update that is in the cache; NGX_DECLINED: none */
 ngx_int_t ngx_http_tgbot_webhook_cached(ngx_http_tgbot_webhook_t *w,

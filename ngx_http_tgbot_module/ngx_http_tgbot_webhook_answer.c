@@ -36,10 +36,18 @@ ngx_http_tgbot_webhook_reply(ngx_http_tgbot_webhook_t *w)
 ngx_int_t
 ngx_http_tgbot_webhook_answer(ngx_http_tgbot_webhook_t *w)
 {
+    ngx_int_t  rc;
+
     w->own = 1;
 
     if (ngx_http_tgbot_webhook_rides(w)) {
-        return ngx_http_tgbot_webhook_ride(w);
+
+        rc = w->ctx.bot->queue ? ngx_http_tgbot_webhook_first(w) : NGX_OK;
+
+        if (rc != NGX_DECLINED) {
+            return (rc == NGX_OK) ? ngx_http_tgbot_webhook_ride(w)
+                                  : NGX_ERROR;
+        }
     }
 
     if (w->ctx.bot->conf->api == NULL) {
@@ -153,7 +161,16 @@ ngx_http_tgbot_webhook_cache(ngx_http_tgbot_webhook_t *w)
         }
     }
 
-    switch (ngx_http_tgbot_cache_get(&w->cache, 1, &value)) {
+    /* with a queue it is a job that gets what is missing */
+
+    rc = ngx_http_tgbot_cache_get(&w->cache, w->ctx.bot->queue == NULL,
+                                  &value);
+
+    if (rc != NGX_OK && w->ctx.bot->queue) {
+        return NGX_OK;
+    }
+
+    switch (rc) {
 
     case NGX_OK:
         ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_HIT);

@@ -242,6 +242,7 @@ ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w)
         break;
 
     case NGX_HTTP_TGBOT_DONE:
+    case NGX_HTTP_TGBOT_QUEUED:
     case NGX_HTTP_TGBOT_STALE:
     case NGX_HTTP_TGBOT_IGNORED:
         rc = ngx_http_tgbot_webhook_accept(w);

@@ -21,6 +21,15 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
 
     bot = w->ctx.bot;
 
+    if (!w->own && bot->conf->handler == NULL) {
+        w->ctx.verdict = NGX_HTTP_TGBOT_IGNORED;
+        return NGX_DONE;
+    }
+
+    if (bot->queue) {
+        return ngx_http_tgbot_webhook_enqueue(w);
+    }
+
     job = ngx_http_tgbot_job_find(bot, w->update.update_id);
 
     if (job) {
@@ -28,11 +37,6 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
 
         age = (ngx_current_msec - job->start) / 1000;
         return ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
-    }
-
-    if (!w->own && bot->conf->handler == NULL) {
-        w->ctx.verdict = NGX_HTTP_TGBOT_IGNORED;
-        return NGX_DONE;
     }
 
     job = ngx_http_tgbot_job_create(bot, w->request, &w->ctx, w->body);

@@ -22,10 +22,10 @@ add_block_preprocessor(sub {
 
     my $bot = defined $block->bot ? $block->bot : '';
 
-    if ($bot !~ /tgbot_retry\s/) {
-        $block->set_value('bot', "$bot\n"
-                          . 'tgbot_retry attempts=5 backoff=10ms;');
-    }
+    $bot .= "\ntgbot_retry attempts=5 backoff=10ms;"
+        if $bot !~ /tgbot_retry\s/;
+
+    $block->set_value('bot', "$bot\ntgbot_dead_letters off;");
 });
 
 repeat_each(1);

@@ -340,8 +340,8 @@ map $tgbot_text $uri_of {
 
 
 
-=== TEST 9: tgbot_attempts tells when, and gives nothing up
---- config eval: main::bot('tgbot_attempts 2;')
+=== TEST 9: without dead letters tgbot_attempts tells, and gives nothing up
+--- config eval: main::bot('tgbot_attempts 2; tgbot_dead_letters off;')
 --- then
 told(fetch(1000, 'status/500'), 'failed', '^HTTP/1.1 500 ') for 1 .. 4;
 told(fetch(1000, 'say/x'), 'done', '\nX-Attempts: 5\r\n');

@@ -33,6 +33,7 @@ add_block_preprocessor(sub {
 
     $block->set_value("http_config", ($block->http_config // '') . <<"_EOC_");
     tgbot_secret_token  sekret;
+    tgbot_dead_letters  off;
 _EOC_
 
     $block->set_value("config", $block->config . <<"_EOC_");

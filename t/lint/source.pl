@@ -25,7 +25,7 @@ my @layers = (
                     state)],
     transport => [qw(body call capture detached share)],
     work      => [qw(bot handler job ride send wait worker record take
-                    give_up)],
+                    replay wake)],
     faces     => [qw(module conf secret webhook acknowledge authenticate
                      reply status variables)],
 );
@@ -49,11 +49,11 @@ my %same_layer = (
     state     => [qw(zone seen store queue dead)],
     call      => [qw(capture detached share)],
     handler   => [qw(bot)],
-    job       => [qw(bot handler ride send wait record take give_up)],
+    job       => [qw(bot handler ride send wait record wake)],
     ride      => [qw(bot)],
     send      => [qw(bot)],
-    take      => [qw(bot job give_up)],
-    give_up   => [qw(bot job record take)],
+    take      => [qw(bot job wake)],
+    replay    => [qw(bot job record wake)],
     worker    => [qw(bot job take wait)],
     module    => [qw(conf secret webhook reply status variables)],
     conf      => [qw(secret webhook status)],

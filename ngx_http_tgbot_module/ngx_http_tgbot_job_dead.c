@@ -1,0 +1,134 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_record.h"
+
+
+static ngx_int_t ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_letter_t *letter);
+
+
+ngx_int_t
+ngx_http_tgbot_job_give_up(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_dead_cause_e cause)
+{
+    ngx_int_t                 rc;
+    ngx_uint_t                evicted;
+    ngx_http_tgbot_bot_t     *bot;
+    ngx_http_tgbot_letter_t   letter;
+
+    bot = job->bot;
+
+    if (bot->dead == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(&letter, sizeof(ngx_http_tgbot_letter_t));
+
+    letter.cause = cause;
+
+    if (ngx_http_tgbot_job_letter(job, &letter) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_tgbot_dead_put(bot->dead, &letter, &evicted);
+
+    if (rc != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L does not fit into zone "
+                      "\"%V\" of dead letters: %uz bytes", &bot->name,
+                      letter.update_id,
+                      &bot->dead->zone->shm_zone->shm.name,
+                      letter.data.len + letter.answer.len);
+        return NGX_DECLINED;
+    }
+
+    ngx_http_tgbot_stats_dead(bot->stats, cause);
+
+    ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\", update %L is given up and is dead "
+                  "letter %uL: %V", &bot->name, letter.update_id, letter.id,
+                  &ngx_http_tgbot_dead_causes[cause]);
+
+    if (evicted) {
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: %ui older dead letters are dropped for it, "
+                      "there is no room in zone \"%V\" or for the bot",
+                      evicted, &bot->dead->zone->shm_zone->shm.name);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_letter_t *letter)
+{
+    ngx_http_tgbot_record_t  record;
+
+    letter->update_id = job->update.update_id;
+    letter->lane = job->item.lane;
+    letter->status = job->status;
+    letter->attempts = job->item.attempts;
+    letter->last = ngx_time();
+    letter->first = letter->last - ngx_http_tgbot_job_age(job) / 1000;
+
+    if (job->item.data.len) {
+        letter->data = job->item.data;
+
+    } else {
+        ngx_memzero(&record, sizeof(ngx_http_tgbot_record_t));
+
+        record.client = job->client;
+        record.body = job->body;
+
+        if (ngx_http_tgbot_record_write(&record, &letter->data, job->pool)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (letter->cause == NGX_HTTP_TGBOT_DEAD_FAILED
+        || job->answer.calls.elts == NULL)
+    {
+        return NGX_OK;
+    }
+
+    letter->answered = 1;
+    letter->next = job->next;
+
+    if (letter->cause == NGX_HTTP_TGBOT_DEAD_UNSENT) {
+
+        /* this call is one of those not made */
+
+        letter->next--;
+    }
+
+    return ngx_http_tgbot_record_write_calls(&job->answer.calls,
+                                             &letter->answer, job->pool);
+}
+
+
+void
+ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
+{
+    switch (verdict) {
+
+    case NGX_HTTP_TGBOT_DONE:
+    case NGX_HTTP_TGBOT_IGNORED:
+    case NGX_HTTP_TGBOT_DEAD:    /* there is a newer one of it */
+        (void) ngx_http_tgbot_dead_drop(job->bot->dead, job->letter);
+        return;
+
+    default:
+        ngx_log_error(NGX_LOG_ERR, job->bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L: dead letter %uL stays, "
+                      "the program is unavailable", &job->bot->name,
+                      job->update.update_id, job->letter);
+    }
+}

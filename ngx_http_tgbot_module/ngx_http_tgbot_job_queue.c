@@ -1,0 +1,375 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_backoff.h"
+#include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_record.h"
+#include "ngx_http_tgbot_wake.h"
+
+
+/* a call that waits for longer does not keep a job, ms */
+#define NGX_HTTP_TGBOT_JOB_PATIENCE     1000
+
+/*
+ * A program that is unavailable is asked again after, ms: that costs no
+ * attempt, and when it is back nothing is to wait for long.
+ */
+#define NGX_HTTP_TGBOT_JOB_UNAVAILABLE      1000
+#define NGX_HTTP_TGBOT_JOB_UNAVAILABLE_MAX  8000
+
+/* calls of a bot whose token is refused, ms: one of them asks each minute */
+#define NGX_HTTP_TGBOT_JOB_UNAUTHORIZED     60000
+
+
+static void ngx_http_tgbot_job_queue_expire(ngx_http_tgbot_job_t *job);
+static void ngx_http_tgbot_job_queue_ready(ngx_http_tgbot_wait_t *wait);
+static ngx_int_t ngx_http_tgbot_job_queue_cached(ngx_http_tgbot_job_t *job,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_tgbot_job_queue_save(ngx_http_tgbot_job_t *job);
+static void ngx_http_tgbot_job_queue_again(ngx_http_tgbot_job_t *job,
+    ngx_uint_t verdict);
+static void ngx_http_tgbot_job_queue_settle(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_queue_event_e event);
+
+
+void
+ngx_http_tgbot_job_queue_start(ngx_http_tgbot_job_t *job)
+{
+    if (ngx_http_tgbot_job_age(job) >= (ngx_msec_t) job->update.life * 1000) {
+        ngx_http_tgbot_job_queue_expire(job);
+        return;
+    }
+
+    ngx_http_tgbot_job_run(job);
+}
+
+
+/* Telegram would have dropped it by now, too */
+
+static void
+ngx_http_tgbot_job_queue_expire(ngx_http_tgbot_job_t *job)
+{
+    ngx_http_tgbot_bot_t         *bot;
+    ngx_http_tgbot_dead_state_t   state;
+
+    bot = job->bot;
+
+    ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\", update %L has waited in the queue until "
+                  "its life of %ui s was over", &bot->name,
+                  job->update.update_id, job->update.life);
+
+    /* not at the cost of letters that somebody may want to see */
+
+    if (bot->dead) {
+        ngx_http_tgbot_dead_state(bot->dead, &state);
+
+        if (state.letters < bot->dead->max) {
+            (void) ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_EXPIRED);
+        }
+    }
+
+    ngx_http_tgbot_job_queue_settle(job, NGX_HTTP_TGBOT_QUEUE_EXPIRED);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_job_queue_cache(ngx_http_tgbot_job_t *job)
+{
+    ngx_str_t                  value;
+    ngx_http_tgbot_wait_t     *wait;
+    ngx_http_tgbot_stats_t    *stats;
+    ngx_http_tgbot_answers_t  *answers;
+
+    if (job->cache.zone == NULL) {
+        return NGX_OK;
+    }
+
+    stats = job->bot->stats;
+    answers = job->bot->conf->answers;
+
+    switch (ngx_http_tgbot_cache_get(&job->cache, 1, &value)) {
+
+    case NGX_OK:
+        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_HIT);
+
+        return ngx_http_tgbot_job_queue_cached(job, &value);
+
+    case NGX_DECLINED:
+        ngx_http_tgbot_stats_cache(stats, job->cache.lease.token
+                                          ? NGX_HTTP_TGBOT_CACHE_MISS
+                                          : NGX_HTTP_TGBOT_CACHE_BYPASS);
+        return NGX_OK;
+
+    case NGX_BUSY:
+        break;
+
+    default: /* NGX_ABORT */
+        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_BYPASS);
+        return NGX_OK;
+    }
+
+    if (!job->waited) {
+        job->waited = 1;
+        job->waiting = ngx_current_msec;
+
+        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_WAIT);
+
+    } else if (ngx_current_msec - job->waiting >= answers->lock_timeout) {
+        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_TIMEOUT);
+        return NGX_OK;
+    }
+
+    wait = &job->wait;
+
+    wait->cache = &job->cache;
+    wait->ready = ngx_http_tgbot_job_queue_ready;
+    wait->data = job;
+    wait->log = job->bot->clcf->error_log;
+
+    ngx_http_tgbot_wait_add(wait);
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_tgbot_job_queue_ready(ngx_http_tgbot_wait_t *wait)
+{
+    ngx_http_tgbot_job_run(wait->data);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_job_queue_cached(ngx_http_tgbot_job_t *job, ngx_str_t *value)
+{
+    ngx_str_t  body, type;
+
+    body.len = value->len;
+    body.data = ngx_pstrdup(job->pool, value);
+
+    if (body.data == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&type, "application/json");
+
+    if (ngx_http_tgbot_answer_parse(&job->answer, &type, &body, &job->update,
+                                    job->pool)
+        == NGX_OK)
+    {
+        job->own = 1;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_tgbot_job_queue_wait(ngx_http_tgbot_job_t *job, ngx_msec_t delay)
+{
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = job->bot;
+
+    if (job->send.pause.waiting) {
+
+        if (ngx_queue_head(&bot->paused) == &job->send.pause.queue
+            && !ngx_exiting)
+        {
+            /* this one will ask */
+
+            return;
+        }
+
+        delay = NGX_HTTP_TGBOT_JOB_UNAUTHORIZED;
+
+    } else if (delay <= NGX_HTTP_TGBOT_JOB_PATIENCE) {
+        return;
+    }
+
+    if (ngx_http_tgbot_job_queue_save(job) == NGX_AGAIN) {
+
+        ngx_log_error(NGX_LOG_INFO, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L: there is no room in zone "
+                      "\"%V\" for its answer, it stays in work",
+                      &bot->name, job->update.update_id,
+                      &bot->queue->zone->shm_zone->shm.name);
+        return;
+    }
+
+    if (ngx_http_tgbot_send_cancel(&job->send) != NGX_OK) {
+        return;
+    }
+
+    ngx_http_tgbot_job_queue_give(job, delay, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+    ngx_http_tgbot_job_free(job);
+
+    ngx_http_tgbot_wake();
+}
+
+
+/* what is known of the update goes where every worker can go on with it */
+
+static ngx_int_t
+ngx_http_tgbot_job_queue_save(ngx_http_tgbot_job_t *job)
+{
+    ngx_int_t               rc;
+    ngx_http_tgbot_item_t  *item;
+
+    item = &job->item;
+
+    item->next = job->next - 1;
+    item->failures = job->send.failures;
+    item->unknown = job->send.unknown;
+    item->started = job->send.start;
+
+    if (job->taken.lease.token == 0) {
+        return NGX_OK;
+    }
+
+    if (item->answered) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_tgbot_record_write_calls(&job->answer.calls, &item->answer,
+                                          job->pool)
+        != NGX_OK)
+    {
+        return NGX_AGAIN;
+    }
+
+    item->answered = 1;
+
+    rc = ngx_http_tgbot_queue_save(job->bot->queue, &job->taken, item);
+
+    if (rc == NGX_AGAIN) {
+        item->answered = 0;
+    }
+
+    return rc;
+}
+
+
+void
+ngx_http_tgbot_job_queue_give(ngx_http_tgbot_job_t *job, ngx_msec_t delay,
+    ngx_http_tgbot_queue_program_e program)
+{
+    ngx_int_t  rc;
+
+    if (job->taken.lease.token == 0) {
+        return;
+    }
+
+    rc = ngx_http_tgbot_queue_give(job->bot->queue, &job->taken, &job->item,
+                                   delay, program);
+
+    job->taken.lease.token = 0;
+
+    if (rc != NGX_OK) {
+        ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
+    }
+}
+
+
+void
+ngx_http_tgbot_job_queue_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
+{
+    if (job->taken.lease.token == 0) {
+
+        /* somebody else works on it */
+
+        ngx_http_tgbot_job_free(job);
+        return;
+    }
+
+    switch (verdict) {
+
+    case NGX_HTTP_TGBOT_FAILED:
+    case NGX_HTTP_TGBOT_BUSY:
+        ngx_http_tgbot_job_queue_again(job, verdict);
+        return;
+
+    case NGX_HTTP_TGBOT_DEAD:
+        ngx_http_tgbot_job_queue_settle(job, NGX_HTTP_TGBOT_QUEUE_DEAD);
+        return;
+
+    default: /* NGX_HTTP_TGBOT_DONE, NGX_HTTP_TGBOT_IGNORED */
+        ngx_http_tgbot_job_queue_settle(job, NGX_HTTP_TGBOT_QUEUE_DONE);
+    }
+}
+
+
+static void
+ngx_http_tgbot_job_queue_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
+{
+    ngx_msec_t                       delay;
+    ngx_http_tgbot_item_t           *item;
+    ngx_http_tgbot_attempts_t       *attempts;
+    ngx_http_tgbot_queue_program_e   program;
+
+    item = &job->item;
+    attempts = job->bot->conf->attempts;
+
+    if (verdict == NGX_HTTP_TGBOT_BUSY) {
+        item->unavailable++;
+
+        delay = ngx_http_tgbot_backoff_delay(item->unavailable,
+                                          NGX_HTTP_TGBOT_JOB_UNAVAILABLE,
+                                          NGX_HTTP_TGBOT_JOB_UNAVAILABLE_MAX,
+                                          ngx_random());
+
+        program = NGX_HTTP_TGBOT_QUEUE_UNAVAILABLE;
+
+    } else {
+        item->unavailable = 0;
+        item->attempts++;
+
+        if (item->attempts >= attempts->attempts
+            && ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_FAILED)
+               == NGX_OK)
+        {
+            ngx_http_tgbot_job_queue_settle(job, NGX_HTTP_TGBOT_QUEUE_DEAD);
+            return;
+        }
+
+        delay = ngx_http_tgbot_backoff_delay(item->attempts,
+                                             attempts->backoff,
+                                             attempts->max_backoff,
+                                             ngx_random());
+
+        /* what it said has been told already */
+
+        program = NGX_HTTP_TGBOT_QUEUE_UNTRIED;
+    }
+
+    delay = ngx_max(delay, job->retry_after);
+
+    ngx_http_tgbot_job_queue_give(job, delay, program);
+    ngx_http_tgbot_job_free(job);
+
+    ngx_http_tgbot_wake();
+}
+
+
+static void
+ngx_http_tgbot_job_queue_settle(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_queue_event_e event)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_tgbot_queue_settle(job->bot->queue, &job->taken, event,
+                                     NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+
+    job->taken.lease.token = 0;
+
+    if (rc != NGX_OK) {
+        ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
+    }
+
+    ngx_http_tgbot_job_free(job);
+
+    ngx_http_tgbot_wake();
+}

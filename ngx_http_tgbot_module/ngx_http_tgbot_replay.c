@@ -1,0 +1,164 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_record.h"
+#include "ngx_http_tgbot_replay.h"
+#include "ngx_http_tgbot_wake.h"
+
+
+/* a letter is tried for a day, s, whatever its Update's life was */
+#define NGX_HTTP_TGBOT_REPLAY_LIFE  86400
+
+
+static ngx_int_t ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_item_t *item, uint64_t id);
+static ngx_int_t ngx_http_tgbot_replay_run(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_item_t *item, uint64_t id, ngx_pool_t *pool);
+
+
+ngx_int_t
+ngx_http_tgbot_replay(ngx_http_tgbot_bot_t *bot, uint64_t id,
+    ngx_log_t *log)
+{
+    ngx_int_t                 rc;
+    ngx_pool_t               *pool;
+    ngx_http_tgbot_item_t     item;
+    ngx_http_tgbot_letter_t   letter;
+
+    pool = ngx_create_pool(4096, bot->clcf->error_log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_tgbot_dead_get(bot->dead, id, &letter, pool);
+
+    if (rc != NGX_OK) {
+        ngx_destroy_pool(pool);
+        return rc;
+    }
+
+    ngx_memzero(&item, sizeof(ngx_http_tgbot_item_t));
+
+    /* whoever replays it gives it a new life */
+
+    item.update_id = letter.update_id;
+    item.lane = letter.lane;
+    item.received = ngx_current_msec;
+    item.next = letter.next;
+    item.data = letter.data;
+    item.answer = letter.answer;
+    item.answered = letter.answered;
+
+    if (bot->queue) {
+        rc = ngx_http_tgbot_replay_enqueue(bot, &item, id);
+        ngx_destroy_pool(pool);
+
+    } else {
+        rc = ngx_http_tgbot_replay_run(bot, &item, id, pool);
+
+        if (rc != NGX_OK) {
+            ngx_destroy_pool(pool);
+        }
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "tgbot: bot \"%V\": dead letter %uL cannot be read, it "
+                      "is of another version of the module",
+                      &bot->name, id);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_item_t *item, uint64_t id)
+{
+    ngx_msec_t  age;
+
+    item->life = NGX_HTTP_TGBOT_REPLAY_LIFE;
+
+    if (ngx_http_tgbot_queue_put(bot->queue, item,
+                                 NGX_HTTP_TGBOT_QUEUE_REPLAYED, &age)
+        != NGX_OK)
+    {
+        return NGX_BUSY;
+    }
+
+    (void) ngx_http_tgbot_dead_drop(bot->dead, id);
+
+    ngx_http_tgbot_wake();
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_replay_run(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_item_t *item, uint64_t id, ngx_pool_t *pool)
+{
+    ngx_int_t              rc;
+    ngx_http_tgbot_job_t  *job;
+
+    if (!ngx_http_tgbot_job_room()
+        || ngx_http_tgbot_job_find(bot, item->update_id))
+    {
+        return NGX_BUSY;
+    }
+
+    rc = ngx_http_tgbot_job_restore(bot, item, pool, &job);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    job->letter = id;
+    job->by_api = 1;
+    job->update.life = NGX_HTTP_TGBOT_REPLAY_LIFE;
+
+    ngx_http_tgbot_job_run(job);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_replay_show(ngx_http_tgbot_letter_t *letter, ngx_pool_t *pool,
+    ngx_str_t *update, ngx_array_t *calls)
+{
+    ngx_int_t                 rc;
+    ngx_http_tgbot_method_t  *method;
+    ngx_http_tgbot_record_t   record;
+
+    rc = ngx_http_tgbot_record_read(&record, &letter->data, pool);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    *update = record.body;
+
+    if (!letter->answered) {
+        return ngx_array_init(calls, pool, 1,
+                              sizeof(ngx_http_tgbot_method_t));
+    }
+
+    rc = ngx_http_tgbot_record_read_calls(calls, &letter->answer, pool);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (letter->next > calls->nelts) {
+        return NGX_DECLINED;
+    }
+
+    method = calls->elts;
+
+    calls->elts = method + letter->next;
+    calls->nelts -= letter->next;
+
+    return NGX_OK;
+}

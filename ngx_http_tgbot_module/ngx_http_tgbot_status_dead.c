@@ -1,0 +1,566 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_json.h"
+#include "ngx_http_tgbot_method.h"
+#include "ngx_http_tgbot_replay.h"
+#include "ngx_http_tgbot_status_dead.h"
+#include "ngx_http_tgbot_status_json.h"
+
+
+/* letters in one answer, and changed by one request */
+#define NGX_HTTP_TGBOT_STATUS_LETTERS      100
+#define NGX_HTTP_TGBOT_STATUS_LETTERS_MAX  1000
+
+
+/* what is asked for */
+
+typedef struct {
+    ngx_http_request_t         *request;
+    ngx_http_tgbot_bot_t       *bot;
+    uint64_t                    id;         /* 0: all */
+    ngx_http_tgbot_loc_conf_t  *conf;
+} ngx_http_tgbot_status_dead_t;
+
+
+static ngx_int_t ngx_http_tgbot_status_dead_parse(
+    ngx_http_tgbot_status_dead_t *d, ngx_str_t *path);
+static ngx_int_t ngx_http_tgbot_status_dead_error(ngx_http_request_t *r,
+    ngx_uint_t status, const char *text);
+static ngx_int_t ngx_http_tgbot_status_dead_number(ngx_http_request_t *r,
+    const char *name, uint64_t *value);
+static ngx_int_t ngx_http_tgbot_status_dead_list(
+    ngx_http_tgbot_status_dead_t *d);
+static ngx_int_t ngx_http_tgbot_status_dead_show(
+    ngx_http_tgbot_status_dead_t *d);
+static void ngx_http_tgbot_status_dead_letter(ngx_http_tgbot_status_json_t *s,
+    ngx_http_tgbot_letter_t *letter);
+static void ngx_http_tgbot_status_dead_payload(
+    ngx_http_tgbot_status_json_t *s, ngx_str_t *update, ngx_array_t *calls);
+static void ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_json_t *s,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_tgbot_status_dead_token(void *data,
+    ngx_http_tgbot_json_token_t *token);
+static ngx_int_t ngx_http_tgbot_status_dead_change(
+    ngx_http_tgbot_status_dead_t *d);
+static ngx_uint_t ngx_http_tgbot_status_dead_action(ngx_http_request_t *r,
+    const char *action);
+static ngx_int_t ngx_http_tgbot_status_dead_each(
+    ngx_http_tgbot_status_dead_t *d, ngx_uint_t *done, ngx_uint_t *left);
+static ngx_int_t ngx_http_tgbot_status_dead_one(
+    ngx_http_tgbot_status_dead_t *d, uint64_t id);
+
+
+ngx_int_t
+ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r, ngx_str_t *path)
+{
+    ngx_http_tgbot_status_dead_t  d;
+
+    ngx_memzero(&d, sizeof(ngx_http_tgbot_status_dead_t));
+
+    d.request = r;
+    d.conf = ngx_http_get_module_loc_conf(r, ngx_http_tgbot_module);
+
+    if (ngx_http_tgbot_status_dead_parse(&d, path) != NGX_OK) {
+        return ngx_http_tgbot_status_dead_error(r, NGX_HTTP_NOT_FOUND,
+                                       "expected dead/BOT or dead/BOT/ID of "
+                                       "a bot that keeps dead letters");
+    }
+
+    switch (r->method) {
+
+    case NGX_HTTP_GET:
+    case NGX_HTTP_HEAD:
+        return d.id ? ngx_http_tgbot_status_dead_show(&d)
+                    : ngx_http_tgbot_status_dead_list(&d);
+
+    case NGX_HTTP_POST:
+    case NGX_HTTP_DELETE:
+        return ngx_http_tgbot_status_dead_change(&d);
+
+    default:
+
+        if (ngx_http_tgbot_status_json_header(r, "Allow",
+                                              "GET, HEAD, POST, DELETE")
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return ngx_http_tgbot_status_dead_error(r, NGX_HTTP_NOT_ALLOWED,
+                                                "no such method");
+    }
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_status_dead_parse(ngx_http_tgbot_status_dead_t *d,
+    ngx_str_t *path)
+{
+    u_char                       *slash;
+    ngx_int_t                     id;
+    ngx_str_t                     name;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_bot_t        **bots;
+    ngx_http_tgbot_main_conf_t   *tmcf;
+
+    name = *path;
+
+    slash = ngx_strlchr(path->data, path->data + path->len, '/');
+
+    if (slash) {
+        name.len = slash - path->data;
+
+        id = ngx_atoi(slash + 1, path->len - name.len - 1);
+
+        if (id <= 0) {
+            return NGX_DECLINED;
+        }
+
+        d->id = id;
+    }
+
+    tmcf = ngx_http_get_module_main_conf(d->request, ngx_http_tgbot_module);
+
+    bots = tmcf->bots.elts;
+
+    for (i = 0; i < tmcf->bots.nelts; i++) {
+
+        if (bots[i]->name.len == name.len
+            && ngx_strncmp(bots[i]->name.data, name.data, name.len) == 0)
+        {
+            d->bot = bots[i];
+
+            return d->bot->dead ? NGX_OK : NGX_DECLINED;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_status_dead_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *text)
+{
+    ngx_str_t                      value;
+    ngx_http_tgbot_status_json_t   s;
+
+    value.data = (u_char *) text;
+    value.len = ngx_strlen(text);
+
+    ngx_http_tgbot_status_json_init(&s, r->pool);
+
+    ngx_http_tgbot_status_json_open(&s);
+    ngx_http_tgbot_status_json_key(&s, "error");
+    ngx_http_tgbot_status_json_string(&s, &value);
+    ngx_http_tgbot_status_json_close(&s);
+
+    return ngx_http_tgbot_status_json_send(r, &s, status);
+}
+
+
+/* an argument of the query string, if it is there */
+
+static ngx_int_t
+ngx_http_tgbot_status_dead_number(ngx_http_request_t *r, const char *name,
+    uint64_t *value)
+{
+    ngx_int_t  n;
+    ngx_str_t  text;
+
+    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &text) != NGX_OK) {
+        return NGX_OK;
+    }
+
+    n = ngx_atoi(text.data, text.len);
+
+    if (n == NGX_ERROR) {
+        return NGX_DECLINED;
+    }
+
+    *value = n;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_status_dead_list(ngx_http_tgbot_status_dead_t *d)
+{
+    uint64_t                       after, limit;
+    ngx_uint_t                     i, n;
+    ngx_http_request_t            *r;
+    ngx_http_tgbot_letter_t       *letters;
+    ngx_http_tgbot_status_json_t   s;
+
+    r = d->request;
+
+    after = 0;
+    limit = NGX_HTTP_TGBOT_STATUS_LETTERS;
+
+    if (ngx_http_tgbot_status_dead_number(r, "after", &after) != NGX_OK
+        || ngx_http_tgbot_status_dead_number(r, "limit", &limit) != NGX_OK
+        || limit == 0
+        || limit > NGX_HTTP_TGBOT_STATUS_LETTERS_MAX)
+    {
+        return ngx_http_tgbot_status_dead_error(r, NGX_HTTP_BAD_REQUEST,
+                                          "expected numbers as \"after\" and "
+                                          "as \"limit\", which is at most "
+                                          "1000");
+    }
+
+    letters = ngx_palloc(r->pool, limit * sizeof(ngx_http_tgbot_letter_t));
+    if (letters == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    n = ngx_http_tgbot_dead_list(d->bot->dead, after, letters, limit);
+
+    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_open(&s);
+
+    ngx_http_tgbot_status_json_key(&s, "bot");
+    ngx_http_tgbot_status_json_string(&s, &d->bot->name);
+
+    ngx_http_tgbot_status_json_key(&s, "letters");
+    ngx_http_tgbot_status_json_write(&s, "[", 1);
+
+    for (i = 0; i < n; i++) {
+
+        if (i) {
+            ngx_http_tgbot_status_json_write(&s, ",", 1);
+        }
+
+        ngx_http_tgbot_status_json_open(&s);
+        ngx_http_tgbot_status_dead_letter(&s, &letters[i]);
+        ngx_http_tgbot_status_json_close(&s);
+    }
+
+    ngx_http_tgbot_status_json_write(&s, "]", 1);
+    s.comma = 1;
+
+    /* where to go on; 0: this was all */
+
+    ngx_http_tgbot_status_json_member(&s, "next",
+                                      (n == limit) ? letters[n - 1].id : 0);
+    ngx_http_tgbot_status_json_close(&s);
+    ngx_http_tgbot_status_json_write(&s, "\n", 1);
+
+    return ngx_http_tgbot_status_json_send(r, &s, NGX_HTTP_OK);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_status_dead_show(ngx_http_tgbot_status_dead_t *d)
+{
+    ngx_int_t                      rc;
+    ngx_str_t                      update;
+    ngx_array_t                    calls;
+    ngx_http_request_t            *r;
+    ngx_http_tgbot_letter_t        letter;
+    ngx_http_tgbot_status_json_t   s;
+
+    r = d->request;
+
+    rc = ngx_http_tgbot_dead_get(d->bot->dead, d->id, &letter, r->pool);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_tgbot_status_dead_error(r, NGX_HTTP_NOT_FOUND,
+                                                "no such letter");
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_open(&s);
+
+    ngx_http_tgbot_status_json_key(&s, "bot");
+    ngx_http_tgbot_status_json_string(&s, &d->bot->name);
+
+    ngx_http_tgbot_status_dead_letter(&s, &letter);
+
+    if (d->conf->status_payload) {
+
+        rc = ngx_http_tgbot_replay_show(&letter, r->pool, &update, &calls);
+
+        if (rc == NGX_ERROR) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (rc == NGX_OK) {
+            ngx_http_tgbot_status_dead_payload(&s, &update, &calls);
+        }
+    }
+
+    ngx_http_tgbot_status_json_close(&s);
+    ngx_http_tgbot_status_json_write(&s, "\n", 1);
+
+    return ngx_http_tgbot_status_json_send(r, &s, NGX_HTTP_OK);
+}
+
+
+static void
+ngx_http_tgbot_status_dead_letter(ngx_http_tgbot_status_json_t *s,
+    ngx_http_tgbot_letter_t *letter)
+{
+    ngx_http_tgbot_status_json_member(s, "id", letter->id);
+    ngx_http_tgbot_status_json_member(s, "update_id", letter->update_id);
+
+    ngx_http_tgbot_status_json_key(s, "cause");
+    ngx_http_tgbot_status_json_string(s,
+                                 &ngx_http_tgbot_dead_causes[letter->cause]);
+
+    ngx_http_tgbot_status_json_member(s, "status", letter->status);
+    ngx_http_tgbot_status_json_member(s, "attempts", letter->attempts);
+    ngx_http_tgbot_status_json_member(s, "first", letter->first);
+    ngx_http_tgbot_status_json_member(s, "last", letter->last);
+    ngx_http_tgbot_status_json_member(s, "size", letter->data.len);
+    ngx_http_tgbot_status_json_member(s, "answered", letter->answered);
+    ngx_http_tgbot_status_json_member(s, "calls_done", letter->next);
+}
+
+
+static void
+ngx_http_tgbot_status_dead_payload(ngx_http_tgbot_status_json_t *s,
+    ngx_str_t *update, ngx_array_t *calls)
+{
+    ngx_uint_t                i;
+    ngx_http_tgbot_method_t  *method;
+
+    ngx_http_tgbot_status_json_key(s, "update");
+    ngx_http_tgbot_status_dead_value(s, update);
+
+    ngx_http_tgbot_status_json_key(s, "calls");
+    ngx_http_tgbot_status_json_write(s, "[", 1);
+
+    method = calls->elts;
+
+    for (i = 0; i < calls->nelts; i++) {
+
+        if (i) {
+            ngx_http_tgbot_status_json_write(s, ",", 1);
+        }
+
+        ngx_http_tgbot_status_json_open(s);
+        ngx_http_tgbot_status_json_key(s, "method");
+        ngx_http_tgbot_status_json_string(s, &method[i].name);
+        ngx_http_tgbot_status_json_key(s, "content_type");
+        ngx_http_tgbot_status_json_string(s, &method[i].content_type);
+        ngx_http_tgbot_status_json_key(s, "body");
+        ngx_http_tgbot_status_dead_value(s, &method[i].body);
+        ngx_http_tgbot_status_json_close(s);
+    }
+
+    ngx_http_tgbot_status_json_write(s, "]", 1);
+    s->comma = 1;
+}
+
+
+/* JSON as it is, anything else as a string */
+
+static void
+ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_json_t *s,
+    ngx_str_t *value)
+{
+    ngx_buf_t    b;
+    ngx_uint_t   i;
+    ngx_chain_t  cl;
+
+    ngx_memzero(&b, sizeof(ngx_buf_t));
+
+    b.memory = 1;
+    b.pos = value->data;
+    b.last = b.pos + value->len;
+
+    cl.buf = &b;
+    cl.next = NULL;
+
+    /* of what stands in a string our reader is no judge */
+
+    for (i = 0; i < value->len && value->data[i] < 0x80; i++) { /* void */ }
+
+    if (i == value->len
+        && ngx_http_tgbot_json_parse(&cl, ngx_http_tgbot_status_dead_token,
+                                     NULL)
+           == NGX_OK)
+    {
+        ngx_http_tgbot_status_json_write(s, value->data, value->len);
+        s->comma = 1;
+        return;
+    }
+
+    ngx_http_tgbot_status_json_string(s, value);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_status_dead_token(void *data,
+    ngx_http_tgbot_json_token_t *token)
+{
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
+{
+    ngx_int_t                      rc;
+    ngx_uint_t                     done, left, replay;
+    ngx_http_request_t            *r;
+    ngx_http_tgbot_status_json_t   s;
+
+    r = d->request;
+    replay = (r->method == NGX_HTTP_POST);
+
+    if (!d->conf->status_write || r != r->main) {
+        return ngx_http_tgbot_status_dead_error(r, NGX_HTTP_FORBIDDEN,
+                                          "expected \"write=on\" of "
+                                          "\"tgbot_status\" for a change");
+    }
+
+    /* no form of another site can send it */
+
+    if (!ngx_http_tgbot_status_dead_action(r, replay ? "replay" : "drop")) {
+        return ngx_http_tgbot_status_dead_error(r, NGX_HTTP_FORBIDDEN,
+                                    replay ? "expected the header "
+                                             "\"X-Tgbot-Action: replay\""
+                                           : "expected the header "
+                                             "\"X-Tgbot-Action: drop\"");
+    }
+
+    done = 0;
+    left = 0;
+
+    if (d->id) {
+        rc = ngx_http_tgbot_status_dead_one(d, d->id);
+        done = (rc == NGX_OK);
+
+    } else {
+        rc = ngx_http_tgbot_status_dead_each(d, &done, &left);
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                  "tgbot: bot \"%V\": %ui dead letters %s",
+                  &d->bot->name, done, replay ? "replayed" : "dropped");
+
+    switch (rc) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        return ngx_http_tgbot_status_dead_error(r, NGX_HTTP_NOT_FOUND,
+                                                "no such letter");
+
+    case NGX_BUSY:
+        return ngx_http_tgbot_status_dead_error(r,
+                                            NGX_HTTP_SERVICE_UNAVAILABLE,
+                                            "there is no room for it now, or "
+                                            "it is in work");
+
+    default: /* NGX_ERROR */
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_open(&s);
+    ngx_http_tgbot_status_json_member(&s, replay ? "replayed" : "dropped",
+                                      done);
+    ngx_http_tgbot_status_json_member(&s, "left", left);
+    ngx_http_tgbot_status_json_close(&s);
+    ngx_http_tgbot_status_json_write(&s, "\n", 1);
+
+    return ngx_http_tgbot_status_json_send(r, &s, NGX_HTTP_OK);
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_status_dead_action(ngx_http_request_t *r, const char *action)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(action);
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len == sizeof("X-Tgbot-Action") - 1
+                && ngx_strncasecmp(h[i].key.data, (u_char *) "X-Tgbot-Action",
+                                   h[i].key.len)
+                   == 0)
+            {
+                return h[i].value.len == len
+                       && ngx_strncmp(h[i].value.data, action, len) == 0;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+/* as many as one request may change; those that came meanwhile are left */
+
+static ngx_int_t
+ngx_http_tgbot_status_dead_each(ngx_http_tgbot_status_dead_t *d,
+    ngx_uint_t *done, ngx_uint_t *left)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    i, n;
+    ngx_http_tgbot_letter_t      *letters;
+    ngx_http_tgbot_dead_state_t   state;
+
+    letters = ngx_palloc(d->request->pool,
+                         NGX_HTTP_TGBOT_STATUS_LETTERS_MAX
+                         * sizeof(ngx_http_tgbot_letter_t));
+    if (letters == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = ngx_http_tgbot_dead_list(d->bot->dead, 0, letters,
+                                 NGX_HTTP_TGBOT_STATUS_LETTERS_MAX);
+
+    for (i = 0; i < n; i++) {
+        rc = ngx_http_tgbot_status_dead_one(d, letters[i].id);
+
+        if (rc == NGX_OK) {
+            (*done)++;
+
+        } else if (rc != NGX_DECLINED) {
+
+            if (*done == 0) {
+                return rc;
+            }
+
+            break;
+        }
+    }
+
+    ngx_http_tgbot_dead_state(d->bot->dead, &state);
+
+    *left = state.letters;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_status_dead_one(ngx_http_tgbot_status_dead_t *d, uint64_t id)
+{
+    if (d->request->method == NGX_HTTP_POST) {
+        return ngx_http_tgbot_replay(d->bot, id, d->request->connection->log);
+    }
+
+    return ngx_http_tgbot_dead_drop(d->bot->dead, id);
+}

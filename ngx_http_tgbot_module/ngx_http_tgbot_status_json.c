@@ -1,0 +1,254 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_json.h"
+#include "ngx_http_tgbot_status_json.h"
+
+
+#define NGX_HTTP_TGBOT_STATUS_BUFFER  4096
+
+
+static u_char *ngx_http_tgbot_status_json_room(ngx_http_tgbot_status_json_t *s,
+    size_t len);
+
+
+void
+ngx_http_tgbot_status_json_init(ngx_http_tgbot_status_json_t *s,
+    ngx_pool_t *pool)
+{
+    ngx_memzero(s, sizeof(ngx_http_tgbot_status_json_t));
+
+    s->pool = pool;
+    s->last = &s->chain;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_status_json_header(ngx_http_request_t *r, const char *name,
+    const char *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value.data = (u_char *) value;
+    h->value.len = ngx_strlen(value);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_status_json_send(ngx_http_request_t *r,
+    ngx_http_tgbot_status_json_t *s, ngx_uint_t status)
+{
+    ngx_int_t  rc;
+
+    if (s->failed) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = s->size;
+
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    if (ngx_http_tgbot_status_json_header(r, "Cache-Control", "no-store")
+        != NGX_OK
+        || ngx_http_tgbot_status_json_header(r, "X-Content-Type-Options",
+                                        "nosniff")
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    s->buf->last_buf = (r == r->main);
+    s->buf->last_in_chain = 1;
+
+    return ngx_http_output_filter(r, s->chain);
+}
+
+
+void
+ngx_http_tgbot_status_json_open(ngx_http_tgbot_status_json_t *s)
+{
+    ngx_http_tgbot_status_json_write(s, "{", 1);
+    s->comma = 0;
+}
+
+
+void
+ngx_http_tgbot_status_json_close(ngx_http_tgbot_status_json_t *s)
+{
+    ngx_http_tgbot_status_json_write(s, "}", 1);
+    s->comma = 1;
+}
+
+
+void
+ngx_http_tgbot_status_json_key(ngx_http_tgbot_status_json_t *s,
+    const char *name)
+{
+    ngx_str_t  key;
+
+    key.data = (u_char *) name;
+    key.len = ngx_strlen(name);
+
+    ngx_http_tgbot_status_json_name(s, &key);
+}
+
+
+void
+ngx_http_tgbot_status_json_name(ngx_http_tgbot_status_json_t *s,
+    ngx_str_t *name)
+{
+    if (s->comma) {
+        ngx_http_tgbot_status_json_write(s, ",", 1);
+    }
+
+    ngx_http_tgbot_status_json_string(s, name);
+    ngx_http_tgbot_status_json_write(s, ":", 1);
+}
+
+
+void
+ngx_http_tgbot_status_json_member(ngx_http_tgbot_status_json_t *s,
+    const char *name, uint64_t value)
+{
+    ngx_http_tgbot_status_json_key(s, name);
+    ngx_http_tgbot_status_json_number(s, value);
+}
+
+
+void
+ngx_http_tgbot_status_json_number(ngx_http_tgbot_status_json_t *s,
+    uint64_t value)
+{
+    u_char  *p, buf[NGX_INT64_LEN];
+
+    p = ngx_sprintf(buf, "%uL", value);
+
+    ngx_http_tgbot_status_json_write(s, buf, p - buf);
+    s->comma = 1;
+}
+
+
+void
+ngx_http_tgbot_status_json_string(ngx_http_tgbot_status_json_t *s,
+    ngx_str_t *value)
+{
+    u_char     *p;
+    size_t      escape;
+    ngx_str_t   text;
+    ngx_uint_t  i;
+
+    text = *value;
+
+    for (i = 0; i < text.len; i++) {
+
+        if (text.data[i] >= 0x20 && text.data[i] < 0x7f) {
+            continue;
+        }
+
+        /* names of zones may have any byte */
+
+        text.data = ngx_pstrdup(s->pool, value);
+
+        if (text.data == NULL) {
+            s->failed = 1;
+            return;
+        }
+
+        ngx_http_tgbot_json_clean(&text);
+        break;
+    }
+
+    escape = ngx_escape_json(NULL, text.data, text.len);
+
+    p = ngx_http_tgbot_status_json_room(s, text.len + escape + 2);
+
+    if (p == NULL) {
+        return;
+    }
+
+    *p++ = '"';
+    p = (u_char *) ngx_escape_json(p, text.data, text.len);
+    *p = '"';
+
+    s->comma = 1;
+}
+
+
+void
+ngx_http_tgbot_status_json_write(ngx_http_tgbot_status_json_t *s,
+    const void *data, size_t len)
+{
+    u_char  *p;
+
+    p = ngx_http_tgbot_status_json_room(s, len);
+
+    if (p) {
+        ngx_memcpy(p, data, len);
+    }
+}
+
+
+/* where to write "len" bytes, which are part of the answer from now on */
+
+static u_char *
+ngx_http_tgbot_status_json_room(ngx_http_tgbot_status_json_t *s, size_t len)
+{
+    u_char       *p;
+    size_t        size;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    if (s->failed) {
+        return NULL;
+    }
+
+    if (s->buf == NULL || (size_t) (s->buf->end - s->buf->last) < len) {
+
+        size = ngx_max(len, NGX_HTTP_TGBOT_STATUS_BUFFER);
+
+        cl = ngx_alloc_chain_link(s->pool);
+        b = ngx_create_temp_buf(s->pool, size);
+
+        if (cl == NULL || b == NULL) {
+            s->failed = 1;
+            return NULL;
+        }
+
+        cl->buf = b;
+        cl->next = NULL;
+
+        *s->last = cl;
+        s->last = &cl->next;
+        s->buf = b;
+    }
+
+    p = s->buf->last;
+
+    s->buf->last += len;
+    s->size += len;
+
+    return p;
+}

@@ -1,0 +1,70 @@
+
+/*
+ * Writes JSON into buffers, and sends it.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_STATUS_JSON_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_STATUS_JSON_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+/* JSON in the making */
+
+typedef struct {
+    ngx_pool_t           *pool;
+    ngx_chain_t          *chain;
+    ngx_chain_t         **last;
+    ngx_buf_t            *buf;           /* of the last link */
+    off_t                 size;
+
+    unsigned              comma:1;       /* something stands before */
+    unsigned              failed:1;      /* no memory */
+} ngx_http_tgbot_status_json_t;
+
+
+/*
+ * Failures are noted, and told by send().
+ */
+
+void ngx_http_tgbot_status_json_init(ngx_http_tgbot_status_json_t *s,
+    ngx_pool_t *pool);
+
+/* an object */
+void ngx_http_tgbot_status_json_open(ngx_http_tgbot_status_json_t *s);
+void ngx_http_tgbot_status_json_close(ngx_http_tgbot_status_json_t *s);
+
+/* a member's name, by a C string or any bytes, with the comma before it */
+void ngx_http_tgbot_status_json_key(ngx_http_tgbot_status_json_t *s,
+    const char *name);
+void ngx_http_tgbot_status_json_name(ngx_http_tgbot_status_json_t *s,
+    ngx_str_t *name);
+
+/* values; a string is cleaned and escaped */
+void ngx_http_tgbot_status_json_number(ngx_http_tgbot_status_json_t *s,
+    uint64_t value);
+void ngx_http_tgbot_status_json_string(ngx_http_tgbot_status_json_t *s,
+    ngx_str_t *value);
+
+/* a number with its name */
+void ngx_http_tgbot_status_json_member(ngx_http_tgbot_status_json_t *s,
+    const char *name, uint64_t value);
+
+/* bytes as they are */
+void ngx_http_tgbot_status_json_write(ngx_http_tgbot_status_json_t *s,
+    const void *data, size_t len);
+
+
+/* adds a header to the response; the strings are not copied */
+ngx_int_t ngx_http_tgbot_status_json_header(ngx_http_request_t *r,
+    const char *name, const char *value);
+
+/* what the content handler returns: the response is sent, with this status */
+ngx_int_t ngx_http_tgbot_status_json_send(ngx_http_request_t *r,
+    ngx_http_tgbot_status_json_t *s, ngx_uint_t status);
+
+
+#endif /* _NGX_HTTP_TGBOT_STATUS_JSON_H_INCLUDED_ */

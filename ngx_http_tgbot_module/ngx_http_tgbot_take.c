@@ -1,0 +1,317 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_take.h"
+#include "ngx_http_tgbot_wake.h"
+
+
+/* what nobody tells us of is looked for so often, ms */
+#define NGX_HTTP_TGBOT_TAKE_TIME  1000
+
+/* an item that cannot be worked on for want of memory waits so long, ms */
+#define NGX_HTTP_TGBOT_TAKE_LATER  1000
+
+
+static void ngx_http_tgbot_take_run(ngx_event_t *ev);
+static ngx_msec_t ngx_http_tgbot_take_bot(ngx_http_tgbot_bot_t *bot);
+static ngx_uint_t ngx_http_tgbot_take_allowed(ngx_http_tgbot_bot_t *bot);
+static void ngx_http_tgbot_take_start(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_taken_t *taken);
+static ngx_int_t ngx_http_tgbot_take_read(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_job_t **jobp);
+static ngx_uint_t ngx_http_tgbot_take_left(void);
+
+
+static ngx_http_tgbot_bot_t  **ngx_http_tgbot_take_bots;
+static ngx_uint_t              ngx_http_tgbot_take_nbots;
+static ngx_uint_t              ngx_http_tgbot_take_first;
+static ngx_uint_t              ngx_http_tgbot_take_stopped;
+
+static ngx_event_t             ngx_http_tgbot_take_timer;
+
+
+void
+ngx_http_tgbot_take_init_process(ngx_http_tgbot_main_conf_t *tmcf,
+    ngx_log_t *log)
+{
+    ngx_uint_t              i, n;
+    ngx_http_tgbot_bot_t  **bots;
+
+    bots = tmcf->bots.elts;
+    n = 0;
+
+    for (i = 0; i < tmcf->bots.nelts; i++) {
+        n += (bots[i]->queue != NULL);
+    }
+
+    if (n == 0) {
+        return;
+    }
+
+    ngx_http_tgbot_take_bots = bots;
+    ngx_http_tgbot_take_nbots = tmcf->bots.nelts;
+    ngx_http_tgbot_take_stopped = 0;
+
+    ngx_http_tgbot_wake_init_process(ngx_http_tgbot_take_run, log);
+
+    ngx_memzero(&ngx_http_tgbot_take_timer, sizeof(ngx_event_t));
+
+    ngx_http_tgbot_take_timer.handler = ngx_http_tgbot_take_run;
+    ngx_http_tgbot_take_timer.data = &ngx_http_tgbot_take_timer;
+    ngx_http_tgbot_take_timer.log = log;
+    ngx_http_tgbot_take_timer.cancelable = 1;
+
+    /* what was there before us */
+
+    ngx_add_timer(&ngx_http_tgbot_take_timer, 1);
+}
+
+
+static void
+ngx_http_tgbot_take_run(ngx_event_t *ev)
+{
+    ngx_uint_t             i, n;
+    ngx_msec_t             wait, min;
+    ngx_event_t           *timer;
+    ngx_http_tgbot_bot_t  *bot;
+
+    if (ngx_http_tgbot_take_stopped) {
+        return;
+    }
+
+    min = NGX_HTTP_TGBOT_TAKE_TIME;
+
+    /* bots take turns in being the first */
+
+    n = ngx_http_tgbot_take_nbots;
+
+    for (i = 0; i < n; i++) {
+        bot = ngx_http_tgbot_take_bots[(ngx_http_tgbot_take_first + i) % n];
+
+        if (ngx_http_tgbot_take_allowed(bot)) {
+            wait = ngx_http_tgbot_take_bot(bot);
+            min = ngx_min(min, wait);
+        }
+    }
+
+    ngx_http_tgbot_take_first = (ngx_http_tgbot_take_first + 1) % n;
+
+    timer = &ngx_http_tgbot_take_timer;
+
+    if (ngx_exiting) {
+
+        /* the process is there as long as there is work */
+
+        timer->cancelable = !ngx_http_tgbot_take_left();
+    }
+
+    /* a timer that is set is not moved by less than 300 ms */
+
+    if (timer->timer_set) {
+        ngx_del_timer(timer);
+    }
+
+    ngx_add_timer(timer, ngx_max(min, 1));
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_take_allowed(ngx_http_tgbot_bot_t *bot)
+{
+    if (bot->queue == NULL || bot->unauthorized) {
+        return 0;
+    }
+
+    return !ngx_exiting
+           || (bot->conf->lanes->state.len == 0
+               && !ngx_http_tgbot_zone_adopted(bot->queue->zone));
+}
+
+
+/* returns when to come again */
+
+static ngx_msec_t
+ngx_http_tgbot_take_bot(ngx_http_tgbot_bot_t *bot)
+{
+    ngx_msec_t              wait;
+    ngx_http_tgbot_taken_t  taken;
+
+    while (ngx_http_tgbot_job_room() && !bot->unauthorized) {
+
+        if (ngx_http_tgbot_queue_take(bot->queue, &taken, &wait) != NGX_OK) {
+            return wait;
+        }
+
+        ngx_http_tgbot_take_start(bot, &taken);
+    }
+
+    return NGX_HTTP_TGBOT_TAKE_TIME;
+}
+
+
+static void
+ngx_http_tgbot_take_start(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_taken_t *taken)
+{
+    ngx_int_t              rc;
+    ngx_http_tgbot_job_t  *job;
+
+    rc = ngx_http_tgbot_take_read(bot, taken, &job);
+
+    if (rc == NGX_OK) {
+        ngx_http_tgbot_job_queue_start(job);
+        return;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\": an update in zone \"%V\" cannot be "
+                      "read, it is of another version of the module, and is "
+                      "dropped", &bot->name,
+                      &bot->queue->zone->shm_zone->shm.name);
+
+        (void) ngx_http_tgbot_queue_settle(bot->queue, taken,
+                                           NGX_HTTP_TGBOT_QUEUE_DROPPED,
+                                           NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+        return;
+    }
+
+    if (rc == NGX_ERROR) {
+        (void) ngx_http_tgbot_queue_give(bot->queue, taken, NULL,
+                                         NGX_HTTP_TGBOT_TAKE_LATER,
+                                         NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+    }
+
+    /* NGX_ABORT: somebody else has it */
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_take_read(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_job_t **jobp)
+{
+    u_char                 *buf;
+    ngx_int_t               rc;
+    ngx_pool_t             *pool;
+    ngx_http_tgbot_item_t   item;
+
+    pool = ngx_create_pool(ngx_max(taken->size, 1024) + 1024,
+                           bot->clcf->error_log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    buf = ngx_pnalloc(pool, taken->size);
+
+    if (buf == NULL) {
+        rc = NGX_ERROR;
+
+    } else if (ngx_http_tgbot_queue_read(bot->queue, taken, &item, buf)
+               != NGX_OK)
+    {
+        rc = NGX_ABORT;
+
+    } else {
+        rc = ngx_http_tgbot_job_restore(bot, &item, pool, jobp);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_destroy_pool(pool);
+        return rc;
+    }
+
+    (*jobp)->queued = 1;
+    (*jobp)->by_api = 1;
+    (*jobp)->taken = *taken;
+
+    /* a replayed letter lives longer than its Update says */
+
+    (*jobp)->update.life = item.life;
+
+    return NGX_OK;
+}
+
+
+/* whether there is something that only workers of this cycle can do */
+
+static ngx_uint_t
+ngx_http_tgbot_take_left(void)
+{
+    ngx_uint_t             i;
+    ngx_http_tgbot_bot_t  *bot;
+
+    for (i = 0; i < ngx_http_tgbot_take_nbots; i++) {
+        bot = ngx_http_tgbot_take_bots[i];
+
+        if (ngx_http_tgbot_take_allowed(bot)
+            && ngx_http_tgbot_queue_items(bot->queue->zone)
+               > ngx_http_tgbot_queue_orphaned(bot->queue->zone))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+ngx_http_tgbot_take_shutdown(void)
+{
+    if (ngx_http_tgbot_take_nbots && !ngx_http_tgbot_take_stopped) {
+        ngx_http_tgbot_take_run(&ngx_http_tgbot_take_timer);
+    }
+}
+
+
+void
+ngx_http_tgbot_take_stop(void)
+{
+    ngx_http_tgbot_take_stopped = 1;
+
+    if (ngx_http_tgbot_take_timer.timer_set) {
+        ngx_del_timer(&ngx_http_tgbot_take_timer);
+    }
+
+    ngx_http_tgbot_wake_exit_process();
+}
+
+
+void
+ngx_http_tgbot_take_exit_process(void)
+{
+    ngx_uint_t              i, n;
+    ngx_http_tgbot_bot_t   *bot;
+    ngx_http_tgbot_zone_t  *zone, *told;
+
+    told = NULL;
+
+    for (i = 0; i < ngx_http_tgbot_take_nbots; i++) {
+        bot = ngx_http_tgbot_take_bots[i];
+
+        if (bot->queue == NULL || bot->conf->lanes->state.len) {
+            continue;
+        }
+
+        zone = bot->queue->zone;
+
+        if (zone == told || ngx_http_tgbot_zone_adopted(zone)) {
+            continue;
+        }
+
+        told = zone;
+        n = ngx_http_tgbot_queue_items(zone);
+
+        if (n && ngx_http_tgbot_zone_tell(zone)) {
+            ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                          "tgbot: zone \"%V\" is abandoned with %ui updates "
+                          "that were acknowledged and are not handled",
+                          &zone->shm_zone->shm.name, n);
+        }
+    }
+
+    ngx_http_tgbot_take_nbots = 0;
+}
