@@ -374,10 +374,9 @@ main::verdicts("stale", "ignored", "ignored", "ignored")
     location = /program { return 500; }
 --- request eval: main::posts("/tg", 1)
 --- response_headers
-X-Verdict: failed
+X-Verdict: dead
 --- error_log
-bot "z17", update 1 has failed
---- error_code: 500
+bot "z17", update 1 is given up
 
 
 
@@ -401,7 +400,7 @@ bot "z17", update 1 has failed
 --- response_headers
 X-Verdict: failed
 --- no_error_log
-bot "z18", update 1 has failed
+bot "z18", update 1 is given up
 [alert]
 [crit]
 [emerg]
@@ -427,10 +426,9 @@ bot "z18", update 1 has failed
     location = /program { return 500; }
 --- request eval: main::posts("/tg", 1)
 --- response_headers
-X-Verdict: failed
+X-Verdict: dead
 --- error_log
-bot "z19", update 1 has failed
---- error_code: 500
+bot "z19", update 1 is given up
 
 
 
@@ -468,3 +466,147 @@ bot "z19", update 1 has failed
 --- request eval: ["GET /status", "GET /status?a=1"]
 --- response_body_like eval: ['^\{', '^\{']
 --- error_code eval: [200, 200]
+
+
+
+=== TEST 22: the queue of http, off in a location
+--- http_config
+    tgbot_queue    zone=q:1m;
+    tgbot_handler  /app;
+--- config
+    location = /tg { tgbot_webhook z22; }
+
+    location = /off {
+        tgbot_webhook  z22o;
+        tgbot_queue    off;
+    }
+
+    location = /app {
+        internal;
+        return 200;
+    }
+--- request eval: [main::posts("/tg", 1, 1), main::posts("/off", 1, 1)]
+--- response_headers eval
+main::verdicts("queued", "duplicate", "done", "duplicate")
+--- error_code eval: [(200) x 4]
+
+
+
+=== TEST 23: a queue of a server, where http has it off, and a location's own
+--- http_config
+    tgbot_queue    off;
+    tgbot_handler  /app;
+
+    server {
+        listen  127.0.0.1:$TEST_NGINX_RAND_PORT_1;
+
+        location / { tgbot_webhook z23h; }
+
+        location = /app {
+            internal;
+            return 200;
+        }
+    }
+--- config
+    tgbot_queue  zone=q:4m;
+
+    location = /server { tgbot_webhook z23s; }
+
+    location = /location {
+        tgbot_webhook  z23l;
+        tgbot_queue    zone=r:1m concurrency=1;
+    }
+
+    location = /http {
+        proxy_pass        http://127.0.0.1:$TEST_NGINX_RAND_PORT_1;
+        proxy_set_header  Content-Type application/json;
+    }
+
+    location = /app {
+        internal;
+        return 200;
+    }
+--- request eval
+[main::posts("/http", 1), main::posts("/server", 1),
+ main::posts("/location", 1)]
+--- response_headers eval: main::verdicts("done", "queued", "queued")
+--- error_code eval: [200, 200, 200]
+
+
+
+=== TEST 24: dead letters by default, of http, off in a location
+--- http_config
+    tgbot_dead_letters  max=5;
+    tgbot_attempts      1;
+    tgbot_handler       /app;
+--- config
+    location = /tg { tgbot_webhook z24; }
+
+    location = /off {
+        tgbot_webhook       z24o;
+        tgbot_dead_letters  off;
+    }
+
+    location = /zone {
+        tgbot_webhook       z24z;
+        tgbot_dead_letters  zone=letters:1m;
+    }
+
+    location = /app {
+        internal;
+        proxy_pass  http://127.0.0.1:$TEST_NGINX_SERVER_PORT/program;
+    }
+
+    location = /program { return 500; }
+--- request eval
+[main::posts("/tg", 1), main::posts("/off", 1), main::posts("/zone", 1)]
+--- response_headers eval: main::verdicts("dead", "failed", "dead")
+--- error_code eval: [200, 500, 200]
+
+
+
+=== TEST 25: dead letters off in http, on in a location
+--- http_config
+    tgbot_dead_letters  off;
+    tgbot_attempts      1;
+    tgbot_handler       /app;
+--- config
+    location = /tg { tgbot_webhook z25; }
+
+    location = /on {
+        tgbot_webhook       z25o;
+        tgbot_dead_letters  max=5;
+    }
+
+    location = /app {
+        internal;
+        proxy_pass  http://127.0.0.1:$TEST_NGINX_SERVER_PORT/program;
+    }
+
+    location = /program { return 500; }
+--- request eval: [main::posts("/tg", 1), main::posts("/on", 1)]
+--- response_headers eval: main::verdicts("failed", "dead")
+--- error_code eval: [500, 200]
+
+
+
+=== TEST 26: a limit with a reply, in front of a queue
+--- config
+    location = /tg {
+        tgbot_webhook     z26;
+        tgbot_token_file  $TEST_NGINX_SERVER_ROOT/html/token;
+        tgbot_handler     /app;
+        tgbot_api         /app;
+        tgbot_queue       zone=q:1m;
+        tgbot_limit       all zone=limit:1m rate=1r/m burst=1
+                          "reply=Not so fast";
+    }
+
+    location = /app {
+        internal;
+        return 200;
+    }
+--- user_files eval: [["token", "4711:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc"]]
+--- request eval: [main::posts("/tg", 1 .. 3)]
+--- response_headers eval: main::verdicts("queued", "limited", "limited")
+--- error_code eval: [200, 200, 200]
