@@ -247,6 +247,10 @@ test_evict(void)
             if (u->state == NGX_HTTP_TGBOT_SEEN_HELD
                 && !ngx_http_tgbot_slot_alive(&u->lease))
             {
+                /* limits had let it to work */
+
+                u->charged = 1;
+
                 test_put(i, NGX_HTTP_TGBOT_SEEN_IDLE);
                 test_saw[1]++;
             }
@@ -386,6 +390,9 @@ test_do_claim(ngx_uint_t i)
             u->first = ngx_current_msec;
             u->attempts = 0;
             u->charged = 0;
+
+        } else if (u->state == NGX_HTTP_TGBOT_SEEN_HELD) {
+            u->charged = 1;
         }
 
         test_is(claim->first, u->first);
