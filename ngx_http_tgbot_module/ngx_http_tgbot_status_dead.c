@@ -472,7 +472,11 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
     ngx_http_tgbot_status_json_open(&s);
     ngx_http_tgbot_status_json_member(&s, replay ? "replayed" : "dropped",
                                       done);
-    ngx_http_tgbot_status_json_member(&s, "left", left);
+
+    if (d->id == 0) {
+        ngx_http_tgbot_status_json_member(&s, "left", left);
+    }
+
     ngx_http_tgbot_status_json_close(&s);
     ngx_http_tgbot_status_json_write(&s, "\n", 1);
 

@@ -1,0 +1,636 @@
+# Dead letters: what is given up is kept, listed, shown, replayed and dropped.
+#
+#   --- then      steps that follow the request (GET /status), in Perl
+
+use lib 't/lib';
+use Test::Nginx::Socket 'no_plan';
+use TgbotProgram;
+
+use Encode ();
+use IO::Socket::INET;
+use JSON::PP;
+use Time::HiRes qw(time sleep);
+
+our ($block, $id);
+
+my $asked;
+
+add_block_preprocessor(sub {
+    my $block = shift;
+
+    $block->set_value("init", "TgbotProgram::forget();");
+
+    for (qw(no_error_log no_shutdown_error_log)) {
+        $block->set_value($_, "[alert]\n[crit]\n[emerg]")
+            unless defined $block->$_;
+    }
+
+    # what is left would be worked on for ever
+
+    $block->set_value("main_config", "worker_shutdown_timeout 1s;");
+
+    $block->set_value("request", "GET /status");
+
+    $block->set_value("http_config", ($block->http_config // '') . <<"_EOC_");
+    tgbot_secret_token  off;
+
+    # fails at the first two attempts, the third one has what is asked for
+    map "\$tgbot_attempts:\$tgbot_text" \$third {
+        volatile;
+        "~^[12]:"     status/500;
+        "~^\\d+:(.*)"  \$1;
+    }
+
+    log_format verdict "verdict \$tgbot_verdict \$status";
+_EOC_
+
+    $block->set_value("config", $block->config . <<"_EOC_");
+    location /_program/ {
+        internal;
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
+        proxy_read_timeout 20s;
+    }
+
+    location /_api/ {
+        internal;
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
+    }
+
+    location = /_closed {
+        internal;
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_RAND_PORT_1/;
+    }
+
+    location /status {
+        tgbot_status payload=on write=on;
+    }
+_EOC_
+});
+
+my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1;
+
+TgbotProgram::start($Test::Nginx::Util::PidFile, $slowness);
+
+Test::Nginx::Socket::add_response_body_check(sub {
+    my ($of, $body, $index, $repeated, $dry_run) = @_;
+
+    return if $dry_run;
+
+    ($block, $id, $asked) = ($of, 1000, '');
+
+    eval "package main; " . $of->then . "; 1"
+        or fail($of->name . " - steps: $@");
+});
+
+
+# a webhook /NAME, whose program does what the text of a message says
+
+sub bot {
+    my ($directives, $name) = @_;
+
+    $name //= 'b';
+    $directives //= '';
+
+    my $handler = $directives =~ /tgbot_handler/
+                  ? '' : 'tgbot_handler /_program/$tgbot_text;';
+    my $api = $directives =~ /tgbot_api/
+              ? '' : 'tgbot_api /_api/header/X-Method/$tgbot_method/'
+                     . 'json/%7B%7D;';
+    my $token = $name eq 'b' ? '1:TOKEN' : '2:TOKEN';
+    my $attempts = $directives =~ /tgbot_attempts/
+                   ? '' : 'tgbot_attempts 2 backoff=50ms max_backoff=100ms;';
+
+    return <<"_EOC_";
+    location = /$name {
+        tgbot_webhook  $name;
+        tgbot_token    $token;
+        $handler
+        $api
+        $attempts
+        $directives
+
+        add_header  X-Verdict  \$tgbot_verdict  always;
+        add_header  X-Worker   \$pid            always;
+        access_log  logs/error.log  verdict;
+    }
+_EOC_
+}
+
+
+# a program that fails until it is mended
+
+our $mended = <<'_EOC_';
+    location = /_mended {
+        internal;
+        root html;
+        set $step status/500;
+
+        if (-f $document_root/mended) {
+            set $step say/x;
+        }
+
+        proxy_pass http://127.0.0.1:$TEST_NGINX_PROGRAM_PORT/$step;
+    }
+_EOC_
+
+sub mend {
+    open my $out, '>', "$Test::Nginx::Util::HtmlDir/mended"
+        or die "cannot mend: $!\n";
+    close $out;
+}
+
+
+# steps
+
+# an update with an id of its own: "key", "text", "chat", "bot", or all that is
+# "in" it
+
+sub begin {
+    my (%of) = @_;
+
+    my $socket = IO::Socket::INET->new(
+                     PeerAddr => '127.0.0.1',
+                     PeerPort => $Test::Nginx::Util::ServerPortForClient,
+                     Timeout => 30)
+        or die "cannot connect: $!\n";
+
+    my $chat = $of{chat} // 7;
+
+    my $body = JSON::PP->new->latin1->encode({
+        update_id => $of{id} // ++$id,
+        %{$of{in} // { message => {
+            message_id => 2,
+            date => 1700000000,
+            chat => { id => $chat,
+                      type => $chat < 0 ? 'supergroup' : 'private' },
+            from => { id => 9, first_name => 'Ann' },
+            text => $of{text} // 'say/x',
+        } } },
+    });
+
+    my $uri = '/' . ($of{bot} // 'b') . '?k=' . ($of{key} // 'k');
+
+    print $socket "POST $uri HTTP/1.1\r\nHost: localhost\r\n"
+                  . "Connection: close\r\nContent-Type: application/json\r\n"
+                  . "Content-Length: " . length($body) . "\r\n\r\n$body";
+    $socket->flush;
+
+    return $socket;
+}
+
+sub end {
+    my $socket = shift;
+
+    local $/;
+    my $answer = <$socket>;
+    close $socket;
+
+    return $answer // '';
+}
+
+sub check {
+    my ($answer, $verdict, $body) = @_;
+
+    my ($got) = $answer =~ /^X-Verdict: (\w+)/m;
+    my $what = $block->name;
+
+    is($got, $verdict, "$what - verdict");
+
+    return if !defined $body;
+
+    my ($of) = $answer =~ /\r\n\r\n(.*)\z/s;
+
+    ref $body ? like($of, $body, "$what - body")
+              : is($of, $body, "$what - body");
+}
+
+# delivers an update as often as it takes to be given up
+
+sub give_up {
+    my (%of) = @_;
+
+    $of{id} //= ++$id;
+
+    check(end(begin(%of)), 'failed');
+    check(end(begin(%of)), 'dead', '');
+}
+
+# what the program and the Bot API were asked since the last time, by path, in
+# order
+
+sub asked {
+    my (@paths) = @_;
+
+    my $n = @paths;
+    my $end = time + 10;
+    my @got;
+
+    do {
+        sleep 0.02 if @got;
+        $asked .= TgbotProgram::seen();
+        @got = $asked =~ m{^/(\S*) }mg;
+    } while (@got < $n && time < $end);
+
+    $asked = '';
+
+    s{^header/X-Method/(\w+)/.*}{api $1}s for @got;
+
+    is(CORE::join("\n", @got), CORE::join("\n", @paths),
+       $block->name . " - asked");
+}
+
+# waits until such a thing was asked
+
+sub until_asked {
+    my ($what) = @_;
+
+    for (1 .. 500) {
+        $asked .= TgbotProgram::seen();
+        return if $asked =~ $what;
+        sleep 0.02;
+    }
+
+    fail($block->name . " - nobody asked");
+}
+
+sub get {
+    my ($uri, $method, $header) = @_;
+
+    my $socket = IO::Socket::INET->new(
+                     PeerAddr => '127.0.0.1',
+                     PeerPort => $Test::Nginx::Util::ServerPortForClient,
+                     Timeout => 30)
+        or die "cannot connect: $!\n";
+
+    print $socket(($method // 'GET') . " $uri HTTP/1.0\r\n"
+                  . ($header // '') . "\r\n");
+    $socket->flush;
+
+    return end($socket);
+}
+
+sub status {
+    my $answer = get('/status');
+    $answer =~ s/^.*?\r\n\r\n//s;
+
+    return decode_json($answer);
+}
+
+# an answer of the status: its HTTP status, and its JSON
+
+sub answer {
+    my $got = get(@_);
+
+    my ($status) = $got =~ m{^HTTP/1\.\d (\d+)};
+    my ($json) = $got =~ /\r\n\r\n(.+)\z/s;
+
+    return $status, defined $json ? decode_json($json) : undef;
+}
+
+sub change {
+    my ($method, $uri, $action) = @_;
+
+    return answer($uri, $method,
+                  $action ? "X-Tgbot-Action: $action\r\n" : '');
+}
+
+# the letters of a bot, as "id cause ..."
+
+sub letters {
+    my ($want, $bot, $query) = @_;
+
+    my $end = time + 5;
+    my $got;
+
+    do {
+        sleep 0.02 if defined $got;
+        my (undef, $json) = answer('/status/dead/' . ($bot // 'b')
+                                   . ($query // ''));
+
+        $got = CORE::join ', ', map { "$_->{id} $_->{cause}" }
+                         @{$json->{letters}};
+    } while ($got ne $want && time < $end);
+
+    is($got, $want, $block->name . " - letters");
+}
+
+sub logged {
+    my ($text, $n) = @_;
+
+    my $end = time + 5;
+    my $got;
+
+    do {
+        sleep 0.02 if defined $got;
+        open my $in, '<', $Test::Nginx::Util::ErrLogFile or die "no log: $!\n";
+        $got = grep { /\Q$text\E/ } <$in>;
+    } while ($got < $n && time < $end);
+
+    is($got, $n, $block->name . " - log \"$text\"");
+}
+
+sub master {
+    open my $in, '<', $Test::Nginx::Util::PidFile or die "no pid file: $!\n";
+    chomp(my $pid = <$in>);
+
+    return $pid;
+}
+
+sub workers_of {
+    my ($master) = @_;
+
+    my @workers;
+
+    for my $file (glob '/proc/[0-9]*/stat') {
+        open my $stat, '<', $file or next;
+        my ($pid, $parent) = (<$stat> // '') =~ /^(\d+) \(.*\) \S (\d+)/
+            or next;
+        push @workers, $pid if $parent == $master;
+    }
+
+    return @workers;
+}
+
+master_on();
+workers(2);
+worker_connections(1024);
+no_root_location();
+no_long_string();
+run_tests();
+
+__DATA__
+
+=== TEST 1: an update for which the program fails, without a queue
+--- config eval: main::bot()
+--- then
+give_up(text => 'status/500');
+asked(('status/500') x 2);
+letters('1 failed');
+
+my (undef, $json) = answer('/status/dead/b');
+my $letter = $json->{letters}[0];
+
+is($letter->{update_id}, 1001, $block->name . ' - update_id');
+is($letter->{status}, 500, $block->name . ' - status');
+is($letter->{attempts}, 2, $block->name . ' - attempts');
+ok($letter->{last} - time < 5, $block->name . ' - last');
+ok($letter->{first} <= $letter->{last}, $block->name . ' - first');
+is($json->{next}, 0, $block->name . ' - no more');
+
+check(end(begin(id => 1001)), 'duplicate', '');
+
+my $status = status()->{bots}{b};
+is($status->{dead_letters}{letters}, 1, $block->name . ' - status');
+is($status->{dead_letters_total}{failed}, 1, $block->name . ' - counted');
+
+
+
+=== TEST 2: shown as the user wrote it, and as JSON nonetheless
+--- config eval: main::bot('tgbot_handler /_program/status/500;')
+--- then
+my $text = '</script><b>"hi"\\ ' . chr(1) . 'ы';
+give_up(text => $text);
+
+my ($status, $json) = answer('/status/dead/b/1');
+is($status, 200, $block->name . ' - shown');
+
+my $update = ref $json->{update} ? $json->{update}
+                                 : JSON::PP->new->decode($json->{update});
+is($update->{message}{text}, Encode::decode('UTF-8', $text),
+   $block->name . ' - text');
+is_deeply($json->{calls}, [], $block->name . ' - no calls');
+
+
+
+=== TEST 3: nothing of a user where it is not asked for
+--- config eval
+main::bot('tgbot_handler /_program/status/500;')
+. 'location /plain { tgbot_status; }'
+--- then
+give_up(text => 'secretive');
+
+my $answer = get('/plain/dead/b/1');
+like($answer, qr/"cause":"failed"/, $block->name . ' - shown');
+unlike($answer, qr/secretive/, $block->name . ' - without its text');
+
+
+
+=== TEST 4: a call that is given up, and those that follow it
+--- config eval
+main::bot('tgbot_api /_api/$of/header/X-Method/$tgbot_method/json/%7B%7D;
+           tgbot_retry attempts=1;')
+--- http_config
+    map $tgbot_method $of {
+        volatile;
+        default    keep;
+        sendPhoto  close;
+    }
+--- then
+my $text = 'json/[{"method":"sendDice"},{"method":"sendPhoto","photo":"a"},'
+           . '{"method":"sendPoll"}]';
+
+check(end(begin(text => $text)), 'dead', '');
+letters('1 unsent');
+
+my (undef, $json) = answer('/status/dead/b/1');
+is(CORE::join(' ', map { $_->{method} } @{$json->{calls}}),
+   'sendPhoto sendPoll', $block->name . ' - calls');
+is($json->{calls_done}, 1, $block->name . ' - done');
+is($json->{calls}[0]{body}{photo}, 'a', $block->name . ' - body');
+
+
+
+=== TEST 5: replayed when the program is mended
+--- config eval
+main::bot('tgbot_handler /_mended;') . $main::mended
+--- then
+give_up();
+letters('1 failed');
+
+my ($status, $json) = change(POST => '/status/dead/b/1', 'replay');
+is($status, 200, $block->name . ' - replayed');
+is_deeply($json, { replayed => 1 }, $block->name . ' - one');
+
+# it fails once more, which is another letter of it
+
+letters('2 failed');
+
+mend();
+
+is((change(POST => '/status/dead/b/2', 'replay'))[0], 200,
+   $block->name . ' - replayed');
+until_asked(qr/sendMessage/);
+letters('');
+is((change(POST => '/status/dead/b/2', 'replay'))[0], 404,
+   $block->name . ' - it is gone');
+
+
+
+=== TEST 6: all of them, through a queue
+--- config eval
+main::bot('tgbot_handler /_mended; tgbot_queue zone=updates:4m;')
+. $main::mended
+--- then
+for my $chat (1 .. 3) {
+    check(end(begin(chat => $chat)), 'queued', '');
+    letters(CORE::join ', ', map { "$_ failed" } 1 .. $chat);
+}
+
+mend();
+
+my ($status, $json) = change(POST => '/status/dead/b', 'replay');
+is_deeply($json, { replayed => 3, left => 0 }, $block->name . ' - three');
+
+letters('');
+
+for (1 .. 250) {
+    last if status()->{bots}{b}{queue_items_total}{done} == 3;
+    sleep 0.02;
+}
+
+is(status()->{bots}{b}{queue_items_total}{done}, 3, $block->name . ' - done');
+
+
+
+=== TEST 7: only the calls that are left are replayed
+--- config eval
+main::bot('tgbot_api /_api/$of/header/X-Method/$tgbot_method/json/%7B%7D;
+           tgbot_retry attempts=1;')
+--- http_config
+    map $tgbot_method $of {
+        volatile;
+        default    keep;
+        sendPhoto  close;
+    }
+--- then
+my $text = 'json/[{"method":"sendDice"},{"method":"sendPhoto","photo":"a"}]';
+
+check(end(begin(text => $text)), 'dead', '');
+letters('1 unsent');
+TgbotProgram::seen();
+
+is((change(POST => '/status/dead/b/1', 'replay'))[0], 200,
+   $block->name . ' - replayed');
+letters('2 unsent');
+until_asked(qr/sendPhoto/);
+unlike($asked, qr/sendDice|json\/\[/, $block->name . ' - the program is not');
+
+
+
+=== TEST 8: dropped
+--- config eval: main::bot()
+--- then
+give_up(text => 'status/500') for 1 .. 3;
+letters('1 failed, 2 failed, 3 failed');
+
+is((change(DELETE => '/status/dead/b/2', 'drop'))[0], 200,
+   $block->name . ' - dropped');
+letters('1 failed, 3 failed');
+
+is((change(DELETE => '/status/dead/b/2', 'drop'))[0], 404,
+   $block->name . ' - it is gone');
+
+my ($status, $json) = change(DELETE => '/status/dead/b', 'drop');
+is_deeply($json, { dropped => 2, left => 0 }, $block->name . ' - all');
+letters('');
+logged('2 dead letters dropped', 1);
+
+
+
+=== TEST 9: a list in parts
+--- config eval: main::bot()
+--- then
+give_up(text => 'status/500') for 1 .. 3;
+
+letters('1 failed, 2 failed', 'b', '?limit=2');
+letters('3 failed', 'b', '?limit=2&after=2');
+letters('', 'b', '?after=3');
+is((answer('/status/dead/b?limit=0'))[0], 400, $block->name . ' - 0');
+is((answer('/status/dead/b?limit=1001'))[0], 400, $block->name . ' - 1001');
+is((answer('/status/dead/b?after=x'))[0], 400, $block->name . ' - x');
+
+
+
+=== TEST 10: no more than so many
+--- config eval: main::bot('tgbot_dead_letters max=2;')
+--- then
+give_up(text => 'status/500') for 1 .. 3;
+letters('2 failed, 3 failed');
+is(status()->{bots}{b}{dead_letters}{evicted}, 1, $block->name . ' - evicted');
+logged('1 older dead letters are dropped', 1);
+
+
+
+=== TEST 11: changes have to be allowed, and meant
+--- config eval: main::bot() . 'location /plain { tgbot_status; }'
+--- then
+give_up(text => 'status/500');
+
+my ($status, $json) = change(DELETE => '/plain/dead/b/1', 'drop');
+is($status, 403, $block->name . ' - not allowed');
+like($json->{error}, qr/write=on/, $block->name . ' - why');
+
+for my $action (undef, 'replay', 'dropp', '') {
+    is((change(DELETE => '/status/dead/b/1', $action))[0], 403,
+       $block->name . ' - ' . ($action // 'no header'));
+}
+
+is((change(POST => '/status/dead/b/1', 'drop'))[0], 403,
+   $block->name . ' - the wrong one');
+letters('1 failed');
+
+
+
+=== TEST 12: what there is not
+--- config eval
+main::bot() . main::bot('tgbot_dead_letters off;', 'c')
+. 'location = /exact { tgbot_status; }'
+--- then
+is((answer("/status/$_"))[0], 404, $block->name . " - $_")
+    for qw(dead/x dead/ dead/b/ dead/b/0 dead/b/x dead/b/1 dead/c dead/c/1);
+is((get("/status/$_") =~ m{ (\d+) })[0], 404, $block->name . " - $_")
+    for qw(x deadly dead);
+is((answer('/status/'))[0], 200, $block->name . ' - all');
+is((get('/status/dead/b', 'PUT') =~ m{ (\d+) })[0], 405,
+   $block->name . ' - method');
+
+
+
+=== TEST 13: two bots, letters of their own
+--- config eval: main::bot() . main::bot('', 'c')
+--- then
+give_up(text => 'status/500');
+give_up(text => 'status/500', bot => 'c');
+letters('1 failed', 'b');
+letters('2 failed', 'c');
+is((answer('/status/dead/b/2'))[0], 404, $block->name . ' - not his');
+
+
+
+=== TEST 14: over a reload
+--- config eval: main::bot()
+--- then
+give_up(text => 'status/500');
+kill HUP => master();
+sleep 0.5;
+letters('1 failed');
+
+
+
+=== TEST 15: out of a queue into it again
+--- config eval
+main::bot('tgbot_queue zone=updates:4m; tgbot_attempts 1;
+           tgbot_handler /_program/$tgbot_text;')
+--- then
+check(end(begin(text => 'status/500')), 'queued', '');
+letters('1 failed');
+
+my ($status, $json) = change(POST => '/status/dead/b', 'replay');
+is($status, 200, $block->name . ' - replayed');
+is($json->{replayed}, 1, $block->name . ' - one');
+letters('2 failed');
+asked(('status/500') x 2);
+
+my $items = status()->{bots}{b}{queue_items_total};
+is($items->{replayed}, 1, $block->name . ' - counted');
+is($items->{dead}, 2, $block->name . ' - dead');
