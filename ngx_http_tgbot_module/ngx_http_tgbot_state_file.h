@@ -1,0 +1,177 @@
+
+/*
+ * What is in a file, for those who write and read it.
+ *
+ * A header is followed by records, each a struct of its own followed by the
+ * bot's name, the data and the answer, without anything in between.  Records
+ * of a bot and kind are in the order in which they came.
+ *
+ * All numbers are as this machine has them; "order" tells another one.  The
+ * monotonic clock means nothing to who reads the file: what happened so long
+ * before it was written is an age, in ms, and goes on ageing, by the clock on
+ * the wall, while nobody runs.
+ *
+ * The checksum is of all that is behind the header, and then of what is
+ * before it there.  What follows it changes while the file is loaded.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_STATE_FILE_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_STATE_FILE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_state.h"
+
+
+#define NGX_HTTP_TGBOT_STATE_MAGIC    "tgbstate"
+#define NGX_HTTP_TGBOT_STATE_ORDER    0x01020304
+#define NGX_HTTP_TGBOT_STATE_VERSION  1
+
+#define NGX_HTTP_TGBOT_STATE_NAME     32
+
+#define NGX_HTTP_TGBOT_STATE_BUFFER   65536
+
+
+typedef struct {
+    u_char                    magic[8];
+    uint32_t                  order;
+    uint32_t                  version;
+    uint64_t                  size;        /* of the file */
+    uint64_t                  records;
+    int64_t                   time;        /* of writing, ms since the epoch */
+    uint32_t                  record;      /* size of its struct */
+    uint32_t                  crc;
+
+    uint64_t                  done;        /* records that are loaded */
+    uint64_t                  check;       /* ~done */
+} ngx_http_tgbot_state_header_t;
+
+
+/* kinds of records */
+
+#define NGX_HTTP_TGBOT_STATE_UPDATE   1    /* of a queue */
+#define NGX_HTTP_TGBOT_STATE_LETTER   2
+#define NGX_HTTP_TGBOT_STATE_SEEN     3    /* data: int64_t ids */
+
+
+/* what a kind does not have is 0 */
+
+typedef struct {
+    uint64_t                  bot_id;
+    int64_t                   update_id;
+    uint64_t                  lane;
+    int64_t                   first;       /* receipt: an age, or of a letter
+                                              seconds since the epoch */
+    int64_t                   last;        /* likewise of a letter */
+    int64_t                   started;     /* an age, if "failures" */
+    int64_t                   delay;       /* that is left, ms */
+
+    uint32_t                  kind;
+    uint32_t                  name_len;
+    uint32_t                  data_len;
+    uint32_t                  answer_len;
+    uint32_t                  answered;
+    uint32_t                  life;
+    uint32_t                  attempts;
+    uint32_t                  unavailable;
+    uint32_t                  next;
+    uint32_t                  failures;
+    uint32_t                  unknown;
+    uint32_t                  cause;
+    uint32_t                  status;
+    uint32_t                  reserved;
+} ngx_http_tgbot_state_record_t;
+
+
+/* a file that is being written */
+
+typedef struct {
+    ngx_fd_t                       fd;
+    ngx_log_t                     *log;
+    u_char                         name[NGX_MAX_PATH];  /* path.tmp */
+
+    ngx_http_tgbot_state_header_t  header;
+    uint64_t                       written[NGX_HTTP_TGBOT_STATE_SEEN + 1];
+
+    off_t                          offset;     /* of the buffer */
+    size_t                         used;
+    u_char                         buf[NGX_HTTP_TGBOT_STATE_BUFFER];
+
+    int64_t                        ids[NGX_HTTP_TGBOT_STATE_IDS];
+} ngx_http_tgbot_state_writer_t;
+
+
+/* a file that is being loaded; all of it was found to be right */
+
+struct ngx_http_tgbot_state_file_s {
+    ngx_fd_t                       fd;
+    ngx_log_t                     *log;
+    u_char                        *path;
+
+    ngx_http_tgbot_state_header_t  header;
+    int64_t                        passed;   /* ms, since it was written */
+
+    /* where the next record is */
+    uint64_t                       offset;
+    uint64_t                       number;
+
+    /* of the latest that was read, and where its strings are */
+    ngx_http_tgbot_state_record_t  record;
+    u_char                         name[NGX_HTTP_TGBOT_STATE_NAME];
+    uint64_t                       strings;
+
+    /* loaded by this process, by kind */
+    uint64_t                       loaded[NGX_HTTP_TGBOT_STATE_SEEN + 1];
+
+    u_char                         buf[NGX_HTTP_TGBOT_STATE_BUFFER];
+};
+
+
+/* all that is to be in the file; NGX_ERROR: logged, as "failed" does */
+ngx_int_t ngx_http_tgbot_state_write_all(ngx_http_tgbot_state_t *state,
+    ngx_http_tgbot_state_writer_t *w);
+ngx_int_t ngx_http_tgbot_state_failed(ngx_http_tgbot_state_writer_t *w,
+    const char *what);
+
+
+/*
+ * Opens the file, and looks at all of it.  With "room" what it holds has to
+ * fit in what is free, else in the zones as they are when they are empty.
+ *
+ * NGX_OK, with state->file, which is locked, NGX_DECLINED, NGX_BUSY,
+ * NGX_ERROR: as ngx_http_tgbot_state_load()
+ */
+ngx_int_t ngx_http_tgbot_state_open(ngx_http_tgbot_state_t *state,
+    ngx_uint_t room, ngx_log_t *log);
+
+/* the next record without its strings: NGX_OK, NGX_DONE, NGX_ERROR: logged */
+ngx_int_t ngx_http_tgbot_state_next(ngx_http_tgbot_state_file_t *file);
+
+/* size bytes of the file at offset; NGX_ERROR: logged */
+ngx_int_t ngx_http_tgbot_state_read(ngx_http_tgbot_state_file_t *file,
+    void *buf, size_t size, uint64_t offset);
+
+/* logs what is wrong with the file: NGX_ERROR */
+ngx_int_t ngx_http_tgbot_state_refuse(ngx_http_tgbot_state_file_t *file,
+    const char *why);
+
+/* the zone for the record, NULL: there is none */
+ngx_http_tgbot_zone_t *ngx_http_tgbot_state_zone(
+    ngx_http_tgbot_state_t *state, ngx_http_tgbot_state_file_t *file);
+
+/* of a zone: by its name, and its id if both are known; NULL: there is none */
+void *ngx_http_tgbot_state_user(ngx_http_tgbot_zone_t *zone, ngx_str_t *bot,
+    uint64_t bot_id);
+
+/* path and a suffix, with NUL, in a buffer of NGX_MAX_PATH */
+ngx_int_t ngx_http_tgbot_state_path(ngx_http_tgbot_state_t *state,
+    u_char *buf, const char *suffix, ngx_log_t *log);
+
+/* out of the way, as path.bad; logged */
+ngx_int_t ngx_http_tgbot_state_aside(ngx_http_tgbot_state_t *state,
+    ngx_log_t *log);
+
+
+#endif /* _NGX_HTTP_TGBOT_STATE_FILE_H_INCLUDED_ */
