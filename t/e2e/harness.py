@@ -115,22 +115,37 @@ class Nginx:
         self.killed = []
         self._environment = dict(os.environ, **(environment or {}))
         self._process = None
+        self._detached = None       # process id of a master that is no child of ours
         self._stderr = None
+
+    @property
+    def master(self):
+        return self._detached or self._process.pid
 
     def configure(self, text):
         with open(f"{self.directory}/nginx.conf", "w", encoding="utf-8") as conf:
             conf.write(text)
 
-    async def start(self):
+    async def start(self, detached=False):
+        """
+        detached: whoever started it is gone, as with a daemon; nginx takes no new binary
+        from a master whose parent is there.
+        """
+        command = [NGINX, "-p", self.directory, "-c", f"{self.directory}/nginx.conf"]
+        if detached:
+            command = ["sh", "-c", '"$@" & sleep 0.5', "sh", *command]
         self._stderr = open(f"{self.directory}/stderr.log", "wb")
         self._process = await asyncio.create_subprocess_exec(
-            NGINX, "-p", self.directory, "-c", f"{self.directory}/nginx.conf",
-            stdout=self._stderr, stderr=self._stderr, env=self._environment)
+            *command, stdout=self._stderr, stderr=self._stderr, env=self._environment)
         end = time.monotonic() + 20
         while not _listens(self.port):
-            if self._process.returncode is not None or time.monotonic() > end:
+            ended = self._process.returncode is not None and not detached
+            if ended or time.monotonic() > end:
                 raise StartError("nginx does not start:\n" + self.read("stderr.log"))
             await asyncio.sleep(0.05)
+        if detached:
+            await self._process.wait()
+            self._detached = int(self.read("nginx.pid"))
 
     async def test(self):
         """What nginx -t returns and says."""
@@ -148,15 +163,27 @@ class Nginx:
             return ""
 
     def signal(self, number):
-        if self._process.returncode is None:
+        if self._detached is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._detached, number)
+        elif self._process.returncode is None:
             self._process.send_signal(number)
+
+    async def upgrade(self):
+        """A new binary takes over, and the old one has ended when this returns."""
+        old = self.master
+        os.kill(old, signal.SIGUSR2)
+        await until(lambda: self.read("nginx.pid.oldbin"))
+        await until(lambda: self.read("nginx.pid").strip() not in ("", str(old)))
+        pid = int(self.read("nginx.pid"))
+        await until(lambda: _children(pid))
+        os.kill(old, signal.SIGQUIT)
+        await until(lambda: not _alive(old), 60)
+        self._detached = pid
 
     def workers(self):
         """Process ids of the workers, the one with most open sockets first."""
-        pid = self._process.pid
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
-            pids = [int(child) for child in children.read().split()]
-        return sorted(pids, key=_sockets, reverse=True)
+        return sorted(_children(self.master), key=_sockets, reverse=True)
 
     def kill(self, pid, scene=None):
         """Kills a worker, if it has not just left; the books of the scene know of it."""
@@ -167,7 +194,10 @@ class Nginx:
             os.kill(pid, signal.SIGKILL)
 
     async def exited(self, timeout):
-        """The exit status, or None if it still runs."""
+        """The exit status, or None if it still runs; 0 of one that is detached."""
+        if self._detached is not None:
+            gone = await until(lambda: not _alive(self._detached), timeout)
+            return 0 if gone else None
         try:
             return await asyncio.wait_for(self._process.wait(), timeout)
         except asyncio.TimeoutError:
@@ -177,6 +207,10 @@ class Nginx:
         """Ends it for good, by force if it must be."""
         if self._process is None:
             return
+        if self._detached is not None:
+            for pid in [self._detached, *_children(self._detached)]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         if self._process.returncode is None:
             self.signal(signal.SIGTERM)
             if await self.exited(10) is None:
@@ -220,14 +254,17 @@ class Case:
         self._closers.append(function)
 
     async def nginx(self, http, port, workers=2, shutdown="10s", module=MODULE,
-                    environment=None, start=True):
-        """An nginx whose http{} holds the text; environment: more of it for nginx."""
+                    environment=None, start=True, detached=False):
+        """
+        An nginx whose http{} holds the text; environment: more of it for nginx; detached:
+        see Nginx.start().
+        """
         server = self.own(Nginx(self.directory, port, environment))
         server.configure(MAIN.format(
             module=module, user="user root;" if os.geteuid() == 0 else "",
             workers=workers, shutdown=shutdown, http=http))
         if start:
-            await server.start()
+            await server.start(detached)
             await until(lambda: len(server.workers()) == workers)
         return server
 
@@ -348,6 +385,21 @@ async def suspend(pid):
 def _state(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         return file.read().rpartition(")")[2].split()[0]
+
+
+def _children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+            return [int(child) for child in children.read().split()]
+    except FileNotFoundError:
+        return []
+
+
+def _alive(pid):
+    try:
+        return _state(pid) != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def free_port():
