@@ -6,6 +6,7 @@
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_conf.h"
+#include "ngx_http_tgbot_persist.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_variables.h"
 #include "ngx_http_tgbot_webhook.h"
@@ -27,6 +28,7 @@ static ngx_int_t ngx_http_tgbot_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_tgbot_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_tgbot_init_process(ngx_cycle_t *cycle);
 static void ngx_http_tgbot_exit_process(ngx_cycle_t *cycle);
+static void ngx_http_tgbot_exit_master(ngx_cycle_t *cycle);
 static ngx_http_tgbot_main_conf_t *ngx_http_tgbot_worker_conf(
     ngx_cycle_t *cycle);
 
@@ -224,7 +226,7 @@ ngx_module_t  ngx_http_tgbot_module = {
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
     ngx_http_tgbot_exit_process,           /* exit process */
-    NULL,                                  /* exit master */
+    ngx_http_tgbot_exit_master,            /* exit master */
     NGX_MODULE_V1_PADDING
 };
 
@@ -476,11 +478,13 @@ ngx_http_tgbot_init_module(ngx_cycle_t *cycle)
 
     tmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_tgbot_module);
 
-    if (tmcf) {
-        ngx_http_tgbot_zone_init_module(&tmcf->zones);
+    if (tmcf == NULL) {
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    ngx_http_tgbot_zone_init_module(&tmcf->zones);
+
+    return ngx_http_tgbot_persist_init_module(cycle, tmcf);
 }
 
 
@@ -506,7 +510,11 @@ ngx_http_tgbot_init_process(ngx_cycle_t *cycle)
         ngx_http_tgbot_stats_init_process(bots[i]->stats);
     }
 
-    return ngx_http_tgbot_worker_init(cycle, tmcf);
+    if (ngx_http_tgbot_worker_init(cycle, tmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_tgbot_persist_init_process(cycle, tmcf);
 }
 
 
@@ -514,8 +522,22 @@ static void
 ngx_http_tgbot_exit_process(ngx_cycle_t *cycle)
 {
     if (ngx_http_tgbot_worker_conf(cycle)) {
+        ngx_http_tgbot_persist_exit_process();
         ngx_http_tgbot_worker_exit(cycle);
         ngx_http_tgbot_slot_exit_process();
+    }
+}
+
+
+static void
+ngx_http_tgbot_exit_master(ngx_cycle_t *cycle)
+{
+    ngx_http_tgbot_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_tgbot_module);
+
+    if (tmcf) {
+        ngx_http_tgbot_persist_exit_master(cycle, tmcf);
     }
 }
 

@@ -25,7 +25,7 @@ my @layers = (
                     state)],
     transport => [qw(body call capture detached share)],
     work      => [qw(bot handler job ride send wait worker record take
-                    replay wake)],
+                    replay wake persist)],
     faces     => [qw(module conf secret webhook acknowledge authenticate
                      reply status variables)],
 );
@@ -54,6 +54,7 @@ my %same_layer = (
     send      => [qw(bot)],
     take      => [qw(bot job wake)],
     replay    => [qw(bot job record wake)],
+    persist   => [qw(bot wake)],
     worker    => [qw(bot job take wait)],
     module    => [qw(conf secret webhook reply status variables)],
     conf      => [qw(secret webhook status)],

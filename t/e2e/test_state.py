@@ -1,0 +1,129 @@
+"""What a queue survives: a stop and a start, an upgrade, another module file."""
+
+import asyncio
+import os
+import signal
+import stat
+
+import clients
+from harness import FULL, until
+
+COUNT = 5000 if FULL else 600
+
+DIRECTIVES = ("tgbot_queue zone=updates:32m concurrency=4 state=queue.state; "
+              "tgbot_attempts 3 backoff=100ms max_backoff=200ms;")
+
+
+def _requests(first, count):
+    for number in range(first, first + count):
+        yield clients.request(clients.text(number, f"hello {number}", user=number % 50 + 1))
+
+
+async def _fill(case, nginx, first=1, count=COUNT):
+    statuses = await clients.flood(nginx.port, _requests(first, count), 4, 8)
+    case.equal(dict(statuses), {200: count}, "acknowledgements")
+
+
+def _handled(scene):
+    return {seen.id for seen in scene.program.seen if seen.outcome == "ok"}
+
+
+async def _all_handled(case, scene, count=COUNT, seconds=60):
+    case.check(await until(lambda: len(_handled(scene)) == count, seconds),
+               f"{len(_handled(scene))} of {count} were handled")
+    # of a lane one after the other
+    last = {}
+    for seen in scene.program.seen:
+        if seen.outcome == "ok":
+            lane = seen.id % 50
+            case.check(seen.id >= last.get(lane, 0), f"{seen.id} after {last.get(lane)}")
+            last[lane] = seen.id
+
+
+async def _stop_and_start(case, number):
+    scene, nginx = await case.scene(directives=DIRECTIVES, program_latency=0.005)
+    path = f"{case.directory}/queue.state"
+    scene.program.hold()
+    await _fill(case, nginx)
+    await until(lambda: scene.program.seen)
+    scene.program.release()
+    nginx.signal(number)
+    case.equal(await nginx.exited(20), 0, "nginx's exit status")
+    left = COUNT - len(_handled(scene))
+    case.check(left > COUNT / 2, f"only {left} were left")
+    case.check(os.path.exists(path), "there is no file")
+    case.equal(stat.S_IMODE(os.stat(path).st_mode), 0o600, "the file's mode")
+
+    await nginx.start()
+    case.check(await until(lambda: not os.path.exists(path)), "the file is still there")
+    await _all_handled(case, scene)
+    status = await case.check_status(nginx, 30)
+    loaded = status.value("queue_items_total", "loaded")
+    case.check(loaded >= left, f"{loaded} were loaded of {left}")
+    case.note(f"{loaded} of {COUNT} went through the file")
+
+    # what was accepted before is known
+    await _fill(case, nginx, COUNT - 9, 10)
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "duplicate"), 10, "duplicates")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+    return scene
+
+
+async def test_quit(case):
+    """Nothing is handled twice, as workers finish what they have in work."""
+    scene = await _stop_and_start(case, signal.SIGQUIT)
+    seen = [seen.id for seen in scene.program.seen if seen.outcome == "ok"]
+    case.equal(len(seen), len(set(seen)), "handled once")
+
+
+async def test_term(case):
+    await _stop_and_start(case, signal.SIGTERM)
+
+
+async def test_dead_letters(case):
+    """Letters are there after a start, and are replayed."""
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES.replace("tgbot_attempts 3", "tgbot_attempts 1"))
+    scene.program.fault = "500"
+    await _fill(case, nginx, count=10)
+    status = await case.check_status(nginx)
+    case.equal(status.value("queue_items_total", "dead"), 10, "dead")
+    nginx.signal(signal.SIGTERM)
+    case.equal(await nginx.exited(20), 0, "nginx's exit status")
+    await nginx.start()
+    status = await case.check_status(nginx)
+    case.equal(status.value("dead_letters", "letters"), 10, "letters")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def _under_load(case, change, workers=2):
+    """Something is done to nginx while updates come."""
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES, updates=2000, chats=100,
+        connections=40, ramp=0.1, schedule=0.1, rate=400.0, program_latency=0.02,
+        nginx={"workers": workers, "detached": True})
+    scene.play()
+    await asyncio.sleep(2)
+    await change(nginx)
+    case.check(await scene.finished(120), "Telegram still has updates")
+    status = await case.check_status(nginx, 60)
+    books = case.books(scene)
+    case.check_books(books, parts=("lost", "doubled without cause"))
+    scene.webhook.close()
+    await case.stop(nginx)
+    case.check_logs(nginx)
+    return nginx, status
+
+
+async def test_upgrade(case):
+    """A new binary is started under load, and the old one ends."""
+    nginx, status = await _under_load(case, lambda nginx: nginx.upgrade())
+    loaded = status.value("queue_items_total", "loaded")
+    case.check(loaded > 50, f"only {loaded} updates went from the old one to the new one")
+    left = [name for name in os.listdir(case.directory)
+            if name.startswith("queue.state") and not name.endswith(".lock")]
+    case.equal(left, ["queue.state"] if "queue.state" in left else [], "files left")
+    case.check("changing binary" in nginx.read("error.log"), "it was not changed")
