@@ -2,6 +2,7 @@
 
 import asyncio
 import glob
+import itertools
 import os
 import random
 import re
@@ -9,7 +10,7 @@ import re
 import build
 import clients
 from harness import FULL, TOP, bot, until
-from simulator.program import echo
+from simulator.program import Program, echo
 from simulator.updates import Traffic
 
 KEYS = 1000000 if FULL else 100000
@@ -136,11 +137,18 @@ async def test_smallest_cache(case):
 
 
 # what happens in the master while it reads a configuration
-_MASTER = ("seen: area",)
+_MASTER = ("seen: area", "store: entry made", "store: entry not in use",
+           "store: known bots named")
 
 # what happens in a repair, after a death at another point
-_REPAIR = ("seen: records repaired", "seen: lists emptied")
-_FIRST = "seen: record held"
+_REPAIR = ("seen: records repaired", "seen: lists emptied", "queue: store repaired",
+           "queue: lanes made", "store: marks wiped", "store: items checked",
+           "store: entries emptied", "store: free blocks linked")
+_FIRST = {"seen": "seen: record held", "queue": "queue: item leased",
+          "store": "queue: item leased"}
+
+# zones of a bot with a queue
+_QUEUED = ("queue:", "store:", "dead:")
 
 _POINT = re.compile(r'ngx_http_tgbot_zone_stop\("([^"]+)"\)')
 
@@ -181,7 +189,7 @@ class Stops:
 
     async def kill_at(self, point):
         """Whether a worker was killed at the point; in a repair it is the second one."""
-        first = _FIRST if point in _REPAIR else point
+        first = _FIRST[point.partition(":")[0]] if point in _REPAIR else point
         self.ask(first)
         pid = await self.reached(first)
         if pid is None:
@@ -250,7 +258,7 @@ async def test_killed_inside(case):
     case.at_end(over.set)
     mixers = [loop.create_task(_mix(nginx, lane, over)) for lane in (1, 2, 3)]
     stops = Stops(case, scene, nginx)
-    points = _points()
+    points = [point for point in _points() if not point.startswith(_QUEUED)]
     case.check(len(points) >= 20, f"only {points}")
     updates = iter(Traffic(100000, 50).updates)
 
@@ -276,6 +284,73 @@ async def test_killed_inside(case):
     await _check_kept(case, scene, nginx)
 
     await case.check_status(nginx)
+    case.note(f"{rounds} points, {len(nginx.killed)} workers killed")
+    await case.stop(nginx)
+    case.equal(nginx.read("error.log").count("it is repaired"), rounds, "warnings of repair")
+    case.check_logs(nginx)
+
+
+async def _die(nginx, over):
+    """Updates of a bot whose program always fails."""
+    for number in itertools.count(4000000000):
+        if over.is_set():
+            break
+        await _post(nginx, clients.text(number, "x" * 2000, user=number), "/tg/dying")
+        await asyncio.sleep(0.05)
+
+
+async def test_queue_killed_inside(case):
+    """Likewise with queues and dead letters: what is in them stays there, in order."""
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+    failing = Program()
+    await failing.start()
+    failing.fault = "500"
+    case.at_end(failing.stop)
+    scene, nginx = await case.scene(
+        "tgbot_queue zone=updates:8m; tgbot_attempts 100 backoff=50ms max_backoff=100ms; "
+        "tgbot_retry attempts=50 backoff=2500ms max_backoff=2500ms;",
+        updates=0, schedule=0.02, ramp=0.02, program_fail=0.1, api_500=0.05,
+        nginx={"module": module},
+        locations=bot("dying", "tgbot_queue zone=updates; tgbot_dead_letters "
+                      "zone=letters:100k max=30; tgbot_attempts 1;", api=False,
+                      handler="/_failing")
+        + f"        location = /_failing {{ internal; proxy_pass http://127.0.0.1:"
+          f"{failing.port}; }}\n")
+    scene.play()
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    case.at_end(over.set)
+    dying = loop.create_task(_die(nginx, over))
+    stops = Stops(case, scene, nginx)
+    points = [point for point in _points() if point.startswith(_QUEUED)]
+    case.check(len(points) >= 25, f"only {points}")
+    updates = iter(Traffic(100000, 50).updates)
+
+    async def push():
+        while not over.is_set():
+            if scene.webhook.pending < 10:
+                for _ in range(5):
+                    scene.webhook.push(next(updates))
+            await asyncio.sleep(0.05)
+
+    pusher = loop.create_task(push())
+    rounds = 0
+    for point in points:
+        if await stops.kill_at(point):
+            rounds += 1
+            repaired = await _repaired(case, nginx, rounds)
+            case.equal(repaired, rounds, f"repairs after a death at {point!r}")
+    over.set()
+    await asyncio.gather(pusher, dying)
+    case.check(await scene.finished(30), "Telegram still has updates")
+    status = await case.check_status(nginx, 60)
+    books = case.books(scene)
+    case.check_books(books)
+    # an update whose worker died before it was marked as accepted came again
+    done = status.value("queue_items_total", "done")
+    case.check(books["updates"] <= done <= books["updates"] + rounds, f"{done} were done")
+    letters = status.value("dead_letters", bot="dying")
+    case.check(letters > 0, "there are no dead letters")
     case.note(f"{rounds} points, {len(nginx.killed)} workers killed")
     await case.stop(nginx)
     case.equal(nginx.read("error.log").count("it is repaired"), rounds, "warnings of repair")
