@@ -484,6 +484,10 @@ ngx_http_tgbot_init_module(ngx_cycle_t *cycle)
 
     ngx_http_tgbot_zone_init_module(&tmcf->zones);
 
+    if (!ngx_is_init_cycle(cycle->old_cycle)) {
+        ngx_http_tgbot_zone_abandon(cycle);
+    }
+
     return ngx_http_tgbot_persist_init_module(cycle, tmcf);
 }
 

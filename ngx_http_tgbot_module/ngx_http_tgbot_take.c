@@ -18,6 +18,7 @@
 static void ngx_http_tgbot_take_run(ngx_event_t *ev);
 static ngx_msec_t ngx_http_tgbot_take_bot(ngx_http_tgbot_bot_t *bot);
 static ngx_uint_t ngx_http_tgbot_take_allowed(ngx_http_tgbot_bot_t *bot);
+static ngx_uint_t ngx_http_tgbot_take_alone(ngx_http_tgbot_bot_t *bot);
 static void ngx_http_tgbot_take_start(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_taken_t *taken);
 static ngx_int_t ngx_http_tgbot_take_read(ngx_http_tgbot_bot_t *bot,
@@ -125,9 +126,21 @@ ngx_http_tgbot_take_allowed(ngx_http_tgbot_bot_t *bot)
         return 0;
     }
 
-    return !ngx_exiting
-           || (bot->conf->lanes->state.len == 0
-               && !ngx_http_tgbot_zone_adopted(bot->queue->zone));
+    return !ngx_exiting || ngx_http_tgbot_take_alone(bot);
+}
+
+
+/* what nobody will work on after this cycle, nor write to a file */
+
+static ngx_uint_t
+ngx_http_tgbot_take_alone(ngx_http_tgbot_bot_t *bot)
+{
+    ngx_http_tgbot_zone_t  *zone;
+
+    zone = bot->queue->zone;
+
+    return !ngx_http_tgbot_zone_adopted(zone)
+           && (bot->conf->lanes->state.len == 0 || zone->sh->abandoned);
 }
 
 
@@ -292,13 +305,13 @@ ngx_http_tgbot_take_exit_process(void)
     for (i = 0; i < ngx_http_tgbot_take_nbots; i++) {
         bot = ngx_http_tgbot_take_bots[i];
 
-        if (bot->queue == NULL || bot->conf->lanes->state.len) {
+        if (bot->queue == NULL || !ngx_http_tgbot_take_alone(bot)) {
             continue;
         }
 
         zone = bot->queue->zone;
 
-        if (zone == told || ngx_http_tgbot_zone_adopted(zone)) {
+        if (zone == told) {
             continue;
         }
 

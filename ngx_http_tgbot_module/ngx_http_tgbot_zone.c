@@ -5,7 +5,7 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-#define NGX_HTTP_TGBOT_ZONE_MAGIC  0x74676232  /* "tgb2" */
+#define NGX_HTTP_TGBOT_ZONE_MAGIC  0x74676233  /* "tgb3" */
 
 
 static ngx_int_t ngx_http_tgbot_zone_parse(ngx_conf_t *cf,
@@ -23,6 +23,9 @@ static ngx_int_t ngx_http_tgbot_zone_adopt(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t *old);
 static ngx_int_t ngx_http_tgbot_zone_carve(ngx_http_tgbot_zone_t *zone,
     ngx_slab_pool_t *shpool);
+static ngx_http_tgbot_zone_sh_t *ngx_http_tgbot_zone_ours(ngx_shm_t *shm);
+static ngx_uint_t ngx_http_tgbot_zone_mapped(ngx_cycle_t *cycle,
+    u_char *addr);
 static void ngx_http_tgbot_zone_lock_abandoned(ngx_shmtx_t *mutex);
 
 
@@ -345,6 +348,81 @@ ngx_http_tgbot_zone_init_module(ngx_array_t *zones)
     for (i = 0; i < zones->nelts; i++) {
         (void) ngx_atomic_fetch_add(&zone[i]->sh->generation, 1);
     }
+}
+
+
+void
+ngx_http_tgbot_zone_abandon(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                 i;
+    ngx_shm_zone_t            *shm_zone;
+    ngx_list_part_t           *part;
+    ngx_http_tgbot_zone_sh_t  *sh;
+
+    for (part = (ngx_list_part_t *) &cycle->old_cycle->shared_memory.part;
+         part;
+         part = part->next)
+    {
+        shm_zone = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            sh = ngx_http_tgbot_zone_ours(&shm_zone[i].shm);
+
+            if (sh && !ngx_http_tgbot_zone_mapped(cycle, shm_zone[i].shm.addr))
+            {
+                sh->abandoned = 1;
+            }
+        }
+    }
+}
+
+
+/* what is carved in there, if that was done by any version of this module */
+
+static ngx_http_tgbot_zone_sh_t *
+ngx_http_tgbot_zone_ours(ngx_shm_t *shm)
+{
+    u_char                    *data;
+    ngx_slab_pool_t           *shpool;
+    ngx_http_tgbot_zone_sh_t  *sh;
+
+    if (shm->addr == NULL) {
+        return NULL;
+    }
+
+    shpool = (ngx_slab_pool_t *) shm->addr;
+    data = shpool->data;
+
+    if (data < shm->addr
+        || data + sizeof(ngx_http_tgbot_zone_sh_t) > shm->addr + shm->size)
+    {
+        return NULL;
+    }
+
+    sh = (ngx_http_tgbot_zone_sh_t *) data;
+
+    return (sh->magic == NGX_HTTP_TGBOT_ZONE_MAGIC) ? sh : NULL;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_zone_mapped(ngx_cycle_t *cycle, u_char *addr)
+{
+    ngx_uint_t        i;
+    ngx_shm_zone_t   *shm_zone;
+    ngx_list_part_t  *part;
+
+    for (part = &cycle->shared_memory.part; part; part = part->next) {
+        shm_zone = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (shm_zone[i].shm.addr == addr) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }
 
 

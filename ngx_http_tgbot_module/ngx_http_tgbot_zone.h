@@ -46,6 +46,7 @@ typedef struct {
     ngx_atomic_t                     repaired;  /* times */
     ngx_atomic_t                     evicted;   /* records */
     ngx_atomic_t                     told;      /* that it is abandoned */
+    ngx_atomic_t                     abandoned; /* by a later cycle */
 } ngx_http_tgbot_zone_sh_t;
 
 
@@ -86,6 +87,12 @@ ngx_int_t ngx_http_tgbot_zone_check(ngx_conf_t *cf, ngx_array_t *zones);
 
 /* init_module: the cycle in the making uses these zones */
 void ngx_http_tgbot_zone_init_module(ngx_array_t *zones);
+
+/*
+ * init_module: tells the workers of zones of the cycle before, maybe with
+ * another version of the module, that this one does without them.
+ */
+void ngx_http_tgbot_zone_abandon(ngx_cycle_t *cycle);
 
 /* start of a worker */
 void ngx_http_tgbot_zone_init_process(ngx_array_t *zones);

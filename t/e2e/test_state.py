@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import stat
 
 import clients
-from harness import FULL, until
+from harness import FULL, MODULE, until
 
 COUNT = 5000 if FULL else 600
 
@@ -20,7 +21,7 @@ def _requests(first, count):
 
 
 async def _fill(case, nginx, first=1, count=COUNT):
-    statuses = await clients.flood(nginx.port, _requests(first, count), 4, 8)
+    statuses = await clients.flood(nginx.port, _requests(first, count), 1, 8)
     case.equal(dict(statuses), {200: count}, "acknowledgements")
 
 
@@ -99,12 +100,13 @@ async def test_dead_letters(case):
     case.check_logs(nginx)
 
 
-async def _under_load(case, change, workers=2):
+async def _under_load(case, change, module=None):
     """Something is done to nginx while updates come."""
+    more = {"module": module} if module else {}
     scene, nginx = await case.scene(
         directives=DIRECTIVES, updates=2000, chats=100,
         connections=40, ramp=0.1, schedule=0.1, rate=400.0, program_latency=0.02,
-        nginx={"workers": workers, "detached": True})
+        nginx={"detached": True, **more})
     scene.play()
     await asyncio.sleep(2)
     await change(nginx)
@@ -116,6 +118,23 @@ async def _under_load(case, change, workers=2):
     await case.stop(nginx)
     case.check_logs(nginx)
     return nginx, status
+
+
+async def test_module(case):
+    """Another file of the module is loaded: the old workers end what is in their zones."""
+    module = f"{case.directory}/module.so"
+    shutil.copy(MODULE, module)
+
+    async def change(nginx):
+        shutil.copy(MODULE, f"{case.directory}/another.so")
+        nginx.configure(nginx.read("nginx.conf").replace("/module.so", "/another.so"))
+        old = nginx.workers()
+        nginx.signal(signal.SIGHUP)
+        await until(lambda: not set(old) & set(nginx.workers()), 30)
+
+    nginx, status = await _under_load(case, change, module)
+    case.equal(status.value("queue_items_total", "loaded"), 0, "loaded")
+    case.check(status.value("queue_items_total", "accepted") < 1900, "zones were adopted")
 
 
 async def test_upgrade(case):
