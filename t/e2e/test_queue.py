@@ -1,13 +1,15 @@
 """The queue: acknowledged first, worked on later, in order, and nothing lost."""
 
 import asyncio
+import itertools
 import random
 import signal
 import time
 
 import clients
-from harness import FULL, bot, until
+from harness import FULL, bot, free_port, until
 from simulator import updates
+from simulator.program import Program
 from test_outage import check_stopped
 
 QUEUE = ("tgbot_queue zone=updates:64m; "
@@ -201,5 +203,89 @@ async def test_kill_all(case):
                                     if seen.outcome == "ok"} == set(range(1, 201))),
                "updates are lost")
     await _emptied(case, nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_failing_chat(case):
+    """One chat for which the program always fails: dead letters, and the others go on."""
+    failing = Program()
+    await failing.start()
+    failing.fault = "500"
+    case.at_end(failing.stop)
+    scene, nginx = await case.scene(
+        directives=QUEUE.replace("tgbot_attempts 10", "tgbot_attempts 3"),
+        handler="$program",
+        http="    map $tgbot_chat_id $program { volatile; default /_program; 7 /_failing; }\n",
+        locations=f"        location = /_failing {{ internal; proxy_pass http://127.0.0.1:"
+                  f"{failing.port}; }}\n        location /letters {{ tgbot_status write=on; }}\n",
+        program_latency=0.005)
+    for number in range(1, 11):
+        body = clients.text(number, "to a chat that fails", user=7)
+        case.equal((await clients.post(nginx.port, body)).status, 200, "the failing chat")
+    await clients.flood(nginx.port, (
+        clients.request(clients.text(number, "hello", user=number % 40 + 100))
+        for number in range(1000, 2000)), 4, 8)
+    case.check(await until(lambda: len(scene.program.seen) == 1000), "the others wait")
+    case.check(len(failing.seen) < 30, "it took as long as the chat that fails")
+    status = await _emptied(case, nginx)
+    case.equal(status.value("queue_items_total", "dead"), 10, "dead")
+    case.equal([seen.id for seen in failing.seen],
+               [number for number in range(1, 11) for _ in range(3)], "attempts, in order")
+
+    failing.fault = None
+    reader, writer = await asyncio.open_connection("127.0.0.1", nginx.port)
+    writer.write(b"POST /letters/dead/e2e HTTP/1.0\r\nX-Tgbot-Action: replay\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    case.check(answer.endswith(b'{"replayed":10,"left":0}\n'), f"replayed: {answer}")
+    status = await _emptied(case, nginx)
+    case.equal(status.value("queue_items_total", "done"), 1010, "done")
+    case.equal([seen.id for seen in failing.seen[30:]], list(range(1, 11)), "replayed in order")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+def _resident(nginx):
+    """KiB of the workers that are theirs alone."""
+    total = 0
+    for pid in nginx.workers():
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            total += sum(int(line.split()[1]) for line in file if line.startswith("RssAnon"))
+    return total
+
+
+async def test_memory(case):
+    """Many updates through the queue: neither workers grow nor does the zone."""
+    count = 1000000 if FULL else 40000
+    port = free_port()
+    scene, nginx = await case.scene(
+        directives="tgbot_queue zone=updates:16m concurrency=64;", handler="/_fast",
+        http=f"    server {{ listen 127.0.0.1:{port}; access_log off; "
+             "location / { return 200; } }\n",
+        locations=f"        location = /_fast {{ internal; proxy_pass http://127.0.0.1:{port}; "
+                  "}\n")
+
+    async def run(first, count):
+        requests = [clients.request(clients.short(number, "hello", user=number % 1000 + 1))
+                    for number in range(first, first + count)]
+        left = iter(requests)
+        while True:
+            part = list(itertools.islice(left, 2000))
+            if not part:
+                break
+            statuses = await clients.flood(nginx.port, part, 8, 16)
+            case.equal(dict(statuses), {200: len(part)}, "statuses")
+            await _emptied(case, nginx)
+
+    await run(1, count // 4)
+    before = _resident(nginx)
+    await run(count // 4 + 1, count - count // 4)
+    after = _resident(nginx)
+    status = await _emptied(case, nginx)
+    case.note(f"{before} KiB after {count // 4} updates, {after} KiB after {count}")
+    case.check(after - before < 4096, "workers grow")
+    case.equal(status.zone("updates")["used"], 0, "blocks in use")
+    case.equal(status.value("queue_items_total", "done"), count, "done")
     await case.stop(nginx)
     case.check_logs(nginx)
