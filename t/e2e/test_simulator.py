@@ -6,7 +6,7 @@ import time
 
 from harness import free_port
 from simulator import report, updates
-from simulator.botapi import BotApi
+from simulator.botapi import BotApi, Call
 from simulator.http1 import Service, response
 from simulator.program import Program, Seen
 from simulator.webhook import LOST, Webhook
@@ -277,11 +277,25 @@ async def test_report(case):
         for _ in range(replies):
             api.ride({"method": "sendMessage", "chat_id": str(number),
                       "text": f"reply {number}"})
+    # update: who made its call, and when; each was handled once
+    calls = {20: [("11", 1.4), ("12", 2.0)],                  # 11 was killed
+             21: [("12", 1.4), ("11", 1.45)],                 # nobody was
+             22: [("11", 1.2), ("12", 1.4)],                  # 11 still lived
+             23: [("13", 1.0), ("12", 9.0)],                  # killed long after
+             24: [("11", 1.4), ("12", 2.0), ("12", 2.1)]}     # once without cause
+    for number, made in calls.items():
+        webhook.push(text(number, user=updates.person(number)))
+        webhook.deliveries[number].acked = True
+        program.seen.append(Seen(number, 1.0, "", "", "12", "ok", 1.1))
+        for worker, moment in made:
+            api.executed.append(Call(
+                len(api.executed), moment, "sendMessage",
+                {"chat_id": str(number), "text": f"reply {number}"}, "api", worker))
     books = report.make(webhook, program, api, kills={11: 1.5, 13: 8.0})
     case.equal(books["lost"]["acknowledged but not done"], [7, 8], "lost")
     case.equal(books["lost"]["unhandled"], [8], "unhandled")
-    case.equal(books["doubled"], {"at the program": [2, 3, 4, 5, 9], "replies": [2, 6]},
+    case.equal(books["doubled"], {"at the program": [2, 3, 4, 5, 9], "replies": [2, 6, 20, 21, 22, 23, 24]},
                "doubled")
     case.equal(books["doubled without cause"],
-               {"at the program": [3, 4, 5], "replies": [6]}, "doubled without cause")
+               {"at the program": [3, 4, 5], "replies": [6, 21, 22, 23, 24]}, "doubled without cause")
     case.check(not report.good(books), "books that are good")

@@ -20,13 +20,17 @@ _METHOD = re.compile(
 
 @dataclass
 class Call:
-    """One executed call; via is "api" or "response" (it rode in a webhook's answer)."""
+    """
+    One executed call; via is "api" or "response" (it rode in a webhook's answer).  worker
+    is the process id of who made it, where the request said so.
+    """
 
     number: int
     time: float
     method: str
     params: dict
     via: str
+    worker: str = ""
 
     @property
     def chat(self):
@@ -115,23 +119,25 @@ class BotApi(Service):
         try:
             method, params = self._parse(request)
             fault = self._dice.throw(_key(method, params))
-            if fault is not None and self._misbehave(connection, fault, method, params):
+            worker = request.headers.get("x-worker", "")
+            if fault is not None and self._misbehave(connection, fault, method, params,
+                                                     worker):
                 return
             self._check(params)
-            answer = self._answer(200, self._execute(method, params, "api"))
+            answer = self._answer(200, self._execute(method, params, "api", worker))
         except ApiError as error:
             self.trace("refused", request.target.rpartition("/")[2], {}, error.status)
             answer = self._refusal(error)
         connection.send(answer)
 
-    def _misbehave(self, connection, fault, method, params):
+    def _misbehave(self, connection, fault, method, params, worker):
         """Whether the fault ends the matter."""
         self.trace("fault", method, params, fault)
         if fault == "500":
             raise ApiError(500, "Internal Server Error")
         if fault in self.UNKNOWN:
             self._check(params)
-            result = self._execute(method, params, "api")
+            result = self._execute(method, params, "api", worker)
             self.unknown[_key(method, params)] += 1
             if fault == "truncated":
                 connection.finish(self._answer(200, result)[:-7])
@@ -182,7 +188,7 @@ class BotApi(Service):
         if wait:
             raise ApiError(429, f"Too Many Requests: retry after {wait}", retry_after=wait)
 
-    def _execute(self, method, params, via):
+    def _execute(self, method, params, via, worker=""):
         lower = method.lower()
         if lower == "sendmessage":
             if not params.get("chat_id"):
@@ -197,7 +203,7 @@ class BotApi(Service):
                     "username": "demo_bot"}
         if lower.startswith("get"):
             return {}
-        call = Call(len(self.executed), time.monotonic(), method, params, via)
+        call = Call(len(self.executed), time.monotonic(), method, params, via, worker)
         self.executed.append(call)
         self.trace("executed", method, params, via)
         if not lower.startswith(("send", "edit", "forward", "copy")):

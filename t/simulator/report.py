@@ -40,7 +40,7 @@ def make(webhook, program, api, calls=1, kills=None):
         "replies": _disordered_replies(lanes, replies),
     }
     excuses = _excuses(deliveries, program, kills or {})
-    doubled, without_cause = _doubled(handled, excuses, api, replies)
+    doubled, without_cause = _doubled(handled, excuses, api, replies, kills or {})
 
     return {
         "updates": len(deliveries),
@@ -197,9 +197,10 @@ def _excuses(deliveries, program, kills):
     return excuses
 
 
-def _doubled(handled, excuses, api, replies):
+def _doubled(handled, excuses, api, replies, kills):
     """
-    Besides, the Bot API may have executed a call and not have said so: it is made again.
+    Besides, a call is made again when the Bot API executed it and did not say so, or when
+    the worker that made it was killed before it could note what it was told.
     """
     doubled = {
         "at the program": [n for n, count in handled.items() if count > 1],
@@ -210,6 +211,17 @@ def _doubled(handled, excuses, api, replies):
                            if handled[n] > 1 + excuses[n]],
         "replies": sorted({
             n for (n, _), made in replies.items()
-            if len(made) > 1 + excuses[n] + api.unknown[key_of(made[0])]}),
+            if len(made) > 1 + api.unknown[key_of(made[0])]
+            + max(excuses[n], _cut_off(made, kills))}),
     }
     return doubled, causeless
+
+
+def _cut_off(made, kills):
+    """How many of these calls had their worker killed before the next of them."""
+    count = 0
+    for call, following in zip(made, made[1:]):
+        killed = kills.get(int(call.worker)) if call.worker else None
+        if killed is not None and killed <= min(following.time, call.time + SETTLING):
+            count += 1
+    return count
