@@ -294,8 +294,10 @@ async def test_report(case):
     books = report.make(webhook, program, api, kills={11: 1.5, 13: 8.0})
     case.equal(books["lost"]["acknowledged but not done"], [7, 8], "lost")
     case.equal(books["lost"]["unhandled"], [8], "unhandled")
-    case.equal(books["doubled"], {"at the program": [2, 3, 4, 5, 9], "replies": [2, 6, 20, 21, 22, 23, 24]},
+    case.equal(books["doubled"],
+               {"at the program": [2, 3, 4, 5, 9], "replies": [2, 6, 20, 21, 22, 23, 24]},
                "doubled")
     case.equal(books["doubled without cause"],
-               {"at the program": [3, 4, 5], "replies": [6, 21, 22, 23, 24]}, "doubled without cause")
+               {"at the program": [3, 4, 5], "replies": [6, 21, 22, 23, 24]},
+               "doubled without cause")
     case.check(not report.good(books), "books that are good")
