@@ -10,6 +10,7 @@ import clients
 from harness import FULL, bot, free_port, until
 from simulator import updates
 from simulator.program import Program
+from simulator.updates import Traffic
 from test_outage import check_stopped
 
 QUEUE = ("tgbot_queue zone=updates:64m; "
@@ -170,6 +171,85 @@ async def test_button(case):
     await _emptied(case, nginx)
     await case.stop(nginx)
     case.check_logs(nginx)
+
+
+async def _paced(scene, some, rate):
+    """Pushes these updates, so many a second, and waits until they are acknowledged."""
+    begun = time.monotonic()
+    for number, update in enumerate(some):
+        scene.webhook.push(update)
+        await asyncio.sleep(max(0.0, begun + (number + 1) / rate - time.monotonic()))
+    return await scene.webhook.drained(60)
+
+
+async def test_calm(case):
+    """A chat that sends a third of all does not let the others wait."""
+    count = 6000 if FULL else 1800
+    scene, nginx = await case.scene(
+        directives=QUEUE.replace("64m", "64m concurrency=16"), updates=0, chats=200,
+        connections=100, ramp=0.02, program_latency=0.02)
+    scene.play()
+    traffic = Traffic(count, 200, heavy=1 / 3).updates
+    big = {update.id for update in traffic if b'"id":500000000,' in update.body}
+    case.check(count / 4 < len(big) < count / 2, f"{len(big)} of the big chat")
+    half = count // 2
+    without = [update for update in traffic[:half] if update.id not in big]
+    # the calm ones are as many a second in both
+    case.check(await _paced(scene, without, 200), "not acknowledged")
+    case.check(await _paced(scene, traffic[half:], 300), "not acknowledged")
+    await _emptied(case, nginx)
+
+    arrived = {}
+    for seen in scene.program.seen:
+        arrived.setdefault(seen.id, seen.time)
+    waits = {"without": [], "with": [], "big": []}
+    for update_id, delivery in scene.webhook.deliveries.items():
+        kind = "big" if update_id in big else \
+            "without" if update_id < traffic[half].id else "with"
+        waits[kind].append(arrived[update_id] - delivery.pushed)
+    middle = {kind: sorted(times)[len(times) // 2] for kind, times in waits.items()}
+    case.note("half of them reach the program within "
+              + ", ".join(f"{kind} {wait * 1000:.1f} ms" for kind, wait in middle.items()))
+    case.check(middle["big"] > 0.5, "the big chat has no backlog")
+    # what the others wait for at most is one call that is under way
+    case.check(middle["with"] < 1.5 * middle["without"] + 0.02, "the calm ones wait")
+    case.check_books(case.books(scene))
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+def _wakeups(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file
+                    if line.startswith("voluntary_ctxt_switches"))
+
+
+async def test_idle(case):
+    """Nobody polls: neither an empty queue nor one in which all wait for a retry."""
+    scene, nginx = await case.scene(
+        directives="tgbot_queue zone=updates:1m; tgbot_attempts 10 backoff=1h max_backoff=1h;",
+        program_fail=1.0)
+
+    async def most():
+        """Of the workers, in 4 s."""
+        await asyncio.sleep(1)
+        before = {pid: _wakeups(pid) for pid in nginx.workers()}
+        await asyncio.sleep(4)
+        return max(_wakeups(pid) - count for pid, count in before.items())
+
+    empty = await most()
+    for number in range(1, 101):
+        body = clients.text(number, "hello", user=number)
+        case.equal((await clients.post(nginx.port, body)).status, 200, "a message")
+    case.check(await until(lambda: len(scene.program.seen) == 100), "not all were tried")
+    waiting = await most()
+    case.note(f"a worker wakes up {empty / 4:.1f} times a second when the queue is empty, "
+              f"{waiting / 4:.1f} times with 100 updates that wait")
+    # a timer each second, and those of others
+    case.check(empty <= 16 and waiting <= 16, "somebody polls")
+    await case.stop(nginx, signal.SIGTERM)
+    case.check("is abandoned with 100 updates" in nginx.read("error.log"),
+               "nobody says what is lost")
 
 
 async def test_full(case):

@@ -42,12 +42,13 @@ class Window:
 class Delivery:
     """One update and what became of it."""
 
-    __slots__ = ("update", "queue", "expires", "delay", "fails", "wakeup", "sent",
+    __slots__ = ("update", "queue", "pushed", "expires", "delay", "fails", "wakeup", "sent",
                  "broken", "lost", "acked", "statuses", "dropped")
 
-    def __init__(self, update, queue, expires):
+    def __init__(self, update, queue, pushed, expires):
         self.update = update
         self.queue = queue
+        self.pushed = pushed
         self.expires = expires
         self.delay = 1
         self.fails = 0
@@ -236,8 +237,8 @@ class Webhook:
         if queue == 0:
             queue = self._unique
             self._unique += 1
-        expires = self.loop.time() + update.life * self._life
-        delivery = Delivery(update, queue, expires)
+        now = self.loop.time()
+        delivery = Delivery(update, queue, now, now + update.life * self._life)
         self.deliveries[update.id] = delivery
         self._backlog.append(delivery)
         self.pending += 1
