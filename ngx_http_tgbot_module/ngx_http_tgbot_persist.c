@@ -8,7 +8,7 @@
 #include "ngx_http_tgbot_wake.h"
 
 
-/* the old master of a binary upgrade ends when its administrator likes, ms */
+/* another master ends when its administrator likes: looked for so often, ms */
 #define NGX_HTTP_TGBOT_PERSIST_TIME     1000
 
 /* records that a worker loads at a time, and ms until it loads more */
@@ -19,11 +19,13 @@
 #define NGX_HTTP_TGBOT_PERSIST_OLD      ".oldbin"
 
 
+static ngx_int_t ngx_http_tgbot_persist_both(ngx_cycle_t *cycle,
+    ngx_http_tgbot_main_conf_t *tmcf);
 static ngx_int_t ngx_http_tgbot_persist_collect(ngx_array_t *states,
-    ngx_http_tgbot_main_conf_t *tmcf, const char *suffix, ngx_pool_t *pool);
+    ngx_http_tgbot_main_conf_t *tmcf, const char *suffix, ngx_cycle_t *cycle);
 static ngx_http_tgbot_state_t *ngx_http_tgbot_persist_find(
     ngx_array_t *states, ngx_str_t *path, const char *suffix,
-    ngx_pool_t *pool);
+    ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_tgbot_persist_add(ngx_http_tgbot_state_t *state,
     ngx_http_tgbot_zone_t *zone);
 static void ngx_http_tgbot_persist_load(ngx_event_t *ev);
@@ -57,10 +59,7 @@ ngx_http_tgbot_persist_init_module(ngx_cycle_t *cycle,
         return NGX_OK;
     }
 
-    if (ngx_http_tgbot_persist_collect(&ngx_http_tgbot_persist_states, tmcf,
-                                       "", cycle->pool)
-        != NGX_OK)
-    {
+    if (ngx_http_tgbot_persist_both(cycle, tmcf) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -82,11 +81,13 @@ ngx_int_t
 ngx_http_tgbot_persist_init_process(ngx_cycle_t *cycle,
     ngx_http_tgbot_main_conf_t *tmcf)
 {
-    ngx_uint_t               i;
+    ngx_uint_t               i, failed;
     ngx_event_t             *ev;
     ngx_http_tgbot_state_t  *state;
 
     /* nginx runs: it is in shared memory */
+
+    failed = 0;
 
     state = ngx_http_tgbot_persist_states.elts;
 
@@ -97,8 +98,8 @@ ngx_http_tgbot_persist_init_process(ngx_cycle_t *cycle,
         }
 
         if (ngx_worker == 0) {
-            (void) ngx_http_tgbot_state_remove(&state[i], cycle->log);
-
+            failed |= ngx_http_tgbot_state_remove(&state[i], cycle->log)
+                      != NGX_OK;
         } else {
             ngx_http_tgbot_state_close(&state[i]);
         }
@@ -106,15 +107,16 @@ ngx_http_tgbot_persist_init_process(ngx_cycle_t *cycle,
 
     ngx_http_tgbot_persist_states.nelts = 0;
 
-    if (!ngx_inherited || ngx_worker != 0) {
+    if (failed || ngx_worker != 0) {
         return NGX_OK;
     }
 
-    if (ngx_http_tgbot_persist_collect(&ngx_http_tgbot_persist_states, tmcf,
-                                       NGX_HTTP_TGBOT_PERSIST_OLD,
-                                       cycle->pool)
-        != NGX_OK)
-    {
+    /*
+     * What comes is of the master that we take over from, or of one that was
+     * to take over from ours and was given up.
+     */
+
+    if (ngx_http_tgbot_persist_both(cycle, tmcf) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -144,6 +146,14 @@ ngx_http_tgbot_persist_load(ngx_event_t *ev)
     ngx_msec_t               wait;
     ngx_http_tgbot_state_t  *state;
 
+    if (ngx_exiting) {
+
+        /* others go on with what is left */
+
+        ngx_http_tgbot_persist_forget();
+        return;
+    }
+
     left = 0;
     wait = NGX_HTTP_TGBOT_PERSIST_TIME;
 
@@ -161,8 +171,12 @@ ngx_http_tgbot_persist_load(ngx_event_t *ev)
         {
 
         case NGX_OK:
-            (void) ngx_http_tgbot_state_remove(&state[i], ev->log);
-            state[i].path.len = 0;
+            if (ngx_http_tgbot_state_remove(&state[i], ev->log) == NGX_OK) {
+                left++;
+
+            } else {
+                state[i].path.len = 0;
+            }
 
             ngx_http_tgbot_wake();
             break;
@@ -224,31 +238,57 @@ ngx_http_tgbot_persist_exit_master(ngx_cycle_t *cycle,
     ngx_uint_t               i;
     ngx_array_t              states;
     const char              *suffix;
-    ngx_core_conf_t         *ccf;
     ngx_http_tgbot_state_t  *state;
 
     ngx_time_update();
 
     suffix = ngx_new_binary ? NGX_HTTP_TGBOT_PERSIST_OLD : "";
 
-    if (ngx_http_tgbot_persist_collect(&states, tmcf, suffix, cycle->pool)
-        != NGX_OK)
+    if (ngx_array_init(&states, cycle->pool, 1,
+                       sizeof(ngx_http_tgbot_state_t))
+        != NGX_OK
+        || ngx_http_tgbot_persist_collect(&states, tmcf, suffix, cycle)
+           != NGX_OK)
     {
         return;
     }
-
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
     state = states.elts;
 
     for (i = 0; i < states.nelts; i++) {
 
-        if (ngx_new_binary && ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT) {
-            state[i].uid = ccf->user;
-        }
+        /* what another master left there, and nobody has loaded yet, stays */
+
+        (void) ngx_http_tgbot_state_load(&state[i], 0, cycle->log);
 
         (void) ngx_http_tgbot_state_write(&state[i], cycle->log);
+
+        ngx_http_tgbot_state_close(&state[i]);
     }
+}
+
+
+/* what a full stop leaves, and what an upgrade does */
+
+static ngx_int_t
+ngx_http_tgbot_persist_both(ngx_cycle_t *cycle,
+    ngx_http_tgbot_main_conf_t *tmcf)
+{
+    ngx_array_t  *states;
+
+    states = &ngx_http_tgbot_persist_states;
+
+    if (ngx_array_init(states, cycle->pool, 2, sizeof(ngx_http_tgbot_state_t))
+        != NGX_OK
+        || ngx_http_tgbot_persist_collect(states, tmcf,
+                                          NGX_HTTP_TGBOT_PERSIST_OLD, cycle)
+           != NGX_OK
+        || ngx_http_tgbot_persist_collect(states, tmcf, "", cycle) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -256,17 +296,11 @@ ngx_http_tgbot_persist_exit_master(ngx_cycle_t *cycle,
 
 static ngx_int_t
 ngx_http_tgbot_persist_collect(ngx_array_t *states,
-    ngx_http_tgbot_main_conf_t *tmcf, const char *suffix, ngx_pool_t *pool)
+    ngx_http_tgbot_main_conf_t *tmcf, const char *suffix, ngx_cycle_t *cycle)
 {
     ngx_uint_t               i;
     ngx_http_tgbot_bot_t   **bots, *bot;
     ngx_http_tgbot_state_t  *state;
-
-    if (ngx_array_init(states, pool, 1, sizeof(ngx_http_tgbot_state_t))
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
 
     bots = tmcf->bots.elts;
 
@@ -278,7 +312,7 @@ ngx_http_tgbot_persist_collect(ngx_array_t *states,
         }
 
         state = ngx_http_tgbot_persist_find(states, &bot->conf->lanes->state,
-                                            suffix, pool);
+                                            suffix, cycle);
         if (state == NULL
             || ngx_http_tgbot_persist_add(state, bot->queue->zone) != NGX_OK
             || (bot->dead
@@ -298,11 +332,12 @@ ngx_http_tgbot_persist_collect(ngx_array_t *states,
 
 static ngx_http_tgbot_state_t *
 ngx_http_tgbot_persist_find(ngx_array_t *states, ngx_str_t *path,
-    const char *suffix, ngx_pool_t *pool)
+    const char *suffix, ngx_cycle_t *cycle)
 {
     u_char                  *p;
     size_t                   len;
     ngx_uint_t               i;
+    ngx_core_conf_t         *ccf;
     ngx_http_tgbot_state_t  *state;
 
     state = states->elts;
@@ -323,9 +358,15 @@ ngx_http_tgbot_persist_find(ngx_array_t *states, ngx_str_t *path,
 
     ngx_memzero(state, sizeof(ngx_http_tgbot_state_t));
 
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    if (ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT) {
+        state->uid = ccf->user;
+    }
+
     len = ngx_strlen(suffix);
 
-    p = ngx_pnalloc(pool, path->len + len + 1);
+    p = ngx_pnalloc(cycle->pool, path->len + len + 1);
     if (p == NULL) {
         return NULL;
     }
@@ -337,7 +378,7 @@ ngx_http_tgbot_persist_find(ngx_array_t *states, ngx_str_t *path,
     p = ngx_cpymem(p, suffix, len);
     *p = '\0';
 
-    if (ngx_array_init(&state->zones, pool, 4,
+    if (ngx_array_init(&state->zones, cycle->pool, 4,
                        sizeof(ngx_http_tgbot_zone_t *))
         != NGX_OK)
     {

@@ -23,8 +23,9 @@ ngx_int_t ngx_http_tgbot_persist_init_module(ngx_cycle_t *cycle,
     ngx_http_tgbot_main_conf_t *tmcf);
 
 /*
- * Start of a worker: what was loaded is not needed any more; after a binary
- * upgrade the first worker looks for what the old master leaves.
+ * Start of a worker: what was loaded is not needed any more.  The first worker
+ * looks for what another master leaves: the old one of a binary upgrade, or
+ * the new one of an upgrade that is given up.
  */
 ngx_int_t ngx_http_tgbot_persist_init_process(ngx_cycle_t *cycle,
     ngx_http_tgbot_main_conf_t *tmcf);
@@ -32,7 +33,10 @@ ngx_int_t ngx_http_tgbot_persist_init_process(ngx_cycle_t *cycle,
 /* worker exit */
 void ngx_http_tgbot_persist_exit_process(void);
 
-/* exit_master, when all workers are gone: writes the files */
+/*
+ * exit_master, when all workers are gone: writes the files.  What is in them
+ * by then, and was not loaded, is kept.
+ */
 void ngx_http_tgbot_persist_exit_master(ngx_cycle_t *cycle,
     ngx_http_tgbot_main_conf_t *tmcf);
 

@@ -14,8 +14,11 @@ static ngx_int_t ngx_http_tgbot_state_sync(ngx_http_tgbot_state_t *state,
     ngx_http_tgbot_state_writer_t *w);
 static ngx_int_t ngx_http_tgbot_state_rename(ngx_http_tgbot_state_t *state,
     ngx_http_tgbot_state_writer_t *w);
+static ngx_uint_t ngx_http_tgbot_state_there(ngx_http_tgbot_state_t *state);
 static ngx_int_t ngx_http_tgbot_state_delete(ngx_http_tgbot_state_t *state,
     ngx_log_t *log);
+static ngx_int_t ngx_http_tgbot_state_bad(ngx_http_tgbot_state_t *state,
+    u_char *name, ngx_log_t *log);
 
 
 ngx_int_t
@@ -225,16 +228,11 @@ ngx_http_tgbot_state_remove(ngx_http_tgbot_state_t *state, ngx_log_t *log)
 {
     ngx_int_t  rc;
 
-    if (state->left) {
-        ngx_log_error(NGX_LOG_ERR, log, 0,
-                      "tgbot: %ui records of \"%V\" are of bots for which "
-                      "no zone has room, they are not loaded",
-                      state->left, &state->path);
+    rc = NGX_OK;
 
-        rc = ngx_http_tgbot_state_aside(state, log);
-
-    } else {
-        rc = ngx_http_tgbot_state_delete(state, log);
+    if (ngx_http_tgbot_state_there(state)) {
+        rc = state->left ? ngx_http_tgbot_state_aside(state, log)
+                         : ngx_http_tgbot_state_delete(state, log);
     }
 
     /* others were kept from it until now */
@@ -245,10 +243,24 @@ ngx_http_tgbot_state_remove(ngx_http_tgbot_state_t *state, ngx_log_t *log)
 }
 
 
+/* a process that began late may find another file by that name, or none */
+
+static ngx_uint_t
+ngx_http_tgbot_state_there(ngx_http_tgbot_state_t *state)
+{
+    ngx_file_info_t  loaded, there;
+
+    return state->file
+           && ngx_fd_info(state->file->fd, &loaded) != NGX_FILE_ERROR
+           && ngx_link_info(state->path.data, &there) != NGX_FILE_ERROR
+           && ngx_file_uniq(&loaded) == ngx_file_uniq(&there)
+           && loaded.st_dev == there.st_dev;
+}
+
+
 static ngx_int_t
 ngx_http_tgbot_state_delete(ngx_http_tgbot_state_t *state, ngx_log_t *log)
 {
-    ngx_fd_t   fd;
     ngx_err_t  err;
 
     if (ngx_delete_file(state->path.data) != NGX_FILE_ERROR) {
@@ -257,28 +269,12 @@ ngx_http_tgbot_state_delete(ngx_http_tgbot_state_t *state, ngx_log_t *log)
 
     err = ngx_errno;
 
-    if (err == NGX_ENOENT) {
-        return NGX_OK;
-    }
+    /*
+     * a worker may not be allowed to change the directory, nor to open the
+     * file, but its master has
+     */
 
-    /* a worker may not be allowed to change the directory */
-
-    fd = ngx_open_file(state->path.data, NGX_FILE_WRONLY|O_NOFOLLOW,
-                       NGX_FILE_OPEN, 0);
-
-    if (fd != NGX_INVALID_FILE) {
-
-        if (ftruncate(fd, 0) != -1) {
-            err = 0;
-        }
-
-        if (ngx_close_file(fd) == NGX_FILE_ERROR) {
-            ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
-                          ngx_close_file_n " \"%V\" failed", &state->path);
-        }
-    }
-
-    if (err == 0) {
+    if (ftruncate(state->file->fd, 0) != -1) {
         return NGX_OK;
     }
 
@@ -309,26 +305,10 @@ ngx_http_tgbot_state_path(ngx_http_tgbot_state_t *state, u_char *buf,
 ngx_int_t
 ngx_http_tgbot_state_aside(ngx_http_tgbot_state_t *state, ngx_log_t *log)
 {
-    u_char            name[NGX_MAX_PATH];
-    u_char            suffix[sizeof(".bad.") + NGX_TIME_T_LEN];
-    struct timeval    now;
-    ngx_file_info_t   fi;
+    u_char  name[NGX_MAX_PATH];
 
-    if (ngx_http_tgbot_state_path(state, name, ".bad", log) != NGX_OK) {
+    if (ngx_http_tgbot_state_bad(state, name, log) != NGX_OK) {
         return NGX_ERROR;
-    }
-
-    if (ngx_link_info(name, &fi) != NGX_FILE_ERROR) {
-
-        ngx_gettimeofday(&now);
-
-        (void) ngx_sprintf(suffix, ".bad.%T%Z", (time_t) now.tv_sec);
-
-        if (ngx_http_tgbot_state_path(state, name, (char *) suffix, log)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
     }
 
     if (ngx_rename_file(state->path.data, name) == NGX_FILE_ERROR) {
@@ -342,4 +322,58 @@ ngx_http_tgbot_state_aside(ngx_http_tgbot_state_t *state, ngx_log_t *log)
                   &state->path, name);
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_state_spare(ngx_http_tgbot_state_t *state, ngx_log_t *log)
+{
+    u_char           name[NGX_MAX_PATH];
+    ngx_copy_file_t  cf;
+
+    if (ngx_http_tgbot_state_bad(state, name, log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    cf.size = -1;
+    cf.buf_size = 0;
+    cf.access = NGX_FILE_OWNER_ACCESS;
+    cf.time = -1;
+    cf.log = log;
+
+    if (ngx_copy_file(state->path.data, name, &cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, log, 0,
+                  "tgbot: a copy of \"%V\" is kept as \"%s\"", &state->path,
+                  name);
+
+    return NGX_OK;
+}
+
+
+/* the name of what is kept beside, at which there is nothing yet */
+
+static ngx_int_t
+ngx_http_tgbot_state_bad(ngx_http_tgbot_state_t *state, u_char *name,
+    ngx_log_t *log)
+{
+    u_char           suffix[sizeof(".bad.") + NGX_TIME_T_LEN];
+    struct timeval   now;
+    ngx_file_info_t  fi;
+
+    if (ngx_http_tgbot_state_path(state, name, ".bad", log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_link_info(name, &fi) == NGX_FILE_ERROR) {
+        return NGX_OK;
+    }
+
+    ngx_gettimeofday(&now);
+
+    (void) ngx_sprintf(suffix, ".bad.%T%Z", (time_t) now.tv_sec);
+
+    return ngx_http_tgbot_state_path(state, name, (char *) suffix, log);
 }

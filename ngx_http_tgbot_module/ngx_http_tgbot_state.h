@@ -40,8 +40,8 @@ typedef struct {
     ngx_flag_t                    all;
 
     /*
-     * whom the file is to belong to if root writes it, because workers of
-     * another master are to load it; 0: to root
+     * the user of workers, to whom the file belongs if root writes it, as
+     * those of another master may have to load it; 0: there is none
      */
     ngx_uid_t                     uid;
 
@@ -72,7 +72,8 @@ ngx_int_t ngx_http_tgbot_state_write(ngx_http_tgbot_state_t *state,
  * Nothing is put before all of the file was found to be right, and to fit.
  * A file that is not is refused, and kept aside as path.bad, or with a time
  * behind that if there is one.  What is of a bot that no zone has room for,
- * or that has no zone for it any more, is not loaded and counted in "left".
+ * or that has no zone for it any more, is not loaded, and the file, or at a
+ * start a copy of it, is kept likewise.
  *
  * NGX_OK        all is loaded: ngx_http_tgbot_state_remove() is to follow, as
  *               soon as nginx is sure to run; until then nobody else loads it
@@ -94,7 +95,8 @@ void ngx_http_tgbot_state_close(ngx_http_tgbot_state_t *state);
 
 /*
  * The file that was loaded is gone, or kept aside if something of it was
- * not; one that must stay in its directory is emptied.  NGX_ERROR: logged.
+ * not; one that must stay in its directory is emptied.  Another file that is
+ * there by now stays.  NGX_ERROR: logged.
  */
 ngx_int_t ngx_http_tgbot_state_remove(ngx_http_tgbot_state_t *state,
     ngx_log_t *log);

@@ -64,6 +64,14 @@ ngx_http_tgbot_state_open(ngx_http_tgbot_state_t *state, ngx_uint_t room,
             return NGX_DECLINED;
         }
 
+        if (err == NGX_EACCES && !room) {
+            ngx_log_error(NGX_LOG_WARN, log, err,
+                          "tgbot: workers cannot open \"%V\", what another "
+                          "nginx leaves there is loaded at the next start",
+                          &state->path);
+            return NGX_ERROR;
+        }
+
         ngx_log_error(NGX_LOG_CRIT, log, err, ngx_open_file_n " \"%V\" failed",
                       &state->path);
 

@@ -173,5 +173,9 @@ ngx_int_t ngx_http_tgbot_state_path(ngx_http_tgbot_state_t *state,
 ngx_int_t ngx_http_tgbot_state_aside(ngx_http_tgbot_state_t *state,
     ngx_log_t *log);
 
+/* likewise of a copy; the file stays */
+ngx_int_t ngx_http_tgbot_state_spare(ngx_http_tgbot_state_t *state,
+    ngx_log_t *log);
+
 
 #endif /* _NGX_HTTP_TGBOT_STATE_FILE_H_INCLUDED_ */

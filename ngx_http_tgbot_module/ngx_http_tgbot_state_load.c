@@ -16,6 +16,8 @@
 
 static ngx_int_t ngx_http_tgbot_state_start(ngx_http_tgbot_state_t *state,
     ngx_uint_t n, ngx_log_t *log);
+static void ngx_http_tgbot_state_tell_left(ngx_http_tgbot_state_t *state,
+    ngx_uint_t n, ngx_log_t *log);
 static ngx_int_t ngx_http_tgbot_state_load_some(
     ngx_http_tgbot_state_t *state, ngx_uint_t n);
 static ngx_int_t ngx_http_tgbot_state_load_record(
@@ -67,6 +69,9 @@ ngx_http_tgbot_state_load(ngx_http_tgbot_state_t *state, ngx_uint_t n,
                       file->loaded[NGX_HTTP_TGBOT_STATE_UPDATE],
                       file->loaded[NGX_HTTP_TGBOT_STATE_LETTER],
                       &state->path);
+
+        ngx_http_tgbot_state_tell_left(state, n, log);
+
         return NGX_OK;
 
     case NGX_ERROR:
@@ -81,6 +86,26 @@ ngx_http_tgbot_state_load(ngx_http_tgbot_state_t *state, ngx_uint_t n,
 
     default: /* NGX_AGAIN */
         return NGX_AGAIN;
+    }
+}
+
+
+static void
+ngx_http_tgbot_state_tell_left(ngx_http_tgbot_state_t *state, ngx_uint_t n,
+    ngx_log_t *log)
+{
+    if (state->left == 0) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, log, 0,
+                  "tgbot: %ui records of \"%V\" are of bots for which no zone "
+                  "has room, they are not loaded", state->left, &state->path);
+
+    /* the file goes when nginx runs, by whom may be able to empty it only */
+
+    if (n == 0 && ngx_http_tgbot_state_spare(state, log) == NGX_OK) {
+        state->left = 0;
     }
 }
 

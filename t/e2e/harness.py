@@ -176,14 +176,14 @@ class Nginx:
         await until(lambda: self.read("nginx.pid.oldbin"))
         await until(lambda: self.read("nginx.pid").strip() not in ("", str(old)))
         pid = int(self.read("nginx.pid"))
-        await until(lambda: _children(pid))
+        await until(lambda: children(pid))
         os.kill(old, signal.SIGQUIT)
         await until(lambda: not _alive(old), 60)
         self._detached = pid
 
     def workers(self):
         """Process ids of the workers, the one with most open sockets first."""
-        return sorted(_children(self.master), key=_sockets, reverse=True)
+        return sorted(children(self.master), key=_sockets, reverse=True)
 
     def kill(self, pid, scene=None):
         """Kills a worker, if it has not just left; the books of the scene know of it."""
@@ -208,7 +208,7 @@ class Nginx:
         if self._process is None:
             return
         if self._detached is not None:
-            for pid in [self._detached, *_children(self._detached)]:
+            for pid in [self._detached, *children(self._detached)]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         if self._process.returncode is None:
@@ -254,14 +254,14 @@ class Case:
         self._closers.append(function)
 
     async def nginx(self, http, port, workers=2, shutdown="10s", module=MODULE,
-                    environment=None, start=True, detached=False):
+                    environment=None, start=True, detached=False, user="root"):
         """
         An nginx whose http{} holds the text; environment: more of it for nginx; detached:
-        see Nginx.start().
+        see Nginx.start(); user: of its workers, if root starts it.
         """
         server = self.own(Nginx(self.directory, port, environment))
         server.configure(MAIN.format(
-            module=module, user="user root;" if os.geteuid() == 0 else "",
+            module=module, user=f"user {user};" if os.geteuid() == 0 else "",
             workers=workers, shutdown=shutdown, http=http))
         if start:
             await server.start(detached)
@@ -387,7 +387,7 @@ def _state(pid):
         return file.read().rpartition(")")[2].split()[0]
 
 
-def _children(pid):
+def children(pid):
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
             return [int(child) for child in children.read().split()]

@@ -5,9 +5,10 @@ import os
 import shutil
 import signal
 import stat
+import tempfile
 
 import clients
-from harness import FULL, MODULE, until
+from harness import FULL, MODULE, children, until
 
 COUNT = 5000 if FULL else 600
 
@@ -100,12 +101,56 @@ async def test_dead_letters(case):
     case.check_logs(nginx)
 
 
-async def _under_load(case, change, module=None):
+async def test_user(case):
+    """
+    Workers may change neither the directory nor the file: what was loaded is not loaded
+    again after a crash.
+    """
+    if os.geteuid() != 0:
+        case.skip("only root has workers of another user")
+        return
+    directory = tempfile.mkdtemp(prefix="tgbot-state-")
+    case.at_end(lambda: shutil.rmtree(directory))
+    os.chmod(directory, 0o755)
+    path = f"{directory}/queue.state"
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES.replace("queue.state", path), program_latency=0.005,
+        nginx={"user": "www-data"})
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    nginx.signal(signal.SIGTERM)
+    case.equal(await nginx.exited(20), 0, "nginx's exit status")
+    case.check(os.path.getsize(path) > 0, "there is no file")
+    scene.program.release()
+
+    await nginx.start()
+    await _all_handled(case, scene, 100)
+    status = await case.check_status(nginx)
+    case.equal(status.value("queue_items_total", "loaded"), 100, "loaded")
+    case.equal(os.path.getsize(path), 0, "bytes in the file")
+    for pid in nginx.workers():
+        nginx.kill(pid)
+    await until(lambda: len(nginx.workers()) == 2)
+    pids = nginx.workers()
+    nginx.signal(signal.SIGKILL)
+    await nginx.exited(10)
+    for pid in pids:
+        nginx.kill(pid)
+
+    await nginx.start()
+    status = await case.check_status(nginx)
+    case.equal(status.value("queue_items_total", "loaded"), 0, "loaded again")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def _under_load(case, change, module=None, latency=0.02, **more):
     """Something is done to nginx while updates come."""
-    more = {"module": module} if module else {}
+    if module:
+        more["module"] = module
     scene, nginx = await case.scene(
         directives=DIRECTIVES, updates=2000, chats=100,
-        connections=40, ramp=0.1, schedule=0.1, rate=400.0, program_latency=0.02,
+        connections=40, ramp=0.1, schedule=0.1, rate=400.0, program_latency=latency,
         nginx={"detached": True, **more})
     scene.play()
     await asyncio.sleep(2)
@@ -146,3 +191,24 @@ async def test_upgrade(case):
             if name.startswith("queue.state") and not name.endswith(".lock")]
     case.equal(left, ["queue.state"] if "queue.state" in left else [], "files left")
     case.check("changing binary" in nginx.read("error.log"), "it was not changed")
+
+
+async def test_rollback(case):
+    """An upgrade is given up: what the new master leaves is worked on by the old one."""
+    async def change(nginx):
+        old = nginx.master
+        os.kill(old, signal.SIGUSR2)
+        await until(lambda: nginx.read("nginx.pid").strip() not in ("", str(old)))
+        new = int(nginx.read("nginx.pid"))
+        await until(lambda: children(new))
+        # what was connected to the old workers is to come to the new ones, too
+        for pid in children(old):
+            if pid != new:
+                os.kill(pid, signal.SIGQUIT)
+        await asyncio.sleep(2)
+        os.kill(new, signal.SIGQUIT)
+        await until(lambda: nginx.read("nginx.pid").strip() == str(old), 60)
+
+    nginx, status = await _under_load(case, change, latency=0.05, user="www-data")
+    loaded = status.value("queue_items_total", "loaded")
+    case.check(loaded > 10, f"only {loaded} updates went from the new one to the old one")
