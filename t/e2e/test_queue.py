@@ -65,7 +65,9 @@ async def _order(case, heavy):
     queued, floor = [], []
     probing = asyncio.get_running_loop().create_task(_probe(nginx.port, queued, floor))
     scene.play()
-    case.check(await scene.finished(120), "Telegram still has updates")
+    case.check(await scene.finished(300), "Telegram still has updates")
+    # as long as there is work: one slow answer of a few is no measure
+    await until(lambda: len(scene.api.executed) >= scene.options.updates, 300)
     probing.cancel()
     status = await _emptied(case, nginx)
     books = case.books(scene)
