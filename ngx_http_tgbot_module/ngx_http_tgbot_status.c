@@ -420,6 +420,7 @@ ngx_http_tgbot_status_fill(ngx_http_tgbot_status_json_t *s,
         used = total - ngx_http_tgbot_store_room(&store);
 
         ngx_http_tgbot_status_json_member(s, "items", store.sh->items);
+        ngx_http_tgbot_status_json_member(s, "broken", store.sh->broken);
 
         if (zone->kind == &ngx_http_tgbot_queue_zone) {
             ngx_http_tgbot_status_json_member(s, "orphaned",
