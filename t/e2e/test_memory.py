@@ -9,8 +9,9 @@ import time
 
 import build
 import clients
-from harness import FULL, NGINX, bot
+from harness import FULL, NGINX, bot, until
 from simulator.http1 import HttpError, fetch
+from simulator.program import Program
 
 MOST = 500                      # allocations of one request; there are far fewer
 
@@ -235,6 +236,93 @@ async def test_failing_allocations(case):
                if seen.bot == "e2e" and seen.outcome == "ok"}
     missing = [number for number in handled if f"reply {number}" not in replies]
     case.equal(missing, [], "handled updates without a reply")
+    case.equal(nginx.workers(), [worker], "workers")
+    await case.stop(nginx)
+    case.check_logs(nginx, allowed=("alloc(", "memalign("))
+
+
+async def _sweep_queue(case, failing, nginx, path, numbers, worked):
+    """Likewise, until the queue has done with the update; the numbers of all of them."""
+    sent = []
+    for n in range(1, MOST):
+        number = next(numbers)
+        sent.append(number)
+        body = clients.text(number, "hello", user=number)
+        failing.set(n)
+        end = time.monotonic() + 10
+        while True:
+            answer = await clients.post(nginx.port, body, path)
+            if answer is not None and answer.status == 200:
+                break
+            case.check(answer is None or answer.status in (500, 503),
+                       f"{path}, allocation {n}: status {answer and answer.status}")
+            if time.monotonic() > end:
+                case.check(False, f"{path}, allocation {n}: not accepted")
+                return sent
+            await asyncio.sleep(0.02)
+        if not await until(lambda number=number: number in worked(), 20):
+            case.check(False, f"{path}, allocation {n}: accepted and not worked on")
+            return sent
+        # what follows may fail as well
+        await asyncio.sleep(0.02)
+        failed = failing.failed
+        failing.set(0)
+        if not failed:
+            return sent
+    case.check(False, f"{path}: over {MOST} allocations")
+    return sent
+
+
+async def test_failing_allocations_queue(case):
+    """What was acknowledged is worked on, or is a dead letter, whichever allocation fails."""
+    if _own_allocator(case):
+        return
+    library = await build.library("failnth.c", case.directory)
+    failing = Failing(case)
+    dying = Program()
+    await dying.start()
+    dying.fault = "500"
+    case.at_end(dying.stop)
+    queue = ("tgbot_queue zone=updates:8m; tgbot_dead_letters zone=letters:8m max=1000; "
+             "tgbot_retry attempts=5 backoff=50ms; ")
+    scene, nginx = await case.scene(
+        queue + "tgbot_attempts 5 backoff=50ms max_backoff=50ms;",
+        program_timeout="3s", api_timeout="3s",
+        nginx={"workers": 1,
+               "environment": {"LD_PRELOAD": library, "FAILNTH": failing.path}},
+        locations=bot("dying", queue.replace(":8m", "") + "tgbot_attempts 1;", api=False,
+                      handler="/_dying")
+        + f"        location = /_dying {{ internal; proxy_pass http://127.0.0.1:{dying.port};"
+          " }\n")
+    worker, = nginx.workers()
+    numbers = itertools.count(10 ** 6)
+    for path in ("/tg/e2e", "/tg/dying"):
+        body = clients.text(next(numbers), "hello")
+        answer = await clients.post(nginx.port, body, path)
+        case.equal(answer.status, 200, f"{path} before all failures")
+    first = next(numbers)
+
+    before = await _at_rest(case, nginx, failing)
+    replied = await _sweep_queue(
+        case, failing, nginx, "/tg/e2e", numbers,
+        lambda: {int(call.params["text"].split()[1]) for call in scene.api.executed[-50:]})
+    given_up = await _sweep_queue(
+        case, failing, nginx, "/tg/dying", numbers,
+        lambda: {seen.id for seen in dying.seen[-50:]})
+    status = await case.check_status(nginx, 30)
+    after = await _at_rest(case, nginx, failing)
+    case.note(f"{len(replied)} updates and {len(given_up)} letters, "
+              f"live before {before}, after {after}")
+    case.check(len(replied) > 10 and len(given_up) > 10, "hardly any allocation failed")
+    case.equal(status.value("dead_letters", "letters", bot="dying"), 1 + len(given_up),
+               "dead letters")
+    case.equal(status.value("dead_letters", "letters"), 0, "dead letters of the other bot")
+    case.equal(status.value("queue_items_total", "done"), 1 + len(replied), "done")
+    case.equal(sorted({call.params["text"] for call in scene.api.executed
+                       if int(call.params["text"].split()[1]) > first}),
+               sorted(f"reply {number}" for number in replied), "replies")
+    # connections and what they keep for the next ones
+    case.check(after - before < 64, "allocations are not freed")
     case.equal(nginx.workers(), [worker], "workers")
     await case.stop(nginx)
     case.check_logs(nginx, allowed=("alloc(", "memalign("))
