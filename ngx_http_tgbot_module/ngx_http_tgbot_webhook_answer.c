@@ -36,13 +36,17 @@ ngx_http_tgbot_webhook_reply(ngx_http_tgbot_webhook_t *w)
 ngx_int_t
 ngx_http_tgbot_webhook_answer(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_int_t  rc;
+    ngx_int_t                rc;
+    ngx_http_tgbot_queue_t  *queue;
+
+    queue = w->ctx.bot->queue;
 
     w->own = 1;
+    w->keep |= (queue != NULL);
 
     if (ngx_http_tgbot_webhook_rides(w)) {
 
-        rc = w->ctx.bot->queue ? ngx_http_tgbot_webhook_first(w) : NGX_OK;
+        rc = queue ? ngx_http_tgbot_webhook_first(w) : NGX_OK;
 
         if (rc != NGX_DECLINED) {
             return (rc == NGX_OK) ? ngx_http_tgbot_webhook_ride(w)
@@ -77,7 +81,7 @@ ngx_http_tgbot_webhook_rides(ngx_http_tgbot_webhook_t *w)
         return 0;
     }
 
-    /* if the response is lost, an answer of the cache has to be at hand */
+    /* if the response is lost, it has to be at hand */
 
     method = w->answer.calls.elts;
 

@@ -160,6 +160,13 @@ ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
     ngx_str_t   value;
     ngx_uint_t  own;
 
+    if (w->ctx.bot->queue) {
+
+        /* if it did not ride, it is in the queue, or was */
+
+        return NGX_DECLINED;
+    }
+
     own = 1;
 
     rc = ngx_http_tgbot_reply_evaluate(w->request, &w->ctx, w->variables,

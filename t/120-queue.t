@@ -625,3 +625,31 @@ like(get('/status/dead/b/1', 'POST', "X-Tgbot-Action: replay\r\n"),
      qr/ 200 /, $block->name . ' - replayed');
 depth('accepted!=1 dead=1 dead!=2 replayed!=1');
 asked('status/500');
+
+
+
+=== TEST 21: a second delivery of what nginx answers itself
+--- config eval
+main::bot('tgbot_reply $hello;')
+--- http_config
+    map $tgbot_text $hello {
+        volatile;
+        /hi  hello;
+    }
+--- then
+my $n = ++$id;
+
+# what rode rides again
+check(end(begin(id => $n, text => '/hi')), 'done', qr/"text":"hello"/);
+check(end(begin(id => $n, text => '/hi')), 'duplicate', qr/"text":"hello"/);
+
+# what went into the queue does not
+enqueue(text => 'sleep/0.5/say/x');
+$n = ++$id;
+check(end(begin(id => $n, text => '/hi')), 'queued', '');
+check(end(begin(id => $n, text => '/hi')), 'duplicate', '');
+
+asked('sleep/0.5/say/x', 'api sendMessage', 'api sendMessage');
+depth('accepted!=2 done!=2');
+check(end(begin(id => $n, text => '/hi')), 'duplicate', '');
+
