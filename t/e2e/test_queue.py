@@ -30,6 +30,12 @@ async def _emptied(case, nginx, seconds=120):
     return await case.check_status(nginx, seconds)
 
 
+async def _replied(scene, count):
+    """Waits until there are replies to so many updates."""
+    await until(lambda: len({call.params["text"] for call in scene.api.executed}) >= count,
+                400, 0.3)
+
+
 async def _ask(port, data, answers):
     client = await clients.Client(port).connect()
     client.send(data)
@@ -67,7 +73,7 @@ async def _order(case, heavy):
     scene.play()
     case.check(await scene.finished(300), "Telegram still has updates")
     # as long as there is work: one slow answer of a few is no measure
-    await until(lambda: len(scene.api.executed) >= scene.options.updates, 300)
+    await _replied(scene, scene.options.updates)
     probing.cancel()
     status = await _emptied(case, nginx)
     books = case.books(scene)
@@ -104,7 +110,8 @@ async def test_unrest(case):
 
     scene.play()
     task = asyncio.get_running_loop().create_task(unrest())
-    case.check(await scene.finished(120), "Telegram still has updates")
+    case.check(await scene.finished(300), "Telegram still has updates")
+    await _replied(scene, scene.options.updates)
     task.cancel()
     await _emptied(case, nginx)
     case.check_books(case.books(scene))
