@@ -44,6 +44,8 @@ typedef struct {
 } ngx_http_tgbot_seen_table_t;
 
 
+static ngx_http_tgbot_seen_entry_t *ngx_http_tgbot_seen_table_own(
+    ngx_http_tgbot_seen_table_t *table, ngx_http_tgbot_seen_t *seen);
 static ngx_uint_t ngx_http_tgbot_seen_table_entries(size_t room);
 static size_t ngx_http_tgbot_seen_table_size(size_t room);
 static void ngx_http_tgbot_seen_table_open(ngx_http_tgbot_seen_table_t *table,
@@ -192,13 +194,25 @@ ngx_http_tgbot_seen_table_area(ngx_http_tgbot_seen_t *seen,
 
     ngx_http_tgbot_seen_table_open(&table, seen->zone);
 
-    if (seen->area >= table.sh->n) {
-        return NGX_DECLINED;
+    entry = ngx_http_tgbot_seen_table_own(&table, seen);
+
+    if (entry == NULL && !ngx_http_tgbot_zone_adopted(seen->zone)) {
+
+        /*
+         * a configuration that was refused afterwards, or is not in use yet,
+         * has made room for bots of its own
+         */
+
+        ngx_http_tgbot_seen_table_keep(&table, seen);
+
+        if (seen->serial == 0) {
+            (void) ngx_http_tgbot_seen_table_place(&table, seen);
+        }
+
+        entry = ngx_http_tgbot_seen_table_own(&table, seen);
     }
 
-    entry = &table.entry[seen->area];
-
-    if (entry->serial == 0 || entry->serial != seen->serial) {
+    if (entry == NULL) {
         return NGX_DECLINED;
     }
 
@@ -207,6 +221,26 @@ ngx_http_tgbot_seen_table_area(ngx_http_tgbot_seen_t *seen,
                                   (ngx_uint_t) entry->window);
 
     return NGX_OK;
+}
+
+
+static ngx_http_tgbot_seen_entry_t *
+ngx_http_tgbot_seen_table_own(ngx_http_tgbot_seen_table_t *table,
+    ngx_http_tgbot_seen_t *seen)
+{
+    ngx_http_tgbot_seen_entry_t  *entry;
+
+    if (seen->area >= table->sh->n) {
+        return NULL;
+    }
+
+    entry = &table->entry[seen->area];
+
+    if (entry->serial == 0 || entry->serial != seen->serial) {
+        return NULL;
+    }
+
+    return entry;
 }
 
 

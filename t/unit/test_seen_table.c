@@ -712,6 +712,57 @@ test_killed(void)
 }
 
 
+/* a configuration makes areas and is refused: the old one goes on */
+
+static void
+test_refused(void)
+{
+    ngx_http_tgbot_seen_t   old[2], worker, new[2];
+    ngx_http_tgbot_zone_t  *zone, *refused;
+    ngx_http_tgbot_claim_t  claim;
+
+    old[0] = seen_bot("a", 11, TEST_WINDOW);
+    old[1] = seen_bot("b", 12, TEST_WINDOW);
+    new[0] = seen_bot("a", 13, TEST_WINDOW);
+    new[1] = seen_bot("c", 14, TEST_WINDOW);
+
+    zone = seen_zone(old, 2);
+    test_fill(&old[0], 1);
+    test_fill(&old[1], 2);
+    worker = old[0];
+
+    refused = test_adopt(zone, new, 2);
+
+    if (!ok(refused != NULL)) {
+        return;
+    }
+
+    unit_zone_adopted = 0;
+
+    /* one area went to another bot, and is had back as a new one */
+
+    test_forgotten(&old[0], 1);
+    test_fill(&old[0], 3);
+    test_filled(&old[0], 3);
+
+    /* for all workers */
+
+    test_filled(&worker, 3);
+
+    /* there is no room for the other one, as the refused bot has it */
+
+    is_int(seen_claim(&old[1], 500800, &claim), NGX_OK);
+    is_int(claim.lease.token, 0);
+    ok(seen_walk(&old[0]));
+    test_filled(&worker, 3);
+
+    unit_zone_adopted = 1;
+
+    unit_zone_free(refused);
+    unit_zone_free(zone);
+}
+
+
 static unit_case_t  test_cases[] = {
     { "zones too small, and just large enough", test_small },
     { "the size that bots need", test_check },
@@ -723,6 +774,7 @@ static unit_case_t  test_cases[] = {
     { "no room for a new bot", test_no_room },
     { "adopted after a death inside", test_dirty },
     { "killed while areas are made", test_killed },
+    { "areas of a configuration that is refused", test_refused },
 };
 
 

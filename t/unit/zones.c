@@ -19,6 +19,8 @@ typedef struct {
 } unit_zone_t;
 
 
+ngx_uint_t  unit_zone_adopted = 1;
+
 static ngx_http_tgbot_zone_t *unit_zone_create(
     const ngx_http_tgbot_zone_kind_t *kind, void **users, ngx_uint_t n);
 
@@ -113,6 +115,13 @@ unit_zone_adopt(ngx_http_tgbot_zone_t *zone, void **users, ngx_uint_t n)
     }
 
     return adopted;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_zone_adopted(ngx_http_tgbot_zone_t *zone)
+{
+    return unit_zone_adopted;
 }
 
 

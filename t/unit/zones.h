@@ -29,6 +29,9 @@ ngx_http_tgbot_zone_t *unit_zone_adopt(ngx_http_tgbot_zone_t *zone,
 /* of an adopted one the memory stays */
 void unit_zone_free(ngx_http_tgbot_zone_t *zone);
 
+/* what ngx_http_tgbot_zone_adopted() says: 1, if nobody sets it */
+extern ngx_uint_t  unit_zone_adopted;
+
 /* the next lock of the zone finds that somebody died inside */
 void unit_zone_dirty(ngx_http_tgbot_zone_t *zone);
 
