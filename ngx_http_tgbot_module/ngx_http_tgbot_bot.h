@@ -184,6 +184,7 @@ struct ngx_http_tgbot_bot_s {
 
     ngx_str_t                      name;
     ngx_str_t                      token;     /* "" without tgbot_api */
+    uint64_t                       id;        /* of the token, 0 without it */
     ngx_str_t                      secret;    /* "": tgbot_secret_token off */
     ngx_str_t                      old_secret;
 

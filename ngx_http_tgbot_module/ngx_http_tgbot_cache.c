@@ -59,7 +59,8 @@ ngx_http_tgbot_cache_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 
 void
 ngx_http_tgbot_cache_key(ngx_http_tgbot_cache_t *cache,
-    ngx_http_tgbot_zone_t *zone, ngx_str_t *bot, ngx_str_t *key)
+    ngx_http_tgbot_zone_t *zone, ngx_str_t *bot, uint64_t bot_id,
+    ngx_str_t *key)
 {
     ngx_md5_t  md5;
 
@@ -70,6 +71,7 @@ ngx_http_tgbot_cache_key(ngx_http_tgbot_cache_t *cache,
     ngx_md5_init(&md5);
     ngx_md5_update(&md5, bot->data, bot->len);
     ngx_md5_update(&md5, "", 1);
+    ngx_md5_update(&md5, &bot_id, sizeof(uint64_t));
 
     if (key->len) {
         ngx_md5_update(&md5, key->data, key->len);

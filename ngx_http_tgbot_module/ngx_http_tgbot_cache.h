@@ -34,7 +34,8 @@ extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_cache_zone;
 
 /* no lease yet; a key may have any length */
 void ngx_http_tgbot_cache_key(ngx_http_tgbot_cache_t *cache,
-    ngx_http_tgbot_zone_t *zone, ngx_str_t *bot, ngx_str_t *key);
+    ngx_http_tgbot_zone_t *zone, ngx_str_t *bot, uint64_t bot_id,
+    ngx_str_t *key);
 
 /*
  * NGX_OK        a hit: *value points to it until the next call

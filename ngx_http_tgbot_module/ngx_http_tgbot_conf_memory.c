@@ -68,6 +68,8 @@ ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         }
     }
 
+    bot->id = ngx_http_tgbot_conf_bot_id(&bot->token);
+
     if (ngx_http_tgbot_conf_bot_seen(&copy, bot) != NGX_OK
         || ngx_http_tgbot_conf_bot_buckets(&copy, bot) != NGX_OK
         || ngx_http_tgbot_conf_bot_queue(&copy, bot) != NGX_OK
@@ -101,7 +103,7 @@ ngx_http_tgbot_conf_bot_seen(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
     seen->zone = dedup->zone;
     seen->bot = bot->name;
-    seen->bot_id = ngx_http_tgbot_conf_bot_id(&bot->token);
+    seen->bot_id = bot->id;
     seen->window = dedup->window;
 
     if (seen->zone == NULL) {
@@ -208,7 +210,7 @@ ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
     queue->zone = lanes->zone;
     queue->bot = bot->name;
-    queue->bot_id = ngx_http_tgbot_conf_bot_id(&bot->token);
+    queue->bot_id = bot->id;
     queue->concurrency = lanes->concurrency;
     queue->share = lanes->share;
 

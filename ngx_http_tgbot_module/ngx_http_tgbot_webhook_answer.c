@@ -228,7 +228,8 @@ ngx_http_tgbot_webhook_cache_key(ngx_http_tgbot_webhook_t *w)
         return NGX_DECLINED;
     }
 
-    ngx_http_tgbot_cache_key(&w->cache, answers->zone, &bot->name, &key);
+    ngx_http_tgbot_cache_key(&w->cache, answers->zone, &bot->name, bot->id,
+                             &key);
 
     return NGX_OK;
 }

@@ -99,7 +99,7 @@ test_key(ngx_http_tgbot_cache_t *cache, ngx_http_tgbot_zone_t *zone,
     key.data = (u_char *) buf;
     key.len = snprintf(buf, sizeof(buf), "%u", id);
 
-    ngx_http_tgbot_cache_key(cache, zone, &name, &key);
+    ngx_http_tgbot_cache_key(cache, zone, &name, 7, &key);
 }
 
 
@@ -847,17 +847,19 @@ test_bots(void)
     static struct {
         ngx_str_t  bot;
         ngx_str_t  key;
+        uint64_t   id;
     } rows[] = {
-        { ngx_string("a"), ngx_string("b") },
-        { ngx_string("b"), ngx_string("b") },
-        { ngx_string("ab"), ngx_string("") },
-        { ngx_string("a"), ngx_string("") },
-        { ngx_string("a"), ngx_string("\0b") },
-        { ngx_string("a"), ngx_string("b\0") },
-        { ngx_string("a"), ngx_string("b\0b") },
-        { ngx_string("ab"), ngx_string("b") },
-        { ngx_string("A"), ngx_string("b") },
-        { ngx_string("a"), ngx_string("B") },
+        { ngx_string("a"), ngx_string("b"), 7 },
+        { ngx_string("b"), ngx_string("b"), 7 },
+        { ngx_string("ab"), ngx_string(""), 7 },
+        { ngx_string("a"), ngx_string(""), 7 },
+        { ngx_string("a"), ngx_string("\0b"), 7 },
+        { ngx_string("a"), ngx_string("b\0"), 7 },
+        { ngx_string("a"), ngx_string("b\0b"), 7 },
+        { ngx_string("ab"), ngx_string("b"), 7 },
+        { ngx_string("A"), ngx_string("b"), 7 },
+        { ngx_string("a"), ngx_string("B"), 7 },
+        { ngx_string("a"), ngx_string("b"), 8 },
     };
 
     zone = test_zone(64);
@@ -865,11 +867,13 @@ test_bots(void)
     for (i = 0; i < unit_n(rows); i++) {
         unit_context("row %d", (int) i);
 
-        ngx_http_tgbot_cache_key(&one, zone, &rows[i].bot, &rows[i].key);
+        ngx_http_tgbot_cache_key(&one, zone, &rows[i].bot, rows[i].id,
+                                 &rows[i].key);
         is_int(ngx_http_tgbot_cache_get(&one, 1, &value), NGX_DECLINED);
 
         for (j = i + 1; j < unit_n(rows); j++) {
-            ngx_http_tgbot_cache_key(&two, zone, &rows[j].bot, &rows[j].key);
+            ngx_http_tgbot_cache_key(&two, zone, &rows[j].bot, rows[j].id,
+                                     &rows[j].key);
             is_int(ngx_http_tgbot_cache_get(&two, 0, &value), NGX_DECLINED);
             ok(ngx_memcmp(one.key, two.key, NGX_HTTP_TGBOT_CACHE_KEY) != 0);
         }
@@ -881,7 +885,8 @@ test_bots(void)
     for (i = 0; i < unit_n(rows); i++) {
         unit_context("row %d again", (int) i);
 
-        ngx_http_tgbot_cache_key(&one, zone, &rows[i].bot, &rows[i].key);
+        ngx_http_tgbot_cache_key(&one, zone, &rows[i].bot, rows[i].id,
+                                 &rows[i].key);
         is_int(ngx_http_tgbot_cache_get(&one, 0, &value), NGX_OK);
         ok(test_is_value(&value, 10 + i, i));
     }
@@ -890,20 +895,20 @@ test_bots(void)
     ngx_str_set(&bot, "a");
     key = test_value(2 * NGX_HTTP_TGBOT_CACHE_SIZE, 1);
 
-    ngx_http_tgbot_cache_key(&one, zone, &bot, &key);
+    ngx_http_tgbot_cache_key(&one, zone, &bot, 7, &key);
     key.len--;
-    ngx_http_tgbot_cache_key(&two, zone, &bot, &key);
+    ngx_http_tgbot_cache_key(&two, zone, &bot, 7, &key);
     ok(ngx_memcmp(one.key, two.key, NGX_HTTP_TGBOT_CACHE_KEY) != 0);
 
     unit_context("by digest");
     ngx_str_set(&key, "b");
-    ngx_http_tgbot_cache_key(&one, zone, &bot, &key);
+    ngx_http_tgbot_cache_key(&one, zone, &bot, 7, &key);
 
-    /* printf 'a\0b' | md5sum */
+    /* printf 'a\0\7\0\0\0\0\0\0\0b' | md5sum, little-endian */
 
     ok(ngx_memcmp(one.key,
-                  "\x70\x35\x0f\x60\x27\xbc\xe3\x71"
-                  "\x3f\x6b\x76\x47\x30\x84\x30\x9b",
+                  "\xb1\xe8\x7d\x23\xc9\x79\x27\xf1"
+                  "\x8d\x0c\xaf\xdb\x62\xea\xa4\x2e",
                   NGX_HTTP_TGBOT_CACHE_KEY)
        == 0);
 
