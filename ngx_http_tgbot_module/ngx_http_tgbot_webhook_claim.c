@@ -156,9 +156,8 @@ ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
 static ngx_int_t
 ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_int_t   rc;
-    ngx_str_t   value;
-    ngx_uint_t  own;
+    ngx_int_t  rc;
+    ngx_str_t  value;
 
     if (w->ctx.bot->queue) {
 
@@ -167,12 +166,17 @@ ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
         return NGX_DECLINED;
     }
 
-    own = 1;
-
     rc = ngx_http_tgbot_reply_evaluate(w->request, &w->ctx, w->variables,
                                        &w->answer);
 
     if (rc == NGX_DECLINED) {
+
+        /* what is in the cache may have gone that way, and late */
+
+        if (w->ctx.bot->conf->api) {
+            return NGX_DECLINED;
+        }
+
         rc = ngx_http_tgbot_webhook_cache_key(w);
 
         if (rc != NGX_OK) {
@@ -184,17 +188,13 @@ ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
         }
 
         rc = ngx_http_tgbot_webhook_cached(w, &value);
-
-        /* the program may have said it first, by tgbot_api */
-
-        own = 0;
     }
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    if (!ngx_http_tgbot_ride_allowed(w->ctx.bot, &w->answer, own)) {
+    if (!ngx_http_tgbot_ride_allowed(w->ctx.bot, &w->answer, 1)) {
         return NGX_DECLINED;
     }
 

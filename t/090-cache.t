@@ -1132,3 +1132,17 @@ deliver(fresh('y'), text => 'say/y', key => 2);
 deliver(said('y'), text => 'say/z', key => 2);
 
 is(status()->{zones}{answers}{repaired}, 0, $block->name . ' - repaired');
+
+
+
+=== TEST 40: an answer that was sent late does not ride with a duplicate
+--- config eval
+main::bot($main::api . 'tgbot_reply_via response; tgbot_hold_timeout 1s;')
+--- then
+my $n = ++$id;
+my $text = 'sleep/2/say/x';
+
+check(end(begin(id => $n, text => $text, key => 'a')), 'busy');
+asked($text, 'api sendMessage');
+sleep 0.3;
+check(end(begin(id => $n, text => $text, key => 'a')), 'duplicate', '');
