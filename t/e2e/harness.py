@@ -178,7 +178,7 @@ class Nginx:
         pid = int(self.read("nginx.pid"))
         await until(lambda: children(pid))
         os.kill(old, signal.SIGQUIT)
-        await until(lambda: not _alive(old), 60)
+        await until(lambda: not alive(old), 60)
         self._detached = pid
 
     def workers(self):
@@ -196,7 +196,7 @@ class Nginx:
     async def exited(self, timeout):
         """The exit status, or None if it still runs; 0 of one that is detached."""
         if self._detached is not None:
-            gone = await until(lambda: not _alive(self._detached), timeout)
+            gone = await until(lambda: not alive(self._detached), timeout)
             return 0 if gone else None
         try:
             return await asyncio.wait_for(self._process.wait(), timeout)
@@ -233,7 +233,8 @@ class Case:
         self._nginxes = []
         self._closers = []
         shutil.rmtree(self.directory, ignore_errors=True)
-        os.makedirs(self.directory)
+        # where an nginx looks for its first log that was not built by Debian
+        os.makedirs(f"{self.directory}/logs")
 
     def check(self, condition, what):
         if not condition:
@@ -395,7 +396,7 @@ def children(pid):
         return []
 
 
-def _alive(pid):
+def alive(pid):
     try:
         return _state(pid) != "Z"
     except FileNotFoundError:

@@ -183,7 +183,7 @@ async def _at_rest(case, nginx, failing):
     return lowest
 
 
-def _own_allocator(case):
+def own_allocator(case):
     """Whether nginx has another malloc() than the system's, which keeps what is freed."""
     with open(NGINX, "rb") as file:
         if b"__asan_init" not in file.read():
@@ -197,7 +197,7 @@ async def test_failing_allocations(case):
     Whichever allocation fails: the answer is a clean one, or the connection is closed;
     the worker lives, what was not done can be done, and nothing leaks.
     """
-    if _own_allocator(case):
+    if own_allocator(case):
         return
     library = await build.library("failnth.c", case.directory)
     failing = Failing(case)
@@ -275,7 +275,7 @@ async def _sweep_queue(case, failing, nginx, path, numbers, worked):
 
 async def test_failing_allocations_queue(case):
     """What was acknowledged is worked on, or is a dead letter, whichever allocation fails."""
-    if _own_allocator(case):
+    if own_allocator(case):
         return
     library = await build.library("failnth.c", case.directory)
     failing = Failing(case)
@@ -347,7 +347,7 @@ def _resident(pid):
 
 async def test_flat(case):
     """A worker is as large after many updates as it was after some."""
-    if _own_allocator(case):
+    if own_allocator(case):
         return
     scene, nginx = await case.scene(
         "tgbot_reply ok;", nginx={"workers": 1}, http=DIRECTIVES,

@@ -8,7 +8,7 @@ import stat
 import tempfile
 
 import clients
-from harness import FULL, MODULE, children, until
+from harness import FULL, MODULE, alive, children, until
 
 COUNT = 5000 if FULL else 600
 
@@ -136,6 +136,7 @@ async def test_user(case):
     await nginx.exited(10)
     for pid in pids:
         nginx.kill(pid)
+    await until(lambda: not any(alive(pid) for pid in pids))
 
     await nginx.start()
     status = await case.check_status(nginx)
