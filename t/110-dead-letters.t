@@ -15,6 +15,8 @@ our ($block, $id);
 
 my $asked;
 
+my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1;
+
 add_block_preprocessor(sub {
     my $block = shift;
 
@@ -27,7 +29,7 @@ add_block_preprocessor(sub {
 
     # what is left would be worked on for ever
 
-    $block->set_value("main_config", "worker_shutdown_timeout 1s;");
+    $block->set_value("main_config", "worker_shutdown_timeout ${slowness}s;");
 
     $block->set_value("request", "GET /status");
 
@@ -66,8 +68,6 @@ _EOC_
     }
 _EOC_
 });
-
-my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1;
 
 TgbotProgram::start($Test::Nginx::Util::PidFile, $slowness);
 

@@ -14,6 +14,8 @@ our ($block, $id);
 
 my $asked;
 
+my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1;
+
 add_block_preprocessor(sub {
     my $block = shift;
 
@@ -26,7 +28,7 @@ add_block_preprocessor(sub {
 
     # what is left would be worked on for ever
 
-    $block->set_value("main_config", "worker_shutdown_timeout 1s;");
+    $block->set_value("main_config", "worker_shutdown_timeout ${slowness}s;");
 
     $block->set_value("request", "GET /status");
 
@@ -65,8 +67,6 @@ _EOC_
     }
 _EOC_
 });
-
-my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1;
 
 TgbotProgram::start($Test::Nginx::Util::PidFile, $slowness);
 
@@ -197,7 +197,7 @@ sub asked {
     my (@paths) = @_;
 
     my $n = @paths;
-    my $end = time + 10;
+    my $end = time + 10 * $slowness;
     my @got;
 
     do {
@@ -256,7 +256,7 @@ sub status {
 sub depth {
     my ($want, $bot) = @_;
 
-    my $end = time + 10;
+    my $end = time + 10 * $slowness;
     my $got;
 
     do {
@@ -510,6 +510,7 @@ enqueue(text => 'json/[{"method":"sendDice"},{"method":"sendPhoto"}]');
 
 until_asked(qr/sendPhoto/);
 depth('accepted!=1 delayed=1');
+TgbotProgram::seen();
 $asked = '';
 until_asked(qr/sendPhoto/);
 unlike($asked, qr/sendDice|json\/\[/, $block->name . ' - only this one');
