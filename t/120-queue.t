@@ -591,6 +591,7 @@ logged('has no room in zone "updates"', 1);
 --- config eval: main::bot() . main::bot('', 'c')
 --- then
 enqueue(text => 'sleep/0.2/say/b', id => 5000);
+until_asked(qr/say\/b/);
 enqueue(text => 'say/c', id => 5000, bot => 'c');
 
 asked('sleep/0.2/say/b', 'say/c', 'api sendMessage', 'api sendMessage');
