@@ -298,6 +298,55 @@ ngx_http_tgbot_bot_log_error(ngx_http_request_t *r, ngx_http_request_t *sr,
 }
 
 
+ngx_int_t
+ngx_http_tgbot_bot_redact(ngx_http_tgbot_bot_t *bot, ngx_str_t *text,
+    ngx_pool_t *pool)
+{
+    u_char     *p, *dst, *last;
+    size_t      n;
+    ngx_str_t   token;
+
+    static const char  redacted[] = "<redacted>";
+
+    token = bot->token;
+    last = text->data + text->len;
+    n = 0;
+
+    for (p = text->data; token.len && p + token.len <= last; p++) {
+        n += (ngx_memcmp(p, token.data, token.len) == 0);
+    }
+
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    dst = ngx_pnalloc(pool, text->len + n * sizeof(redacted));
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = text->data;
+    text->data = dst;
+
+    while (p < last) {
+
+        if (p + token.len <= last
+            && ngx_memcmp(p, token.data, token.len) == 0)
+        {
+            dst = ngx_cpymem(dst, redacted, sizeof(redacted) - 1);
+            p += token.len;
+            continue;
+        }
+
+        *dst++ = *p++;
+    }
+
+    text->len = dst - text->data;
+
+    return NGX_OK;
+}
+
+
 void
 ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_capture_t *result)

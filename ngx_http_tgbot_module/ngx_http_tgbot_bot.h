@@ -16,6 +16,7 @@
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_dead.h"
 #include "ngx_http_tgbot_queue.h"
+#include "ngx_http_tgbot_registry.h"
 #include "ngx_http_tgbot_seen.h"
 #include "ngx_http_tgbot_stats.h"
 #include "ngx_http_tgbot_update.h"
@@ -117,6 +118,37 @@ typedef struct {
 } ngx_http_tgbot_letters_t;
 
 
+typedef enum {
+    NGX_HTTP_TGBOT_HOOK_ALLOWED_UNSAID = 0,
+    NGX_HTTP_TGBOT_HOOK_ALLOWED_DEFAULT,
+    NGX_HTTP_TGBOT_HOOK_ALLOWED_LIST
+} ngx_http_tgbot_hook_allowed_e;
+
+
+/*
+ * tgbot_register.  In a bot's copy url is whole, and certificate and ca are
+ * what is in the files.
+ */
+
+typedef struct {
+    ngx_str_t                      url;
+    ngx_str_t                      shown;     /* url without the token */
+    ngx_str_t                      address;   /* ip_address, "": unsaid */
+    ngx_str_t                      certificate;  /* "": none */
+    ngx_uint_t                     max_connections;  /* 0: unsaid */
+    ngx_uint_t                     allowed;   /* allowed_updates */
+    ngx_str_t                      names;     /* of them, see info.h */
+    ngx_flag_t                     drop_pending;
+    ngx_msec_t                     interval;
+    ngx_str_t                      api;
+    ngx_flag_t                     own_api;   /* not Telegram's */
+    ngx_str_t                      ca;        /* "": as libcurl finds it */
+
+    u_char                        *file;      /* where it stands */
+    ngx_uint_t                     line;
+} ngx_http_tgbot_hook_t;
+
+
 typedef struct {
     ngx_array_t                    bots;      /* of ngx_http_tgbot_bot_t * */
     ngx_array_t                    zones;     /* of ngx_http_tgbot_zone_t * */
@@ -155,6 +187,7 @@ typedef struct {
     ngx_http_tgbot_attempts_t     *attempts;  /* not NULL after merge */
     ngx_http_tgbot_lanes_t        *lanes;     /* NULL: off */
     ngx_http_tgbot_letters_t      *letters;   /* not NULL after merge */
+    ngx_http_tgbot_hook_t         *hook;      /* NULL: off */
     time_t                         max_age;   /* seconds, 0: off */
 
     u_char                        *status_file; /* where tgbot_status stands,
@@ -197,6 +230,9 @@ struct ngx_http_tgbot_bot_s {
     ngx_http_tgbot_queue_t        *queue;     /* NULL: held mode */
     ngx_http_tgbot_dead_t         *dead;      /* NULL: tgbot_dead_letters off */
     ngx_http_tgbot_stats_t        *stats;
+
+    ngx_http_tgbot_hook_t         *hook;      /* NULL: tgbot_register off */
+    ngx_http_tgbot_registry_t     *registry;  /* likewise */
 
     u_char                        *file;      /* where tgbot_webhook stands */
     ngx_uint_t                     line;
@@ -292,6 +328,10 @@ void ngx_http_tgbot_bot_unpause(ngx_http_tgbot_bot_t *bot,
  */
 u_char *ngx_http_tgbot_bot_log_error(ngx_http_request_t *r,
     ngx_http_request_t *sr, u_char *buf, size_t len);
+
+/* text becomes a copy in pool that has "<redacted>" for the bot's token */
+ngx_int_t ngx_http_tgbot_bot_redact(ngx_http_tgbot_bot_t *bot,
+    ngx_str_t *text, ngx_pool_t *pool);
 
 /* counts how a call ended that was counted as started */
 void ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,

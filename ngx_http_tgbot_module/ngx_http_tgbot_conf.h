@@ -59,6 +59,11 @@ char *ngx_http_tgbot_conf_queue(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_tgbot_conf_dead_letters(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* in ngx_http_tgbot_conf_register.c */
+
+char *ngx_http_tgbot_conf_register(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 /* in ngx_http_tgbot_conf_value.c */
 
 char *ngx_http_tgbot_conf_reply_via(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -90,6 +95,14 @@ char *ngx_http_tgbot_conf_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
 /* in ngx_http_tgbot_conf_complex.c: compiles a value with variables */
 ngx_int_t ngx_http_tgbot_conf_compile(ngx_conf_t *cf, u_char *data,
     size_t len, ngx_http_complex_value_t *cv);
+
+/*
+ * in ngx_http_tgbot_conf_memory.c: the zone "prefix<name>:size", which no
+ * directive has to declare; size 0: as it is declared
+ */
+ngx_http_tgbot_zone_t *ngx_http_tgbot_conf_own_zone(ngx_conf_t *cf,
+    const char *prefix, ngx_str_t *name, size_t size,
+    const ngx_http_tgbot_zone_kind_t *kind);
 
 /* the zone of "value", name[:size]; NULL: an error was logged */
 ngx_http_tgbot_zone_t *ngx_http_tgbot_conf_zone(ngx_conf_t *cf,
@@ -149,6 +162,15 @@ char *ngx_http_tgbot_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
  * bot->conf shows.  Reads the files of token and secrets into the bot.
  */
 char *ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
+
+/*
+ * In ngx_http_tgbot_conf_hook.c, then: the bot's own "tgbot_register", with
+ * what is in its files.
+ */
+char *ngx_http_tgbot_conf_hook(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
+
+/* when all is merged: the zone of those that have one, if there are any */
+ngx_int_t ngx_http_tgbot_conf_registry(ngx_conf_t *cf);
 
 /* in ngx_http_tgbot_conf_memory.c, then: what the bot has in shared memory */
 char *ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);

@@ -32,9 +32,6 @@ static ngx_int_t ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf,
 static ngx_http_tgbot_zone_t *ngx_http_tgbot_conf_common_dead(ngx_conf_t *cf);
 static ngx_int_t ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
-static ngx_http_tgbot_zone_t *ngx_http_tgbot_conf_own_zone(ngx_conf_t *cf,
-    const char *prefix, ngx_str_t *name, size_t size,
-    const ngx_http_tgbot_zone_kind_t *kind);
 
 
 char *
@@ -334,12 +331,7 @@ ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 }
 
 
-/*
- * the zone "prefix<name>:size", which no directive has to declare; size 0:
- * as it is declared
- */
-
-static ngx_http_tgbot_zone_t *
+ngx_http_tgbot_zone_t *
 ngx_http_tgbot_conf_own_zone(ngx_conf_t *cf, const char *prefix,
     ngx_str_t *name, size_t size, const ngx_http_tgbot_zone_kind_t *kind)
 {

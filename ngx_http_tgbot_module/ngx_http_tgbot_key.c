@@ -315,6 +315,24 @@ ngx_http_tgbot_key_type(ngx_str_t *name)
 }
 
 
+const ngx_http_tgbot_key_type_t *
+ngx_http_tgbot_key_type_at(ngx_uint_t i)
+{
+    const ngx_http_tgbot_key_type_t  *type;
+
+    for (type = ngx_http_tgbot_key_types; type->name.len; type++) {
+
+        /* those that are not documented are of an unknown kind */
+
+        if (type->in != NGX_HTTP_TGBOT_KEY_IN_UNKNOWN && i-- == 0) {
+            return type;
+        }
+    }
+
+    return NULL;
+}
+
+
 ngx_uint_t
 ngx_http_tgbot_key_kind(ngx_str_t *name)
 {

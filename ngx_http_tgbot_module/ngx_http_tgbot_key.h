@@ -103,6 +103,9 @@ ngx_uint_t ngx_http_tgbot_key_opens(ngx_uint_t key);
 /* the type of Update by the key that stands beside update_id; static */
 const ngx_http_tgbot_key_type_t *ngx_http_tgbot_key_type(ngx_str_t *name);
 
+/* the i-th of them, those that Telegram documents; NULL: there are no more */
+const ngx_http_tgbot_key_type_t *ngx_http_tgbot_key_type_at(ngx_uint_t i);
+
 /*
  * The number of the kind of message that a key makes.  Where a message has
  * two the lower one is its kind.  NGX_HTTP_TGBOT_KEY_NO_KIND: none.

@@ -7,6 +7,7 @@
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_conf.h"
 #include "ngx_http_tgbot_persist.h"
+#include "ngx_http_tgbot_register.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_variables.h"
 #include "ngx_http_tgbot_webhook.h"
@@ -182,6 +183,13 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       0,
       NULL },
 
+    { ngx_string("tgbot_register"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_tgbot_conf_register,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("tgbot_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
       ngx_http_tgbot_conf_status,
@@ -321,6 +329,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
     conf->lanes = NGX_CONF_UNSET_PTR;
     conf->letters = NGX_CONF_UNSET_PTR;
     conf->max_age = NGX_CONF_UNSET;
+    conf->hook = NGX_CONF_UNSET_PTR;
 
     return conf;
 }
@@ -364,6 +373,7 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->letters, prev->letters,
                              &ngx_http_tgbot_conf_letters_default);
     ngx_conf_merge_sec_value(conf->max_age, prev->max_age, 0);
+    ngx_conf_merge_ptr_value(conf->hook, prev->hook, NULL);
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
@@ -411,6 +421,7 @@ ngx_http_tgbot_merge_bot(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *conf,
 {
     if (!clcf->noname
         && (ngx_http_tgbot_conf_check(cf, conf->bot) != NGX_CONF_OK
+            || ngx_http_tgbot_conf_hook(cf, conf->bot) != NGX_CONF_OK
             || ngx_http_tgbot_conf_memory(cf, conf->bot) != NGX_CONF_OK))
     {
         return NGX_CONF_ERROR;
@@ -463,7 +474,9 @@ ngx_http_tgbot_merge_secrets(ngx_http_tgbot_loc_conf_t *conf,
 static ngx_int_t
 ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
 {
-    if (ngx_http_tgbot_conf_check_zones(cf) != NGX_OK) {
+    if (ngx_http_tgbot_conf_registry(cf) != NGX_OK
+        || ngx_http_tgbot_conf_check_zones(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -518,6 +531,10 @@ ngx_http_tgbot_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    if (ngx_http_tgbot_register_init_process(cycle, tmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_tgbot_persist_init_process(cycle, tmcf);
 }
 
@@ -527,6 +544,7 @@ ngx_http_tgbot_exit_process(ngx_cycle_t *cycle)
 {
     if (ngx_http_tgbot_worker_conf(cycle)) {
         ngx_http_tgbot_persist_exit_process();
+        ngx_http_tgbot_register_exit_process();
         ngx_http_tgbot_worker_exit(cycle);
         ngx_http_tgbot_slot_exit_process();
     }

@@ -13,6 +13,8 @@ typedef struct {
     ngx_atomic_t                 pid;
     ngx_atomic_t                 epoch;     /* raised by each new process */
     ngx_atomic_t                 beat;      /* ngx_current_msec */
+    ngx_atomic_t                 cycle;     /* the zone's generation then */
+    ngx_atomic_t                 leaving;   /* takes no connections */
 } ngx_http_tgbot_slot_t;
 
 
@@ -60,6 +62,8 @@ ngx_http_tgbot_slot_init_process(ngx_http_tgbot_zone_t *zone, ngx_log_t *log)
     slot = &ngx_http_tgbot_slots[ngx_process_slot];
 
     slot->beat = ngx_current_msec;
+    slot->cycle = zone->generation;
+    slot->leaving = 0;
     slot->pid = ngx_pid;
 
     ngx_http_tgbot_slot_epoch = (uint32_t)
@@ -92,6 +96,43 @@ ngx_http_tgbot_slot_beat(ngx_event_t *ev)
 
 
 void
+ngx_http_tgbot_slot_leave(void)
+{
+    if (ngx_http_tgbot_slots) {
+        ngx_http_tgbot_slots[ngx_process_slot].leaving = 1;
+    }
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_slot_former(void)
+{
+    ngx_uint_t              i;
+    ngx_atomic_uint_t       cycle;
+    ngx_http_tgbot_slot_t  *slot;
+
+    if (ngx_http_tgbot_slots == NULL) {
+        return 0;
+    }
+
+    slot = ngx_http_tgbot_slots;
+    cycle = slot[ngx_process_slot].cycle;
+
+    for (i = 0; i < NGX_MAX_PROCESSES; i++) {
+
+        if (slot[i].cycle != cycle
+            && !slot[i].leaving
+            && ngx_http_tgbot_slot_lives(i, (uint32_t) slot[i].epoch))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
 ngx_http_tgbot_slot_exit_process(void)
 {
     ngx_http_tgbot_slot_t  *slot;
@@ -105,6 +146,8 @@ ngx_http_tgbot_slot_exit_process(void)
     }
 
     slot = &ngx_http_tgbot_slots[ngx_process_slot];
+
+    slot->leaving = 1;
 
     (void) ngx_atomic_fetch_add(&slot->epoch, 1);
 

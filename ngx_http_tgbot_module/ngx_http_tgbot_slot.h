@@ -36,6 +36,15 @@ extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_slot_zone;
 void ngx_http_tgbot_slot_init_process(ngx_http_tgbot_zone_t *zone,
     ngx_log_t *log);
 
+/* this process takes no new connections any more, but has leases still */
+void ngx_http_tgbot_slot_leave(void);
+
+/*
+ * Whether a process that another configuration was started with may still
+ * take new connections.
+ */
+ngx_uint_t ngx_http_tgbot_slot_former(void);
+
 /* ends all leases of this process */
 void ngx_http_tgbot_slot_exit_process(void);
 

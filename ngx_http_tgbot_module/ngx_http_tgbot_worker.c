@@ -99,6 +99,8 @@ ngx_http_tgbot_worker_shutdown(ngx_event_t *ev)
         return;
     }
 
+    ngx_http_tgbot_slot_leave();
+
     ngx_http_tgbot_job_release();
     ngx_http_tgbot_take_shutdown();
 }

@@ -5,7 +5,7 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-#define NGX_HTTP_TGBOT_ZONE_MAGIC  0x74676233  /* "tgb3" */
+#define NGX_HTTP_TGBOT_ZONE_MAGIC  0x74676234  /* "tgb4" */
 
 
 static ngx_int_t ngx_http_tgbot_zone_parse(ngx_conf_t *cf,

@@ -20,14 +20,14 @@ my $file_lines = 600;
 
 my @layers = (
     words     => [qw(json key command update method object answer form
-                    backoff verdict cacheable lane)],
+                    backoff verdict cacheable lane info)],
     zones     => [qw(zone slot seen bucket cache stats store queue dead
-                    state)],
-    transport => [qw(body call capture detached share)],
+                    state registry)],
+    transport => [qw(body call capture detached share curl)],
     work      => [qw(bot handler job ride send wait worker record take
                     replay wake persist)],
     faces     => [qw(module conf secret webhook acknowledge authenticate
-                     reply status variables)],
+                     reply status variables register)],
 );
 
 my %same_layer = (
@@ -38,7 +38,9 @@ my %same_layer = (
     form      => [qw(json)],
     cacheable => [qw(json update method object answer form)],
     lane      => [qw(update)],
+    info      => [qw(json)],
     slot      => [qw(zone)],
+    registry  => [qw(zone slot)],
     seen      => [qw(zone slot)],
     bucket    => [qw(zone)],
     cache     => [qw(zone slot)],
@@ -56,7 +58,8 @@ my %same_layer = (
     replay    => [qw(bot job record wake)],
     persist   => [qw(bot wake)],
     worker    => [qw(bot job take wait)],
-    module    => [qw(conf secret webhook reply status variables)],
+    module    => [qw(conf secret webhook reply status variables
+                     register)],
     conf      => [qw(secret webhook status)],
     webhook   => [qw(acknowledge authenticate reply)],
 );

@@ -1,0 +1,502 @@
+
+/*
+ * tgbot_register.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_conf.h"
+#include "ngx_http_tgbot_info.h"
+#include "ngx_http_tgbot_key.h"
+#include "ngx_http_tgbot_secret.h"
+
+
+#define NGX_HTTP_TGBOT_CONF_REGISTER_API       "https://api.telegram.org"
+#define NGX_HTTP_TGBOT_CONF_REGISTER_INTERVAL  (5 * 60 * 1000)
+
+/* of Telegram's documentation of setWebhook */
+#define NGX_HTTP_TGBOT_CONF_MAX_CONNECTIONS    100
+
+
+static char *ngx_http_tgbot_conf_register_url(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_http_tgbot_hook_t *hook);
+static ngx_int_t ngx_http_tgbot_conf_register_split(ngx_str_t *url,
+    ngx_uint_t plain, ngx_int_t *port);
+static ngx_uint_t ngx_http_tgbot_conf_register_char(u_char c);
+static char *ngx_http_tgbot_conf_address(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf);
+static char *ngx_http_tgbot_conf_pem(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf);
+static char *ngx_http_tgbot_conf_allowed(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf);
+static ngx_int_t ngx_http_tgbot_conf_allowed_names(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_str_t *text, ngx_array_t *names);
+static ngx_int_t ngx_http_tgbot_conf_allowed_all(ngx_array_t *names);
+static char *ngx_http_tgbot_conf_word(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf);
+static char *ngx_http_tgbot_conf_interval(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf);
+static char *ngx_http_tgbot_conf_server(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf);
+
+
+static ngx_http_tgbot_conf_parameter_t
+    ngx_http_tgbot_conf_register_table[] =
+{
+    { ngx_string("ip_address="), ngx_http_tgbot_conf_address, 0, 0 },
+
+    { ngx_string("certificate="), ngx_http_tgbot_conf_pem,
+      offsetof(ngx_http_tgbot_hook_t, certificate), 0 },
+
+    { ngx_string("max_connections="), ngx_http_tgbot_conf_number,
+      offsetof(ngx_http_tgbot_hook_t, max_connections),
+      NGX_HTTP_TGBOT_CONF_MAX_CONNECTIONS },
+
+    { ngx_string("allowed_updates="), ngx_http_tgbot_conf_allowed, 0, 0 },
+
+    { ngx_string("drop_pending"), ngx_http_tgbot_conf_word,
+      offsetof(ngx_http_tgbot_hook_t, drop_pending), 0 },
+
+    { ngx_string("interval="), ngx_http_tgbot_conf_interval, 0, 0 },
+    { ngx_string("api="), ngx_http_tgbot_conf_server, 0, 0 },
+
+    { ngx_string("ca="), ngx_http_tgbot_conf_pem,
+      offsetof(ngx_http_tgbot_hook_t, ca), 0 },
+
+    { ngx_null_string, NULL, 0, 0 }
+};
+
+
+char *
+ngx_http_tgbot_conf_register(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_tgbot_loc_conf_t *tlcf = conf;
+
+    char                   *rv;
+    ngx_str_t              *value;
+    ngx_http_tgbot_hook_t  *hook;
+
+    if (tlcf->hook != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        tlcf->hook = NULL;
+        return NGX_CONF_OK;
+    }
+
+    hook = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_hook_t));
+    if (hook == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    hook->url = value[1];
+    hook->interval = NGX_HTTP_TGBOT_CONF_REGISTER_INTERVAL;
+    hook->file = cf->conf_file->file.name.data;
+    hook->line = cf->conf_file->line;
+
+    ngx_str_set(&hook->api, NGX_HTTP_TGBOT_CONF_REGISTER_API);
+
+    rv = ngx_http_tgbot_conf_parameters(cf, cmd, 2,
+                                  ngx_http_tgbot_conf_register_table, hook,
+                                  "\"ip_address=\", \"certificate=\", "
+                                  "\"max_connections=\", "
+                                  "\"allowed_updates=\", \"drop_pending\", "
+                                  "\"interval=\", \"api=\" or \"ca=\" after "
+                                  "a URL, or \"off\" alone");
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    tlcf->hook = hook;
+
+    return ngx_http_tgbot_conf_register_url(cf, cmd, hook);
+}
+
+
+/* what Telegram would refuse; a path may hold a token and is not quoted */
+
+static char *
+ngx_http_tgbot_conf_register_url(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_tgbot_hook_t *hook)
+{
+    u_char     *p, *last;
+    ngx_int_t   port;
+    ngx_str_t   origin, expanded;
+
+    origin = hook->url;
+    last = origin.data + origin.len;
+
+    p = ngx_strlchr(origin.data, last, ':');
+    p = ngx_strlchr(p ? ngx_min(p + 3, last) : origin.data, last, '/');
+
+    if (p) {
+        origin.len = p - origin.data;
+    }
+
+    if (ngx_http_tgbot_conf_register_split(&hook->url, hook->own_api, &port)
+        != NGX_OK)
+    {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, &origin,
+                                           "\"https://host\", with a path or "
+                                           "without one, in ASCII and "
+                                           "without spaces, quotes, \"?\" "
+                                           "and \"#\"");
+    }
+
+    if (!hook->own_api
+        && port != 443 && port != 80 && port != 88 && port != 8443)
+    {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, &origin,
+                                           "one of the ports that Telegram "
+                                           "connects to: 443, 80, 88, 8443");
+    }
+
+    switch (ngx_http_tgbot_secret_path(cf, &hook->url, &cmd->name, &expanded))
+    {
+    case NGX_OK:
+        return NGX_CONF_OK;
+
+    case NGX_DECLINED:
+        return ngx_http_tgbot_conf_invalid(cf, cmd, &origin,
+                                           "a URL in which $tgbot_bot is the "
+                                           "only variable");
+
+    default:
+        return NGX_CONF_ERROR;
+    }
+}
+
+
+/* "plain": a Bot API server of one's own may be told of "http" */
+
+static ngx_int_t
+ngx_http_tgbot_conf_register_split(ngx_str_t *url, ngx_uint_t plain,
+    ngx_int_t *port)
+{
+    u_char  *p, *last, *host;
+
+    p = url->data;
+    last = p + url->len;
+
+    if (url->len > sizeof("https://") - 1
+        && ngx_strncmp(p, "https://", sizeof("https://") - 1) == 0)
+    {
+        p += sizeof("https://") - 1;
+        *port = 443;
+
+    } else if (plain && url->len > sizeof("http://") - 1
+               && ngx_strncmp(p, "http://", sizeof("http://") - 1) == 0)
+    {
+        p += sizeof("http://") - 1;
+        *port = 80;
+
+    } else {
+        return NGX_DECLINED;
+    }
+
+    host = p;
+
+    if (*p == '[') {
+        while (p < last && *p != ']') { p++; }
+    }
+
+    while (p < last && *p != '/' && *p != ':') { p++; }
+
+    if (p == host) {
+        return NGX_DECLINED;
+    }
+
+    if (p < last && *p == ':') {
+        host = ++p;
+
+        while (p < last && *p != '/') { p++; }
+
+        *port = ngx_atoi(host, p - host);
+
+        if (*port < 1 || *port > 65535) {
+            return NGX_DECLINED;
+        }
+    }
+
+    for (p = url->data; p < last; p++) {
+
+        if (!ngx_http_tgbot_conf_register_char(*p)) {
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* what needs no escaping, neither in a URL nor in JSON */
+
+static ngx_uint_t
+ngx_http_tgbot_conf_register_char(u_char c)
+{
+    if (c <= ' ' || c >= 0x7f) {
+        return 0;
+    }
+
+    switch (c) {
+
+    case '"':
+    case '\\':
+    case '<':
+    case '>':
+    case '?':
+    case '#':
+    case '@':
+        return 0;
+    }
+
+    return 1;
+}
+
+
+static char *
+ngx_http_tgbot_conf_address(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf)
+{
+    ngx_http_tgbot_hook_t *hook = conf;
+
+#if (NGX_HAVE_INET6)
+    u_char  addr[16];
+#endif
+
+    if (ngx_inet_addr(text->data, text->len) == INADDR_NONE
+
+#if (NGX_HAVE_INET6)
+        && ngx_inet6_addr(text->data, text->len, addr) != NGX_OK
+#endif
+       )
+    {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value, "an IP address");
+    }
+
+    hook->address = *text;
+
+    return NGX_CONF_OK;
+}
+
+
+/* the path; the file is read when all is merged */
+
+static char *
+ngx_http_tgbot_conf_pem(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf)
+{
+    ngx_str_t  *path;
+
+    if (text->len == 0
+        || ngx_strlchr(text->data, text->data + text->len, '$'))
+    {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                           "the path of a file, without "
+                                           "variables");
+    }
+
+    path = (ngx_str_t *) ((u_char *) conf + par->offset);
+
+    *path = *text;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_tgbot_conf_allowed(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf)
+{
+    ngx_http_tgbot_hook_t *hook = conf;
+
+    ngx_int_t    rc;
+    ngx_array_t  names;
+
+    if (ngx_strcmp(text->data, "default") == 0) {
+        hook->allowed = NGX_HTTP_TGBOT_HOOK_ALLOWED_DEFAULT;
+        return NGX_CONF_OK;
+    }
+
+    hook->allowed = NGX_HTTP_TGBOT_HOOK_ALLOWED_LIST;
+
+    if (ngx_array_init(&names, cf->temp_pool, 8, sizeof(ngx_str_t)) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    rc = (ngx_strcmp(text->data, "all") == 0)
+             ? ngx_http_tgbot_conf_allowed_all(&names)
+             : ngx_http_tgbot_conf_allowed_names(cf, cmd, text, &names);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                           "types of updates with commas "
+                                           "between, such as \"message,"
+                                           "callback_query\", or \"default\" "
+                                           "or \"all\"");
+    }
+
+    if (rc != NGX_OK
+        || ngx_http_tgbot_info_join(&names, cf->pool, &hook->names) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_conf_allowed_names(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *text, ngx_array_t *names)
+{
+    u_char     *p, *last, *start;
+    ngx_str_t  *name;
+
+    start = text->data;
+    last = start + text->len;
+
+    for (p = start; p <= last; p++) {
+
+        if (p < last && *p != ',') {
+
+            if ((*p < 'a' || *p > 'z') && *p != '_') {
+                return NGX_DECLINED;
+            }
+
+            continue;
+        }
+
+        if (p == start) {
+            return NGX_DECLINED;
+        }
+
+        name = ngx_array_push(names);
+        if (name == NULL) {
+            return NGX_ERROR;
+        }
+
+        name->data = start;
+        name->len = p - start;
+
+        /* Telegram may know types that are newer than this */
+
+        if (ngx_http_tgbot_key_type(name)->name.len == 0) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "value \"%V\" in \"%V\" directive is no type "
+                               "of updates that is known here",
+                               name, &cmd->name);
+        }
+
+        start = p + 1;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_conf_allowed_all(ngx_array_t *names)
+{
+    ngx_str_t                        *name;
+    ngx_uint_t                        i;
+    const ngx_http_tgbot_key_type_t  *type;
+
+    for (i = 0; /* void */ ; i++) {
+        type = ngx_http_tgbot_key_type_at(i);
+
+        if (type == NULL) {
+            return NGX_OK;
+        }
+
+        name = ngx_array_push(names);
+        if (name == NULL) {
+            return NGX_ERROR;
+        }
+
+        *name = type->name;
+    }
+}
+
+
+static char *
+ngx_http_tgbot_conf_word(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf)
+{
+    *(ngx_flag_t *) ((u_char *) conf + par->offset) = 1;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_tgbot_conf_interval(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf)
+{
+    ngx_http_tgbot_hook_t *hook = conf;
+
+    ngx_int_t  msec;
+
+    msec = ngx_parse_time(text, 0);
+
+    if (msec < 1000) {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                           "a time of 1s or more");
+    }
+
+    hook->interval = msec;
+
+    return NGX_CONF_OK;
+}
+
+
+/* where the Bot API is, as it stands before "/bot<token>" */
+
+static char *
+ngx_http_tgbot_conf_server(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
+    void *conf)
+{
+    ngx_http_tgbot_hook_t *hook = conf;
+
+    ngx_int_t  port;
+
+    while (text->len && text->data[text->len - 1] == '/') {
+        text->len--;
+    }
+
+    if (ngx_http_tgbot_conf_register_split(text, 1, &port) != NGX_OK
+        || ngx_strlchr(text->data, text->data + text->len, '$'))
+    {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                           "a URL such as "
+                                           "\"http://127.0.0.1:8081\"");
+    }
+
+    hook->api = *text;
+
+    hook->own_api = (text->len != sizeof(NGX_HTTP_TGBOT_CONF_REGISTER_API) - 1
+                     || ngx_strncmp(text->data,
+                                    NGX_HTTP_TGBOT_CONF_REGISTER_API,
+                                    text->len)
+                        != 0);
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,430 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_md5.h>
+
+#include "ngx_http_tgbot_registry.h"
+#include "ngx_http_tgbot_slot.h"
+
+
+/*
+ * Telegram's server lets an address use 20 bots that it has not loaded within
+ * a minute (telegram-bot-api, ClientManager.cpp)
+ */
+#define NGX_HTTP_TGBOT_REGISTRY_BOTS    20
+#define NGX_HTTP_TGBOT_REGISTRY_MINUTE  60000
+
+#define NGX_HTTP_TGBOT_REGISTRY_HOUR    3600
+
+
+struct ngx_http_tgbot_registry_record_s {
+    u_char                            key[16];   /* MD5 of name and id */
+    ngx_uint_t                        used;
+    ngx_uint_t                        writing;
+    ngx_http_tgbot_registration_t     registration;
+};
+
+
+typedef struct {
+    ngx_http_tgbot_lease_t            lease;
+
+    /* when bots were asked for the first time, a ring */
+    ngx_msec_t                        asked[NGX_HTTP_TGBOT_REGISTRY_BOTS];
+    ngx_uint_t                        nasked;
+
+    ngx_uint_t                        n;         /* records */
+} ngx_http_tgbot_registry_sh_t;
+
+
+#define ngx_http_tgbot_registry_sh(zone)                                      \
+    ((ngx_http_tgbot_registry_sh_t *)                                         \
+         ngx_http_tgbot_zone_data((zone)->sh))
+
+#define ngx_http_tgbot_registry_records(sh)                                   \
+    ((ngx_http_tgbot_registry_record_t *)                                     \
+         ((u_char *) (sh) + sizeof(ngx_http_tgbot_registry_sh_t)))
+
+
+static ngx_int_t ngx_http_tgbot_registry_init(ngx_http_tgbot_zone_t *zone,
+    ngx_uint_t fresh);
+static void ngx_http_tgbot_registry_place(ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_registry_key(ngx_http_tgbot_registry_t *registry,
+    u_char *key);
+static ngx_http_tgbot_registry_record_t *ngx_http_tgbot_registry_find(
+    ngx_http_tgbot_registry_sh_t *sh, u_char *key);
+static ngx_http_tgbot_registry_record_t *ngx_http_tgbot_registry_vacant(
+    ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_registry_lock(ngx_http_tgbot_zone_t *zone);
+static ngx_uint_t ngx_http_tgbot_registry_ours(
+    ngx_http_tgbot_registry_t *registry);
+
+
+const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_registry_zone = {
+    8, "register",
+    sizeof(ngx_http_tgbot_registry_sh_t)
+    + sizeof(ngx_http_tgbot_registry_record_t),
+    ngx_http_tgbot_registry_init
+};
+
+
+static ngx_http_tgbot_lease_t  ngx_http_tgbot_registry_lease;
+
+
+size_t
+ngx_http_tgbot_registry_size(ngx_uint_t bots)
+{
+    size_t  size;
+
+    size = sizeof(ngx_http_tgbot_registry_sh_t)
+           + bots * sizeof(ngx_http_tgbot_registry_record_t);
+
+    /* and what nginx needs to keep account of the pages */
+
+    return size + size / 32 + 8 * ngx_pagesize;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_registry_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
+{
+    size_t                         room;
+    ngx_http_tgbot_registry_sh_t  *sh;
+
+    sh = ngx_http_tgbot_registry_sh(zone);
+
+    room = ngx_http_tgbot_zone_room(zone->sh)
+           - sizeof(ngx_http_tgbot_registry_sh_t);
+
+    if (fresh) {
+        ngx_memzero(sh, ngx_http_tgbot_zone_room(zone->sh));
+
+        sh->n = room / sizeof(ngx_http_tgbot_registry_record_t);
+    }
+
+    if (zone->users.nelts > sh->n) {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" has room for %ui bots with "
+                      "\"tgbot_register\", there are %ui",
+                      &zone->shm_zone->shm.name, sh->n, zone->users.nelts);
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_registry_lock(zone);
+
+    ngx_http_tgbot_registry_place(zone);
+
+    ngx_http_tgbot_zone_unlock(zone);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_registry_place(ngx_http_tgbot_zone_t *zone)
+{
+    u_char                             key[16];
+    ngx_uint_t                         i;
+    ngx_http_tgbot_registry_t        **user;
+    ngx_http_tgbot_registry_record_t  *record;
+
+    user = zone->users.elts;
+
+    /* those that are there, before others take places of bots that are gone */
+
+    for (i = 0; i < zone->users.nelts; i++) {
+        ngx_http_tgbot_registry_key(user[i], key);
+
+        user[i]->record = ngx_http_tgbot_registry_find(
+                                      ngx_http_tgbot_registry_sh(zone), key);
+    }
+
+    for (i = 0; i < zone->users.nelts; i++) {
+
+        if (user[i]->record) {
+            continue;
+        }
+
+        record = ngx_http_tgbot_registry_vacant(zone);
+
+        ngx_memzero(record, sizeof(ngx_http_tgbot_registry_record_t));
+
+        ngx_http_tgbot_registry_key(user[i], record->key);
+        record->used = 1;
+
+        user[i]->record = record;
+    }
+}
+
+
+static void
+ngx_http_tgbot_registry_key(ngx_http_tgbot_registry_t *registry, u_char *key)
+{
+    ngx_md5_t  md5;
+
+    ngx_md5_init(&md5);
+    ngx_md5_update(&md5, &registry->bot_id, sizeof(uint64_t));
+    ngx_md5_update(&md5, registry->bot.data, registry->bot.len);
+    ngx_md5_final(key, &md5);
+}
+
+
+static ngx_http_tgbot_registry_record_t *
+ngx_http_tgbot_registry_find(ngx_http_tgbot_registry_sh_t *sh, u_char *key)
+{
+    ngx_uint_t                         i;
+    ngx_http_tgbot_registry_record_t  *record;
+
+    record = ngx_http_tgbot_registry_records(sh);
+
+    for (i = 0; i < sh->n; i++) {
+        if (record[i].used && ngx_memcmp(record[i].key, key, 16) == 0) {
+            return &record[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* there are no fewer records than users */
+
+static ngx_http_tgbot_registry_record_t *
+ngx_http_tgbot_registry_vacant(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_uint_t                          i, n;
+    ngx_http_tgbot_registry_t         **user;
+    ngx_http_tgbot_registry_sh_t       *sh;
+    ngx_http_tgbot_registry_record_t   *record;
+
+    sh = ngx_http_tgbot_registry_sh(zone);
+    record = ngx_http_tgbot_registry_records(sh);
+    user = zone->users.elts;
+
+    for (i = 0; i < sh->n; i++) {
+        if (!record[i].used) {
+            return &record[i];
+        }
+    }
+
+    for (i = 0; i < sh->n - 1; i++) {
+
+        for (n = 0; n < zone->users.nelts; n++) {
+            if (user[n]->record == &record[i]) {
+                break;
+            }
+        }
+
+        if (n == zone->users.nelts) {
+            break;
+        }
+    }
+
+    return &record[i];
+}
+
+
+/* a record that was being written is not known any more */
+
+static void
+ngx_http_tgbot_registry_lock(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_uint_t                         i;
+    ngx_http_tgbot_registry_sh_t      *sh;
+    ngx_http_tgbot_registry_record_t  *record;
+
+    if (ngx_http_tgbot_zone_lock(zone) == NGX_OK) {
+        return;
+    }
+
+    sh = ngx_http_tgbot_registry_sh(zone);
+    record = ngx_http_tgbot_registry_records(sh);
+
+    ngx_memzero(&sh->lease, sizeof(ngx_http_tgbot_lease_t));
+
+    for (i = 0; i < sh->n; i++) {
+
+        if (record[i].writing) {
+            ngx_memzero(&record[i].registration,
+                        sizeof(ngx_http_tgbot_registration_t));
+            record[i].writing = 0;
+        }
+    }
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_registry_hold(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_uint_t                     ours;
+    ngx_http_tgbot_registry_sh_t  *sh;
+
+    sh = ngx_http_tgbot_registry_sh(zone);
+
+    ngx_http_tgbot_registry_lock(zone);
+
+    ours = ngx_http_tgbot_lease_equal(&sh->lease,
+                                      &ngx_http_tgbot_registry_lease)
+           && sh->lease.token != 0;
+
+    if (!ours && !ngx_http_tgbot_slot_alive(&sh->lease)) {
+        ngx_http_tgbot_slot_lease(&ngx_http_tgbot_registry_lease);
+
+        ngx_http_tgbot_zone_stop("registry: lease");
+
+        sh->lease = ngx_http_tgbot_registry_lease;
+        ours = 1;
+    }
+
+    ngx_http_tgbot_zone_unlock(zone);
+
+    return ours;
+}
+
+
+void
+ngx_http_tgbot_registry_release(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_http_tgbot_registry_sh_t  *sh;
+
+    if (ngx_http_tgbot_registry_lease.token == 0) {
+        return;
+    }
+
+    sh = ngx_http_tgbot_registry_sh(zone);
+
+    ngx_http_tgbot_registry_lock(zone);
+
+    if (ngx_http_tgbot_lease_equal(&sh->lease, &ngx_http_tgbot_registry_lease))
+    {
+        ngx_memzero(&sh->lease, sizeof(ngx_http_tgbot_lease_t));
+    }
+
+    ngx_http_tgbot_zone_unlock(zone);
+
+    ngx_memzero(&ngx_http_tgbot_registry_lease,
+                sizeof(ngx_http_tgbot_lease_t));
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_registry_pace(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_msec_t                    *asked;
+    ngx_uint_t                     allowed;
+    ngx_http_tgbot_registry_sh_t  *sh;
+
+    sh = ngx_http_tgbot_registry_sh(zone);
+
+    ngx_http_tgbot_registry_lock(zone);
+
+    asked = &sh->asked[sh->nasked % NGX_HTTP_TGBOT_REGISTRY_BOTS];
+
+    allowed = sh->nasked < NGX_HTTP_TGBOT_REGISTRY_BOTS
+              || ngx_current_msec - *asked > NGX_HTTP_TGBOT_REGISTRY_MINUTE;
+
+    if (allowed) {
+        *asked = ngx_current_msec;
+        sh->nasked++;
+    }
+
+    ngx_http_tgbot_zone_unlock(zone);
+
+    return allowed;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_registry_ours(ngx_http_tgbot_registry_t *registry)
+{
+    u_char  key[16];
+
+    ngx_http_tgbot_registry_key(registry, key);
+
+    return ngx_memcmp(registry->record->key, key, 16) == 0;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_registry_get(ngx_http_tgbot_registry_t *registry,
+    ngx_http_tgbot_registration_t *registration)
+{
+    ngx_uint_t  ours;
+
+    ngx_http_tgbot_registry_lock(registry->zone);
+
+    ours = ngx_http_tgbot_registry_ours(registry);
+
+    *registration = registry->record->registration;
+
+    ngx_http_tgbot_zone_unlock(registry->zone);
+
+    return ours ? NGX_OK : NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_registry_put(ngx_http_tgbot_registry_t *registry,
+    ngx_http_tgbot_registration_t *registration)
+{
+    ngx_uint_t                         ours;
+    ngx_http_tgbot_registry_sh_t      *sh;
+    ngx_http_tgbot_registry_record_t  *record;
+
+    sh = ngx_http_tgbot_registry_sh(registry->zone);
+    record = registry->record;
+
+    ngx_http_tgbot_registry_lock(registry->zone);
+
+    ours = ngx_http_tgbot_registry_ours(registry)
+           && ngx_http_tgbot_registry_lease.token != 0
+           && ngx_http_tgbot_lease_equal(&sh->lease,
+                                         &ngx_http_tgbot_registry_lease);
+
+    if (ours) {
+        record->writing = 1;
+        ngx_memory_barrier();
+
+        record->registration = *registration;
+
+        ngx_http_tgbot_zone_stop("registry: record");
+
+        ngx_memory_barrier();
+        record->writing = 0;
+    }
+
+    ngx_http_tgbot_zone_unlock(registry->zone);
+
+    return ours ? NGX_OK : NGX_DECLINED;
+}
+
+
+uint32_t
+ngx_http_tgbot_registry_text(u_char *dst, size_t size, ngx_str_t *value)
+{
+    size_t  len;
+
+    len = ngx_min(size, value->len);
+
+    ngx_memcpy(dst, value->data, len);
+
+    return (uint32_t) len;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_registry_taken(ngx_http_tgbot_registration_t *registration,
+    time_t now)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_TGBOT_REGISTRY_TAKEN; i++) {
+
+        if (registration->taken[i] == 0
+            || registration->taken[i] + NGX_HTTP_TGBOT_REGISTRY_HOUR <= now)
+        {
+            break;
+        }
+    }
+
+    return i;
+}
