@@ -293,8 +293,8 @@ void ngx_http_tgbot_bot_unpause(ngx_http_tgbot_bot_t *bot,
 u_char *ngx_http_tgbot_bot_log_error(ngx_http_request_t *r,
     ngx_http_request_t *sr, u_char *buf, size_t len);
 
-/* counts how a call ended that was counted as started */
-void ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
+/* counts how a call ended that was counted as started; 0: see stats.h */
+ngx_uint_t ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_capture_t *result);
 
 /* the token is accepted: all are resumed, in order */
