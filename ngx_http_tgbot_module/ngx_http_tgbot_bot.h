@@ -160,6 +160,7 @@ typedef struct {
     u_char                        *status_file; /* where tgbot_status stands,
                                                    NULL: nowhere */
     ngx_uint_t                     status_line;
+    ngx_uint_t                     status_format; /* 0: as asked for */
     ngx_flag_t                     status_payload;
     ngx_flag_t                     status_write;
 } ngx_http_tgbot_loc_conf_t;

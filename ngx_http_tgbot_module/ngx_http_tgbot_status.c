@@ -9,11 +9,25 @@
 #include "ngx_http_tgbot_status_dead.h"
 #include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_status_metrics.h"
+#include "ngx_http_tgbot_status_prometheus.h"
 
 
 static void ngx_http_tgbot_status_path(ngx_http_request_t *r,
     ngx_str_t *path);
 static ngx_int_t ngx_http_tgbot_status_state(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_tgbot_status_format(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_tgbot_status_accept(ngx_str_t *value);
+static ngx_uint_t ngx_http_tgbot_status_media(u_char *p, u_char *last);
+
+
+/* of ?format= */
+
+static ngx_conf_enum_t  ngx_http_tgbot_status_formats[] = {
+    { ngx_string("json"), NGX_HTTP_TGBOT_STATUS_JSON },
+    { ngx_string("prometheus"), NGX_HTTP_TGBOT_STATUS_PROMETHEUS },
+    { ngx_string("html"), NGX_HTTP_TGBOT_STATUS_PAGE },
+    { ngx_null_string, 0 }
+};
 
 
 ngx_int_t
@@ -61,10 +75,19 @@ ngx_http_tgbot_status_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_tgbot_status_state(ngx_http_request_t *r)
 {
+    ngx_uint_t                         format;
     ngx_http_tgbot_loc_conf_t         *tlcf;
     ngx_http_tgbot_main_conf_t        *tmcf;
     ngx_http_tgbot_status_json_t       s;
     ngx_http_tgbot_status_snapshot_t   snapshot;
+
+    format = ngx_http_tgbot_status_format(r);
+
+    if (format == NGX_HTTP_TGBOT_STATUS_FORMAT_NONE) {
+        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_BAD_REQUEST,
+                                          "expected \"json\", \"prometheus\" "
+                                          "or \"html\" as \"format\"");
+    }
 
     tlcf = ngx_http_get_module_loc_conf(r, ngx_http_tgbot_module);
     tmcf = ngx_http_get_module_main_conf(r, ngx_http_tgbot_module);
@@ -75,9 +98,143 @@ ngx_http_tgbot_status_state(ngx_http_request_t *r)
 
     ngx_http_tgbot_status_json_init(&s, r->pool);
 
-    ngx_http_tgbot_status_bots(&s, &snapshot, tlcf);
+    if (format == NGX_HTTP_TGBOT_STATUS_PROMETHEUS) {
+        ngx_http_tgbot_status_prometheus(&s, &snapshot);
+
+    } else {
+        ngx_http_tgbot_status_bots(&s, &snapshot, tlcf);
+    }
 
     return ngx_http_tgbot_status_json_send(r, &s, NGX_HTTP_OK);
+}
+
+
+/* format= of the directive, or else ?format=, or else the header Accept */
+
+static ngx_uint_t
+ngx_http_tgbot_status_format(ngx_http_request_t *r)
+{
+    ngx_str_t                   value;
+    ngx_uint_t                  i, format;
+    ngx_list_part_t            *part;
+    ngx_table_elt_t            *h;
+    ngx_conf_enum_t            *e;
+    ngx_http_tgbot_loc_conf_t  *tlcf;
+
+    tlcf = ngx_http_get_module_loc_conf(r, ngx_http_tgbot_module);
+
+    if (tlcf->status_format) {
+        return tlcf->status_format;
+    }
+
+    if (ngx_http_arg(r, (u_char *) "format", sizeof("format") - 1, &value)
+        == NGX_OK)
+    {
+        for (e = ngx_http_tgbot_status_formats; e->name.len; e++) {
+            if (e->name.len == value.len
+                && ngx_strncmp(e->name.data, value.data, value.len) == 0)
+            {
+                return e->value;
+            }
+        }
+
+        return NGX_HTTP_TGBOT_STATUS_FORMAT_NONE;
+    }
+
+    format = NGX_HTTP_TGBOT_STATUS_JSON;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len == sizeof("Accept") - 1
+                && ngx_strncasecmp(h[i].key.data, (u_char *) "Accept",
+                                   sizeof("Accept") - 1)
+                   == 0)
+            {
+                format = ngx_max(format,
+                                 ngx_http_tgbot_status_accept(&h[i].value));
+            }
+        }
+    }
+
+    return format;
+}
+
+
+/* a browser wants the page, whatever else it would take */
+
+static ngx_uint_t
+ngx_http_tgbot_status_accept(ngx_str_t *value)
+{
+    u_char      *p, *comma, *last;
+    ngx_uint_t   format, media;
+
+    format = NGX_HTTP_TGBOT_STATUS_JSON;
+
+    p = value->data;
+    last = p + value->len;
+
+    while (p < last) {
+        comma = ngx_strlchr(p, last, ',');
+
+        if (comma == NULL) {
+            comma = last;
+        }
+
+        media = ngx_http_tgbot_status_media(p, comma);
+        format = ngx_max(format, media);
+
+        p = comma + 1;
+    }
+
+    return format;
+}
+
+
+/* one element of the header Accept */
+
+static ngx_uint_t
+ngx_http_tgbot_status_media(u_char *p, u_char *last)
+{
+    size_t   len;
+    u_char  *end;
+
+    while (p < last && *p == ' ') {
+        p++;
+    }
+
+    for (end = p; end < last && *end != ';' && *end != ' '; end++) {
+        /* void */
+    }
+
+    len = end - p;
+
+    if (len == sizeof("text/html") - 1
+        && ngx_strncasecmp(p, (u_char *) "text/html", len) == 0)
+    {
+        return NGX_HTTP_TGBOT_STATUS_PAGE;
+    }
+
+    if (len == sizeof("application/openmetrics-text") - 1
+        && ngx_strncasecmp(p, (u_char *) "application/openmetrics-text", len)
+           == 0)
+    {
+        return NGX_HTTP_TGBOT_STATUS_PROMETHEUS;
+    }
+
+    /* a plain text/plain is anybody's */
+
+    if (len == sizeof("text/plain") - 1
+        && ngx_strncasecmp(p, (u_char *) "text/plain", len) == 0
+        && ngx_strlcasestrn(end, last, (u_char *) "version=0.0.4",
+                            sizeof("version=0.0.4") - 2))
+    {
+        return NGX_HTTP_TGBOT_STATUS_PROMETHEUS;
+    }
+
+    return NGX_HTTP_TGBOT_STATUS_JSON;
 }
 
 

@@ -89,6 +89,27 @@ ngx_http_tgbot_status_json_send(ngx_http_request_t *r,
 }
 
 
+ngx_int_t
+ngx_http_tgbot_status_json_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *text)
+{
+    ngx_str_t                      value;
+    ngx_http_tgbot_status_json_t   s;
+
+    value.data = (u_char *) text;
+    value.len = ngx_strlen(text);
+
+    ngx_http_tgbot_status_json_init(&s, r->pool);
+
+    ngx_http_tgbot_status_json_open(&s);
+    ngx_http_tgbot_status_json_key(&s, "error");
+    ngx_http_tgbot_status_json_string(&s, &value);
+    ngx_http_tgbot_status_json_close(&s);
+
+    return ngx_http_tgbot_status_json_send(r, &s, status);
+}
+
+
 void
 ngx_http_tgbot_status_json_open(ngx_http_tgbot_status_json_t *s)
 {

@@ -73,5 +73,9 @@ ngx_int_t ngx_http_tgbot_status_json_header(ngx_http_request_t *r,
 ngx_int_t ngx_http_tgbot_status_json_send(ngx_http_request_t *r,
     ngx_http_tgbot_status_json_t *s, ngx_uint_t status);
 
+/* likewise, an object with the text as "error" */
+ngx_int_t ngx_http_tgbot_status_json_error(ngx_http_request_t *r,
+    ngx_uint_t status, const char *text);
+
 
 #endif /* _NGX_HTTP_TGBOT_STATUS_JSON_H_INCLUDED_ */
