@@ -163,6 +163,7 @@ ngx_http_tgbot_bot_pause(ngx_http_tgbot_bot_t *bot,
 
     if (!bot->unauthorized) {
         bot->unauthorized = 1;
+        ngx_http_tgbot_stats_unauthorized(bot->stats, 1);
 
         ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\" is unauthorized, its calls wait and "
@@ -210,6 +211,7 @@ ngx_http_tgbot_bot_authorized(ngx_http_tgbot_bot_t *bot)
                   "tgbot: bot \"%V\" is authorized again", &bot->name);
 
     bot->unauthorized = 0;
+    ngx_http_tgbot_stats_unauthorized(bot->stats, 0);
 
     if (bot->probe.timer_set) {
         ngx_del_timer(&bot->probe);
@@ -240,6 +242,7 @@ ngx_http_tgbot_bot_probe(ngx_event_t *ev)
         /* nobody waits: the next call will tell */
 
         bot->unauthorized = 0;
+        ngx_http_tgbot_stats_unauthorized(bot->stats, 0);
         return;
     }
 
@@ -347,7 +350,7 @@ ngx_http_tgbot_bot_redact(ngx_http_tgbot_bot_t *bot, ngx_str_t *text,
 }
 
 
-void
+ngx_uint_t
 ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_capture_t *result)
 {
@@ -370,5 +373,5 @@ ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
         event = NGX_HTTP_TGBOT_CALL_UNKNOWN;
     }
 
-    ngx_http_tgbot_stats_call(bot->stats, kind, event);
+    return ngx_http_tgbot_stats_call(bot->stats, kind, event);
 }

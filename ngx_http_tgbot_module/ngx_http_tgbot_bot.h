@@ -193,6 +193,7 @@ typedef struct {
     u_char                        *status_file; /* where tgbot_status stands,
                                                    NULL: nowhere */
     ngx_uint_t                     status_line;
+    ngx_uint_t                     status_format; /* 0: as asked for */
     ngx_flag_t                     status_payload;
     ngx_flag_t                     status_write;
 } ngx_http_tgbot_loc_conf_t;
@@ -333,8 +334,8 @@ u_char *ngx_http_tgbot_bot_log_error(ngx_http_request_t *r,
 ngx_int_t ngx_http_tgbot_bot_redact(ngx_http_tgbot_bot_t *bot,
     ngx_str_t *text, ngx_pool_t *pool);
 
-/* counts how a call ended that was counted as started */
-void ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
+/* counts how a call ended that was counted as started; 0: see stats.h */
+ngx_uint_t ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_capture_t *result);
 
 /* the token is accepted: all are resumed, in order */

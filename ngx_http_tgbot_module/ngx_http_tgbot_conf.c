@@ -22,7 +22,8 @@ static char *ngx_http_tgbot_conf_format(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_status_table[] = {
-    { ngx_string("format="), ngx_http_tgbot_conf_format, 0, 0 },
+    { ngx_string("format="), ngx_http_tgbot_conf_format,
+      offsetof(ngx_http_tgbot_loc_conf_t, status_format), 0 },
 
     { ngx_string("payload="), ngx_http_tgbot_conf_flag,
       offsetof(ngx_http_tgbot_loc_conf_t, status_payload), 0 },
@@ -316,7 +317,7 @@ ngx_http_tgbot_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ngx_http_tgbot_conf_parameters(cf, cmd, 1,
                                   ngx_http_tgbot_conf_status_table, tlcf,
-                                  "\"format=json\", \"payload=\" or "
+                                  "\"format=\", \"payload=\" or "
                                   "\"write=\"")
         != NGX_CONF_OK)
     {
@@ -347,13 +348,22 @@ ngx_http_tgbot_conf_format(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
     void *conf)
 {
-    if (ngx_strcmp(text->data, "json") != 0) {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                           "\"format=json\": this version "
-                                           "knows no other one");
+    ngx_uint_t  *format;
+
+    format = (ngx_uint_t *) ((u_char *) conf + par->offset);
+
+    if (ngx_strcmp(text->data, "json") == 0) {
+        *format = NGX_HTTP_TGBOT_STATUS_JSON;
+        return NGX_CONF_OK;
     }
 
-    return NGX_CONF_OK;
+    if (ngx_strcmp(text->data, "prometheus") == 0) {
+        *format = NGX_HTTP_TGBOT_STATUS_PROMETHEUS;
+        return NGX_CONF_OK;
+    }
+
+    return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                       "\"json\" or \"prometheus\"");
 }
 
 

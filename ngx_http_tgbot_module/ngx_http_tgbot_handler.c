@@ -64,9 +64,9 @@ ngx_http_tgbot_handler_cancel(ngx_http_tgbot_handler_t *handler)
 
     if (handler->started) {
         handler->started = 0;
-        ngx_http_tgbot_stats_call(handler->bot->stats,
-                                  NGX_HTTP_TGBOT_CALL_HANDLER,
-                                  NGX_HTTP_TGBOT_CALL_ABORTED);
+        (void) ngx_http_tgbot_stats_call(handler->bot->stats,
+                                         NGX_HTTP_TGBOT_CALL_HANDLER,
+                                         NGX_HTTP_TGBOT_CALL_ABORTED);
     }
 
     return NGX_OK;
@@ -98,9 +98,11 @@ ngx_http_tgbot_handler_prepare(ngx_http_tgbot_call_t *call,
     }
 
     handler->started = 1;
-    ngx_http_tgbot_stats_call(handler->bot->stats,
-                              NGX_HTTP_TGBOT_CALL_HANDLER,
-                              NGX_HTTP_TGBOT_CALL_STARTED);
+    handler->start = ngx_current_msec;
+
+    (void) ngx_http_tgbot_stats_call(handler->bot->stats,
+                                     NGX_HTTP_TGBOT_CALL_HANDLER,
+                                     NGX_HTTP_TGBOT_CALL_STARTED);
 
     return ngx_http_tgbot_handler_headers(handler, r);
 }
@@ -185,7 +187,14 @@ ngx_http_tgbot_handler_count(ngx_http_tgbot_handler_t *handler,
 
     if (handler->started) {
         handler->started = 0;
-        ngx_http_tgbot_bot_called(bot, NGX_HTTP_TGBOT_CALL_HANDLER, result);
+
+        if (ngx_http_tgbot_bot_called(bot, NGX_HTTP_TGBOT_CALL_HANDLER,
+                                      result))
+        {
+            ngx_http_tgbot_stats_duration(bot->stats,
+                                          NGX_HTTP_TGBOT_DURATION_HANDLER,
+                                          ngx_current_msec - handler->start);
+        }
     }
 
     switch (verdict) {

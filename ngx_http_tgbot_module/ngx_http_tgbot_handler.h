@@ -40,6 +40,7 @@ struct ngx_http_tgbot_handler_s {
     /* private */
 
     ngx_http_tgbot_call_t          call;
+    ngx_msec_t                     start;     /* of it, where started */
 
     unsigned                       started:1; /* counted so */
     unsigned                       ignored:1;

@@ -309,6 +309,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
      *     conf->retry_on = 0;
      *     conf->status_file = NULL;
      *     conf->status_line = 0;
+     *     conf->status_format = 0;
      *     conf->status_payload = 0;
      *     conf->status_write = 0;
      */
@@ -381,6 +382,7 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->bot = prev->bot;
         conf->status_file = prev->status_file;
         conf->status_line = prev->status_line;
+        conf->status_format = prev->status_format;
         conf->status_payload = prev->status_payload;
         conf->status_write = prev->status_write;
     }

@@ -454,8 +454,9 @@ ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send)
 
     if (send->started) {
         send->started = 0;
-        ngx_http_tgbot_stats_call(send->bot->stats, NGX_HTTP_TGBOT_CALL_API,
-                                  NGX_HTTP_TGBOT_CALL_ABORTED);
+        (void) ngx_http_tgbot_stats_call(send->bot->stats,
+                                         NGX_HTTP_TGBOT_CALL_API,
+                                         NGX_HTTP_TGBOT_CALL_ABORTED);
     }
 
     send->active = 0;

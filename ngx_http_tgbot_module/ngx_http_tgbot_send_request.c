@@ -57,8 +57,8 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
     ctx->api_uri.len = p - ctx->api_uri.data;
 
     send->started = 1;
-    ngx_http_tgbot_stats_call(bot->stats, NGX_HTTP_TGBOT_CALL_API,
-                              NGX_HTTP_TGBOT_CALL_STARTED);
+    (void) ngx_http_tgbot_stats_call(bot->stats, NGX_HTTP_TGBOT_CALL_API,
+                                     NGX_HTTP_TGBOT_CALL_STARTED);
 
     return NGX_OK;
 }
@@ -140,7 +140,7 @@ ngx_http_tgbot_send_count(ngx_http_tgbot_send_t *send,
 
     send->started = 0;
 
-    ngx_http_tgbot_bot_called(bot, NGX_HTTP_TGBOT_CALL_API, result);
+    (void) ngx_http_tgbot_bot_called(bot, NGX_HTTP_TGBOT_CALL_API, result);
 
     if (result->outcome != NGX_HTTP_TGBOT_ANSWERED
         || result->status < NGX_HTTP_OK)

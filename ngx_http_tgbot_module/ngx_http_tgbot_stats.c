@@ -21,8 +21,13 @@ static void ngx_http_tgbot_stats_abort(ngx_http_tgbot_stats_t *stats,
     ngx_uint_t gauge, ngx_uint_t n);
 
 
+/*
+ * Another number with each change of what is in the zone.  A module of its
+ * own address has zones of its own, but one may be written over in place.
+ */
+
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_stats_zone = {
-    5, "statistics",
+    8, "statistics",
     sizeof(ngx_http_tgbot_stats_sh_t),
     ngx_http_tgbot_stats_init
 };
@@ -33,6 +38,10 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_stats_zone = {
 typedef u_char  ngx_http_tgbot_stats_fits_t[
     sizeof(ngx_http_tgbot_stats_sh_t) + 16384 <= NGX_HTTP_TGBOT_STATS_SIZE
     ? 1 : -1];
+
+
+/* a clock that was set back by more is believed, seconds */
+#define NGX_HTTP_TGBOT_STATS_SET_BACK  60
 
 
 #define ngx_http_tgbot_stats_stripe(stats)                                    \
@@ -204,13 +213,54 @@ ngx_http_tgbot_stats_receive(ngx_http_tgbot_stats_t *stats)
 
 
 void
+ngx_http_tgbot_stats_update(ngx_http_tgbot_stats_t *stats)
+{
+    ngx_atomic_uint_t  last, now;
+
+    last = stats->sh->last;
+    now = (ngx_atomic_uint_t) ngx_time();
+
+    /* workers do not look at the clock at the same time */
+
+    if (now > last || last - now > NGX_HTTP_TGBOT_STATS_SET_BACK) {
+        (void) ngx_atomic_cmp_set(&stats->sh->last, last, now);
+    }
+}
+
+
+void
 ngx_http_tgbot_stats_deliver(ngx_http_tgbot_stats_t *stats,
-    ngx_uint_t verdict)
+    ngx_uint_t verdict, ngx_msec_t duration)
 {
     if (ngx_http_tgbot_stats_leave(stats, NGX_HTTP_TGBOT_GAUGE_HELD)) {
         ngx_http_tgbot_stats_add(
             ngx_http_tgbot_stats_stripe(stats)->verdict[verdict], 1);
+
+        ngx_http_tgbot_stats_duration(stats, NGX_HTTP_TGBOT_DURATION_UPDATE,
+                                      duration);
     }
+}
+
+
+void
+ngx_http_tgbot_stats_duration(ngx_http_tgbot_stats_t *stats,
+    ngx_http_tgbot_duration_e of, ngx_msec_t duration)
+{
+    ngx_uint_t                        i;
+    ngx_http_tgbot_stats_counters_t  *counters;
+
+    for (i = 0;
+         i < NGX_HTTP_TGBOT_STATS_BUCKETS - 1
+         && duration > ngx_http_tgbot_stats_bounds[i];
+         i++)
+    {
+        /* void */
+    }
+
+    counters = ngx_http_tgbot_stats_stripe(stats);
+
+    ngx_http_tgbot_stats_add(counters->elapsed[of], duration);
+    ngx_http_tgbot_stats_add(counters->duration[of][i], 1);
 }
 
 
@@ -223,7 +273,7 @@ ngx_http_tgbot_stats_reject(ngx_http_tgbot_stats_t *stats,
 }
 
 
-void
+ngx_uint_t
 ngx_http_tgbot_stats_call(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_call_event_e event)
 {
@@ -234,14 +284,17 @@ ngx_http_tgbot_stats_call(ngx_http_tgbot_stats_t *stats,
     if (event == NGX_HTTP_TGBOT_CALL_STARTED) {
         ngx_http_tgbot_stats_add(*counter, 1);
         ngx_http_tgbot_stats_enter(stats, NGX_HTTP_TGBOT_GAUGE_HANDLER + kind);
-        return;
+        return 1;
     }
 
     if (ngx_http_tgbot_stats_leave(stats,
                                    NGX_HTTP_TGBOT_GAUGE_HANDLER + kind))
     {
         ngx_http_tgbot_stats_add(*counter, 1);
+        return 1;
     }
+
+    return 0;
 }
 
 
@@ -251,6 +304,20 @@ ngx_http_tgbot_stats_handled(ngx_http_tgbot_stats_t *stats,
 {
     ngx_http_tgbot_stats_add(
         ngx_http_tgbot_stats_stripe(stats)->handled[outcome], 1);
+}
+
+
+void
+ngx_http_tgbot_stats_unauthorized(ngx_http_tgbot_stats_t *stats,
+    ngx_uint_t unauthorized)
+{
+    if (unauthorized) {
+        ngx_http_tgbot_stats_enter(stats, NGX_HTTP_TGBOT_GAUGE_UNAUTHORIZED);
+
+    } else {
+        (void) ngx_http_tgbot_stats_leave(stats,
+                                          NGX_HTTP_TGBOT_GAUGE_UNAUTHORIZED);
+    }
 }
 
 
@@ -349,6 +416,13 @@ ngx_http_tgbot_stats_abort(ngx_http_tgbot_stats_t *stats, ngx_uint_t gauge,
 
     if (gauge == NGX_HTTP_TGBOT_GAUGE_HELD) {
         ngx_http_tgbot_stats_add(counters->verdict[NGX_HTTP_TGBOT_ABORTED], n);
+        return;
+    }
+
+    if (gauge == NGX_HTTP_TGBOT_GAUGE_UNAUTHORIZED) {
+
+        /* what a process knew goes with it */
+
         return;
     }
 

@@ -105,8 +105,18 @@ typedef enum {
     NGX_HTTP_TGBOT_GAUGE_HELD = 0,       /* deliveries without a verdict */
     NGX_HTTP_TGBOT_GAUGE_HANDLER,        /* calls in flight */
     NGX_HTTP_TGBOT_GAUGE_API,
+    NGX_HTTP_TGBOT_GAUGE_UNAUTHORIZED,   /* 1: the process waits for a token */
     NGX_HTTP_TGBOT_GAUGES
 } ngx_http_tgbot_gauge_e;
+
+
+/* how long things took: histograms */
+
+typedef enum {
+    NGX_HTTP_TGBOT_DURATION_UPDATE = 0,  /* of a delivery, to its verdict */
+    NGX_HTTP_TGBOT_DURATION_HANDLER,     /* of a call that was not aborted */
+    NGX_HTTP_TGBOT_DURATIONS
+} ngx_http_tgbot_duration_e;
 
 
 /* counters; those with arguments by the functions below */
@@ -156,23 +166,37 @@ void ngx_http_tgbot_stats_count(ngx_http_tgbot_stats_t *stats,
 /* begins a delivery: counted as received, and held */
 void ngx_http_tgbot_stats_receive(ngx_http_tgbot_stats_t *stats);
 
+/* it is an update */
+void ngx_http_tgbot_stats_update(ngx_http_tgbot_stats_t *stats);
+
 /*
- * Its end, once: held no more.  Nothing of it is counted if others took this
- * process for dead, and it for aborted.
+ * Its end, once, after so many ms: held no more.  Nothing of it is counted if
+ * others took this process for dead, and it for aborted.
  */
 void ngx_http_tgbot_stats_deliver(ngx_http_tgbot_stats_t *stats,
-    ngx_uint_t verdict);
+    ngx_uint_t verdict, ngx_msec_t duration);
 
 /* why it is rejected, besides */
 void ngx_http_tgbot_stats_reject(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_rejection_e reason);
 
-/* STARTED puts one in flight, each other event ends one */
-void ngx_http_tgbot_stats_call(ngx_http_tgbot_stats_t *stats,
+/*
+ * STARTED puts one in flight, each other event ends one; 0: it is not
+ * counted, as above
+ */
+ngx_uint_t ngx_http_tgbot_stats_call(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_call_event_e event);
 
 void ngx_http_tgbot_stats_handled(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_handled_e outcome);
+
+/* ms */
+void ngx_http_tgbot_stats_duration(ngx_http_tgbot_stats_t *stats,
+    ngx_http_tgbot_duration_e of, ngx_msec_t duration);
+
+/* this process has learned that the bot's token is refused, or is not */
+void ngx_http_tgbot_stats_unauthorized(ngx_http_tgbot_stats_t *stats,
+    ngx_uint_t unauthorized);
 
 /* a method that is not in the closed list counts as "other" */
 void ngx_http_tgbot_stats_api(ngx_http_tgbot_stats_t *stats,
@@ -202,12 +226,20 @@ void ngx_http_tgbot_stats_sweep(ngx_http_tgbot_stats_t *stats);
 
 /*
  * One table of metrics feeds all that shows them.  A metric has up to two
- * labels, whose values are named by the table; "value" sums the stripes.
+ * labels, whose values are named by the table; "value" sums the stripes.  The
+ * values of a histogram are those of its buckets, each by itself, by "le".
  */
+
+typedef enum {
+    NGX_HTTP_TGBOT_COUNTER = 0,
+    NGX_HTTP_TGBOT_COUNTER_SPARSE,             /* of many values, most 0 */
+    NGX_HTTP_TGBOT_GAUGE,
+    NGX_HTTP_TGBOT_HISTOGRAM
+} ngx_http_tgbot_metric_type_e;
 
 typedef struct {
     const char                 *name;          /* "deliveries_total" */
-    const char                 *type;          /* "counter", "gauge" */
+    ngx_uint_t                  type;          /* as above */
     const char                 *help;
     const char                 *label[2];      /* NULL: none */
     ngx_uint_t                  n[2];          /* values of each, 1: none */
@@ -223,6 +255,14 @@ ngx_str_t ngx_http_tgbot_stats_label(ngx_http_tgbot_stats_t *stats,
 
 uint64_t ngx_http_tgbot_stats_value(ngx_http_tgbot_stats_t *stats,
     ngx_uint_t metric, ngx_uint_t i, ngx_uint_t j);
+
+/* a gauge without its metric: the bot's, over all processes */
+uint64_t ngx_http_tgbot_stats_gauge(ngx_http_tgbot_stats_t *stats,
+    ngx_uint_t gauge);
+
+/* of a histogram: all durations together, ms */
+uint64_t ngx_http_tgbot_stats_sum(ngx_http_tgbot_stats_t *stats,
+    ngx_uint_t metric);
 
 /* when the zone was carved, seconds since the epoch */
 time_t ngx_http_tgbot_stats_start(ngx_http_tgbot_stats_t *stats);

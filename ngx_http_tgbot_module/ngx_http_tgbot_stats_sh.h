@@ -24,6 +24,9 @@
 /* with "other" */
 #define NGX_HTTP_TGBOT_STATS_METHODS  48
 
+/* of a histogram; the last one has no bound */
+#define NGX_HTTP_TGBOT_STATS_BUCKETS  16
+
 
 typedef struct {
     ngx_atomic_t                     stat[NGX_HTTP_TGBOT_STATS];
@@ -38,6 +41,10 @@ typedef struct {
                                           [NGX_HTTP_TGBOT_LIMIT_OUTCOMES];
     ngx_atomic_t                     cache[NGX_HTTP_TGBOT_CACHE_RESULTS];
     ngx_atomic_t                     dead[NGX_HTTP_TGBOT_STATS_CAUSES];
+    ngx_atomic_t                     duration[NGX_HTTP_TGBOT_DURATIONS]
+                                             [NGX_HTTP_TGBOT_STATS_BUCKETS];
+    ngx_atomic_t                     elapsed[NGX_HTTP_TGBOT_DURATIONS];
+                                                /* together, ms */
 } ngx_http_tgbot_stats_counters_t;
 
 
@@ -85,6 +92,7 @@ struct ngx_http_tgbot_stats_sh_s {
     ngx_http_tgbot_stats_slot_t      slots[NGX_MAX_PROCESSES];
 
     time_t                           start;
+    ngx_atomic_t                     last;      /* update, seconds, 0: none */
 
     /* names of the places in counters.limit; under the zone's lock */
     ngx_uint_t                       nlimits;
@@ -92,6 +100,9 @@ struct ngx_http_tgbot_stats_sh_s {
                                            [NGX_HTTP_TGBOT_STATS_NAME];
 };
 
+
+/* upper bounds of buckets, ms */
+extern const ngx_msec_t  ngx_http_tgbot_stats_bounds[];
 
 /* index of a method in the closed list, of "other" if it is not in there */
 ngx_uint_t ngx_http_tgbot_stats_method(ngx_str_t *method);

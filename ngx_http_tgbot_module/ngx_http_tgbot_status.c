@@ -4,40 +4,37 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
-#include "ngx_http_tgbot_cache.h"
 #include "ngx_http_tgbot_status.h"
+#include "ngx_http_tgbot_status_bots.h"
 #include "ngx_http_tgbot_status_dead.h"
 #include "ngx_http_tgbot_status_json.h"
+#include "ngx_http_tgbot_status_metrics.h"
+#include "ngx_http_tgbot_status_prometheus.h"
 
 
 static void ngx_http_tgbot_status_path(ngx_http_request_t *r,
     ngx_str_t *path);
-static void ngx_http_tgbot_status_all(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_main_conf_t *tmcf);
-static void ngx_http_tgbot_status_bot(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_bot_t *bot);
-static void ngx_http_tgbot_status_metric(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_stats_t *stats, ngx_uint_t m);
-static void ngx_http_tgbot_status_values(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_stats_t *stats, ngx_uint_t m, ngx_uint_t i);
-static void ngx_http_tgbot_status_seen(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_seen_t *seen);
-static void ngx_http_tgbot_status_queue(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_bot_t *bot);
-static void ngx_http_tgbot_status_dead(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_dead_t *dead);
-static void ngx_http_tgbot_status_zone(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_zone_t *zone);
-static void ngx_http_tgbot_status_fill(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_zone_t *zone);
+static ngx_int_t ngx_http_tgbot_status_state(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_tgbot_status_format(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_tgbot_status_accept(ngx_str_t *value);
+static ngx_uint_t ngx_http_tgbot_status_media(u_char *p, u_char *last);
+
+
+/* of ?format= */
+
+static ngx_conf_enum_t  ngx_http_tgbot_status_formats[] = {
+    { ngx_string("json"), NGX_HTTP_TGBOT_STATUS_JSON },
+    { ngx_string("prometheus"), NGX_HTTP_TGBOT_STATUS_PROMETHEUS },
+    { ngx_string("html"), NGX_HTTP_TGBOT_STATUS_PAGE },
+    { ngx_null_string, 0 }
+};
 
 
 ngx_int_t
 ngx_http_tgbot_status_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                      rc;
-    ngx_str_t                      path;
-    ngx_http_tgbot_status_json_t   s;
+    ngx_int_t  rc;
+    ngx_str_t  path;
 
     rc = ngx_http_discard_request_body(r);
 
@@ -71,12 +68,173 @@ ngx_http_tgbot_status_handler(ngx_http_request_t *r)
         return NGX_HTTP_NOT_ALLOWED;
     }
 
+    return ngx_http_tgbot_status_state(r);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_status_state(ngx_http_request_t *r)
+{
+    ngx_uint_t                         format;
+    ngx_http_tgbot_loc_conf_t         *tlcf;
+    ngx_http_tgbot_main_conf_t        *tmcf;
+    ngx_http_tgbot_status_json_t       s;
+    ngx_http_tgbot_status_snapshot_t   snapshot;
+
+    format = ngx_http_tgbot_status_format(r);
+
+    if (format == NGX_HTTP_TGBOT_STATUS_FORMAT_NONE) {
+        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_BAD_REQUEST,
+                                          "expected \"json\", \"prometheus\" "
+                                          "or \"html\" as \"format\"");
+    }
+
+    tlcf = ngx_http_get_module_loc_conf(r, ngx_http_tgbot_module);
+    tmcf = ngx_http_get_module_main_conf(r, ngx_http_tgbot_module);
+
+    if (ngx_http_tgbot_status_snapshot(&snapshot, tmcf, r->pool) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     ngx_http_tgbot_status_json_init(&s, r->pool);
 
-    ngx_http_tgbot_status_all(&s,
-                    ngx_http_get_module_main_conf(r, ngx_http_tgbot_module));
+    if (format == NGX_HTTP_TGBOT_STATUS_PROMETHEUS) {
+        ngx_http_tgbot_status_prometheus(&s, &snapshot);
+
+    } else {
+        ngx_http_tgbot_status_bots(&s, &snapshot, tlcf);
+    }
 
     return ngx_http_tgbot_status_json_send(r, &s, NGX_HTTP_OK);
+}
+
+
+/* format= of the directive, or else ?format=, or else the header Accept */
+
+static ngx_uint_t
+ngx_http_tgbot_status_format(ngx_http_request_t *r)
+{
+    ngx_str_t                   value;
+    ngx_uint_t                  i, format;
+    ngx_list_part_t            *part;
+    ngx_table_elt_t            *h;
+    ngx_conf_enum_t            *e;
+    ngx_http_tgbot_loc_conf_t  *tlcf;
+
+    tlcf = ngx_http_get_module_loc_conf(r, ngx_http_tgbot_module);
+
+    if (tlcf->status_format) {
+        return tlcf->status_format;
+    }
+
+    if (ngx_http_arg(r, (u_char *) "format", sizeof("format") - 1, &value)
+        == NGX_OK)
+    {
+        for (e = ngx_http_tgbot_status_formats; e->name.len; e++) {
+            if (e->name.len == value.len
+                && ngx_strncmp(e->name.data, value.data, value.len) == 0)
+            {
+                return e->value;
+            }
+        }
+
+        return NGX_HTTP_TGBOT_STATUS_FORMAT_NONE;
+    }
+
+    format = NGX_HTTP_TGBOT_STATUS_JSON;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len == sizeof("Accept") - 1
+                && ngx_strncasecmp(h[i].key.data, (u_char *) "Accept",
+                                   sizeof("Accept") - 1)
+                   == 0)
+            {
+                format = ngx_max(format,
+                                 ngx_http_tgbot_status_accept(&h[i].value));
+            }
+        }
+    }
+
+    return format;
+}
+
+
+/* a browser wants the page, whatever else it would take */
+
+static ngx_uint_t
+ngx_http_tgbot_status_accept(ngx_str_t *value)
+{
+    u_char      *p, *comma, *last;
+    ngx_uint_t   format, media;
+
+    format = NGX_HTTP_TGBOT_STATUS_JSON;
+
+    p = value->data;
+    last = p + value->len;
+
+    while (p < last) {
+        comma = ngx_strlchr(p, last, ',');
+
+        if (comma == NULL) {
+            comma = last;
+        }
+
+        media = ngx_http_tgbot_status_media(p, comma);
+        format = ngx_max(format, media);
+
+        p = comma + 1;
+    }
+
+    return format;
+}
+
+
+/* one element of the header Accept */
+
+static ngx_uint_t
+ngx_http_tgbot_status_media(u_char *p, u_char *last)
+{
+    size_t   len;
+    u_char  *end;
+
+    while (p < last && *p == ' ') {
+        p++;
+    }
+
+    for (end = p; end < last && *end != ';' && *end != ' '; end++) {
+        /* void */
+    }
+
+    len = end - p;
+
+    if (len == sizeof("text/html") - 1
+        && ngx_strncasecmp(p, (u_char *) "text/html", len) == 0)
+    {
+        return NGX_HTTP_TGBOT_STATUS_PAGE;
+    }
+
+    if (len == sizeof("application/openmetrics-text") - 1
+        && ngx_strncasecmp(p, (u_char *) "application/openmetrics-text", len)
+           == 0)
+    {
+        return NGX_HTTP_TGBOT_STATUS_PROMETHEUS;
+    }
+
+    /* a plain text/plain is anybody's */
+
+    if (len == sizeof("text/plain") - 1
+        && ngx_strncasecmp(p, (u_char *) "text/plain", len) == 0
+        && ngx_strlcasestrn(end, last, (u_char *) "version=0.0.4",
+                            sizeof("version=0.0.4") - 2))
+    {
+        return NGX_HTTP_TGBOT_STATUS_PROMETHEUS;
+    }
+
+    return NGX_HTTP_TGBOT_STATUS_JSON;
 }
 
 
@@ -105,332 +263,4 @@ ngx_http_tgbot_status_path(ngx_http_request_t *r, ngx_str_t *path)
         path->data++;
         path->len--;
     }
-}
-
-
-static void
-ngx_http_tgbot_status_all(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_main_conf_t *tmcf)
-{
-    time_t                   start, since;
-    ngx_str_t                version;
-    ngx_uint_t               i;
-    ngx_http_tgbot_bot_t   **bots;
-    ngx_http_tgbot_zone_t  **zones;
-
-    ngx_str_set(&version, NGX_HTTP_TGBOT_VERSION);
-
-    bots = tmcf->bots.elts;
-    zones = tmcf->zones.elts;
-
-    start = ngx_time();
-
-    for (i = 0; i < tmcf->bots.nelts; i++) {
-        since = ngx_http_tgbot_stats_start(bots[i]->stats);
-        start = ngx_min(start, since);
-    }
-
-    ngx_http_tgbot_status_json_open(s);
-
-    ngx_http_tgbot_status_json_key(s, "version");
-    ngx_http_tgbot_status_json_string(s, &version);
-
-    ngx_http_tgbot_status_json_member(s, "now", ngx_time());
-    ngx_http_tgbot_status_json_member(s, "start_time", start);
-
-    ngx_http_tgbot_status_json_key(s, "bots");
-    ngx_http_tgbot_status_json_open(s);
-
-    for (i = 0; i < tmcf->bots.nelts; i++) {
-        ngx_http_tgbot_status_bot(s, bots[i]);
-    }
-
-    ngx_http_tgbot_status_json_close(s);
-
-    ngx_http_tgbot_status_json_key(s, "zones");
-    ngx_http_tgbot_status_json_open(s);
-
-    for (i = 0; i < tmcf->zones.nelts; i++) {
-        ngx_http_tgbot_status_zone(s, zones[i]);
-    }
-
-    ngx_http_tgbot_status_json_close(s);
-    ngx_http_tgbot_status_json_close(s);
-
-    ngx_http_tgbot_status_json_write(s, "\n", 1);
-}
-
-
-static void
-ngx_http_tgbot_status_bot(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_bot_t *bot)
-{
-    ngx_uint_t  m;
-
-    ngx_http_tgbot_stats_sweep(bot->stats);
-
-    ngx_http_tgbot_status_json_name(s, &bot->name);
-    ngx_http_tgbot_status_json_open(s);
-
-    ngx_http_tgbot_status_json_member(s, "start_time",
-                                 ngx_http_tgbot_stats_start(bot->stats));
-
-    for (m = 0; m < ngx_http_tgbot_stats_nmetrics; m++) {
-        ngx_http_tgbot_status_metric(s, bot->stats, m);
-    }
-
-    if (bot->seen) {
-        ngx_http_tgbot_status_seen(s, bot->seen);
-    }
-
-    if (bot->queue) {
-        ngx_http_tgbot_status_queue(s, bot);
-    }
-
-    if (bot->dead) {
-        ngx_http_tgbot_status_dead(s, bot->dead);
-    }
-
-    ngx_http_tgbot_status_json_close(s);
-}
-
-
-static void
-ngx_http_tgbot_status_metric(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_stats_t *stats, ngx_uint_t m)
-{
-    ngx_str_t                       name;
-    ngx_uint_t                      i;
-    const ngx_http_tgbot_metric_t  *metric;
-
-    metric = &ngx_http_tgbot_stats_metrics[m];
-
-    ngx_http_tgbot_status_json_key(s, metric->name);
-
-    if (metric->label[0] == NULL) {
-        ngx_http_tgbot_status_json_number(s,
-                            ngx_http_tgbot_stats_value(stats, m, 0, 0));
-        return;
-    }
-
-    ngx_http_tgbot_status_json_open(s);
-
-    for (i = 0; i < metric->n[0]; i++) {
-        name = ngx_http_tgbot_stats_label(stats, m, 0, i);
-
-        if (name.len) {
-            ngx_http_tgbot_status_json_name(s, &name);
-            ngx_http_tgbot_status_values(s, stats, m, i);
-        }
-    }
-
-    ngx_http_tgbot_status_json_close(s);
-}
-
-
-static void
-ngx_http_tgbot_status_values(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_stats_t *stats, ngx_uint_t m, ngx_uint_t i)
-{
-    ngx_str_t                       name;
-    ngx_uint_t                      j;
-    const ngx_http_tgbot_metric_t  *metric;
-
-    metric = &ngx_http_tgbot_stats_metrics[m];
-
-    if (metric->label[1] == NULL) {
-        ngx_http_tgbot_status_json_number(s,
-                            ngx_http_tgbot_stats_value(stats, m, i, 0));
-        return;
-    }
-
-    ngx_http_tgbot_status_json_open(s);
-
-    for (j = 0; j < metric->n[1]; j++) {
-        name = ngx_http_tgbot_stats_label(stats, m, 1, j);
-
-        ngx_http_tgbot_status_json_name(s, &name);
-        ngx_http_tgbot_status_json_number(s,
-                            ngx_http_tgbot_stats_value(stats, m, i, j));
-    }
-
-    ngx_http_tgbot_status_json_close(s);
-}
-
-
-static void
-ngx_http_tgbot_status_seen(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_seen_t *seen)
-{
-    ngx_http_tgbot_seen_state_t  state;
-
-    ngx_http_tgbot_seen_state(seen, &state);
-
-    ngx_http_tgbot_status_json_key(s, "seen");
-    ngx_http_tgbot_status_json_open(s);
-
-    ngx_http_tgbot_status_json_member(s, "records", state.records);
-    ngx_http_tgbot_status_json_member(s, "leased", state.leased);
-    ngx_http_tgbot_status_json_member(s, "rides", state.rides);
-    ngx_http_tgbot_status_json_member(s, "rides_evicted", state.rides_evicted);
-
-    ngx_http_tgbot_status_json_key(s, "top");
-    ngx_http_tgbot_status_json_write(s, "[", 1);
-
-    ngx_http_tgbot_status_json_number(s, state.top[0]);
-    ngx_http_tgbot_status_json_write(s, ",", 1);
-    ngx_http_tgbot_status_json_number(s, state.top[1]);
-
-    ngx_http_tgbot_status_json_write(s, "]", 1);
-
-    ngx_http_tgbot_status_json_close(s);
-}
-
-
-static void
-ngx_http_tgbot_status_queue(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_bot_t *bot)
-{
-    ngx_uint_t                     i;
-    ngx_http_tgbot_dead_state_t    dead;
-    ngx_http_tgbot_queue_state_t   state;
-
-    static const char  *events[NGX_HTTP_TGBOT_QUEUE_EVENTS] = {
-        "accepted", "replayed", "loaded", "done", "dead", "expired", "dropped"
-    };
-
-    ngx_http_tgbot_queue_state(bot->queue, &state);
-
-    ngx_http_tgbot_status_json_key(s, "queue_items_total");
-    ngx_http_tgbot_status_json_open(s);
-
-    for (i = 0; i < NGX_HTTP_TGBOT_QUEUE_EVENTS; i++) {
-        ngx_http_tgbot_status_json_member(s, events[i], state.events[i]);
-    }
-
-    ngx_http_tgbot_status_json_close(s);
-
-    ngx_http_tgbot_status_json_key(s, "queue_depth");
-    ngx_http_tgbot_status_json_open(s);
-
-    /* each of them in one state */
-
-    ngx_http_tgbot_status_json_member(s, "waiting",
-                                      state.waiting - state.delayed);
-    ngx_http_tgbot_status_json_member(s, "delayed", state.delayed);
-    ngx_http_tgbot_status_json_member(s, "inflight", state.inflight);
-
-    if (bot->dead) {
-        ngx_http_tgbot_dead_state(bot->dead, &dead);
-        ngx_http_tgbot_status_json_member(s, "dead", dead.letters);
-    }
-
-    ngx_http_tgbot_status_json_close(s);
-
-    ngx_http_tgbot_status_json_member(s, "queue_oldest_age_seconds",
-                                      state.oldest / 1000);
-    ngx_http_tgbot_status_json_member(s, "queue_lanes", state.lanes);
-    ngx_http_tgbot_status_json_member(s, "queue_blocks", state.blocks);
-
-    /* 0: as many as tgbot_queue says */
-
-    ngx_http_tgbot_status_json_member(s, "queue_allowed", state.allowed);
-}
-
-
-static void
-ngx_http_tgbot_status_dead(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_dead_t *dead)
-{
-    ngx_http_tgbot_dead_state_t  state;
-
-    ngx_http_tgbot_dead_state(dead, &state);
-
-    ngx_http_tgbot_status_json_key(s, "dead_letters");
-    ngx_http_tgbot_status_json_open(s);
-
-    ngx_http_tgbot_status_json_member(s, "letters", state.letters);
-    ngx_http_tgbot_status_json_member(s, "blocks", state.blocks);
-    ngx_http_tgbot_status_json_member(s, "evicted", state.evicted);
-    ngx_http_tgbot_status_json_member(s, "oldest", state.oldest);
-
-    ngx_http_tgbot_status_json_close(s);
-}
-
-
-static void
-ngx_http_tgbot_status_zone(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_zone_t *zone)
-{
-    ngx_str_t  kind;
-
-    kind.data = (u_char *) zone->kind->name;
-    kind.len = ngx_strlen(zone->kind->name);
-
-    ngx_http_tgbot_status_json_name(s, &zone->shm_zone->shm.name);
-    ngx_http_tgbot_status_json_open(s);
-
-    ngx_http_tgbot_status_json_key(s, "kind");
-    ngx_http_tgbot_status_json_string(s, &kind);
-
-    ngx_http_tgbot_status_json_member(s, "size", zone->size);
-
-    ngx_http_tgbot_status_fill(s, zone);
-
-    ngx_http_tgbot_status_json_member(s, "evicted", zone->sh->evicted);
-    ngx_http_tgbot_status_json_member(s, "repaired", zone->sh->repaired);
-
-    ngx_http_tgbot_status_json_close(s);
-}
-
-
-/* the kinds that fill up */
-
-static void
-ngx_http_tgbot_status_fill(ngx_http_tgbot_status_json_t *s,
-    ngx_http_tgbot_zone_t *zone)
-{
-    ngx_uint_t                      used, total;
-    ngx_http_tgbot_store_t          store;
-    ngx_http_tgbot_cache_state_t    cache;
-    ngx_http_tgbot_bucket_state_t   bucket;
-
-    if (zone->kind == &ngx_http_tgbot_bucket_zone) {
-        ngx_http_tgbot_bucket_state(zone, &bucket);
-
-        used = bucket.used;
-        total = bucket.total;
-
-    } else if (zone->kind == &ngx_http_tgbot_cache_zone) {
-        ngx_http_tgbot_cache_state(zone, &cache);
-
-        ngx_http_tgbot_status_json_member(s, "entries", cache.entries);
-
-        used = cache.used;
-        total = cache.total;
-
-    } else if (zone->kind == &ngx_http_tgbot_queue_zone
-               || zone->kind == &ngx_http_tgbot_dead_zone)
-    {
-        ngx_http_tgbot_store_open(&store, zone);
-
-        /* a number that is a little old does no harm */
-
-        total = store.sh->nblocks;
-        used = total - ngx_http_tgbot_store_room(&store);
-
-        ngx_http_tgbot_status_json_member(s, "items", store.sh->items);
-        ngx_http_tgbot_status_json_member(s, "broken", store.sh->broken);
-
-        if (zone->kind == &ngx_http_tgbot_queue_zone) {
-            ngx_http_tgbot_status_json_member(s, "orphaned",
-                                          ngx_http_tgbot_queue_orphaned(zone));
-        }
-
-    } else {
-        return;
-    }
-
-    ngx_http_tgbot_status_json_member(s, "used", used);
-    ngx_http_tgbot_status_json_member(s, "total", total);
 }

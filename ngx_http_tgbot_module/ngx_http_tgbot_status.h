@@ -15,10 +15,18 @@
 #define NGX_HTTP_TGBOT_VERSION  "0.3.0"
 
 
+typedef enum {
+    NGX_HTTP_TGBOT_STATUS_FORMAT_NONE = 0,   /* not given, or not known */
+    NGX_HTTP_TGBOT_STATUS_JSON,
+    NGX_HTTP_TGBOT_STATUS_PROMETHEUS,
+    NGX_HTTP_TGBOT_STATUS_PAGE               /* for a browser */
+} ngx_http_tgbot_status_format_e;
+
+
 /*
- * Content handler of a location with tgbot_status.  Answers GET and HEAD
- * with JSON, in which there is neither token nor secret nor anything of a
- * user.
+ * Content handler of a location with tgbot_status, and of what is below it.
+ * There is neither token nor secret nor anything of a user in its answers,
+ * but for dead letters with payload=on.
  */
 ngx_int_t ngx_http_tgbot_status_handler(ngx_http_request_t *r);
 

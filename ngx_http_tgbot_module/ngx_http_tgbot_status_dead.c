@@ -28,8 +28,6 @@ typedef struct {
 
 static ngx_int_t ngx_http_tgbot_status_dead_parse(
     ngx_http_tgbot_status_dead_t *d, ngx_str_t *path);
-static ngx_int_t ngx_http_tgbot_status_dead_error(ngx_http_request_t *r,
-    ngx_uint_t status, const char *text);
 static ngx_int_t ngx_http_tgbot_status_dead_number(ngx_http_request_t *r,
     const char *name, uint64_t *value);
 static ngx_int_t ngx_http_tgbot_status_dead_list(
@@ -65,7 +63,7 @@ ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r, ngx_str_t *path)
     d.conf = ngx_http_get_module_loc_conf(r, ngx_http_tgbot_module);
 
     if (ngx_http_tgbot_status_dead_parse(&d, path) != NGX_OK) {
-        return ngx_http_tgbot_status_dead_error(r, NGX_HTTP_NOT_FOUND,
+        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_NOT_FOUND,
                                        "expected dead/BOT or dead/BOT/ID of "
                                        "a bot that keeps dead letters");
     }
@@ -90,7 +88,7 @@ ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r, ngx_str_t *path)
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        return ngx_http_tgbot_status_dead_error(r, NGX_HTTP_NOT_ALLOWED,
+        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_NOT_ALLOWED,
                                                 "no such method");
     }
 }
@@ -142,27 +140,6 @@ ngx_http_tgbot_status_dead_parse(ngx_http_tgbot_status_dead_t *d,
 }
 
 
-static ngx_int_t
-ngx_http_tgbot_status_dead_error(ngx_http_request_t *r, ngx_uint_t status,
-    const char *text)
-{
-    ngx_str_t                      value;
-    ngx_http_tgbot_status_json_t   s;
-
-    value.data = (u_char *) text;
-    value.len = ngx_strlen(text);
-
-    ngx_http_tgbot_status_json_init(&s, r->pool);
-
-    ngx_http_tgbot_status_json_open(&s);
-    ngx_http_tgbot_status_json_key(&s, "error");
-    ngx_http_tgbot_status_json_string(&s, &value);
-    ngx_http_tgbot_status_json_close(&s);
-
-    return ngx_http_tgbot_status_json_send(r, &s, status);
-}
-
-
 /* an argument of the query string, if it is there */
 
 static ngx_int_t
@@ -207,7 +184,7 @@ ngx_http_tgbot_status_dead_list(ngx_http_tgbot_status_dead_t *d)
         || limit == 0
         || limit > NGX_HTTP_TGBOT_STATUS_LETTERS_MAX)
     {
-        return ngx_http_tgbot_status_dead_error(r, NGX_HTTP_BAD_REQUEST,
+        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_BAD_REQUEST,
                                           "expected numbers as \"after\" and "
                                           "as \"limit\", which is at most "
                                           "1000");
@@ -269,7 +246,7 @@ ngx_http_tgbot_status_dead_show(ngx_http_tgbot_status_dead_t *d)
     rc = ngx_http_tgbot_dead_get(d->bot->dead, d->id, &letter, r->pool);
 
     if (rc == NGX_DECLINED) {
-        return ngx_http_tgbot_status_dead_error(r, NGX_HTTP_NOT_FOUND,
+        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_NOT_FOUND,
                                                 "no such letter");
     }
 
@@ -419,7 +396,7 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
     replay = (r->method == NGX_HTTP_POST);
 
     if (!d->conf->status_write || r != r->main) {
-        return ngx_http_tgbot_status_dead_error(r, NGX_HTTP_FORBIDDEN,
+        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_FORBIDDEN,
                                           "expected \"write=on\" of "
                                           "\"tgbot_status\" for a change");
     }
@@ -427,7 +404,7 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
     /* no form of another site can send it */
 
     if (!ngx_http_tgbot_status_dead_action(r, replay ? "replay" : "drop")) {
-        return ngx_http_tgbot_status_dead_error(r, NGX_HTTP_FORBIDDEN,
+        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_FORBIDDEN,
                                     replay ? "expected the header "
                                              "\"X-Tgbot-Action: replay\""
                                            : "expected the header "
@@ -455,11 +432,11 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
         break;
 
     case NGX_DECLINED:
-        return ngx_http_tgbot_status_dead_error(r, NGX_HTTP_NOT_FOUND,
+        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_NOT_FOUND,
                                                 "no such letter");
 
     case NGX_BUSY:
-        return ngx_http_tgbot_status_dead_error(r,
+        return ngx_http_tgbot_status_json_error(r,
                                             NGX_HTTP_SERVICE_UNAVAILABLE,
                                             "there is no room for it now, or "
                                             "it is in work");

@@ -22,6 +22,8 @@ ngx_http_tgbot_status_json_init(ngx_http_tgbot_status_json_t *s,
 
     s->pool = pool;
     s->last = &s->chain;
+
+    ngx_str_set(&s->type, "application/json");
 }
 
 
@@ -61,8 +63,8 @@ ngx_http_tgbot_status_json_send(ngx_http_request_t *r,
     r->headers_out.status = status;
     r->headers_out.content_length_n = s->size;
 
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type = s->type;
+    r->headers_out.content_type_len = s->type.len;
     r->headers_out.content_type_lowcase = NULL;
 
     if (ngx_http_tgbot_status_json_header(r, "Cache-Control", "no-store")
@@ -84,6 +86,27 @@ ngx_http_tgbot_status_json_send(ngx_http_request_t *r,
     s->buf->last_in_chain = 1;
 
     return ngx_http_output_filter(r, s->chain);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_status_json_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *text)
+{
+    ngx_str_t                      value;
+    ngx_http_tgbot_status_json_t   s;
+
+    value.data = (u_char *) text;
+    value.len = ngx_strlen(text);
+
+    ngx_http_tgbot_status_json_init(&s, r->pool);
+
+    ngx_http_tgbot_status_json_open(&s);
+    ngx_http_tgbot_status_json_key(&s, "error");
+    ngx_http_tgbot_status_json_string(&s, &value);
+    ngx_http_tgbot_status_json_close(&s);
+
+    return ngx_http_tgbot_status_json_send(r, &s, status);
 }
 
 
@@ -135,6 +158,36 @@ ngx_http_tgbot_status_json_member(ngx_http_tgbot_status_json_t *s,
 {
     ngx_http_tgbot_status_json_key(s, name);
     ngx_http_tgbot_status_json_number(s, value);
+}
+
+
+void
+ngx_http_tgbot_status_json_flag(ngx_http_tgbot_status_json_t *s,
+    const char *name, ngx_uint_t value)
+{
+    ngx_http_tgbot_status_json_key(s, name);
+
+    if (value) {
+        ngx_http_tgbot_status_json_write(s, "true", sizeof("true") - 1);
+
+    } else {
+        ngx_http_tgbot_status_json_write(s, "false", sizeof("false") - 1);
+    }
+
+    s->comma = 1;
+}
+
+
+void
+ngx_http_tgbot_status_json_seconds(ngx_http_tgbot_status_json_t *s,
+    uint64_t msec)
+{
+    u_char  *p, buf[NGX_INT64_LEN + sizeof(".000") - 1];
+
+    p = ngx_sprintf(buf, "%uL.%03uL", msec / 1000, msec % 1000);
+
+    ngx_http_tgbot_status_json_write(s, buf, p - buf);
+    s->comma = 1;
 }
 
 

@@ -1,6 +1,6 @@
 
 /*
- * Writes JSON into buffers, and sends it.
+ * Writes JSON, or another text, into buffers, and sends it.
  */
 
 #ifndef _NGX_HTTP_TGBOT_STATUS_JSON_H_INCLUDED_
@@ -20,6 +20,7 @@ typedef struct {
     ngx_chain_t         **last;
     ngx_buf_t            *buf;           /* of the last link */
     off_t                 size;
+    ngx_str_t             type;          /* "application/json" by init() */
 
     unsigned              comma:1;       /* something stands before */
     unsigned              failed:1;      /* no memory */
@@ -49,9 +50,15 @@ void ngx_http_tgbot_status_json_number(ngx_http_tgbot_status_json_t *s,
 void ngx_http_tgbot_status_json_string(ngx_http_tgbot_status_json_t *s,
     ngx_str_t *value);
 
-/* a number with its name */
+/* ms, as seconds with three decimals */
+void ngx_http_tgbot_status_json_seconds(ngx_http_tgbot_status_json_t *s,
+    uint64_t msec);
+
+/* a number, and true or false, with its name */
 void ngx_http_tgbot_status_json_member(ngx_http_tgbot_status_json_t *s,
     const char *name, uint64_t value);
+void ngx_http_tgbot_status_json_flag(ngx_http_tgbot_status_json_t *s,
+    const char *name, ngx_uint_t value);
 
 /* bytes as they are */
 void ngx_http_tgbot_status_json_write(ngx_http_tgbot_status_json_t *s,
@@ -65,6 +72,10 @@ ngx_int_t ngx_http_tgbot_status_json_header(ngx_http_request_t *r,
 /* what the content handler returns: the response is sent, with this status */
 ngx_int_t ngx_http_tgbot_status_json_send(ngx_http_request_t *r,
     ngx_http_tgbot_status_json_t *s, ngx_uint_t status);
+
+/* likewise, an object with the text as "error" */
+ngx_int_t ngx_http_tgbot_status_json_error(ngx_http_request_t *r,
+    ngx_uint_t status, const char *text);
 
 
 #endif /* _NGX_HTTP_TGBOT_STATUS_JSON_H_INCLUDED_ */

@@ -269,6 +269,8 @@ ngx_http_tgbot_webhook_parse(ngx_http_tgbot_webhook_t *w)
 
     w->ctx.update = &w->update;
 
+    ngx_http_tgbot_stats_update(w->ctx.bot->stats);
+
     return ngx_http_tgbot_reply_base(r, w->ctx.bot->conf, &w->variables);
 }
 
@@ -302,7 +304,8 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
 
     ngx_http_tgbot_webhook_unclaim(w);
 
-    ngx_http_tgbot_stats_deliver(w->ctx.bot->stats, w->ctx.verdict);
+    ngx_http_tgbot_stats_deliver(w->ctx.bot->stats, w->ctx.verdict,
+                                 ngx_current_msec - w->start);
 
     return NGX_OK;
 }

@@ -275,20 +275,23 @@ ngx_http_tgbot_zone_adopt(ngx_http_tgbot_zone_t *zone,
 
     sh = old->sh;
 
+    if (sh->magic != NGX_HTTP_TGBOT_ZONE_MAGIC
+        || (sh->kind != zone->kind->id
+            && ngx_strcmp(old->kind->name, zone->kind->name) == 0))
+    {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" is of another version of the module, "
+                      "expected a restart after the module was overwritten",
+                      &zone->shm_zone->shm.name);
+        return NGX_ERROR;
+    }
+
     if (sh->kind != zone->kind->id) {
         ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
                       "zone \"%V\" is a %s zone now, expected another name "
                       "for a %s zone in %s:%ui",
                       &zone->shm_zone->shm.name, old->kind->name,
                       zone->kind->name, zone->file, zone->line);
-        return NGX_ERROR;
-    }
-
-    if (sh->magic != NGX_HTTP_TGBOT_ZONE_MAGIC) {
-        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
-                      "zone \"%V\" is of another version of the module, "
-                      "expected a restart after the module was overwritten",
-                      &zone->shm_zone->shm.name);
         return NGX_ERROR;
     }
 

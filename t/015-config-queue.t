@@ -384,13 +384,13 @@ for my $par ('on', '""', 'json', 'payload', 'Write=on', 'read=on', 'off') {
 
     refused("status $par", location("tgbot_status $par;"),
             qr/invalid value "\Q$text\E" in "tgbot_status" directive/,
-            qr/expected "format=json", "payload=" or "write="/);
+            qr/expected "format=", "payload=" or "write="/);
 }
 
-for my $format ('prometheus', '', 'JSON', 'html') {
+for my $format ('', 'JSON', 'html', 'jsonp') {
     refused("status format=$format", location("tgbot_status format=$format;"),
             qr/invalid value "format=$format" in "tgbot_status" directive/,
-            qr/expected "format=json": this version knows no other one/);
+            qr/expected "json" or "prometheus"/);
 }
 
 for my $name ('payload', 'write') {
@@ -407,7 +407,7 @@ for my $name ('payload', 'write') {
 }
 
 accepted("status $_", location("tgbot_status $_;"))
-    for '', 'format=json', 'payload=on', 'write=off',
+    for '', 'format=json', 'format=prometheus', 'payload=on', 'write=off',
         'write=on payload=on format=json';
 
 sub exact {

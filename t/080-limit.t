@@ -768,8 +768,10 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:36k rate=1r/m burst=1;
 --- response_headers eval
 [ @{main::verdicts(qw(done limited), ('done') x 601, qw(limited done))}, "" ]
 --- response_body_like eval
-[ ('') x 605, '"one":\{"kind":"limit","size":36864,"used":(\d+),"total":\1,'
-              . '"evicted":[1-9]\d+,"repaired":0\}' ]
+[ ('') x 605, '"one":\{"kind":"limit","size":36864,'
+              . '"zone_bytes":\{"used":36864,"free":0\},'
+              . '"zone_evicted_total":[1-9]\d+,"zone_repaired_total":0,'
+              . '"used":(\d+),"total":\1\}' ]
 --- error_code eval: [(200) x 606]
 
 

@@ -345,7 +345,7 @@ my $zone = status()->{zones}{answers};
 is($zone->{kind}, 'cache', $block->name . ' - zone');
 is($zone->{entries}, 1, $block->name . ' - entries');
 is($zone->{used}, 1, $block->name . ' - blocks');
-is($zone->{evicted}, 0, $block->name . ' - nothing made room');
+is($zone->{zone_evicted_total}, 0, $block->name . ' - nothing made room');
 
 
 
@@ -708,7 +708,8 @@ for my $key (1 .. $total + 5) {
 }
 
 is(status()->{zones}{small}{entries}, $total, $block->name . ' - entries');
-is(status()->{zones}{small}{evicted}, 5, $block->name . ' - evicted');
+is(status()->{zones}{small}{zone_evicted_total}, 5,
+   $block->name . ' - evicted');
 
 deliver(said('a1'), key => 1);
 deliver(said("a$_"), key => $_) for $total + 5, 7;
@@ -1131,7 +1132,8 @@ deliver(said('a'), text => 'say/b', key => 1);
 deliver(fresh('y'), text => 'say/y', key => 2);
 deliver(said('y'), text => 'say/z', key => 2);
 
-is(status()->{zones}{answers}{repaired}, 0, $block->name . ' - repaired');
+is(status()->{zones}{answers}{zone_repaired_total}, 0,
+   $block->name . ' - repaired');
 
 
 

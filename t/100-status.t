@@ -321,7 +321,7 @@ Content-Type: application/json
 Cache-Control: no-store
 X-Content-Type-Options: nosniff
 --- response_body_like eval
-qr/^\{"version":"\d+\.\d+\.\d+","now":(\d{10}),"start_time":\1,"bots":\{\},"zones":\{\}\}\n\z/
+qr/^\{"version":"(\d+\.\d+\.\d+)","now":(\d{10}),"start_time":\2,"write":false,"payload":false,"build_info":\{"\1":1\},"start_time_seconds":\2,"bots":\{\},"zones":\{\}\}\n\z/
 
 
 
@@ -697,7 +697,7 @@ is($zones->{one}{size}, 1048576, 'size');
 is($zones->{one}{used}, 2, 'buckets');
 is($zones->{two}{used}, 2, 'buckets of two bots');
 cmp_ok($zones->{two}{total}, '>', $zones->{one}{total}, 'room');
-is($zones->{one}{$_}, 0, $_) for qw(evicted repaired);
+is($zones->{one}{$_}, 0, $_) for qw(zone_evicted_total zone_repaired_total);
 --- counts
 a deliveries_total done=1 limited=1
 a limit_decisions_total one.passed=4 two.passed=1 two.rejected=1

@@ -247,7 +247,7 @@ class Tgbot(Nginx):
             if not sum(outcomes.values()) == outcomes["passed"] == expected["done"]:
                 raise Void(f"{self.name}: limit {zone}: {outcomes}")
         for zone, state in status["zones"].items():
-            if state["evicted"] or state["repaired"]:
+            if state["zone_evicted_total"] or state["zone_repaired_total"]:
                 raise Void(f"{self.name}: zone {zone}: {state}")
 
 

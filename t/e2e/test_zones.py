@@ -68,7 +68,8 @@ async def test_smallest_limits(case):
     for name in ("users", "texts"):
         zone = status.zone(name)
         case.equal(zone["used"], zone["total"], f"{name}: buckets")
-        case.equal(zone["evicted"], len(set(users)) - zone["total"], f"{name}: evicted")
+        case.equal(zone["zone_evicted_total"], len(set(users)) - zone["total"],
+                   f"{name}: evicted")
         case.equal(status.value("limit_decisions_total", name, "passed"), KEYS,
                    f"{name}: passed")
 
@@ -119,7 +120,7 @@ async def test_smallest_cache(case):
                + status.value("cache_total", "uncacheable"), asked, "what was asked for")
     case.check(status.value("cache_total", "stored") > WORDS / 2, "hardly anything stored")
     case.check(0 < zone["entries"] <= zone["used"] <= zone["total"], f"zone {zone}")
-    case.check(zone["evicted"] > WORDS / 2, f"zone {zone}")
+    case.check(zone["zone_evicted_total"] > WORDS / 2, f"zone {zone}")
     case.check(status.value("seen_rebased_total") > WORDS / 2, "rings were not moved")
 
     for result in ("miss", "hit"):

@@ -341,7 +341,7 @@ test_values(void)
     for (i = NGX_HTTP_TGBOT_DONE; i < NGX_HTTP_TGBOT_VERDICTS; i++) {
         for (j = 0; j < i; j++) {
             ngx_http_tgbot_stats_receive(&test_stats);
-            ngx_http_tgbot_stats_deliver(&test_stats, i);
+            ngx_http_tgbot_stats_deliver(&test_stats, i, 0);
         }
 
         unit_context("verdict %d", (int) i);
@@ -503,7 +503,7 @@ test_ledgers(void)
 
     ngx_http_tgbot_stats_call(&test_stats, NGX_HTTP_TGBOT_CALL_HANDLER,
                               NGX_HTTP_TGBOT_CALL_UNKNOWN);
-    ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_FAILED);
+    ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_FAILED, 0);
 
     is_int(value("calls_total", "handler", "unknown"), 1);
     is_int(value("calls_total", "api", "unknown"), 0);
@@ -616,7 +616,7 @@ test_successor(void)
     is_int(value("deliveries_total", "aborted", NULL), 6);
     is_int(value("held", NULL, NULL), 1);
 
-    ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_DONE);
+    ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_DONE, 0);
     is_int(value("deliveries_total", "done", NULL), 1);
     test_balanced(&test_stats);
 
@@ -640,16 +640,17 @@ test_hang(void)
     unit_slot_hang(3, 0);
     unit_slot_be(3);
 
-    ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_DONE);
-    ngx_http_tgbot_stats_call(&test_stats, NGX_HTTP_TGBOT_CALL_API,
-                              NGX_HTTP_TGBOT_CALL_OK);
+    ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_DONE, 0);
+    ok(!ngx_http_tgbot_stats_call(&test_stats, NGX_HTTP_TGBOT_CALL_API,
+                                  NGX_HTTP_TGBOT_CALL_OK));
     is_int(value("deliveries_total", "done", NULL), 0);
     is_int(value("calls_total", "api", "ok"), 0);
+    is_int(test_sum(&test_stats, "update_duration_seconds"), 0);
     test_aborted(2);
 
     ngx_http_tgbot_stats_receive(&test_stats);
     is_int(value("held", NULL, NULL), 1);
-    ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_DONE);
+    ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_DONE, 0);
     is_int(value("deliveries_total", "done", NULL), 1);
     test_aborted(2);
 
@@ -723,7 +724,7 @@ test_worker(void *data)
     for (i = 0; i < 20000; i++) {
         ngx_http_tgbot_stats_receive(&test_stats);
         ngx_http_tgbot_stats_api(&test_stats, &method, NGX_HTTP_TGBOT_API_OK);
-        ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_DONE);
+        ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_DONE, 0);
     }
 
     return NULL;
@@ -811,7 +812,7 @@ test_random(void)
 
             case 2:
                 ngx_http_tgbot_stats_deliver(&test_stats,
-                    1 + random % (NGX_HTTP_TGBOT_VERDICTS - 1));
+                    1 + random % (NGX_HTTP_TGBOT_VERDICTS - 1), random % 99999);
                 break;
 
             case 3:
@@ -1009,6 +1010,130 @@ test_dirty(void)
 }
 
 
+/* each duration is in the bucket with the lowest bound that is not below */
+
+static void
+test_durations(void)
+{
+    ngx_uint_t  i, m;
+
+    static const struct {
+        ngx_msec_t   duration;
+        const char  *le;
+    } rows[] = {
+        { 0, "0.001" }, { 1, "0.001" }, { 2, "0.002" }, { 3, "0.005" },
+        { 5, "0.005" }, { 6, "0.01" }, { 20, "0.02" }, { 21, "0.05" },
+        { 100, "0.1" }, { 101, "0.2" }, { 500, "0.5" }, { 999, "1" },
+        { 1000, "1" }, { 1001, "2" }, { 4999, "5" }, { 10000, "10" },
+        { 10001, "30" }, { 30001, "60" }, { 60000, "60" }, { 60001, "+Inf" },
+        { 3600000, "+Inf" },
+    };
+
+    for (i = 0; i < unit_n(rows); i++) {
+        unit_context("%d ms", (int) rows[i].duration);
+
+        test_open("");
+
+        ngx_http_tgbot_stats_receive(&test_stats);
+        ngx_worker = i;
+        ngx_http_tgbot_stats_deliver(&test_stats, NGX_HTTP_TGBOT_DONE,
+                                     rows[i].duration);
+
+        is_int(value("update_duration_seconds", rows[i].le, NULL), 1);
+        is_int(test_sum(&test_stats, "update_duration_seconds"), 1);
+        is_int(test_sum(&test_stats, "handler_duration_seconds"), 0);
+
+        m = test_metric("update_duration_seconds");
+        is_int(ngx_http_tgbot_stats_sum(&test_stats, m), rows[i].duration);
+
+        test_close();
+    }
+
+    test_open("");
+
+    for (i = 0; i < unit_n(rows); i++) {
+        ngx_worker = i;
+        ngx_http_tgbot_stats_duration(&test_stats,
+                                      NGX_HTTP_TGBOT_DURATION_HANDLER,
+                                      rows[i].duration);
+    }
+
+    is_int(value("handler_duration_seconds", "0.001", NULL), 2);
+    is_int(value("handler_duration_seconds", "+Inf", NULL), 2);
+    is_int(test_sum(&test_stats, "handler_duration_seconds"), unit_n(rows));
+    is_int(test_sum(&test_stats, "update_duration_seconds"), 0);
+
+    test_close();
+}
+
+
+/* the time of the last update, by clocks that differ and one that is set */
+
+static void
+test_last(void)
+{
+    ngx_uint_t  i;
+
+    static const struct {
+        int  now, last;
+    } rows[] = {
+        { 5, 5 }, { 5, 5 }, { 4, 5 }, { 6, 6 }, { 90, 90 }, { 31, 90 },
+        { 30, 90 }, { 29, 29 }, { 30, 30 },
+    };
+
+    test_open("");
+
+    is_int(value("last_update_timestamp_seconds", NULL, NULL), 0);
+
+    for (i = 0; i < unit_n(rows); i++) {
+        unit_context("step %d", (int) i);
+
+        test_time.sec = 1700000000 + rows[i].now;
+        ngx_http_tgbot_stats_update(&test_stats);
+
+        is_int(value("last_update_timestamp_seconds", NULL, NULL),
+               1700000000 + rows[i].last);
+    }
+
+    test_time.sec = 1700000000;
+
+    test_close();
+}
+
+
+/* of a refused token each process tells, as long as it lives */
+
+static void
+test_unauthorized(void)
+{
+    test_open("");
+
+    ngx_http_tgbot_stats_unauthorized(&test_stats, 1);
+    unit_slot_be(3);
+    ngx_http_tgbot_stats_init_process(&test_stats);
+    ngx_http_tgbot_stats_unauthorized(&test_stats, 1);
+
+    is_int(value("unauthorized_workers", NULL, NULL), 2);
+    is_int(ngx_http_tgbot_stats_gauge(&test_stats,
+                                      NGX_HTTP_TGBOT_GAUGE_UNAUTHORIZED), 2);
+
+    unit_slot_be(0);
+    ngx_http_tgbot_stats_unauthorized(&test_stats, 0);
+    is_int(value("unauthorized_workers", NULL, NULL), 1);
+
+    unit_slot_die(3);
+    ngx_http_tgbot_stats_sweep(&test_stats);
+    is_int(value("unauthorized_workers", NULL, NULL), 0);
+
+    /* which ended nothing that is in the books */
+
+    is_int(test_sum(&test_stats, "deliveries_total"), 0);
+    is_int(test_sum(&test_stats, "calls_total"), 0);
+
+    test_close();
+}
+
+
 /* what Prometheus expects of names */
 
 static void
@@ -1029,12 +1154,12 @@ test_table(void)
 
         total = len > 6 && strcmp(metric->name + len - 6, "_total") == 0;
 
-        if (strcmp(metric->type, "counter") == 0) {
-            ok(total);
+        ok(total == (metric->type == NGX_HTTP_TGBOT_COUNTER
+                     || metric->type == NGX_HTTP_TGBOT_COUNTER_SPARSE));
 
-        } else {
-            ok(strcmp(metric->type, "gauge") == 0);
-            ok(!total);
+        if (metric->type == NGX_HTTP_TGBOT_HISTOGRAM) {
+            ok(strcmp(metric->label[0], "le") == 0);
+            ok(metric->label[1] == NULL);
         }
 
         len = strlen(metric->help);
@@ -1081,6 +1206,9 @@ static unit_case_t  cases[] = {
     { "places of limits", test_places },
     { "limits with a zone in common", test_common },
     { "a zone left dirty", test_dirty },
+    { "durations", test_durations },
+    { "time of the last update", test_last },
+    { "a refused token", test_unauthorized },
     { "table of metrics", test_table },
 };
 

@@ -1,0 +1,319 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_cache.h"
+#include "ngx_http_tgbot_status.h"
+#include "ngx_http_tgbot_status_bots.h"
+#include "ngx_http_tgbot_status_json.h"
+#include "ngx_http_tgbot_status_metrics.h"
+
+
+static void ngx_http_tgbot_status_bots_groups(ngx_http_tgbot_status_json_t *s,
+    void *data, ngx_uint_t of);
+static void ngx_http_tgbot_status_bots_metric(ngx_http_tgbot_status_json_t *s,
+    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m);
+static void ngx_http_tgbot_status_bots_values(ngx_http_tgbot_status_json_t *s,
+    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m,
+    ngx_uint_t i);
+static void ngx_http_tgbot_status_bots_histogram(
+    ngx_http_tgbot_status_json_t *s,
+    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m);
+static void ngx_http_tgbot_status_bots_bot(ngx_http_tgbot_status_json_t *s,
+    ngx_http_tgbot_status_bot_t *bot);
+static void ngx_http_tgbot_status_bots_seen(ngx_http_tgbot_status_json_t *s,
+    ngx_http_tgbot_seen_t *seen);
+static void ngx_http_tgbot_status_bots_zone(ngx_http_tgbot_status_json_t *s,
+    ngx_http_tgbot_status_zone_t *zone);
+
+
+void
+ngx_http_tgbot_status_bots(ngx_http_tgbot_status_json_t *s,
+    ngx_http_tgbot_status_snapshot_t *snapshot,
+    ngx_http_tgbot_loc_conf_t *tlcf)
+{
+    ngx_str_t   version;
+    ngx_uint_t  i;
+
+    ngx_str_set(&version, NGX_HTTP_TGBOT_VERSION);
+
+    ngx_http_tgbot_status_json_open(s);
+
+    ngx_http_tgbot_status_json_key(s, "version");
+    ngx_http_tgbot_status_json_string(s, &version);
+
+    ngx_http_tgbot_status_json_member(s, "now", ngx_time());
+    ngx_http_tgbot_status_json_member(s, "start_time", snapshot->start);
+    ngx_http_tgbot_status_json_flag(s, "write", tlcf->status_write);
+    ngx_http_tgbot_status_json_flag(s, "payload", tlcf->status_payload);
+
+    ngx_http_tgbot_status_bots_groups(s, snapshot,
+                                      NGX_HTTP_TGBOT_STATUS_OF_ALL);
+
+    ngx_http_tgbot_status_json_key(s, "bots");
+    ngx_http_tgbot_status_json_open(s);
+
+    for (i = 0; i < snapshot->nbots; i++) {
+        ngx_http_tgbot_status_bots_bot(s, &snapshot->bots[i]);
+    }
+
+    ngx_http_tgbot_status_json_close(s);
+
+    ngx_http_tgbot_status_json_key(s, "zones");
+    ngx_http_tgbot_status_json_open(s);
+
+    for (i = 0; i < snapshot->nzones; i++) {
+        ngx_http_tgbot_status_bots_zone(s, &snapshot->zones[i]);
+    }
+
+    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s);
+
+    ngx_http_tgbot_status_json_write(s, "\n", 1);
+}
+
+
+/* all metrics that are of such a thing */
+
+static void
+ngx_http_tgbot_status_bots_groups(ngx_http_tgbot_status_json_t *s, void *data,
+    ngx_uint_t of)
+{
+    ngx_uint_t                            m;
+    const ngx_http_tgbot_status_group_t  *group;
+
+    for (group = ngx_http_tgbot_status_groups; group->metrics; group++) {
+
+        if (group->of != of || (group->has && !group->has(data))) {
+            continue;
+        }
+
+        for (m = 0; m < *group->nmetrics; m++) {
+            ngx_http_tgbot_status_json_key(s, group->metrics[m].name);
+            ngx_http_tgbot_status_bots_metric(s, group, data, m);
+        }
+    }
+}
+
+
+static void
+ngx_http_tgbot_status_bots_metric(ngx_http_tgbot_status_json_t *s,
+    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m)
+{
+    ngx_str_t                       name;
+    ngx_uint_t                      i;
+    const ngx_http_tgbot_metric_t  *metric;
+
+    metric = &group->metrics[m];
+
+    if (metric->type == NGX_HTTP_TGBOT_HISTOGRAM) {
+        ngx_http_tgbot_status_bots_histogram(s, group, of, m);
+        return;
+    }
+
+    if (metric->label[0] == NULL) {
+        ngx_http_tgbot_status_json_number(s, group->value(of, m, 0, 0));
+        return;
+    }
+
+    ngx_http_tgbot_status_json_open(s);
+
+    for (i = 0; i < metric->n[0]; i++) {
+        name = group->label(of, m, 0, i);
+
+        if (name.len) {
+            ngx_http_tgbot_status_json_name(s, &name);
+            ngx_http_tgbot_status_bots_values(s, group, of, m, i);
+        }
+    }
+
+    ngx_http_tgbot_status_json_close(s);
+}
+
+
+static void
+ngx_http_tgbot_status_bots_values(ngx_http_tgbot_status_json_t *s,
+    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m,
+    ngx_uint_t i)
+{
+    ngx_str_t                       name;
+    ngx_uint_t                      j;
+    const ngx_http_tgbot_metric_t  *metric;
+
+    metric = &group->metrics[m];
+
+    if (metric->label[1] == NULL) {
+        ngx_http_tgbot_status_json_number(s, group->value(of, m, i, 0));
+        return;
+    }
+
+    ngx_http_tgbot_status_json_open(s);
+
+    for (j = 0; j < metric->n[1]; j++) {
+        name = group->label(of, m, 1, j);
+
+        ngx_http_tgbot_status_json_name(s, &name);
+        ngx_http_tgbot_status_json_number(s, group->value(of, m, i, j));
+    }
+
+    ngx_http_tgbot_status_json_close(s);
+}
+
+
+static void
+ngx_http_tgbot_status_bots_histogram(ngx_http_tgbot_status_json_t *s,
+    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m)
+{
+    uint64_t    count;
+    ngx_str_t   name;
+    ngx_uint_t  i;
+
+    count = 0;
+
+    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_key(s, "buckets");
+    ngx_http_tgbot_status_json_open(s);
+
+    for (i = 0; i < group->metrics[m].n[0]; i++) {
+        name = group->label(of, m, 0, i);
+        count += group->value(of, m, i, 0);
+
+        ngx_http_tgbot_status_json_name(s, &name);
+        ngx_http_tgbot_status_json_number(s, count);
+    }
+
+    ngx_http_tgbot_status_json_close(s);
+
+    ngx_http_tgbot_status_json_key(s, "sum");
+    ngx_http_tgbot_status_json_seconds(s, group->sum(of, m));
+    ngx_http_tgbot_status_json_member(s, "count", count);
+    ngx_http_tgbot_status_json_close(s);
+}
+
+
+static void
+ngx_http_tgbot_status_bots_bot(ngx_http_tgbot_status_json_t *s,
+    ngx_http_tgbot_status_bot_t *bot)
+{
+    ngx_http_tgbot_bot_t  *b;
+
+    b = bot->bot;
+
+    ngx_http_tgbot_status_json_name(s, &b->name);
+    ngx_http_tgbot_status_json_open(s);
+
+    ngx_http_tgbot_status_json_member(s, "start_time",
+                                      ngx_http_tgbot_stats_start(b->stats));
+
+    ngx_http_tgbot_status_bots_groups(s, bot, NGX_HTTP_TGBOT_STATUS_OF_BOT);
+
+    /* what follows is no metric */
+
+    if (b->queue) {
+        ngx_http_tgbot_status_json_member(s, "queue_lanes", bot->queue.lanes);
+        ngx_http_tgbot_status_json_member(s, "queue_blocks",
+                                          bot->queue.blocks);
+
+        /* 0: as many as tgbot_queue says */
+
+        ngx_http_tgbot_status_json_member(s, "queue_allowed",
+                                          bot->queue.allowed);
+    }
+
+    if (b->seen) {
+        ngx_http_tgbot_status_bots_seen(s, b->seen);
+    }
+
+    if (b->dead) {
+        ngx_http_tgbot_status_json_key(s, "dead_letters");
+        ngx_http_tgbot_status_json_open(s);
+
+        ngx_http_tgbot_status_json_member(s, "letters", bot->dead.letters);
+        ngx_http_tgbot_status_json_member(s, "blocks", bot->dead.blocks);
+        ngx_http_tgbot_status_json_member(s, "evicted", bot->dead.evicted);
+        ngx_http_tgbot_status_json_member(s, "oldest", bot->dead.oldest);
+
+        ngx_http_tgbot_status_json_close(s);
+    }
+
+    ngx_http_tgbot_status_json_close(s);
+}
+
+
+static void
+ngx_http_tgbot_status_bots_seen(ngx_http_tgbot_status_json_t *s,
+    ngx_http_tgbot_seen_t *seen)
+{
+    ngx_http_tgbot_seen_state_t  state;
+
+    ngx_http_tgbot_seen_state(seen, &state);
+
+    ngx_http_tgbot_status_json_key(s, "seen");
+    ngx_http_tgbot_status_json_open(s);
+
+    ngx_http_tgbot_status_json_member(s, "records", state.records);
+    ngx_http_tgbot_status_json_member(s, "leased", state.leased);
+    ngx_http_tgbot_status_json_member(s, "rides", state.rides);
+    ngx_http_tgbot_status_json_member(s, "rides_evicted", state.rides_evicted);
+
+    ngx_http_tgbot_status_json_key(s, "top");
+    ngx_http_tgbot_status_json_write(s, "[", 1);
+
+    ngx_http_tgbot_status_json_number(s, state.top[0]);
+    ngx_http_tgbot_status_json_write(s, ",", 1);
+    ngx_http_tgbot_status_json_number(s, state.top[1]);
+
+    ngx_http_tgbot_status_json_write(s, "]", 1);
+
+    ngx_http_tgbot_status_json_close(s);
+}
+
+
+static void
+ngx_http_tgbot_status_bots_zone(ngx_http_tgbot_status_json_t *s,
+    ngx_http_tgbot_status_zone_t *zone)
+{
+    ngx_str_t               kind;
+    ngx_http_tgbot_zone_t  *z;
+
+    z = zone->zone;
+
+    kind.data = (u_char *) z->kind->name;
+    kind.len = ngx_strlen(z->kind->name);
+
+    ngx_http_tgbot_status_json_name(s, &z->shm_zone->shm.name);
+    ngx_http_tgbot_status_json_open(s);
+
+    ngx_http_tgbot_status_json_key(s, "kind");
+    ngx_http_tgbot_status_json_string(s, &kind);
+
+    ngx_http_tgbot_status_json_member(s, "size", z->size);
+
+    ngx_http_tgbot_status_bots_groups(s, zone, NGX_HTTP_TGBOT_STATUS_OF_ZONE);
+
+    /* what follows is no metric */
+
+    if (zone->total) {
+        ngx_http_tgbot_status_json_member(s, "used", zone->used);
+        ngx_http_tgbot_status_json_member(s, "total", zone->total);
+    }
+
+    if (z->kind == &ngx_http_tgbot_cache_zone) {
+        ngx_http_tgbot_status_json_member(s, "entries", zone->entries);
+    }
+
+    if (z->kind == &ngx_http_tgbot_queue_zone
+        || z->kind == &ngx_http_tgbot_dead_zone)
+    {
+        ngx_http_tgbot_status_json_member(s, "items", zone->items);
+        ngx_http_tgbot_status_json_member(s, "broken", zone->broken);
+    }
+
+    if (z->kind == &ngx_http_tgbot_queue_zone) {
+        ngx_http_tgbot_status_json_member(s, "orphaned", zone->orphaned);
+    }
+
+    ngx_http_tgbot_status_json_close(s);
+}

@@ -1,0 +1,24 @@
+
+/*
+ * State of all bots and zones as JSON.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_STATUS_BOTS_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_STATUS_BOTS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_status_json.h"
+#include "ngx_http_tgbot_status_metrics.h"
+
+
+/* tlcf: of the location that shows it */
+void ngx_http_tgbot_status_bots(ngx_http_tgbot_status_json_t *s,
+    ngx_http_tgbot_status_snapshot_t *snapshot,
+    ngx_http_tgbot_loc_conf_t *tlcf);
+
+
+#endif /* _NGX_HTTP_TGBOT_STATUS_BOTS_H_INCLUDED_ */

@@ -1,0 +1,333 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_json.h"
+#include "ngx_http_tgbot_status_json.h"
+#include "ngx_http_tgbot_status_metrics.h"
+#include "ngx_http_tgbot_status_prometheus.h"
+
+
+#define NGX_HTTP_TGBOT_STATUS_PREFIX  "nginx_tgbot_"
+
+
+/* a metric of one bot, of one zone, or of the module */
+
+typedef struct {
+    ngx_http_tgbot_status_json_t         *s;
+    const ngx_http_tgbot_status_group_t  *group;
+    ngx_uint_t                            m;
+    const ngx_http_tgbot_metric_t        *metric;
+
+    void                                 *of;
+    const char                           *label;    /* NULL: of the module */
+    ngx_str_t                            *owner;
+} ngx_http_tgbot_status_prometheus_t;
+
+
+static void ngx_http_tgbot_status_prometheus_family(
+    ngx_http_tgbot_status_prometheus_t *p,
+    ngx_http_tgbot_status_snapshot_t *snapshot);
+static void ngx_http_tgbot_status_prometheus_samples(
+    ngx_http_tgbot_status_prometheus_t *p);
+static ngx_uint_t ngx_http_tgbot_status_prometheus_absent(
+    ngx_http_tgbot_status_prometheus_t *p, ngx_uint_t i);
+static void ngx_http_tgbot_status_prometheus_histogram(
+    ngx_http_tgbot_status_prometheus_t *p);
+static void ngx_http_tgbot_status_prometheus_series(
+    ngx_http_tgbot_status_prometheus_t *p, const char *suffix,
+    ngx_str_t *one, ngx_str_t *two);
+static void ngx_http_tgbot_status_prometheus_label(
+    ngx_http_tgbot_status_prometheus_t *p, ngx_uint_t *n, const char *label,
+    ngx_str_t *value);
+static void ngx_http_tgbot_status_prometheus_value(
+    ngx_http_tgbot_status_prometheus_t *p, uint64_t value);
+static void ngx_http_tgbot_status_prometheus_text(
+    ngx_http_tgbot_status_prometheus_t *p, const char *text);
+
+
+/* by ngx_http_tgbot_metric_type_e */
+
+static const char  *ngx_http_tgbot_status_prometheus_types[] = {
+    "counter", "counter", "gauge", "histogram"
+};
+
+
+void
+ngx_http_tgbot_status_prometheus(ngx_http_tgbot_status_json_t *s,
+    ngx_http_tgbot_status_snapshot_t *snapshot)
+{
+    ngx_uint_t                            m;
+    ngx_http_tgbot_status_prometheus_t    p;
+    const ngx_http_tgbot_status_group_t  *group;
+
+    ngx_str_set(&s->type, "text/plain; version=0.0.4; charset=utf-8");
+
+    ngx_memzero(&p, sizeof(ngx_http_tgbot_status_prometheus_t));
+
+    p.s = s;
+
+    for (group = ngx_http_tgbot_status_groups; group->metrics; group++) {
+
+        for (m = 0; m < *group->nmetrics; m++) {
+            p.group = group;
+            p.m = m;
+            p.metric = &group->metrics[m];
+
+            ngx_http_tgbot_status_prometheus_family(&p, snapshot);
+        }
+    }
+}
+
+
+static void
+ngx_http_tgbot_status_prometheus_family(ngx_http_tgbot_status_prometheus_t *p,
+    ngx_http_tgbot_status_snapshot_t *snapshot)
+{
+    ngx_uint_t  i;
+
+    ngx_http_tgbot_status_prometheus_text(p, "# HELP "
+                                             NGX_HTTP_TGBOT_STATUS_PREFIX);
+    ngx_http_tgbot_status_prometheus_text(p, p->metric->name);
+    ngx_http_tgbot_status_prometheus_text(p, " ");
+    ngx_http_tgbot_status_prometheus_text(p, p->metric->help);
+    ngx_http_tgbot_status_prometheus_text(p, "\n# TYPE "
+                                             NGX_HTTP_TGBOT_STATUS_PREFIX);
+    ngx_http_tgbot_status_prometheus_text(p, p->metric->name);
+    ngx_http_tgbot_status_prometheus_text(p, " ");
+    ngx_http_tgbot_status_prometheus_text(p,
+              ngx_http_tgbot_status_prometheus_types[p->metric->type]);
+    ngx_http_tgbot_status_prometheus_text(p, "\n");
+
+    switch (p->group->of) {
+
+    case NGX_HTTP_TGBOT_STATUS_OF_BOT:
+        p->label = "bot";
+
+        for (i = 0; i < snapshot->nbots; i++) {
+            p->of = &snapshot->bots[i];
+            p->owner = &snapshot->bots[i].bot->name;
+
+            ngx_http_tgbot_status_prometheus_samples(p);
+        }
+
+        break;
+
+    case NGX_HTTP_TGBOT_STATUS_OF_ZONE:
+        p->label = "zone";
+
+        for (i = 0; i < snapshot->nzones; i++) {
+            p->of = &snapshot->zones[i];
+            p->owner = &snapshot->zones[i].zone->shm_zone->shm.name;
+
+            ngx_http_tgbot_status_prometheus_samples(p);
+        }
+
+        break;
+
+    default: /* NGX_HTTP_TGBOT_STATUS_OF_ALL */
+        p->label = NULL;
+        p->of = snapshot;
+
+        ngx_http_tgbot_status_prometheus_samples(p);
+    }
+}
+
+
+static void
+ngx_http_tgbot_status_prometheus_samples(ngx_http_tgbot_status_prometheus_t *p)
+{
+    ngx_str_t                             one, two;
+    ngx_uint_t                            i, j;
+    const ngx_http_tgbot_metric_t        *metric;
+    const ngx_http_tgbot_status_group_t  *group;
+
+    group = p->group;
+    metric = p->metric;
+
+    if (group->has && !group->has(p->of)) {
+        return;
+    }
+
+    if (metric->type == NGX_HTTP_TGBOT_HISTOGRAM) {
+        ngx_http_tgbot_status_prometheus_histogram(p);
+        return;
+    }
+
+    ngx_str_null(&one);
+    ngx_str_null(&two);
+
+    for (i = 0; i < metric->n[0]; i++) {
+
+        if (metric->label[0]) {
+            one = group->label(p->of, p->m, 0, i);
+
+            if (one.len == 0 || ngx_http_tgbot_status_prometheus_absent(p, i))
+            {
+                continue;
+            }
+        }
+
+        for (j = 0; j < metric->n[1]; j++) {
+
+            if (metric->label[1]) {
+                two = group->label(p->of, p->m, 1, j);
+            }
+
+            ngx_http_tgbot_status_prometheus_series(p, "", &one, &two);
+            ngx_http_tgbot_status_prometheus_value(p,
+                                         group->value(p->of, p->m, i, j));
+        }
+    }
+}
+
+
+/*
+ * Series are there from the beginning; but of a long list of values, the last
+ * one of which is "other", only those that were counted at least once.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_status_prometheus_absent(ngx_http_tgbot_status_prometheus_t *p,
+    ngx_uint_t i)
+{
+    ngx_uint_t  j;
+
+    if (p->metric->type != NGX_HTTP_TGBOT_COUNTER_SPARSE
+        || i == p->metric->n[0] - 1)
+    {
+        return 0;
+    }
+
+    for (j = 0; j < p->metric->n[1]; j++) {
+        if (p->group->value(p->of, p->m, i, j)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static void
+ngx_http_tgbot_status_prometheus_histogram(
+    ngx_http_tgbot_status_prometheus_t *p)
+{
+    uint64_t    count;
+    ngx_str_t   le, none;
+    ngx_uint_t  i;
+
+    ngx_str_null(&none);
+
+    count = 0;
+
+    for (i = 0; i < p->metric->n[0]; i++) {
+        le = p->group->label(p->of, p->m, 0, i);
+        count += p->group->value(p->of, p->m, i, 0);
+
+        ngx_http_tgbot_status_prometheus_series(p, "_bucket", &le, &none);
+        ngx_http_tgbot_status_prometheus_value(p, count);
+    }
+
+    ngx_http_tgbot_status_prometheus_series(p, "_sum", &none, &none);
+    ngx_http_tgbot_status_prometheus_text(p, " ");
+    ngx_http_tgbot_status_json_seconds(p->s, p->group->sum(p->of, p->m));
+    ngx_http_tgbot_status_prometheus_text(p, "\n");
+
+    ngx_http_tgbot_status_prometheus_series(p, "_count", &none, &none);
+    ngx_http_tgbot_status_prometheus_value(p, count);
+}
+
+
+/* name and labels; "": this label is not there */
+
+static void
+ngx_http_tgbot_status_prometheus_series(ngx_http_tgbot_status_prometheus_t *p,
+    const char *suffix, ngx_str_t *one, ngx_str_t *two)
+{
+    ngx_uint_t  n;
+
+    ngx_http_tgbot_status_prometheus_text(p, NGX_HTTP_TGBOT_STATUS_PREFIX);
+    ngx_http_tgbot_status_prometheus_text(p, p->metric->name);
+    ngx_http_tgbot_status_prometheus_text(p, suffix);
+
+    n = 0;
+
+    if (p->label) {
+        ngx_http_tgbot_status_prometheus_label(p, &n, p->label, p->owner);
+    }
+
+    if (one->len) {
+        ngx_http_tgbot_status_prometheus_label(p, &n, p->metric->label[0],
+                                               one);
+    }
+
+    if (two->len) {
+        ngx_http_tgbot_status_prometheus_label(p, &n, p->metric->label[1],
+                                               two);
+    }
+
+    if (n) {
+        ngx_http_tgbot_status_prometheus_text(p, "}");
+    }
+}
+
+
+static void
+ngx_http_tgbot_status_prometheus_label(ngx_http_tgbot_status_prometheus_t *p,
+    ngx_uint_t *n, const char *label, ngx_str_t *value)
+{
+    u_char     *last, *s, *start;
+    ngx_str_t   text;
+
+    ngx_http_tgbot_status_prometheus_text(p, (*n)++ ? "," : "{");
+    ngx_http_tgbot_status_prometheus_text(p, label);
+    ngx_http_tgbot_status_prometheus_text(p, "=\"");
+
+    text.len = value->len;
+    text.data = ngx_pstrdup(p->s->pool, value);
+
+    if (text.data == NULL) {
+        p->s->failed = 1;
+        return;
+    }
+
+    /* no control character is left, and no byte that is not UTF-8 */
+
+    ngx_http_tgbot_json_clean(&text);
+
+    start = text.data;
+    last = text.data + text.len;
+
+    for (s = start; s < last; s++) {
+
+        if (*s == '"' || *s == '\\') {
+            ngx_http_tgbot_status_json_write(p->s, start, s - start);
+            ngx_http_tgbot_status_prometheus_text(p, "\\");
+            start = s;
+        }
+    }
+
+    ngx_http_tgbot_status_json_write(p->s, start, last - start);
+    ngx_http_tgbot_status_prometheus_text(p, "\"");
+}
+
+
+static void
+ngx_http_tgbot_status_prometheus_value(ngx_http_tgbot_status_prometheus_t *p,
+    uint64_t value)
+{
+    ngx_http_tgbot_status_prometheus_text(p, " ");
+    ngx_http_tgbot_status_json_number(p->s, value);
+    ngx_http_tgbot_status_prometheus_text(p, "\n");
+}
+
+
+static void
+ngx_http_tgbot_status_prometheus_text(ngx_http_tgbot_status_prometheus_t *p,
+    const char *text)
+{
+    ngx_http_tgbot_status_json_write(p->s, text, ngx_strlen(text));
+}

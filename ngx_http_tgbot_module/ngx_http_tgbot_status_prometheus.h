@@ -1,0 +1,23 @@
+
+/*
+ * All metrics in Prometheus' text format.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_STATUS_PROMETHEUS_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_STATUS_PROMETHEUS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_status_json.h"
+#include "ngx_http_tgbot_status_metrics.h"
+
+
+/* writes to s, whose type it sets */
+void ngx_http_tgbot_status_prometheus(ngx_http_tgbot_status_json_t *s,
+    ngx_http_tgbot_status_snapshot_t *snapshot);
+
+
+#endif /* _NGX_HTTP_TGBOT_STATUS_PROMETHEUS_H_INCLUDED_ */

@@ -1,0 +1,640 @@
+# Histograms, times, and what else tgbot_status tells of metrics.
+#
+#   --- then      steps, in Perl
+
+use lib 't/lib';
+use Test::Nginx::Socket 'no_plan';
+use TgbotProgram;
+
+use IO::Socket::INET;
+use JSON::PP;
+use Time::HiRes qw(time sleep);
+
+our ($block, $id);
+
+add_block_preprocessor(sub {
+    my $block = shift;
+
+    $block->set_value("init", "TgbotProgram::forget();");
+
+    for (qw(no_error_log no_shutdown_error_log)) {
+        $block->set_value($_, "[alert]\n[crit]\n[emerg]")
+            unless defined $block->$_;
+    }
+
+    $block->set_value("request", "GET /idle") unless defined $block->request;
+
+    $block->set_value("http_config", ($block->http_config // '') . <<'_EOC_');
+    tgbot_secret_token  off;
+_EOC_
+
+    $block->set_value("config", ($block->config // '') . <<"_EOC_");
+    location = /idle {
+        return 200;
+    }
+
+    location /status {
+        tgbot_status;
+    }
+
+    location /_program/ {
+        internal;
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
+    }
+
+    location /_api/ {
+        internal;
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
+    }
+_EOC_
+});
+
+TgbotProgram::start($Test::Nginx::Util::PidFile);
+
+Test::Nginx::Socket::add_response_body_check(sub {
+    my ($of, $body, $index, $repeated, $dry_run) = @_;
+
+    return if $dry_run || !defined $of->then;
+
+    ($block, $id) = ($of, 0);
+
+    eval "package main; " . $of->then . "; 1"
+        or fail($of->name . " - steps: $@");
+});
+
+
+# a webhook /NAME, whose program does what the text of a message says
+
+sub bot {
+    my ($name, $directives) = @_;
+
+    $directives //= '';
+
+    my $handler = $directives =~ /tgbot_handler/
+                  ? '' : 'tgbot_handler /_program/$tgbot_text;';
+
+    return <<"_EOC_";
+    location = /$name {
+        tgbot_webhook  $name;
+        $handler
+        $directives
+
+        add_header  X-Verdict  \$tgbot_verdict  always;
+    }
+_EOC_
+}
+
+
+# steps
+
+sub begin {
+    my ($method, $uri, $headers, $body) = @_;
+
+    my $socket = IO::Socket::INET->new(
+                     PeerAddr => '127.0.0.1',
+                     PeerPort => $Test::Nginx::Util::ServerPortForClient,
+                     Timeout => 30)
+        or die "cannot connect: $!\n";
+
+    my $length = length $body;
+
+    print $socket "$method $uri HTTP/1.1\r\nHost: localhost\r\n"
+                  . "Connection: close\r\nContent-Length: $length\r\n"
+                  . CORE::join('', map { "$_\r\n" } @$headers) . "\r\n$body";
+    $socket->flush;
+
+    return $socket;
+}
+
+sub end {
+    my $socket = shift;
+
+    local $/;
+    my $answer = <$socket>;
+    close $socket;
+
+    return $answer // '';
+}
+
+sub update {
+    my (%of) = @_;
+
+    return encode_json({
+        update_id => $of{id} // ++$id,
+        message => {
+            message_id => 2,
+            date => time,
+            chat => { id => $of{chat} // 7, type => 'private' },
+            from => { id => 7, first_name => 'Ann' },
+            text => $of{text} // 'say/x',
+        },
+    });
+}
+
+sub beginning {
+    my ($bot, %of) = @_;
+
+    return begin('POST', "/$bot", [ 'Content-Type: application/json' ],
+                 $of{body} // update(%of));
+}
+
+# delivers an update and expects a verdict
+
+sub deliver {
+    my ($verdict, $bot, %of) = @_;
+
+    my ($got) = end(beginning($bot, %of)) =~ /^X-Verdict: (\w+)/m;
+
+    is($got, $verdict, $block->name . " - verdict");
+}
+
+# an answer of the status: its HTTP status, headers and body
+
+sub get {
+    my ($uri, $headers, $method) = @_;
+
+    my ($head, $body) = split /\r\n\r\n/,
+                        end(begin($method // 'GET', $uri, $headers // [],
+                                  '')), 2;
+
+    return ($head =~ m{^HTTP/1\.1 (\d+)})[0], $head, $body;
+}
+
+sub status {
+    return decode_json((get('/status'))[2]);
+}
+
+sub until_status {
+    my ($want) = @_;
+
+    my $end = time + 10;
+    my $status;
+
+    do {
+        sleep 0.05 if $status;
+        $status = status();
+    } until ($want->($status) || time > $end);
+
+    return $status;
+}
+
+# what there is in the buckets of a histogram, each by itself
+
+sub buckets {
+    my ($histogram) = @_;
+
+    my %buckets = %{$histogram->{buckets}};
+    my ($before, @got) = 0;
+
+    for my $le (sort { $a <=> $b } grep { $_ ne '+Inf' } keys %buckets) {
+        push @got, "$le=" . ($buckets{$le} - $before)
+            if $buckets{$le} != $before;
+        $before = $buckets{$le};
+    }
+
+    push @got, "+Inf=" . ($buckets{'+Inf'} - $before)
+        if $buckets{'+Inf'} != $before;
+
+    is($buckets{'+Inf'}, $histogram->{count}, $block->name . " - count");
+
+    return "@got";
+}
+
+# the samples of a scrape by name and labels, after a look at their order
+
+sub scrape {
+    my (undef, undef, $text) = get('/status?format=prometheus');
+
+    my (%sample, %done, $family, $type);
+    my $name = $block->name;
+
+    for my $line (split /\n/, $text) {
+
+        if ($line =~ /^# HELP (\w+) \S.*\.$/) {
+            $family = $1;
+            fail("$name - $family twice") if $done{$family}++;
+
+        } elsif ($line =~ /^# TYPE (\w+) (counter|gauge|histogram)$/) {
+            is($1, $family, "$name - type") if $1 ne $family;
+            $type = $2;
+
+        } elsif ($line =~ /^(\w+)(\{.*\})? (\d+(?:\.\d{3})?)$/) {
+            my ($series, $of, $value) = ($1 . ($2 // ''), $1, $3);
+
+            $of =~ s/_(?:bucket|sum|count)$// if $type eq 'histogram';
+
+            fail("$name - $line under $family") if $of ne $family;
+            fail("$name - $line twice") if defined $sample{$series};
+
+            $sample{$series} = $value;
+
+        } else {
+            fail("$name - line $line");
+        }
+    }
+
+    cmp_ok(scalar keys %done, '>', 20, "$name - families");
+    is(scalar(grep { !/^nginx_tgbot_/ } keys %done), 0, "$name - prefix");
+
+    return \%sample;
+}
+
+# what JSON has of a metric, as a scrape has it
+
+sub flat {
+    my ($name, $labels, $value, @of) = @_;
+
+    if (ref $value && exists $value->{buckets}) {
+        return (
+            (map { ($name . "_bucket{$labels,le=\"$_\"}",
+                    $value->{buckets}{$_}) } keys %{$value->{buckets}}),
+            "${name}_sum{$labels}" => sprintf("%.3f", $value->{sum}),
+            "${name}_count{$labels}" => $value->{count});
+    }
+
+    if (ref $value) {
+        my $label = shift @of;
+
+        return map { flat($name, CORE::join(',', $labels || (),
+                                            "$label=\"$_\""),
+                          $value->{$_}, @of) } keys %$value;
+    }
+
+    return ($name . ($labels ? "{$labels}" : ''), $value);
+}
+
+# the labels of metrics; the others have none, or "le"
+
+our %labels = (
+    deliveries_total => ['verdict'], rejected_total => ['reason'],
+    calls_total => ['kind', 'event'], calls_inflight => ['kind'],
+    handler_calls_total => ['outcome'], api_calls_total => ['method', 'result'],
+    limit_decisions_total => ['zone', 'outcome'], cache_total => ['result'],
+    dead_letters_total => ['cause'], queue_items_total => ['event'],
+    queue_depth => ['state'], zone_bytes => ['state'], build_info => ['version'],
+);
+
+# JSON without what is no metric, as a scrape
+
+sub expected {
+    my ($status) = @_;
+
+    my %no_metric = map { $_ => 1 }
+        qw(version now start_time write payload bots zones queue_lanes
+           queue_blocks queue_allowed seen dead_letters kind size used total
+           entries items broken orphaned);
+    my %expected;
+
+    my $add = sub {
+        my ($labels, $of) = @_;
+
+        for (grep { !$no_metric{$_} } keys %$of) {
+            %expected = (%expected,
+                         flat("nginx_tgbot_$_", $labels, $of->{$_},
+                              @{$labels{$_} // []}));
+        }
+    };
+
+    $add->('', $status);
+
+    for my $kind (qw(bot zone)) {
+        for my $name (keys %{$status->{"${kind}s"}}) {
+            $add->("$kind=\"$name\"", $status->{"${kind}s"}{$name});
+        }
+    }
+
+    # methods that were never called
+
+    for my $call (grep { /^nginx_tgbot_api_calls_total/ && !$expected{$_} }
+                  keys %expected)
+    {
+        my ($bot, $method) = $call =~ /bot="(.*?)",method="(.*?)"/;
+        my $of = $status->{bots}{$bot}{api_calls_total}{$method};
+
+        delete $expected{$call}
+            if $method ne 'other' && !grep { $_ } values %$of;
+    }
+
+    return \%expected;
+}
+
+
+master_on();
+workers(2);
+no_root_location();
+no_long_string();
+run_tests();
+
+__DATA__
+
+=== TEST 1: how long updates and calls of the program take
+--- config eval: main::bot('b') . main::bot('none', 'tgbot_handler off;')
+--- then
+deliver('done', 'b', text => "sleep/0.7/say/$_") for 1 .. 2;
+deliver('failed', 'b', text => 'sleep/0.3/status/500');
+deliver('rejected', 'b', body => '{') for 1 .. 3;
+deliver('ignored', 'none');
+
+my $bots = status()->{bots};
+
+is(buckets($bots->{b}{update_duration_seconds}), '0.001=3 0.5=1 1=2',
+   'deliveries');
+is(buckets($bots->{b}{handler_duration_seconds}), '0.5=1 1=2', 'calls');
+
+for (qw(update_duration_seconds handler_duration_seconds)) {
+    cmp_ok($bots->{b}{$_}{sum}, '>', 1.69, "sum of $_");
+    cmp_ok($bots->{b}{$_}{sum}, '<', 2.5, "sum of $_");
+}
+
+is($bots->{none}{update_duration_seconds}{count}, 1, 'ignored');
+is($bots->{none}{handler_duration_seconds}{count}, 0, 'not called');
+is(CORE::join(' ', sort { $a <=> $b }
+                   keys %{$bots->{b}{update_duration_seconds}{buckets}}),
+   '0.001 0.002 0.005 0.01 0.02 0.05 0.1 0.2 0.5 1 2 5 10 30 60 +Inf',
+   'bounds');
+
+
+
+=== TEST 2: a call of the program that is aborted, and one in a queue
+--- config eval
+main::bot('b', 'tgbot_hold_timeout 300ms;')
+. main::bot('q', 'tgbot_queue zone=updates:4m;')
+--- then
+deliver('busy', 'b', text => 'sleep/0.7/say/x');
+deliver('queued', 'q', text => 'sleep/0.3/say/x');
+
+my $bots = until_status(sub {
+    my $bots = $_[0]{bots};
+    return !grep { $bots->{$_}{calls_inflight}{handler} } qw(b q);
+})->{bots};
+
+is(buckets($bots->{b}{update_duration_seconds}), '0.5=1', 'held');
+is(buckets($bots->{b}{handler_duration_seconds}), '1=1', 'called');
+is(buckets($bots->{q}{handler_duration_seconds}), '0.5=1', 'called');
+cmp_ok($bots->{q}{update_duration_seconds}{sum}, '<', 0.1, 'not held');
+
+
+
+=== TEST 3: the time of the last update
+--- config eval: main::bot('b') . main::bot('c')
+--- then
+is(status()->{bots}{b}{last_update_timestamp_seconds}, 0, 'none yet');
+
+deliver('rejected', 'b', body => '{');
+is(status()->{bots}{b}{last_update_timestamp_seconds}, 0, 'that was none');
+
+deliver('done', 'b');
+my $bots = status()->{bots};
+cmp_ok(abs($bots->{b}{last_update_timestamp_seconds} - time), '<', 5, 'now');
+is($bots->{c}{last_update_timestamp_seconds}, 0, 'of another bot');
+
+
+
+=== TEST 4: a refused token
+--- config eval
+main::bot('b', 'tgbot_token 1:TOKEN; tgbot_api /_api/status/401;')
+. main::bot('c', 'tgbot_token 2:TOKEN; tgbot_api /_api/say/x;')
+--- then
+my $held = beginning('b');
+
+my $bots = until_status(sub { $_[0]{bots}{b}{unauthorized_workers} })->{bots};
+
+is($bots->{b}{unauthorized_workers}, 1, 'one of the workers knows');
+is($bots->{c}{unauthorized_workers}, 0, 'of another bot');
+close $held;
+
+
+
+=== TEST 5: bytes of zones
+--- config eval
+main::bot('b', 'tgbot_limit $tgbot_chat_id zone=one:1m rate=1r/m burst=9;
+                tgbot_queue zone=updates:4m; tgbot_attempts 9 backoff=1m max_backoff=1m;')
+--- then
+deliver('queued', 'b', text => 'status/500');
+
+my $zones = until_status(sub {
+    $_[0]{bots}{b}{queue_depth}{delayed}
+})->{zones};
+
+for (sort keys %$zones) {
+    my ($zone, $bytes) = ($zones->{$_}, $zones->{$_}{zone_bytes});
+
+    is($bytes->{used} + $bytes->{free}, $zone->{size}, "$_ - sum");
+    is($bytes->{used}, $zone->{total}
+                       ? int($zone->{size} * $zone->{used} / $zone->{total})
+                       : $zone->{size}, "$_ - used");
+}
+
+cmp_ok($zones->{$_}{zone_bytes}{used}, '>', 0, $_) for qw(one updates);
+cmp_ok($zones->{$_}{zone_bytes}{free}, '>', 0, $_) for qw(one updates);
+is($zones->{tgbot_slots}{zone_bytes}{free}, 0, 'slots');
+
+
+
+=== TEST 6: updates of a bot that has another token, which nobody works on
+--- config eval
+main::bot('a', 'tgbot_queue zone=updates:4m; tgbot_token_file $TEST_NGINX_SERVER_ROOT/html/token;
+                tgbot_api /_api/say/x;')
+. main::bot('b', 'tgbot_queue zone=updates;')
+. main::bot('c', 'tgbot_queue zone=others:4m;')
+--- user_files
+>>> token
+1:TOKEN
+--- then
+deliver('queued', 'a', text => 'sleep/2/say/x', chat => $_)
+    for 1 .. 2;
+until_status(sub { $_[0]{bots}{a}{queue_depth}{inflight} == 2 });
+is(status()->{bots}{$_}{queue_depth}{orphaned}, 0, "none of $_") for qw(a b c);
+
+my $file = "$Test::Nginx::Util::HtmlDir/token";
+open my $out, ">", $file or die "token: $!\n";
+print $out "2:TOKEN\n";
+close $out;
+
+TgbotProgram::signal('HUP');
+
+# an old worker that still answers knows them by the old token
+
+my $status = until_status(sub {
+    $_[0]{zones}{updates}{orphaned}
+    && !$_[0]{bots}{a}{queue_depth}{inflight}
+});
+my $bots = $status->{bots};
+
+is($status->{zones}{updates}{orphaned}, 2, 'in the zone');
+is(CORE::join(' ', map { $bots->{$_}{queue_depth}{orphaned} } qw(a b c)),
+   '2 0 0', 'with the first bot of the zone');
+is($bots->{a}{queue_depth}{inflight}, 0, 'not those of the name');
+--- no_error_log
+[crit]
+[emerg]
+--- no_shutdown_error_log
+[crit]
+[emerg]
+
+
+
+=== TEST 7: Prometheus and JSON say the same
+--- config eval
+main::bot('b', 'tgbot_limit $tgbot_chat_id zone=one:1m rate=1r/m burst=3;
+                tgbot_limit all zone=two:1m rate=1r/m burst=99;
+                tgbot_cache $tgbot_command zone=answers:1m;
+                tgbot_token 1:TOKEN; tgbot_retry attempts=1;
+                tgbot_api /_api/status/200;')
+. main::bot('q', 'tgbot_queue zone=updates:4m; tgbot_attempts 1;')
+. main::bot('none', 'tgbot_handler off; tgbot_dedup off;
+                     tgbot_dead_letters off;')
+--- then
+deliver('done', 'b') for 1 .. 2;
+deliver('failed', 'b', text => 'status/500');
+deliver('limited', 'b');
+deliver('rejected', 'b', body => '{');
+deliver('queued', 'q', text => 'sleep/0.1/say/x', chat => 1);
+deliver('queued', 'q', text => 'status/500', chat => 2);
+deliver('ignored', 'none');
+
+until_status(sub {
+    my $depth = $_[0]{bots}{q}{queue_depth};
+    return $depth->{dead} && !$depth->{waiting} && !$depth->{inflight};
+});
+
+my $expected = expected(status());
+my $got = scrape();
+
+is_deeply($got, $expected, 'samples');
+
+is($got->{'nginx_tgbot_deliveries_total{bot="b",verdict="done"}'}, 2, 'done');
+is($got->{'nginx_tgbot_deliveries_total{bot="b",verdict="stale"}'}, 0, 'zero');
+is($got->{'nginx_tgbot_limit_decisions_total{bot="b",zone="one",'
+          . 'outcome="dropped"}'}, 1, 'two labels');
+is($got->{'nginx_tgbot_queue_depth{bot="q",state="dead"}'}, 1, 'of a queue');
+ok(!exists $got->{'nginx_tgbot_queue_depth{bot="b",state="dead"}'},
+   'without a queue');
+is($got->{'nginx_tgbot_update_duration_seconds_bucket{bot="b",le="+Inf"}'},
+   5, 'the last bucket');
+is($got->{'nginx_tgbot_update_duration_seconds_count{bot="b"}'}, 5, 'count');
+is($got->{'nginx_tgbot_zone_bytes{zone="one",state="used"}'}
+   + $got->{'nginx_tgbot_zone_bytes{zone="one",state="free"}'}, 1048576,
+   'a zone');
+
+
+
+=== TEST 8: methods of the Bot API
+--- config eval
+main::bot('b', 'tgbot_token 1:TOKEN; tgbot_api /_api/json/%7B%7D;')
+. main::bot('c', 'tgbot_token 2:TOKEN; tgbot_api /_api/json/%7B%7D;')
+--- then
+deliver('done', 'b', text => 'json/[{"method":"sendPhoto","photo":"x"}]');
+deliver('done', 'b', text => 'json/[{"method":"sendFog"}]');
+
+my $got = scrape();
+my $name = 'nginx_tgbot_api_calls_total';
+
+is($got->{"$name\{bot=\"b\",method=\"$_\",result=\"ok\"}"}, 1, $_)
+    for qw(sendPhoto other);
+
+is(scalar(grep { /^$name\{bot="b"/ } keys %$got), 10, 'no other ones');
+is(CORE::join(' ', sort map { /^$name\{bot="c",method="(\w+)"/ } keys %$got),
+   'other other other other other', 'of a bot without calls');
+
+
+
+=== TEST 9: no bots
+--- then
+my ($status, $head, $body) = get('/status?format=prometheus');
+
+is($status, 200, 'status');
+like($head, qr{^Content-Type: text/plain; version=0\.0\.4; charset=utf-8\r$}m,
+     'type');
+like($head, qr/^Cache-Control: no-store\r$/m, 'not kept');
+like($body, qr/^# HELP nginx_tgbot_received_total \S/m, 'help');
+like($body, qr/^# TYPE nginx_tgbot_update_duration_seconds histogram$/m,
+     'a histogram');
+is_deeply([ sort keys %{scrape()} ],
+          [ 'nginx_tgbot_build_info{version="'
+            . status()->{version} . '"}', 'nginx_tgbot_start_time_seconds' ],
+          'of the module');
+
+
+
+=== TEST 10: any name of a zone
+--- config eval
+main::bot('b', "tgbot_limit \$tgbot_chat_id 'zone=o\\\"n\\\\e{}, \xe9\x01\xd1\x8b:1m'
+                            rate=1r/m burst=1;")
+--- then
+my ($status, undef, $body) = get('/status?format=prometheus');
+
+like($body, qr/zone="o\\"n\\\\e\{\}, \? \xd1\x8b",outcome="passed"\} 0$/m,
+     'as a label');
+like($body, qr/zone_bytes\{zone="o\\"n\\\\e\{\}, \? \xd1\x8b",state="used"\}/,
+     'as a zone');
+
+
+
+=== TEST 11: which format
+--- config
+    location /json { tgbot_status format=json; }
+    location /prometheus { tgbot_status format=prometheus; }
+--- then
+my $browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
+my $server = 'application/openmetrics-text;version=1.0.0,'
+             . 'application/openmetrics-text;version=0.0.1;q=0.75,'
+             . 'text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
+
+for my $row (
+    [ '/status', undef, 'json' ],
+    [ '/status', '', 'json' ],
+    [ '/status', '*/*', 'json' ],
+    [ '/status', 'application/json', 'json' ],
+    [ '/status', 'text/plain', 'json' ],
+    [ '/status', 'text/plain; charset=utf-8', 'json' ],
+    [ '/status', 'text/plain;version=0.0.4', 'plain' ],
+    [ '/status', 'TEXT/Plain ; Version=0.0.4;q=0.5', 'plain' ],
+    [ '/status', 'text/plainer;version=0.0.4', 'json' ],
+    [ '/status', 'text/plain;version=0.0', 'json' ],
+    [ '/status', 'application/json, application/openmetrics-text', 'plain' ],
+    [ '/status', ',, ,;', 'json' ],
+    [ '/status', $server, 'plain' ],
+    [ '/status?format=json', $server, 'json' ],
+    [ '/status?format=json', $browser, 'json' ],
+    [ '/status?format=prometheus', $browser, 'plain' ],
+    [ '/status?a=b&format=prometheus', undef, 'plain' ],
+    [ '/json', $server, 'json' ],
+    [ '/json?format=prometheus', $server, 'json' ],
+    [ '/json?format=x', undef, 'json' ],
+    [ '/prometheus', $browser, 'plain' ],
+    [ '/prometheus?format=json', undef, 'plain' ],
+) {
+    my ($uri, $accept, $want) = @$row;
+
+    my ($status, $head) = get($uri, defined $accept ? ["Accept: $accept"] : []);
+
+    is($status, 200, "$uri - status");
+    like($head, qr{^Content-Type: \w+/$want\b}m,
+         "$uri - " . ($accept // 'no Accept'));
+}
+
+my ($status, $head) = get('/status', ['Accept: application/json',
+                                      'Accept: text/plain;version=0.0.4']);
+like($head, qr{^Content-Type: text/plain}m, 'two of them');
+
+for my $format ('xml', '', 'JSON', 'prom', 'json1') {
+    my ($status, $head, $body) = get("/status?format=$format");
+
+    is($status, 400, "format $format");
+    like($head, qr{^Content-Type: application/json\r$}m, 'type of the error');
+    is(decode_json($body)->{error},
+       'expected "json", "prometheus" or "html" as "format"', 'error');
+}
+
+
+
+=== TEST 12: HEAD
+--- config eval: main::bot('b')
+--- then
+my ($status, $head, $body) = get('/status?format=prometheus', [], 'HEAD');
+my ($length) = $head =~ /^Content-Length: (\d+)/m;
+
+is($status, 200, 'status');
+is($body, '', 'no body');
+is($length, length((get('/status?format=prometheus'))[2]), 'length');
