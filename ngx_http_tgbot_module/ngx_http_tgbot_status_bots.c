@@ -9,6 +9,7 @@
 #include "ngx_http_tgbot_status_bots.h"
 #include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_status_metrics.h"
+#include "ngx_http_tgbot_status_webhook.h"
 
 
 static void ngx_http_tgbot_status_bots_groups(ngx_http_tgbot_status_json_t *s,
@@ -236,6 +237,10 @@ ngx_http_tgbot_status_bots_bot(ngx_http_tgbot_status_json_t *s,
         ngx_http_tgbot_status_json_member(s, "oldest", bot->dead.oldest);
 
         ngx_http_tgbot_status_json_close(s);
+    }
+
+    if (bot->known) {
+        ngx_http_tgbot_status_webhook(s, bot);
     }
 
     ngx_http_tgbot_status_json_close(s);

@@ -7,6 +7,7 @@
 #include "ngx_http_tgbot_cache.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_status_metrics.h"
+#include "ngx_http_tgbot_status_webhook.h"
 
 
 /* by their places in the tables below */
@@ -29,9 +30,9 @@ typedef enum {
 } ngx_http_tgbot_status_zone_e;
 
 
-static void ngx_http_tgbot_status_snapshot_bot(
+static ngx_int_t ngx_http_tgbot_status_snapshot_bot(
     ngx_http_tgbot_status_snapshot_t *snapshot,
-    ngx_http_tgbot_status_bot_t *bot);
+    ngx_http_tgbot_status_bot_t *bot, ngx_pool_t *pool);
 static void ngx_http_tgbot_status_snapshot_zone(
     ngx_http_tgbot_status_zone_t *zone);
 static void ngx_http_tgbot_status_orphaned(
@@ -167,6 +168,13 @@ const ngx_http_tgbot_status_group_t  ngx_http_tgbot_status_groups[] = {
       ngx_http_tgbot_status_queue_value,
       NULL },
 
+    { NGX_HTTP_TGBOT_STATUS_OF_BOT,
+      ngx_http_tgbot_status_webhook_metrics, &ngx_http_tgbot_status_webhook_n,
+      ngx_http_tgbot_status_webhook_has,
+      NULL,
+      ngx_http_tgbot_status_webhook_value,
+      NULL },
+
     { NGX_HTTP_TGBOT_STATUS_OF_ZONE,
       ngx_http_tgbot_status_zone_metrics, &ngx_http_tgbot_status_zone_n,
       NULL,
@@ -211,16 +219,22 @@ ngx_http_tgbot_status_snapshot(ngx_http_tgbot_status_snapshot_t *snapshot,
 
     for (i = 0; i < snapshot->nbots; i++) {
         snapshot->bots[i].bot = bots[i];
-        ngx_http_tgbot_status_snapshot_bot(snapshot, &snapshot->bots[i]);
+
+        if (ngx_http_tgbot_status_snapshot_bot(snapshot, &snapshot->bots[i],
+                                               pool)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;
 }
 
 
-static void
+static ngx_int_t
 ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
-    ngx_http_tgbot_status_bot_t *bot)
+    ngx_http_tgbot_status_bot_t *bot, ngx_pool_t *pool)
 {
     time_t                 start;
     ngx_http_tgbot_bot_t  *b;
@@ -240,6 +254,21 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
         ngx_http_tgbot_queue_state(b->queue, &bot->queue);
         ngx_http_tgbot_status_orphaned(snapshot, bot);
     }
+
+    if (b->hook == NULL) {
+        return NGX_OK;
+    }
+
+    bot->known = ngx_palloc(pool, sizeof(ngx_http_tgbot_registration_t));
+    if (bot->known == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_tgbot_registry_get(b->registry, bot->known) != NGX_OK) {
+        ngx_memzero(bot->known, sizeof(ngx_http_tgbot_registration_t));
+    }
+
+    return NGX_OK;
 }
 
 

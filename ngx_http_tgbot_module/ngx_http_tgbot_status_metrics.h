@@ -23,6 +23,8 @@ typedef struct {
     ngx_http_tgbot_dead_state_t          dead;      /* likewise */
     ngx_uint_t                           orphaned;  /* of the queue's zone, of
                                                        the first of its bots */
+    ngx_http_tgbot_registration_t       *known;     /* of the webhook; NULL:
+                                                       not registered by us */
 } ngx_http_tgbot_status_bot_t;
 
 
