@@ -262,11 +262,11 @@ ngx_http_tgbot_registry_hold(ngx_http_tgbot_zone_t *zone)
 
     ngx_http_tgbot_registry_lock(zone);
 
-    ours = ngx_http_tgbot_lease_equal(&sh->lease,
-                                      &ngx_http_tgbot_registry_lease)
-           && sh->lease.token != 0;
+    if (ngx_http_tgbot_slot_alive(&sh->lease)) {
+        ours = ngx_http_tgbot_lease_equal(&sh->lease,
+                                          &ngx_http_tgbot_registry_lease);
 
-    if (!ours && !ngx_http_tgbot_slot_alive(&sh->lease)) {
+    } else {
         ngx_http_tgbot_slot_lease(&ngx_http_tgbot_registry_lease);
 
         ngx_http_tgbot_zone_stop("registry: lease");

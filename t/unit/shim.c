@@ -40,6 +40,8 @@ static ngx_cycle_t   shim_cycle = { .log = &shim_log };
 
 volatile ngx_cycle_t  *ngx_cycle = &shim_cycle;
 
+ngx_uint_t  ngx_pagesize = 4096;
+
 ngx_uint_t  unit_fail_at;
 ngx_int_t   unit_live;
 
@@ -670,4 +672,34 @@ shim_str(u_char *buf, u_char *last, u_char *src, size_t len)
     len = ngx_min((size_t) (last - buf), len);
 
     return len ? ngx_cpymem(buf, src, len) : buf;
+}
+
+
+ngx_int_t
+ngx_memn2cmp(u_char *s1, u_char *s2, size_t n1, size_t n2)
+{
+    int  rc;
+
+    rc = memcmp(s1, s2, ngx_min(n1, n2));
+
+    return rc ? rc : (ngx_int_t) n1 - (ngx_int_t) n2;
+}
+
+
+void
+ngx_sort(void *base, size_t n, size_t size,
+    ngx_int_t (*cmp)(const void *, const void *))
+{
+    u_char  *p, *q, *last, one[64];
+
+    last = (u_char *) base + n * size;
+
+    for (p = (u_char *) base + size; p < last; p += size) {
+
+        for (q = p; q > (u_char *) base && cmp(q - size, q) > 0; q -= size) {
+            memcpy(one, q, size);
+            memcpy(q, q - size, size);
+            memcpy(q - size, one, size);
+        }
+    }
 }
