@@ -249,7 +249,9 @@ ngx_http_tgbot_status_path(ngx_http_request_t *r, ngx_str_t *path)
 
     ngx_str_null(path);
 
-    if (clcf->exact_match || clcf->noname || clcf->named
+    /* "if" and "limit_except" have the name of their location */
+
+    if (clcf->exact_match || clcf->named
         || r->uri.len <= clcf->name.len
         || ngx_strncmp(r->uri.data, clcf->name.data, clcf->name.len) != 0)
     {
