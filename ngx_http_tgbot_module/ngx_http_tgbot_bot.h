@@ -196,6 +196,9 @@ typedef struct {
     ngx_uint_t                     status_format; /* 0: as asked for */
     ngx_flag_t                     status_payload;
     ngx_flag_t                     status_write;
+    ngx_msec_t                     status_ready_age;
+    ngx_array_t                   *status_hosts;  /* of ngx_str_t: exact
+                                                     server_names, NULL: none */
 } ngx_http_tgbot_loc_conf_t;
 
 

@@ -31,6 +31,9 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_status_table[] = {
     { ngx_string("write="), ngx_http_tgbot_conf_flag,
       offsetof(ngx_http_tgbot_loc_conf_t, status_write), 0 },
 
+    { ngx_string("ready_age="), ngx_http_tgbot_conf_time,
+      offsetof(ngx_http_tgbot_loc_conf_t, status_ready_age), 0 },
+
     { ngx_null_string, NULL, 0, 0 }
 };
 
@@ -315,10 +318,12 @@ ngx_http_tgbot_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
+    tlcf->status_ready_age = NGX_HTTP_TGBOT_STATUS_READY_AGE;
+
     if (ngx_http_tgbot_conf_parameters(cf, cmd, 1,
                                   ngx_http_tgbot_conf_status_table, tlcf,
-                                  "\"format=\", \"payload=\" or "
-                                  "\"write=\"")
+                                  "\"format=\", \"payload=\", "
+                                  "\"write=\" or \"ready_age=\"")
         != NGX_CONF_OK)
     {
         return NGX_CONF_ERROR;

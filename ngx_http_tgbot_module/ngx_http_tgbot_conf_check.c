@@ -29,6 +29,8 @@ static char *ngx_http_tgbot_conf_check_token(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static void ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, const char *what);
+static char *ngx_http_tgbot_conf_hosts(ngx_conf_t *cf,
+    ngx_http_tgbot_loc_conf_t *tlcf);
 static void ngx_http_tgbot_conf_check_states(
     ngx_http_tgbot_main_conf_t *tmcf);
 static ngx_int_t ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf,
@@ -233,7 +235,7 @@ ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
                           &clcf->name, tlcf->status_file, tlcf->status_line);
         }
 
-        return NGX_CONF_OK;
+        return ngx_http_tgbot_conf_hosts(cf, tlcf);
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -243,6 +245,53 @@ ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
                   &clcf->name, tlcf->status_file, tlcf->status_line);
 
     return NGX_CONF_ERROR;
+}
+
+
+/* nginx keeps its own list only while it reads the configuration */
+
+static char *
+ngx_http_tgbot_conf_hosts(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *tlcf)
+{
+    ngx_str_t                 *host, *name;
+    ngx_uint_t                 i;
+    ngx_http_server_name_t    *names;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    tlcf->status_hosts = ngx_array_create(cf->pool, 1, sizeof(ngx_str_t));
+    if (tlcf->status_hosts == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    names = cscf->server_names.elts;
+
+    for (i = 0; i < cscf->server_names.nelts; i++) {
+        name = &names[i].name;
+
+#if (NGX_PCRE)
+        if (names[i].regex) {
+            continue;
+        }
+#endif
+
+        if (name->len == 0
+            || name->data[0] == '.'
+            || ngx_strlchr(name->data, name->data + name->len, '*'))
+        {
+            continue;
+        }
+
+        host = ngx_array_push(tlcf->status_hosts);
+        if (host == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *host = *name;
+    }
+
+    return NGX_CONF_OK;
 }
 
 

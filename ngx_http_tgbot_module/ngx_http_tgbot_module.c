@@ -312,6 +312,8 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
      *     conf->status_format = 0;
      *     conf->status_payload = 0;
      *     conf->status_write = 0;
+     *     conf->status_ready_age = 0;
+     *     conf->status_hosts = NULL;
      */
 
     conf->secret_off = NGX_CONF_UNSET;
@@ -385,6 +387,8 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->status_format = prev->status_format;
         conf->status_payload = prev->status_payload;
         conf->status_write = prev->status_write;
+        conf->status_ready_age = prev->status_ready_age;
+        conf->status_hosts = prev->status_hosts;
     }
 
     if (conf->status_file) {

@@ -414,18 +414,29 @@ void
 ngx_http_tgbot_queue_state(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_state_t *state)
 {
-    ngx_uint_t                     i;
-    ngx_http_tgbot_queue_own_t    *own;
-    ngx_http_tgbot_queue_area_t    area;
+    uint64_t                      needed;
+    ngx_str_t                     data;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_queue_own_t   *own;
+    ngx_http_tgbot_queue_area_t   area;
 
     ngx_memzero(state, sizeof(ngx_http_tgbot_queue_state_t));
 
     if (ngx_http_tgbot_queue_lock(queue, &area) != NGX_OK) {
         ngx_http_tgbot_zone_unlock(queue->zone);
+        state->full = 1;
         return;
     }
 
     own = area.own;
+
+    data.len = NGX_HTTP_TGBOT_QUEUE_ORDINARY;
+    data.data = NULL;
+
+    needed = ngx_http_tgbot_store_needs(sizeof(ngx_http_tgbot_queue_item_t),
+                                        &data, NULL);
+
+    state->full = ngx_http_tgbot_queue_fits(queue, &area, needed) != NGX_OK;
 
     ngx_http_tgbot_queue_lane_due(&area);
     ngx_http_tgbot_queue_reap(&area);

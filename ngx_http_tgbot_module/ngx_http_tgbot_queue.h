@@ -24,6 +24,9 @@
 #define NGX_HTTP_TGBOT_QUEUE_BREAK_LANES  3
 #define NGX_HTTP_TGBOT_QUEUE_PROBE        1000
 
+/* a queue without room for an update of this size, bytes, is shown as full */
+#define NGX_HTTP_TGBOT_QUEUE_ORDINARY     4096
+
 
 /* one bot in a zone; begins as ngx_http_tgbot_store_user_t */
 
@@ -189,6 +192,7 @@ typedef struct {
     ngx_msec_t               oldest;       /* age, ms */
     ngx_uint_t               allowed;      /* jobs at once by the breaker,
                                               0: it is not at work */
+    ngx_uint_t               full;         /* no room for one update more */
 
     /*
      * since the zone was carved; the first three less the others are what is

@@ -7,9 +7,16 @@
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_status_bots.h"
 #include "ngx_http_tgbot_status_dead.h"
+#include "ngx_http_tgbot_status_health.h"
 #include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_status_metrics.h"
 #include "ngx_http_tgbot_status_prometheus.h"
+
+
+typedef struct {
+    ngx_str_t    path;
+    ngx_int_t  (*handler)(ngx_http_request_t *r);
+} ngx_http_tgbot_status_page_t;
 
 
 static void ngx_http_tgbot_status_path(ngx_http_request_t *r,
@@ -30,11 +37,22 @@ static ngx_conf_enum_t  ngx_http_tgbot_status_formats[] = {
 };
 
 
+/* what is to be had by GET, below the location */
+
+static const ngx_http_tgbot_status_page_t  ngx_http_tgbot_status_pages[] = {
+    { ngx_string(""), ngx_http_tgbot_status_state },
+    { ngx_string("live"), ngx_http_tgbot_status_live },
+    { ngx_string("ready"), ngx_http_tgbot_status_ready },
+    { ngx_null_string, NULL }
+};
+
+
 ngx_int_t
 ngx_http_tgbot_status_handler(ngx_http_request_t *r)
 {
-    ngx_int_t  rc;
-    ngx_str_t  path;
+    ngx_int_t                            rc;
+    ngx_str_t                            path;
+    const ngx_http_tgbot_status_page_t  *page;
 
     rc = ngx_http_discard_request_body(r);
 
@@ -53,7 +71,15 @@ ngx_http_tgbot_status_handler(ngx_http_request_t *r)
         return ngx_http_tgbot_status_dead_handler(r, &path);
     }
 
-    if (path.len) {
+    for (page = ngx_http_tgbot_status_pages; page->handler; page++) {
+        if (page->path.len == path.len
+            && ngx_strncmp(page->path.data, path.data, path.len) == 0)
+        {
+            break;
+        }
+    }
+
+    if (page->handler == NULL) {
         return NGX_HTTP_NOT_FOUND;
     }
 
@@ -68,7 +94,7 @@ ngx_http_tgbot_status_handler(ngx_http_request_t *r)
         return NGX_HTTP_NOT_ALLOWED;
     }
 
-    return ngx_http_tgbot_status_state(r);
+    return page->handler(r);
 }
 
 
@@ -249,7 +275,9 @@ ngx_http_tgbot_status_path(ngx_http_request_t *r, ngx_str_t *path)
 
     ngx_str_null(path);
 
-    if (clcf->exact_match || clcf->noname || clcf->named
+    /* "if" and "limit_except" have the name of their location */
+
+    if (clcf->exact_match || clcf->named
         || r->uri.len <= clcf->name.len
         || ngx_strncmp(r->uri.data, clcf->name.data, clcf->name.len) != 0)
     {
@@ -262,5 +290,11 @@ ngx_http_tgbot_status_path(ngx_http_request_t *r, ngx_str_t *path)
     if (path->data[0] == '/') {
         path->data++;
         path->len--;
+
+    } else if (clcf->name.len && path->data[-1] != '/') {
+
+        /* another name that begins like this one */
+
+        *path = r->uri;
     }
 }

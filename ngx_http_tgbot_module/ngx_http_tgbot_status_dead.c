@@ -8,6 +8,7 @@
 #include "ngx_http_tgbot_method.h"
 #include "ngx_http_tgbot_replay.h"
 #include "ngx_http_tgbot_status_dead.h"
+#include "ngx_http_tgbot_status_guard.h"
 #include "ngx_http_tgbot_status_json.h"
 
 
@@ -44,8 +45,8 @@ static ngx_int_t ngx_http_tgbot_status_dead_token(void *data,
     ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_status_dead_change(
     ngx_http_tgbot_status_dead_t *d);
-static ngx_uint_t ngx_http_tgbot_status_dead_action(ngx_http_request_t *r,
-    const char *action);
+static void ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d,
+    ngx_uint_t done);
 static ngx_int_t ngx_http_tgbot_status_dead_each(
     ngx_http_tgbot_status_dead_t *d, ngx_uint_t *done, ngx_uint_t *left);
 static ngx_int_t ngx_http_tgbot_status_dead_one(
@@ -389,26 +390,22 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
 {
     ngx_int_t                      rc;
     ngx_uint_t                     done, left, replay;
+    const char                    *refused;
     ngx_http_request_t            *r;
     ngx_http_tgbot_status_json_t   s;
 
     r = d->request;
     replay = (r->method == NGX_HTTP_POST);
 
-    if (!d->conf->status_write || r != r->main) {
-        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_FORBIDDEN,
-                                          "expected \"write=on\" of "
-                                          "\"tgbot_status\" for a change");
-    }
+    refused = ngx_http_tgbot_status_guard(r, replay ? "replay" : "drop");
 
-    /* no form of another site can send it */
+    if (refused) {
+        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                      "tgbot: bot \"%V\": a change of dead letters is "
+                      "refused: %s", &d->bot->name, refused);
 
-    if (!ngx_http_tgbot_status_dead_action(r, replay ? "replay" : "drop")) {
         return ngx_http_tgbot_status_json_error(r, NGX_HTTP_FORBIDDEN,
-                                    replay ? "expected the header "
-                                             "\"X-Tgbot-Action: replay\""
-                                           : "expected the header "
-                                             "\"X-Tgbot-Action: drop\"");
+                                                refused);
     }
 
     done = 0;
@@ -422,9 +419,7 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
         rc = ngx_http_tgbot_status_dead_each(d, &done, &left);
     }
 
-    ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
-                  "tgbot: bot \"%V\": %ui dead letters %s",
-                  &d->bot->name, done, replay ? "replayed" : "dropped");
+    ngx_http_tgbot_status_dead_log(d, done);
 
     switch (rc) {
 
@@ -461,33 +456,28 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
 }
 
 
-static ngx_uint_t
-ngx_http_tgbot_status_dead_action(ngx_http_request_t *r, const char *action)
+/* nginx adds the address of the client */
+
+static void
+ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d,
+    ngx_uint_t done)
 {
-    size_t            len;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_log_t   *log;
+    const char  *what;
 
-    len = ngx_strlen(action);
+    log = d->request->connection->log;
+    what = (d->request->method == NGX_HTTP_POST) ? "replayed" : "dropped";
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len == sizeof("X-Tgbot-Action") - 1
-                && ngx_strncasecmp(h[i].key.data, (u_char *) "X-Tgbot-Action",
-                                   h[i].key.len)
-                   == 0)
-            {
-                return h[i].value.len == len
-                       && ngx_strncmp(h[i].value.data, action, len) == 0;
-            }
-        }
+    if (d->id) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "tgbot: bot \"%V\": dead letter %uL is %s%s",
+                      &d->bot->name, d->id, done ? "" : "not ", what);
+        return;
     }
 
-    return 0;
+    ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                  "tgbot: bot \"%V\": %ui dead letters %s",
+                  &d->bot->name, done, what);
 }
 
 

@@ -384,7 +384,7 @@ for my $par ('on', '""', 'json', 'payload', 'Write=on', 'read=on', 'off') {
 
     refused("status $par", location("tgbot_status $par;"),
             qr/invalid value "\Q$text\E" in "tgbot_status" directive/,
-            qr/expected "format=", "payload=" or "write="/);
+            qr/expected "format=", "payload=", "write=" or "ready_age="/);
 }
 
 for my $format ('', 'JSON', 'html', 'jsonp') {
@@ -406,9 +406,22 @@ for my $name ('payload', 'write') {
             qr/expected every parameter only once/);
 }
 
+for my $age ('', '0', '0s', '-1s', '5x', 'off', 'm') {
+    refused("status ready_age=$age",
+            location("tgbot_status ready_age=$age;"),
+            qr/invalid value "ready_age=$age" in "tgbot_status" directive/,
+            qr/expected a time greater than 0/);
+}
+
+refused("status with ready_age= twice",
+        location("tgbot_status ready_age=1m ready_age=2m;"),
+        qr/invalid value "ready_age=2m" in "tgbot_status" directive/,
+        qr/expected every parameter only once/);
+
 accepted("status $_", location("tgbot_status $_;"))
     for '', 'format=json', 'format=prometheus', 'payload=on', 'write=off',
-        'write=on payload=on format=json';
+        'write=on payload=on format=json', 'ready_age=90s',
+        'ready_age=1h write=on';
 
 sub exact {
     return location($_[0]) =~ s{location /t}{location = /t}r;

@@ -638,3 +638,119 @@ my ($length) = $head =~ /^Content-Length: (\d+)/m;
 is($status, 200, 'status');
 is($body, '', 'no body');
 is($length, length((get('/status?format=prometheus'))[2]), 'length');
+
+
+
+=== TEST 13: healthy
+--- config eval
+main::bot('b', 'tgbot_queue zone=updates:4m;') . main::bot('c')
+. 'location /slash/ { tgbot_status; } location = /exact { tgbot_status; }'
+--- then
+deliver('queued', 'b', text => 'sleep/0.5/say/x');
+deliver('failed', 'c', text => 'status/500');
+
+for my $uri (qw(/status/live /status/ready /slash/live /slash/ready)) {
+    my ($status, $head, $body) = get($uri);
+
+    is($status, 200, "$uri - status");
+    like($head, qr{^Content-Type: application/json\r$}m, "$uri - type");
+    like($head, qr/^Cache-Control: no-store\r$/m, "$uri - not kept");
+    is($body, qq({"status":"ok","reasons":[]}\n), "$uri - body");
+
+    my ($length) = $head =~ /^Content-Length: (\d+)/m;
+    ($status, $head, $body) = get($uri, [], 'HEAD');
+
+    is($status, 200, "HEAD $uri - status");
+    is($body, '', "HEAD $uri - body");
+    like($head, qr/^Content-Length: $length\r$/m, "HEAD $uri - length");
+
+    ($status, $head) = get($uri, [], 'POST');
+
+    is($status, 405, "POST $uri");
+    like($head, qr/^Allow: GET, HEAD\r?$/m, "POST $uri - Allow");
+}
+
+is((get("/$_"))[0], 404, $_)
+    for qw(status/liv status/lively status/live/ status/Ready statuslive
+           statusready exact/live exact/ready);
+
+
+
+=== TEST 14: an update that waits for too long
+--- config eval
+main::bot('b', 'tgbot_queue zone=updates:4m;')
+. main::bot('c', 'tgbot_queue zone=updates;')
+. 'location /strict { tgbot_status ready_age=1s; }
+   location /if { tgbot_status ready_age=1s; if ($arg_if) { set $x 1; } }'
+--- then
+deliver('queued', 'c', text => 'sleep/2/say/x');
+is((get('/strict/ready'))[0], 200, 'not for long yet');
+sleep 1.2;
+
+for my $uri ('/strict/ready', '/if/ready?if=1') {
+    my ($status, $head, $body) = get($uri);
+
+    is($status, 503, 'status');
+    like($head, qr/^Cache-Control: no-store\r$/m, 'not kept');
+    is($body, '{"status":"fail","reasons":["bot \"c\": the oldest update in '
+              . 'the queue was received 1 s ago, expected at most 1 s"]}'
+              . "\n", 'reason');
+}
+
+is((get('/strict/live'))[0], 200, 'it lives');
+is((get('/status/ready'))[0], 200, 'where more is allowed');
+is((get('/strict/ready', [], 'HEAD'))[0], 503, 'HEAD');
+
+until_status(sub { !$_[0]{bots}{c}{queue_depth}{inflight} });
+is((get('/strict/ready'))[0], 200, 'afterwards');
+
+
+
+=== TEST 15: a full queue
+--- config eval
+main::bot('b', 'tgbot_queue zone=updates:4m;
+                tgbot_handler /_program/$arg_do;') . main::bot('c')
+--- then
+my ($n, $answer) = 0;
+
+do {
+    $answer = end(beginning('b?do=sleep/1/say/x', text => 'x' x 4000));
+} while ($answer =~ /^X-Verdict: queued/m && $n++ < 2000);
+
+like($answer, qr/^X-Verdict: busy/m, 'full');
+cmp_ok($n, '>', 100, 'updates');
+
+my ($status, undef, $body) = get('/status/ready');
+
+is($status, 503, 'status');
+is_deeply(decode_json($body),
+          { status => 'fail', reasons => ['bot "b": the queue is full'] },
+          'reason');
+--- no_error_log
+[crit]
+[emerg]
+--- no_shutdown_error_log
+[crit]
+[emerg]
+
+
+
+=== TEST 16: a refused token makes it not ready, in whichever worker
+--- config eval
+main::bot('b', 'tgbot_token 1:TOKEN; tgbot_api /_api/status/401;')
+. main::bot('c', 'tgbot_token 2:TOKEN; tgbot_api /_api/say/x;')
+--- then
+is((get('/status/ready'))[0], 200, 'nobody knows yet');
+
+my $held = beginning('b');
+until_status(sub { $_[0]{bots}{b}{unauthorized_workers} });
+
+for (1 .. 20) {
+    my ($status, undef, $body) = get('/status/ready');
+
+    is($status, 503, 'status');
+    is_deeply(decode_json($body)->{reasons},
+              ['bot "b": the Bot API refuses its token'], 'reason');
+}
+
+close $held;

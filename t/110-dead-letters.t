@@ -262,8 +262,11 @@ sub get {
                      Timeout => 30)
         or die "cannot connect: $!\n";
 
-    print $socket(($method // 'GET') . " $uri HTTP/1.0\r\n"
-                  . ($header // '') . "\r\n");
+    $header //= '';
+    $header .= "Host: localhost\r\n" if $header !~ /^Host:/m;
+    $header =~ s/^Host: none\r\n//m;
+
+    print $socket(($method // 'GET') . " $uri HTTP/1.0\r\n$header\r\n");
     $socket->flush;
 
     return end($socket);
@@ -288,10 +291,11 @@ sub answer {
 }
 
 sub change {
-    my ($method, $uri, $action) = @_;
+    my ($method, $uri, $action, @headers) = @_;
 
     return answer($uri, $method,
-                  $action ? "X-Tgbot-Action: $action\r\n" : '');
+                  CORE::join '', map { "$_\r\n" }
+                  $action ? "X-Tgbot-Action: $action" : (), @headers);
 }
 
 # the letters of a bot, as "id cause ..."
@@ -634,3 +638,136 @@ asked(('status/500') x 2);
 my $items = status()->{bots}{b}{queue_items_total};
 is($items->{replayed}, 1, $block->name . ' - counted');
 is($items->{dead}, 2, $block->name . ' - dead');
+
+
+
+=== TEST 16: no page of another site, and no other name, changes anything
+--- config eval
+main::bot()
+--- then
+give_up(text => 'status/500') for 1 .. 40;
+
+my $id = 0;
+
+# [allowed or not, header ...]
+
+for my $row (
+    [ 1, 'Sec-Fetch-Site: same-origin' ],
+    [ 1, 'Sec-Fetch-Site: none' ],
+    [ 0, 'Sec-Fetch-Site: cross-site' ],
+    [ 0, 'Sec-Fetch-Site: same-site' ],
+    [ 0, 'Sec-Fetch-Site: Same-Origin' ],
+    [ 0, 'Sec-Fetch-Site: same-origin, cross-site' ],
+    [ 0, 'Sec-Fetch-Site:' ],
+    [ 1, 'Host: localhost' ],
+    [ 1, 'Host: LOCALHOST:8080' ],
+    [ 1, 'Host: 127.0.0.1' ],
+    [ 1, 'Host: 192.0.2.1:80' ],
+    [ 1, 'Host: [::1]' ],
+    [ 1, 'Host: [2001:db8::1]:8080' ],
+    [ 0, 'Host: none' ],
+    [ 0, 'Host: evil.example' ],
+    [ 0, 'Host: localhost.evil.example' ],
+    [ 0, 'Host: 127.0.0.1.evil.example' ],
+    [ 0, 'Host: 1.2.3' ],
+    [ 0, 'Host: 1.2.3.4.5' ],
+    [ 0, 'Host: [evil]' ],
+) {
+    my ($allowed, @headers) = @$row;
+    my $name = CORE::join ', ', @headers;
+
+    my ($status, $json) = change(DELETE => '/status/dead/b/' . ($id + 1),
+                                 'drop', @headers);
+
+    is($status, $allowed ? 200 : 403, $block->name . " - $name");
+    $id++ if $status == 200;
+
+    next if $allowed;
+
+    like($json->{error}, /^Host/ ? qr/^expected an address, "localhost" or /
+                                 : qr/^expected no page of another site/,
+         $block->name . " - why $name")
+        for $name;
+}
+
+is((change(POST => '/status/dead/b/40', 'replay', 'Host: evil.example'))[0],
+   403, $block->name . ' - replay');
+is((change(DELETE => '/status/dead/b', 'drop', 'Host: evil.example'))[0],
+   403, $block->name . ' - all');
+is((get('/status/dead/b/40', 'GET', "Host: evil.example\r\n")
+    =~ m{ (\d+) })[0], 200, $block->name . ' - to read is no change');
+
+
+
+=== TEST 17: names of the server
+--- config eval
+main::bot()
+. 'server_name bot.example.com *.wild.example .dot.example tail.*
+               ~^(?<x>re)gex\.example$ Upper.Example;'
+--- then
+give_up(text => 'status/500') for 1 .. 9;
+
+my $id = 0;
+
+for my $host ('bot.example.com', 'BOT.example.com:8080', 'bot.example.com.',
+              'upper.example')
+{
+    is((change(DELETE => '/status/dead/b/' . ++$id, 'drop', "Host: $host"))[0],
+       200, $block->name . " - $host");
+}
+
+for my $host ('evil.wild.example', 'wild.example', 'dot.example',
+              'evil.dot.example', 'tail.evil', 'regex.example', 're',
+              'x.bot.example.com', 'bot.example.co', '_')
+{
+    is((change(DELETE => '/status/dead/b/9', 'drop', "Host: $host"))[0], 403,
+       $block->name . " - $host");
+}
+
+
+
+=== TEST 18: inside of if and limit_except
+--- config eval
+main::bot()
+. 'server_name bot.example.com;
+   location /if { tgbot_status write=on; if ($arg_if) { set $x 1; } }
+   location /limit {
+       tgbot_status write=on;
+       limit_except GET { allow 127.0.0.1; deny all; }
+   }'
+--- then
+give_up(text => 'status/500') for 1 .. 4;
+
+my $id = 0;
+
+for my $uri ('/if/dead/b/%d', '/if/dead/b/%d?if=1', '/limit/dead/b/%d') {
+    my $at = sprintf $uri, ++$id;
+
+    is((change(DELETE => $at, 'drop', 'Host: evil.example'))[0], 403,
+       $block->name . " - $at");
+    is((change(DELETE => $at, 'drop', 'Host: bot.example.com'))[0], 200,
+       $block->name . " - $at");
+}
+
+
+
+=== TEST 19: changes are logged
+--- config eval
+main::bot('tgbot_handler /_mended;') . $main::mended
+--- then
+give_up() for 1 .. 4;
+change(DELETE => '/status/dead/b/2', 'drop');
+change(DELETE => '/status/dead/b/2', 'drop');
+change(POST => '/status/dead/b/1', 'replay');
+change(DELETE => '/status/dead/b/3', 'drop', 'Host: evil.example');
+change(DELETE => '/status/dead/b', 'drop');
+
+for (
+    [ 'bot "b": dead letter 2 is dropped, client: 127.0.0.1', 1 ],
+    [ 'bot "b": dead letter 2 is not dropped, client: 127.0.0.1', 1 ],
+    [ 'bot "b": dead letter 1 is replayed, client: 127.0.0.1', 1 ],
+    [ 'bot "b": a change of dead letters is refused: expected an address', 1 ],
+    [ 'dead letters dropped, client: 127.0.0.1', 1 ],
+) {
+    logged(@$_);
+}

@@ -623,7 +623,8 @@ enqueue(text => 'say/a');
 depth('accepted!=1 dead=1 dead!=1');
 asked('status/500');
 
-like(get('/status/dead/b/1', 'POST', "X-Tgbot-Action: replay\r\n"),
+like(get('/status/dead/b/1', 'POST', "X-Tgbot-Action: replay\r\n"
+                                     . "Host: localhost\r\n"),
      qr/ 200 /, $block->name . ' - replayed');
 depth('accepted!=1 dead=1 dead!=2 replayed!=1');
 asked('status/500');

@@ -325,7 +325,8 @@ async def test_failing_chat(case):
 
     failing.fault = None
     reader, writer = await asyncio.open_connection("127.0.0.1", nginx.port)
-    writer.write(b"POST /letters/dead/e2e HTTP/1.0\r\nX-Tgbot-Action: replay\r\n\r\n")
+    writer.write(b"POST /letters/dead/e2e HTTP/1.0\r\nHost: localhost\r\n"
+                 b"X-Tgbot-Action: replay\r\n\r\n")
     answer = await reader.read()
     writer.close()
     case.check(answer.endswith(b'{"replayed":10,"left":0}\n'), f"replayed: {answer}")

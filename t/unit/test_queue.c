@@ -928,6 +928,19 @@ test_big(void)
 }
 
 
+/* what the status says of it */
+
+static ngx_uint_t
+test_is_full(ngx_http_tgbot_queue_t *queue)
+{
+    ngx_http_tgbot_queue_state_t  state;
+
+    ngx_http_tgbot_queue_state(queue, &state);
+
+    return state.full;
+}
+
+
 static void
 test_full(void)
 {
@@ -938,8 +951,16 @@ test_full(void)
 
     test_start(TEST_ROOM);
 
+    /* before the last block is used, as hardly any update is so short */
+
     for (n = 0; queue_put(&test_bots[0], n, n) == NGX_OK; n++) {
         ngx_current_msec++;
+
+        unit_context("item %d", (int) n);
+        is_int(test_is_full(&test_bots[0]),
+               ngx_http_tgbot_queue_room(test_zone) <= 8);
+        is_int(test_is_full(&test_bots[1]),
+               ngx_http_tgbot_queue_room(test_zone) <= 8);
     }
 
     ok(n > 850);
@@ -999,6 +1020,8 @@ test_share(void)
     }
 
     is_int(n, blocks * 25 / 100);
+    is_int(test_is_full(&test_bots[0]), 1);
+    is_int(test_is_full(&test_bots[1]), 0);
 
     is_int(test_put_big(&test_bots[0], n, 10, &age), NGX_AGAIN);
     is_int(test_put_big(&test_bots[0], n, blocks * 504 / 4, &age),

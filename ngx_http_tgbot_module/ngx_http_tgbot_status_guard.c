@@ -1,0 +1,154 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_status_guard.h"
+
+
+static ngx_str_t *ngx_http_tgbot_status_guard_header(ngx_http_request_t *r,
+    ngx_str_t *name);
+static ngx_uint_t ngx_http_tgbot_status_guard_is(ngx_str_t *value,
+    const char *text);
+static ngx_uint_t ngx_http_tgbot_status_guard_host(ngx_str_t *host,
+    ngx_array_t *names);
+static ngx_uint_t ngx_http_tgbot_status_guard_address(ngx_str_t *host);
+
+
+const char *
+ngx_http_tgbot_status_guard(ngx_http_request_t *r, const char *action)
+{
+    ngx_str_t                  *value;
+    ngx_http_tgbot_loc_conf_t  *tlcf;
+
+    static ngx_str_t  header = ngx_string("X-Tgbot-Action");
+    static ngx_str_t  site = ngx_string("Sec-Fetch-Site");
+
+    tlcf = ngx_http_get_module_loc_conf(r, ngx_http_tgbot_module);
+
+    if (!tlcf->status_write || r != r->main) {
+        return "expected \"write=on\" of \"tgbot_status\" for a change";
+    }
+
+    /* no form of another site can send it */
+
+    value = ngx_http_tgbot_status_guard_header(r, &header);
+
+    if (value == NULL || !ngx_http_tgbot_status_guard_is(value, action)) {
+        return "expected the header \"X-Tgbot-Action\" with \"replay\" for "
+               "POST, with \"drop\" for DELETE";
+    }
+
+    /* browsers say where a request comes from; "none": from the user */
+
+    value = ngx_http_tgbot_status_guard_header(r, &site);
+
+    if (value
+        && !ngx_http_tgbot_status_guard_is(value, "same-origin")
+        && !ngx_http_tgbot_status_guard_is(value, "none"))
+    {
+        return "expected no page of another site as the origin of a change";
+    }
+
+    if (!ngx_http_tgbot_status_guard_host(&r->headers_in.server,
+                                          tlcf->status_hosts))
+    {
+        return "expected an address, \"localhost\" or an exact server_name "
+               "as the host of a change";
+    }
+
+    return NULL;
+}
+
+
+/* the header, of several the last one */
+
+static ngx_str_t *
+ngx_http_tgbot_status_guard_header(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_str_t        *value;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    value = NULL;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len == name->len
+                && ngx_strncasecmp(h[i].key.data, name->data, name->len) == 0)
+            {
+                value = &h[i].value;
+            }
+        }
+    }
+
+    return value;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_status_guard_is(ngx_str_t *value, const char *text)
+{
+    size_t  len;
+
+    len = ngx_strlen(text);
+
+    return value->len == len && ngx_strncmp(value->data, text, len) == 0;
+}
+
+
+/*
+ * A page of a name whose owner has it lead to this server is of the same
+ * origin for a browser.  It cannot have a name that is ours, nor an address.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_status_guard_host(ngx_str_t *host, ngx_array_t *names)
+{
+    ngx_str_t   *name;
+    ngx_uint_t   i;
+
+    if (ngx_http_tgbot_status_guard_is(host, "localhost")
+        || ngx_http_tgbot_status_guard_address(host))
+    {
+        return 1;
+    }
+
+    if (names == NULL) {
+        return 0;
+    }
+
+    name = names->elts;
+
+    for (i = 0; i < names->nelts; i++) {
+        if (name[i].len == host->len
+            && ngx_strncasecmp(name[i].data, host->data, host->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_status_guard_address(ngx_str_t *host)
+{
+#if (NGX_HAVE_INET6)
+    u_char  addr[16];
+
+    if (host->len > 2
+        && host->data[0] == '[' && host->data[host->len - 1] == ']')
+    {
+        return ngx_inet6_addr(host->data + 1, host->len - 2, addr) == NGX_OK;
+    }
+#endif
+
+    return ngx_inet_addr(host->data, host->len) != INADDR_NONE;
+}
