@@ -27,6 +27,8 @@ static void ngx_http_tgbot_status_health_queue(
     ngx_http_tgbot_status_health_t *h);
 static void ngx_http_tgbot_status_health_token(
     ngx_http_tgbot_status_health_t *h);
+static void ngx_http_tgbot_status_health_webhook(
+    ngx_http_tgbot_status_health_t *h);
 static void ngx_cdecl ngx_http_tgbot_status_health_reason(
     ngx_http_tgbot_status_health_t *h, const char *fmt, ...);
 static ngx_int_t ngx_http_tgbot_status_health_send(ngx_http_request_t *r,
@@ -40,6 +42,7 @@ static void (*const  ngx_http_tgbot_status_health_checks[])(
 {
     ngx_http_tgbot_status_health_queue,
     ngx_http_tgbot_status_health_token,
+    ngx_http_tgbot_status_health_webhook,
     NULL
 };
 
@@ -128,6 +131,33 @@ ngx_http_tgbot_status_health_token(ngx_http_tgbot_status_health_t *h)
     if (ngx_http_tgbot_stats_gauge(stats, NGX_HTTP_TGBOT_GAUGE_UNAUTHORIZED)) {
         ngx_http_tgbot_status_health_reason(h,
                                             "the Bot API refuses its token");
+    }
+}
+
+
+/* a Bot API that does not answer says nothing of the webhook */
+
+static void
+ngx_http_tgbot_status_health_webhook(ngx_http_tgbot_status_health_t *h)
+{
+    ngx_http_tgbot_registration_t  *known;
+
+    if (h->bot->hook == NULL) {
+        return;
+    }
+
+    known = ngx_palloc(h->request->pool,
+                       sizeof(ngx_http_tgbot_registration_t));
+    if (known == NULL) {
+        h->failed = 1;
+        return;
+    }
+
+    if (ngx_http_tgbot_registry_get(h->bot->registry, known) == NGX_OK
+        && known->checked && !known->url_ok)
+    {
+        ngx_http_tgbot_status_health_reason(h,
+                                   "Telegram has another URL as its webhook");
     }
 }
 
