@@ -21,6 +21,9 @@
  */
 #define NGX_HTTP_TGBOT_REGISTER_START  300
 
+/* times that a process which exits looks whether setWebhook has ended */
+#define NGX_HTTP_TGBOT_REGISTER_STAY   5
+
 /* bots that are asked for at a time */
 #define NGX_HTTP_TGBOT_REGISTER_CALLS  4
 
@@ -38,6 +41,7 @@ static void ngx_http_tgbot_register_end(ngx_http_tgbot_register_task_t *task);
 static ngx_http_tgbot_register_task_t  *ngx_http_tgbot_register_list;
 static ngx_uint_t                       ngx_http_tgbot_register_nlist;
 static ngx_uint_t                       ngx_http_tgbot_register_first;
+static ngx_uint_t                       ngx_http_tgbot_register_stayed;
 static ngx_http_tgbot_zone_t           *ngx_http_tgbot_register_zone;
 static ngx_event_t                      ngx_http_tgbot_register_timer;
 
@@ -70,6 +74,7 @@ ngx_http_tgbot_register_init_process(ngx_cycle_t *cycle,
 
     ngx_http_tgbot_register_list = task;
     ngx_http_tgbot_register_nlist = n;
+    ngx_http_tgbot_register_stayed = 0;
 
     for (i = 0; i < tmcf->bots.nelts; i++) {
 
@@ -129,10 +134,14 @@ ngx_http_tgbot_register_leave(void)
 
     left = 0;
 
+    ngx_http_tgbot_register_stayed++;
+
     for (i = 0; i < ngx_http_tgbot_register_nlist; i++) {
         task = &ngx_http_tgbot_register_list[i];
 
-        if (task->busy && task->setting) {
+        if (task->busy && task->setting
+            && ngx_http_tgbot_register_stayed < NGX_HTTP_TGBOT_REGISTER_STAY)
+        {
             left++;
 
         } else if (task->busy) {
