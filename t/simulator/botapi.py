@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from . import calls, faults
 from .http1 import Service, response
+from .registration import METHODS, RegistrationError, Registrations
 
 _PATH = re.compile(r"/bot([^/?]+)/([A-Za-z_]+)(?:\?(.*))?$")
 _METHOD = re.compile(
@@ -85,6 +86,7 @@ class BotApi(Service):
         self.blocked = {str(chat) for chat in blocked}
         self.migrated = {str(old): int(new) for old, new in (migrated or {}).items()}
         self.fault = None                   # a fault for everybody, see faults.show()
+        self.registrations = Registrations()
         self.executed = []
         self.statuses = Counter()
         self.unknown = Counter()            # calls whose caller cannot know the outcome
@@ -118,6 +120,9 @@ class BotApi(Service):
             return
         try:
             method, params = self._parse(request)
+            if method.lower() in METHODS:
+                self._register(connection, request, method, params)
+                return
             fault = self._dice.throw(_key(method, params))
             worker = request.headers.get("x-worker", "")
             if fault is not None and self._misbehave(connection, fault, method, params,
@@ -129,6 +134,27 @@ class BotApi(Service):
             self.trace("refused", request.target.rpartition("/")[2], {}, error.status)
             answer = self._refusal(error)
         connection.send(answer)
+
+    def _register(self, connection, request, method, params):
+        token = _PATH.match(request.target).group(1)
+        hooks = self.registrations
+        hooks.note(token, method, params,
+                   calls.files(request.headers.get("content-type", ""), request.body))
+        fault = hooks.fault(method)
+        if isinstance(fault, tuple):
+            status, wait = fault
+            raise ApiError(status, f"Too Many Requests: retry after {wait}", retry_after=wait)
+        if isinstance(fault, int):
+            raise ApiError(fault, "Fault")
+        if fault is not None:
+            faults.show(connection, fault, self.stall)
+            return
+        try:
+            result = hooks.call(token, method, params, hooks.calls[-1].files)
+        except RegistrationError as error:
+            wait = {"retry_after": error.retry_after} if error.retry_after else {}
+            raise ApiError(error.status, error.description, **wait) from None
+        connection.send(self._answer(200, result))
 
     def _misbehave(self, connection, fault, method, params, worker):
         """Whether the fault ends the matter."""

@@ -43,6 +43,20 @@ def parse(content_type, body):
     return {}
 
 
+def files(content_type, body):
+    """The files of a form that parse() has read, as bytes by name."""
+    match = re.search(r'boundary=(?:"([^"]+)"|([^;\s]+))', content_type, re.IGNORECASE)
+    if "multipart/form-data" not in content_type.lower() or match is None:
+        return {}
+    found = {}
+    for part in body.split(b"--" + (match.group(1) or match.group(2)).encode("latin-1")):
+        head, _, value = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        name = re.search(rb'\bname="([^"]*)"', head)
+        if name and re.search(rb"\bfilename=", head):
+            found[name.group(1).decode("latin-1")] = value.removesuffix(b"\r\n")
+    return found
+
+
 def parse_query(query):
     return _first(parse_qsl(query, keep_blank_values=True))
 

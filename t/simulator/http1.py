@@ -261,6 +261,7 @@ class Service:
         self.requests = 0
         self.port = None
         self.captured = [] if capture else None
+        self.tls = None                 # an ssl.SSLContext: HTTPS
         self._host = None
         self._server = None
 
@@ -268,7 +269,7 @@ class Service:
         loop = asyncio.get_running_loop()
         self._host = host
         self._server = await loop.create_server(
-            lambda: Connection(self), host, port, backlog=1024)
+            lambda: Connection(self), host, port, backlog=1024, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def restart(self):

@@ -1,0 +1,543 @@
+"""tgbot_register keeps setWebhook in step, whatever the Bot API and others do."""
+
+import asyncio
+import os
+import signal
+import ssl
+import statistics
+import subprocess
+import time
+
+from harness import (FULL, SECRET, SERVER, TOKEN, bot, free_port, until)
+from simulator.botapi import BotApi
+from simulator.registration import TYPES
+from simulator.webhook import Webhook
+from simulator import updates
+
+HOST = "https://bot.example.com"
+URL = f"{HOST}/tg/e2e"
+# webhooks whose cost is measured
+COUNT = 12000
+
+OTHER = "https://other.example.com/hook"
+
+
+class World:
+    """A Bot API and an nginx whose bots register with it."""
+
+    def __init__(self, case, api, nginx):
+        self.case = case
+        self.api = api
+        self.nginx = nginx
+        self.hooks = api.registrations
+
+    @property
+    def hook(self):
+        return self.hooks.hooks[TOKEN]
+
+    def sets(self):
+        return self.hooks.count("setWebhook")
+
+    def checks(self):
+        return self.hooks.count("getWebhookInfo")
+
+    async def webhook(self, name="e2e"):
+        """What the status says of a bot's webhook."""
+        status = await self.case.status(self.nginx)
+        return status.data["bots"][name]["webhook"]
+
+    async def state(self, state, seconds=20):
+        """Waits until the status tells of this state."""
+        end = time.monotonic() + seconds
+        while (got := await self.webhook())["state"] != state:
+            if time.monotonic() > end:
+                self.case.check(False, f"webhook {got}, expected state {state}")
+                break
+            await asyncio.sleep(0.1)
+        return got
+
+    async def checked(self, times=2):
+        """Waits for so many checks more."""
+        before = self.checks()
+        came = await until(lambda: self.checks() >= before + times, 20)
+        self.case.check(came, f"{self.checks() - before} checks, expected {times}")
+
+    def lines(self, text):
+        return [line for line in self.nginx.read("error.log").splitlines() if text in line]
+
+    def configure(self, directives, secret=SECRET):
+        self.nginx.configure(self.nginx.text(directives, secret))
+
+    async def reload(self):
+        """Returns when the new workers are there."""
+        before = set(self.nginx.workers())
+        self.nginx.signal(signal.SIGHUP)
+        await until(lambda: set(self.nginx.workers()) - before, 10)
+
+
+async def world(case, register="", directives="", tls=None, start=True, bots="", api=None,
+                tokens=None, secret=SECRET, **nginx):
+    """register: parameters of tgbot_register besides the URL and the API's."""
+    api = api or BotApi(tokens=tokens)
+    api.tls = tls
+    case.at_end(api.stop)
+    await api.start()
+    port, program = free_port(), free_port()
+    scheme = "https" if tls else "http"
+
+    def text(directives, secret):
+        return SERVER.format(
+            port=port, program=program, api=api.port, secret=secret,
+            locations=bots or bot("e2e", directives), http="",
+            program_timeout="2s", api_timeout="2s")
+
+    if not directives:
+        directives = f"tgbot_register {HOST} {register} interval=1s " \
+                     f"api={scheme}://127.0.0.1:{api.port};"
+    server = await case.nginx(text(directives, secret), port, start=False, **nginx)
+    main = server.configure
+
+    def configure(inner):
+        with open(f"{server.directory}/nginx.conf", encoding="utf-8") as file:
+            old = file.read()
+        main(old.replace(server.inner, inner))
+        server.inner = inner
+
+    server.inner = text(directives, secret)
+    server.configure = configure
+    server.text = text
+    if start:
+        await server.start()
+    return World(case, api, server)
+
+
+def certificates(case):
+    """An authority, and a server's certificate by it: their files, and an SSLContext."""
+    path = f"{case.directory}/tls"
+    os.makedirs(path)
+    with open(f"{path}/ext", "w", encoding="ascii") as file:
+        file.write("subjectAltName=IP:127.0.0.1")
+    for command in (
+            "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 30 "
+            "-subj /CN=authority",
+            "req -newkey rsa:2048 -nodes -keyout api.key -out api.csr -subj /CN=127.0.0.1",
+            "x509 -req -in api.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out api.pem "
+            "-days 30 -extfile ext",
+            "req -x509 -newkey rsa:2048 -nodes -keyout own.key -out own.pem -days 30 "
+            "-subj /CN=bot.example.com"):
+        subprocess.run(["openssl", *command.split()], cwd=path, check=True,
+                       capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(f"{path}/api.pem", f"{path}/api.key")
+    return path, context
+
+
+async def test_first(case):
+    """Over TLS, with all parameters and a certificate of one's own."""
+    path, context = certificates(case)
+    w = await world(
+        case, f"ip_address=192.0.2.7 certificate={path}/own.pem max_connections=55 "
+        f"allowed_updates=message,poll ca={path}/ca.pem", tls=context)
+    got = await w.state("ok")
+    await w.checked()
+    case.equal(w.sets(), 1, "setWebhook")
+
+    call = next(call for call in w.hooks.calls if call.method == "setwebhook")
+    case.equal(call.params, {"url": URL, "secret_token": SECRET, "ip_address": "192.0.2.7",
+                             "max_connections": "55",
+                             "allowed_updates": '["message","poll"]'}, "parameters")
+    with open(f"{path}/own.pem", "rb") as file:
+        case.equal(call.files, {"certificate": file.read()}, "files")
+
+    case.equal(got["url"], URL, "URL in the status")
+    case.equal(got["expected"], URL, "expected URL in the status")
+    case.equal(got["ip_address"], "192.0.2.7", "address in the status")
+    case.equal(got["max_connections"], 55, "connections in the status")
+    case.equal(got["allowed_updates"], ["message", "poll"], "types in the status")
+    case.check(got["has_custom_certificate"], "no certificate in the status")
+    case.check(abs(got["registered"] - time.time()) < 60, f"registered: {got}")
+    case.equal(len(w.lines(f'webhook registered at "{URL}"')), 1, "lines in the log")
+    await case.stop(w.nginx)
+    case.check_logs(w.nginx)
+
+
+async def test_wrong_authority(case):
+    """Who the Bot API is cannot be told: nothing is said to it, again and again."""
+    path, context = certificates(case)
+    w = await world(case, f"ca={path}/own.pem", tls=context)
+    await until(lambda: len(w.lines("[error]")) >= 3, 20)
+    case.check(len(w.lines('getWebhookInfo for webhook "' + URL)) >= 3,
+               f"errors: {w.lines('[error]')}")
+    case.equal((await w.webhook())["state"], "error", "state")
+    case.check((await w.webhook())["error"], "no error in the status")
+    case.equal(len(w.hooks.calls), 0, "calls")
+    await case.stop(w.nginx)
+    case.check_logs(w.nginx)
+
+
+async def test_nothing_to_do(case):
+    """Telegram has it all: it is asked, and nothing is set."""
+    api = BotApi()
+    hook = api.registrations.hooks[TOKEN]
+    hook.url = URL
+    hook.allowed = frozenset(("message", "poll"))
+    hook.pending = 7
+    hook.last_error_date = int(time.time()) - 5
+    hook.last_error_message = "Connection reset by peer"
+    w = await world(case, "allowed_updates=poll,message", api=api)
+    got = await w.state("ok")
+    await w.checked(3)
+    case.equal(w.sets(), 0, "setWebhook")
+    case.equal(got["pending_updates"], 7, "pending")
+    case.equal(got["last_error_message"], "Connection reset by peer", "message")
+    case.equal(got["registered"], 0, "registered")
+    status = await case.status(w.nginx)
+    case.equal(status.value("webhook_pending_updates"), 7, "pending, as metric")
+    case.equal(status.value("webhook_url_ok"), 1, "URL, as metric")
+    case.equal(status.value("webhook_last_error_timestamp_seconds"), hook.last_error_date,
+               "last error, as metric")
+    case.check_logs(w.nginx)
+
+
+async def test_taken(case):
+    """Another tool's changes are taken back, but not for ever."""
+    w = await world(case)
+    await w.state("ok")
+    for n in range(3):
+        if n == 1:
+            w.hook.allowed = frozenset(("message",))    # not ours to say
+            await w.checked()
+            case.equal(w.sets(), n + 1, "setWebhook, for what is not configured")
+        w.hook.url = OTHER
+        back = await until(lambda: w.hook.url == URL, 20)
+        case.check(back, f"not taken back for the {n + 1}. time")
+        await w.state("ok")
+        case.equal((await w.webhook())["taken"], n + 1, "times taken back")
+    sets = w.sets()
+    w.hook.url = OTHER
+    got = await w.state("stopped")
+    await w.checked(3)
+    case.equal(w.hook.url, OTHER, "URL")
+    case.equal(w.sets(), sets, "setWebhook after the last time")
+    case.equal(got["url"], OTHER, "URL in the status")
+    case.equal((await case.status(w.nginx)).value("webhook_url_ok"), 0, "URL, as metric")
+    case.equal(len(w.lines("[crit]")), 1, "lines at crit")
+
+    # the other one gives it back, and it is guarded as before
+    w.hook.url = URL
+    await w.state("ok")
+    case.check_logs(w.nginx, allowed=("somebody else changes the webhook",))
+
+
+async def test_flood(case):
+    """429: not before the time that Telegram says."""
+    api = BotApi()
+    api.registrations.faults["setwebhook"].append((429, 4))
+    w = await world(case, api=api)
+    await until(lambda: w.sets() == 2, 20)
+    await w.state("ok")
+    first, second = w.hooks.times("setWebhook")
+    case.check(second - first >= 4, f"again after {second - first:.1f} s")
+    case.check_logs(w.nginx)
+
+
+async def test_faults(case):
+    """5xx, reset and garbage: again, later each time, and well in the end."""
+    api = BotApi()
+    api.registrations.faults["getwebhookinfo"].extend((500, "garbage"))
+    api.registrations.faults["setwebhook"].extend((500, 502, "reset"))
+    w = await world(case, api=api)
+    await w.state("ok", 60)
+    case.equal(w.sets(), 4, "setWebhook")
+    case.equal(w.hook.url, URL, "URL")
+    # a connection that was kept and is reset is not told from one that was closed
+    case.check(len(w.lines("[error]")) >= 4, f"errors: {w.lines('[error]')}")
+    case.equal((await w.webhook())["error"], "", "error in the status")
+    case.check_logs(w.nginx)
+
+
+async def test_refused(case):
+    """What Telegram does not like is told in its words."""
+    api = BotApi()
+    w = await world(
+        case, api=api, directives=f"tgbot_register {HOST}:8080 interval=2s api=http://"
+        "127.0.0.1:PORT;", start=False)
+    w.configure(f"tgbot_register {HOST}:8080 interval=2s api=http://127.0.0.1:{api.port};")
+    await w.nginx.start()
+    got = await w.state("error")
+    case.check("Webhook can be set up only on ports" in got["error"], f"error: {got}")
+    lines = w.lines(f'setWebhook for webhook "{HOST}:8080/tg/e2e" failed: HTTP status 400')
+    case.check(lines and "ports 80, 88, 443 or 8443" in lines[0], f"lines {lines}")
+    before = w.sets()
+    await until(lambda: w.sets() > before, 20)
+    times = w.hooks.times("setWebhook")
+    case.check(times[-1] - times[-2] >= 2, "again before the interval")
+
+    # a token that Telegram does not know
+    api.tokens = {"1:other"}
+    await until(lambda: w.lines("HTTP status 401"), 20)
+    case.check(w.lines("HTTP status 401: Unauthorized"), "no line of 401")
+    case.check_logs(w.nginx)
+
+
+async def test_secret(case):
+    """A secret is changed under traffic, and Telegram is never refused."""
+    w = await world(case, directives="tgbot_register off;", start=False)
+    w.configure(_rotate(w))
+    await w.nginx.start()
+    await w.state("ok")
+    webhooks = []
+    number = 0
+
+    def telegram(_, hook):
+        """Telegram has a new actor for a new secret; the old one finishes what it sent."""
+        for webhook in webhooks:
+            webhook.pause()
+        webhooks.append(Webhook(f"http://127.0.0.1:{w.nginx.port}/tg/e2e",
+                                secret=hook.secret, schedule=0.1, ramp=0.1))
+        case.at_end(webhooks[-1].close)
+
+    telegram(TOKEN, w.hook)
+    w.hooks.on_set = telegram
+    secrets = [SECRET, "another_secret", "a_third_one"]
+    for old, new in zip(secrets, secrets[1:]):
+        sets = w.sets()
+        w.configure(_rotate(w), f"{new} {old}")
+        await w.reload()
+        end = time.monotonic() + 20
+        after = 0
+        while time.monotonic() < end and after < 50:
+            number += 1
+            webhooks[-1].push(_update(number))
+            after += w.sets() > sets
+            await asyncio.sleep(0.002)
+        case.equal(w.hook.secret, new, "secret")
+        case.equal(w.sets(), sets + 1, "setWebhook")
+        await w.state("ok")
+    drained = await webhooks[-1].drained(20)
+    case.check(drained, "Telegram is not done")
+    statuses = sum((webhook.statuses for webhook in webhooks), start=type(
+        webhooks[0].statuses)())
+    case.check(set(statuses) == {200} and statuses[200] > 100, f"statuses {statuses}")
+    case.note(f"{statuses[200]} updates")
+    case.check_logs(w.nginx, secrets=(TOKEN, *secrets))
+
+
+def _rotate(w):
+    return f"tgbot_reply hello; tgbot_register {HOST} interval=1s " \
+           f"api=http://127.0.0.1:{w.api.port};"
+
+
+def _update(number):
+    return updates.make(number, "message", updates.message(1, updates.person(number, "Ann"), "hi"))
+
+
+async def test_reloads(case):
+    """Fifty in a row, and no more than one setWebhook."""
+    w = await world(case)
+    for _ in range(50):
+        w.nginx.signal(signal.SIGHUP)
+        await asyncio.sleep(0.1)
+    await w.state("ok")
+    await w.checked()
+    case.equal(w.sets(), 1, "setWebhook")
+    case.equal(w.lines("[error]"), [], "errors")
+    await case.stop(w.nginx)
+    case.check_logs(w.nginx)
+
+
+async def test_killed(case):
+    """Another worker goes on for the one that is killed, and sets nothing again."""
+    w = await world(case)
+    await w.state("ok")
+    for _ in range(4):
+        for pid in w.nginx.workers():
+            w.nginx.kill(pid)
+        await w.checked()
+    case.equal(w.sets(), 1, "setWebhook")
+    case.check_logs(w.nginx)
+
+
+async def test_hung(case):
+    """A worker that hangs while it is answered is not waited for, nor believed later."""
+    if not FULL:
+        case.skip("takes as long as a worker's silence; TGBOT_E2E_FULL runs it")
+        return
+    api = BotApi()
+    api.stall = 600
+    api.registrations.faults["getwebhookinfo"].append("stall")
+    w = await world(case, api=api)
+    await until(lambda: w.checks() == 1, 10)
+    holder = next(pid for pid in w.nginx.workers() if _connected(pid, api.port))
+    os.kill(holder, signal.SIGSTOP)
+    await until(lambda: w.sets() == 1, 40)
+    os.kill(holder, signal.SIGCONT)
+    await w.checked()
+    case.equal(w.sets(), 1, "setWebhook")
+    await w.state("ok")
+    case.check_logs(w.nginx)
+
+
+def _connected(pid, port):
+    """Whether the process has a connection to the port."""
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        lines = [line.split() for line in file.readlines()[1:]]
+    inodes = {line[9] for line in lines if int(line[2].split(":")[1], 16) == port}
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            link = os.readlink(f"/proc/{pid}/fd/{name}")
+        except OSError:
+            continue
+        if link.startswith("socket:[") and link[8:-1] in inodes:
+            return True
+    return False
+
+
+async def test_allowed(case):
+    """What is not configured is left alone and shown; what is changed is set once."""
+    api = BotApi()
+    api.registrations.hooks[TOKEN].allowed = frozenset(("message", "chat_member"))
+    w = await world(case, api=api)
+    got = await w.state("ok")
+    case.equal(w.hook.allowed, frozenset(("message", "chat_member")), "types")
+    case.equal(got["allowed_updates"], ["chat_member", "message"], "types in the status")
+    case.check("allowed_updates" not in w.hooks.calls[1].params, "types were set")
+
+    for n, (value, expected) in enumerate((
+            ("poll", ["poll"]), ("default", None), ("all", sorted(TYPES)))):
+        w.configure(f"tgbot_register {HOST} interval=1s allowed_updates={value} "
+                    f"api=http://127.0.0.1:{api.port};")
+        await w.reload()
+        case.check(await until(lambda: w.sets() == n + 2, 20), f"{value} was not set")
+        await w.checked()
+        got = await w.state("ok")
+        case.equal(got["allowed_updates"], expected, f"types after {value}")
+        case.equal(w.sets(), n + 2, f"setWebhook after {value}")
+    case.check_logs(w.nginx)
+
+
+async def test_unauthorized(case):
+    """Telegram was refused with 401, so its secret is an old one."""
+    api = BotApi()
+    hook = api.registrations.hooks[TOKEN]
+    hook.url = URL
+    hook.secret = "a_secret_of_yesterday"
+    w = await world(case, api=api)
+    await w.state("ok")
+    case.equal(w.sets(), 0, "setWebhook")
+    w.hook.last_error_date = int(time.time()) + 1
+    w.hook.last_error_message = "Wrong response from the webhook: 401 Unauthorized"
+    case.check(await until(lambda: w.sets() == 1, 20), "not registered again")
+    await w.checked()
+    case.equal(w.sets(), 1, "setWebhook")
+    case.equal(w.hook.secret, SECRET, "secret")
+    case.check_logs(w.nginx)
+
+
+async def test_pace(case):
+    """Of 25 new bots Telegram is asked for 20 in a minute."""
+    names = [f"b{n}" for n in range(25)]
+    tokens = {name: f"{7000000100 + n}:AAHleakless-e2e-token-{n:019d}"
+              for n, name in enumerate(names)}
+    w = await world(case, bots="".join(
+        bot(name, f"tgbot_register {HOST} interval=1s api=http://127.0.0.1:PORT;",
+            token=tokens[name]) for name in names), start=False)
+    inner = w.nginx.inner.replace("PORT", str(w.api.port))
+    w.nginx.configure(inner)
+    await w.nginx.start()
+
+    def asked():
+        return {call.token for call in w.hooks.calls}
+
+    case.check(await until(lambda: w.sets() == 20, 40), f"{w.sets()} bots registered")
+    await asyncio.sleep(2)
+    case.equal(len(asked()), 20, "bots asked for")
+    case.equal(w.sets(), 20, "setWebhook")
+    if FULL:
+        case.check(await until(lambda: w.sets() == 25, 90), f"{w.sets()} bots registered")
+        case.equal(w.hooks.refused, [], "refused")
+    case.check_logs(w.nginx, secrets=(*tokens.values(), SECRET))
+
+
+async def test_quit(case):
+    """nginx ends soon, whatever is not answered yet, and leaves no socket open."""
+    for method in ("getWebhookInfo", "setWebhook"):
+        api = BotApi()
+        api.stall = 600
+        w = await world(case, api=api, shutdown="60s")
+        api.registrations.faults[method.lower()].extend(["stall"] * 9)
+        w.hook.url = OTHER
+        before = w.hooks.count(method)
+        await until(lambda: w.hooks.count(method) > before, 20)
+        started = time.monotonic()
+        await case.stop(w.nginx, signal.SIGQUIT, 20)
+        seconds = time.monotonic() - started
+        case.note(f"{method}: {seconds:.1f} s")
+        case.check(seconds < 15, f"{method}: nginx took {seconds:.1f} s")
+        case.check_logs(w.nginx)
+
+
+async def test_drop_pending(case):
+    """What waits at Telegram goes when the bot comes to us, and not later."""
+    api = BotApi()
+    hook = api.registrations.hooks[TOKEN]
+    hook.url = OTHER
+    hook.pending = 5
+    w = await world(case, "drop_pending", api=api)
+    await w.state("ok")
+    case.equal(w.hook.pending, 0, "pending")
+    w.hook.pending = 3
+    w.configure(f"tgbot_register {HOST} drop_pending interval=1s max_connections=5 "
+                f"api=http://127.0.0.1:{api.port};")
+    await w.reload()
+    case.check(await until(lambda: w.sets() == 2, 20), "not set again")
+    case.equal(w.hook.pending, 3, "pending after a change")
+    case.check_logs(w.nginx)
+
+
+async def test_ratio(case):
+    """Webhooks do not notice that the Bot API takes its time."""
+    rates = {True: [], False: []}
+    for _ in range(5):
+        for pending in (True, False):
+            rates[pending].append(await _rate(case, pending))
+    ratio = max(rates[True]) / max(rates[False])
+    case.note(f"{max(rates[True]):.0f} a second while it is pending, "
+              f"{max(rates[False]):.0f} without, ratio {ratio:.2f}, medians "
+              f"{statistics.median(rates[True]) / statistics.median(rates[False]):.2f}")
+    case.check(ratio >= 0.95, f"ratio {ratio:.2f}, expected 0.95 or more")
+
+
+async def _rate(case, pending):
+    """Webhooks a second of CPU of one worker, with a call to the Bot API or without."""
+    api = BotApi()
+    api.stall = 600
+    api.registrations.faults["getwebhookinfo"].extend(["stall"] * 99)
+    register = f"tgbot_register {HOST} interval=1s api=http://127.0.0.1:PORT; " \
+        if pending else ""
+    w = await world(case, api=api, directives=register + "tgbot_reply hello;", start=False,
+                    workers=1)
+    w.configure((register + "tgbot_reply hello;").replace("PORT", str(api.port)))
+    await w.nginx.start()
+    if pending:
+        await until(lambda: w.checks() == 1, 10)
+    worker = w.nginx.workers()[0]
+    webhook = Webhook(f"http://127.0.0.1:{w.nginx.port}/tg/e2e", secret=SECRET,
+                      schedule=0.1, ramp=0.01)
+    case.at_end(webhook.close)
+    before = _cpu(worker)
+    for number in range(COUNT):
+        webhook.push(_update(number + 1))
+    case.check(await webhook.drained(60), "Telegram is not done")
+    seconds = _cpu(worker) - before
+    webhook.close()
+    w.nginx.signal(signal.SIGTERM)
+    await w.nginx.exited(10)
+    api.stop()
+    return COUNT / seconds
+
+
+def _cpu(pid):
+    """Seconds of processor time, in nanoseconds' resolution."""
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[0]) / 1e9
