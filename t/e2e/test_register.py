@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import time
 
+import build
 from harness import (FULL, SECRET, SERVER, TOKEN, bot, free_port, until)
 from simulator.botapi import BotApi
 from simulator.registration import TYPES
@@ -354,6 +355,27 @@ async def test_killed(case):
         for pid in w.nginx.workers():
             w.nginx.kill(pid)
         await w.checked()
+    case.equal(w.sets(), 1, "setWebhook")
+    case.check_logs(w.nginx)
+
+
+async def test_killed_inside(case):
+    """A worker dies with the zone locked: it is repaired, and nothing is set for it."""
+    w = await world(case, module=await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1"))
+    await w.state("ok")
+    for rounds, point in enumerate(("registry: record", "registry: lease"), 1):
+        with open(f"{w.nginx.directory}/stop", "w", encoding="ascii") as file:
+            file.write(point)
+        if point == "registry: lease":
+            for pid in w.nginx.workers():
+                w.nginx.kill(pid)
+        stopped = await until(lambda: w.nginx.read("stopped"), 20)
+        case.check(stopped, f"{point!r} was never reached")
+        w.nginx.kill(int(w.nginx.read("stopped").rpartition(" ")[2]))
+        os.unlink(f"{w.nginx.directory}/stopped")
+        await w.checked()
+        await w.state("ok")
+        case.equal(len(w.lines("it is repaired")), rounds, f"repairs after {point!r}")
     case.equal(w.sets(), 1, "setWebhook")
     case.check_logs(w.nginx)
 
