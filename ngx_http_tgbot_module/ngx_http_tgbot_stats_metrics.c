@@ -19,8 +19,8 @@ static uint64_t ngx_http_tgbot_stats_add_up(ngx_http_tgbot_stats_t *stats,
     size_t offset, ngx_uint_t i);
 
 
-#define NGX_HTTP_TGBOT_STATS_NOT_GAUGE  -1
-#define NGX_HTTP_TGBOT_STATS_LAST       -2   /* the time of an update */
+#define NGX_HTTP_TGBOT_STATS_NOT_GAUGE  (-1)
+#define NGX_HTTP_TGBOT_STATS_LAST       (-2)   /* the time of an update */
 
 
 /* methods that bots use, in the order of ngx_strncasecmp(); last "other" */

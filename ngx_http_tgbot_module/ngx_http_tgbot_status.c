@@ -273,7 +273,7 @@ ngx_http_tgbot_status_path(ngx_http_request_t *r, ngx_str_t *path)
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
-    ngx_str_null(path);
+    ngx_str_set(path, "");
 
     /* "if" and "limit_except" have the name of their location */
 

@@ -281,22 +281,32 @@ ngx_http_tgbot_status_prometheus_label(ngx_http_tgbot_status_prometheus_t *p,
 {
     u_char     *last, *s, *start;
     ngx_str_t   text;
+    ngx_uint_t  i;
 
     ngx_http_tgbot_status_prometheus_text(p, (*n)++ ? "," : "{");
     ngx_http_tgbot_status_prometheus_text(p, label);
     ngx_http_tgbot_status_prometheus_text(p, "=\"");
 
-    text.len = value->len;
-    text.data = ngx_pstrdup(p->s->pool, value);
+    text = *value;
 
-    if (text.data == NULL) {
-        p->s->failed = 1;
-        return;
+    for (i = 0; i < text.len; i++) {
+
+        if (text.data[i] >= 0x20 && text.data[i] < 0x7f) {
+            continue;
+        }
+
+        /* no control character is to be left, and all has to be UTF-8 */
+
+        text.data = ngx_pstrdup(p->s->pool, value);
+
+        if (text.data == NULL) {
+            p->s->failed = 1;
+            return;
+        }
+
+        ngx_http_tgbot_json_clean(&text);
+        break;
     }
-
-    /* no control character is left, and no byte that is not UTF-8 */
-
-    ngx_http_tgbot_json_clean(&text);
 
     start = text.data;
     last = text.data + text.len;

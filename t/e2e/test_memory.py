@@ -82,16 +82,20 @@ class Kind:
 
 
 class Status(Kind):
-    """The status page."""
+    """The status, where the end of each answer is known."""
+
+    def __init__(self, *args, end=b"}}\n"):
+        super().__init__(*args)
+        self._end = end
 
     async def prepare(self):
         return 0, None
 
     async def send(self, body, timeout=8.0):
-        return await fetch("127.0.0.1", self._nginx.port, "/status", timeout)
+        return await fetch("127.0.0.1", self._nginx.port, self.path, timeout)
 
     def right(self, number, answer):
-        return b'"received_total"' in answer.body
+        return answer.body.endswith(self._end)
 
 
 async def _once(kind, number, body):
@@ -124,7 +128,9 @@ def _kinds(nginx):
         kind("hit", "/tg/cached", text=lambda _: "cached", ridden=lambda _: "about cached"),
         kind("duplicate", "/tg/riding", before=_once, ridden=reply),
         kind("limited", "/tg/limited", before=_emptied, ridden=lambda _: "slow down"),
-        Status("status", "/status", nginx, numbers)]
+        Status("status", "/status", nginx, numbers),
+        Status("prometheus", "/status?format=prometheus", nginx, numbers, end=b"} 0\n"),
+        Status("ready", "/status/ready", nginx, numbers, end=b'"reasons":[]}\n')]
 
 
 async def _sweep(case, failing, kind):
