@@ -60,7 +60,7 @@ static ngx_uint_t ngx_http_tgbot_registry_ours(
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_registry_zone = {
-    8, "register",
+    9, "register",
     sizeof(ngx_http_tgbot_registry_sh_t)
     + sizeof(ngx_http_tgbot_registry_record_t),
     ngx_http_tgbot_registry_init
