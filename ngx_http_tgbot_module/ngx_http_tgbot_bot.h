@@ -188,6 +188,7 @@ typedef struct {
     ngx_http_tgbot_lanes_t        *lanes;     /* NULL: off */
     ngx_http_tgbot_letters_t      *letters;   /* not NULL after merge */
     ngx_http_tgbot_hook_t         *hook;      /* NULL: off */
+    ngx_open_file_t               *log;       /* NULL: off */
     time_t                         max_age;   /* seconds, 0: off */
 
     u_char                        *status_file; /* where tgbot_status stands,

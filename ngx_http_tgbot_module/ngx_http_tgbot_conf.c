@@ -402,3 +402,27 @@ ngx_http_tgbot_conf_inline(ngx_conf_t *cf, ngx_command_t *cmd)
                        "\"%V_file\" keeps it out of the configuration",
                        &cmd->name, &cmd->name);
 }
+
+
+void
+ngx_http_tgbot_conf_merge_secrets(ngx_http_tgbot_loc_conf_t *conf,
+    ngx_http_tgbot_loc_conf_t *prev)
+{
+    if (conf->token.data == NULL && conf->token_file.data == NULL) {
+        conf->token = prev->token;
+        conf->token_file = prev->token_file;
+    }
+
+    if (conf->secret.data == NULL && conf->secret_file.data == NULL
+        && conf->secret_off == NGX_CONF_UNSET)
+    {
+        conf->secret = prev->secret;
+        conf->old_secret = prev->old_secret;
+        conf->secret_file = prev->secret_file;
+        conf->secret_off = prev->secret_off;
+    }
+
+    if (conf->secret_off == NGX_CONF_UNSET) {
+        conf->secret_off = 0;
+    }
+}

@@ -59,6 +59,11 @@ char *ngx_http_tgbot_conf_queue(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_tgbot_conf_dead_letters(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* in ngx_http_tgbot_conf_log.c */
+
+char *ngx_http_tgbot_conf_log(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 /* in ngx_http_tgbot_conf_register.c */
 
 char *ngx_http_tgbot_conf_register(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -153,6 +158,14 @@ char *ngx_http_tgbot_conf_flag(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_tgbot_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
     void *conf);
+
+
+/*
+ * For merging, in ngx_http_tgbot_conf.c: token and secrets.  Inline and in a
+ * file are one setting: a level with one has not the other.
+ */
+void ngx_http_tgbot_conf_merge_secrets(ngx_http_tgbot_loc_conf_t *conf,
+    ngx_http_tgbot_loc_conf_t *prev);
 
 
 /* what follows is in ngx_http_tgbot_conf_check.c where nothing is said */

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_log.h"
 #include "ngx_http_tgbot_ride.h"
 
 
@@ -388,6 +389,11 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
         ngx_http_tgbot_job_replayed(job, verdict);
     }
 
+    if (verdict != NGX_HTTP_TGBOT_BUSY) {
+        ngx_http_tgbot_job_log(job,
+                         (char *) ngx_http_tgbot_verdict_names[verdict].data);
+    }
+
     settled.verdict = verdict;
     settled.retry_min = 1;
     settled.retry_max = NGX_HTTP_TGBOT_JOB_RETRY;
@@ -395,4 +401,31 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 
     ngx_http_tgbot_job_settle(job, &settled);
     ngx_http_tgbot_job_free(job);
+}
+
+
+void
+ngx_http_tgbot_job_log(ngx_http_tgbot_job_t *job, const char *verdict)
+{
+    ngx_msec_int_t        waited;
+    ngx_http_tgbot_log_t  entry;
+
+    if (job->notice) {
+        return;
+    }
+
+    /* our clock may be behind that of the worker who received it */
+
+    waited = (ngx_msec_int_t) (job->begun - job->start);
+
+    entry.bot = job->bot;
+    entry.update = &job->update;
+    entry.verdict = verdict;
+    entry.attempts = job->own ? 0 : job->ctx.attempts;
+    entry.waited = (waited > 0) ? (ngx_msec_t) waited : 0;
+    entry.ran = ngx_current_msec - job->begun;
+    entry.results = job->send.results;
+    entry.queued = job->queued;
+
+    ngx_http_tgbot_log(&entry);
 }

@@ -50,6 +50,7 @@ struct ngx_http_tgbot_job_s {
     ngx_http_tgbot_bot_t          *bot;
     ngx_pool_t                    *pool;
     ngx_msec_t                     start;     /* first receipt */
+    ngx_msec_t                     begun;     /* this work on it */
     size_t                         size;      /* bytes accounted for */
 
     ngx_http_tgbot_ctx_t           ctx;       /* of its calls */
@@ -89,6 +90,7 @@ struct ngx_http_tgbot_job_s {
     unsigned                       queued:1;  /* taken from the queue */
     unsigned                       resumed:1; /* at a call tried before */
     unsigned                       waited:1;  /* for the cache */
+    unsigned                       notice:1;  /* of a limit, no more */
 };
 
 
@@ -176,6 +178,9 @@ void ngx_http_tgbot_job_account(ngx_http_tgbot_job_t *job, size_t size);
 
 /* makes the next call of the answer, or ends the job */
 void ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job);
+
+/* a line of tgbot_log: the update has come to this end */
+void ngx_http_tgbot_job_log(ngx_http_tgbot_job_t *job, const char *verdict);
 
 /* the end of a job, and what it means for Telegram, or for the queue */
 void ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict);

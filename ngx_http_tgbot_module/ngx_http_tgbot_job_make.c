@@ -162,6 +162,7 @@ ngx_http_tgbot_job_alloc(ngx_http_tgbot_bot_t *bot, int64_t update_id)
 
     job->bot = bot;
     job->start = ngx_current_msec;
+    job->begun = ngx_current_msec;
     job->node.key = (ngx_rbtree_key_t) update_id;
 
     ngx_rbtree_insert(&bot->jobs, &job->node);

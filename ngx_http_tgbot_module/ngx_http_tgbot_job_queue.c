@@ -31,7 +31,7 @@ static ngx_int_t ngx_http_tgbot_job_queue_save(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_queue_again(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
 static void ngx_http_tgbot_job_queue_settle(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_queue_event_e event);
+    ngx_http_tgbot_queue_event_e event, const char *verdict);
 
 
 void
@@ -71,7 +71,8 @@ ngx_http_tgbot_job_queue_expire(ngx_http_tgbot_job_t *job)
         }
     }
 
-    ngx_http_tgbot_job_queue_settle(job, NGX_HTTP_TGBOT_QUEUE_EXPIRED);
+    ngx_http_tgbot_job_queue_settle(job, NGX_HTTP_TGBOT_QUEUE_EXPIRED,
+                                    "expired");
 }
 
 
@@ -293,11 +294,13 @@ ngx_http_tgbot_job_queue_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
         return;
 
     case NGX_HTTP_TGBOT_DEAD:
-        ngx_http_tgbot_job_queue_settle(job, NGX_HTTP_TGBOT_QUEUE_DEAD);
+        ngx_http_tgbot_job_queue_settle(job, NGX_HTTP_TGBOT_QUEUE_DEAD,
+                                        "dead");
         return;
 
     default: /* NGX_HTTP_TGBOT_DONE, NGX_HTTP_TGBOT_IGNORED */
-        ngx_http_tgbot_job_queue_settle(job, NGX_HTTP_TGBOT_QUEUE_DONE);
+        ngx_http_tgbot_job_queue_settle(job, NGX_HTTP_TGBOT_QUEUE_DONE,
+                         (char *) ngx_http_tgbot_verdict_names[verdict].data);
     }
 }
 
@@ -331,7 +334,8 @@ ngx_http_tgbot_job_queue_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
             && ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_FAILED)
                == NGX_OK)
         {
-            ngx_http_tgbot_job_queue_settle(job, NGX_HTTP_TGBOT_QUEUE_DEAD);
+            ngx_http_tgbot_job_queue_settle(job, NGX_HTTP_TGBOT_QUEUE_DEAD,
+                                            "dead");
             return;
         }
 
@@ -356,7 +360,7 @@ ngx_http_tgbot_job_queue_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 
 static void
 ngx_http_tgbot_job_queue_settle(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_queue_event_e event)
+    ngx_http_tgbot_queue_event_e event, const char *verdict)
 {
     ngx_int_t  rc;
 
@@ -367,6 +371,9 @@ ngx_http_tgbot_job_queue_settle(ngx_http_tgbot_job_t *job,
 
     if (rc != NGX_OK) {
         ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
+
+    } else {
+        ngx_http_tgbot_job_log(job, verdict);
     }
 
     ngx_http_tgbot_job_free(job);

@@ -23,8 +23,6 @@ static char *ngx_http_tgbot_merge_status(ngx_conf_t *cf,
     ngx_http_tgbot_loc_conf_t *conf, ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_tgbot_merge_bot(ngx_conf_t *cf,
     ngx_http_tgbot_loc_conf_t *conf, ngx_http_core_loc_conf_t *clcf);
-static void ngx_http_tgbot_merge_secrets(ngx_http_tgbot_loc_conf_t *conf,
-    ngx_http_tgbot_loc_conf_t *prev);
 static ngx_int_t ngx_http_tgbot_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_tgbot_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_tgbot_init_process(ngx_cycle_t *cycle);
@@ -183,6 +181,13 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       0,
       NULL },
 
+    { ngx_string("tgbot_log"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_tgbot_conf_log,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("tgbot_register"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_tgbot_conf_register,
@@ -333,6 +338,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
     conf->letters = NGX_CONF_UNSET_PTR;
     conf->max_age = NGX_CONF_UNSET;
     conf->hook = NGX_CONF_UNSET_PTR;
+    conf->log = NGX_CONF_UNSET_PTR;
 
     return conf;
 }
@@ -346,7 +352,7 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_core_loc_conf_t  *clcf;
 
-    ngx_http_tgbot_merge_secrets(conf, prev);
+    ngx_http_tgbot_conf_merge_secrets(conf, prev);
 
     ngx_conf_merge_ptr_value(conf->replies, prev->replies, NULL);
     ngx_conf_merge_ptr_value(conf->handler, prev->handler, NULL);
@@ -377,6 +383,7 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                              &ngx_http_tgbot_conf_letters_default);
     ngx_conf_merge_sec_value(conf->max_age, prev->max_age, 0);
     ngx_conf_merge_ptr_value(conf->hook, prev->hook, NULL);
+    ngx_conf_merge_ptr_value(conf->log, prev->log, NULL);
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
@@ -448,32 +455,6 @@ ngx_http_tgbot_merge_bot(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *conf,
     }
 
     return NGX_CONF_OK;
-}
-
-
-/* inline and in a file are one setting: a level with one has not the other */
-
-static void
-ngx_http_tgbot_merge_secrets(ngx_http_tgbot_loc_conf_t *conf,
-    ngx_http_tgbot_loc_conf_t *prev)
-{
-    if (conf->token.data == NULL && conf->token_file.data == NULL) {
-        conf->token = prev->token;
-        conf->token_file = prev->token_file;
-    }
-
-    if (conf->secret.data == NULL && conf->secret_file.data == NULL
-        && conf->secret_off == NGX_CONF_UNSET)
-    {
-        conf->secret = prev->secret;
-        conf->old_secret = prev->old_secret;
-        conf->secret_file = prev->secret_file;
-        conf->secret_off = prev->secret_off;
-    }
-
-    if (conf->secret_off == NGX_CONF_UNSET) {
-        conf->secret_off = 0;
-    }
 }
 
 

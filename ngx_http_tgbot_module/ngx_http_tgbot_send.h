@@ -50,6 +50,9 @@ struct ngx_http_tgbot_send_s {
     ngx_event_t                    timer;
     ngx_http_tgbot_pause_t         pause;     /* while the bot is paused */
 
+    /* attempts by their ends, of all calls that it was started for */
+    ngx_uint_t                     results[NGX_HTTP_TGBOT_API_RESULTS];
+
     unsigned                       given_up:1;
     unsigned                       active:1;
     unsigned                       started:1; /* a call, counted so */

@@ -159,5 +159,7 @@ ngx_http_tgbot_send_count(ngx_http_tgbot_send_t *send,
             : NGX_HTTP_TGBOT_API_5XX;
     }
 
+    send->results[r]++;
+
     ngx_http_tgbot_stats_api(bot->stats, &send->method->name, r);
 }

@@ -6,6 +6,7 @@
 #include "ngx_http_tgbot_authenticate.h"
 #include "ngx_http_tgbot_body.h"
 #include "ngx_http_tgbot_reply.h"
+#include "ngx_http_tgbot_log.h"
 #include "ngx_http_tgbot_webhook.h"
 
 
@@ -24,6 +25,7 @@ static ngx_int_t ngx_http_tgbot_webhook_read(ngx_http_tgbot_webhook_t *w);
 static void ngx_http_tgbot_webhook_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_tgbot_webhook_parse(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w);
+static void ngx_http_tgbot_webhook_log(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_acknowledge(
     ngx_http_tgbot_webhook_t *w);
 static void ngx_http_tgbot_webhook_cleanup(void *data);
@@ -307,7 +309,29 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
     ngx_http_tgbot_stats_deliver(w->ctx.bot->stats, w->ctx.verdict,
                                  ngx_current_msec - w->start);
 
+    /* what no job does, nor what follows the answer */
+
+    if (w->ctx.verdict == NGX_HTTP_TGBOT_DONE && !w->worked && !w->after) {
+        ngx_http_tgbot_webhook_log(w);
+    }
+
     return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_webhook_log(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_http_tgbot_log_t  entry;
+
+    ngx_memzero(&entry, sizeof(ngx_http_tgbot_log_t));
+
+    entry.bot = w->ctx.bot;
+    entry.update = &w->update;
+    entry.verdict = "done";
+    entry.ran = ngx_current_msec - w->start;
+
+    ngx_http_tgbot_log(&entry);
 }
 
 

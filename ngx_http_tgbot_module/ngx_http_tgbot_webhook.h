@@ -53,6 +53,7 @@ typedef struct {
     unsigned                          charged:1;  /* by limits */
     unsigned                          waited:1;   /* for the cache */
     unsigned                          settled:1;
+    unsigned                          worked:1;   /* a job has the update */
 } ngx_http_tgbot_webhook_t;
 
 

@@ -206,6 +206,7 @@ ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w, ngx_str_t *text)
     }
 
     w->after->acked = 1;
+    w->after->notice = 1;
 
     return NGX_DONE;
 }

@@ -52,6 +52,7 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
     /* what was taken for the update is settled by the job from now on */
 
     job->start = w->start;
+    w->worked = 1;
     job->claim = w->claim;
     job->cache = w->cache;
     job->charged = w->charged;

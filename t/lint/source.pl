@@ -25,7 +25,7 @@ my @layers = (
                     state registry)],
     transport => [qw(body call capture detached share curl)],
     work      => [qw(bot handler job ride send wait worker record take
-                    replay wake persist)],
+                    replay wake persist log)],
     faces     => [qw(module conf secret webhook acknowledge authenticate
                      reply status variables register)],
 );
@@ -51,7 +51,8 @@ my %same_layer = (
     state     => [qw(zone seen store queue dead)],
     call      => [qw(capture detached share)],
     handler   => [qw(bot)],
-    job       => [qw(bot handler ride send wait record wake)],
+    job       => [qw(bot handler log ride send wait record wake)],
+    log       => [qw(bot)],
     ride      => [qw(bot)],
     send      => [qw(bot)],
     take      => [qw(bot job wake)],
