@@ -10,6 +10,7 @@
 #include "ngx_http_tgbot_status_health.h"
 #include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_status_metrics.h"
+#include "ngx_http_tgbot_status_page.h"
 #include "ngx_http_tgbot_status_prometheus.h"
 
 
@@ -113,6 +114,14 @@ ngx_http_tgbot_status_state(ngx_http_request_t *r)
         return ngx_http_tgbot_status_json_error(r, NGX_HTTP_BAD_REQUEST,
                                           "expected \"json\", \"prometheus\" "
                                           "or \"html\" as \"format\"");
+    }
+
+    if (ngx_http_tgbot_status_json_header(r, "Vary", "Accept") != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (format == NGX_HTTP_TGBOT_STATUS_PAGE) {
+        return ngx_http_tgbot_status_page(r);
     }
 
     tlcf = ngx_http_get_module_loc_conf(r, ngx_http_tgbot_module);

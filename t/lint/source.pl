@@ -97,8 +97,10 @@ for (my $i = 0; $i < @layers; $i += 2) {
 
 my @sources = sort glob "$module/*.[ch]";
 my @harness = sort glob "t/unit/*.[ch] t/fuzz/*.[ch]";
-my @scripts = grep { -f } sort glob "dev config .ci/* t/lint/* t/unit/run "
-                                    . "t/e2e/run t/*/*.py t/lib/*";
+my @pages = sort glob "$module/*.html";
+my @scripts = grep { -f } sort glob "dev config config.make .ci/* t/lint/* "
+                                    . "t/unit/run t/*/run t/*/*.py t/lib/* "
+                                    . "$module/*.sh";
 
 report('sources', $module, 0, 'has no sources') unless @sources;
 
@@ -117,8 +119,9 @@ for my $file (@sources, @harness) {
     }
 }
 
-lines($_, content($_)) for @scripts;
-unfinished($_) for @sources, @harness, sort(everything('t')),
+lines($_, content($_)) for @scripts, @pages;
+page($_, content($_)) for @pages;
+unfinished($_) for @sources, @pages, @harness, sort(everything('t')),
                    grep { -f } qw(README.md config nginx.conf.sample);
 directives();
 
@@ -204,7 +207,7 @@ sub lines {
     report('space', $file, $n, 'no newline at the end')
         if $text =~ /[^\n]\z/;
     report('file', $file, $n, "$n lines")
-        if $n > $file_lines && $file =~ m{^$module/};
+        if $n > $file_lines && $file =~ m{^$module/.*\.[ch]$};
 }
 
 
@@ -334,6 +337,28 @@ sub comments {
 
     while ($code =~ m{//}g) {
         report('comments', $file, line_of($code, $-[0]), 'a // comment');
+    }
+}
+
+
+# What would make markup of a text, what the Content-Security-Policy of the
+# page does not allow, and what asks somebody else.
+
+sub page {
+    my ($file, $text) = @_;
+
+    while ($text =~ m{
+        \b(innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment
+           |srcdoc|DOMParser|eval|Function|document\s*\.\s*write\w*)\b
+        | \s(on\w+|style|src)\s*=\s*["']
+        | (\@import|\burl\()
+        | (https?:(?!//www\.w3\.org/2000/svg"))
+        | ([^\x00-\x7f])
+    }gx)
+    {
+        report('page', $file, line_of($text, $-[0]),
+               'has "' . ($1 // $2 // $3 // $4 // sprintf('\x{%x}', ord $5))
+               . '"');
     }
 }
 

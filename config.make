@@ -1,0 +1,15 @@
+
+# the page of tgbot_status, as bytes in a header
+
+ngx_tgbot_page=$ngx_addon_dir/ngx_http_tgbot_module/ngx_http_tgbot_status_page
+ngx_tgbot_html=$NGX_OBJS/ngx_http_tgbot_status_page_html.h
+ngx_tgbot_objs=$NGX_OBJS/addon/ngx_http_tgbot_module
+
+cat << END                                                    >> $NGX_MAKEFILE
+
+$ngx_tgbot_html: $ngx_tgbot_page.sh $ngx_tgbot_page.html ; \\
+    sh $ngx_tgbot_page.sh $ngx_tgbot_page.html $ngx_tgbot_html
+
+$ngx_tgbot_objs/ngx_http_tgbot_status_page.$ngx_objext: $ngx_tgbot_html
+
+END
