@@ -101,6 +101,7 @@ ngx_http_tgbot_curl_options(ngx_http_tgbot_curl_t *call)
     curl_easy_setopt(e, CURLOPT_WRITEDATA, call);
 
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
                      (long) NGX_HTTP_TGBOT_CURL_CONNECT);
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long) call->timeout);
@@ -257,8 +258,8 @@ ngx_http_tgbot_curl_end(CURL *easy, CURLcode code)
 {
     char                   *data;
     long                    status;
+    u_char                 *text;
     curl_off_t              retry_after;
-    const char             *text;
     ngx_http_tgbot_curl_t  *call;
 
     if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &data) != CURLE_OK) {
@@ -278,13 +279,14 @@ ngx_http_tgbot_curl_end(CURL *easy, CURLcode code)
         call->retry_after = ngx_min(retry_after, 86400);
 
     } else {
-        text = call->text;
+        text = (u_char *) call->text;
 
         if (text[0] == '\0') {
-            text = curl_easy_strerror(code);
+            (void) ngx_cpystrn(text, (u_char *) curl_easy_strerror(code),
+                               NGX_HTTP_TGBOT_CURL_ERROR);
         }
 
-        call->error.data = (u_char *) text;
+        call->error.data = text;
         call->error.len = ngx_strlen(text);
     }
 

@@ -52,7 +52,10 @@ struct ngx_http_tgbot_curl_s {
     ngx_str_t         answer;        /* body */
     ngx_uint_t        retry_after;   /* seconds of that header, 0: none */
 
-    /* "": none.  As libcurl words it: it may show parts of the URL. */
+    /*
+     * "": none.  As libcurl words it: it may show parts of the URL, and what
+     * others have sent.  The caller may change it.
+     */
     ngx_str_t         error;
 
     /* inside ngx_http_tgbot_curl.c */

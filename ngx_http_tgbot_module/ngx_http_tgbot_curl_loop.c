@@ -108,20 +108,19 @@ ngx_http_tgbot_curl_socket(CURL *easy, curl_socket_t s, int what, void *userp,
         c = ngx_http_tgbot_curl_attach(s);
 
         if (c == NULL) {
-            return -1;
+
+            /* it will time out: an error would end all others as well */
+
+            return 0;
         }
 
         (void) curl_multi_assign(ngx_http_tgbot_curl_multi, s, c);
     }
 
-    if (ngx_http_tgbot_curl_watch(c->read, NGX_READ_EVENT, what & CURL_POLL_IN)
-        != NGX_OK
-        || ngx_http_tgbot_curl_watch(c->write, NGX_WRITE_EVENT,
-                                     what & CURL_POLL_OUT)
-           != NGX_OK)
-    {
-        return -1;
-    }
+    (void) ngx_http_tgbot_curl_watch(c->read, NGX_READ_EVENT,
+                                     what & CURL_POLL_IN);
+    (void) ngx_http_tgbot_curl_watch(c->write, NGX_WRITE_EVENT,
+                                     what & CURL_POLL_OUT);
 
     return 0;
 }

@@ -160,7 +160,6 @@ ngx_http_tgbot_register_leave(void)
 static void
 ngx_http_tgbot_register_tasks(void)
 {
-    ngx_int_t                        rc;
     ngx_uint_t                       i, n, busy;
     ngx_http_tgbot_register_task_t  *task;
 
@@ -181,14 +180,8 @@ ngx_http_tgbot_register_tasks(void)
             continue;
         }
 
-        rc = ngx_http_tgbot_register_start(task);
-
-        if (rc == NGX_OK) {
+        if (ngx_http_tgbot_register_start(task) == NGX_OK) {
             busy++;
-        }
-
-        if (rc == NGX_BUSY) {
-            break;
         }
     }
 
@@ -196,7 +189,7 @@ ngx_http_tgbot_register_tasks(void)
 }
 
 
-/* NGX_DECLINED: it is not the time; NGX_BUSY: nor for any other new bot */
+/* NGX_DECLINED: it is not the time */
 
 static ngx_int_t
 ngx_http_tgbot_register_start(ngx_http_tgbot_register_task_t *task)
@@ -222,7 +215,7 @@ ngx_http_tgbot_register_start(ngx_http_tgbot_register_task_t *task)
 
         if (!ngx_http_tgbot_registry_pace(ngx_http_tgbot_register_zone)) {
             ngx_http_tgbot_register_end(task);
-            return NGX_BUSY;
+            return NGX_DECLINED;
         }
 
         known->asked = 1;

@@ -8,6 +8,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_backoff.h"
+#include "ngx_http_tgbot_json.h"
 #include "ngx_http_tgbot_method.h"
 #include "ngx_http_tgbot_register.h"
 
@@ -88,6 +89,8 @@ ngx_http_tgbot_register_done(ngx_http_tgbot_curl_t *call)
         ngx_http_tgbot_register_result(task);
         return;
     }
+
+    ngx_http_tgbot_json_clean(&call->error);
 
     why = call->error;
 

@@ -12,7 +12,7 @@
 #include <ngx_http.h>
 
 
-#define NGX_HTTP_TGBOT_VERSION           "0.3.0"
+#define NGX_HTTP_TGBOT_VERSION           "0.5.0"
 
 /* of the oldest update in a queue, when nothing is said of it, ms */
 #define NGX_HTTP_TGBOT_STATUS_READY_AGE  300000
