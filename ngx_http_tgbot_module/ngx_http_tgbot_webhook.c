@@ -80,6 +80,7 @@ ngx_http_tgbot_webhook_handler(ngx_http_request_t *r)
     w->ctx.attempts = 1;
     w->request = r;
     w->start = ngx_current_msec;
+    w->received = w->start;
 
     ngx_http_set_ctx(r, &w->ctx, ngx_http_tgbot_module);
 
@@ -307,7 +308,7 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
     ngx_http_tgbot_webhook_unclaim(w);
 
     ngx_http_tgbot_stats_deliver(w->ctx.bot->stats, w->ctx.verdict,
-                                 ngx_current_msec - w->start);
+                                 ngx_current_msec - w->received);
 
     /* what no job does, nor what follows the answer */
 
@@ -329,7 +330,7 @@ ngx_http_tgbot_webhook_log(ngx_http_tgbot_webhook_t *w)
     entry.bot = w->ctx.bot;
     entry.update = &w->update;
     entry.verdict = "done";
-    entry.ran = ngx_current_msec - w->start;
+    entry.ran = ngx_current_msec - w->received;
 
     ngx_http_tgbot_log(&entry);
 }

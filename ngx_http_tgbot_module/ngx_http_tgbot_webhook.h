@@ -30,6 +30,7 @@ typedef struct {
     ngx_http_request_t               *request;
     ngx_uint_t                        stage;
     ngx_msec_t                        start;  /* first receipt */
+    ngx_msec_t                        received;   /* this delivery */
 
     ngx_chain_t                      *body;
     ngx_http_tgbot_update_t           update;

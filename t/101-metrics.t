@@ -375,9 +375,15 @@ my $bots = until_status(sub {
     return !grep { $bots->{$_}{calls_inflight}{handler} } qw(b q);
 })->{bots};
 
-is(buckets($bots->{b}{update_duration_seconds}), '0.5=1', 'held');
-is(buckets($bots->{b}{handler_duration_seconds}), '1=1', 'called');
-is(buckets($bots->{q}{handler_duration_seconds}), '0.5=1', 'called');
+for (['b', 'update', 0.2], ['b', 'handler', 0.5], ['q', 'handler', 0.2]) {
+    my ($bot, $of, $le) = @$_;
+    my $histogram = $bots->{$bot}{"${of}_duration_seconds"};
+
+    buckets($histogram);
+    is($histogram->{count}, 1, "$bot: count of $of");
+    is($histogram->{buckets}{$le}, 0, "$bot: $of takes longer");
+}
+
 cmp_ok($bots->{q}{update_duration_seconds}{sum}, '<', 0.29, 'not held');
 
 
@@ -761,3 +767,18 @@ for (1 .. 20) {
 }
 
 close $held;
+
+
+
+=== TEST 17: a delivery that comes again is timed by itself
+--- config eval: main::bot('b')
+--- then
+deliver('failed', 'b', id => 9, text => 'status/500');
+sleep 2.2;
+deliver('done', 'b', id => 9);
+
+my $histogram = status()->{bots}{b}{update_duration_seconds};
+
+buckets($histogram);
+is($histogram->{count}, 2, 'deliveries');
+is($histogram->{buckets}{2}, 2, 'without the time between them');
