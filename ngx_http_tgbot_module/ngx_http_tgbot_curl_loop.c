@@ -155,7 +155,10 @@ static void
 ngx_http_tgbot_curl_detach(ngx_connection_t *c)
 {
     if (ngx_del_conn) {
-        ngx_del_conn(c, 0);
+
+        if (c->read->active || c->write->active) {
+            ngx_del_conn(c, 0);
+        }
 
     } else {
         (void) ngx_http_tgbot_curl_watch(c->read, NGX_READ_EVENT, 0);

@@ -166,6 +166,10 @@ ngx_http_tgbot_register_tasks(void)
     n = ngx_http_tgbot_register_nlist;
     busy = 0;
 
+    if (n == 0) {
+        return;
+    }
+
     for (i = 0; i < n; i++) {
         busy += ngx_http_tgbot_register_list[i].busy;
     }
