@@ -312,10 +312,15 @@ ngx_http_tgbot_bot_redact(ngx_http_tgbot_bot_t *bot, ngx_str_t *text,
     static const char  redacted[] = "<redacted>";
 
     token = bot->token;
+
+    if (token.len == 0 || text->len < token.len) {
+        return NGX_OK;
+    }
+
     last = text->data + text->len;
     n = 0;
 
-    for (p = text->data; token.len && p + token.len <= last; p++) {
+    for (p = text->data; p + token.len <= last; p++) {
         n += (ngx_memcmp(p, token.data, token.len) == 0);
     }
 

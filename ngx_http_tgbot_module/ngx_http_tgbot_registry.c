@@ -405,7 +405,9 @@ ngx_http_tgbot_registry_text(u_char *dst, size_t size, ngx_str_t *value)
 
     len = ngx_min(size, value->len);
 
-    ngx_memcpy(dst, value->data, len);
+    if (len) {
+        ngx_memcpy(dst, value->data, len);
+    }
 
     return (uint32_t) len;
 }

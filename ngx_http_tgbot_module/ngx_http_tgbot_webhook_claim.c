@@ -138,9 +138,12 @@ ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
 
     ride = ngx_palloc(w->request->pool, sizeof(ngx_http_tgbot_method_t));
 
-    if (ride == NULL
-        || ngx_http_tgbot_method_copy(ride, &captured, w->request->pool)
-           != NGX_OK)
+    if (ride == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_tgbot_method_copy(ride, &captured, w->request->pool)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
