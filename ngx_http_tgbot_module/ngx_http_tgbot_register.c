@@ -209,6 +209,7 @@ ngx_http_tgbot_register_start(ngx_http_tgbot_register_task_t *task)
 
     task->known = known;
     task->setting = 0;
+    task->taking = 0;
 
     if (known == NULL || !ngx_http_tgbot_register_due(task)) {
         ngx_http_tgbot_register_end(task);

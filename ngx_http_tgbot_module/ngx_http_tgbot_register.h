@@ -28,6 +28,7 @@ typedef struct {
 
     unsigned                        busy:1;
     unsigned                        setting:1;    /* setWebhook is called */
+    unsigned                        taking:1;     /* it takes one back */
 } ngx_http_tgbot_register_task_t;
 
 

@@ -16,8 +16,11 @@
 #define NGX_HTTP_TGBOT_REGISTER_BACKOFF      1000
 #define NGX_HTTP_TGBOT_REGISTER_MAX_BACKOFF  (5 * 60 * 1000)
 
-/* Telegram takes one setWebhook of a bot per second (Client.cpp), ms */
-#define NGX_HTTP_TGBOT_REGISTER_PAUSE        1000
+/*
+ * Telegram takes one setWebhook of a bot per second (Client.cpp), and the
+ * second one may be faster on its way, ms
+ */
+#define NGX_HTTP_TGBOT_REGISTER_PAUSE        1200
 
 /* a longer pause than this is not believed, seconds */
 #define NGX_HTTP_TGBOT_REGISTER_RETRY_MAX    3600
@@ -37,6 +40,8 @@ static void ngx_http_tgbot_register_decide(
 static ngx_uint_t ngx_http_tgbot_register_refused(
     ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_taken(
+    ngx_http_tgbot_register_task_t *task);
+static ngx_uint_t ngx_http_tgbot_register_soon(
     ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_set(ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_registered(
@@ -369,6 +374,11 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task)
     n = ngx_http_tgbot_registry_taken(known, ngx_time());
 
     if (n < NGX_HTTP_TGBOT_REGISTRY_TAKEN) {
+
+        if (ngx_http_tgbot_register_soon(task)) {
+            return;
+        }
+
         url.data = known->url;
         url.len = known->url_len;
 
@@ -377,10 +387,9 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task)
                       "webhook, its URL is \"%V\": it is taken back",
                       &task->bot->name, &url);
 
-        ngx_memmove(&known->taken[1], &known->taken[0],
-                    sizeof(known->taken) - sizeof(known->taken[0]));
+        /* which counts when it is done: the Bot API may refuse it first */
 
-        known->taken[0] = ngx_time();
+        task->taking = 1;
 
         ngx_http_tgbot_register_set(task);
         return;
@@ -403,8 +412,10 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task)
 }
 
 
-static void
-ngx_http_tgbot_register_set(ngx_http_tgbot_register_task_t *task)
+/* whether it is too soon for another setWebhook; the task waits then */
+
+static ngx_uint_t
+ngx_http_tgbot_register_soon(ngx_http_tgbot_register_task_t *task)
 {
     ngx_msec_t                      passed;
     ngx_http_tgbot_registration_t  *known;
@@ -412,9 +423,24 @@ ngx_http_tgbot_register_set(ngx_http_tgbot_register_task_t *task)
     known = task->known;
     passed = ngx_current_msec - known->set;
 
-    if (known->set && passed < NGX_HTTP_TGBOT_REGISTER_PAUSE) {
-        ngx_http_tgbot_register_finish(task, NGX_HTTP_TGBOT_REGISTER_PAUSE
-                                             - passed);
+    if (known->set == 0 || passed >= NGX_HTTP_TGBOT_REGISTER_PAUSE) {
+        return 0;
+    }
+
+    ngx_http_tgbot_register_finish(task,
+                                   NGX_HTTP_TGBOT_REGISTER_PAUSE - passed);
+    return 1;
+}
+
+
+static void
+ngx_http_tgbot_register_set(ngx_http_tgbot_register_task_t *task)
+{
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+
+    if (ngx_http_tgbot_register_soon(task)) {
         return;
     }
 
@@ -448,6 +474,15 @@ ngx_http_tgbot_register_registered(ngx_http_tgbot_register_task_t *task)
 
     ngx_memcpy(known->registered, known->wanted,
                NGX_HTTP_TGBOT_REGISTRY_PRINT);
+
+    if (task->taking) {
+        task->taking = 0;
+
+        ngx_memmove(&known->taken[1], &known->taken[0],
+                    sizeof(known->taken) - sizeof(known->taken[0]));
+
+        known->taken[0] = ngx_time();
+    }
 
     known->registered_at = ngx_time();
     known->state = NGX_HTTP_TGBOT_REGISTRY_PENDING;

@@ -209,11 +209,16 @@ async def test_taken(case):
             w.hook.allowed = frozenset(("message",))    # not ours to say
             await w.checked()
             case.equal(w.sets(), n + 1, "setWebhook, for what is not configured")
+        if n == 2:
+            # what is refused first counts once nonetheless
+            w.hooks.faults["setwebhook"].append((429, 1))
         w.hook.url = OTHER
         back = await until(lambda: w.hook.url == URL, 20)
         case.check(back, f"not taken back for the {n + 1}. time")
-        await w.state("ok")
-        case.equal((await w.webhook())["taken"], n + 1, "times taken back")
+        end = time.monotonic() + 10
+        while (await w.webhook())["taken"] != n + 1 and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        case.equal((await w.state("ok"))["taken"], n + 1, "times taken back")
     sets = w.sets()
     w.hook.url = OTHER
     got = await w.state("stopped")
