@@ -22,11 +22,19 @@
 #define NGX_HTTP_TGBOT_LOG_LINE     512
 
 
+/*
+ * It begins as a ngx_http_log_buf_t does: an access_log without a buffer of
+ * its own uses that of its file, whoever made it.
+ */
+
 typedef struct {
     u_char                     *start;
     u_char                     *pos;
     u_char                     *last;
-    ngx_event_t                 event;
+    ngx_event_t                *event;
+    ngx_msec_t                  flush;
+    ngx_int_t                   gzip;
+
     time_t                      told;
 } ngx_http_tgbot_log_buffer_t;
 
@@ -71,10 +79,17 @@ ngx_http_tgbot_log_file(ngx_conf_t *cf, ngx_open_file_t *file)
     buffer->pos = buffer->start;
     buffer->last = buffer->start + NGX_HTTP_TGBOT_LOG_BUFFER;
 
-    buffer->event.handler = ngx_http_tgbot_log_timeout;
-    buffer->event.data = file;
-    buffer->event.log = &cf->cycle->new_log;
-    buffer->event.cancelable = 1;
+    buffer->flush = NGX_HTTP_TGBOT_LOG_FLUSH;
+
+    buffer->event = ngx_pcalloc(cf->pool, sizeof(ngx_event_t));
+    if (buffer->event == NULL) {
+        return NGX_ERROR;
+    }
+
+    buffer->event->handler = ngx_http_tgbot_log_timeout;
+    buffer->event->data = file;
+    buffer->event->log = &cf->cycle->new_log;
+    buffer->event->cancelable = 1;
 
     file->flush = ngx_http_tgbot_log_flush;
     file->data = buffer;
@@ -106,8 +121,8 @@ ngx_http_tgbot_log(ngx_http_tgbot_log_t *entry)
                                           + NGX_HTTP_TGBOT_LOG_LINE,
                                           entry);
 
-    if (!buffer->event.timer_set) {
-        ngx_add_timer(&buffer->event, NGX_HTTP_TGBOT_LOG_FLUSH);
+    if (!buffer->event->timer_set) {
+        ngx_add_timer(buffer->event, NGX_HTTP_TGBOT_LOG_FLUSH);
     }
 }
 
@@ -124,8 +139,8 @@ ngx_http_tgbot_log_flush(ngx_open_file_t *file, ngx_log_t *log)
 
     buffer = file->data;
 
-    if (buffer->event.timer_set) {
-        ngx_del_timer(&buffer->event);
+    if (buffer->event->timer_set) {
+        ngx_del_timer(buffer->event);
     }
 
     len = buffer->pos - buffer->start;

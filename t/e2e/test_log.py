@@ -176,6 +176,21 @@ async def test_killed(case):
     case.check_logs(nginx)
 
 
+async def test_shared(case):
+    """An access log in the same file does no harm: its lines are between ours."""
+    scene, nginx = await case.scene(
+        "tgbot_log both.log; access_log both.log combined;", updates=400, chats=300,
+        nginx={"workers": 1})
+    scene.play()
+    case.check(await scene.finished(60), "Telegram still has updates")
+    await case.stop(nginx)
+    lines = nginx.read("both.log").splitlines()
+    case.equal(sum(line.startswith('{"time":') for line in lines), 400, "our lines")
+    case.equal(sum('"POST /tg/e2e HTTP/1.1" 200' in line for line in lines), 400,
+               "lines of the access log")
+    case.check_logs(nginx)
+
+
 async def test_full(case):
     """A file that cannot be written to: that is told once, and work goes on."""
     if not os.path.exists("/dev/full"):
