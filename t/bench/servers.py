@@ -14,6 +14,8 @@ from measure import SECRET, SERVER_CORE, Void, pin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = "/usr/lib/nginx/modules"
+MODULE = f"{os.path.dirname(os.path.dirname(HERE))}/build/ngx_http_tgbot_module.so"
+OTHER = os.environ.get("BENCH_MODULE") and os.path.abspath(os.environ["BENCH_MODULE"])
 PYTHON = "/usr/bin/python3"
 FIRST_PORT = 9800
 FIRST_ID = 100_000_000
@@ -214,7 +216,7 @@ class Echo(Nginx):
 
 class Tgbot(Nginx):
     file = "tgbot"
-    modules = (os.environ.get("BENCH_MODULE", ""),)
+    modules = (MODULE,)
 
     def status(self):
         status, body = self.request("GET", "/status")
@@ -249,6 +251,10 @@ class Tgbot(Nginx):
         for zone, state in status["zones"].items():
             if state["zone_evicted_total"] or state["zone_repaired_total"]:
                 raise Void(f"{self.name}: zone {zone}: {state}")
+
+
+class Other(Tgbot):
+    modules = (OTHER,)
 
 
 class Lua(Nginx):
@@ -312,6 +318,7 @@ def contenders(directory):
         Return("return", "nginx, return 200", directory),
         Echo("echo", "nginx, body read (echo): the floor", directory),
         Tgbot("tgbot", "this module", directory),
+        *([Other("other", "the other module", directory)] if OTHER else []),
         Lua("lua", "lua-nginx-module", directory),
         Njs("njs", "njs", directory),
         Grammy("grammy", "grammY on Node.js", directory),
