@@ -198,7 +198,7 @@ ngx_http_tgbot_status_dead_list(ngx_http_tgbot_status_dead_t *d)
 
     n = ngx_http_tgbot_dead_list(d->bot->dead, after, letters, limit);
 
-    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_init(&s, r);
     ngx_http_tgbot_status_json_open(&s);
 
     ngx_http_tgbot_status_json_key(&s, "bot");
@@ -255,7 +255,7 @@ ngx_http_tgbot_status_dead_show(ngx_http_tgbot_status_dead_t *d)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_init(&s, r);
     ngx_http_tgbot_status_json_open(&s);
 
     ngx_http_tgbot_status_json_key(&s, "bot");
@@ -346,34 +346,29 @@ static void
 ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_json_t *s,
     ngx_str_t *value)
 {
-    ngx_buf_t    b;
-    ngx_uint_t   i;
-    ngx_chain_t  cl;
+    ngx_str_t   text;
+    ngx_uint_t  i;
 
-    ngx_memzero(&b, sizeof(ngx_buf_t));
+    text = *value;
 
-    b.memory = 1;
-    b.pos = value->data;
-    b.last = b.pos + value->len;
-
-    cl.buf = &b;
-    cl.next = NULL;
+    ngx_http_tgbot_status_json_redact(s, &text);
 
     /* of what stands in a string our reader is no judge */
 
-    for (i = 0; i < value->len && value->data[i] < 0x80; i++) { /* void */ }
+    for (i = 0; i < text.len && text.data[i] < 0x80; i++) { /* void */ }
 
-    if (i == value->len
-        && ngx_http_tgbot_json_parse(&cl, ngx_http_tgbot_status_dead_token,
-                                     NULL)
+    if (i == text.len
+        && ngx_http_tgbot_json_parse_str(&text,
+                                         ngx_http_tgbot_status_dead_token,
+                                         NULL)
            == NGX_OK)
     {
-        ngx_http_tgbot_status_json_write(s, value->data, value->len);
+        ngx_http_tgbot_status_json_write(s, text.data, text.len);
         s->comma = 1;
         return;
     }
 
-    ngx_http_tgbot_status_json_string(s, value);
+    ngx_http_tgbot_status_json_string(s, &text);
 }
 
 
@@ -440,7 +435,7 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_init(&s, r);
     ngx_http_tgbot_status_json_open(&s);
     ngx_http_tgbot_status_json_member(&s, replay ? "replayed" : "dropped",
                                       done);

@@ -771,3 +771,33 @@ for (
 ) {
     logged(@$_);
 }
+
+
+
+=== TEST 20: no token is shown, whoever wrote it
+--- config eval
+main::bot('tgbot_api /_api/close; tgbot_retry attempts=1;')
+. main::bot('tgbot_handler /_program/status/500;', 'c')
+--- then
+check(end(begin(text => 'json/{"method":"sendPhoto","photo":"bot1:TOKEN/x",'
+                        . '"a":"2%253ATOKEN","b":"2\u003aTOKEN"}')),
+      'dead', '');
+
+my (undef, $json) = answer('/status/dead/b/1');
+my $body = $json->{calls}[0]{body};
+
+is($body->{photo}, 'bot<redacted>/x', $block->name . ' - its own');
+is($body->{a}, '<redacted>', $block->name . ' - that of another bot');
+is($body->{b}, '<redacted>', $block->name . ' - as JSON may write it');
+
+# JSON, and what is shown as a string
+
+give_up(bot => 'c', text => 'a 2:TOKEN b');
+give_up(bot => 'c', text => "\xd1\x8b 1:TOKEN");
+
+for my $id (2, 3) {
+    my $got = get("/status/dead/c/$id");
+
+    like($got, qr/<redacted>/, $block->name . " - update $id");
+    unlike($got, qr/TOKEN/, $block->name . " - nothing in update $id");
+}
