@@ -29,6 +29,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_tgbot_status_dead_parse(
     ngx_http_tgbot_status_dead_t *d, ngx_str_t *path);
+static ngx_int_t ngx_http_tgbot_status_dead_refuse(
+    ngx_http_tgbot_status_dead_t *d, const char *what, const char *why);
 static ngx_int_t ngx_http_tgbot_status_dead_number(ngx_http_request_t *r,
     const char *name, uint64_t *value);
 static ngx_int_t ngx_http_tgbot_status_dead_list(
@@ -56,7 +58,8 @@ static ngx_int_t ngx_http_tgbot_status_dead_one(
 ngx_int_t
 ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r, ngx_str_t *path)
 {
-    ngx_http_tgbot_status_dead_t  d;
+    const char                    *refused;
+    ngx_http_tgbot_status_dead_t   d;
 
     ngx_memzero(&d, sizeof(ngx_http_tgbot_status_dead_t));
 
@@ -73,6 +76,16 @@ ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r, ngx_str_t *path)
 
     case NGX_HTTP_GET:
     case NGX_HTTP_HEAD:
+
+        if (d.conf->status_payload) {
+            refused = ngx_http_tgbot_status_guard(r, NULL);
+
+            if (refused) {
+                return ngx_http_tgbot_status_dead_refuse(&d, "a look at",
+                                                         refused);
+            }
+        }
+
         return d.id ? ngx_http_tgbot_status_dead_show(&d)
                     : ngx_http_tgbot_status_dead_list(&d);
 
@@ -138,6 +151,19 @@ ngx_http_tgbot_status_dead_parse(ngx_http_tgbot_status_dead_t *d,
     }
 
     return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_status_dead_refuse(ngx_http_tgbot_status_dead_t *d,
+    const char *what, const char *why)
+{
+    ngx_log_error(NGX_LOG_NOTICE, d->request->connection->log, 0,
+                  "tgbot: bot \"%V\": %s dead letters is refused: %s",
+                  &d->bot->name, what, why);
+
+    return ngx_http_tgbot_status_json_error(d->request, NGX_HTTP_FORBIDDEN,
+                                            why);
 }
 
 
@@ -395,12 +421,7 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
     refused = ngx_http_tgbot_status_guard(r, replay ? "replay" : "drop");
 
     if (refused) {
-        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
-                      "tgbot: bot \"%V\": a change of dead letters is "
-                      "refused: %s", &d->bot->name, refused);
-
-        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_FORBIDDEN,
-                                                refused);
+        return ngx_http_tgbot_status_dead_refuse(d, "a change of", refused);
     }
 
     done = 0;
