@@ -208,7 +208,7 @@ ngx_http_tgbot_call_subrequest(ngx_http_tgbot_call_t *call)
     ngx_http_tgbot_detached_t  *d;
 
     d = ngx_http_tgbot_detached_create(call->ctx, call->error_log,
-                                       call->client, &call->redact);
+                                       call->client, call->redact);
     if (d == NULL) {
         return NGX_ERROR;
     }

@@ -32,7 +32,7 @@ struct ngx_http_tgbot_call_s {
     ngx_log_t                     *error_log; /* of the webhook's location */
     ngx_http_tgbot_client_t       *client;    /* whom the call works for */
     ngx_http_log_handler_pt        log_handler;  /* NULL: nginx's own */
-    ngx_str_t                      redact;    /* never to be logged, or "" */
+    ngx_array_t                   *redact;    /* tokens, see redact.h */
 
     ngx_str_t                      content_type;
     ngx_str_t                      body;

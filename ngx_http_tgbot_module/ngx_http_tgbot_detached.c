@@ -11,13 +11,11 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_detached.h"
+#include "ngx_http_tgbot_redact.h"
 
 
 /* structures kept for reuse: one burst, not the peak, sets the memory held */
 #define NGX_HTTP_TGBOT_DETACHED_SPARE  256
-
-/* as much of a secret's beginning may be logged, it is public with the id */
-#define NGX_HTTP_TGBOT_DETACHED_PART   4
 
 
 static void ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
@@ -32,13 +30,10 @@ static u_char *ngx_http_tgbot_detached_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
 static void ngx_http_tgbot_detached_log_writer(ngx_log_t *log,
     ngx_uint_t level, u_char *buf, size_t len);
-static size_t ngx_http_tgbot_detached_redact(ngx_str_t *secret, u_char *dst,
-    size_t size, u_char *buf, size_t len);
 
 
 static ngx_str_t  ngx_http_tgbot_detached_protocol = ngx_string("HTTP/1.1");
 static ngx_str_t  ngx_http_tgbot_detached_post = ngx_string("POST");
-static ngx_str_t  ngx_http_tgbot_detached_redacted = ngx_string("<redacted>");
 
 static ngx_http_tgbot_detached_t  *ngx_http_tgbot_detached_spare;
 static ngx_uint_t                  ngx_http_tgbot_detached_nspare;
@@ -46,7 +41,7 @@ static ngx_uint_t                  ngx_http_tgbot_detached_nspare;
 
 ngx_http_tgbot_detached_t *
 ngx_http_tgbot_detached_create(ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
-    ngx_http_tgbot_client_t *client, ngx_str_t *redact)
+    ngx_http_tgbot_client_t *client, ngx_array_t *redact)
 {
     ngx_http_request_t         *r;
     ngx_http_tgbot_detached_t  *d;
@@ -67,7 +62,7 @@ ngx_http_tgbot_detached_create(ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
     ngx_memzero(d, sizeof(ngx_http_tgbot_detached_t));
 
     d->error_log = error_log;
-    d->redact = *redact;
+    d->redact = redact;
 
     ngx_http_tgbot_detached_connection(d, client);
 
@@ -456,25 +451,31 @@ ngx_http_tgbot_detached_log_error(ngx_log_t *log, u_char *buf, size_t len)
 
 /*
  * The last place a line passes before it is written: whatever nginx or
- * another module put into it, the secret is taken out here.
+ * another module put into it, tokens are taken out here.
  */
 
 static void
 ngx_http_tgbot_detached_log_writer(ngx_log_t *log, ngx_uint_t level,
     u_char *buf, size_t len)
 {
+    u_char                     *p;
     ssize_t                     n;
+    ngx_str_t                   text;
     ngx_log_t                  *l;
     ngx_http_tgbot_detached_t  *d;
     u_char                      line[NGX_MAX_ERROR_STR + 256];
 
     d = log->wdata;
 
-    if (d->redact.len) {
-        len = ngx_http_tgbot_detached_redact(&d->redact, line, sizeof(line),
-                                             buf, len);
-        buf = line;
-    }
+    text.data = buf;
+    text.len = len - NGX_LINEFEED_SIZE;
+
+    p = ngx_http_tgbot_redact_line(d->redact, &text, line,
+                                   sizeof(line) - NGX_LINEFEED_SIZE);
+    *p++ = LF;
+
+    buf = line;
+    len = p - line;
 
     for (l = d->error_log; l; l = l->next) {
 
@@ -498,51 +499,4 @@ ngx_http_tgbot_detached_log_writer(ngx_log_t *log, ngx_uint_t level,
             l->disk_full_time = ngx_time();
         }
     }
-}
-
-
-/*
- * A long line is cut at its end, or before "..." when an error's text is to
- * follow: the first part of the secret may stand there.
- */
-
-static size_t
-ngx_http_tgbot_detached_redact(ngx_str_t *secret, u_char *dst, size_t size,
-    u_char *buf, size_t len)
-{
-    size_t      n, max;
-    u_char     *p, *end, *last;
-    ngx_str_t  *redacted;
-
-    redacted = &ngx_http_tgbot_detached_redacted;
-
-    p = dst;
-    end = dst + size - redacted->len - NGX_LINEFEED_SIZE;
-    last = buf + len - NGX_LINEFEED_SIZE;
-
-    while (buf < last && p < end) {
-
-        max = ngx_min((size_t) (last - buf), secret->len);
-
-        for (n = 0; n < max && buf[n] == secret->data[n]; n++) {
-            /* void */
-        }
-
-        if (n == secret->len
-            || (n >= NGX_HTTP_TGBOT_DETACHED_PART
-                && (buf + n == last
-                    || (last - buf - n >= 3
-                        && ngx_strncmp(buf + n, "...", 3) == 0))))
-        {
-            p = ngx_cpymem(p, redacted->data, redacted->len);
-            buf += n;
-            continue;
-        }
-
-        *p++ = *buf++;
-    }
-
-    *p++ = LF;
-
-    return p - dst;
 }

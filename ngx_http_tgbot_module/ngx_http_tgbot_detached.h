@@ -39,7 +39,7 @@ struct ngx_http_tgbot_detached_s {
 
     ngx_http_request_t            *request;
     ngx_log_t                     *error_log;
-    ngx_str_t                      redact;
+    ngx_array_t                   *redact;
 
     /* the core wants to end the request, or its subrequest is over */
     void                         (*over)(ngx_http_tgbot_detached_t *d);
@@ -61,13 +61,13 @@ ngx_int_t ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
 
 /*
  * Makes a POST request in the server of ctx, logging to error_log through a
- * writer that replaces every occurrence of "redact" (may be empty).  client
- * and redact must live as long.  over() is called from core's frames: it may
- * only note and post an event.  NULL: no memory.
+ * writer that takes the tokens of "redact", see redact.h, out of every line.
+ * client and redact must live as long.  over() is called from core's frames:
+ * it may only note and post an event.  NULL: no memory.
  */
 ngx_http_tgbot_detached_t *ngx_http_tgbot_detached_create(
     ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
-    ngx_http_tgbot_client_t *client, ngx_str_t *redact);
+    ngx_http_tgbot_client_t *client, ngx_array_t *redact);
 
 /*
  * Frees the request with what it still runs (upstream connections are

@@ -43,7 +43,7 @@ ngx_http_tgbot_handler_start(ngx_http_tgbot_handler_t *handler)
     call->error_log = bot->clcf->error_log;
     call->client = handler->client;
     call->log_handler = ngx_http_tgbot_bot_log_error;
-    call->redact = bot->token;
+    call->redact = ngx_http_tgbot_bot_tokens(bot);
     call->content_type = ngx_http_tgbot_handler_json;
     call->body = handler->body;
     call->response_size = bot->conf->response_size;

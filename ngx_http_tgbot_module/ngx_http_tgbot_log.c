@@ -220,7 +220,7 @@ ngx_http_tgbot_log_line(u_char *p, u_char *last, ngx_http_tgbot_log_t *entry)
 }
 
 
-/* a key of JSON, which may be anything */
+/* a key of JSON, which may be anything: what is no name ends it */
 
 static u_char *
 ngx_http_tgbot_log_type(u_char *p, ngx_str_t *type)
@@ -238,6 +238,7 @@ ngx_http_tgbot_log_type(u_char *p, ngx_str_t *type)
 
         } else {
             *p++ = '?';
+            break;
         }
     }
 

@@ -261,6 +261,13 @@ ngx_http_tgbot_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    if (ngx_array_init(&tmcf->tokens, cf->pool, 4,
+                       sizeof(ngx_http_tgbot_redact_token_t))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
     if (ngx_array_init(&tmcf->zones, cf->pool, 4,
                        sizeof(ngx_http_tgbot_zone_t *))
         != NGX_OK)

@@ -95,8 +95,6 @@ ngx_http_tgbot_register_done(ngx_http_tgbot_curl_t *call)
         return;
     }
 
-    ngx_http_tgbot_json_clean(&call->error);
-
     why = call->error;
 
     if (why.len == 0) {
@@ -140,8 +138,9 @@ ngx_http_tgbot_register_result(ngx_http_tgbot_register_task_t *task)
         return;
     }
 
-    why.data = ngx_pnalloc(task->pool, NGX_HTTP_TGBOT_METHOD_DESCRIPTION
-                                       + sizeof("HTTP status 000: "));
+    why.data = ngx_pnalloc(task->pool, sizeof("HTTP status : ")
+                                       + NGX_INT_T_LEN
+                                       + result.description.len);
     if (why.data == NULL) {
         ngx_str_set(&why, "no memory");
         ngx_http_tgbot_register_failed(task, &why, 0);
@@ -195,6 +194,7 @@ ngx_http_tgbot_register_told(ngx_http_tgbot_register_task_t *task)
 
     if (rc == NGX_OK) {
         rc = ngx_http_tgbot_bot_redact(task->bot, &task->info.message,
+                                       NGX_HTTP_TGBOT_REGISTRY_TEXT,
                                        task->pool);
     }
 
@@ -234,7 +234,10 @@ ngx_http_tgbot_register_keep(ngx_http_tgbot_register_task_t *task)
 
     url = info->url;
 
-    if (ngx_http_tgbot_bot_redact(task->bot, &url, task->pool) != NGX_OK) {
+    if (ngx_http_tgbot_bot_redact(task->bot, &url, sizeof(known->url),
+                                  task->pool)
+        != NGX_OK)
+    {
         url.len = 0;
     }
 
@@ -526,7 +529,10 @@ ngx_http_tgbot_register_failed(ngx_http_tgbot_register_task_t *task,
     known = task->known;
     known->failures++;
 
-    if (ngx_http_tgbot_bot_redact(task->bot, why, task->pool) != NGX_OK) {
+    if (ngx_http_tgbot_bot_redact(task->bot, why, sizeof(known->error),
+                                  task->pool)
+        != NGX_OK)
+    {
         ngx_str_set(why, "no memory");
     }
 

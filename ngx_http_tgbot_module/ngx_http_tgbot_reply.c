@@ -151,6 +151,13 @@ ngx_http_tgbot_reply_parse(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
         return NGX_OK;
     }
 
+    if (ngx_http_tgbot_bot_redact(ctx->bot, &answer->culprit,
+                                  NGX_HTTP_TGBOT_METHOD_LEN, r->pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                   "tgbot: bot \"%V\", update %L: the value of \"tgbot_reply "
                   "json\" %s%s%V%s, no reply",

@@ -29,6 +29,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_tgbot_status_dead_parse(
     ngx_http_tgbot_status_dead_t *d, ngx_str_t *path);
+static ngx_int_t ngx_http_tgbot_status_dead_refuse(
+    ngx_http_tgbot_status_dead_t *d, const char *what, const char *why);
 static ngx_int_t ngx_http_tgbot_status_dead_number(ngx_http_request_t *r,
     const char *name, uint64_t *value);
 static ngx_int_t ngx_http_tgbot_status_dead_list(
@@ -56,7 +58,8 @@ static ngx_int_t ngx_http_tgbot_status_dead_one(
 ngx_int_t
 ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r, ngx_str_t *path)
 {
-    ngx_http_tgbot_status_dead_t  d;
+    const char                    *refused;
+    ngx_http_tgbot_status_dead_t   d;
 
     ngx_memzero(&d, sizeof(ngx_http_tgbot_status_dead_t));
 
@@ -73,6 +76,16 @@ ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r, ngx_str_t *path)
 
     case NGX_HTTP_GET:
     case NGX_HTTP_HEAD:
+
+        if (d.conf->status_payload) {
+            refused = ngx_http_tgbot_status_guard(r, NULL);
+
+            if (refused) {
+                return ngx_http_tgbot_status_dead_refuse(&d, "a look at",
+                                                         refused);
+            }
+        }
+
         return d.id ? ngx_http_tgbot_status_dead_show(&d)
                     : ngx_http_tgbot_status_dead_list(&d);
 
@@ -141,6 +154,19 @@ ngx_http_tgbot_status_dead_parse(ngx_http_tgbot_status_dead_t *d,
 }
 
 
+static ngx_int_t
+ngx_http_tgbot_status_dead_refuse(ngx_http_tgbot_status_dead_t *d,
+    const char *what, const char *why)
+{
+    ngx_log_error(NGX_LOG_NOTICE, d->request->connection->log, 0,
+                  "tgbot: bot \"%V\": %s dead letters is refused: %s",
+                  &d->bot->name, what, why);
+
+    return ngx_http_tgbot_status_json_error(d->request, NGX_HTTP_FORBIDDEN,
+                                            why);
+}
+
+
 /* an argument of the query string, if it is there */
 
 static ngx_int_t
@@ -198,7 +224,7 @@ ngx_http_tgbot_status_dead_list(ngx_http_tgbot_status_dead_t *d)
 
     n = ngx_http_tgbot_dead_list(d->bot->dead, after, letters, limit);
 
-    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_init(&s, r);
     ngx_http_tgbot_status_json_open(&s);
 
     ngx_http_tgbot_status_json_key(&s, "bot");
@@ -255,7 +281,7 @@ ngx_http_tgbot_status_dead_show(ngx_http_tgbot_status_dead_t *d)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_init(&s, r);
     ngx_http_tgbot_status_json_open(&s);
 
     ngx_http_tgbot_status_json_key(&s, "bot");
@@ -346,34 +372,29 @@ static void
 ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_json_t *s,
     ngx_str_t *value)
 {
-    ngx_buf_t    b;
-    ngx_uint_t   i;
-    ngx_chain_t  cl;
+    ngx_str_t   text;
+    ngx_uint_t  i;
 
-    ngx_memzero(&b, sizeof(ngx_buf_t));
+    text = *value;
 
-    b.memory = 1;
-    b.pos = value->data;
-    b.last = b.pos + value->len;
-
-    cl.buf = &b;
-    cl.next = NULL;
+    ngx_http_tgbot_status_json_redact(s, &text);
 
     /* of what stands in a string our reader is no judge */
 
-    for (i = 0; i < value->len && value->data[i] < 0x80; i++) { /* void */ }
+    for (i = 0; i < text.len && text.data[i] < 0x80; i++) { /* void */ }
 
-    if (i == value->len
-        && ngx_http_tgbot_json_parse(&cl, ngx_http_tgbot_status_dead_token,
-                                     NULL)
+    if (i == text.len
+        && ngx_http_tgbot_json_parse_str(&text,
+                                         ngx_http_tgbot_status_dead_token,
+                                         NULL)
            == NGX_OK)
     {
-        ngx_http_tgbot_status_json_write(s, value->data, value->len);
+        ngx_http_tgbot_status_json_write(s, text.data, text.len);
         s->comma = 1;
         return;
     }
 
-    ngx_http_tgbot_status_json_string(s, value);
+    ngx_http_tgbot_status_json_string(s, &text);
 }
 
 
@@ -400,12 +421,7 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
     refused = ngx_http_tgbot_status_guard(r, replay ? "replay" : "drop");
 
     if (refused) {
-        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
-                      "tgbot: bot \"%V\": a change of dead letters is "
-                      "refused: %s", &d->bot->name, refused);
-
-        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_FORBIDDEN,
-                                                refused);
+        return ngx_http_tgbot_status_dead_refuse(d, "a change of", refused);
     }
 
     done = 0;
@@ -440,7 +456,7 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_init(&s, r);
     ngx_http_tgbot_status_json_open(&s);
     ngx_http_tgbot_status_json_member(&s, replay ? "replayed" : "dropped",
                                       done);

@@ -13,6 +13,9 @@ use Time::HiRes qw(time sleep);
 
 our ($block, $id);
 
+our $by_host = qr/^expected an address, "localhost" or /;
+our $by_site = qr/^expected no page of another site/;
+
 my $asked;
 
 my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1;
@@ -659,6 +662,8 @@ for my $row (
     [ 0, 'Sec-Fetch-Site: Same-Origin' ],
     [ 0, 'Sec-Fetch-Site: same-origin, cross-site' ],
     [ 0, 'Sec-Fetch-Site:' ],
+    [ 1, 'Origin: http://localhost' ],
+    [ 0, 'Origin: http://evil.example' ],
     [ 1, 'Host: localhost' ],
     [ 1, 'Host: LOCALHOST:8080' ],
     [ 1, 'Host: 127.0.0.1' ],
@@ -684,18 +689,14 @@ for my $row (
 
     next if $allowed;
 
-    like($json->{error}, /^Host/ ? qr/^expected an address, "localhost" or /
-                                 : qr/^expected no page of another site/,
-         $block->name . " - why $name")
-        for $name;
+    like($json->{error}, $name =~ /^Host/ ? $main::by_host : $main::by_site,
+         $block->name . " - why $name");
 }
 
 is((change(POST => '/status/dead/b/40', 'replay', 'Host: evil.example'))[0],
    403, $block->name . ' - replay');
 is((change(DELETE => '/status/dead/b', 'drop', 'Host: evil.example'))[0],
    403, $block->name . ' - all');
-is((get('/status/dead/b/40', 'GET', "Host: evil.example\r\n")
-    =~ m{ (\d+) })[0], 200, $block->name . ' - to read is no change');
 
 
 
@@ -771,3 +772,94 @@ for (
 ) {
     logged(@$_);
 }
+
+
+
+=== TEST 20: no token is shown, whoever wrote it
+--- config eval
+main::bot('tgbot_api /_api/close; tgbot_retry attempts=1;')
+. main::bot('tgbot_handler /_program/status/500;', 'c')
+--- then
+check(end(begin(text => 'json/{"method":"sendPhoto","photo":"bot1:TOKEN/x",'
+                        . '"a":"2%253ATOKEN","b":"2\u003aTOKEN"}')),
+      'dead', '');
+
+my (undef, $json) = answer('/status/dead/b/1');
+my $body = $json->{calls}[0]{body};
+
+is($body->{photo}, 'bot<redacted>/x', $block->name . ' - its own');
+is($body->{a}, '<redacted>', $block->name . ' - that of another bot');
+is($body->{b}, '<redacted>', $block->name . ' - as JSON may write it');
+
+# JSON, and what is shown as a string
+
+give_up(bot => 'c', text => 'a 2:TOKEN b');
+give_up(bot => 'c', text => "\xd1\x8b 1:TOKEN");
+
+for my $id (2, 3) {
+    my $got = get("/status/dead/c/$id");
+
+    like($got, qr/<redacted>/, $block->name . " - update $id");
+    unlike($got, qr/TOKEN/, $block->name . " - nothing in update $id");
+}
+
+
+
+=== TEST 21: nor reads what users wrote
+--- config eval
+main::bot('tgbot_handler /_program/status/500;')
+. 'server_name bot.example.com;
+   location /plain { tgbot_status write=on; }'
+--- then
+give_up(text => 'secretive');
+
+my $written = qr/secretive/;
+
+for my $row (
+    [ $written ],
+    [ $written, 'Sec-Fetch-Site: none' ],
+    [ $written, 'Sec-Fetch-Site: same-origin' ],
+    [ $written, 'Host: 192.0.2.1:8080' ],
+    [ $written, 'Host: bot.example.com' ],
+    [ $written, 'Host: localhost:81', 'Origin: http://LOCALHOST:81' ],
+    [ $written, 'Sec-Fetch-Site: same-origin', 'Origin: https://proxy.example' ],
+    [ $main::by_site, 'Sec-Fetch-Site: cross-site' ],
+    [ $main::by_site, 'Sec-Fetch-Site: same-site' ],
+    [ $main::by_site, 'Sec-Fetch-Site: cross-site', 'Origin: http://localhost' ],
+    [ $main::by_site, 'Origin: http://evil.example' ],
+    [ $main::by_site, 'Origin: http://localhost:81' ],
+    [ $main::by_site, 'Origin: http://localhost.evil.example' ],
+    [ $main::by_site, 'Origin: http://evil.example?http://localhost' ],
+    [ $main::by_site, 'Origin: null' ],
+    [ $main::by_site, 'Origin: localhost' ],
+    [ $main::by_site, 'Origin:' ],
+    [ $main::by_host, 'Host: evil.example' ],
+    [ $main::by_host, 'Host: evil.example', 'Sec-Fetch-Site: same-origin' ],
+    [ $main::by_host, 'Host: none' ],
+) {
+    my ($want, @headers) = @$row;
+    my $name = $block->name . ' - ' . CORE::join(', ', @headers);
+    my $headers = CORE::join '', map { "$_\r\n" } @headers;
+
+    for my $uri ('/status/dead/b/1', '/status/dead/b') {
+        my ($status, $json) = answer($uri, 'GET', $headers);
+        my $head = get($uri, 'HEAD', $headers);
+
+        is($status, $want eq $written ? 200 : 403, "$name - $uri");
+        like($head, qr/^HTTP\S+ $status /, "$name - HEAD $uri");
+
+        if ($status == 403) {
+            like($json->{error}, $want, "$name - why");
+
+        } elsif ($uri =~ /1$/) {
+            is($json->{update}{message}{text}, 'secretive', "$name - text");
+        }
+    }
+
+    # what shows nothing of a user
+
+    is((answer($_, 'GET', $headers))[0], 200, "$name - $_")
+        for '/status', '/plain/dead/b/1', '/plain/dead/b';
+}
+
+logged('a look at dead letters is refused: expected', 13 * 4);

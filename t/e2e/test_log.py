@@ -88,16 +88,19 @@ async def test_lines(case):
         case.equal(await post(number, "limited"), 200, "status of a limited one")
     case.equal(await post(9, secret="wrong"), 401, "status of a stranger")
     case.equal(await post(10, "queued"), 200, "status of another queued one")
+    answer = await clients.post(nginx.port, b'{"update_id":11,"1:AAtoken":{}}',
+                                "/tg/queued", secret=SECRET)
+    case.equal(answer.status, 200, "status of a type that is no name")
 
-    lines = await _lines(case, nginx, 7)
+    lines = await _lines(case, nginx, 8)
     got = [(line["bot"], line["update_id"], line["mode"], line["verdict"],
             line["attempts"]) for line in lines]
     case.equal(sorted(got), sorted([
         ("e2e", 1, "held", "done", 1), ("e2e", 2, "held", "failed", 1),
         ("e2e", 2, "held", "dead", 2), ("queued", 3, "queued", "dead", 2),
         ("own", 4, "held", "done", 0), ("limited", 7, "held", "done", 0),
-        ("queued", 10, "queued", "done", 1)]), "lines")
-    case.equal({line["type"] for line in lines}, {"message"}, "types")
+        ("queued", 10, "queued", "done", 1), ("queued", 11, "queued", "done", 1)]), "lines")
+    case.equal({line["type"] for line in lines}, {"message", "1?"}, "types")
     of = {(line["bot"], line["update_id"]): line for line in lines}
     case.equal(of["e2e", 1]["api"], {"ok": 2}, "results of calls")
     case.equal(of["own", 4]["api"], {}, "results without calls")

@@ -9,9 +9,9 @@ import subprocess
 import time
 
 import build
-from harness import (FULL, SECRET, SERVER, TOKEN, bot, free_port, until)
+from harness import (FULL, SECRET, SERVER, TOKEN, bot, fetch, free_port, until)
 from simulator.botapi import BotApi
-from simulator.registration import TYPES
+from simulator.registration import RegistrationError, TYPES
 from simulator.webhook import Webhook
 from simulator import updates
 
@@ -484,6 +484,46 @@ async def test_pace(case):
         case.check(await until(lambda: w.sets() == 25, 90), f"{w.sets()} bots registered")
         case.equal(w.hooks.refused, [], "refused")
     case.check_logs(w.nginx, secrets=(*tokens.values(), SECRET))
+
+
+async def test_tokens(case):
+    """Whatever Telegram says of a webhook: no bot's token is logged or shown."""
+    part = "AAHother-e2e-token-that-must-not-leak"
+    other = f"7000000200:{part}"
+    w = await world(case, bots=bot(
+        "e2e", f"tgbot_register {HOST} interval=1s api=http://127.0.0.1:PORT;")
+        + bot("other", token=other), start=False)
+    w.nginx.configure(w.nginx.inner.replace("PORT", str(w.api.port)))
+    await w.nginx.start()
+    await w.state("ok")
+
+    w.hook.url = f"https://x.example/?u=bot{other.replace(':', '%3A')}/{TOKEN}"
+    w.hook.last_error_date = int(time.time())
+    w.hook.last_error_message = f"a{'x' * 250}{other}"
+    case.check(await until(lambda: w.sets() == 2, 20), "not taken back")
+    case.check(await until(lambda: w.lines(
+        '"https://x.example/?u=bot<redacted>/<redacted>"'), 10), "no line of the URL")
+
+    w.hook.ip_address = other
+    w.hook.last_error_date = int(time.time())
+    w.hook.last_error_message = f"Wrong response: {other}\r\n\x07{TOKEN} b"
+    await w.checked()
+    got = await w.webhook()
+    case.equal(got["last_error_message"], "Wrong response: <redacted>   <redacted> b", "error")
+    case.equal(got["ip_address"], "<redacted>", "address")
+
+    def refuse(token, method, params, files):
+        raise RegistrationError(400, f"Bad Request: /bot{other}/{method}\n/bot{token}/ b")
+
+    w.hooks.call = refuse
+    got = await w.state("error")
+    text = "HTTP status 400: Bad Request: /bot<redacted>/getWebhookInfo /bot<redacted>/ b"
+    case.equal(got["error"], text, "why")
+    case.check(w.lines(f"failed: {text}, again in"), "no line of the failure")
+
+    status = await fetch("127.0.0.1", w.nginx.port, "/status")
+    case.check(part not in status.body.decode(), "a token in the status")
+    case.check_logs(w.nginx, secrets=(part, TOKEN, SECRET))
 
 
 async def test_quit(case):
