@@ -11,6 +11,7 @@ import time
 import build
 from harness import (FULL, SECRET, SERVER, TOKEN, bot, free_port, until)
 from simulator.botapi import BotApi
+from simulator.http1 import fetch
 from simulator.registration import TYPES
 from simulator.webhook import Webhook
 from simulator import updates
@@ -520,6 +521,98 @@ async def test_drop_pending(case):
     case.check(await until(lambda: w.sets() == 2, 20), "not set again")
     case.equal(w.hook.pending, 3, "pending after a change")
     case.check_logs(w.nginx)
+
+
+async def test_another_url(case):
+    """An API that never tells the URL it was given: later each time, and no word of success."""
+    api = BotApi()
+    api.registrations.hooks[TOKEN].url = OTHER
+    api.registrations.shows = lambda info: dict(info, url=OTHER)
+    w = await world(case, "drop_pending", api=api)
+    await w.state("error")
+    while w.sets() < 5:
+        got = await w.webhook()
+        ready = await fetch("127.0.0.1", w.nginx.port, "/status/ready")
+        said = (got["state"], bool(got["error"]), ready.status)
+        if not case.equal(said, ("error", True, 503), "state, error and ready"):
+            break
+        await asyncio.sleep(0.05)
+    case.equal((await case.status(w.nginx)).value("webhook_url_ok"), 0, "URL, as metric")
+    times = w.hooks.times("setWebhook")
+    case.check(times[-1] - times[-2] >= 4, f"setWebhook at {times}")
+    case.equal(_drops(w), 1, "times that what waits was thrown away")
+    case.equal((await w.webhook())["taken"], 0, "times taken back")
+
+    w.hooks.shows = None
+    got = await w.state("ok", 40)
+    case.equal(got["error"], "", "error when all is well")
+    ready = await fetch("127.0.0.1", w.nginx.port, "/status/ready")
+    case.equal(ready.status, 200, "ready when all is well")
+
+    # what is taken back comes from another host as well
+    w.hook.url = OTHER
+    case.check(await until(lambda: w.hook.url == URL, 20), "not taken back")
+    case.equal(_drops(w), 1, "times that what waits was thrown away, at the end")
+    case.check_logs(w.nginx)
+
+
+def _drops(w):
+    return sum("drop_pending_updates" in call.params for call in w.hooks.calls)
+
+
+async def test_under_way(case):
+    """While setWebhook is not answered, or what came of it not told, the state is not ok."""
+    api = BotApi()
+    api.stall = 3
+    w = await world(case, api=api)
+    await w.state("ok")
+    sets = w.sets()
+    w.hooks.faults["setwebhook"].append("stall")
+    w.hook.url = OTHER
+    case.check(await until(lambda: w.sets() > sets, 20), "not taken back")
+    case.equal((await w.webhook())["state"], "pending", "state while it is called")
+    await w.state("ok")
+
+    sets = w.sets()
+    w.hooks.on_set = lambda *_: w.hooks.faults["getwebhookinfo"].extend((500, 500))
+    w.hook.url = OTHER
+    got = await w.state("error")
+    case.check("HTTP status 500" in got["error"], f"error {got}")
+    await w.state("ok")
+    case.equal(w.sets(), sets + 1, "setWebhook for answers that told nothing")
+    case.check_logs(w.nginx)
+
+
+async def test_other_settings(case):
+    """Settings that Telegram tells otherwise than they were given are set once."""
+    api = BotApi()
+    api.registrations.shows = lambda info: dict(
+        info, max_connections=40, ip_address="<unknown>", has_custom_certificate=True,
+        allowed_updates=["message"])
+    w = await world(case, "ip_address=192.0.2.7 max_connections=55 "
+                    "allowed_updates=message,poll drop_pending", api=api)
+    await w.state("ok")
+    await w.checked(3)
+    case.equal(w.sets(), 1, "setWebhook")
+    case.equal(len(w.lines("is not as it was set")), 1, "lines in the log")
+    case.check_logs(w.nginx)
+
+
+async def test_refused_again(case):
+    """A webhook that refuses Telegram whatever its secret is: no setWebhook for ever."""
+    api = BotApi()
+    api.registrations.shows = lambda info: dict(
+        info, last_error_date=int(time.time()) + 3600,
+        last_error_message="Wrong response from the webhook: 401 Unauthorized")
+    w = await world(case, api=api)
+    got = await w.state("stopped", 40)
+    case.check("refused for its secret" in got["error"], f"error {got}")
+    await w.checked(3)
+    case.equal(w.sets(), 4, "setWebhook, the first one and three more")
+    case.equal(len(w.lines("[crit]")), 1, "lines at crit")
+    api.registrations.shows = None
+    await w.state("ok")
+    case.check_logs(w.nginx, allowed=("Telegram is refused for its secret again",))
 
 
 async def test_ratio(case):
