@@ -4,11 +4,12 @@ import asyncio
 import json
 import os
 import re
+import resource
 import signal
 from collections import Counter
 
 import clients
-from harness import SECRET, TOKEN, bot, until
+from harness import SECRET, TOKEN, bot, suspend, until
 from simulator.program import echo
 
 KEYS = ["time", "bot", "update_id", "type", "mode", "verdict", "attempts", "waited", "ran",
@@ -207,4 +208,77 @@ async def test_full(case):
     case.check(told, "nobody was told")
     case.check_books(case.books(scene))
     case.equal(nginx.read("error.log").count("lines are lost"), 1, "times it was told")
+    case.check_logs(nginx)
+
+
+def _room(nginx, pid, room):
+    """Lets a process write so many bytes more into the log, which is made its largest file."""
+    size = os.path.getsize(f"{nginx.directory}/tgbot.log")
+    resource.prlimit(pid, resource.RLIMIT_FSIZE,
+                     (room if room == resource.RLIM_INFINITY else size + room,
+                      resource.RLIM_INFINITY))
+
+
+def _files(pid):
+    """What a process has open."""
+    return {os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")}
+
+
+async def test_short(case):
+    """A write ends within a line: what follows begins a line, and what is lost is counted."""
+    scene, nginx = await case.scene(
+        "tgbot_log tgbot.log; tgbot_reply hello;", api=False, handler="off", updates=0)
+    path = f"{nginx.directory}/tgbot.log"
+    sent = 0
+
+    async def post(pid, count, size=None):
+        """To one worker, until the log has that size, or another one than before."""
+        nonlocal sent
+        before = os.path.getsize(path)
+        other = next(worker for worker in nginx.workers() if worker != pid)
+        await suspend(other)
+        for _ in range(count):
+            sent += 1
+            answer = await clients.post(nginx.port, clients.text(100 + sent, WORDS))
+            case.equal(answer.status, 200, "status")
+        came = await until(lambda: os.path.getsize(path) == size if size
+                           else os.path.getsize(path) != before, 20)
+        case.check(came, f"the log has {os.path.getsize(path)} bytes, expected {size}")
+        os.kill(other, signal.SIGCONT)
+
+    first, second = nginx.workers()
+    await post(first, 1)
+    length = os.path.getsize(path)
+    with open(path, "a", encoding="ascii") as file:
+        file.write("x" * (1 << 20) + "\n")
+
+    # what ends the cut line: the worker that cut it, another one, a rotation
+    for count, after in ((5, first), (3, second), (2, None)):
+        room = length * (count - 2) + length // 2
+        size = os.path.getsize(path) + room
+        _room(nginx, first, room)
+        await post(first, count, size)
+        _room(nginx, first, resource.RLIM_INFINITY)
+        if after is None:
+            os.rename(path, f"{path}.1")
+            nginx.signal(signal.SIGUSR1)
+            case.check(await until(lambda: path in _files(first), 10), "not opened again")
+        await post(after or first, 1)
+
+    await case.stop(nginx)
+    whole = 0
+    cut = []
+    for name in ("tgbot.log.1", "tgbot.log"):
+        text = nginx.read(name)
+        case.check(text.endswith("\n"), f"{name} ends within a line")
+        for line in text.splitlines():
+            if line.endswith("}}"):
+                case.equal(line.count('"time"'), 1, f"lines in {line}")
+                whole += 1
+            elif not line.startswith("xx"):
+                cut.append(line)
+    case.equal(len(cut), 3, f"cut lines {cut}")
+    case.check(all(line.startswith('{"time":') for line in cut), f"cut lines {cut}")
+    told = [int(n) for n in re.findall(r"lines are lost: (\d+)", nginx.read("error.log"))]
+    case.equal(sum(told), sent - whole, f"lines that are told to be lost, {told}")
     case.check_logs(nginx)
