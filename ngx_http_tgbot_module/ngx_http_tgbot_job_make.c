@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_body.h"
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_record.h"
 
@@ -199,7 +200,10 @@ ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job, ngx_http_request_t *r,
         p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
     }
 
-    ngx_http_tgbot_job_account(job, len);
+    /* the request has a body and an update of its own, as long as it waits */
+
+    ngx_http_tgbot_job_account(job, len + ngx_http_tgbot_body_held(r, body)
+                               + 2 * ngx_http_tgbot_update_size(ctx->update));
 
     job->ctx = *ctx;
     job->ctx.update = &job->update;
@@ -276,6 +280,8 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
     if (rc != NGX_OK) {
         return rc;
     }
+
+    ngx_http_tgbot_job_account(job, ngx_http_tgbot_update_size(&job->update));
 
     job->ctx.bot = job->bot;
     job->ctx.update = &job->update;
