@@ -148,11 +148,27 @@ ngx_http_tgbot_body_append(ngx_http_request_t *r, ngx_buf_t *dst,
 }
 
 
+void
+ngx_http_tgbot_body_text(ngx_chain_t *body, ngx_str_t *text)
+{
+    ngx_str_set(text, "");
+
+    for ( /* void */ ; body; body = body->next) {
+
+        if (!ngx_buf_special(body->buf)) {
+            text->data = body->buf->pos;
+            text->len = body->buf->last - body->buf->pos;
+            return;
+        }
+    }
+}
+
+
 size_t
 ngx_http_tgbot_body_held(ngx_http_request_t *r, ngx_chain_t *body)
 {
     size_t                    size;
-    ngx_chain_t              *cl;
+    ngx_str_t                 text;
     ngx_http_request_body_t  *rb;
 
     rb = r->request_body;
@@ -167,9 +183,7 @@ ngx_http_tgbot_body_held(ngx_http_request_t *r, ngx_chain_t *body)
         }
     }
 
-    for (cl = body; cl; cl = cl->next) {
-        size += ngx_buf_size(cl->buf);
-    }
+    ngx_http_tgbot_body_text(body, &text);
 
-    return size;
+    return size + text.len;
 }

@@ -24,6 +24,9 @@
 ngx_int_t ngx_http_tgbot_body_chain(ngx_http_request_t *r, ngx_uint_t own,
     ngx_chain_t **body);
 
+/* the bytes of that buffer, where they are; without one it is empty */
+void ngx_http_tgbot_body_text(ngx_chain_t *body, ngx_str_t *text);
+
 /* bytes that the request takes for the body, which is of the above */
 size_t ngx_http_tgbot_body_held(ngx_http_request_t *r, ngx_chain_t *body);
 

@@ -125,6 +125,13 @@ ngx_http_tgbot_json_parse_str(ngx_str_t *in, ngx_http_tgbot_json_pt handler,
     ngx_buf_t    b;
     ngx_chain_t  cl;
 
+    if (in->len == 0) {
+
+        /* of an answer without a body there is no data either */
+
+        return NGX_DECLINED;
+    }
+
     ngx_memzero(&b, sizeof(ngx_buf_t));
 
     b.memory = 1;
