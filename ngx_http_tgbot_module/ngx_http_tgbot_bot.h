@@ -272,7 +272,7 @@ struct ngx_http_tgbot_bot_s {
 
 typedef enum {
     NGX_HTTP_TGBOT_ESCAPE_NONE = 0,
-    NGX_HTTP_TGBOT_ESCAPE_JSON,          /* inside a JSON string */
+    NGX_HTTP_TGBOT_ESCAPE_JSON,          /* marked, see json.h */
     NGX_HTTP_TGBOT_ESCAPE_ARG            /* as a URI component */
 } ngx_http_tgbot_escape_e;
 

@@ -322,6 +322,10 @@ ngx_http_tgbot_curl_write(char *data, size_t size, size_t n, void *userp)
 
     n *= size;
 
+    if (n == 0) {
+        return 0;
+    }
+
     if (n > NGX_HTTP_TGBOT_CURL_MAX - call->answer.len) {
         return 0;
     }

@@ -215,7 +215,7 @@ ngx_int_t
 ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
     ngx_http_request_t *r, ngx_pool_t *pool)
 {
-    ngx_str_t          host;
+    ngx_str_t          host, server;
     ngx_connection_t  *c;
 
     c = r->connection;
@@ -226,10 +226,17 @@ ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
         return NGX_ERROR;
     }
 
+    /* HTTP/1.0 may do without */
+
     ngx_str_set(&host, "");
+    ngx_str_set(&server, "");
 
     if (r->headers_in.host) {
         host = r->headers_in.host->value;
+    }
+
+    if (r->headers_in.server.len) {
+        server = r->headers_in.server;
     }
 
     client->socklen = c->socklen;
@@ -239,7 +246,7 @@ ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
     client->local_sockaddr = ngx_palloc(pool, c->local_socklen);
     client->addr_text.data = ngx_pnalloc(pool, c->addr_text.len);
     client->host.data = ngx_pnalloc(pool, host.len);
-    client->server.data = ngx_pnalloc(pool, r->headers_in.server.len);
+    client->server.data = ngx_pnalloc(pool, server.len);
 
     if (client->sockaddr == NULL
         || client->local_sockaddr == NULL
@@ -259,9 +266,8 @@ ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
     client->host.len = host.len;
     ngx_memcpy(client->host.data, host.data, host.len);
 
-    client->server.len = r->headers_in.server.len;
-    ngx_memcpy(client->server.data, r->headers_in.server.data,
-               r->headers_in.server.len);
+    client->server.len = server.len;
+    ngx_memcpy(client->server.data, server.data, server.len);
 
     return NGX_OK;
 }

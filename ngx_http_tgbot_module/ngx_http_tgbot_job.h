@@ -21,7 +21,10 @@
 #include "ngx_http_tgbot_wait.h"
 
 
-/* jobs of one worker, and bytes of their updates and answers */
+/*
+ * jobs of one worker, and bytes of their updates and answers, with those in
+ * requests that are held
+ */
 #define NGX_HTTP_TGBOT_JOB_MAX       16384
 #define NGX_HTTP_TGBOT_JOB_MAX_SIZE  (256 * 1024 * 1024)
 

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_body.h"
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_record.h"
 
@@ -177,29 +178,22 @@ static ngx_int_t
 ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job, ngx_http_request_t *r,
     ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body)
 {
-    size_t        len;
-    u_char       *p;
-    ngx_chain_t  *cl;
+    ngx_str_t  text;
 
-    len = 0;
+    ngx_http_tgbot_body_text(body, &text);
 
-    for (cl = body; cl; cl = cl->next) {
-        len += ngx_buf_size(cl->buf);
-    }
-
-    p = ngx_pnalloc(job->pool, len);
-    if (p == NULL) {
+    job->body.data = ngx_pstrdup(job->pool, &text);
+    if (job->body.data == NULL) {
         return NGX_ERROR;
     }
 
-    job->body.data = p;
-    job->body.len = len;
+    job->body.len = text.len;
 
-    for (cl = body; cl; cl = cl->next) {
-        p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
-    }
+    /* the request has a body and an update of its own, as long as it waits */
 
-    ngx_http_tgbot_job_account(job, len);
+    ngx_http_tgbot_job_account(job, text.len
+                               + ngx_http_tgbot_body_held(r, body)
+                               + 2 * ngx_http_tgbot_update_size(ctx->update));
 
     job->ctx = *ctx;
     job->ctx.update = &job->update;
@@ -276,6 +270,8 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
     if (rc != NGX_OK) {
         return rc;
     }
+
+    ngx_http_tgbot_job_account(job, ngx_http_tgbot_update_size(&job->update));
 
     job->ctx.bot = job->bot;
     job->ctx.update = &job->update;

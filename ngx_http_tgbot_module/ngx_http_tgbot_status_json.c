@@ -259,7 +259,7 @@ ngx_http_tgbot_status_json_write(ngx_http_tgbot_status_json_t *s,
 
     p = ngx_http_tgbot_status_json_room(s, len);
 
-    if (p) {
+    if (p && len) {
         ngx_memcpy(p, data, len);
     }
 }

@@ -538,23 +538,34 @@ ngx_http_tgbot_update_party(ngx_http_tgbot_update_reader_t *rd,
 }
 
 
+size_t
+ngx_http_tgbot_update_size(ngx_http_tgbot_update_t *update)
+{
+    size_t       size;
+    ngx_str_t   *s;
+    ngx_uint_t   i;
+
+    size = 0;
+
+    for (i = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
+        s = (ngx_str_t *) ((u_char *) update
+                           + ngx_http_tgbot_update_strings[i]);
+        size += s->len;
+    }
+
+    return size;
+}
+
+
 ngx_int_t
 ngx_http_tgbot_update_copy(ngx_http_tgbot_update_t *dst,
     ngx_http_tgbot_update_t *src, ngx_pool_t *pool)
 {
-    size_t       len;
     u_char      *p;
     ngx_str_t   *s;
     ngx_uint_t   i;
 
-    len = 0;
-
-    for (i = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
-        s = (ngx_str_t *) ((u_char *) src + ngx_http_tgbot_update_strings[i]);
-        len += s->len;
-    }
-
-    p = ngx_pnalloc(pool, len);
+    p = ngx_pnalloc(pool, ngx_http_tgbot_update_size(src));
     if (p == NULL) {
         return NGX_ERROR;
     }

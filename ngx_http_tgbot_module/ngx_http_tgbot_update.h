@@ -77,6 +77,9 @@ typedef struct {
 ngx_int_t ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update,
     ngx_chain_t *in, ngx_pool_t *pool);
 
+/* bytes of its strings */
+size_t ngx_http_tgbot_update_size(ngx_http_tgbot_update_t *update);
+
 /* a copy that owns its strings, in pool; NGX_ERROR: no memory */
 ngx_int_t ngx_http_tgbot_update_copy(ngx_http_tgbot_update_t *dst,
     ngx_http_tgbot_update_t *src, ngx_pool_t *pool);
