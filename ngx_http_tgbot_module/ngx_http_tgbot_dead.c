@@ -19,12 +19,10 @@ static void ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store,
     ngx_uint_t n);
 static void ngx_http_tgbot_dead_write(ngx_http_tgbot_dead_item_t *item,
     ngx_http_tgbot_letter_t *letter);
-static ngx_http_tgbot_dead_item_t *ngx_http_tgbot_dead_find(
-    ngx_http_tgbot_store_t *store, ngx_http_tgbot_dead_t *dead, uint64_t id);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
-    7, "dead letters",
+    10, "dead letters",
     NGX_HTTP_TGBOT_STORE_MIN,
     ngx_http_tgbot_dead_init
 };
@@ -34,7 +32,7 @@ const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_dead_layout = {
     sizeof(ngx_http_tgbot_dead_item_t),
     sizeof(ngx_http_tgbot_dead_own_t),
     0,
-    0,
+    sizeof(uint32_t),
     ngx_http_tgbot_dead_clear
 };
 
@@ -52,11 +50,15 @@ ngx_http_tgbot_dead_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     ngx_int_t               rc;
     ngx_http_tgbot_store_t  store;
 
-    if (fresh
-        && ngx_http_tgbot_store_carve(zone, &ngx_http_tgbot_dead_layout)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (fresh) {
+        if (ngx_http_tgbot_store_carve(zone, &ngx_http_tgbot_dead_layout)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        ngx_http_tgbot_store_open(&store, zone);
+        ngx_http_tgbot_dead_unindex(&store);
     }
 
     ngx_http_tgbot_dead_lock(zone, &store);
@@ -77,18 +79,6 @@ static void
 ngx_http_tgbot_dead_clear(void *own)
 {
     ngx_memzero(own, sizeof(ngx_http_tgbot_dead_own_t));
-}
-
-
-void
-ngx_http_tgbot_dead_lock(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_store_t *store)
-{
-    ngx_http_tgbot_store_open(store, zone);
-
-    if (ngx_http_tgbot_zone_lock(zone) != NGX_OK) {
-        ngx_http_tgbot_store_repair(store);
-    }
 }
 
 
@@ -137,6 +127,8 @@ ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_zone_stop("dead: written");
 
     ngx_http_tgbot_store_publish(&store, item);
+
+    ngx_http_tgbot_dead_index(&store, item);
 
     letter->id = item->store.seq;
 
@@ -198,8 +190,8 @@ ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store, ngx_uint_t n)
 
     store->zone->sh->evicted++;
 
-    ngx_http_tgbot_store_retire(store,
-                                ngx_http_tgbot_store_next(store, n, NULL));
+    ngx_http_tgbot_dead_retire(store,
+                               ngx_http_tgbot_store_next(store, n, NULL));
 
     ngx_http_tgbot_zone_stop("dead: evicted");
 }
@@ -259,7 +251,10 @@ ngx_http_tgbot_dead_list(ngx_http_tgbot_dead_t *dead, uint64_t after,
 
     if (ngx_http_tgbot_store_entry(&store, dead)) {
 
-        item = ngx_http_tgbot_store_next(&store, dead->entry, NULL);
+        /* from where the caller was, if that is still there */
+
+        item = ngx_http_tgbot_dead_find(&store, dead, after);
+        item = ngx_http_tgbot_store_next(&store, dead->entry, item);
 
         while (item && i < n) {
 
@@ -274,26 +269,6 @@ ngx_http_tgbot_dead_list(ngx_http_tgbot_dead_t *dead, uint64_t after,
     ngx_http_tgbot_zone_unlock(dead->zone);
 
     return i;
-}
-
-
-static ngx_http_tgbot_dead_item_t *
-ngx_http_tgbot_dead_find(ngx_http_tgbot_store_t *store,
-    ngx_http_tgbot_dead_t *dead, uint64_t id)
-{
-    ngx_http_tgbot_dead_item_t  *item;
-
-    if (ngx_http_tgbot_store_entry(store, dead) == NULL) {
-        return NULL;
-    }
-
-    item = ngx_http_tgbot_store_next(store, dead->entry, NULL);
-
-    while (item && item->store.seq != id) {
-        item = ngx_http_tgbot_store_next(store, dead->entry, item);
-    }
-
-    return item;
 }
 
 
@@ -356,7 +331,7 @@ ngx_http_tgbot_dead_drop(ngx_http_tgbot_dead_t *dead, uint64_t id)
     item = ngx_http_tgbot_dead_find(&store, dead, id);
 
     if (item) {
-        ngx_http_tgbot_store_retire(&store, item);
+        ngx_http_tgbot_dead_retire(&store, item);
     }
 
     ngx_http_tgbot_zone_unlock(dead->zone);

@@ -28,6 +28,8 @@ typedef struct {
     uint32_t                       attempts;
     uint32_t                       next;
     uint32_t                       answered;
+
+    uint32_t                       chain;    /* derived: next of the index */
 } ngx_http_tgbot_dead_item_t;
 
 
@@ -44,6 +46,25 @@ extern const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_dead_layout;
 /* locks and opens the zone, after a repair if it was found dirty */
 void ngx_http_tgbot_dead_lock(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_store_t *store);
+
+/*
+ * The index by id.  All functions are called with the zone locked; an item is
+ * added once it is published, and goes by ngx_http_tgbot_dead_retire() alone.
+ */
+
+/* nothing is in it */
+void ngx_http_tgbot_dead_unindex(ngx_http_tgbot_store_t *store);
+
+void ngx_http_tgbot_dead_index(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_dead_item_t *item);
+
+/* the letter of a bot by its id, or NULL */
+ngx_http_tgbot_dead_item_t *ngx_http_tgbot_dead_find(
+    ngx_http_tgbot_store_t *store, ngx_http_tgbot_dead_t *dead, uint64_t id);
+
+/* it is gone, from the index and from the store */
+void ngx_http_tgbot_dead_retire(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_dead_item_t *item);
 
 /* what an item says, but for its strings, of which the lengths are set */
 void ngx_http_tgbot_dead_read(ngx_http_tgbot_dead_item_t *item,

@@ -144,9 +144,10 @@ _MASTER = ("seen: area", "store: entry made", "store: entry not in use",
 # what happens in a repair, after a death at another point
 _REPAIR = ("seen: records repaired", "seen: lists emptied", "queue: store repaired",
            "queue: lanes made", "store: marks wiped", "store: items checked",
-           "store: entries emptied", "store: free blocks linked")
+           "store: entries emptied", "store: free blocks linked",
+           "dead: store repaired")
 _FIRST = {"seen": "seen: record held", "queue": "queue: item leased",
-          "store": "queue: item leased"}
+          "store": "queue: item leased", "dead": "dead: written"}
 
 # zones of a bot with a queue, and what test_register.py kills workers in
 _QUEUED = ("queue:", "store:", "dead:")

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_dead.h"
+#include "ngx_http_tgbot_dead_item.h"
 #include "ngx_http_tgbot_store.h"
 
 #include "queue.h"
@@ -144,16 +145,41 @@ test_end(void)
 static ngx_uint_t
 test_walk(void)
 {
-    ngx_uint_t              sound;
-    ngx_http_tgbot_store_t  store;
+    uint32_t                     n, *heads;
+    ngx_uint_t                   i, sound, items;
+    ngx_http_tgbot_store_t       store;
+    ngx_http_tgbot_dead_item_t  *item;
 
-    ngx_http_tgbot_store_open(&store, test_zone);
-
-    if (ngx_http_tgbot_zone_lock(test_zone) != NGX_OK) {
-        ngx_http_tgbot_store_repair(&store);
-    }
+    ngx_http_tgbot_dead_lock(test_zone, &store);
 
     sound = queue_walk_blocks(&store);
+
+    /* each letter is in the index once */
+
+    heads = (uint32_t *) store.tables;
+    items = 0;
+
+    for (i = 0; sound && i < store.sh->nblocks; i++) {
+
+        for (n = heads[i]; n != NGX_HTTP_TGBOT_STORE_NIL; n = item->chain) {
+
+            if (n >= store.sh->used || items++ >= store.sh->items
+                || store.blocks[n].mark != NGX_HTTP_TGBOT_STORE_HEAD)
+            {
+                sound = 0;
+                break;
+            }
+
+            item = ngx_http_tgbot_store_item(&store, n);
+
+            if (item->store.seq % store.sh->nblocks != i) {
+                sound = 0;
+                break;
+            }
+        }
+    }
+
+    sound = sound && items == store.sh->items;
 
     ngx_http_tgbot_zone_unlock(test_zone);
 
@@ -751,6 +777,58 @@ test_bots_gone(void)
 }
 
 
+/* a letter is found by its id, without a way through those before it */
+
+static void
+test_found(void)
+{
+    uint64_t                      ids[9];
+    ngx_uint_t                    i, k;
+    ngx_http_tgbot_store_t        store;
+    ngx_http_tgbot_letter_t       letter, list[4];
+    ngx_http_tgbot_store_item_t  *first;
+
+    test_start(128 * 1024);
+
+    for (i = 0; i < 9; i++) {
+        test_put(i % 3 ? 0 : 1, i, 600, -1);
+    }
+
+    is_int(ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 4), 4);
+
+    for (i = 0; i < 4; i++) {
+        ids[i] = list[i].id;
+    }
+
+    ngx_http_tgbot_store_open(&store, test_zone);
+
+    first = ngx_http_tgbot_store_item(&store,
+                                 store.entries[test_bots[0].entry].first);
+    k = first->next;
+    first->next = NGX_HTTP_TGBOT_STORE_NIL;
+
+    for (i = 0; i < 4; i++) {
+        is_int(ngx_http_tgbot_dead_get(&test_bots[0], ids[i], &letter,
+                                       unit_pool()),
+               NGX_OK);
+        is_int(letter.id, ids[i]);
+        is_int(ngx_http_tgbot_dead_get(&test_bots[1], ids[i], &letter,
+                                       unit_pool()),
+               NGX_DECLINED);
+    }
+
+    is_int(ngx_http_tgbot_dead_list(&test_bots[0], ids[1], list, 4), 4);
+    is_int(list[0].id, ids[2]);
+
+    is_int(ngx_http_tgbot_dead_drop(&test_bots[0], ids[3]), NGX_OK);
+    is_int(ngx_http_tgbot_dead_drop(&test_bots[0], ids[3]), NGX_DECLINED);
+
+    first->next = k;
+
+    test_end();
+}
+
+
 /* who is killed at any point leaves all, or what was to go has gone */
 
 static void
@@ -1032,6 +1110,7 @@ static unit_case_t  test_cases[] = {
     { "of two who drop a letter one does", test_drop },
     { "no memory", test_no_memory },
     { "bots that are gone, and come", test_bots_gone },
+    { "a letter is found by its id", test_found },
     { "killed at any point", test_killed },
     { "anything at random, against a model", test_random },
 };
