@@ -13,7 +13,7 @@ static ngx_int_t ngx_http_tgbot_dead_init(ngx_http_tgbot_zone_t *zone,
 static void ngx_http_tgbot_dead_clear(void *own);
 static ngx_uint_t ngx_http_tgbot_dead_make_room(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_entry_t *entry,
-    uint64_t needs);
+    uint64_t needs, uint64_t replaces);
 static ngx_uint_t ngx_http_tgbot_dead_largest(ngx_http_tgbot_store_t *store);
 static void ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store,
     ngx_uint_t n);
@@ -89,7 +89,7 @@ ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
     uint64_t                       needs;
     ngx_str_t                     *answer;
     ngx_http_tgbot_store_t         store;
-    ngx_http_tgbot_dead_item_t    *item;
+    ngx_http_tgbot_dead_item_t    *item, *old;
     ngx_http_tgbot_store_entry_t  *entry;
 
     *evicted = 0;
@@ -107,7 +107,8 @@ ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
         return NGX_DECLINED;
     }
 
-    *evicted = ngx_http_tgbot_dead_make_room(dead, &store, entry, needs);
+    *evicted = ngx_http_tgbot_dead_make_room(dead, &store, entry, needs,
+                                             letter->replaces);
 
     ngx_http_tgbot_zone_stop("dead: room made");
 
@@ -132,6 +133,14 @@ ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
 
     letter->id = item->store.seq;
 
+    ngx_http_tgbot_zone_stop("dead: two of one");
+
+    old = ngx_http_tgbot_dead_find(&store, dead, letter->replaces);
+
+    if (old) {
+        ngx_http_tgbot_dead_retire(&store, old);
+    }
+
     ngx_http_tgbot_zone_unlock(dead->zone);
 
     return NGX_OK;
@@ -141,13 +150,16 @@ ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
 static ngx_uint_t
 ngx_http_tgbot_dead_make_room(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_entry_t *entry,
-    uint64_t needs)
+    uint64_t needs, uint64_t replaces)
 {
-    ngx_uint_t  n;
+    ngx_uint_t  n, max;
 
     n = 0;
 
-    while (entry->items && entry->items >= dead->max) {
+    max = dead->max;
+    max += (ngx_http_tgbot_dead_find(store, dead, replaces) != NULL);
+
+    while (entry->items && entry->items >= max) {
         ngx_http_tgbot_dead_evict(store, dead->entry);
         n++;
     }
@@ -210,6 +222,7 @@ ngx_http_tgbot_dead_write(ngx_http_tgbot_dead_item_t *item,
     item->attempts = (uint32_t) letter->attempts;
     item->next = (uint32_t) letter->next;
     item->answered = letter->answered;
+    item->replaces = letter->replaces;
 }
 
 
@@ -229,6 +242,7 @@ ngx_http_tgbot_dead_read(ngx_http_tgbot_dead_item_t *item,
     letter->attempts = item->attempts;
     letter->next = item->next;
     letter->answered = (item->answered != 0);
+    letter->lease = item->lease;
     letter->data.len = item->store.len;
 
     if (item->store.answer != NGX_HTTP_TGBOT_STORE_NIL) {
@@ -323,6 +337,7 @@ ngx_http_tgbot_dead_get(ngx_http_tgbot_dead_t *dead, uint64_t id,
 ngx_int_t
 ngx_http_tgbot_dead_drop(ngx_http_tgbot_dead_t *dead, uint64_t id)
 {
+    ngx_int_t                    rc;
     ngx_http_tgbot_store_t       store;
     ngx_http_tgbot_dead_item_t  *item;
 
@@ -330,13 +345,15 @@ ngx_http_tgbot_dead_drop(ngx_http_tgbot_dead_t *dead, uint64_t id)
 
     item = ngx_http_tgbot_dead_find(&store, dead, id);
 
-    if (item) {
+    rc = ngx_http_tgbot_dead_leased(item);
+
+    if (rc == NGX_OK) {
         ngx_http_tgbot_dead_retire(&store, item);
     }
 
     ngx_http_tgbot_zone_unlock(dead->zone);
 
-    return item ? NGX_OK : NGX_DECLINED;
+    return rc;
 }
 
 

@@ -10,6 +10,8 @@
 
 static uint32_t *ngx_http_tgbot_dead_head(ngx_http_tgbot_store_t *store,
     uint64_t id);
+static ngx_http_tgbot_dead_item_t *ngx_http_tgbot_dead_lookup(
+    ngx_http_tgbot_store_t *store, ngx_uint_t entry, uint64_t id);
 static void ngx_http_tgbot_dead_repair(ngx_http_tgbot_store_t *store);
 
 
@@ -62,12 +64,20 @@ ngx_http_tgbot_dead_item_t *
 ngx_http_tgbot_dead_find(ngx_http_tgbot_store_t *store,
     ngx_http_tgbot_dead_t *dead, uint64_t id)
 {
-    uint32_t                     n;
-    ngx_http_tgbot_dead_item_t  *item;
-
     if (ngx_http_tgbot_store_entry(store, dead) == NULL) {
         return NULL;
     }
+
+    return ngx_http_tgbot_dead_lookup(store, dead->entry, id);
+}
+
+
+static ngx_http_tgbot_dead_item_t *
+ngx_http_tgbot_dead_lookup(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
+    uint64_t id)
+{
+    uint32_t                     n;
+    ngx_http_tgbot_dead_item_t  *item;
 
     n = *ngx_http_tgbot_dead_head(store, id);
 
@@ -75,7 +85,7 @@ ngx_http_tgbot_dead_find(ngx_http_tgbot_store_t *store,
         item = ngx_http_tgbot_store_item(store, n);
 
         if (item->store.seq == id) {
-            return (item->store.entry == dead->entry) ? item : NULL;
+            return (item->store.entry == entry) ? item : NULL;
         }
 
         n = item->chain;
@@ -112,7 +122,7 @@ static void
 ngx_http_tgbot_dead_repair(ngx_http_tgbot_store_t *store)
 {
     ngx_uint_t                   i;
-    ngx_http_tgbot_dead_item_t  *item;
+    ngx_http_tgbot_dead_item_t  *item, *old;
 
     ngx_http_tgbot_store_repair(store);
 
@@ -131,6 +141,14 @@ ngx_http_tgbot_dead_repair(ngx_http_tgbot_store_t *store)
              item = ngx_http_tgbot_store_next(store, i, item))
         {
             ngx_http_tgbot_dead_index(store, item);
+
+            /* older ones are in the index by now */
+
+            old = ngx_http_tgbot_dead_lookup(store, i, item->replaces);
+
+            if (old) {
+                ngx_http_tgbot_dead_retire(store, old);
+            }
         }
     }
 }
