@@ -77,6 +77,7 @@ struct ngx_http_tgbot_job_s {
     ngx_msec_t                     waiting;   /* since */
 
     uint64_t                       letter;    /* that is replayed, 0: none */
+    ngx_http_tgbot_lease_t         replay;    /* of the letter */
 
     ngx_uint_t                     status;    /* of the program's answer */
     ngx_msec_t                     retry_after;  /* likewise */

@@ -363,6 +363,11 @@ ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job)
     (void) ngx_http_tgbot_job_unclaim(job, NGX_HTTP_TGBOT_BUSY);
     ngx_http_tgbot_job_leave_cache(job);
 
+    if (job->replay.token) {
+        ngx_http_tgbot_dead_release(job->bot->dead, job->letter, &job->replay,
+                                    0);
+    }
+
     if (job->taken.lease.token) {
         ngx_http_tgbot_job_queue_give(job, 0, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
     }

@@ -60,6 +60,7 @@ typedef struct {
 
     int64_t                           update_id;
     uint64_t                          lane;
+    uint64_t                          letter;   /* that it was, or 0 */
     ngx_msec_t                        received;
     ngx_msec_t                        due;      /* of a head */
     ngx_http_tgbot_lease_t            lease;

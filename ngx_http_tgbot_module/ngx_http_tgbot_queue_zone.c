@@ -21,7 +21,7 @@ static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_zone_next(
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_queue_zone = {
-    6, "queue",
+    11, "queue",
     NGX_HTTP_TGBOT_STORE_MIN,
     ngx_http_tgbot_queue_zone_init
 };

@@ -24,6 +24,9 @@ typedef struct {
     ngx_http_tgbot_bot_t       *bot;
     uint64_t                    id;         /* 0: all */
     ngx_http_tgbot_loc_conf_t  *conf;
+    ngx_uint_t                  done;       /* letters changed, of all: */
+    ngx_uint_t                  replayed;   /* left, as they are replayed */
+    ngx_uint_t                  left;       /* with those */
 } ngx_http_tgbot_status_dead_t;
 
 
@@ -47,10 +50,9 @@ static ngx_int_t ngx_http_tgbot_status_dead_token(void *data,
     ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_status_dead_change(
     ngx_http_tgbot_status_dead_t *d);
-static void ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d,
-    ngx_uint_t done);
+static void ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d);
 static ngx_int_t ngx_http_tgbot_status_dead_each(
-    ngx_http_tgbot_status_dead_t *d, ngx_uint_t *done, ngx_uint_t *left);
+    ngx_http_tgbot_status_dead_t *d);
 static ngx_int_t ngx_http_tgbot_status_dead_one(
     ngx_http_tgbot_status_dead_t *d, uint64_t id);
 
@@ -410,7 +412,7 @@ static ngx_int_t
 ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
 {
     ngx_int_t                      rc;
-    ngx_uint_t                     done, left, replay;
+    ngx_uint_t                     replay;
     const char                    *refused;
     ngx_http_request_t            *r;
     ngx_http_tgbot_status_json_t   s;
@@ -424,18 +426,15 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
         return ngx_http_tgbot_status_dead_refuse(d, "a change of", refused);
     }
 
-    done = 0;
-    left = 0;
-
     if (d->id) {
         rc = ngx_http_tgbot_status_dead_one(d, d->id);
-        done = (rc == NGX_OK);
+        d->done = (rc == NGX_OK);
 
     } else {
-        rc = ngx_http_tgbot_status_dead_each(d, &done, &left);
+        rc = ngx_http_tgbot_status_dead_each(d);
     }
 
-    ngx_http_tgbot_status_dead_log(d, done);
+    ngx_http_tgbot_status_dead_log(d);
 
     switch (rc) {
 
@@ -445,6 +444,11 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
     case NGX_DECLINED:
         return ngx_http_tgbot_status_json_error(r, NGX_HTTP_NOT_FOUND,
                                                 "no such letter");
+
+    case NGX_AGAIN:
+        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_CONFLICT,
+                                                "the letter is being "
+                                                "replayed");
 
     case NGX_BUSY:
         return ngx_http_tgbot_status_json_error(r,
@@ -459,10 +463,11 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
     ngx_http_tgbot_status_json_init(&s, r);
     ngx_http_tgbot_status_json_open(&s);
     ngx_http_tgbot_status_json_member(&s, replay ? "replayed" : "dropped",
-                                      done);
+                                      d->done);
 
     if (d->id == 0) {
-        ngx_http_tgbot_status_json_member(&s, "left", left);
+        ngx_http_tgbot_status_json_member(&s, "left", d->left);
+        ngx_http_tgbot_status_json_member(&s, "being_replayed", d->replayed);
     }
 
     ngx_http_tgbot_status_json_close(&s);
@@ -475,8 +480,7 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
 /* nginx adds the address of the client */
 
 static void
-ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d,
-    ngx_uint_t done)
+ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d)
 {
     ngx_log_t   *log;
     const char  *what;
@@ -487,21 +491,20 @@ ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d,
     if (d->id) {
         ngx_log_error(NGX_LOG_NOTICE, log, 0,
                       "tgbot: bot \"%V\": dead letter %uL is %s%s",
-                      &d->bot->name, d->id, done ? "" : "not ", what);
+                      &d->bot->name, d->id, d->done ? "" : "not ", what);
         return;
     }
 
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
                   "tgbot: bot \"%V\": %ui dead letters %s",
-                  &d->bot->name, done, what);
+                  &d->bot->name, d->done, what);
 }
 
 
 /* as many as one request may change; those that came meanwhile are left */
 
 static ngx_int_t
-ngx_http_tgbot_status_dead_each(ngx_http_tgbot_status_dead_t *d,
-    ngx_uint_t *done, ngx_uint_t *left)
+ngx_http_tgbot_status_dead_each(ngx_http_tgbot_status_dead_t *d)
 {
     ngx_int_t                     rc;
     ngx_uint_t                    i, n;
@@ -522,11 +525,14 @@ ngx_http_tgbot_status_dead_each(ngx_http_tgbot_status_dead_t *d,
         rc = ngx_http_tgbot_status_dead_one(d, letters[i].id);
 
         if (rc == NGX_OK) {
-            (*done)++;
+            d->done++;
+
+        } else if (rc == NGX_AGAIN) {
+            d->replayed++;
 
         } else if (rc != NGX_DECLINED) {
 
-            if (*done == 0) {
+            if (d->done == 0) {
                 return rc;
             }
 
@@ -536,7 +542,7 @@ ngx_http_tgbot_status_dead_each(ngx_http_tgbot_status_dead_t *d,
 
     ngx_http_tgbot_dead_state(d->bot->dead, &state);
 
-    *left = state.letters;
+    d->left = state.letters;
 
     return NGX_OK;
 }

@@ -136,10 +136,36 @@ our $mended = <<'_EOC_';
     }
 _EOC_
 
-sub mend {
-    open my $out, '>', "$Test::Nginx::Util::HtmlDir/mended"
-        or die "cannot mend: $!\n";
+# and one that answers nothing in between
+
+our $stalls = <<'_EOC_';
+    location = /_step {
+        internal;
+        root html;
+        set $step status/500;
+
+        if (-f $document_root/stalls) {
+            set $step stall;
+        }
+
+        if (-f $document_root/mended) {
+            set $step say/x;
+        }
+
+        proxy_pass http://127.0.0.1:$TEST_NGINX_PROGRAM_PORT/$step;
+    }
+_EOC_
+
+sub touch {
+    my ($file) = @_;
+
+    open my $out, '>', "$Test::Nginx::Util::HtmlDir/$file"
+        or die "cannot make $file: $!\n";
     close $out;
+}
+
+sub mend {
+    touch('mended');
 }
 
 
@@ -486,7 +512,8 @@ for my $chat (1 .. 3) {
 mend();
 
 my ($status, $json) = change(POST => '/status/dead/b', 'replay');
-is_deeply($json, { replayed => 3, left => 0 }, $block->name . ' - three');
+is_deeply($json, { replayed => 3, left => 0, being_replayed => 0 },
+          $block->name . ' - three');
 
 letters('');
 
@@ -538,7 +565,8 @@ is((change(DELETE => '/status/dead/b/2', 'drop'))[0], 404,
    $block->name . ' - it is gone');
 
 my ($status, $json) = change(DELETE => '/status/dead/b', 'drop');
-is_deeply($json, { dropped => 2, left => 0 }, $block->name . ' - all');
+is_deeply($json, { dropped => 2, left => 0, being_replayed => 0 },
+          $block->name . ' - all');
 letters('');
 logged('2 dead letters dropped', 1);
 
@@ -863,3 +891,77 @@ for my $row (
 }
 
 logged('a look at dead letters is refused: expected', 13 * 4);
+
+
+
+=== TEST 22: replayed once at a time, and there when the worker is killed
+--- config eval
+main::bot('tgbot_handler /_step;') . $main::stalls
+--- no_error_log
+[crit]
+[emerg]
+--- then
+give_up() for 1 .. 2;
+touch('stalls');
+
+is((change(POST => '/status/dead/b/1', 'replay'))[0], 200,
+   $block->name . ' - replayed');
+until_asked(qr/stall/);
+
+# by each worker
+
+for (1 .. 8) {
+    my ($status, $json) = change(POST => '/status/dead/b/1', 'replay');
+    is($status, 409, $block->name . ' - once more');
+    is($json->{error}, 'the letter is being replayed',
+       $block->name . ' - why');
+
+    ($status, $json) = change(DELETE => '/status/dead/b/1', 'drop');
+    is($status, 409, $block->name . ' - dropped');
+    is($json->{error}, 'the letter is being replayed',
+       $block->name . ' - why');
+}
+
+is_deeply((change(POST => '/status/dead/b', 'replay'))[1],
+          { replayed => 1, left => 2, being_replayed => 1 },
+          $block->name . ' - all but one');
+is_deeply((change(DELETE => '/status/dead/b', 'drop'))[1],
+          { dropped => 0, left => 2, being_replayed => 2 },
+          $block->name . ' - none dropped');
+asked(('status/500') x 4, ('stall') x 2);
+letters('1 failed, 2 failed');
+
+kill KILL => workers_of(master());
+touch('mended');
+
+# as soon as there are others
+
+for (1 .. 250) {
+    last if eval { status() };
+    sleep 0.02;
+}
+
+letters('1 failed, 2 failed');
+is_deeply((change(DELETE => '/status/dead/b/2', 'drop'))[1],
+          { dropped => 1 }, $block->name . ' - free to be dropped');
+is((change(POST => '/status/dead/b/1', 'replay'))[0], 200,
+   $block->name . ' - free to be replayed');
+asked('say/x', 'api sendMessage');
+letters('');
+
+
+
+=== TEST 23: what fails once more is one letter, and takes no other's place
+--- config eval
+main::bot('tgbot_handler /_program/status/500; tgbot_dead_letters max=2;')
+--- then
+give_up() for 1 .. 2;
+
+for my $id (1 .. 4) {
+    is((change(POST => "/status/dead/b/$id", 'replay'))[0], 200,
+       $block->name . " - $id");
+    letters(CORE::join ', ', map { "$_ failed" } $id + 1, $id + 2);
+}
+
+is(status()->{bots}{b}{dead_letters}{evicted}, 0,
+   $block->name . ' - none had to go');

@@ -261,7 +261,8 @@ async def test_failing_chat(case):
                  b"X-Tgbot-Action: replay\r\n\r\n")
     answer = await reader.read()
     writer.close()
-    case.check(answer.endswith(b'{"replayed":10,"left":0}\n'), f"replayed: {answer}")
+    case.check(answer.endswith(b'{"replayed":10,"left":0,"being_replayed":0}\n'),
+               f"replayed: {answer}")
     status = await _emptied(case, nginx)
     case.equal(status.value("queue_items_total", "done"), 1010, "done")
     case.equal([seen.id for seen in failing.seen[30:]], list(range(1, 11)), "replayed in order")
