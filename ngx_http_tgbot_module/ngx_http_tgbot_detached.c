@@ -1,9 +1,9 @@
 
 /*
- * The connection of a detached request is a plain structure with fd -1.  It
- * lives outside cycle->connections, so it takes no connection slot, cannot
- * be reused while the core still looks at it, and no event module is ever
- * asked about it: its events are marked active from the start.
+ * The connection of a detached request is a plain structure.  It lives
+ * outside cycle->connections, so it takes no connection slot, cannot be
+ * reused while the core still looks at it, and no event module is ever asked
+ * about it: its events are marked active, or ready, from the start.
  */
 
 #include <ngx_config.h>
@@ -12,6 +12,12 @@
 
 #include "ngx_http_tgbot_detached.h"
 
+
+/*
+ * No socket, but not -1: by that lua-nginx-module knows its own timers, and
+ * nginx what it has closed
+ */
+#define NGX_HTTP_TGBOT_DETACHED_FD     ((ngx_socket_t) -2)
 
 /* structures kept for reuse: one burst, not the peak, sets the memory held */
 #define NGX_HTTP_TGBOT_DETACHED_SPARE  256
@@ -109,7 +115,7 @@ ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
 
     c = &d->connection;
 
-    c->fd = (ngx_socket_t) -1;
+    c->fd = NGX_HTTP_TGBOT_DETACHED_FD;
     c->read = &d->read;
     c->write = &d->write;
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
@@ -125,7 +131,7 @@ ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
     c->log = &d->log;
     c->log_error = NGX_ERROR_INFO;
 
-    /* no setsockopt() on fd -1 from unbuffered proxying */
+    /* no setsockopt() without a socket from unbuffered proxying */
 
     c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
     c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
@@ -142,14 +148,17 @@ ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
     d->read.handler = ngx_http_tgbot_detached_handler;
     d->read.active = 1;
 
-    /* ready: the event pipe writes only to a downstream that is */
+    /*
+     * ready: the event pipe writes only to a downstream that is; active,
+     * where events come by change: by level that would have them deleted
+     */
 
     d->write.data = c;
     d->write.log = &d->log;
     d->write.index = NGX_INVALID_INDEX;
     d->write.handler = ngx_http_tgbot_detached_handler;
     d->write.write = 1;
-    d->write.active = 1;
+    d->write.active = (ngx_event_flags & NGX_USE_CLEAR_EVENT) ? 1 : 0;
     d->write.ready = 1;
 }
 
@@ -347,7 +356,7 @@ ngx_http_tgbot_detached_get(ngx_http_request_t *r)
 
     c = r->connection;
 
-    if (c->fd != (ngx_socket_t) -1
+    if (c->fd != NGX_HTTP_TGBOT_DETACHED_FD
         || c->log->handler != ngx_http_tgbot_detached_log_error)
     {
         return NULL;
