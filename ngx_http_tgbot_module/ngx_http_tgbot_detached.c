@@ -19,6 +19,9 @@
  */
 #define NGX_HTTP_TGBOT_DETACHED_FD     ((ngx_socket_t) -2)
 
+/* references to a request without a subrequest: core's, and one that stays */
+#define NGX_HTTP_TGBOT_DETACHED_COUNT  2
+
 /* structures kept for reuse: one burst, not the peak, sets the memory held */
 #define NGX_HTTP_TGBOT_DETACHED_SPARE  256
 
@@ -182,6 +185,10 @@ ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
 
 #endif
 
+    /* the last one is never taken: core would close the connection then */
+
+    r->count = NGX_HTTP_TGBOT_DETACHED_COUNT;
+
     r->logged = 1;
     r->internal = 1;
     r->method = NGX_HTTP_POST;
@@ -336,6 +343,29 @@ ngx_http_tgbot_detached_release(ngx_http_tgbot_detached_t *d)
 }
 
 
+ngx_uint_t
+ngx_http_tgbot_detached_held(ngx_http_tgbot_detached_t *d)
+{
+    ngx_uint_t           n;
+    ngx_http_request_t  *r;
+
+    r = d->request;
+
+    /* a subrequest is postponed until it is done */
+
+    n = NGX_HTTP_TGBOT_DETACHED_COUNT + (r->postponed != NULL);
+
+    return r->blocked || r->count > n;
+}
+
+
+void
+ngx_http_tgbot_detached_disown(ngx_http_tgbot_detached_t *d)
+{
+    ngx_http_set_ctx(d->request, NULL, ngx_http_tgbot_module);
+}
+
+
 void
 ngx_http_tgbot_detached_exit_process(void)
 {
@@ -411,8 +441,8 @@ ngx_http_tgbot_detached_wakeup(ngx_http_request_t *r)
 /*
  * Runs from ngx_http_free_request() when we free the request ourselves, or
  * from ngx_http_terminate_request().  In the latter case the core goes on to
- * close the request and its connection: the extra reference makes that a
- * decrement, and "destroyed" stops ngx_http_run_posted_requests().
+ * close the request and its connection: without a handler for write events
+ * that is a decrement, and "destroyed" stops ngx_http_run_posted_requests().
  */
 
 static void
@@ -432,7 +462,6 @@ ngx_http_tgbot_detached_cleanup(void *data)
 
     r->write_event_handler = NULL;
     r->posted_requests = NULL;
-    r->count++;
     d->connection.destroyed = 1;
 
     d->over(d);

@@ -10,6 +10,8 @@
 #                 order of the metric; default: all are ok, and each update has
 #                 one Bot API call
 #   --- events    the event method; default epoll
+#   --- lines     that come into the error log
+#   --- stops     nginx is told to quit, and does so
 #   --- seen      what program and Bot API got, path and body, a line for each
 #
 # Unless config says otherwise, /_program/hi is a program that says "hi", and
@@ -201,6 +203,29 @@ sub get {
     return $answer =~ s/^.*?\r\n\r\n//sr;
 }
 
+sub logged {
+    my ($text, $end) = @_;
+
+    while (1) {
+        open my $log, '<', $Test::Nginx::Util::ErrLogFile or return;
+        return 1 if grep { /\Q$text\E/ } <$log>;
+        return if time > $end;
+        sleep 0.05;
+    }
+}
+
+sub stopped {
+    my $end = shift;
+
+    my $file = $Test::Nginx::Util::PidFile;
+    open my $fh, '<', $file or return;
+    kill QUIT => <$fh>;
+
+    sleep 0.05 while -e $file && time < $end;
+
+    return !-e $file;
+}
+
 sub check {
     my $block = shift;
 
@@ -231,12 +256,19 @@ sub check {
 
     is($got, $calls, "$name - calls");
 
+    for my $line (split /\n/, $block->lines // '') {
+        ok(logged($line, $end), "$name - line \"$line\"");
+    }
+
+    ok(stopped($end), "$name - stops") if defined $block->stops;
+
     if (my $seen = $block->seen) {
         is(get('/seen'), $seen, "$name - what the Bot API got");
     }
 }
 
 
+master_on();
 no_root_location();
 no_long_string();
 run_tests();
@@ -409,3 +441,119 @@ handler.failed=4
         proxy_pass http://PROGRAM/say/hi;
     }
 --- updates: hi plain
+
+
+
+=== TEST 7: Lua that does not end is ended, and gives its place back
+--- modules: ndk_http_module ngx_http_lua_module
+--- http_config
+    tgbot_max_calls     1;
+    tgbot_call_timeout  200ms;
+--- config
+    location = /_program/forever {
+        internal;
+        content_by_lua_block { while true do ngx.sleep(0.01) end }
+    }
+    location = /_program/long {
+        internal;
+        content_by_lua_block { ngx.sleep(3600) }
+    }
+--- updates: forever long hi
+--- error_code eval: [500, 500, 200]
+--- calls
+handler.ok=1 api.ok=1 handler.unknown=2
+--- lines
+tgbot: the call by "tgbot_handler" is aborted after 200 ms
+bot: "b", update: 1, subrequest: "/_program/forever"
+bot: "b", update: 2, subrequest: "/_program/long"
+
+
+
+=== TEST 8: a request that nginx does not let go of is abandoned until it does
+--- modules: ndk_http_module ngx_http_lua_module
+--- log_level: debug
+--- http_config
+    tgbot_max_calls     1;
+    tgbot_call_timeout  200ms;
+--- config
+    location = /_program/held {
+        internal;
+        content_by_lua_block {
+            local answer = ngx.location.capture('/slow').body
+            ngx.req.read_body()
+            assert(ngx.req.get_body_data():find('update_id'))
+            assert(ngx.var.tgbot_text == nil)
+            ngx.log(ngx.ERR, 'a late end: ', ngx.var.http_x_tgbot_update_id)
+            ngx.say(answer)
+        }
+    }
+    location = /slow {
+        internal;
+        proxy_pass http://PROGRAM/sleep/0.7/say/slow;
+    }
+--- updates: held hi hi
+--- error_code eval: [500, 200, 200]
+--- calls
+handler.ok=2 api.ok=2 handler.unknown=1
+--- lines
+tgbot: the call by "tgbot_handler" is not over after 200 ms, but nginx does not let go of it: it is abandoned
+bot: "b", update: 1, subrequest: "/_program/held"
+a late end: 1
+tgbot abandoned request is freed
+
+
+
+=== TEST 9: so is a Bot API call, whose token nothing shows afterwards
+--- modules: ndk_http_module ngx_http_lua_module
+--- http_config
+    tgbot_max_calls     1;
+    tgbot_call_timeout  200ms;
+    tgbot_retry         attempts=1;
+    log_subrequest      on;
+--- config
+    location = /_api {
+        internal;
+        content_by_lua_block {
+            local token = ngx.var.tgbot_api_uri
+            ngx.location.capture('/slow')
+            assert(ngx.var.tgbot_api_uri == nil)
+            ngx.log(ngx.ERR, 'a late end: ', token)
+            ngx.say('OK')
+        }
+    }
+    location = /slow {
+        internal;
+        proxy_pass http://PROGRAM/sleep/0.7/say/slow;
+    }
+--- updates: hi
+--- calls
+handler.ok=1 api.unknown=1
+--- lines
+tgbot: the call by "tgbot_api" is not over after 200 ms
+a late end: /bot<redacted>/sendMessage
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+123456:TOKEN
+
+
+
+=== TEST 10: a stop does not wait for what was abandoned
+--- modules: ndk_http_module ngx_http_lua_module
+--- http_config
+    tgbot_call_timeout  200ms;
+--- config
+    location = /_program/held {
+        internal;
+        content_by_lua_block { ngx.location.capture('/slow') ngx.say('HI') }
+    }
+    location = /slow {
+        internal;
+        proxy_pass http://PROGRAM/stall;
+    }
+--- updates: held
+--- error_code: 500
+--- calls
+handler.unknown=1
+--- stops

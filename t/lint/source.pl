@@ -12,7 +12,7 @@ use warnings;
 my $columns = 80;
 my $python_columns = 100;
 my $function_lines = 100;
-my $file_lines = 600;
+my $file_lines = 1200;
 
 # A file includes headers of its own layer only where it is said below.
 # A file x_y is a part of x: it may include what x may, and x.h, and only x
@@ -23,7 +23,7 @@ my @layers = (
                     backoff verdict cacheable lane info)],
     zones     => [qw(zone slot seen bucket cache stats store queue dead
                     state registry)],
-    transport => [qw(body call capture detached share curl)],
+    transport => [qw(abandon body call capture detached share curl)],
     work      => [qw(bot handler job ride send wait worker record take
                     replay wake persist log)],
     faces     => [qw(module conf secret webhook acknowledge authenticate
@@ -49,7 +49,8 @@ my %same_layer = (
     queue     => [qw(zone slot store)],
     dead      => [qw(zone store)],
     state     => [qw(zone seen store queue dead)],
-    call      => [qw(capture detached share)],
+    abandon   => [qw(detached)],
+    call      => [qw(abandon capture detached share)],
     handler   => [qw(bot)],
     job       => [qw(bot handler log ride send wait record wake)],
     log       => [qw(bot)],
