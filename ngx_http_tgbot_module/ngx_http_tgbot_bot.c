@@ -327,6 +327,11 @@ ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
 {
     ngx_http_tgbot_call_event_e  event;
 
+    if (result->expired) {
+        ngx_http_tgbot_stats_count(bot->stats,
+                                   NGX_HTTP_TGBOT_STAT_CALLS_EXPIRED);
+    }
+
     switch (result->outcome) {
 
     case NGX_HTTP_TGBOT_ANSWERED:

@@ -178,6 +178,7 @@ typedef struct {
 
     ngx_uint_t                     reply_via;
     ngx_msec_t                     hold_timeout;
+    ngx_msec_t                     call_timeout;
     ngx_http_tgbot_retry_t        *retry;     /* not NULL after merge */
     ngx_uint_t                     retry_on;
     size_t                         response_size;
@@ -291,9 +292,6 @@ typedef struct {
     ngx_str_t                      api_uri;   /* only inside an api call */
     ngx_str_t                      method;    /* likewise */
 } ngx_http_tgbot_ctx_t;
-
-
-extern ngx_module_t  ngx_http_tgbot_module;
 
 
 /* once per worker, before anything else of the bot is used */

@@ -75,6 +75,8 @@ char *ngx_http_tgbot_conf_reply_via(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_tgbot_conf_hold_timeout(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_tgbot_conf_call_timeout(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_tgbot_conf_retry(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_tgbot_conf_retry_on(ngx_conf_t *cf, ngx_command_t *cmd,

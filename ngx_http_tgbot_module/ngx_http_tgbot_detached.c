@@ -1,9 +1,9 @@
 
 /*
- * The connection of a detached request is a plain structure with fd -1.  It
- * lives outside cycle->connections, so it takes no connection slot, cannot
- * be reused while the core still looks at it, and no event module is ever
- * asked about it: its events are marked active from the start.
+ * The connection of a detached request is a plain structure.  It lives
+ * outside cycle->connections, so it takes no connection slot, cannot be
+ * reused while the core still looks at it, and no event module is ever asked
+ * about it: its events are marked active, or ready, from the start.
  */
 
 #include <ngx_config.h>
@@ -13,6 +13,15 @@
 #include "ngx_http_tgbot_detached.h"
 #include "ngx_http_tgbot_redact.h"
 
+
+/*
+ * No socket, but not -1: by that lua-nginx-module knows its own timers, and
+ * nginx what it has closed
+ */
+#define NGX_HTTP_TGBOT_DETACHED_FD     ((ngx_socket_t) -2)
+
+/* references to a request without a subrequest: core's, and one that stays */
+#define NGX_HTTP_TGBOT_DETACHED_COUNT  2
 
 /* structures kept for reuse: one burst, not the peak, sets the memory held */
 #define NGX_HTTP_TGBOT_DETACHED_SPARE  256
@@ -104,7 +113,7 @@ ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
 
     c = &d->connection;
 
-    c->fd = (ngx_socket_t) -1;
+    c->fd = NGX_HTTP_TGBOT_DETACHED_FD;
     c->read = &d->read;
     c->write = &d->write;
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
@@ -120,7 +129,7 @@ ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
     c->log = &d->log;
     c->log_error = NGX_ERROR_INFO;
 
-    /* no setsockopt() on fd -1 from unbuffered proxying */
+    /* no setsockopt() without a socket from unbuffered proxying */
 
     c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
     c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
@@ -137,14 +146,17 @@ ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
     d->read.handler = ngx_http_tgbot_detached_handler;
     d->read.active = 1;
 
-    /* ready: the event pipe writes only to a downstream that is */
+    /*
+     * ready: the event pipe writes only to a downstream that is; active,
+     * where events come by change: by level that would have them deleted
+     */
 
     d->write.data = c;
     d->write.log = &d->log;
     d->write.index = NGX_INVALID_INDEX;
     d->write.handler = ngx_http_tgbot_detached_handler;
     d->write.write = 1;
-    d->write.active = 1;
+    d->write.active = (ngx_event_flags & NGX_USE_CLEAR_EVENT) ? 1 : 0;
     d->write.ready = 1;
 }
 
@@ -167,6 +179,10 @@ ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
     r->stat_reading = 0;
 
 #endif
+
+    /* the last one is never taken: core would close the connection then */
+
+    r->count = NGX_HTTP_TGBOT_DETACHED_COUNT;
 
     r->logged = 1;
     r->internal = 1;
@@ -328,6 +344,29 @@ ngx_http_tgbot_detached_release(ngx_http_tgbot_detached_t *d)
 }
 
 
+ngx_uint_t
+ngx_http_tgbot_detached_held(ngx_http_tgbot_detached_t *d)
+{
+    ngx_uint_t           n;
+    ngx_http_request_t  *r;
+
+    r = d->request;
+
+    /* a subrequest is postponed until it is done */
+
+    n = NGX_HTTP_TGBOT_DETACHED_COUNT + (r->postponed != NULL);
+
+    return r->blocked || r->count > n;
+}
+
+
+void
+ngx_http_tgbot_detached_disown(ngx_http_tgbot_detached_t *d)
+{
+    ngx_http_set_ctx(d->request, NULL, ngx_http_tgbot_module);
+}
+
+
 void
 ngx_http_tgbot_detached_exit_process(void)
 {
@@ -348,7 +387,7 @@ ngx_http_tgbot_detached_get(ngx_http_request_t *r)
 
     c = r->connection;
 
-    if (c->fd != (ngx_socket_t) -1
+    if (c->fd != NGX_HTTP_TGBOT_DETACHED_FD
         || c->log->handler != ngx_http_tgbot_detached_log_error)
     {
         return NULL;
@@ -403,8 +442,8 @@ ngx_http_tgbot_detached_wakeup(ngx_http_request_t *r)
 /*
  * Runs from ngx_http_free_request() when we free the request ourselves, or
  * from ngx_http_terminate_request().  In the latter case the core goes on to
- * close the request and its connection: the extra reference makes that a
- * decrement, and "destroyed" stops ngx_http_run_posted_requests().
+ * close the request and its connection: without a handler for write events
+ * that is a decrement, and "destroyed" stops ngx_http_run_posted_requests().
  */
 
 static void
@@ -424,7 +463,6 @@ ngx_http_tgbot_detached_cleanup(void *data)
 
     r->write_event_handler = NULL;
     r->posted_requests = NULL;
-    r->count++;
     d->connection.destroyed = 1;
 
     d->over(d);

@@ -45,11 +45,22 @@ struct ngx_http_tgbot_detached_s {
     void                         (*over)(ngx_http_tgbot_detached_t *d);
     void                          *data;
 
+    ngx_http_post_subrequest_t     ps;           /* the owner's, too */
+
     ngx_http_tgbot_detached_t     *next;         /* free list */
+
+    /* of an abandoned one */
+    ngx_queue_t                    queue;
+    ngx_pool_t                    *memory;       /* that it points to */
 
     unsigned                       closing:1;
     unsigned                       terminated:1;
+    unsigned                       owner:1;      /* of "memory" */
 };
+
+
+/* its context in a detached request is that of the request's owner */
+extern ngx_module_t  ngx_http_tgbot_module;
 
 
 /*
@@ -74,6 +85,15 @@ ngx_http_tgbot_detached_t *ngx_http_tgbot_detached_create(
  * closed).  Not from inside core's frames of this request: from an event.
  */
 void ngx_http_tgbot_detached_free(ngx_http_tgbot_detached_t *d);
+
+/*
+ * Whether nginx does not let go of the request yet: a thread works for it, or
+ * a module has a reference besides that of the subrequest.
+ */
+ngx_uint_t ngx_http_tgbot_detached_held(ngx_http_tgbot_detached_t *d);
+
+/* takes the module's context from the request: its owner goes */
+void ngx_http_tgbot_detached_disown(ngx_http_tgbot_detached_t *d);
 
 /* worker exit: frees what was kept for reuse */
 void ngx_http_tgbot_detached_exit_process(void);

@@ -44,6 +44,9 @@ ngx_http_tgbot_handler_start(ngx_http_tgbot_handler_t *handler)
     call->client = handler->client;
     call->log_handler = ngx_http_tgbot_bot_log_error;
     call->redact = ngx_http_tgbot_bot_tokens(bot);
+    call->directive = "tgbot_handler";
+    call->timeout = bot->conf->call_timeout;
+    call->pool = handler->pool;
     call->content_type = ngx_http_tgbot_handler_json;
     call->body = handler->body;
     call->response_size = bot->conf->response_size;

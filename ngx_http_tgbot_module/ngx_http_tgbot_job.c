@@ -63,6 +63,7 @@ ngx_http_tgbot_job_call(ngx_http_tgbot_job_t *job)
     handler->ctx = &job->ctx;
     handler->client = &job->client;
     handler->body = job->body;
+    handler->pool = job->pool;
     handler->done = ngx_http_tgbot_job_handled;
     handler->data = job;
 

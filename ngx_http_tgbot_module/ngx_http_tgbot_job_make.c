@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_abandon.h"
 #include "ngx_http_tgbot_body.h"
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_record.h"
@@ -379,7 +380,7 @@ ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job)
     ngx_http_tgbot_job_size -= job->size;
 
     if (job->pool) {
-        ngx_destroy_pool(job->pool);
+        ngx_http_tgbot_abandon_pool(job->pool);
     }
 
     if (ngx_http_tgbot_job_nspare < NGX_HTTP_TGBOT_JOB_SPARE) {

@@ -79,6 +79,9 @@ ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send)
     call->client = send->client;
     call->log_handler = ngx_http_tgbot_bot_log_error;
     call->redact = ngx_http_tgbot_bot_tokens(bot);
+    call->directive = "tgbot_api";
+    call->timeout = bot->conf->call_timeout;
+    call->pool = send->pool;
     call->content_type = send->method->content_type;
     call->body = send->method->body;
     call->response_size = bot->conf->response_size;

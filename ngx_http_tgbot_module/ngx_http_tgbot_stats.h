@@ -128,6 +128,7 @@ typedef enum {
     NGX_HTTP_TGBOT_STAT_LEASES_LOST,     /* results dropped */
     NGX_HTTP_TGBOT_STAT_ATTEMPTS_SPENT,  /* updates over tgbot_attempts */
     NGX_HTTP_TGBOT_STAT_RIDES_REPEATED,  /* with the answer to a duplicate */
+    NGX_HTTP_TGBOT_STAT_CALLS_EXPIRED,   /* by tgbot_call_timeout */
     NGX_HTTP_TGBOT_STAT_UNSENT,          /* Bot API calls without a way out */
     NGX_HTTP_TGBOT_STAT_GIVEN_UP,        /* Bot API calls */
     NGX_HTTP_TGBOT_STAT_QUEUE_FULL,      /* deliveries refused for it */

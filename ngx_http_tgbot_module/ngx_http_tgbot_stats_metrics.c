@@ -203,6 +203,10 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_stats_metrics[] = {
       "Calls that are being made.",
       { "kind", NULL }, { NGX_HTTP_TGBOT_CALL_KINDS, 1 } },
 
+    { "calls_expired_total", NGX_HTTP_TGBOT_COUNTER,
+      "Calls that were ended by tgbot_call_timeout.",
+      { NULL, NULL }, { 1, 1 } },
+
     { "handler_calls_total", NGX_HTTP_TGBOT_COUNTER,
       "Calls of the bot's program by what they came to.",
       { "outcome", NULL }, { NGX_HTTP_TGBOT_HANDLER_OUTCOMES, 1 } },
@@ -307,6 +311,8 @@ static const ngx_http_tgbot_stats_source_t  ngx_http_tgbot_stats_sources[] = {
 
     { 0, NGX_HTTP_TGBOT_GAUGE_HANDLER,
       { ngx_http_tgbot_stats_kinds, NULL }, 0 },
+
+    ngx_http_tgbot_stats_plain(NGX_HTTP_TGBOT_STAT_CALLS_EXPIRED),
 
     { ngx_http_tgbot_stats_of(handled),
       NGX_HTTP_TGBOT_STATS_NOT_GAUGE,
