@@ -16,6 +16,13 @@
 #include "ngx_http_tgbot_zone.h"
 
 
+/*
+ * One bot more fits in so many bytes of a zone: few, as bots that are gone
+ * leave their letters, and a zone is to go on when there are more bots.
+ */
+#define NGX_HTTP_TGBOT_DEAD_ENTRY  4096
+
+
 /* one bot in a zone; begins as ngx_http_tgbot_store_user_t */
 
 typedef struct {
@@ -172,6 +179,9 @@ ngx_int_t ngx_http_tgbot_dead_walk(ngx_http_tgbot_zone_t *zone,
  * which zone, bot, bot_id and max are set.  NGX_DECLINED: there is none.
  */
 ngx_int_t ngx_http_tgbot_dead_enter(ngx_http_tgbot_dead_t *dead);
+
+/* bots that a zone of this size, bytes, has room for at least */
+ngx_uint_t ngx_http_tgbot_dead_bots(size_t size);
 
 /* blocks that a letter takes */
 uint64_t ngx_http_tgbot_dead_needs(ngx_http_tgbot_letter_t *letter);

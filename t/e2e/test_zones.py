@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import re
+import signal
 
 import build
 import clients
@@ -362,6 +363,53 @@ async def test_queue_killed_inside(case):
     case.note(f"{rounds} points, {len(nginx.killed)} workers killed")
     await case.stop(nginx)
     case.equal(nginx.read("error.log").count("it is repaired"), rounds, "warnings of repair")
+    case.check_logs(nginx)
+
+
+async def test_many_bots(case):
+    """
+    No number of bots is too many for zones that need not be declared; letters are there
+    after a reload with more of them.
+    """
+    def bots(count):
+        return "".join(bot(f"bot{number}", "tgbot_dedup off;", api=False)
+                       for number in range(count))
+
+    for count in (64, 80, 1100):
+        _, nginx = await case.scene(locations=bots(count), nginx={"start": False})
+        status, output = await nginx.test()
+        case.equal(status, 0, f"nginx -t with {count} bots: {output}")
+
+    scene, nginx = await case.scene("tgbot_attempts 1;", api=False, locations=bots(10))
+    scene.program.fault = "500"
+    await clients.post(nginx.port, clients.text(1, "fails"))
+    status = await case.check_status(nginx)
+    case.equal(status.value("dead_letters", "letters"), 1, "letters")
+    size = status.zone("tgbot_dead")["total"]
+
+    text = nginx.read("nginx.conf")
+    for count in (300, 5):
+        nginx.configure(text.replace(bots(10), bots(count)))
+        nginx.signal(signal.SIGHUP)
+        for _ in range(500):
+            status = await case.status(nginx)
+            if len(status.bots) == count + 1:
+                break
+            await asyncio.sleep(0.02)
+        case.equal(len(status.bots), count + 1, "bots after a reload")
+        case.equal(status.value("dead_letters", "letters"), 1, f"letters, {count} bots")
+        case.equal(status.zone("tgbot_dead")["total"], size, "blocks")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+    scene, nginx = await case.scene("tgbot_attempts 1;", api=False, locations=bots(300))
+    scene.program.fault = "500"
+    for name in ("e2e", "bot299"):
+        await clients.post(nginx.port, clients.text(1, "fails"), f"/tg/{name}")
+    status = await case.check_status(nginx)
+    case.equal(status.value("dead_letters", "letters"), 1, "letters of the first bot")
+    case.check(status.zone("tgbot_dead")["total"] > 7 * size, "the zone did not grow")
+    await case.stop(nginx)
     case.check_logs(nginx)
 
 
