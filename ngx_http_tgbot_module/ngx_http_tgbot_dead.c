@@ -17,8 +17,6 @@ static ngx_uint_t ngx_http_tgbot_dead_make_room(ngx_http_tgbot_dead_t *dead,
 static ngx_uint_t ngx_http_tgbot_dead_largest(ngx_http_tgbot_store_t *store);
 static void ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store,
     ngx_uint_t n);
-static void ngx_http_tgbot_dead_write(ngx_http_tgbot_dead_item_t *item,
-    ngx_http_tgbot_letter_t *letter);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
@@ -34,7 +32,9 @@ const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_dead_layout = {
     NGX_HTTP_TGBOT_DEAD_ENTRY,
     0,
     sizeof(uint32_t),
-    ngx_http_tgbot_dead_clear
+    ngx_http_tgbot_dead_clear,
+    ngx_http_tgbot_dead_lock,
+    ngx_http_tgbot_dead_tell
 };
 
 
@@ -48,7 +48,6 @@ ngx_str_t  ngx_http_tgbot_dead_causes[] = {
 static ngx_int_t
 ngx_http_tgbot_dead_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 {
-    ngx_int_t               rc;
     ngx_http_tgbot_store_t  store;
 
     if (fresh) {
@@ -62,17 +61,7 @@ ngx_http_tgbot_dead_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
         ngx_http_tgbot_dead_unindex(&store);
     }
 
-    ngx_http_tgbot_dead_lock(zone, &store);
-
-    rc = ngx_http_tgbot_store_users(&store, &ngx_http_tgbot_dead_layout);
-
-    ngx_http_tgbot_zone_unlock(zone);
-
-    if (rc != NGX_OK) {
-        ngx_http_tgbot_store_too_few(zone, &ngx_http_tgbot_dead_layout);
-    }
-
-    return rc;
+    return ngx_http_tgbot_store_init(zone, &ngx_http_tgbot_dead_layout);
 }
 
 
@@ -87,21 +76,19 @@ ngx_int_t
 ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_letter_t *letter, ngx_uint_t *evicted)
 {
-    uint64_t                       needs;
-    ngx_str_t                     *answer;
+    uint64_t                       needs, replaces;
     ngx_http_tgbot_store_t         store;
     ngx_http_tgbot_dead_item_t    *item, *old;
     ngx_http_tgbot_store_entry_t  *entry;
 
     *evicted = 0;
 
-    answer = letter->answered ? &letter->answer : NULL;
+    replaces = letter->item.head.letter;
 
     ngx_http_tgbot_dead_lock(dead->zone, &store);
 
     entry = ngx_http_tgbot_store_entry(&store, dead);
-    needs = ngx_http_tgbot_store_needs(sizeof(ngx_http_tgbot_dead_item_t),
-                                       &letter->data, answer);
+    needs = ngx_http_tgbot_dead_needs(&letter->item);
 
     if (entry == NULL || needs > store.sh->nblocks) {
         ngx_http_tgbot_zone_unlock(dead->zone);
@@ -109,12 +96,11 @@ ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
     }
 
     *evicted = ngx_http_tgbot_dead_make_room(dead, &store, entry, needs,
-                                             letter->replaces);
+                                             replaces);
 
     ngx_http_tgbot_zone_stop("dead: room made");
 
-    item = ngx_http_tgbot_store_add(&store, dead->entry, &letter->data,
-                                    answer);
+    item = ngx_http_tgbot_store_add(&store, dead->entry, &letter->item);
 
     if (item == NULL) {
 
@@ -124,7 +110,7 @@ ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
         return NGX_DECLINED;
     }
 
-    ngx_http_tgbot_dead_write(item, letter);
+    item->end = letter->end;
 
     ngx_http_tgbot_zone_stop("dead: written");
 
@@ -136,7 +122,7 @@ ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
 
     ngx_http_tgbot_zone_stop("dead: two of one");
 
-    old = ngx_http_tgbot_dead_find(&store, dead, letter->replaces);
+    old = ngx_http_tgbot_dead_find(&store, dead, replaces);
 
     if (old) {
         ngx_http_tgbot_dead_retire(&store, old);
@@ -210,45 +196,21 @@ ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store, ngx_uint_t n)
 }
 
 
-static void
-ngx_http_tgbot_dead_write(ngx_http_tgbot_dead_item_t *item,
-    ngx_http_tgbot_letter_t *letter)
-{
-    item->update_id = letter->update_id;
-    item->lane = letter->lane;
-    item->first = letter->first;
-    item->last = letter->last;
-    item->cause = (uint32_t) letter->cause;
-    item->status = (uint32_t) letter->status;
-    item->attempts = (uint32_t) letter->attempts;
-    item->next = (uint32_t) letter->next;
-    item->answered = letter->answered;
-    item->replaces = letter->replaces;
-}
-
-
 void
-ngx_http_tgbot_dead_read(ngx_http_tgbot_dead_item_t *item,
-    ngx_http_tgbot_letter_t *letter)
+ngx_http_tgbot_dead_tell(ngx_http_tgbot_store_t *store, void *item,
+    void *told)
 {
-    ngx_memzero(letter, sizeof(ngx_http_tgbot_letter_t));
+    ngx_http_tgbot_letter_t     *letter;
+    ngx_http_tgbot_dead_item_t  *it;
 
-    letter->id = item->store.seq;
-    letter->update_id = item->update_id;
-    letter->lane = item->lane;
-    letter->first = (time_t) item->first;
-    letter->last = (time_t) item->last;
-    letter->cause = item->cause;
-    letter->status = item->status;
-    letter->attempts = item->attempts;
-    letter->next = item->next;
-    letter->answered = (item->answered != 0);
-    letter->lease = item->lease;
-    letter->data.len = item->store.len;
+    it = item;
+    letter = told;
 
-    if (item->store.answer != NGX_HTTP_TGBOT_STORE_NIL) {
-        letter->answer.len = item->store.answer_len;
-    }
+    ngx_http_tgbot_store_tell(store, it, &letter->item);
+
+    letter->end = it->end;
+    letter->id = it->store.seq;
+    letter->lease = it->lease;
 }
 
 
@@ -274,7 +236,7 @@ ngx_http_tgbot_dead_list(ngx_http_tgbot_dead_t *dead, uint64_t after,
         while (item && i < n) {
 
             if (item->store.seq > after) {
-                ngx_http_tgbot_dead_read(item, &letters[i++]);
+                ngx_http_tgbot_dead_tell(&store, item, &letters[i++]);
             }
 
             item = ngx_http_tgbot_store_next(&store, dead->entry, item);
@@ -291,7 +253,7 @@ ngx_int_t
 ngx_http_tgbot_dead_get(ngx_http_tgbot_dead_t *dead, uint64_t id,
     ngx_http_tgbot_letter_t *letter, ngx_pool_t *pool)
 {
-    u_char                      *buf;
+    ngx_http_tgbot_item_t       *to;
     ngx_http_tgbot_store_t       store;
     ngx_http_tgbot_dead_item_t  *item;
 
@@ -300,7 +262,7 @@ ngx_http_tgbot_dead_get(ngx_http_tgbot_dead_t *dead, uint64_t id,
     item = ngx_http_tgbot_dead_find(&store, dead, id);
 
     if (item) {
-        ngx_http_tgbot_dead_read(item, letter);
+        ngx_http_tgbot_dead_tell(&store, item, letter);
     }
 
     ngx_http_tgbot_zone_unlock(dead->zone);
@@ -309,13 +271,14 @@ ngx_http_tgbot_dead_get(ngx_http_tgbot_dead_t *dead, uint64_t id,
         return NGX_DECLINED;
     }
 
-    buf = ngx_pnalloc(pool, letter->data.len + letter->answer.len);
-    if (buf == NULL) {
+    to = &letter->item;
+
+    to->data.data = ngx_pnalloc(pool, to->data.len + to->answer.len);
+    if (to->data.data == NULL) {
         return NGX_ERROR;
     }
 
-    letter->data.data = buf;
-    letter->answer.data = buf + letter->data.len;
+    to->answer.data = to->data.data + to->data.len;
 
     /* a letter does not change, but it may be gone by now */
 
@@ -324,9 +287,8 @@ ngx_http_tgbot_dead_get(ngx_http_tgbot_dead_t *dead, uint64_t id,
     item = ngx_http_tgbot_dead_find(&store, dead, id);
 
     if (item) {
-        ngx_http_tgbot_store_copy(&store, item, letter->data.data,
-                                  letter->answered ? letter->answer.data
-                                                   : NULL);
+        ngx_http_tgbot_store_copy(&store, item, to->data.data,
+                                  to->answer.data);
     }
 
     ngx_http_tgbot_zone_unlock(dead->zone);
@@ -380,7 +342,7 @@ ngx_http_tgbot_dead_state(ngx_http_tgbot_dead_t *dead,
         state->letters = entry->items;
         state->blocks = entry->blocks;
         state->evicted = own->evicted;
-        state->oldest = item ? (time_t) item->last : 0;
+        state->oldest = item ? (time_t) item->end.last : 0;
     }
 
     ngx_http_tgbot_zone_unlock(dead->zone);

@@ -11,6 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_item.h"
 #include "ngx_http_tgbot_slot.h"
 #include "ngx_http_tgbot_store.h"
 #include "ngx_http_tgbot_zone.h"
@@ -45,30 +46,26 @@ typedef enum {
 } ngx_http_tgbot_dead_cause_e;
 
 
-/*
- * The strings are opaque here, as those of ngx_http_tgbot_item_t: they are
- * what a replay needs.
- */
+/* why and when it was given up */
 
 typedef struct {
-    uint64_t                 id;           /* set by put, rises */
-    int64_t                  update_id;
-    uint64_t                 lane;
-    ngx_uint_t               cause;        /* ngx_http_tgbot_dead_cause_e */
-    ngx_uint_t               status;       /* of the last answer, 0: none */
-    ngx_uint_t               attempts;     /* failed ones */
-    time_t                   first;        /* receipt, since the epoch */
-    time_t                   last;         /* when it was given up */
-    ngx_uint_t               next;         /* call of the answer not made */
+    int64_t                  first;        /* receipt, s since the epoch */
+    int64_t                  last;         /* when it was given up */
+    uint32_t                 cause;        /* ngx_http_tgbot_dead_cause_e */
+    uint32_t                 status;       /* of the last answer, 0: none */
+} ngx_http_tgbot_dead_end_t;
 
-    ngx_http_tgbot_lease_t   lease;        /* of the last replay, which may
+
+/* its strings are what a replay needs */
+
+typedef struct {
+    ngx_http_tgbot_item_t      item;       /* for put item.head.letter is the
+                                              one that goes for this one */
+    ngx_http_tgbot_dead_end_t  end;
+
+    uint64_t                   id;         /* set by put, rises */
+    ngx_http_tgbot_lease_t     lease;      /* of the last replay, which may
                                               be over; put has none */
-    uint64_t                 replaces;     /* for put: the letter that goes
-                                              for this one, 0: none */
-
-    ngx_str_t                data;
-    ngx_str_t                answer;
-    unsigned                 answered:1;
 } ngx_http_tgbot_letter_t;
 
 
@@ -153,25 +150,9 @@ void ngx_http_tgbot_dead_state(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_dead_state_t *state);
 
 
-/*
- * For a file: a walk, from a cursor of zeros, through the letters of all
- * bots, those of a bot as they came.  The strings are in pool, but for bot,
- * which is in the zone.  What comes or goes meanwhile is seen or is not.
- *
- * NGX_OK, NGX_DONE: there are no more, NGX_ERROR: no memory
- */
-
-typedef struct {
-    ngx_str_t                bot;          /* whose letter it is */
-    uint64_t                 bot_id;
-
-    uint64_t                 seq;          /* where the walk is */
-    uint32_t                 entry;
-    uint32_t                 block;
-} ngx_http_tgbot_dead_cursor_t;
-
+/* for a file: see ngx_http_tgbot_store_walk() */
 ngx_int_t ngx_http_tgbot_dead_walk(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_dead_cursor_t *cursor, ngx_http_tgbot_letter_t *letter,
+    ngx_http_tgbot_store_cursor_t *cursor, ngx_http_tgbot_letter_t *letter,
     ngx_pool_t *pool);
 
 /*
@@ -184,7 +165,7 @@ ngx_int_t ngx_http_tgbot_dead_enter(ngx_http_tgbot_dead_t *dead);
 ngx_uint_t ngx_http_tgbot_dead_bots(size_t size);
 
 /* blocks that a letter takes */
-uint64_t ngx_http_tgbot_dead_needs(ngx_http_tgbot_letter_t *letter);
+uint64_t ngx_http_tgbot_dead_needs(ngx_http_tgbot_item_t *item);
 
 
 #endif /* _NGX_HTTP_TGBOT_DEAD_H_INCLUDED_ */

@@ -144,7 +144,7 @@ ngx_http_tgbot_dead_repair(ngx_http_tgbot_store_t *store)
 
             /* older ones are in the index by now */
 
-            old = ngx_http_tgbot_dead_lookup(store, i, item->replaces);
+            old = ngx_http_tgbot_dead_lookup(store, i, item->store.head.letter);
 
             if (old) {
                 ngx_http_tgbot_dead_retire(store, old);

@@ -20,19 +20,8 @@
 typedef struct {
     ngx_http_tgbot_store_item_t    store;
 
-    int64_t                        update_id;
-    uint64_t                       lane;
-    int64_t                        first;
-    int64_t                        last;
-    uint32_t                       cause;
-    uint32_t                       status;
-    uint32_t                       attempts;
-    uint32_t                       next;
-    uint32_t                       answered;
-
+    ngx_http_tgbot_dead_end_t      end;
     ngx_http_tgbot_lease_t         lease;    /* of a replay */
-    uint64_t                       replaces; /* an older letter: with this one
-                                                there it is to go, 0: none */
 
     uint32_t                       chain;    /* derived: next of the index */
 } ngx_http_tgbot_dead_item_t;
@@ -74,9 +63,9 @@ ngx_int_t ngx_http_tgbot_dead_leased(ngx_http_tgbot_dead_item_t *item);
 void ngx_http_tgbot_dead_retire(ngx_http_tgbot_store_t *store,
     ngx_http_tgbot_dead_item_t *item);
 
-/* what an item says, but for its strings, of which the lengths are set */
-void ngx_http_tgbot_dead_read(ngx_http_tgbot_dead_item_t *item,
-    ngx_http_tgbot_letter_t *letter);
+/* what an item says: see ngx_http_tgbot_store_layout_t */
+void ngx_http_tgbot_dead_tell(ngx_http_tgbot_store_t *store, void *item,
+    void *told);
 
 
 #endif /* _NGX_HTTP_TGBOT_DEAD_ITEM_H_INCLUDED_ */

@@ -130,7 +130,7 @@ ngx_http_tgbot_dead_taken(ngx_http_tgbot_dead_t *dead, uint64_t id,
 
     /* a zone that is new since then gives its ids again */
 
-    if (item && item->update_id == update_id) {
+    if (item && item->store.head.update_id == update_id) {
         ngx_http_tgbot_dead_retire(&store, item);
     }
 

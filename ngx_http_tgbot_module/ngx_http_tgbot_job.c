@@ -225,9 +225,9 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
     if (job->resumed) {
         job->resumed = 0;
 
-        send->failures = job->item.failures;
-        send->unknown = job->item.unknown;
-        send->start = job->item.started;
+        send->failures = job->item.progress.failures;
+        send->unknown = job->item.progress.unknown;
+        send->start = job->item.progress.started;
     }
 
     life = job->update.life * 1000;

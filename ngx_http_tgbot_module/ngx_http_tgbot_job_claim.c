@@ -97,7 +97,7 @@ ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job)
         return 0;
     }
 
-    job->item.attempts = attempts;
+    job->item.progress.attempts = attempts;
 
     if (ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_FAILED) == NGX_OK) {
         return 1;

@@ -28,8 +28,7 @@ ngx_http_tgbot_job_give_up(ngx_http_tgbot_job_t *job,
 
     ngx_memzero(&letter, sizeof(ngx_http_tgbot_letter_t));
 
-    letter.cause = cause;
-    letter.replaces = job->letter;
+    letter.end.cause = cause;
 
     if (ngx_http_tgbot_job_letter(job, &letter) != NGX_OK) {
         return NGX_ERROR;
@@ -41,9 +40,9 @@ ngx_http_tgbot_job_give_up(ngx_http_tgbot_job_t *job,
         ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\", update %L does not fit into zone "
                       "\"%V\" of dead letters: %uz bytes", &bot->name,
-                      letter.update_id,
+                      job->update.update_id,
                       &bot->dead->zone->shm_zone->shm.name,
-                      letter.data.len + letter.answer.len);
+                      letter.item.data.len + letter.item.answer.len);
         return NGX_DECLINED;
     }
 
@@ -51,8 +50,8 @@ ngx_http_tgbot_job_give_up(ngx_http_tgbot_job_t *job,
 
     ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
                   "tgbot: bot \"%V\", update %L is given up and is dead "
-                  "letter %uL: %V", &bot->name, letter.update_id, letter.id,
-                  &ngx_http_tgbot_dead_causes[cause]);
+                  "letter %uL: %V", &bot->name, job->update.update_id,
+                  letter.id, &ngx_http_tgbot_dead_causes[cause]);
 
     if (evicted) {
         ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
@@ -69,49 +68,53 @@ static ngx_int_t
 ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_letter_t *letter)
 {
-    ngx_http_tgbot_record_t  record;
+    ngx_http_tgbot_item_t    *item;
+    ngx_http_tgbot_record_t   record;
 
-    letter->update_id = job->update.update_id;
-    letter->lane = job->item.lane;
-    letter->status = job->status;
-    letter->attempts = job->item.attempts;
-    letter->last = ngx_time();
-    letter->first = letter->last - ngx_http_tgbot_job_age(job) / 1000;
+    letter->end.status = (uint32_t) job->status;
+    letter->end.last = ngx_time();
+    letter->end.first = letter->end.last
+                        - (int64_t) (ngx_http_tgbot_job_age(job) / 1000);
 
-    if (job->item.data.len) {
-        letter->data = job->item.data;
+    item = &letter->item;
 
-    } else {
+    item->head = job->item.head;
+    item->head.update_id = job->update.update_id;
+    item->head.letter = job->letter;
+    item->progress.attempts = job->item.progress.attempts;
+    item->data = job->item.data;
+
+    if (item->data.len == 0) {
         ngx_memzero(&record, sizeof(ngx_http_tgbot_record_t));
 
         record.client = job->client;
         record.body = job->body;
 
-        if (ngx_http_tgbot_record_write(&record, &letter->data, job->pool)
+        if (ngx_http_tgbot_record_write(&record, &item->data, job->pool)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
 
-    if (letter->cause == NGX_HTTP_TGBOT_DEAD_FAILED
+    if (letter->end.cause == NGX_HTTP_TGBOT_DEAD_FAILED
         || job->answer.calls.elts == NULL)
     {
         return NGX_OK;
     }
 
-    letter->answered = 1;
-    letter->next = job->next;
+    item->answered = 1;
+    item->progress.next = (uint32_t) job->next;
 
-    if (letter->cause == NGX_HTTP_TGBOT_DEAD_UNSENT) {
+    if (letter->end.cause == NGX_HTTP_TGBOT_DEAD_UNSENT) {
 
         /* this call is one of those not made */
 
-        letter->next--;
+        item->progress.next--;
     }
 
-    return ngx_http_tgbot_record_write_calls(&job->answer.calls,
-                                             &letter->answer, job->pool);
+    return ngx_http_tgbot_record_write_calls(&job->answer.calls, &item->answer,
+                                             job->pool);
 }
 
 

@@ -241,7 +241,7 @@ ngx_http_tgbot_job_restore(ngx_http_tgbot_bot_t *bot,
 
     job->pool = pool;
     job->item = *item;
-    job->start = item->received;
+    job->start = item->head.received;
 
     ngx_http_tgbot_job_account(job, item->data.len + item->answer.len);
 
@@ -295,7 +295,7 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
 
     job->ctx.bot = job->bot;
     job->ctx.update = &job->update;
-    job->ctx.attempts = job->item.attempts + 1;
+    job->ctx.attempts = job->item.progress.attempts + 1;
 
     if (record.cached && job->bot->conf->answers) {
         job->cache.zone = job->bot->conf->answers->zone;
@@ -313,13 +313,13 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
         return rc;
     }
 
-    if (job->item.next > job->answer.calls.nelts) {
+    if (job->item.progress.next > job->answer.calls.nelts) {
         return NGX_DECLINED;
     }
 
     job->own = 1;
-    job->next = job->item.next;
-    job->resumed = (job->item.failures != 0);
+    job->next = job->item.progress.next;
+    job->resumed = (job->item.progress.failures != 0);
 
     return NGX_OK;
 }

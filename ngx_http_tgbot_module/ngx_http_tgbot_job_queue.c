@@ -222,10 +222,10 @@ ngx_http_tgbot_job_queue_save(ngx_http_tgbot_job_t *job)
 
     item = &job->item;
 
-    item->next = job->next - 1;
-    item->failures = job->send.failures;
-    item->unknown = job->send.unknown;
-    item->started = job->send.start;
+    item->progress.next = (uint32_t) (job->next - 1);
+    item->progress.failures = (uint32_t) job->send.failures;
+    item->progress.unknown = (uint32_t) job->send.unknown;
+    item->progress.started = job->send.start;
 
     if (job->taken.lease.token == 0) {
         return NGX_OK;
@@ -264,8 +264,8 @@ ngx_http_tgbot_job_queue_give(ngx_http_tgbot_job_t *job, ngx_msec_t delay,
         return;
     }
 
-    rc = ngx_http_tgbot_queue_give(job->bot->queue, &job->taken, &job->item,
-                                   delay, program);
+    rc = ngx_http_tgbot_queue_give(job->bot->queue, &job->taken,
+                                   &job->item.progress, delay, program);
 
     job->taken.lease.token = 0;
 
@@ -309,17 +309,17 @@ static void
 ngx_http_tgbot_job_queue_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
     ngx_msec_t                       delay;
-    ngx_http_tgbot_item_t           *item;
+    ngx_http_tgbot_progress_t       *progress;
     ngx_http_tgbot_attempts_t       *attempts;
     ngx_http_tgbot_queue_program_e   program;
 
-    item = &job->item;
+    progress = &job->item.progress;
     attempts = job->bot->conf->attempts;
 
     if (verdict == NGX_HTTP_TGBOT_BUSY) {
-        item->unavailable++;
+        progress->unavailable++;
 
-        delay = ngx_http_tgbot_backoff_delay(item->unavailable,
+        delay = ngx_http_tgbot_backoff_delay(progress->unavailable,
                                           NGX_HTTP_TGBOT_JOB_UNAVAILABLE,
                                           NGX_HTTP_TGBOT_JOB_UNAVAILABLE_MAX,
                                           ngx_random());
@@ -327,10 +327,10 @@ ngx_http_tgbot_job_queue_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
         program = NGX_HTTP_TGBOT_QUEUE_UNAVAILABLE;
 
     } else {
-        item->unavailable = 0;
-        item->attempts++;
+        progress->unavailable = 0;
+        progress->attempts++;
 
-        if (item->attempts >= attempts->attempts
+        if (progress->attempts >= attempts->attempts
             && ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_FAILED)
                == NGX_OK)
         {
@@ -339,7 +339,7 @@ ngx_http_tgbot_job_queue_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
             return;
         }
 
-        delay = ngx_http_tgbot_backoff_delay(item->attempts,
+        delay = ngx_http_tgbot_backoff_delay(progress->attempts,
                                              attempts->backoff,
                                              attempts->max_backoff,
                                              ngx_random());

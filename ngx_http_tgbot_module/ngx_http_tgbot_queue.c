@@ -53,15 +53,11 @@ ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_item_t *item, ngx_http_tgbot_queue_event_e event,
     ngx_msec_t *age)
 {
-    ngx_int_t                        rc;
-    ngx_msec_t                       delay;
-    ngx_http_tgbot_queue_area_t      area;
-    ngx_http_tgbot_queue_item_t     *it;
-    ngx_http_tgbot_queue_progress_t  progress;
+    ngx_int_t                     rc;
+    ngx_http_tgbot_queue_area_t   area;
+    ngx_http_tgbot_queue_item_t  *it;
 
     *age = 0;
-
-    ngx_http_tgbot_queue_progress(item, &progress);
 
     rc = ngx_http_tgbot_queue_lock(queue, &area);
 
@@ -80,18 +76,10 @@ ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
         return rc;
     }
 
-    it = ngx_http_tgbot_store_add(&area.store, queue->entry, &item->data,
-                                  item->answered ? &item->answer : NULL);
+    it = ngx_http_tgbot_store_add(&area.store, queue->entry, item);
 
-    delay = ngx_min(item->delay, NGX_HTTP_TGBOT_QUEUE_DELAY_MAX);
-
-    it->update_id = item->update_id;
-    it->lane = item->lane;
-    it->letter = item->letter;
-    it->received = item->received;
-    it->due = ngx_current_msec + delay;
-    it->life = (uint32_t) item->life;
-    it->progress[0] = progress;
+    it->due = ngx_current_msec
+              + ngx_min(item->delay, NGX_HTTP_TGBOT_QUEUE_DELAY_MAX);
 
     ngx_http_tgbot_store_publish(&area.store, it);
 
@@ -175,7 +163,7 @@ ngx_http_tgbot_queue_oldest(ngx_http_tgbot_queue_area_t *area)
 
     item = ngx_http_tgbot_queue_item(area, area->entry->first);
 
-    age = (ngx_msec_int_t) (ngx_current_msec - item->received);
+    age = (ngx_msec_int_t) (ngx_current_msec - item->item.head.received);
 
     return ngx_max(age, 0);
 }
@@ -183,7 +171,7 @@ ngx_http_tgbot_queue_oldest(ngx_http_tgbot_queue_area_t *area)
 
 ngx_uint_t
 ngx_http_tgbot_queue_has(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_item_t *item)
+    ngx_http_tgbot_head_t *head)
 {
     uint32_t                      n;
     ngx_uint_t                    found;
@@ -193,11 +181,11 @@ ngx_http_tgbot_queue_has(ngx_http_tgbot_queue_t *queue,
     it = NULL;
 
     if (ngx_http_tgbot_queue_lock(queue, &area) == NGX_OK) {
-        it = ngx_http_tgbot_queue_lane_find(&area, queue->entry, item->lane);
+        it = ngx_http_tgbot_queue_lane_find(&area, queue->entry, head->lane);
     }
 
-    while (it && (it->letter != item->letter
-                  || it->update_id != item->update_id))
+    while (it && (it->item.head.letter != head->letter
+                  || it->item.head.update_id != head->update_id))
     {
         n = it->behind;
 
@@ -448,8 +436,8 @@ ngx_http_tgbot_queue_state(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_state_t *state)
 {
     uint64_t                      needed;
-    ngx_str_t                     data;
     ngx_uint_t                    i;
+    ngx_http_tgbot_item_t         item;
     ngx_http_tgbot_queue_own_t   *own;
     ngx_http_tgbot_queue_area_t   area;
 
@@ -463,11 +451,10 @@ ngx_http_tgbot_queue_state(ngx_http_tgbot_queue_t *queue,
 
     own = area.own;
 
-    data.len = NGX_HTTP_TGBOT_QUEUE_ORDINARY;
-    data.data = NULL;
+    item.data.len = NGX_HTTP_TGBOT_QUEUE_ORDINARY;
+    item.answered = 0;
 
-    needed = ngx_http_tgbot_store_needs(sizeof(ngx_http_tgbot_queue_item_t),
-                                        &data, NULL);
+    needed = ngx_http_tgbot_queue_needs(&item);
 
     state->full = ngx_http_tgbot_queue_fits(queue, &area, needed) != NGX_OK;
 

@@ -11,6 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_item.h"
 #include "ngx_http_tgbot_slot.h"
 #include "ngx_http_tgbot_store.h"
 #include "ngx_http_tgbot_zone.h"
@@ -44,35 +45,6 @@ typedef struct {
                                               of no account while nobody else
                                               uses the zone */
 } ngx_http_tgbot_queue_t;
-
-
-/*
- * What is in the queue of an update.  The strings are opaque here: "data" is
- * what it takes to work on it, "answer" what the program said of it.
- */
-
-typedef struct {
-    int64_t                  update_id;
-    uint64_t                 lane;         /* a hash of the lane's key */
-    ngx_msec_t               received;     /* first, ngx_current_msec */
-    ngx_uint_t               life;         /* seconds since then */
-
-    ngx_uint_t               attempts;     /* failed ones of the program */
-    ngx_uint_t               unavailable;  /* times in a row, for backoff */
-
-    ngx_uint_t               next;         /* call of the answer to be made */
-    ngx_uint_t               failures;     /* of this call */
-    ngx_uint_t               unknown;      /* of them without an outcome */
-    ngx_msec_t               started;      /* of this call, if failures */
-
-    ngx_msec_t               delay;        /* before it may be taken, ms: of
-                                              an item of a file, else 0 */
-    uint64_t                 letter;       /* that it was, 0: none */
-
-    ngx_str_t                data;
-    ngx_str_t                answer;
-    unsigned                 answered:1;   /* "answer" counts, if "" too */
-} ngx_http_tgbot_item_t;
 
 
 /* an item that this process works on */
@@ -128,11 +100,11 @@ ngx_int_t ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
     ngx_msec_t *age);
 
 /*
- * Whether the update of item->letter is in the queue, of which update_id and
- * lane are set, too.  Looks at all of the lane.
+ * Whether an update of this update_id, lane and letter is in the queue.
+ * Looks at all of the lane.
  */
 ngx_uint_t ngx_http_tgbot_queue_has(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_item_t *item);
+    ngx_http_tgbot_head_t *head);
 
 /* whether nothing waits or is worked on in the lane */
 ngx_uint_t ngx_http_tgbot_queue_empty(ngx_http_tgbot_queue_t *queue,
@@ -165,19 +137,20 @@ ngx_int_t ngx_http_tgbot_queue_holds(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_taken_t *taken);
 
 /*
- * Keeps item->answer, which can be done once, and next, failures, unknown,
- * started.  NGX_AGAIN: there is no room for the answer, nothing is kept.
+ * Keeps item->answer, which can be done once, and of its progress next,
+ * failures, unknown, started.  NGX_AGAIN: there is no room for the answer,
+ * nothing is kept.
  */
 ngx_int_t ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_item_t *item);
 
 /*
  * Gives the item back to the head of its lane, to be taken again after
- * "delay" ms, with item's attempts, unavailable, next, failures, unknown and
- * started; "item" NULL: with those that it has.  The lease is over.
+ * "delay" ms, with this progress, or NULL: that which it has.  The lease is
+ * over.
  */
 ngx_int_t ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_item_t *item,
+    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_progress_t *progress,
     ngx_msec_t delay, ngx_http_tgbot_queue_program_e program);
 
 /* the item is gone, by one of the last four events; the lane goes on */
@@ -217,25 +190,9 @@ ngx_uint_t ngx_http_tgbot_queue_items(ngx_http_tgbot_zone_t *zone);
 ngx_uint_t ngx_http_tgbot_queue_orphaned(ngx_http_tgbot_zone_t *zone);
 
 
-/*
- * For a file: a walk, from a cursor of zeros, through the items of all bots,
- * those of a bot as they came.  The strings are in pool, but for bot, which
- * is in the zone.  What comes or goes meanwhile is seen or is not.
- *
- * NGX_OK, NGX_DONE: there are no more, NGX_ERROR: no memory
- */
-
-typedef struct {
-    ngx_str_t                bot;          /* whose item it is */
-    uint64_t                 bot_id;
-
-    uint64_t                 seq;          /* where the walk is */
-    uint32_t                 entry;
-    uint32_t                 block;
-} ngx_http_tgbot_queue_cursor_t;
-
+/* for a file: see ngx_http_tgbot_store_walk() */
 ngx_int_t ngx_http_tgbot_queue_walk(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_queue_cursor_t *cursor, ngx_http_tgbot_item_t *item,
+    ngx_http_tgbot_store_cursor_t *cursor, ngx_http_tgbot_item_t *item,
     ngx_pool_t *pool);
 
 /*

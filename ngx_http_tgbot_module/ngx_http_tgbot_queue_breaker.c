@@ -90,7 +90,7 @@ ngx_http_tgbot_queue_breaker_tell(ngx_http_tgbot_queue_area_t *area,
         ngx_http_tgbot_queue_breaker_took(own, concurrency);
 
     } else if (program == NGX_HTTP_TGBOT_QUEUE_UNAVAILABLE && item) {
-        ngx_http_tgbot_queue_breaker_unavailable(own, item->lane);
+        ngx_http_tgbot_queue_breaker_unavailable(own, item->item.head.lane);
     }
 }
 

@@ -87,7 +87,7 @@ ngx_http_tgbot_queue_lane_find(ngx_http_tgbot_queue_area_t *area,
     while (n != NGX_HTTP_TGBOT_STORE_NIL) {
         head = ngx_http_tgbot_queue_item(area, n);
 
-        if (head->lane == lane && head->item.entry == entry) {
+        if (head->item.head.lane == lane && head->item.entry == entry) {
             return head;
         }
 
@@ -107,7 +107,8 @@ ngx_http_tgbot_queue_lane_add(ngx_http_tgbot_queue_area_t *area,
 
     n = ngx_http_tgbot_queue_number(area, item);
 
-    head = ngx_http_tgbot_queue_lane_find(area, item->item.entry, item->lane);
+    head = ngx_http_tgbot_queue_lane_find(area, item->item.entry,
+                                          item->item.head.lane);
 
     item->behind = NGX_HTTP_TGBOT_STORE_NIL;
 
@@ -124,7 +125,7 @@ ngx_http_tgbot_queue_lane_add(ngx_http_tgbot_queue_area_t *area,
     }
 
     chain = ngx_http_tgbot_queue_lane_hash(area, item->item.entry,
-                                           item->lane);
+                                           item->item.head.lane);
     item->tail = n;
     item->chain = *chain;
     *chain = n;
@@ -269,7 +270,7 @@ ngx_http_tgbot_queue_lane_chain(ngx_http_tgbot_queue_area_t *area,
     n = ngx_http_tgbot_queue_number(area, item);
 
     chain = ngx_http_tgbot_queue_lane_hash(area, item->item.entry,
-                                           item->lane);
+                                           item->item.head.lane);
 
     while (*chain != n) {
         chain = &ngx_http_tgbot_queue_item(area, *chain)->chain;

@@ -41,32 +41,13 @@
 #define NGX_HTTP_TGBOT_QUEUE_DELAY_MAX  0x3fffffff
 
 
-/* of two such one counts, so that they change in one store */
-
-typedef struct {
-    ngx_msec_t                        started;
-    uint32_t                          attempts;
-    uint32_t                          unavailable;
-    uint32_t                          next;
-    uint32_t                          failures;
-    uint32_t                          unknown;
-} ngx_http_tgbot_queue_progress_t;
-
-
 /* the header of an item */
 
 typedef struct {
     ngx_http_tgbot_store_item_t       item;
 
-    int64_t                           update_id;
-    uint64_t                          lane;
-    uint64_t                          letter;   /* that it was, or 0 */
-    ngx_msec_t                        received;
-    ngx_msec_t                        due;      /* of a head */
+    ngx_msec_t                        due;      /* of the first of a lane */
     ngx_http_tgbot_lease_t            lease;
-    ngx_http_tgbot_queue_progress_t   progress[2];
-    uint32_t                          current;  /* which of the two */
-    uint32_t                          life;
 
     /* derived */
 
@@ -234,13 +215,9 @@ ngx_int_t ngx_http_tgbot_queue_lock(ngx_http_tgbot_queue_t *queue,
 void ngx_http_tgbot_queue_lock_zone(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_queue_area_t *area);
 
-/* what an item says, but for its strings, of which the lengths are set */
-void ngx_http_tgbot_queue_tell(ngx_http_tgbot_queue_item_t *it,
-    ngx_http_tgbot_item_t *item);
-
-/* and what of that changes */
-void ngx_http_tgbot_queue_progress(ngx_http_tgbot_item_t *item,
-    ngx_http_tgbot_queue_progress_t *progress);
+/* what an item says: see ngx_http_tgbot_store_layout_t */
+void ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
+    void *told);
 
 /* after somebody died inside */
 void ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area);

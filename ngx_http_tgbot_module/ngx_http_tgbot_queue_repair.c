@@ -44,8 +44,6 @@ ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area)
              item;
              item = ngx_http_tgbot_store_next(store, i, item))
         {
-            item->current &= 1;
-
             ngx_http_tgbot_queue_lane_add(area, item);
         }
 

@@ -12,8 +12,6 @@
 static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_held(
     ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_taken_t *taken);
-static void ngx_http_tgbot_queue_note(ngx_http_tgbot_queue_item_t *it,
-    ngx_http_tgbot_queue_progress_t *progress);
 
 
 ngx_int_t
@@ -26,7 +24,7 @@ ngx_http_tgbot_queue_read(ngx_http_tgbot_queue_t *queue,
     it = ngx_http_tgbot_queue_held(queue, &area, taken);
 
     if (it) {
-        ngx_http_tgbot_queue_tell(it, item);
+        ngx_http_tgbot_queue_tell(&area.store, it, item);
 
         item->data.data = buf;
         item->answer.data = buf + item->data.len;
@@ -61,10 +59,10 @@ ngx_int_t
 ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_item_t *item)
 {
-    ngx_int_t                         rc;
-    ngx_http_tgbot_queue_area_t       area;
-    ngx_http_tgbot_queue_item_t      *it;
-    ngx_http_tgbot_queue_progress_t   progress;
+    ngx_int_t                     rc;
+    ngx_http_tgbot_progress_t    *kept, progress;
+    ngx_http_tgbot_queue_area_t   area;
+    ngx_http_tgbot_queue_item_t  *it;
 
     it = ngx_http_tgbot_queue_held(queue, &area, taken);
 
@@ -80,12 +78,13 @@ ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
     }
 
     if (rc == NGX_OK) {
-        ngx_http_tgbot_queue_progress(item, &progress);
+        kept = &it->item.progress[it->item.current];
 
-        progress.attempts = it->progress[it->current].attempts;
-        progress.unavailable = it->progress[it->current].unavailable;
+        progress = item->progress;
+        progress.attempts = kept->attempts;
+        progress.unavailable = kept->unavailable;
 
-        ngx_http_tgbot_queue_note(it, &progress);
+        ngx_http_tgbot_store_note(&area.store, it, &progress);
     }
 
     ngx_http_tgbot_zone_unlock(queue->zone);
@@ -96,12 +95,11 @@ ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
 
 ngx_int_t
 ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_item_t *item,
+    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_progress_t *progress,
     ngx_msec_t delay, ngx_http_tgbot_queue_program_e program)
 {
-    ngx_http_tgbot_queue_area_t       area;
-    ngx_http_tgbot_queue_item_t      *it;
-    ngx_http_tgbot_queue_progress_t   progress;
+    ngx_http_tgbot_queue_area_t   area;
+    ngx_http_tgbot_queue_item_t  *it;
 
     it = ngx_http_tgbot_queue_held(queue, &area, taken);
 
@@ -110,9 +108,8 @@ ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
         return NGX_DECLINED;
     }
 
-    if (item) {
-        ngx_http_tgbot_queue_progress(item, &progress);
-        ngx_http_tgbot_queue_note(it, &progress);
+    if (progress) {
+        ngx_http_tgbot_store_note(&area.store, it, progress);
     }
 
     it->due = ngx_current_msec
@@ -220,76 +217,21 @@ ngx_http_tgbot_queue_held(ngx_http_tgbot_queue_t *queue,
 }
 
 
-/* who dies here has changed all or nothing */
-
-static void
-ngx_http_tgbot_queue_note(ngx_http_tgbot_queue_item_t *it,
-    ngx_http_tgbot_queue_progress_t *progress)
-{
-    uint32_t  other;
-
-    other = !it->current;
-
-    it->progress[other] = *progress;
-
-    ngx_memory_barrier();
-
-    ngx_http_tgbot_zone_stop("queue: progress written");
-
-    it->current = other;
-
-    ngx_memory_barrier();
-
-    ngx_http_tgbot_zone_stop("queue: progress noted");
-}
-
-
 void
-ngx_http_tgbot_queue_progress(ngx_http_tgbot_item_t *item,
-    ngx_http_tgbot_queue_progress_t *progress)
+ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
+    void *told)
 {
-    progress->started = item->started;
-    progress->attempts = (uint32_t) item->attempts;
-    progress->unavailable = (uint32_t) item->unavailable;
-    progress->next = (uint32_t) item->next;
-    progress->failures = (uint32_t) item->failures;
-    progress->unknown = (uint32_t) item->unknown;
-}
+    ngx_msec_int_t                left;
+    ngx_http_tgbot_item_t        *to;
+    ngx_http_tgbot_queue_item_t  *it;
 
+    it = item;
+    to = told;
 
-void
-ngx_http_tgbot_queue_tell(ngx_http_tgbot_queue_item_t *it,
-    ngx_http_tgbot_item_t *item)
-{
-    ngx_msec_int_t                    left;
-    ngx_http_tgbot_queue_progress_t  *progress;
-
-    progress = &it->progress[it->current];
-
-    ngx_memzero(item, sizeof(ngx_http_tgbot_item_t));
-
-    item->update_id = it->update_id;
-    item->lane = it->lane;
-    item->letter = it->letter;
-    item->received = it->received;
-    item->life = it->life;
-
-    item->attempts = progress->attempts;
-    item->unavailable = progress->unavailable;
-    item->next = progress->next;
-    item->failures = progress->failures;
-    item->unknown = progress->unknown;
-    item->started = progress->started;
+    ngx_http_tgbot_store_tell(store, it, to);
 
     if (it->place == NGX_HTTP_TGBOT_QUEUE_DELAYED) {
         left = (ngx_msec_int_t) (it->due - ngx_current_msec);
-        item->delay = ngx_max(left, 0);
-    }
-
-    item->data.len = it->item.len;
-
-    if (it->item.answer != NGX_HTTP_TGBOT_STORE_NIL) {
-        item->answered = 1;
-        item->answer.len = it->item.answer_len;
+        to->delay = ngx_max(left, 0);
     }
 }

@@ -14,8 +14,8 @@ static ngx_int_t ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone,
 static ngx_int_t ngx_http_tgbot_queue_zone_carve(
     ngx_http_tgbot_zone_t *zone);
 static void ngx_http_tgbot_queue_zone_clear(void *own);
-static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_zone_next(
-    ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_queue_cursor_t *cursor);
+static void ngx_http_tgbot_queue_zone_lock(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_store_t *store);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_queue_zone = {
@@ -33,40 +33,20 @@ static const ngx_http_tgbot_store_layout_t
     NGX_HTTP_TGBOT_QUEUE_ENTRY,
     NGX_HTTP_TGBOT_QUEUE_HEADER,
     NGX_HTTP_TGBOT_QUEUE_TABLES,
-    ngx_http_tgbot_queue_zone_clear
+    ngx_http_tgbot_queue_zone_clear,
+    ngx_http_tgbot_queue_zone_lock,
+    ngx_http_tgbot_queue_tell
 };
 
 
 static ngx_int_t
 ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 {
-    ngx_int_t                    rc;
-    ngx_http_tgbot_queue_area_t  area;
-
-    if (fresh) {
-        if (ngx_http_tgbot_queue_zone_carve(zone) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        ngx_http_tgbot_queue_lane_open(&area, zone);
-
-        rc = ngx_http_tgbot_store_users(&area.store,
-                                        &ngx_http_tgbot_queue_zone_layout);
-
-    } else {
-        ngx_http_tgbot_queue_lock_zone(zone, &area);
-
-        rc = ngx_http_tgbot_store_users(&area.store,
-                                        &ngx_http_tgbot_queue_zone_layout);
-
-        ngx_http_tgbot_zone_unlock(zone);
+    if (fresh && ngx_http_tgbot_queue_zone_carve(zone) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    if (rc != NGX_OK) {
-        ngx_http_tgbot_store_too_few(zone, &ngx_http_tgbot_queue_zone_layout);
-    }
-
-    return rc;
+    return ngx_http_tgbot_store_init(zone, &ngx_http_tgbot_queue_zone_layout);
 }
 
 
@@ -138,6 +118,18 @@ ngx_http_tgbot_queue_zone_clear(void *own)
 }
 
 
+static void
+ngx_http_tgbot_queue_zone_lock(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_store_t *store)
+{
+    ngx_http_tgbot_queue_area_t  area;
+
+    ngx_http_tgbot_queue_lock_zone(zone, &area);
+
+    *store = area.store;
+}
+
+
 ngx_uint_t
 ngx_http_tgbot_queue_items(ngx_http_tgbot_zone_t *zone)
 {
@@ -172,129 +164,19 @@ ngx_http_tgbot_queue_orphaned(ngx_http_tgbot_zone_t *zone)
 
 ngx_int_t
 ngx_http_tgbot_queue_walk(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_queue_cursor_t *cursor, ngx_http_tgbot_item_t *item,
+    ngx_http_tgbot_store_cursor_t *cursor, ngx_http_tgbot_item_t *item,
     ngx_pool_t *pool)
 {
-    u_char                         *p;
-    ngx_uint_t                      copied;
-    ngx_http_tgbot_queue_area_t     area;
-    ngx_http_tgbot_queue_item_t    *it;
-    ngx_http_tgbot_queue_cursor_t   at;
-
-    do {
-        at = *cursor;
-
-        ngx_http_tgbot_queue_lock_zone(zone, &area);
-
-        it = ngx_http_tgbot_queue_zone_next(&area, &at);
-
-        if (it) {
-            ngx_http_tgbot_queue_tell(it, item);
-        }
-
-        ngx_http_tgbot_zone_unlock(zone);
-
-        if (it == NULL) {
-            return NGX_DONE;
-        }
-
-        /* not with the zone locked */
-
-        p = ngx_pnalloc(pool, ngx_max(item->data.len + item->answer.len, 1));
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        item->data.data = p;
-        item->answer.data = p + item->data.len;
-
-        ngx_http_tgbot_queue_lock_zone(zone, &area);
-
-        it = ngx_http_tgbot_store_find(&area.store, at.block, at.seq);
-
-        copied = it && item->answered
-                       == (it->item.answer != NGX_HTTP_TGBOT_STORE_NIL);
-
-        if (copied) {
-            ngx_http_tgbot_store_copy(&area.store, it, item->data.data,
-                                      item->answer.data);
-        }
-
-        ngx_http_tgbot_zone_unlock(zone);
-
-    } while (!copied);
-
-    *cursor = at;
-
-    return NGX_OK;
-}
-
-
-static ngx_http_tgbot_queue_item_t *
-ngx_http_tgbot_queue_zone_next(ngx_http_tgbot_queue_area_t *area,
-    ngx_http_tgbot_queue_cursor_t *cursor)
-{
-    uint32_t                       i;
-    ngx_http_tgbot_store_t        *store;
-    ngx_http_tgbot_queue_item_t   *item;
-    ngx_http_tgbot_store_entry_t  *entry;
-
-    store = &area->store;
-
-    for (i = cursor->entry; i < store->sh->bots; i++) {
-        entry = &store->entries[i];
-
-        if (entry->serial == 0) {
-            continue;
-        }
-
-        item = NULL;
-
-        if (i == cursor->entry && cursor->seq) {
-            item = ngx_http_tgbot_store_find(store, cursor->block,
-                                             cursor->seq);
-        }
-
-        do {
-            item = ngx_http_tgbot_store_next(store, i, item);
-
-        } while (item && i == cursor->entry
-                 && item->item.seq <= cursor->seq);
-
-        if (item == NULL) {
-            continue;
-        }
-
-        cursor->entry = i;
-        cursor->seq = item->item.seq;
-        cursor->block = ngx_http_tgbot_queue_number(area, item);
-
-        cursor->bot.data = entry->name;
-        cursor->bot.len = entry->len;
-        cursor->bot_id = entry->bot_id;
-
-        return item;
-    }
-
-    return NULL;
+    return ngx_http_tgbot_store_walk(zone, &ngx_http_tgbot_queue_zone_layout,
+                                     cursor, item, pool);
 }
 
 
 ngx_int_t
 ngx_http_tgbot_queue_enter(ngx_http_tgbot_queue_t *queue)
 {
-    ngx_int_t                    rc;
-    ngx_http_tgbot_queue_area_t  area;
-
-    ngx_http_tgbot_queue_lock_zone(queue->zone, &area);
-
-    rc = ngx_http_tgbot_store_enter(&area.store,
-                                    &ngx_http_tgbot_queue_zone_layout,
-                                    (ngx_http_tgbot_store_user_t *) queue);
-
-    ngx_http_tgbot_zone_unlock(queue->zone);
-
-    return rc;
+    return ngx_http_tgbot_store_enter(queue,
+                                      &ngx_http_tgbot_queue_zone_layout);
 }
 
 
@@ -302,8 +184,7 @@ uint64_t
 ngx_http_tgbot_queue_needs(ngx_http_tgbot_item_t *item)
 {
     return ngx_http_tgbot_store_needs(sizeof(ngx_http_tgbot_queue_item_t),
-                                      &item->data,
-                                      item->answered ? &item->answer : NULL);
+                                      item);
 }
 
 

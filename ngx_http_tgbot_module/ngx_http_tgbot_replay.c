@@ -54,7 +54,7 @@ ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot, uint64_t id,
 {
     ngx_int_t                 rc;
     ngx_pool_t               *pool;
-    ngx_http_tgbot_item_t     item;
+    ngx_http_tgbot_item_t    *item;
     ngx_http_tgbot_letter_t   letter;
 
     pool = ngx_create_pool(4096, bot->clcf->error_log);
@@ -69,25 +69,21 @@ ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot, uint64_t id,
         return rc;
     }
 
-    ngx_memzero(&item, sizeof(ngx_http_tgbot_item_t));
+    item = &letter.item;
 
     /* whoever replays it gives it a new life */
 
-    item.update_id = letter.update_id;
-    item.lane = letter.lane;
-    item.received = ngx_current_msec;
-    item.next = letter.next;
-    item.data = letter.data;
-    item.answer = letter.answer;
-    item.answered = letter.answered;
-    item.letter = id;
+    item->head.received = ngx_current_msec;
+    item->head.life = NGX_HTTP_TGBOT_REPLAY_LIFE;
+    item->head.letter = id;
+    item->progress.attempts = 0;
 
     if (bot->queue) {
-        rc = ngx_http_tgbot_replay_enqueue(bot, &item, lease, left);
+        rc = ngx_http_tgbot_replay_enqueue(bot, item, lease, left);
         ngx_destroy_pool(pool);
 
     } else {
-        rc = ngx_http_tgbot_replay_run(bot, &item, lease, pool, log);
+        rc = ngx_http_tgbot_replay_run(bot, item, lease, pool, log);
 
         if (rc != NGX_OK) {
             ngx_destroy_pool(pool);
@@ -112,11 +108,9 @@ ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
     ngx_int_t   rc;
     ngx_msec_t  age;
 
-    item->life = NGX_HTTP_TGBOT_REPLAY_LIFE;
+    if (!left || !ngx_http_tgbot_queue_has(bot->queue, &item->head)) {
 
-    if (!left || !ngx_http_tgbot_queue_has(bot->queue, item)) {
-
-        rc = ngx_http_tgbot_dead_holds(bot->dead, item->letter, lease);
+        rc = ngx_http_tgbot_dead_holds(bot->dead, item->head.letter, lease);
 
         if (rc != NGX_OK) {
             return rc;
@@ -130,7 +124,7 @@ ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
         }
     }
 
-    ngx_http_tgbot_dead_release(bot->dead, item->letter, lease, 1);
+    ngx_http_tgbot_dead_release(bot->dead, item->head.letter, lease, 1);
 
     ngx_http_tgbot_wake();
 
@@ -147,7 +141,7 @@ ngx_http_tgbot_replay_run(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_job_t  *job;
 
     if (!ngx_http_tgbot_job_room()
-        || ngx_http_tgbot_job_find(bot, item->update_id))
+        || ngx_http_tgbot_job_find(bot, item->head.update_id))
     {
         return NGX_BUSY;
     }
@@ -160,16 +154,16 @@ ngx_http_tgbot_replay_run(ngx_http_tgbot_bot_t *bot,
             ngx_log_error(NGX_LOG_ERR, log, 0,
                           "tgbot: bot \"%V\": dead letter %uL cannot be "
                           "read, it is of another version of the module",
-                          &bot->name, item->letter);
+                          &bot->name, item->head.letter);
         }
 
         return rc;
     }
 
-    job->letter = item->letter;
+    job->letter = item->head.letter;
     job->replay = *lease;
     job->by_api = 1;
-    job->update.life = NGX_HTTP_TGBOT_REPLAY_LIFE;
+    job->update.life = item->head.life;
 
     ngx_http_tgbot_job_run(job);
 
@@ -182,34 +176,37 @@ ngx_http_tgbot_replay_show(ngx_http_tgbot_letter_t *letter, ngx_pool_t *pool,
     ngx_str_t *update, ngx_array_t *calls)
 {
     ngx_int_t                 rc;
+    ngx_uint_t                next;
     ngx_http_tgbot_method_t  *method;
     ngx_http_tgbot_record_t   record;
 
-    rc = ngx_http_tgbot_record_read(&record, &letter->data, pool);
+    next = letter->item.progress.next;
+
+    rc = ngx_http_tgbot_record_read(&record, &letter->item.data, pool);
     if (rc != NGX_OK) {
         return rc;
     }
 
     *update = record.body;
 
-    if (!letter->answered) {
+    if (!letter->item.answered) {
         return ngx_array_init(calls, pool, 1,
                               sizeof(ngx_http_tgbot_method_t));
     }
 
-    rc = ngx_http_tgbot_record_read_calls(calls, &letter->answer, pool);
+    rc = ngx_http_tgbot_record_read_calls(calls, &letter->item.answer, pool);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    if (letter->next > calls->nelts) {
+    if (next > calls->nelts) {
         return NGX_DECLINED;
     }
 
     method = calls->elts;
 
-    calls->elts = method + letter->next;
-    calls->nelts -= letter->next;
+    calls->elts = method + next;
+    calls->nelts -= next;
 
     return NGX_OK;
 }

@@ -394,24 +394,19 @@ ngx_http_tgbot_state_check_zone(ngx_http_tgbot_state_t *state,
 static uint64_t
 ngx_http_tgbot_state_needs(ngx_http_tgbot_state_record_t *record)
 {
-    ngx_http_tgbot_item_t    item;
-    ngx_http_tgbot_letter_t  letter;
+    ngx_http_tgbot_item_t  item;
+
+    item.data.len = record->data_len;
+    item.answer.len = record->answer_len;
+    item.answered = record->answered;
 
     switch (record->kind) {
 
     case NGX_HTTP_TGBOT_STATE_UPDATE:
-        item.data.len = record->data_len;
-        item.answer.len = record->answer_len;
-        item.answered = record->answered;
-
         return ngx_http_tgbot_queue_needs(&item);
 
     case NGX_HTTP_TGBOT_STATE_LETTER:
-        letter.data.len = record->data_len;
-        letter.answer.len = record->answer_len;
-        letter.answered = record->answered;
-
-        return ngx_http_tgbot_dead_needs(&letter);
+        return ngx_http_tgbot_dead_needs(&item);
 
     default: /* NGX_HTTP_TGBOT_STATE_SEEN */
         return 0;

@@ -3,8 +3,8 @@
  * What is in a file, for those who write and read it.
  *
  * A header is followed by records, each a struct of its own followed by the
- * bot's name, the data and the answer, without anything in between.  Records
- * of a bot and kind are in the order in which they came.
+ * data and the answer, without anything in between.  Records of a bot and
+ * kind are in the order in which they came.
  *
  * All numbers are as this machine has them; "order" tells another one.  The
  * monotonic clock means nothing to who reads the file: what happened so long
@@ -22,14 +22,14 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_dead.h"
+#include "ngx_http_tgbot_item.h"
 #include "ngx_http_tgbot_state.h"
 
 
 #define NGX_HTTP_TGBOT_STATE_MAGIC    "tgbstate"
 #define NGX_HTTP_TGBOT_STATE_ORDER    0x01020304
-#define NGX_HTTP_TGBOT_STATE_VERSION  1
-
-#define NGX_HTTP_TGBOT_STATE_NAME     32
+#define NGX_HTTP_TGBOT_STATE_VERSION  2
 
 #define NGX_HTTP_TGBOT_STATE_BUFFER   65536
 
@@ -56,32 +56,21 @@ typedef struct {
 #define NGX_HTTP_TGBOT_STATE_SEEN     3    /* data: int64_t ids */
 
 
-/* what a kind does not have is 0 */
+/*
+ * What a kind does not have is 0.  "received" is an age, as is "started" if
+ * there are failures; letters have other ids in another zone.
+ */
 
 typedef struct {
-    uint64_t                  bot_id;
-    int64_t                   update_id;
-    uint64_t                  lane;
-    int64_t                   first;       /* receipt: an age, or of a letter
-                                              seconds since the epoch */
-    int64_t                   last;        /* likewise of a letter */
-    int64_t                   started;     /* an age, if "failures" */
-    int64_t                   delay;       /* that is left, ms */
+    ngx_http_tgbot_head_t      head;
+    ngx_http_tgbot_progress_t  progress;
+    ngx_http_tgbot_dead_end_t  end;        /* of a letter */
+    ngx_msec_t                 delay;
 
-    uint32_t                  kind;
-    uint32_t                  name_len;
-    uint32_t                  data_len;
-    uint32_t                  answer_len;
-    uint32_t                  answered;
-    uint32_t                  life;
-    uint32_t                  attempts;
-    uint32_t                  unavailable;
-    uint32_t                  next;
-    uint32_t                  failures;
-    uint32_t                  unknown;
-    uint32_t                  cause;
-    uint32_t                  status;
-    uint32_t                  reserved;
+    uint32_t                   kind;
+    uint32_t                   data_len;
+    uint32_t                   answer_len;
+    uint32_t                   answered;
 } ngx_http_tgbot_state_record_t;
 
 
@@ -117,10 +106,10 @@ struct ngx_http_tgbot_state_file_s {
     uint64_t                       offset;
     uint64_t                       number;
 
-    /* of the latest that was read, and where its strings are */
+    /* of the latest that was read, where its strings are, and its bot */
     ngx_http_tgbot_state_record_t  record;
-    u_char                         name[NGX_HTTP_TGBOT_STATE_NAME];
     uint64_t                       strings;
+    ngx_str_t                      bot;
 
     /* loaded by this process, by kind */
     uint64_t                       loaded[NGX_HTTP_TGBOT_STATE_SEEN + 1];

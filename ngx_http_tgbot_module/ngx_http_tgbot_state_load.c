@@ -22,17 +22,20 @@ static ngx_int_t ngx_http_tgbot_state_load_some(
     ngx_http_tgbot_state_t *state, ngx_uint_t n);
 static ngx_int_t ngx_http_tgbot_state_load_record(
     ngx_http_tgbot_state_t *state);
+static ngx_int_t ngx_http_tgbot_state_load_item(
+    ngx_http_tgbot_state_file_t *file, ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_item_t *item);
 static ngx_int_t ngx_http_tgbot_state_load_update(
     ngx_http_tgbot_state_file_t *file, ngx_http_tgbot_zone_t *zone,
-    ngx_str_t *data, ngx_str_t *answer);
+    ngx_http_tgbot_item_t *item);
 static ngx_int_t ngx_http_tgbot_state_load_letter(
     ngx_http_tgbot_state_file_t *file, ngx_http_tgbot_zone_t *zone,
-    ngx_str_t *data, ngx_str_t *answer);
+    ngx_http_tgbot_item_t *item);
 static ngx_int_t ngx_http_tgbot_state_load_seen(
     ngx_http_tgbot_state_file_t *file, ngx_http_tgbot_zone_t *zone,
     ngx_str_t *data);
 static ngx_msec_t ngx_http_tgbot_state_since(
-    ngx_http_tgbot_state_file_t *file, int64_t age);
+    ngx_http_tgbot_state_file_t *file, ngx_msec_t age);
 static void ngx_http_tgbot_state_note(ngx_http_tgbot_state_file_t *file);
 
 
@@ -191,8 +194,8 @@ ngx_http_tgbot_state_load_record(ngx_http_tgbot_state_t *state)
 {
     size_t                          size;
     ngx_int_t                       rc;
-    ngx_str_t                       data, answer;
     ngx_pool_t                     *pool;
+    ngx_http_tgbot_item_t           item;
     ngx_http_tgbot_zone_t          *zone;
     ngx_http_tgbot_state_file_t    *file;
     ngx_http_tgbot_state_record_t  *record;
@@ -214,35 +217,23 @@ ngx_http_tgbot_state_load_record(ngx_http_tgbot_state_t *state)
 
     size = (size_t) record->data_len + record->answer_len;
 
-    data.len = record->data_len;
-    answer.len = record->answer_len;
+    ngx_memzero(&item, sizeof(ngx_http_tgbot_item_t));
 
-    data.data = ngx_palloc(pool, ngx_max(size, 1));
+    item.data.data = ngx_palloc(pool, ngx_max(size, 1));
 
-    if (data.data == NULL) {
+    if (item.data.data == NULL) {
         ngx_destroy_pool(pool);
         return NGX_AGAIN;
     }
 
-    answer.data = data.data + data.len;
+    item.data.len = record->data_len;
+    item.answer.len = record->answer_len;
+    item.answer.data = item.data.data + item.data.len;
 
-    rc = ngx_http_tgbot_state_read(file, data.data, size, file->strings);
+    rc = ngx_http_tgbot_state_read(file, item.data.data, size, file->strings);
 
     if (rc == NGX_OK) {
-
-        switch (record->kind) {
-
-        case NGX_HTTP_TGBOT_STATE_UPDATE:
-            rc = ngx_http_tgbot_state_load_update(file, zone, &data, &answer);
-            break;
-
-        case NGX_HTTP_TGBOT_STATE_LETTER:
-            rc = ngx_http_tgbot_state_load_letter(file, zone, &data, &answer);
-            break;
-
-        default: /* NGX_HTTP_TGBOT_STATE_SEEN */
-            rc = ngx_http_tgbot_state_load_seen(file, zone, &data);
-        }
+        rc = ngx_http_tgbot_state_load_item(file, zone, &item);
     }
 
     ngx_destroy_pool(pool);
@@ -261,92 +252,85 @@ ngx_http_tgbot_state_load_record(ngx_http_tgbot_state_t *state)
 
 
 static ngx_int_t
-ngx_http_tgbot_state_load_update(ngx_http_tgbot_state_file_t *file,
-    ngx_http_tgbot_zone_t *zone, ngx_str_t *data, ngx_str_t *answer)
+ngx_http_tgbot_state_load_item(ngx_http_tgbot_state_file_t *file,
+    ngx_http_tgbot_zone_t *zone, ngx_http_tgbot_item_t *item)
 {
-    int64_t                         left;
-    ngx_msec_t                      age;
-    ngx_http_tgbot_item_t           item;
-    ngx_http_tgbot_queue_t          queue;
     ngx_http_tgbot_state_record_t  *record;
 
     record = &file->record;
 
+    if (record->kind == NGX_HTTP_TGBOT_STATE_SEEN) {
+        return ngx_http_tgbot_state_load_seen(file, zone, &item->data);
+    }
+
+    item->head = record->head;
+    item->head.received = ngx_http_tgbot_state_since(file,
+                                                     record->head.received);
+    item->progress = record->progress;
+    item->answered = record->answered;
+
+    if (record->progress.failures) {
+        item->progress.started = ngx_http_tgbot_state_since(file,
+                                                   record->progress.started);
+    }
+
+    if (record->kind == NGX_HTTP_TGBOT_STATE_LETTER) {
+        return ngx_http_tgbot_state_load_letter(file, zone, item);
+    }
+
+    return ngx_http_tgbot_state_load_update(file, zone, item);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_state_load_update(ngx_http_tgbot_state_file_t *file,
+    ngx_http_tgbot_zone_t *zone, ngx_http_tgbot_item_t *item)
+{
+    int64_t                 left;
+    ngx_msec_t              age;
+    ngx_http_tgbot_queue_t  queue;
+
     ngx_memzero(&queue, sizeof(ngx_http_tgbot_queue_t));
 
     queue.zone = zone;
-    queue.bot.data = file->name;
-    queue.bot.len = record->name_len;
-    queue.bot_id = record->bot_id;
+    queue.bot = file->bot;
+    queue.bot_id = file->record.head.bot_id;
     queue.share = 100;
 
     if (ngx_http_tgbot_queue_enter(&queue) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    ngx_memzero(&item, sizeof(ngx_http_tgbot_item_t));
+    left = (int64_t) ngx_min(file->record.delay, NGX_HTTP_TGBOT_STATE_AGE)
+           - file->passed;
+    item->delay = (ngx_msec_t) ngx_max(left, 0);
 
-    item.update_id = record->update_id;
-    item.lane = record->lane;
-    item.received = ngx_http_tgbot_state_since(file, record->first);
-    item.life = record->life;
-    item.attempts = record->attempts;
-    item.unavailable = record->unavailable;
-    item.next = record->next;
-    item.failures = record->failures;
-    item.unknown = record->unknown;
-    item.data = *data;
-    item.answer = *answer;
-    item.answered = record->answered;
-
-    if (record->failures) {
-        item.started = ngx_http_tgbot_state_since(file, record->started);
-    }
-
-    left = ngx_min(record->delay, NGX_HTTP_TGBOT_STATE_AGE) - file->passed;
-    item.delay = (ngx_msec_t) ngx_max(left, 0);
-
-    return ngx_http_tgbot_queue_put(&queue, &item,
-                                    NGX_HTTP_TGBOT_QUEUE_LOADED, &age);
+    return ngx_http_tgbot_queue_put(&queue, item, NGX_HTTP_TGBOT_QUEUE_LOADED,
+                                    &age);
 }
 
 
 static ngx_int_t
 ngx_http_tgbot_state_load_letter(ngx_http_tgbot_state_file_t *file,
-    ngx_http_tgbot_zone_t *zone, ngx_str_t *data, ngx_str_t *answer)
+    ngx_http_tgbot_zone_t *zone, ngx_http_tgbot_item_t *item)
 {
-    ngx_uint_t                      evicted;
-    ngx_http_tgbot_dead_t           dead;
-    ngx_http_tgbot_letter_t         letter;
-    ngx_http_tgbot_state_record_t  *record;
-
-    record = &file->record;
+    ngx_uint_t               evicted;
+    ngx_http_tgbot_dead_t    dead;
+    ngx_http_tgbot_letter_t  letter;
 
     ngx_memzero(&dead, sizeof(ngx_http_tgbot_dead_t));
 
     dead.zone = zone;
-    dead.bot.data = file->name;
-    dead.bot.len = record->name_len;
-    dead.bot_id = record->bot_id;
+    dead.bot = file->bot;
+    dead.bot_id = file->record.head.bot_id;
     dead.max = (ngx_uint_t) -1;
 
     if (ngx_http_tgbot_dead_enter(&dead) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    ngx_memzero(&letter, sizeof(ngx_http_tgbot_letter_t));
-
-    letter.update_id = record->update_id;
-    letter.lane = record->lane;
-    letter.cause = record->cause;
-    letter.status = record->status;
-    letter.attempts = record->attempts;
-    letter.first = (time_t) record->first;
-    letter.last = (time_t) record->last;
-    letter.next = record->next;
-    letter.data = *data;
-    letter.answer = *answer;
-    letter.answered = record->answered;
+    letter.item = *item;
+    letter.end = file->record.end;
 
     return ngx_http_tgbot_dead_put(&dead, &letter, &evicted);
 }
@@ -357,14 +341,11 @@ ngx_http_tgbot_state_load_seen(ngx_http_tgbot_state_file_t *file,
     ngx_http_tgbot_zone_t *zone, ngx_str_t *data)
 {
     int64_t                *ids;
-    ngx_str_t               bot;
     ngx_uint_t              i;
     ngx_http_tgbot_seen_t  *seen;
 
-    bot.data = file->name;
-    bot.len = file->record.name_len;
-
-    seen = ngx_http_tgbot_state_user(zone, &bot, file->record.bot_id);
+    seen = ngx_http_tgbot_state_user(zone, &file->bot,
+                                     file->record.head.bot_id);
 
     ids = (int64_t *) data->data;
 
@@ -379,13 +360,15 @@ ngx_http_tgbot_state_load_seen(ngx_http_tgbot_state_file_t *file,
 /* when that was, by the monotonic clock */
 
 static ngx_msec_t
-ngx_http_tgbot_state_since(ngx_http_tgbot_state_file_t *file, int64_t age)
+ngx_http_tgbot_state_since(ngx_http_tgbot_state_file_t *file, ngx_msec_t age)
 {
-    age = ngx_max(age, 0);
-    age = ngx_min(age, NGX_HTTP_TGBOT_STATE_AGE)
-          + ngx_min(file->passed, NGX_HTTP_TGBOT_STATE_AGE);
+    int64_t  n;
 
-    return ngx_current_msec - (ngx_msec_t) age;
+    n = ngx_max((ngx_msec_int_t) age, 0);
+    n = ngx_min(n, NGX_HTTP_TGBOT_STATE_AGE)
+        + ngx_min(file->passed, NGX_HTTP_TGBOT_STATE_AGE);
+
+    return ngx_current_msec - (ngx_msec_t) n;
 }
 
 

@@ -44,25 +44,18 @@ ngx_http_tgbot_state_next(ngx_http_tgbot_state_file_t *file)
         return NGX_ERROR;
     }
 
-    strings = (uint64_t) record->name_len + record->data_len
-              + record->answer_len;
+    strings = (uint64_t) record->data_len + record->answer_len;
 
     if (strings > left || !ngx_http_tgbot_state_sound(record)) {
         return ngx_http_tgbot_state_refuse(file, "its records are broken");
     }
 
-    file->offset += sizeof(ngx_http_tgbot_state_record_t);
+    file->bot.data = record->head.bot;
+    file->bot.len = record->head.bot_len;
 
-    if (ngx_http_tgbot_state_read(file, file->name, record->name_len,
-                                  file->offset)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    file->strings = file->offset + sizeof(ngx_http_tgbot_state_record_t);
 
-    file->strings = file->offset + record->name_len;
-
-    file->offset += strings;
+    file->offset = file->strings + strings;
     file->number++;
 
     return NGX_OK;
@@ -72,8 +65,8 @@ ngx_http_tgbot_state_next(ngx_http_tgbot_state_file_t *file)
 static ngx_uint_t
 ngx_http_tgbot_state_sound(ngx_http_tgbot_state_record_t *record)
 {
-    if (record->name_len == 0
-        || record->name_len > NGX_HTTP_TGBOT_STATE_NAME
+    if (record->head.bot_len == 0
+        || record->head.bot_len > NGX_HTTP_TGBOT_ITEM_NAME
         || record->answered > 1
         || (record->answer_len && !record->answered))
     {
@@ -86,7 +79,7 @@ ngx_http_tgbot_state_sound(ngx_http_tgbot_state_record_t *record)
         return 1;
 
     case NGX_HTTP_TGBOT_STATE_LETTER:
-        return record->cause < NGX_HTTP_TGBOT_DEAD_CAUSES;
+        return record->end.cause < NGX_HTTP_TGBOT_DEAD_CAUSES;
 
     case NGX_HTTP_TGBOT_STATE_SEEN:
         return record->data_len % sizeof(int64_t) == 0
@@ -150,7 +143,6 @@ ngx_http_tgbot_zone_t *
 ngx_http_tgbot_state_zone(ngx_http_tgbot_state_t *state,
     ngx_http_tgbot_state_file_t *file)
 {
-    ngx_str_t                          bot;
     ngx_uint_t                         i;
     ngx_http_tgbot_zone_t            **zone, *first;
     const ngx_http_tgbot_zone_kind_t  *kind;
@@ -169,9 +161,6 @@ ngx_http_tgbot_state_zone(ngx_http_tgbot_state_t *state,
         kind = &ngx_http_tgbot_seen_zone;
     }
 
-    bot.data = file->name;
-    bot.len = file->record.name_len;
-
     first = NULL;
     zone = state->zones.elts;
 
@@ -181,7 +170,9 @@ ngx_http_tgbot_state_zone(ngx_http_tgbot_state_t *state,
             continue;
         }
 
-        if (ngx_http_tgbot_state_user(zone[i], &bot, file->record.bot_id)) {
+        if (ngx_http_tgbot_state_user(zone[i], &file->bot,
+                                      file->record.head.bot_id))
+        {
             return zone[i];
         }
 

@@ -19,15 +19,14 @@ static ngx_int_t ngx_http_tgbot_state_write_dead(
     ngx_http_tgbot_state_t *state, ngx_http_tgbot_state_writer_t *w,
     ngx_http_tgbot_zone_t *zone);
 static ngx_uint_t ngx_http_tgbot_state_moved(ngx_http_tgbot_state_t *state,
-    ngx_http_tgbot_dead_cursor_t *cursor, ngx_http_tgbot_letter_t *letter);
+    ngx_http_tgbot_letter_t *letter);
 static ngx_int_t ngx_http_tgbot_state_write_seen(
     ngx_http_tgbot_state_t *state, ngx_http_tgbot_state_writer_t *w,
     ngx_http_tgbot_zone_t *zone);
 static ngx_uint_t ngx_http_tgbot_state_mine(ngx_http_tgbot_state_t *state,
-    ngx_str_t *bot, uint64_t bot_id);
+    ngx_http_tgbot_head_t *head);
 static ngx_int_t ngx_http_tgbot_state_add(ngx_http_tgbot_state_writer_t *w,
-    ngx_http_tgbot_state_record_t *record, ngx_str_t *bot, ngx_str_t *data,
-    ngx_str_t *answer);
+    ngx_http_tgbot_state_record_t *record, ngx_http_tgbot_item_t *item);
 static ngx_int_t ngx_http_tgbot_state_bytes(ngx_http_tgbot_state_writer_t *w,
     void *data, size_t size);
 static ngx_int_t ngx_http_tgbot_state_flush(
@@ -122,9 +121,9 @@ ngx_http_tgbot_state_write_queue(ngx_http_tgbot_state_writer_t *w,
     ngx_pool_t                     *pool;
     ngx_http_tgbot_item_t           item;
     ngx_http_tgbot_state_record_t   record;
-    ngx_http_tgbot_queue_cursor_t   cursor;
+    ngx_http_tgbot_store_cursor_t   cursor;
 
-    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_queue_cursor_t));
+    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
     do {
         pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, w->log);
@@ -138,28 +137,8 @@ ngx_http_tgbot_state_write_queue(ngx_http_tgbot_state_writer_t *w,
             ngx_memzero(&record, sizeof(ngx_http_tgbot_state_record_t));
 
             record.kind = NGX_HTTP_TGBOT_STATE_UPDATE;
-            record.bot_id = cursor.bot_id;
-            record.update_id = item.update_id;
-            record.lane = item.lane;
-            record.first = (ngx_msec_int_t) (ngx_current_msec
-                                             - item.received);
-            record.life = (uint32_t) item.life;
-            record.attempts = (uint32_t) item.attempts;
-            record.unavailable = (uint32_t) item.unavailable;
-            record.next = (uint32_t) item.next;
-            record.failures = (uint32_t) item.failures;
-            record.unknown = (uint32_t) item.unknown;
-            record.delay = item.delay;
 
-            if (item.failures) {
-                record.started = (ngx_msec_int_t) (ngx_current_msec
-                                                   - item.started);
-            }
-
-            rc = ngx_http_tgbot_state_add(w, &record, &cursor.bot,
-                                          &item.data,
-                                          item.answered ? &item.answer
-                                                        : NULL);
+            rc = ngx_http_tgbot_state_add(w, &record, &item);
         }
 
         ngx_destroy_pool(pool);
@@ -177,10 +156,10 @@ ngx_http_tgbot_state_write_dead(ngx_http_tgbot_state_t *state,
     ngx_int_t                       rc;
     ngx_pool_t                     *pool;
     ngx_http_tgbot_letter_t         letter;
-    ngx_http_tgbot_dead_cursor_t    cursor;
     ngx_http_tgbot_state_record_t   record;
+    ngx_http_tgbot_store_cursor_t   cursor;
 
-    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_dead_cursor_t));
+    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
     do {
         pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, w->log);
@@ -191,26 +170,15 @@ ngx_http_tgbot_state_write_dead(ngx_http_tgbot_state_t *state,
         rc = ngx_http_tgbot_dead_walk(zone, &cursor, &letter, pool);
 
         if (rc == NGX_OK
-            && ngx_http_tgbot_state_mine(state, &cursor.bot, cursor.bot_id)
-            && !ngx_http_tgbot_state_moved(state, &cursor, &letter))
+            && ngx_http_tgbot_state_mine(state, &letter.item.head)
+            && !ngx_http_tgbot_state_moved(state, &letter))
         {
             ngx_memzero(&record, sizeof(ngx_http_tgbot_state_record_t));
 
             record.kind = NGX_HTTP_TGBOT_STATE_LETTER;
-            record.bot_id = cursor.bot_id;
-            record.update_id = letter.update_id;
-            record.lane = letter.lane;
-            record.first = letter.first;
-            record.last = letter.last;
-            record.cause = (uint32_t) letter.cause;
-            record.status = (uint32_t) letter.status;
-            record.attempts = (uint32_t) letter.attempts;
-            record.next = (uint32_t) letter.next;
+            record.end = letter.end;
 
-            rc = ngx_http_tgbot_state_add(w, &record, &cursor.bot,
-                                          &letter.data,
-                                          letter.answered ? &letter.answer
-                                                          : NULL);
+            rc = ngx_http_tgbot_state_add(w, &record, &letter.item);
         }
 
         ngx_destroy_pool(pool);
@@ -225,10 +193,11 @@ ngx_http_tgbot_state_write_dead(ngx_http_tgbot_state_t *state,
 
 static ngx_uint_t
 ngx_http_tgbot_state_moved(ngx_http_tgbot_state_t *state,
-    ngx_http_tgbot_dead_cursor_t *cursor, ngx_http_tgbot_letter_t *letter)
+    ngx_http_tgbot_letter_t *letter)
 {
+    ngx_str_t                bot;
     ngx_uint_t               i;
-    ngx_http_tgbot_item_t    item;
+    ngx_http_tgbot_head_t    head;
     ngx_http_tgbot_zone_t  **zone;
     ngx_http_tgbot_queue_t  *queue;
 
@@ -236,9 +205,11 @@ ngx_http_tgbot_state_moved(ngx_http_tgbot_state_t *state,
         return 0;
     }
 
-    item.letter = letter->id;
-    item.update_id = letter->update_id;
-    item.lane = letter->lane;
+    head = letter->item.head;
+    head.letter = letter->id;
+
+    bot.data = head.bot;
+    bot.len = head.bot_len;
 
     zone = state->zones.elts;
 
@@ -248,10 +219,9 @@ ngx_http_tgbot_state_moved(ngx_http_tgbot_state_t *state,
             continue;
         }
 
-        queue = ngx_http_tgbot_state_user(zone[i], &cursor->bot,
-                                          cursor->bot_id);
+        queue = ngx_http_tgbot_state_user(zone[i], &bot, head.bot_id);
 
-        if (queue && ngx_http_tgbot_queue_has(queue, &item)) {
+        if (queue && ngx_http_tgbot_queue_has(queue, &head)) {
             return 1;
         }
     }
@@ -264,38 +234,40 @@ static ngx_int_t
 ngx_http_tgbot_state_write_seen(ngx_http_tgbot_state_t *state,
     ngx_http_tgbot_state_writer_t *w, ngx_http_tgbot_zone_t *zone)
 {
-    ngx_str_t                        ids;
-    ngx_uint_t                       i;
+    ngx_uint_t                       i, n;
+    ngx_http_tgbot_item_t            item;
     ngx_http_tgbot_seen_t          **seen;
     ngx_http_tgbot_state_record_t    record;
 
     seen = zone->users.elts;
 
     for (i = 0; i < zone->users.nelts; i++) {
+        ngx_memzero(&item, sizeof(ngx_http_tgbot_item_t));
 
-        if (!ngx_http_tgbot_state_mine(state, &seen[i]->bot,
-                                       seen[i]->bot_id))
-        {
+        item.head.bot_len = (uint32_t) ngx_min(seen[i]->bot.len,
+                                               NGX_HTTP_TGBOT_ITEM_NAME);
+        ngx_memcpy(item.head.bot, seen[i]->bot.data, item.head.bot_len);
+        item.head.bot_id = seen[i]->bot_id;
+        item.head.received = ngx_current_msec;
+
+        if (!ngx_http_tgbot_state_mine(state, &item.head)) {
             continue;
         }
 
-        ids.data = (u_char *) w->ids;
-        ids.len = sizeof(int64_t)
-                  * ngx_http_tgbot_seen_newest(seen[i], w->ids,
-                                               NGX_HTTP_TGBOT_STATE_IDS);
-
-        if (ids.len == 0) {
+        n = ngx_http_tgbot_seen_newest(seen[i], w->ids,
+                                       NGX_HTTP_TGBOT_STATE_IDS);
+        if (n == 0) {
             continue;
         }
+
+        item.data.data = (u_char *) w->ids;
+        item.data.len = n * sizeof(int64_t);
 
         ngx_memzero(&record, sizeof(ngx_http_tgbot_state_record_t));
 
         record.kind = NGX_HTTP_TGBOT_STATE_SEEN;
-        record.bot_id = seen[i]->bot_id;
 
-        if (ngx_http_tgbot_state_add(w, &record, &seen[i]->bot, &ids, NULL)
-            != NGX_OK)
-        {
+        if (ngx_http_tgbot_state_add(w, &record, &item) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -307,9 +279,10 @@ ngx_http_tgbot_state_write_seen(ngx_http_tgbot_state_t *state,
 /* whether what is of that bot outside of queues belongs in this file */
 
 static ngx_uint_t
-ngx_http_tgbot_state_mine(ngx_http_tgbot_state_t *state, ngx_str_t *bot,
-    uint64_t bot_id)
+ngx_http_tgbot_state_mine(ngx_http_tgbot_state_t *state,
+    ngx_http_tgbot_head_t *head)
 {
+    ngx_str_t                bot;
     ngx_uint_t               i;
     ngx_http_tgbot_zone_t  **zone;
 
@@ -317,12 +290,15 @@ ngx_http_tgbot_state_mine(ngx_http_tgbot_state_t *state, ngx_str_t *bot,
         return 1;
     }
 
+    bot.data = head->bot;
+    bot.len = head->bot_len;
+
     zone = state->zones.elts;
 
     for (i = 0; i < state->zones.nelts; i++) {
 
         if (zone[i]->kind == &ngx_http_tgbot_queue_zone
-            && ngx_http_tgbot_state_user(zone[i], bot, bot_id))
+            && ngx_http_tgbot_state_user(zone[i], &bot, head->bot_id))
         {
             return 1;
         }
@@ -332,27 +308,33 @@ ngx_http_tgbot_state_mine(ngx_http_tgbot_state_t *state, ngx_str_t *bot,
 }
 
 
+/* of an item its head, progress, delay and strings */
+
 static ngx_int_t
 ngx_http_tgbot_state_add(ngx_http_tgbot_state_writer_t *w,
-    ngx_http_tgbot_state_record_t *record, ngx_str_t *bot, ngx_str_t *data,
-    ngx_str_t *answer)
+    ngx_http_tgbot_state_record_t *record, ngx_http_tgbot_item_t *item)
 {
-    record->name_len = (uint32_t) bot->len;
-    record->data_len = (uint32_t) data->len;
+    record->head = item->head;
+    record->head.letter = 0;
+    record->head.received = ngx_current_msec - item->head.received;
+    record->progress = item->progress;
+    record->delay = item->delay;
 
-    if (answer) {
-        record->answered = 1;
-        record->answer_len = (uint32_t) answer->len;
+    record->data_len = (uint32_t) item->data.len;
+    record->answer_len = (uint32_t) item->answer.len;
+    record->answered = item->answered;
+
+    if (item->progress.failures) {
+        record->progress.started = ngx_current_msec - item->progress.started;
     }
 
     if (ngx_http_tgbot_state_bytes(w, record,
                                    sizeof(ngx_http_tgbot_state_record_t))
         != NGX_OK
-        || ngx_http_tgbot_state_bytes(w, bot->data, bot->len) != NGX_OK
-        || ngx_http_tgbot_state_bytes(w, data->data, data->len) != NGX_OK
-        || (answer
-            && ngx_http_tgbot_state_bytes(w, answer->data, answer->len)
-               != NGX_OK))
+        || ngx_http_tgbot_state_bytes(w, item->data.data, item->data.len)
+           != NGX_OK
+        || ngx_http_tgbot_state_bytes(w, item->answer.data, item->answer.len)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

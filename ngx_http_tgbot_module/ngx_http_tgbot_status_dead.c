@@ -315,22 +315,28 @@ static void
 ngx_http_tgbot_status_dead_letter(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_letter_t *letter)
 {
+    ngx_http_tgbot_item_t      *item;
+    ngx_http_tgbot_dead_end_t  *end;
+
+    item = &letter->item;
+    end = &letter->end;
+
     ngx_http_tgbot_status_json_member(s, "id", letter->id);
 
     ngx_http_tgbot_status_json_key(s, "update_id");
-    ngx_http_tgbot_status_json_id(s, letter->update_id);
+    ngx_http_tgbot_status_json_id(s, item->head.update_id);
 
     ngx_http_tgbot_status_json_key(s, "cause");
     ngx_http_tgbot_status_json_string(s,
-                                 &ngx_http_tgbot_dead_causes[letter->cause]);
+                                      &ngx_http_tgbot_dead_causes[end->cause]);
 
-    ngx_http_tgbot_status_json_member(s, "status", letter->status);
-    ngx_http_tgbot_status_json_member(s, "attempts", letter->attempts);
-    ngx_http_tgbot_status_json_member(s, "first", letter->first);
-    ngx_http_tgbot_status_json_member(s, "last", letter->last);
-    ngx_http_tgbot_status_json_member(s, "size", letter->data.len);
-    ngx_http_tgbot_status_json_member(s, "answered", letter->answered);
-    ngx_http_tgbot_status_json_member(s, "calls_done", letter->next);
+    ngx_http_tgbot_status_json_member(s, "status", end->status);
+    ngx_http_tgbot_status_json_member(s, "attempts", item->progress.attempts);
+    ngx_http_tgbot_status_json_member(s, "first", end->first);
+    ngx_http_tgbot_status_json_member(s, "last", end->last);
+    ngx_http_tgbot_status_json_member(s, "size", item->data.len);
+    ngx_http_tgbot_status_json_member(s, "answered", item->answered);
+    ngx_http_tgbot_status_json_member(s, "calls_done", item->progress.next);
 }
 
 

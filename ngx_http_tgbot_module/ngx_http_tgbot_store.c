@@ -16,6 +16,8 @@
     ngx_align(size, NGX_CPU_CACHE_LINE)
 
 
+static ngx_int_t ngx_http_tgbot_store_users(ngx_http_tgbot_store_t *store,
+    const ngx_http_tgbot_store_layout_t *layout);
 static ngx_http_tgbot_store_entry_t *ngx_http_tgbot_store_known(
     ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_user_t *user);
 static ngx_http_tgbot_store_entry_t *ngx_http_tgbot_store_spare(
@@ -106,6 +108,34 @@ ngx_http_tgbot_store_carve(ngx_http_tgbot_zone_t *zone,
 
 
 ngx_int_t
+ngx_http_tgbot_store_init(ngx_http_tgbot_zone_t *zone,
+    const ngx_http_tgbot_store_layout_t *layout)
+{
+    ngx_int_t               rc;
+    ngx_http_tgbot_store_t  store;
+
+    layout->lock(zone, &store);
+
+    rc = ngx_http_tgbot_store_users(&store, layout);
+
+    ngx_http_tgbot_zone_unlock(zone);
+
+    if (rc != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" has room for %uD bots, which the %ui that "
+                      "use it and those that left something in it exceed, "
+                      "expected %uzk more for each and no more than %ui bots "
+                      "in a zone", &zone->shm_zone->shm.name,
+                      store.sh->nentries, zone->users.nelts,
+                      layout->entry / 1024,
+                      (ngx_uint_t) NGX_HTTP_TGBOT_STORE_ENTRIES_MAX);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
 ngx_http_tgbot_store_users(ngx_http_tgbot_store_t *store,
     const ngx_http_tgbot_store_layout_t *layout)
 {
@@ -159,50 +189,42 @@ ngx_http_tgbot_store_users(ngx_http_tgbot_store_t *store,
 }
 
 
-void
-ngx_http_tgbot_store_too_few(ngx_http_tgbot_zone_t *zone,
+ngx_int_t
+ngx_http_tgbot_store_enter(void *user,
     const ngx_http_tgbot_store_layout_t *layout)
 {
-    ngx_http_tgbot_store_t  store;
-
-    ngx_http_tgbot_store_open(&store, zone);
-
-    ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
-                  "zone \"%V\" has room for %uD bots, which the %ui that use "
-                  "it and those that left something in it exceed, expected "
-                  "%uzk more for each and no more than %ui bots in a zone",
-                  &zone->shm_zone->shm.name, store.sh->nentries,
-                  zone->users.nelts, layout->entry / 1024,
-                  (ngx_uint_t) NGX_HTTP_TGBOT_STORE_ENTRIES_MAX);
-}
-
-
-ngx_int_t
-ngx_http_tgbot_store_enter(ngx_http_tgbot_store_t *store,
-    const ngx_http_tgbot_store_layout_t *layout,
-    ngx_http_tgbot_store_user_t *user)
-{
+    ngx_http_tgbot_store_t         store;
+    ngx_http_tgbot_store_user_t   *u;
     ngx_http_tgbot_store_entry_t  *entry;
 
-    entry = ngx_http_tgbot_store_known(store, user);
+    u = user;
+
+    layout->lock(u->zone, &store);
+
+    entry = ngx_http_tgbot_store_known(&store, u);
 
     if (entry) {
-        ngx_http_tgbot_store_bind(store, entry, user);
-        return NGX_OK;
+        ngx_http_tgbot_store_bind(&store, entry, u);
+
+    } else {
+
+        /* nor that of a bot whom the configuration in the making names */
+
+        entry = ngx_http_tgbot_store_spare(&store,
+                               ngx_http_tgbot_store_generation(&store) + 1);
+
+        if (entry && ngx_http_tgbot_store_named(&store, entry)) {
+            entry = NULL;
+        }
+
+        if (entry) {
+            ngx_http_tgbot_store_make(&store, layout, entry, u);
+        }
     }
 
-    /* not that of a bot whom the configuration in the making names, either */
+    ngx_http_tgbot_zone_unlock(u->zone);
 
-    entry = ngx_http_tgbot_store_spare(store,
-                                ngx_http_tgbot_store_generation(store) + 1);
-
-    if (entry == NULL || ngx_http_tgbot_store_named(store, entry)) {
-        return NGX_DECLINED;
-    }
-
-    ngx_http_tgbot_store_make(store, layout, entry, user);
-
-    return NGX_OK;
+    return entry ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -342,7 +364,7 @@ ngx_http_tgbot_store_make(ngx_http_tgbot_store_t *store,
 
     ngx_memzero(entry, sizeof(ngx_http_tgbot_store_entry_t));
 
-    entry->len = (uint32_t) ngx_min(user->bot.len, NGX_HTTP_TGBOT_STORE_NAME);
+    entry->len = (uint32_t) ngx_min(user->bot.len, NGX_HTTP_TGBOT_ITEM_NAME);
     ngx_memcpy(entry->name, user->bot.data, entry->len);
 
     entry->first = NGX_HTTP_TGBOT_STORE_NIL;

@@ -8,12 +8,10 @@
  * time of a lock, and does in its init callback
  *
  *     if fresh: ngx_http_tgbot_store_carve(), then what the kind has itself
- *     else: lock, repair if it was found dirty
- *     ngx_http_tgbot_store_users()
- *     unlock; if that failed: ngx_http_tgbot_store_too_few()
+ *     ngx_http_tgbot_store_init()
  *
  * All functions are called with the zone locked where nothing else is said,
- * and none of them logs.
+ * and then none of them logs.
  */
 
 #ifndef _NGX_HTTP_TGBOT_STORE_H_INCLUDED_
@@ -23,6 +21,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_item.h"
 #include "ngx_http_tgbot_zone.h"
 
 
@@ -34,8 +33,6 @@
 
 /* no block, no entry */
 #define NGX_HTTP_TGBOT_STORE_NIL    0xffffffff
-
-#define NGX_HTTP_TGBOT_STORE_NAME   32
 
 /* what a kind's zone must hold at least; carving wants no more */
 #define NGX_HTTP_TGBOT_STORE_MIN    (64 * 1024)
@@ -56,7 +53,7 @@ typedef struct {
 /* what a zone holds of a bot; all but "serial" is only read by the kinds */
 
 typedef struct {
-    u_char                            name[NGX_HTTP_TGBOT_STORE_NAME];
+    u_char                            name[NGX_HTTP_TGBOT_ITEM_NAME];
     uint64_t                          bot_id;
     uint32_t                          len;      /* of the name */
     uint32_t                          serial;   /* 0: not in use */
@@ -80,8 +77,16 @@ typedef struct {
     uint64_t                          seq;      /* rises, is never used again */
     uint32_t                          entry;
     uint32_t                          len;      /* of the data */
+
+    ngx_http_tgbot_head_t             head;
+
     uint32_t                          answer;   /* its first block, or none */
     uint32_t                          answer_len;
+
+    /* of two such one counts, so that they change in one store */
+
+    ngx_http_tgbot_progress_t         progress[2];
+    uint32_t                          current;  /* which of the two */
 
     uint32_t                          prev;     /* derived: the older one of */
     uint32_t                          next;     /* the entry, and the newer */
@@ -93,21 +98,6 @@ typedef struct {
     uint32_t                          next;
     u_char                            data[NGX_HTTP_TGBOT_STORE_DATA];
 } ngx_http_tgbot_store_block_t;
-
-
-/* what a kind needs; constant */
-
-typedef struct {
-    size_t                            header;   /* of an item, its struct */
-    size_t                            own;      /* kept with an entry */
-    size_t                            entry;    /* bytes of a zone for which
-                                                   it has one entry more */
-    size_t                            fixed;    /* the kind's tables, bytes */
-    size_t                            block;    /* and for each block */
-
-    /* an entry is for another bot now: "own" is to be as new */
-    void                            (*clear)(void *own);
-} ngx_http_tgbot_store_layout_t;
 
 
 /* stands at the beginning of the zone's data */
@@ -149,6 +139,41 @@ typedef struct {
 } ngx_http_tgbot_store_t;
 
 
+/* what a kind needs; constant */
+
+typedef struct {
+    size_t                            header;   /* of an item, its struct */
+    size_t                            own;      /* kept with an entry */
+    size_t                            entry;    /* bytes of a zone for which
+                                                   it has one entry more */
+    size_t                            fixed;    /* the kind's tables, bytes */
+    size_t                            block;    /* and for each block */
+
+    /* an entry is for another bot now: "own" is to be as new */
+    void                            (*clear)(void *own);
+
+    /* opens and locks a zone, and repairs it if it was found dirty */
+    void                            (*lock)(ngx_http_tgbot_zone_t *zone,
+                                         ngx_http_tgbot_store_t *store);
+
+    /*
+     * What an item says, by ngx_http_tgbot_store_tell() and what the kind
+     * has itself; "told" begins as ngx_http_tgbot_item_t.
+     */
+    void                            (*tell)(ngx_http_tgbot_store_t *store,
+                                         void *item, void *told);
+} ngx_http_tgbot_store_layout_t;
+
+
+/* where a walk through the items of all bots is */
+
+typedef struct {
+    uint64_t                          seq;
+    uint32_t                          entry;
+    uint32_t                          block;
+} ngx_http_tgbot_store_cursor_t;
+
+
 /* the item in a block, and the block of an item */
 
 #define ngx_http_tgbot_store_item(store, n)                                   \
@@ -182,25 +207,22 @@ ngx_int_t ngx_http_tgbot_store_carve(ngx_http_tgbot_zone_t *zone,
     const ngx_http_tgbot_store_layout_t *layout);
 
 /*
- * In the init callback: finds or makes the entries of zone->users, and notes
- * that the configuration names them, which counts from the zone's next
- * generation on: it may be refused yet.  NGX_ERROR: there are too few.
+ * In the init callback, not locked: finds or makes the entries of
+ * zone->users, and notes that the configuration names them, which counts from
+ * the zone's next generation on: it may be refused yet.  NGX_ERROR: there are
+ * too few, which is logged.
  */
-ngx_int_t ngx_http_tgbot_store_users(ngx_http_tgbot_store_t *store,
-    const ngx_http_tgbot_store_layout_t *layout);
-
-/* logs that, when the zone is unlocked */
-void ngx_http_tgbot_store_too_few(ngx_http_tgbot_zone_t *zone,
+ngx_int_t ngx_http_tgbot_store_init(ngx_http_tgbot_zone_t *zone,
     const ngx_http_tgbot_store_layout_t *layout);
 
 /*
- * Finds or makes the entry of a bot, whom maybe no configuration names, by
- * user->bot and bot_id, and sets its "entry" and "serial".  An entry without
- * items that nobody names may go for it.  NGX_DECLINED: there is none.
+ * Not locked: finds or makes the entry of a bot, whom maybe no configuration
+ * names, by zone, bot and bot_id of a user, which is a pointer to any that
+ * begins so, and sets its "entry" and "serial".  An entry without items that
+ * nobody names may go for it.  NGX_DECLINED: there is none.
  */
-ngx_int_t ngx_http_tgbot_store_enter(ngx_http_tgbot_store_t *store,
-    const ngx_http_tgbot_store_layout_t *layout,
-    ngx_http_tgbot_store_user_t *user);
+ngx_int_t ngx_http_tgbot_store_enter(void *user,
+    const ngx_http_tgbot_store_layout_t *layout);
 
 /*
  * The entry of a user, a pointer to any that begins so.  NULL: it is another
@@ -218,21 +240,18 @@ ngx_uint_t ngx_http_tgbot_store_named(ngx_http_tgbot_store_t *store,
 ngx_uint_t ngx_http_tgbot_store_orphaned(ngx_http_tgbot_store_t *store);
 
 
-/*
- * How many blocks an item takes whose kind has a header of that size;
- * "answer" may be NULL.
- */
-uint64_t ngx_http_tgbot_store_needs(size_t header, ngx_str_t *data,
-    ngx_str_t *answer);
+/* how many blocks an item takes whose kind has a header of that size */
+uint64_t ngx_http_tgbot_store_needs(size_t header,
+    ngx_http_tgbot_item_t *item);
 
 /*
- * A new item of an entry with copies of the strings, of which "answer" may be
- * NULL; what the kind has in its header is zero.  The kind fills that in and
- * publishes the item; until then it is not there, and nothing else may be
- * called.  NULL: there is no room, nothing is changed.
+ * A new item of an entry, which is a copy; what the kind has in its header is
+ * zero.  The kind fills that in and publishes the item; until then it is not
+ * there, and nothing else may be called.  NULL: there is no room, nothing is
+ * changed.
  */
 void *ngx_http_tgbot_store_add(ngx_http_tgbot_store_t *store,
-    ngx_uint_t entry, ngx_str_t *data, ngx_str_t *answer);
+    ngx_uint_t entry, ngx_http_tgbot_item_t *item);
 
 /* it is there, as the newest of its entry */
 void ngx_http_tgbot_store_publish(ngx_http_tgbot_store_t *store, void *item);
@@ -246,6 +265,14 @@ void ngx_http_tgbot_store_retire(ngx_http_tgbot_store_t *store, void *item);
  */
 ngx_int_t ngx_http_tgbot_store_answer(ngx_http_tgbot_store_t *store,
     void *item, ngx_str_t *answer);
+
+/* its progress is this one from now on, all of it or nothing */
+void ngx_http_tgbot_store_note(ngx_http_tgbot_store_t *store, void *item,
+    ngx_http_tgbot_progress_t *progress);
+
+/* what it says, but for its strings, of which the lengths are set */
+void ngx_http_tgbot_store_tell(ngx_http_tgbot_store_t *store, void *item,
+    ngx_http_tgbot_item_t *told);
 
 /* copies its strings, len and answer_len bytes; NULL: not wanted */
 void ngx_http_tgbot_store_copy(ngx_http_tgbot_store_t *store, void *item,
@@ -261,6 +288,18 @@ void *ngx_http_tgbot_store_find(ngx_http_tgbot_store_t *store, uint32_t block,
  */
 void *ngx_http_tgbot_store_next(ngx_http_tgbot_store_t *store,
     ngx_uint_t entry, void *item);
+
+/*
+ * For a file, not locked: a walk, from a cursor of zeros, through the items
+ * of all bots, those of a bot as they came.  "told" is as layout->tell() has
+ * it, its strings are in pool.  What comes or goes meanwhile is seen or is
+ * not.
+ *
+ * NGX_OK, NGX_DONE: there are no more, NGX_ERROR: no memory
+ */
+ngx_int_t ngx_http_tgbot_store_walk(ngx_http_tgbot_zone_t *zone,
+    const ngx_http_tgbot_store_layout_t *layout,
+    ngx_http_tgbot_store_cursor_t *cursor, void *told, ngx_pool_t *pool);
 
 
 /*

@@ -19,17 +19,19 @@ static void ngx_http_tgbot_store_item_free(ngx_http_tgbot_store_t *store,
     uint32_t n);
 static void ngx_http_tgbot_store_item_unlink(ngx_http_tgbot_store_t *store,
     ngx_http_tgbot_store_item_t *item);
+static void *ngx_http_tgbot_store_item_walk(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_store_cursor_t *cursor);
 
 
 uint64_t
-ngx_http_tgbot_store_needs(size_t header, ngx_str_t *data, ngx_str_t *answer)
+ngx_http_tgbot_store_needs(size_t header, ngx_http_tgbot_item_t *item)
 {
     uint64_t  n;
 
-    n = ngx_http_tgbot_store_item_blocks(header, data->len);
+    n = ngx_http_tgbot_store_item_blocks(header, item->data.len);
 
-    if (answer) {
-        n += ngx_http_tgbot_store_item_answer(answer->len);
+    if (item->answered) {
+        n += ngx_http_tgbot_store_item_answer(item->answer.len);
     }
 
     return n;
@@ -38,36 +40,46 @@ ngx_http_tgbot_store_needs(size_t header, ngx_str_t *data, ngx_str_t *answer)
 
 void *
 ngx_http_tgbot_store_add(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
-    ngx_str_t *data, ngx_str_t *answer)
+    ngx_http_tgbot_item_t *item)
 {
-    size_t                        header;
-    uint32_t                      n;
-    ngx_http_tgbot_store_item_t  *item;
+    size_t                         header;
+    uint32_t                       n;
+    ngx_http_tgbot_store_item_t   *it;
+    ngx_http_tgbot_store_entry_t  *bot;
 
     header = store->sh->header;
 
-    if (ngx_http_tgbot_store_needs(header, data, answer)
+    if (ngx_http_tgbot_store_needs(header, item)
         > ngx_http_tgbot_store_room(store))
     {
         return NULL;
     }
 
-    n = ngx_http_tgbot_store_item_write(store, header, data);
-    item = ngx_http_tgbot_store_item(store, n);
+    n = ngx_http_tgbot_store_item_write(store, header, &item->data);
+    it = ngx_http_tgbot_store_item(store, n);
+    bot = &store->entries[entry];
 
-    ngx_memzero(item, header);
+    ngx_memzero(it, header);
 
-    item->seq = ++store->sh->seq;
-    item->entry = (uint32_t) entry;
-    item->len = (uint32_t) data->len;
-    item->answer = NGX_HTTP_TGBOT_STORE_NIL;
+    it->seq = ++store->sh->seq;
+    it->entry = (uint32_t) entry;
+    it->len = (uint32_t) item->data.len;
 
-    if (answer) {
-        item->answer_len = (uint32_t) answer->len;
-        item->answer = ngx_http_tgbot_store_item_write(store, 0, answer);
+    it->head = item->head;
+    ngx_memcpy(it->head.bot, bot->name, NGX_HTTP_TGBOT_ITEM_NAME);
+    it->head.bot_len = bot->len;
+    it->head.bot_id = bot->bot_id;
+
+    it->progress[0] = item->progress;
+    it->answer = NGX_HTTP_TGBOT_STORE_NIL;
+
+    if (item->answered) {
+        it->answer_len = (uint32_t) item->answer.len;
+        it->answer = ngx_http_tgbot_store_item_write(store, 0,
+                                                     &item->answer);
     }
 
-    return item;
+    return it;
 }
 
 
@@ -149,6 +161,55 @@ ngx_http_tgbot_store_answer(ngx_http_tgbot_store_t *store, void *item,
 
 
 void
+ngx_http_tgbot_store_note(ngx_http_tgbot_store_t *store, void *item,
+    ngx_http_tgbot_progress_t *progress)
+{
+    uint32_t                      other;
+    ngx_http_tgbot_store_item_t  *it;
+
+    it = item;
+    other = !it->current;
+
+    it->progress[other] = *progress;
+
+    ngx_memory_barrier();
+
+    ngx_http_tgbot_zone_stop("store: progress written");
+
+    it->current = other;
+
+    ngx_memory_barrier();
+
+    ngx_http_tgbot_zone_stop("store: progress noted");
+}
+
+
+void
+ngx_http_tgbot_store_tell(ngx_http_tgbot_store_t *store, void *item,
+    ngx_http_tgbot_item_t *told)
+{
+    ngx_http_tgbot_store_item_t  *it;
+
+    it = item;
+
+    ngx_memzero(told, sizeof(ngx_http_tgbot_item_t));
+
+    told->head = it->head;
+    told->progress = it->progress[it->current];
+    told->data.len = it->len;
+
+    /* the id may not have been known when the item came */
+
+    told->head.bot_id = store->entries[it->entry].bot_id;
+
+    if (it->answer != NGX_HTTP_TGBOT_STORE_NIL) {
+        told->answered = 1;
+        told->answer.len = it->answer_len;
+    }
+}
+
+
+void
 ngx_http_tgbot_store_copy(ngx_http_tgbot_store_t *store, void *item,
     u_char *data, u_char *answer)
 {
@@ -202,6 +263,106 @@ ngx_http_tgbot_store_next(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
     }
 
     return ngx_http_tgbot_store_item(store, n);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_store_walk(ngx_http_tgbot_zone_t *zone,
+    const ngx_http_tgbot_store_layout_t *layout,
+    ngx_http_tgbot_store_cursor_t *cursor, void *told, ngx_pool_t *pool)
+{
+    ngx_uint_t                      copied;
+    ngx_http_tgbot_item_t          *item;
+    ngx_http_tgbot_store_t          store;
+    ngx_http_tgbot_store_item_t    *it;
+    ngx_http_tgbot_store_cursor_t   at;
+
+    item = told;
+
+    do {
+        at = *cursor;
+
+        layout->lock(zone, &store);
+
+        it = ngx_http_tgbot_store_item_walk(&store, &at);
+
+        if (it) {
+            layout->tell(&store, it, told);
+        }
+
+        ngx_http_tgbot_zone_unlock(zone);
+
+        if (it == NULL) {
+            return NGX_DONE;
+        }
+
+        /* not with the zone locked */
+
+        item->data.data = ngx_pnalloc(pool, ngx_max(item->data.len
+                                                    + item->answer.len, 1));
+        if (item->data.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        item->answer.data = item->data.data + item->data.len;
+
+        layout->lock(zone, &store);
+
+        it = ngx_http_tgbot_store_find(&store, at.block, at.seq);
+
+        copied = it && item->answered
+                       == (it->answer != NGX_HTTP_TGBOT_STORE_NIL);
+
+        if (copied) {
+            ngx_http_tgbot_store_copy(&store, it, item->data.data,
+                                      item->answer.data);
+        }
+
+        ngx_http_tgbot_zone_unlock(zone);
+
+    } while (!copied);
+
+    *cursor = at;
+
+    return NGX_OK;
+}
+
+
+static void *
+ngx_http_tgbot_store_item_walk(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_store_cursor_t *cursor)
+{
+    uint32_t                      i;
+    ngx_http_tgbot_store_item_t  *item;
+
+    for (i = cursor->entry; i < store->sh->bots; i++) {
+
+        if (store->entries[i].serial == 0) {
+            continue;
+        }
+
+        item = NULL;
+
+        if (i == cursor->entry && cursor->seq) {
+            item = ngx_http_tgbot_store_find(store, cursor->block,
+                                             cursor->seq);
+        }
+
+        do {
+            item = ngx_http_tgbot_store_next(store, i, item);
+
+        } while (item && i == cursor->entry && item->seq <= cursor->seq);
+
+        if (item) {
+            cursor->entry = i;
+            cursor->seq = item->seq;
+            cursor->block = ngx_http_tgbot_store_number(store, item);
+
+            return item;
+        }
+    }
+
+    return NULL;
 }
 
 

@@ -99,6 +99,8 @@ ngx_http_tgbot_store_repair_item(ngx_http_tgbot_store_t *store, uint32_t n)
         return 0;
     }
 
+    item->current &= 1;
+
     /* the first block has its mark */
 
     next = store->blocks[n].next;

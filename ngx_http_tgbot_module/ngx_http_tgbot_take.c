@@ -236,8 +236,9 @@ ngx_http_tgbot_take_read(ngx_http_tgbot_bot_t *bot,
         return rc;
     }
 
-    if (item.letter && bot->dead) {
-        ngx_http_tgbot_dead_taken(bot->dead, item.letter, item.update_id);
+    if (item.head.letter && bot->dead) {
+        ngx_http_tgbot_dead_taken(bot->dead, item.head.letter,
+                                  item.head.update_id);
     }
 
     (*jobp)->queued = 1;
@@ -246,7 +247,7 @@ ngx_http_tgbot_take_read(ngx_http_tgbot_bot_t *bot,
 
     /* a replayed letter lives longer than its Update says */
 
-    (*jobp)->update.life = item.life;
+    (*jobp)->update.life = item.head.life;
 
     return NGX_OK;
 }

@@ -155,7 +155,7 @@ ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
     ngx_memzero(item, sizeof(ngx_http_tgbot_item_t));
     ngx_memzero(&record, sizeof(ngx_http_tgbot_record_t));
 
-    if (ngx_http_tgbot_webhook_lane(w, &item->lane) != NGX_OK
+    if (ngx_http_tgbot_webhook_lane(w, &item->head.lane) != NGX_OK
         || ngx_http_tgbot_detached_client(&record.client, w->request, pool)
            != NGX_OK)
     {
@@ -169,13 +169,13 @@ ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
         ngx_memcpy(record.cache_key, w->cache.key, NGX_HTTP_TGBOT_CACHE_KEY);
     }
 
-    item->update_id = w->update.update_id;
-    item->received = w->start;
-    item->life = w->update.life;
+    item->head.update_id = w->update.update_id;
+    item->head.received = w->start;
+    item->head.life = (uint32_t) w->update.life;
 
     /* it may have been held before a reload */
 
-    item->attempts = w->ctx.attempts - 1;
+    item->progress.attempts = (uint32_t) (w->ctx.attempts - 1);
 
     if (w->own) {
         item->answered = 1;

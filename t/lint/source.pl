@@ -21,7 +21,7 @@ my $file_lines = 1200;
 my @layers = (
     words     => [qw(json key command update method object answer form
                     backoff verdict cacheable lane info redact)],
-    zones     => [qw(zone slot seen bucket cache stats store queue dead
+    zones     => [qw(zone slot seen bucket cache stats item store queue dead
                     state registry)],
     transport => [qw(abandon body call capture detached share curl)],
     work      => [qw(bot handler job ride send wait worker record take
@@ -46,10 +46,10 @@ my %same_layer = (
     bucket    => [qw(zone)],
     cache     => [qw(zone slot)],
     stats     => [qw(zone slot)],
-    store     => [qw(zone)],
-    queue     => [qw(zone slot store)],
-    dead      => [qw(zone slot store)],
-    state     => [qw(zone seen store queue dead)],
+    store     => [qw(zone item)],
+    queue     => [qw(zone slot item store)],
+    dead      => [qw(zone slot item store)],
+    state     => [qw(zone seen item store queue dead)],
     abandon   => [qw(detached)],
     call      => [qw(abandon capture detached share)],
     handler   => [qw(bot)],

@@ -111,10 +111,10 @@ queue_item(int64_t id, uint64_t lane, const char *data)
 
     ngx_memzero(&item, sizeof(ngx_http_tgbot_item_t));
 
-    item.update_id = id;
-    item.lane = lane;
-    item.received = ngx_current_msec;
-    item.life = 86400;
+    item.head.update_id = id;
+    item.head.lane = lane;
+    item.head.received = ngx_current_msec;
+    item.head.life = 86400;
 
     queue_string(item.data, data);
 
@@ -158,7 +158,7 @@ queue_take(ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_taken_t *taken,
 
     is_int(ngx_http_tgbot_queue_read(queue, taken, &item, buf), NGX_OK);
 
-    id = item.update_id;
+    id = item.head.update_id;
 
     ngx_free(buf);
 
@@ -311,7 +311,8 @@ queue_walk_lists(ngx_http_tgbot_queue_area_t *area, ngx_uint_t entry)
                 || it->place != i || it->prev != prev
                 || (i == NGX_HTTP_TGBOT_QUEUE_INFLIGHT)
                    != (it->lease.token != 0)
-                || ngx_http_tgbot_queue_lane_find(area, entry, it->lane)
+                || ngx_http_tgbot_queue_lane_find(area, entry,
+                                                  it->item.head.lane)
                    != it)
             {
                 return 0;
@@ -372,7 +373,8 @@ queue_walk_lanes(ngx_http_tgbot_queue_area_t *area)
             for ( ;; ) {
                 it = ngx_http_tgbot_queue_item(area, k);
 
-                if (it->item.seq <= seq || it->lane != head->lane
+                if (it->item.seq <= seq
+                    || it->item.head.lane != head->item.head.lane
                     || it->item.entry != head->item.entry
                     || items++ > area->store.sh->items
                     || (it == head)

@@ -197,22 +197,22 @@ test_letter(int64_t id, size_t data, ngx_int_t answer)
 
     ngx_memzero(&letter, sizeof(ngx_http_tgbot_letter_t));
 
-    letter.update_id = id;
-    letter.lane = id * 3;
-    letter.cause = id % NGX_HTTP_TGBOT_DEAD_CAUSES;
-    letter.status = 500;
-    letter.attempts = 10;
-    letter.first = 1600000000 + id;
-    letter.last = 1700000000 + id;
-    letter.next = 2;
+    letter.item.head.update_id = id;
+    letter.item.head.lane = id * 3;
+    letter.end.cause = id % NGX_HTTP_TGBOT_DEAD_CAUSES;
+    letter.end.status = 500;
+    letter.item.progress.attempts = 10;
+    letter.end.first = 1600000000 + id;
+    letter.end.last = 1700000000 + id;
+    letter.item.progress.next = 2;
 
-    letter.data.data = test_text + id % 251;
-    letter.data.len = data;
+    letter.item.data.data = test_text + id % 251;
+    letter.item.data.len = data;
 
     if (answer >= 0) {
-        letter.answered = 1;
-        letter.answer.data = test_text + id % 241;
-        letter.answer.len = answer;
+        letter.item.answered = 1;
+        letter.item.answer.data = test_text + id % 241;
+        letter.item.answer.len = answer;
     }
 
     return letter;
@@ -259,7 +259,7 @@ test_is(ngx_uint_t bot, const char *ids)
 
     for (i = 0; i < n; i++) {
         p = ngx_slprintf(p, buf + sizeof(buf), "%s%L", i ? " " : "",
-                         letters[i].update_id);
+                         letters[i].item.head.update_id);
     }
 
     got.data = buf;
@@ -283,22 +283,22 @@ test_holds(ngx_uint_t bot, test_letter_t *want)
     same = ngx_http_tgbot_dead_get(&test_bots[bot], want->id, &got, pool)
            == NGX_OK
            && got.id == want->id
-           && got.update_id == want->update_id
-           && got.lane == (uint64_t) want->update_id * 3
-           && got.cause
+           && got.item.head.update_id == want->update_id
+           && got.item.head.lane == (uint64_t) want->update_id * 3
+           && got.end.cause
               == (ngx_uint_t) want->update_id % NGX_HTTP_TGBOT_DEAD_CAUSES
-           && got.status == 500
-           && got.attempts == 10
-           && got.first == 1600000000 + want->update_id
-           && got.last == 1700000000 + want->update_id
-           && got.next == 2
-           && got.data.len == want->data
-           && test_is_text(got.data.data, got.data.len,
+           && got.end.status == 500
+           && got.item.progress.attempts == 10
+           && got.end.first == 1600000000 + want->update_id
+           && got.end.last == 1700000000 + want->update_id
+           && got.item.progress.next == 2
+           && got.item.data.len == want->data
+           && test_is_text(got.item.data.data, got.item.data.len,
                            want->update_id % 251)
-           && got.answered == want->answered
-           && got.answer.len == (want->answered ? want->answer : 0)
-           && (got.answer.len == 0
-               || test_is_text(got.answer.data, got.answer.len,
+           && got.item.answered == want->answered
+           && got.item.answer.len == (want->answered ? want->answer : 0)
+           && (got.item.answer.len == 0
+               || test_is_text(got.item.answer.data, got.item.answer.len,
                                want->update_id % 241));
 
     ngx_destroy_pool(pool);
@@ -350,15 +350,15 @@ test_one(void)
 
     is_int(ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 4), 1);
     is_int(list[0].id, letter.id);
-    is_int(list[0].update_id, 1001);
-    is_int(list[0].data.len, 900);
-    is_int(list[0].answer.len, 1300);
-    ok(list[0].data.data == NULL);
-    ok(list[0].answered);
+    is_int(list[0].item.head.update_id, 1001);
+    is_int(list[0].item.data.len, 900);
+    is_int(list[0].item.answer.len, 1300);
+    ok(list[0].item.data.data == NULL);
+    ok(list[0].item.answered);
 
     ngx_http_tgbot_dead_state(&test_bots[0], &state);
     is_int(state.letters, 1);
-    is_int(state.blocks, ngx_http_tgbot_dead_needs(&letter));
+    is_int(state.blocks, ngx_http_tgbot_dead_needs(&letter.item));
     is_int(state.oldest, 1700001001);
 
     /* an empty answer is one */
@@ -523,18 +523,18 @@ test_full(void)
 
     letter = test_letter(4, 0, -1);
 
-    while (ngx_http_tgbot_dead_needs(&letter) < blocks) {
-        letter.data.len++;
+    while (ngx_http_tgbot_dead_needs(&letter.item) < blocks) {
+        letter.item.data.len++;
     }
 
-    letter.data.len += 600;
+    letter.item.data.len += 600;
     is_int(ngx_http_tgbot_dead_put(&test_bots[0], &letter, &evicted),
            NGX_DECLINED);
     is_int(evicted, 0);
     is_int(test_zone->sh->dirty, 0);
     ok(test_is(1, "1 2 3"));
 
-    letter.data.len -= 600;
+    letter.item.data.len -= 600;
     is_int(ngx_http_tgbot_dead_put(&test_bots[0], &letter, &evicted), NGX_OK);
     ok(test_is(0, "4"));
     ok(test_is(1, ""));
@@ -656,7 +656,7 @@ test_no_memory(void)
 {
     ngx_pool_t                    *pool;
     ngx_http_tgbot_letter_t        list[1], letter;
-    ngx_http_tgbot_dead_cursor_t   cursor;
+    ngx_http_tgbot_store_cursor_t   cursor;
 
     test_start(64 * 1024);
 
@@ -670,7 +670,7 @@ test_no_memory(void)
            NGX_ERROR);
     is_int(test_zone->sh->dirty, 0);
 
-    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_dead_cursor_t));
+    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
     unit_fail_at = 1;
     is_int(ngx_http_tgbot_dead_walk(test_zone, &cursor, &letter, pool),
@@ -695,7 +695,7 @@ test_bots_gone(void)
     ngx_pool_t                    *pool;
     ngx_http_tgbot_dead_t          bot, other;
     ngx_http_tgbot_letter_t        letter;
-    ngx_http_tgbot_dead_cursor_t   cursor;
+    ngx_http_tgbot_store_cursor_t   cursor;
 
     test_start(64 * 1024);
 
@@ -714,23 +714,25 @@ test_bots_gone(void)
     pool = unit_pool();
     p = buf;
 
-    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_dead_cursor_t));
+    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
     while (ngx_http_tgbot_dead_walk(test_zone, &cursor, &letter, pool)
            == NGX_OK)
     {
-        p = ngx_slprintf(p, buf + sizeof(buf), "%V/%uL %L, ", &cursor.bot,
-                         cursor.bot_id, letter.update_id);
+        p = ngx_slprintf(p, buf + sizeof(buf), "%*s/%uL %L, ",
+                         (size_t) letter.item.head.bot_len,
+                         letter.item.head.bot, letter.item.head.bot_id,
+                         letter.item.head.update_id);
 
-        ok(test_is_text(letter.data.data, letter.data.len,
-                        letter.update_id % 251));
-        ok(letter.answer.len == 0
-           || test_is_text(letter.answer.data, letter.answer.len,
-                           letter.update_id % 241));
+        ok(test_is_text(letter.item.data.data, letter.item.data.len,
+                        letter.item.head.update_id % 251));
+        ok(letter.item.answer.len == 0
+           || test_is_text(letter.item.answer.data, letter.item.answer.len,
+                           letter.item.head.update_id % 241));
 
         /* which goes under its feet */
 
-        if (letter.update_id == 21) {
+        if (letter.item.head.update_id == 21) {
             is_int(ngx_http_tgbot_dead_drop(&bot, letter.id), NGX_OK);
         }
     }
@@ -893,7 +895,7 @@ test_leased(void)
 
     test_bots[0].max = 2;
     letter = test_letter(1, 3000, 20);
-    letter.replaces = id;
+    letter.item.head.letter = id;
     is_int(ngx_http_tgbot_dead_put(&test_bots[0], &letter, &evicted), NGX_OK);
     is_int(evicted, 0);
     ok(test_is(0, "2 1"));
@@ -986,7 +988,7 @@ test_kill(ngx_uint_t at, ngx_uint_t repair, ngx_uint_t drop)
 
     ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 8);
 
-    if (list[0].update_id == 1) {
+    if (list[0].item.head.update_id == 1) {
         ok(killed && test_is(0, "1 2 3"));
 
     } else if (drop
@@ -1042,7 +1044,7 @@ test_replace(ngx_uint_t at, ngx_uint_t repair)
     ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 4);
 
     letter = test_letter(2, 1200, 600);
-    letter.replaces = list[1].id;
+    letter.item.head.letter = list[1].id;
 
     unit_zone_stop_at = at;
     killed = test_dies(0, &letter, &evicted, 0);
@@ -1059,7 +1061,7 @@ test_replace(ngx_uint_t at, ngx_uint_t repair)
 
     ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 4);
 
-    if (list[1].update_id == 2) {
+    if (list[1].item.head.update_id == 2) {
         ok(killed && test_is(0, "1 2 3"));
 
     } else {
@@ -1136,7 +1138,7 @@ test_model_same(test_model_t *model)
         }
 
         for (k = 0; k < n; k++) {
-            if (list[k].update_id != model[i].letter[k].update_id) {
+            if (list[k].item.head.update_id != model[i].letter[k].update_id) {
                 return 0;
             }
 
@@ -1223,7 +1225,7 @@ test_random(void)
 
         if (what < 3) {
             i = test_model_evicts(model, bot,
-                                  ngx_http_tgbot_dead_needs(&put));
+                                  ngx_http_tgbot_dead_needs(&put.item));
 
             if (killed && test_model_same(model)) {
                 continue;
@@ -1233,10 +1235,10 @@ test_random(void)
 
             letter = &model[bot].letter[model[bot].n++];
             letter->update_id = step;
-            letter->data = put.data.len;
-            letter->answer = put.answer.len;
-            letter->answered = put.answered;
-            letter->blocks = ngx_http_tgbot_dead_needs(&put);
+            letter->data = put.item.data.len;
+            letter->answer = put.item.answer.len;
+            letter->answered = put.item.answered;
+            letter->blocks = ngx_http_tgbot_dead_needs(&put.item);
 
         } else if (model[bot].n) {
             i = n % model[bot].n;

@@ -89,14 +89,14 @@ test_one(void)
     is_int(taken.lease.token, 0);
 
     item = queue_item(-7, 0xfedcba9876543210ULL, "some data");
-    item.received -= 5000;
-    item.life = 100;
-    item.attempts = 3;
-    item.unavailable = 4;
-    item.next = 1;
-    item.failures = 5;
-    item.unknown = 6;
-    item.started = 7;
+    item.head.received -= 5000;
+    item.head.life = 100;
+    item.progress.attempts = 3;
+    item.progress.unavailable = 4;
+    item.progress.next = 1;
+    item.progress.failures = 5;
+    item.progress.unknown = 6;
+    item.progress.started = 7;
     item.answered = 1;
     queue_string(item.answer, "calls");
 
@@ -114,16 +114,16 @@ test_one(void)
     is_int(ngx_http_tgbot_queue_read(&test_bots[0], &taken, &got, buf),
            NGX_OK);
 
-    is_int(got.update_id, -7);
-    ok(got.lane == item.lane);
-    is_int(got.received, item.received);
-    is_int(got.life, 100);
-    is_int(got.attempts, 3);
-    is_int(got.unavailable, 4);
-    is_int(got.next, 1);
-    is_int(got.failures, 5);
-    is_int(got.unknown, 6);
-    is_int(got.started, 7);
+    is_int(got.head.update_id, -7);
+    ok(got.head.lane == item.head.lane);
+    is_int(got.head.received, item.head.received);
+    is_int(got.head.life, 100);
+    is_int(got.progress.attempts, 3);
+    is_int(got.progress.unavailable, 4);
+    is_int(got.progress.next, 1);
+    is_int(got.progress.failures, 5);
+    is_int(got.progress.unknown, 6);
+    is_int(got.progress.started, 7);
     is_int(got.answered, 1);
     is_str(&got.data, "some data");
     is_str(&got.answer, "calls");
@@ -140,8 +140,8 @@ test_one(void)
     is_int(state.events[NGX_HTTP_TGBOT_QUEUE_REPLAYED], 1);
 
     is_int(ngx_http_tgbot_queue_holds(&test_bots[0], &taken), NGX_OK);
-    is_int(ngx_http_tgbot_queue_empty(&test_bots[0], item.lane), 0);
-    is_int(ngx_http_tgbot_queue_empty(&test_bots[1], item.lane), 1);
+    is_int(ngx_http_tgbot_queue_empty(&test_bots[0], item.head.lane), 0);
+    is_int(ngx_http_tgbot_queue_empty(&test_bots[1], item.head.lane), 1);
 
     is_int(ngx_http_tgbot_queue_settle(&test_bots[0], &taken,
                                        NGX_HTTP_TGBOT_QUEUE_EXPIRED,
@@ -150,7 +150,7 @@ test_one(void)
 
     is_int(ngx_http_tgbot_queue_holds(&test_bots[0], &taken), NGX_DECLINED);
     is_int(queue_done(&test_bots[0], &taken), NGX_DECLINED);
-    is_int(ngx_http_tgbot_queue_empty(&test_bots[0], item.lane), 1);
+    is_int(ngx_http_tgbot_queue_empty(&test_bots[0], item.head.lane), 1);
 
     ngx_http_tgbot_queue_state(&test_bots[0], &state);
     is_int(state.inflight, 0);
@@ -447,10 +447,10 @@ test_save(void)
     is_int(item.answered, 0);
     is_int(item.answer.len, 0);
 
-    item.attempts = 9;
+    item.progress.attempts = 9;
     item.answered = 1;
     item.answer.len = 0;
-    item.next = 2;
+    item.progress.next = 2;
 
     is_int(ngx_http_tgbot_queue_save(&test_bots[0], &taken, &item), NGX_OK);
 
@@ -458,19 +458,19 @@ test_save(void)
            NGX_OK);
     is_int(got.answered, 1);
     is_int(got.answer.len, 0);
-    is_int(got.attempts, 0);
-    is_int(got.next, 2);
+    is_int(got.progress.attempts, 0);
+    is_int(got.progress.next, 2);
 
     /* once only */
 
     queue_string(item.answer, "another");
-    item.next = 3;
-    item.failures = 1;
-    item.unknown = 1;
-    item.started = 12345;
+    item.progress.next = 3;
+    item.progress.failures = 1;
+    item.progress.unknown = 1;
+    item.progress.started = 12345;
 
     is_int(ngx_http_tgbot_queue_save(&test_bots[0], &taken, &item), NGX_OK);
-    is_int(ngx_http_tgbot_queue_give(&test_bots[0], &taken, &item, 0,
+    is_int(ngx_http_tgbot_queue_give(&test_bots[0], &taken, &item.progress, 0,
                                      NGX_HTTP_TGBOT_QUEUE_UNTRIED), NGX_OK);
 
     is_int(queue_take(&test_bots[0], &other, NULL), 2);
@@ -480,11 +480,11 @@ test_save(void)
     ngx_http_tgbot_queue_read(&test_bots[0], &taken, &got, test_buf);
     is_int(got.answered, 1);
     is_int(got.answer.len, 0);
-    is_int(got.attempts, 9);
-    is_int(got.next, 3);
-    is_int(got.failures, 1);
-    is_int(got.unknown, 1);
-    is_int(got.started, 12345);
+    is_int(got.progress.attempts, 9);
+    is_int(got.progress.next, 3);
+    is_int(got.progress.failures, 1);
+    is_int(got.progress.unknown, 1);
+    is_int(got.progress.started, 12345);
 
     /* of any length around the edges of blocks */
 
@@ -497,7 +497,7 @@ test_save(void)
 
         is_int(ngx_http_tgbot_queue_put(&test_bots[1], &item,
                                         NGX_HTTP_TGBOT_QUEUE_ACCEPTED,
-                                        &item.started), NGX_OK);
+                                        &item.progress.started), NGX_OK);
         is_int(queue_take(&test_bots[1], &taken, NULL), 100 + len);
 
         test_text(test_buf, 2 * len, 3 * len);
@@ -978,14 +978,14 @@ test_full(void)
 
     item = queue_item(0, 0, "");
     item.answered = 1;
-    item.next = 1;
+    item.progress.next = 1;
     queue_string(item.answer, "calls");
 
     is_int(ngx_http_tgbot_queue_save(&test_bots[0], &taken, &item),
            NGX_AGAIN);
     ngx_http_tgbot_queue_read(&test_bots[0], &taken, &item, test_buf);
     is_int(item.answered, 0);
-    is_int(item.next, 0);
+    is_int(item.progress.next, 0);
 
     is_int(queue_done(&test_bots[0], &taken), NGX_OK);
     is_int(queue_put(&test_bots[1], n, n), NGX_OK);
@@ -1467,7 +1467,7 @@ test_walk(void)
     ngx_http_tgbot_taken_t          taken;
     ngx_http_tgbot_queue_t          bots[4], made;
     ngx_http_tgbot_queue_state_t    state;
-    ngx_http_tgbot_queue_cursor_t   cursor;
+    ngx_http_tgbot_store_cursor_t   cursor;
 
     test_start(TEST_ROOM);
 
@@ -1480,12 +1480,12 @@ test_walk(void)
 
     item = queue_item(0, 0, "");
     item.answered = 1;
-    item.attempts = 2;
-    item.next = 3;
+    item.progress.attempts = 2;
+    item.progress.next = 3;
     queue_string(item.answer, "calls");
 
     ngx_http_tgbot_queue_save(&test_bots[0], &taken, &item);
-    ngx_http_tgbot_queue_give(&test_bots[0], &taken, &item, 700,
+    ngx_http_tgbot_queue_give(&test_bots[0], &taken, &item.progress, 700,
                               NGX_HTTP_TGBOT_QUEUE_UNTRIED);
     ngx_current_msec += 100;
 
@@ -1494,54 +1494,55 @@ test_walk(void)
     is_int(queue_take(&test_bots[0], &taken, NULL), 3);
 
     pool = unit_pool();
-    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_queue_cursor_t));
+    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
     for (n = 0; n < 4; n++) {
         is_int(ngx_http_tgbot_queue_walk(test_zone, &cursor, &items[n], pool),
                NGX_OK);
 
-        bots[n] = queue_bot("", cursor.bot_id, 4, 100);
-        bots[n].bot = cursor.bot;
+        bots[n] = queue_bot("", items[n].head.bot_id, 4, 100);
+        bots[n].bot.data = items[n].head.bot;
+        bots[n].bot.len = items[n].head.bot_len;
     }
 
     is_int(ngx_http_tgbot_queue_walk(test_zone, &cursor, &item, pool),
            NGX_DONE);
 
     is_str(&bots[0].bot, "shop");
-    is_int(items[0].update_id, 2);
+    is_int(items[0].head.update_id, 2);
     is_int(items[0].delay, 600);
-    is_int(items[0].attempts, 2);
-    is_int(items[0].next, 3);
+    is_int(items[0].progress.attempts, 2);
+    is_int(items[0].progress.next, 3);
     is_str(&items[0].data, "update");
     is_str(&items[0].answer, "calls");
-    is_int(items[1].update_id, 3);
+    is_int(items[1].head.update_id, 3);
     is_int(items[1].delay, 0);
     is_int(items[1].answered, 0);
-    is_int(items[2].update_id, 4);
+    is_int(items[2].head.update_id, 4);
     is_str(&bots[3].bot, "news");
     is_int(bots[3].bot_id, 43);
-    is_int(items[3].update_id, 1);
+    is_int(items[3].head.update_id, 1);
 
     /* what goes meanwhile is passed over */
 
-    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_queue_cursor_t));
+    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
     for (i = 0; i < 2; i++) {
         ngx_http_tgbot_queue_walk(test_zone, &cursor, &item, pool);
     }
 
-    is_int(item.update_id, 3);
+    is_int(item.head.update_id, 3);
     is_int(queue_done(&test_bots[0], &taken), NGX_OK);
 
     ngx_http_tgbot_queue_walk(test_zone, &cursor, &item, pool);
-    is_int(item.update_id, 4);
+    is_int(item.head.update_id, 4);
 
     unit_fail_at = 1;
     is_int(ngx_http_tgbot_queue_walk(test_zone, &cursor, &item, pool),
            NGX_ERROR);
     is_int(ngx_http_tgbot_queue_walk(test_zone, &cursor, &item, pool),
            NGX_OK);
-    is_int(item.update_id, 1);
+    is_int(item.head.update_id, 1);
 
     /* into another zone, whose configuration knows one of the two */
 
@@ -1661,13 +1662,13 @@ test_letter(void)
     test_start(64 * 1024);
 
     item = queue_item(7, 1, "a letter");
-    item.letter = 17;
+    item.head.letter = 17;
 
     for (i = 0; i < 3; i++) {
         is_int(queue_put(&test_bots[0], i, 1), NGX_OK);
     }
 
-    is_int(ngx_http_tgbot_queue_has(&test_bots[0], &item), 0);
+    is_int(ngx_http_tgbot_queue_has(&test_bots[0], &item.head), 0);
 
     is_int(ngx_http_tgbot_queue_put(&test_bots[0], &item,
                                     NGX_HTTP_TGBOT_QUEUE_REPLAYED, &age),
@@ -1675,23 +1676,23 @@ test_letter(void)
     is_int(queue_put(&test_bots[0], 7, 1), NGX_OK);
 
     other = item;
-    other.letter = 18;
+    other.head.letter = 18;
 
     for (i = 0; i < 4; i++) {
-        is_int(ngx_http_tgbot_queue_has(&test_bots[0], &item), 1);
-        is_int(ngx_http_tgbot_queue_has(&test_bots[1], &item), 0);
-        is_int(ngx_http_tgbot_queue_has(&test_bots[0], &other), 0);
+        is_int(ngx_http_tgbot_queue_has(&test_bots[0], &item.head), 1);
+        is_int(ngx_http_tgbot_queue_has(&test_bots[1], &item.head), 0);
+        is_int(ngx_http_tgbot_queue_has(&test_bots[0], &other.head), 0);
 
         is_int(queue_take(&test_bots[0], &taken, NULL), i < 3 ? i : 7);
 
         /* in work as well */
 
-        is_int(ngx_http_tgbot_queue_has(&test_bots[0], &item), 1);
+        is_int(ngx_http_tgbot_queue_has(&test_bots[0], &item.head), 1);
 
         is_int(queue_done(&test_bots[0], &taken), NGX_OK);
     }
 
-    is_int(ngx_http_tgbot_queue_has(&test_bots[0], &item), 0);
+    is_int(ngx_http_tgbot_queue_has(&test_bots[0], &item.head), 0);
 
     test_end();
 }

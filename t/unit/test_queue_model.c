@@ -198,7 +198,8 @@ test_is_head(test_update_t *u)
         other = &test_updates[i];
 
         if (other->id && other->bot == u->bot
-            && other->item.lane == u->item.lane && other->order < u->order)
+            && other->item.head.lane == u->item.head.lane
+            && other->order < u->order)
         {
             return 0;
         }
@@ -222,16 +223,16 @@ test_free(test_update_t *u)
 static void
 test_same(test_update_t *u, ngx_http_tgbot_item_t *item)
 {
-    test_is(item->update_id, u->id);
-    test_ok(item->lane == u->item.lane);
-    test_is(item->received, u->item.received);
-    test_is(item->life, u->item.life);
-    test_is(item->attempts, u->item.attempts);
-    test_is(item->unavailable, u->item.unavailable);
-    test_is(item->next, u->item.next);
-    test_is(item->failures, u->item.failures);
-    test_is(item->unknown, u->item.unknown);
-    test_is(item->started, u->item.started);
+    test_is(item->head.update_id, u->id);
+    test_ok(item->head.lane == u->item.head.lane);
+    test_is(item->head.received, u->item.head.received);
+    test_is(item->head.life, u->item.head.life);
+    test_is(item->progress.attempts, u->item.progress.attempts);
+    test_is(item->progress.unavailable, u->item.progress.unavailable);
+    test_is(item->progress.next, u->item.progress.next);
+    test_is(item->progress.failures, u->item.progress.failures);
+    test_is(item->progress.unknown, u->item.progress.unknown);
+    test_is(item->progress.started, u->item.progress.started);
     test_is(item->answered, u->item.answered);
     test_is(item->data.len, u->item.data.len);
     test_is(item->answer.len, u->item.answer.len);
@@ -250,12 +251,12 @@ test_same(test_update_t *u, ngx_http_tgbot_item_t *item)
 static void
 test_progress(ngx_http_tgbot_item_t *item)
 {
-    item->attempts = queue_random();
-    item->unavailable = queue_random();
-    item->next = queue_random();
-    item->failures = queue_random();
-    item->unknown = queue_random();
-    item->started = queue_random();
+    item->progress.attempts = queue_random();
+    item->progress.unavailable = queue_random();
+    item->progress.next = queue_random();
+    item->progress.failures = queue_random();
+    item->progress.unknown = queue_random();
+    item->progress.started = queue_random();
 }
 
 
@@ -301,7 +302,7 @@ test_put(void)
     v.item = queue_item(v.id, queue_random() % TEST_LANES, "");
     v.item.data.len = test_length();
     v.item.data.data = test_text + v.data;
-    v.item.life = queue_random();
+    v.item.head.life = queue_random();
 
     if (queue_random() % 4 == 0) {
         v.item.answered = 1;
@@ -323,9 +324,9 @@ test_put(void)
             all += test_size(&test_updates[i]);
 
             if (test_updates[i].bot == bot
-                && (oldest == 0 || test_updates[i].item.received < oldest))
+                && (oldest == 0 || test_updates[i].item.head.received < oldest))
             {
-                oldest = test_updates[i].item.received;
+                oldest = test_updates[i].item.head.received;
             }
         }
     }
@@ -406,7 +407,7 @@ test_take(void)
         test_is(rc, NGX_OK);
         test_is(taken.size, item.data.len + item.answer.len);
 
-        u = test_find(item.update_id);
+        u = test_find(item.head.update_id);
 
         test_ok(u != NULL);
 
@@ -630,7 +631,7 @@ test_give(test_taken_t *t, test_update_t *u)
     test_victim.due = ngx_current_msec + delay;
 
     test_is(ngx_http_tgbot_queue_give(&test_bots[t->bot], &t->taken,
-                                      plain ? NULL : &item, delay,
+                                      plain ? NULL : &item.progress, delay,
                                       NGX_HTTP_TGBOT_QUEUE_UNTRIED), NGX_OK);
 
     test_is(t->taken.lease.token, 0);
@@ -653,8 +654,8 @@ test_save(test_taken_t *t, test_update_t *u)
 
     item = u->item;
     test_progress(&item);
-    item.attempts = u->item.attempts;
-    item.unavailable = u->item.unavailable;
+    item.progress.attempts = u->item.progress.attempts;
+    item.progress.unavailable = u->item.progress.unavailable;
 
     fresh = !item.answered && queue_random() % 4;
     needed = 0;
@@ -848,15 +849,17 @@ test_learn(test_update_t *u, ngx_http_tgbot_item_t *item)
         u->item.answer = v->item.answer;
     }
 
-    if (item->started != u->item.started || item->next != u->item.next) {
-        test_is(item->next, v->item.next);
+    if (item->progress.started != u->item.progress.started
+        || item->progress.next != u->item.progress.next)
+    {
+        test_is(item->progress.next, v->item.progress.next);
 
-        u->item.attempts = v->item.attempts;
-        u->item.unavailable = v->item.unavailable;
-        u->item.next = v->item.next;
-        u->item.failures = v->item.failures;
-        u->item.unknown = v->item.unknown;
-        u->item.started = v->item.started;
+        u->item.progress.attempts = v->item.progress.attempts;
+        u->item.progress.unavailable = v->item.progress.unavailable;
+        u->item.progress.next = v->item.progress.next;
+        u->item.progress.failures = v->item.progress.failures;
+        u->item.progress.unknown = v->item.progress.unknown;
+        u->item.progress.started = v->item.progress.started;
     }
 
     /* due when it was before, or when it would have been */
@@ -880,11 +883,11 @@ test_compare(ngx_uint_t learn)
     test_update_t                  *u;
     ngx_http_tgbot_item_t           item;
     ngx_http_tgbot_queue_area_t     area;
-    ngx_http_tgbot_queue_cursor_t   cursor;
+    ngx_http_tgbot_store_cursor_t   cursor;
 
     pool = ngx_create_pool(1024, ngx_cycle->log);
 
-    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_queue_cursor_t));
+    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
     n = 0;
     last = TEST_BOTS;
@@ -893,17 +896,17 @@ test_compare(ngx_uint_t learn)
     while (ngx_http_tgbot_queue_walk(test_zone, &cursor, &item, pool)
            == NGX_OK)
     {
-        bot = (cursor.bot_id == 42) ? 0 : 1;
+        bot = (item.head.bot_id == 42) ? 0 : 1;
 
         if (bot != last) {
             last = bot;
             order = 0;
         }
 
-        u = test_find(item.update_id);
+        u = test_find(item.head.update_id);
 
         if (u == NULL && learn && test_coming
-            && item.update_id == test_victim.id)
+            && item.head.update_id == test_victim.id)
         {
             u = test_spare();
             *u = test_victim;
@@ -914,7 +917,7 @@ test_compare(ngx_uint_t learn)
         }
 
         if (u == NULL) {
-            is_int(item.update_id, 0);
+            is_int(item.head.update_id, 0);
             break;
         }
 
@@ -1050,12 +1053,12 @@ test_drain(void)
 
         test_is(ngx_http_tgbot_queue_read(&test_bots[bot], &taken, &item,
                                           test_buf), NGX_OK);
-        u = test_find(item.update_id);
-        test_ok(u != NULL && u->order > order[bot][item.lane]);
+        u = test_find(item.head.update_id);
+        test_ok(u != NULL && u->order > order[bot][item.head.lane]);
 
         if (u) {
             test_same(u, &item);
-            order[bot][item.lane] = u->order;
+            order[bot][item.head.lane] = u->order;
             u->id = 0;
         }
 

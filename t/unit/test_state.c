@@ -282,7 +282,7 @@ test_fill_queue(test_world_t *world)
 
     for (i = 0; i < 12; i++) {
         item = queue_item(1000 + i, i % 4, "update");
-        item.life = 86400 - i;
+        item.head.life = 86400 - i;
 
         if (i == 5) {
             ngx_memset(buf, 'd', 1500);
@@ -307,20 +307,21 @@ test_fill_queue(test_world_t *world)
            NGX_OK);
     is_int(ngx_http_tgbot_queue_read(&world->queues[0], &taken, &item, buf),
            NGX_OK);
-    is_int(item.update_id, 1000);
+    is_int(item.head.update_id, 1000);
 
     item.answered = 1;
     queue_string(item.answer, "answer");
-    item.attempts = 3;
-    item.unavailable = 4;
-    item.next = 5;
-    item.failures = 6;
-    item.unknown = 7;
-    item.started = ngx_current_msec - 777;
+    item.progress.attempts = 3;
+    item.progress.unavailable = 4;
+    item.progress.next = 5;
+    item.progress.failures = 6;
+    item.progress.unknown = 7;
+    item.progress.started = ngx_current_msec - 777;
 
     is_int(ngx_http_tgbot_queue_save(&world->queues[0], &taken, &item),
            NGX_OK);
-    is_int(ngx_http_tgbot_queue_give(&world->queues[0], &taken, &item, 90000,
+    is_int(ngx_http_tgbot_queue_give(&world->queues[0], &taken,
+                                     &item.progress, 90000,
                                      NGX_HTTP_TGBOT_QUEUE_UNTRIED),
            NGX_OK);
 
@@ -358,19 +359,19 @@ test_fill_dead(test_world_t *world)
 
         ngx_memzero(&letter, sizeof(ngx_http_tgbot_letter_t));
 
-        letter.update_id = 3000 + i;
-        letter.lane = i;
-        letter.cause = i % NGX_HTTP_TGBOT_DEAD_CAUSES;
-        letter.status = 500 + i;
-        letter.attempts = 10 + i;
-        letter.first = 1700000000 + i;
-        letter.last = 1700005000 + i;
-        letter.next = i;
-        queue_string(letter.data, "a letter");
+        letter.item.head.update_id = 3000 + i;
+        letter.item.head.lane = i;
+        letter.end.cause = i % NGX_HTTP_TGBOT_DEAD_CAUSES;
+        letter.end.status = 500 + i;
+        letter.item.progress.attempts = 10 + i;
+        letter.end.first = 1700000000 + i;
+        letter.end.last = 1700005000 + i;
+        letter.item.progress.next = i;
+        queue_string(letter.item.data, "a letter");
 
         if (i % 2) {
-            letter.answered = 1;
-            queue_string(letter.answer, "its calls");
+            letter.item.answered = 1;
+            queue_string(letter.item.answer, "its calls");
         }
 
         is_int(ngx_http_tgbot_dead_put(dead, &letter, &evicted),
@@ -423,23 +424,31 @@ static u_char *
 test_dump_queue(ngx_http_tgbot_zone_t *zone, u_char *p, u_char *last)
 {
     ngx_pool_t                     *pool;
+    ngx_http_tgbot_head_t          *head;
     ngx_http_tgbot_item_t           item;
-    ngx_http_tgbot_queue_cursor_t   cursor;
+    ngx_http_tgbot_progress_t      *progress;
+    ngx_http_tgbot_store_cursor_t   cursor;
 
-    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_queue_cursor_t));
+    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
     pool = ngx_create_pool(1024, ngx_cycle->log);
 
     while (ngx_http_tgbot_queue_walk(zone, &cursor, &item, pool) == NGX_OK) {
-        p = ngx_slprintf(p, last, "%V/%uL %L of %uL, age %M of %ui, "
-                         "%ui failed, %ui unavailable, next %ui, "
-                         "%ui failures, %ui unknown, since %M, delay %M, "
+        head = &item.head;
+        progress = &item.progress;
+
+        p = ngx_slprintf(p, last, "%*s/%uL %L of %uL, age %M of %uD, "
+                         "%uD failed, %uD unavailable, next %uD, "
+                         "%uD failures, %uD unknown, since %M, delay %M, "
                          "\"%V\", %s\"%V\"%N",
-                         &cursor.bot, cursor.bot_id, item.update_id,
-                         item.lane, ngx_current_msec - item.received,
-                         item.life, item.attempts, item.unavailable,
-                         item.next, item.failures, item.unknown,
-                         item.failures ? ngx_current_msec - item.started : 0,
+                         (size_t) head->bot_len, head->bot, head->bot_id,
+                         head->update_id, head->lane,
+                         ngx_current_msec - head->received, head->life,
+                         progress->attempts, progress->unavailable,
+                         progress->next, progress->failures,
+                         progress->unknown,
+                         progress->failures
+                             ? ngx_current_msec - progress->started : 0,
                          item.delay, &item.data,
                          item.answered ? "answered " : "", &item.answer);
     }
@@ -453,23 +462,28 @@ test_dump_queue(ngx_http_tgbot_zone_t *zone, u_char *p, u_char *last)
 static u_char *
 test_dump_dead(ngx_http_tgbot_zone_t *zone, u_char *p, u_char *last)
 {
-    ngx_pool_t                    *pool;
-    ngx_http_tgbot_letter_t        letter;
-    ngx_http_tgbot_dead_cursor_t   cursor;
+    ngx_pool_t                     *pool;
+    ngx_http_tgbot_head_t          *head;
+    ngx_http_tgbot_letter_t         letter;
+    ngx_http_tgbot_store_cursor_t   cursor;
 
-    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_dead_cursor_t));
+    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
     pool = ngx_create_pool(1024, ngx_cycle->log);
 
     while (ngx_http_tgbot_dead_walk(zone, &cursor, &letter, pool) == NGX_OK) {
-        p = ngx_slprintf(p, last, "%V/%uL %L of %uL, cause %ui, status %ui, "
-                         "%ui attempts, %T to %T, next %ui, \"%V\", "
+        head = &letter.item.head;
+
+        p = ngx_slprintf(p, last, "%*s/%uL %L of %uL, cause %uD, status %uD, "
+                         "%uD attempts, %L to %L, next %uD, \"%V\", "
                          "%s\"%V\"%N",
-                         &cursor.bot, cursor.bot_id, letter.update_id,
-                         letter.lane, letter.cause, letter.status,
-                         letter.attempts, letter.first, letter.last,
-                         letter.next, &letter.data,
-                         letter.answered ? "answered " : "", &letter.answer);
+                         (size_t) head->bot_len, head->bot, head->bot_id,
+                         head->update_id, head->lane, letter.end.cause,
+                         letter.end.status, letter.item.progress.attempts,
+                         letter.end.first, letter.end.last,
+                         letter.item.progress.next, &letter.item.data,
+                         letter.item.answered ? "answered " : "",
+                         &letter.item.answer);
     }
 
     ngx_destroy_pool(pool);
@@ -683,6 +697,7 @@ test_child(ngx_int_t (*run)(test_world_t *world), test_world_t *world)
 static void
 test_moved(void)
 {
+    u_char                   buf[64];
     uint64_t                 ids[5];
     ngx_uint_t               i, left;
     ngx_msec_t               age;
@@ -706,8 +721,9 @@ test_moved(void)
                NGX_OK);
     }
 
-    item = queue_item(list[0].update_id, list[0].lane, "a letter");
-    item.letter = ids[0];
+    item = queue_item(list[0].item.head.update_id, list[0].item.head.lane,
+                      "a letter");
+    item.head.letter = ids[0];
     is_int(ngx_http_tgbot_queue_put(&one.queues[0], &item,
                                     NGX_HTTP_TGBOT_QUEUE_REPLAYED, &age),
            NGX_OK);
@@ -719,10 +735,17 @@ test_moved(void)
     is_int(test_load(&two), NGX_OK);
 
     is_int(ngx_http_tgbot_dead_list(&two.deads[0], 0, list, 5), 2);
-    is_int(list[0].update_id, 3001);
-    is_int(list[1].update_id, 3002);
+    is_int(list[0].item.head.update_id, 3001);
+    is_int(list[1].item.head.update_id, 3002);
 
     is_int(queue_take(&two.queues[0], &taken, NULL), 3000);
+
+    /* letters of another zone have other ids */
+
+    is_int(ngx_http_tgbot_queue_read(&two.queues[0], &taken, &item, buf),
+           NGX_OK);
+    is_int(item.head.update_id, 3000);
+    is_int(item.head.letter, 0);
 
     ngx_http_tgbot_state_close(&two.state);
 
@@ -1017,7 +1040,8 @@ test_foreign(void)
     ok(test_refused(&two, test_buf, size));                                  \
     ok(test_told(text))
 
-    test_header(header->version = 2, "newer version");
+    test_header(header->version = 3, "newer version");
+    test_header(header->version = 1, "another version");
     test_header(header->version = 0, "another version");
     test_header(header->order = 0x04030201, "another kind of machine");
     test_header(header->magic[7]++, "no state file");
@@ -1034,7 +1058,7 @@ test_foreign(void)
 
     for (i = 0, at = sizeof(ngx_http_tgbot_state_header_t);
          at < size;
-         i++, at += sizeof(r) + r.name_len + r.data_len + r.answer_len)
+         i++, at += sizeof(r) + r.data_len + r.answer_len)
     {
         unit_context("record %u", (unsigned) i);
 
@@ -1052,21 +1076,21 @@ test_foreign(void)
 
         test_record(r.kind += 10, r.kind -= 10);
         test_record(r.kind -= 10, r.kind += 10);
-        test_record(r.name_len += 100, r.name_len -= 100);
+        test_record(r.head.bot_len += 100, r.head.bot_len -= 100);
         test_record(r.data_len += 0x80000000, r.data_len -= 0x80000000);
         test_record(r.answer_len += 0xf0000000, r.answer_len -= 0xf0000000);
         test_record(r.answered += 2, r.answered -= 2);
 
         if (r.kind == NGX_HTTP_TGBOT_STATE_LETTER) {
-            test_record(r.cause += 3, r.cause -= 3);
+            test_record(r.end.cause += 3, r.end.cause -= 3);
         }
 
         if (r.kind == NGX_HTTP_TGBOT_STATE_SEEN) {
 
-            /* a byte less of the ids, and one more of the name */
+            /* a byte less of the ids, and one more of an answer */
 
-            test_record((r.data_len--, r.name_len++),
-                        (r.data_len++, r.name_len--));
+            test_record((r.data_len--, r.answered = 1, r.answer_len++),
+                        (r.data_len++, r.answered = 0, r.answer_len--));
         }
     }
 
@@ -1078,9 +1102,10 @@ test_foreign(void)
 
     at = sizeof(ngx_http_tgbot_state_header_t);
     ngx_memcpy(&r, test_other + at, sizeof(r));
-    r.first = INT64_MAX;
-    r.started = INT64_MIN;
-    r.delay = INT64_MAX;
+    r.head.received = INT64_MAX;
+    r.progress.failures = 1;
+    r.progress.started = (ngx_msec_t) INT64_MIN;
+    r.delay = (ngx_msec_t) -1;
     ngx_memcpy(test_other + at, &r, sizeof(r));
     header = (ngx_http_tgbot_state_header_t *) test_other;
     header->time = -1000;

@@ -26,10 +26,13 @@ typedef struct {
 
 static ngx_int_t test_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh);
 static void test_clear(void *own);
+static void test_lock(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_store_t *store);
 static void test_start(void);
 static void test_end(void);
 static test_item_t *test_put(ngx_uint_t bot, size_t len, ssize_t answer);
 static ngx_uint_t test_whole(test_item_t *it);
+static uint64_t test_needs(size_t len, ngx_uint_t answered);
 static uint32_t test_nth(test_item_t *it, ngx_uint_t n);
 
 
@@ -38,7 +41,7 @@ static const ngx_http_tgbot_zone_kind_t  test_kind = {
 };
 
 static const ngx_http_tgbot_store_layout_t  test_layout = {
-    sizeof(test_item_t), 24, 65536, 100, 3, test_clear
+    sizeof(test_item_t), 24, 65536, 100, 3, test_clear, test_lock, NULL
 };
 
 
@@ -52,15 +55,20 @@ static u_char                       test_copy[256 * 1024];
 static ngx_int_t
 test_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 {
-    ngx_http_tgbot_store_t  store;
-
     if (fresh && ngx_http_tgbot_store_carve(zone, &test_layout) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    ngx_http_tgbot_store_open(&store, zone);
+    return ngx_http_tgbot_store_init(zone, &test_layout);
+}
 
-    return ngx_http_tgbot_store_users(&store, &test_layout);
+
+static void
+test_lock(ngx_http_tgbot_zone_t *zone, ngx_http_tgbot_store_t *store)
+{
+    ngx_http_tgbot_store_open(store, zone);
+
+    (void) ngx_http_tgbot_zone_lock(zone);
 }
 
 
@@ -94,6 +102,10 @@ test_start(void)
     test_zone = unit_zone(&test_kind, TEST_ROOM, users, 3);
     test_zone->sh->generation++;
 
+    for (i = 0; i < 3; i++) {
+        test_users[i].zone = test_zone;
+    }
+
     ngx_http_tgbot_store_open(&test_store, test_zone);
 }
 
@@ -113,25 +125,30 @@ static test_item_t *
 test_put(ngx_uint_t bot, size_t len, ssize_t answer)
 {
     uint64_t      needs, room;
-    ngx_str_t     data, more;
     test_item_t  *it;
+
+    ngx_http_tgbot_item_t  item;
 
     static uint64_t  note;
 
     note = (note + 1) % 1000;
 
-    data.data = test_text + note;
-    data.len = len;
+    ngx_memzero(&item, sizeof(ngx_http_tgbot_item_t));
 
-    more.data = test_text + note + 1;
-    more.len = ngx_max(answer, 0);
+    item.head.update_id = note;
+    item.progress.next = note + 1;
 
-    needs = ngx_http_tgbot_store_needs(TEST_HEADER, &data,
-                                       (answer < 0) ? NULL : &more);
+    item.data.data = test_text + note;
+    item.data.len = len;
+
+    item.answer.data = test_text + note + 1;
+    item.answer.len = ngx_max(answer, 0);
+    item.answered = (answer >= 0);
+
+    needs = ngx_http_tgbot_store_needs(TEST_HEADER, &item);
     room = ngx_http_tgbot_store_room(&test_store);
 
-    it = ngx_http_tgbot_store_add(&test_store, test_users[bot].entry, &data,
-                                  (answer < 0) ? NULL : &more);
+    it = ngx_http_tgbot_store_add(&test_store, test_users[bot].entry, &item);
 
     if (it == NULL) {
         ok(needs > room);
@@ -155,6 +172,21 @@ test_whole(test_item_t *it)
 {
     size_t  len, answer;
 
+    ngx_http_tgbot_item_t  told;
+
+    ngx_http_tgbot_store_tell(&test_store, it, &told);
+
+    if ((uint64_t) told.head.update_id != it->note
+        || told.progress.next != it->note + 1
+        || told.head.bot_len != 4
+        || ngx_memcmp(told.head.bot, test_users[it->item.entry].bot.data, 4)
+           != 0
+        || told.data.len != it->item.len
+        || told.answered != (it->item.answer != NGX_HTTP_TGBOT_STORE_NIL))
+    {
+        return 0;
+    }
+
     len = it->item.len;
     answer = it->item.answer_len;
 
@@ -168,6 +200,21 @@ test_whole(test_item_t *it)
            && ngx_memcmp(test_copy + len + 1, test_text + it->note + 1,
                          answer) == 0
            && test_copy[len + 1 + answer] == 0xee;
+}
+
+
+/* of an item, and its answer of the same length */
+
+static uint64_t
+test_needs(size_t len, ngx_uint_t answered)
+{
+    ngx_http_tgbot_item_t  item;
+
+    item.data.len = len;
+    item.answer.len = len;
+    item.answered = answered;
+
+    return ngx_http_tgbot_store_needs(TEST_HEADER, &item);
 }
 
 
@@ -205,16 +252,11 @@ test_lengths(void)
 
     room = ngx_http_tgbot_store_room(&test_store);
 
-    s.len = TEST_FIRST;
-    is_int(ngx_http_tgbot_store_needs(TEST_HEADER, &s, NULL), 1);
-    s.len++;
-    is_int(ngx_http_tgbot_store_needs(TEST_HEADER, &s, NULL), 2);
-    s.len = 0;
-    is_int(ngx_http_tgbot_store_needs(TEST_HEADER, &s, &s), 2);
-    s.len = NGX_HTTP_TGBOT_STORE_DATA;
-    is_int(ngx_http_tgbot_store_needs(TEST_HEADER, &s, &s), 3);
-    s.len = NGX_HTTP_TGBOT_STORE_DATA + 1;
-    is_int(ngx_http_tgbot_store_needs(TEST_HEADER, &s, &s), 4);
+    is_int(test_needs(TEST_FIRST, 0), 1);
+    is_int(test_needs(TEST_FIRST + 1, 0), 2);
+    is_int(test_needs(0, 1), 2);
+    is_int(test_needs(NGX_HTTP_TGBOT_STORE_DATA, 1), 3);
+    is_int(test_needs(NGX_HTTP_TGBOT_STORE_DATA + 1, 1), 4);
 
     for (i = 0; i < unit_n(edges); i++) {
         for (len = ngx_max(edges[i], 2) - 2; len < edges[i] + 3; len++) {
@@ -582,18 +624,18 @@ test_entries(void)
 
     /* found by name and id; an id that is not known matches */
 
-    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout, &user),
+    is_int(ngx_http_tgbot_store_enter(&user, &test_layout),
            NGX_OK);
     is_int(user.entry, 1);
 
     user.bot_id = 0;
-    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout, &user),
+    is_int(ngx_http_tgbot_store_enter(&user, &test_layout),
            NGX_OK);
     is_int(user.entry, 1);
     is_int(test_store.entries[1].bot_id, 43);
 
     user.bot_id = 77;
-    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout, &user),
+    is_int(ngx_http_tgbot_store_enter(&user, &test_layout),
            NGX_OK);
     is_int(user.entry, 3);
     is_int(ngx_http_tgbot_store_named(&test_store, &test_store.entries[3]),
@@ -601,12 +643,12 @@ test_entries(void)
 
     queue_string(user.bot, "shopp");
     user.bot_id = 0;
-    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout, &user),
+    is_int(ngx_http_tgbot_store_enter(&user, &test_layout),
            NGX_OK);
     is_int(user.entry, 4);
 
     user.bot_id = 5;
-    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout, &user),
+    is_int(ngx_http_tgbot_store_enter(&user, &test_layout),
            NGX_OK);
     is_int(user.entry, 4);
     is_int(test_store.entries[4].bot_id, 5);
@@ -615,8 +657,8 @@ test_entries(void)
 
     queue_string(user.bot, "stays");
     test_users[2] = user;
-    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout,
-                                      &test_users[2]), NGX_OK);
+    is_int(ngx_http_tgbot_store_enter(&test_users[2], &test_layout),
+           NGX_OK);
     is_int(test_users[2].entry, 5);
     ok(test_put(2, 10, -1) != NULL);
 
@@ -624,7 +666,7 @@ test_entries(void)
         queue_string(user.bot, "x");
         user.bot_id = 1000 + i;
 
-        if (ngx_http_tgbot_store_enter(&test_store, &test_layout, &user)
+        if (ngx_http_tgbot_store_enter(&user, &test_layout)
             != NGX_OK)
         {
             break;
@@ -669,13 +711,13 @@ test_names(void)
     queue_string(user.bot, "abcdefghijklmnopqrstuvwxyz012345");
     user.bot_id = 9;
 
-    is_int(user.bot.len, NGX_HTTP_TGBOT_STORE_NAME);
-    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout, &user),
+    is_int(user.bot.len, NGX_HTTP_TGBOT_ITEM_NAME);
+    is_int(ngx_http_tgbot_store_enter(&user, &test_layout),
            NGX_OK);
     is_int(test_store.entries[user.entry].len, user.bot.len);
     is_int(user.entry, 3);
 
-    is_int(ngx_http_tgbot_store_enter(&test_store, &test_layout, &user),
+    is_int(ngx_http_tgbot_store_enter(&user, &test_layout),
            NGX_OK);
     is_int(user.entry, 3);
 
