@@ -4,6 +4,7 @@
 #include <ngx_md5.h>
 
 #include "ngx_http_tgbot_bucket.h"
+#include "ngx_http_tgbot_list.h"
 
 
 /* longer keys stand as their MD5, whose length no other key can have */
@@ -16,7 +17,6 @@
 #define NGX_HTTP_TGBOT_BUCKET_MIN   64
 #define NGX_HTTP_TGBOT_BUCKET_MAX   (1 << 30)
 
-#define NGX_HTTP_TGBOT_BUCKET_NONE  0xffffffff
 
 /* no process is that much behind another: the milliseconds wrapped around */
 #define NGX_HTTP_TGBOT_BUCKET_WRAP  86400000
@@ -35,8 +35,7 @@ typedef struct {
 
 typedef struct {
     uint32_t                        chain;    /* next one of the same hash */
-    uint32_t                        prev;     /* used more recently */
-    uint32_t                        next;
+    ngx_http_tgbot_link_t           link;
     uint32_t                        noticed;  /* a refusal, since it was
                                                  full */
     ngx_http_tgbot_bucket_identity_t
@@ -57,8 +56,8 @@ typedef struct {
     /* the first "used" nodes are in chains and in the list, others never */
 
     uint32_t                        used;
-    uint32_t                        first;
-    uint32_t                        last;     /* least recently used */
+    ngx_http_tgbot_list_t           list;     /* its last one is the least
+                                                 recently used */
 } ngx_http_tgbot_bucket_sh_t;
 
 
@@ -204,8 +203,7 @@ ngx_http_tgbot_bucket_empty(ngx_http_tgbot_bucket_sh_t *sh)
                ((size_t) sh->mask + 1) * sizeof(uint32_t));
 
     sh->used = 0;
-    sh->first = NGX_HTTP_TGBOT_BUCKET_NONE;
-    sh->last = NGX_HTTP_TGBOT_BUCKET_NONE;
+    ngx_http_tgbot_list_init(&sh->list);
 }
 
 
@@ -418,7 +416,7 @@ ngx_http_tgbot_bucket_find(ngx_http_tgbot_bucket_sh_t *sh, uint32_t *chain,
 
     nodes = ngx_http_tgbot_bucket_nodes(sh);
 
-    for (i = *chain; i != NGX_HTTP_TGBOT_BUCKET_NONE; i = nodes[i].chain) {
+    for (i = *chain; i != NGX_HTTP_TGBOT_LIST_NIL; i = nodes[i].chain) {
 
         if (ngx_memcmp(&nodes[i].identity, identity,
                        sizeof(ngx_http_tgbot_bucket_identity_t))
@@ -446,7 +444,7 @@ ngx_http_tgbot_bucket_get(ngx_http_tgbot_zone_t *zone)
         return &ngx_http_tgbot_bucket_nodes(sh)[sh->used++];
     }
 
-    node = &ngx_http_tgbot_bucket_nodes(sh)[sh->last];
+    node = &ngx_http_tgbot_bucket_nodes(sh)[sh->list.last];
 
     ngx_http_tgbot_bucket_unchain(sh, node);
     ngx_http_tgbot_zone_stop("bucket: unchained");
@@ -482,23 +480,15 @@ static void
 ngx_http_tgbot_bucket_unlink(ngx_http_tgbot_bucket_sh_t *sh,
     ngx_http_tgbot_bucket_node_t *node)
 {
+    ngx_http_tgbot_links_t         links;
     ngx_http_tgbot_bucket_node_t  *nodes;
 
     nodes = ngx_http_tgbot_bucket_nodes(sh);
 
-    if (node->prev == NGX_HTTP_TGBOT_BUCKET_NONE) {
-        sh->first = node->next;
+    links.first = &nodes[0].link;
+    links.size = sizeof(ngx_http_tgbot_bucket_node_t);
 
-    } else {
-        nodes[node->prev].next = node->next;
-    }
-
-    if (node->next == NGX_HTTP_TGBOT_BUCKET_NONE) {
-        sh->last = node->prev;
-
-    } else {
-        nodes[node->next].prev = node->prev;
-    }
+    ngx_http_tgbot_list_remove(&links, &sh->list, node - nodes);
 }
 
 
@@ -506,23 +496,15 @@ static void
 ngx_http_tgbot_bucket_link(ngx_http_tgbot_bucket_sh_t *sh,
     ngx_http_tgbot_bucket_node_t *node)
 {
-    uint32_t                       i;
+    ngx_http_tgbot_links_t         links;
     ngx_http_tgbot_bucket_node_t  *nodes;
 
     nodes = ngx_http_tgbot_bucket_nodes(sh);
-    i = node - nodes;
 
-    node->prev = NGX_HTTP_TGBOT_BUCKET_NONE;
-    node->next = sh->first;
+    links.first = &nodes[0].link;
+    links.size = sizeof(ngx_http_tgbot_bucket_node_t);
 
-    if (sh->first == NGX_HTTP_TGBOT_BUCKET_NONE) {
-        sh->last = i;
-
-    } else {
-        nodes[sh->first].prev = i;
-    }
-
-    sh->first = i;
+    ngx_http_tgbot_list_prepend(&links, &sh->list, node - nodes);
 }
 
 

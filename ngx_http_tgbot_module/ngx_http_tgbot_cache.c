@@ -97,7 +97,7 @@ ngx_http_tgbot_cache_get(ngx_http_tgbot_cache_t *cache, ngx_uint_t take,
     rc = NGX_DECLINED;
     n = ngx_http_tgbot_cache_store_find(sh, cache->key);
 
-    if (n != NGX_HTTP_TGBOT_CACHE_NONE) {
+    if (n != NGX_HTTP_TGBOT_LIST_NIL) {
         entry = ngx_http_tgbot_cache_store_entry(sh, n);
 
         if (ngx_http_tgbot_cache_store_ended(entry)) {
@@ -131,7 +131,7 @@ ngx_http_tgbot_cache_fill(ngx_http_tgbot_cache_t *cache, ngx_str_t *value,
     rc = NGX_DECLINED;
     n = ngx_http_tgbot_cache_mine(cache, sh);
 
-    if (n != NGX_HTTP_TGBOT_CACHE_NONE) {
+    if (n != NGX_HTTP_TGBOT_LIST_NIL) {
 
         /* out of its list, so as not to be evicted in its own favour */
 
@@ -163,7 +163,7 @@ ngx_http_tgbot_cache_release(ngx_http_tgbot_cache_t *cache, ngx_msec_t pass)
 
     n = ngx_http_tgbot_cache_mine(cache, sh);
 
-    if (n != NGX_HTTP_TGBOT_CACHE_NONE) {
+    if (n != NGX_HTTP_TGBOT_LIST_NIL) {
 
         if (pass) {
             ngx_http_tgbot_cache_store_remove(sh, n);
@@ -269,7 +269,7 @@ ngx_http_tgbot_cache_mine(ngx_http_tgbot_cache_t *cache,
 
     n = ngx_http_tgbot_cache_store_find(sh, cache->key);
 
-    if (n == NGX_HTTP_TGBOT_CACHE_NONE) {
+    if (n == NGX_HTTP_TGBOT_LIST_NIL) {
         return n;
     }
 
@@ -278,7 +278,7 @@ ngx_http_tgbot_cache_mine(ngx_http_tgbot_cache_t *cache,
     if (entry->state != NGX_HTTP_TGBOT_CACHE_FILLING
         || !ngx_http_tgbot_lease_equal(&entry->lease, &cache->lease))
     {
-        return NGX_HTTP_TGBOT_CACHE_NONE;
+        return NGX_HTTP_TGBOT_LIST_NIL;
     }
 
     return n;

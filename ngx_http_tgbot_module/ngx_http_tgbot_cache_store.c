@@ -29,8 +29,10 @@ static void *ngx_http_tgbot_cache_store_block(ngx_http_tgbot_cache_sh_t *sh,
     uint32_t n);
 static uint32_t *ngx_http_tgbot_cache_store_head(
     ngx_http_tgbot_cache_sh_t *sh, u_char *key);
-static ngx_http_tgbot_cache_list_t *ngx_http_tgbot_cache_store_list(
-    ngx_http_tgbot_cache_sh_t *sh, ngx_http_tgbot_cache_entry_t *entry);
+static void ngx_http_tgbot_cache_store_links(ngx_http_tgbot_cache_sh_t *sh,
+    ngx_http_tgbot_links_t *links);
+static ngx_http_tgbot_list_t *ngx_http_tgbot_cache_store_list(
+    ngx_http_tgbot_cache_sh_t *sh, uint32_t n);
 static uint32_t ngx_http_tgbot_cache_store_victim(
     ngx_http_tgbot_cache_sh_t *sh);
 static uint32_t ngx_http_tgbot_cache_store_alloc(
@@ -71,15 +73,14 @@ ngx_http_tgbot_cache_store_empty(ngx_http_tgbot_cache_sh_t *sh)
     sh->entries = 0;
     sh->used = 0;
     sh->fresh = 0;
-    sh->free = NGX_HTTP_TGBOT_CACHE_NONE;
+    sh->free = NGX_HTTP_TGBOT_LIST_NIL;
 
     for (i = 0; i < NGX_HTTP_TGBOT_CACHE_LISTS; i++) {
-        sh->lists[i].first = NGX_HTTP_TGBOT_CACHE_NONE;
-        sh->lists[i].last = NGX_HTTP_TGBOT_CACHE_NONE;
+        ngx_http_tgbot_list_init(&sh->lists[i]);
     }
 
     for (i = 0; i <= sh->mask; i++) {
-        sh->table[i] = NGX_HTTP_TGBOT_CACHE_NONE;
+        sh->table[i] = NGX_HTTP_TGBOT_LIST_NIL;
     }
 }
 
@@ -92,7 +93,7 @@ ngx_http_tgbot_cache_store_find(ngx_http_tgbot_cache_sh_t *sh, u_char *key)
 
     n = *ngx_http_tgbot_cache_store_head(sh, key);
 
-    while (n != NGX_HTTP_TGBOT_CACHE_NONE) {
+    while (n != NGX_HTTP_TGBOT_LIST_NIL) {
         entry = ngx_http_tgbot_cache_store_block(sh, n);
 
         if (ngx_memcmp(entry->key, key, NGX_HTTP_TGBOT_CACHE_KEY) == 0) {
@@ -144,7 +145,7 @@ ngx_http_tgbot_cache_store_room(ngx_http_tgbot_cache_sh_t *sh, ngx_uint_t n,
 
         victim = ngx_http_tgbot_cache_store_victim(sh);
 
-        if (victim == NGX_HTTP_TGBOT_CACHE_NONE) {
+        if (victim == NGX_HTTP_TGBOT_LIST_NIL) {
             return NGX_DECLINED;
         }
 
@@ -172,13 +173,13 @@ ngx_http_tgbot_cache_store_victim(ngx_http_tgbot_cache_sh_t *sh)
     kept = sh->lists[NGX_HTTP_TGBOT_CACHE_KEPT].last;
     taken = sh->lists[NGX_HTTP_TGBOT_CACHE_TAKEN].last;
 
-    if (taken == NGX_HTTP_TGBOT_CACHE_NONE) {
+    if (taken == NGX_HTTP_TGBOT_LIST_NIL) {
         return kept;
     }
 
     entry = ngx_http_tgbot_cache_store_block(sh, taken);
 
-    if (kept == NGX_HTTP_TGBOT_CACHE_NONE
+    if (kept == NGX_HTTP_TGBOT_LIST_NIL
         || ngx_http_tgbot_cache_store_ended(entry))
     {
         return taken;
@@ -215,7 +216,7 @@ ngx_http_tgbot_cache_store_add(ngx_http_tgbot_cache_sh_t *sh, u_char *key,
 
     entry = ngx_http_tgbot_cache_store_block(sh, n);
 
-    entry->next = NGX_HTTP_TGBOT_CACHE_NONE;
+    entry->next = NGX_HTTP_TGBOT_LIST_NIL;
     entry->state = NGX_HTTP_TGBOT_CACHE_FILLING;
     entry->length = 0;
     entry->lease = *lease;
@@ -269,7 +270,7 @@ ngx_http_tgbot_cache_store_delete(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
 
         n = next;
 
-    } while (n != NGX_HTTP_TGBOT_CACHE_NONE);
+    } while (n != NGX_HTTP_TGBOT_LIST_NIL);
 
     sh->entries--;
 }
@@ -278,51 +279,37 @@ ngx_http_tgbot_cache_store_delete(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
 void
 ngx_http_tgbot_cache_store_remove(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
 {
-    ngx_http_tgbot_cache_list_t   *list;
-    ngx_http_tgbot_cache_entry_t  *entry, *other;
+    ngx_http_tgbot_links_t  links;
 
-    entry = ngx_http_tgbot_cache_store_block(sh, n);
-    list = ngx_http_tgbot_cache_store_list(sh, entry);
+    ngx_http_tgbot_cache_store_links(sh, &links);
 
-    if (entry->before != NGX_HTTP_TGBOT_CACHE_NONE) {
-        other = ngx_http_tgbot_cache_store_block(sh, entry->before);
-        other->after = entry->after;
-
-    } else {
-        list->first = entry->after;
-    }
-
-    if (entry->after != NGX_HTTP_TGBOT_CACHE_NONE) {
-        other = ngx_http_tgbot_cache_store_block(sh, entry->after);
-        other->before = entry->before;
-
-    } else {
-        list->last = entry->before;
-    }
+    ngx_http_tgbot_list_remove(&links, ngx_http_tgbot_cache_store_list(sh, n),
+                               n);
 }
 
 
 void
 ngx_http_tgbot_cache_store_insert(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
 {
-    ngx_http_tgbot_cache_list_t   *list;
-    ngx_http_tgbot_cache_entry_t  *entry, *other;
+    ngx_http_tgbot_links_t  links;
 
-    entry = ngx_http_tgbot_cache_store_block(sh, n);
-    list = ngx_http_tgbot_cache_store_list(sh, entry);
+    ngx_http_tgbot_cache_store_links(sh, &links);
 
-    entry->before = NGX_HTTP_TGBOT_CACHE_NONE;
-    entry->after = list->first;
+    ngx_http_tgbot_list_prepend(&links,
+                                ngx_http_tgbot_cache_store_list(sh, n), n);
+}
 
-    if (list->first != NGX_HTTP_TGBOT_CACHE_NONE) {
-        other = ngx_http_tgbot_cache_store_block(sh, list->first);
-        other->before = n;
 
-    } else {
-        list->last = n;
-    }
+static void
+ngx_http_tgbot_cache_store_links(ngx_http_tgbot_cache_sh_t *sh,
+    ngx_http_tgbot_links_t *links)
+{
+    ngx_http_tgbot_cache_entry_t  *entry;
 
-    list->first = n;
+    entry = ngx_http_tgbot_cache_store_block(sh, 0);
+
+    links->first = &entry->link;
+    links->size = NGX_HTTP_TGBOT_CACHE_BLOCK;
 }
 
 
@@ -362,7 +349,7 @@ ngx_http_tgbot_cache_store_write(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
         next = &block->next;
     }
 
-    *next = NGX_HTTP_TGBOT_CACHE_NONE;
+    *next = NGX_HTTP_TGBOT_LIST_NIL;
 }
 
 
@@ -417,10 +404,13 @@ ngx_http_tgbot_cache_store_head(ngx_http_tgbot_cache_sh_t *sh, u_char *key)
 }
 
 
-static ngx_http_tgbot_cache_list_t *
-ngx_http_tgbot_cache_store_list(ngx_http_tgbot_cache_sh_t *sh,
-    ngx_http_tgbot_cache_entry_t *entry)
+static ngx_http_tgbot_list_t *
+ngx_http_tgbot_cache_store_list(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
 {
+    ngx_http_tgbot_cache_entry_t  *entry;
+
+    entry = ngx_http_tgbot_cache_store_block(sh, n);
+
     return &sh->lists[(entry->state == NGX_HTTP_TGBOT_CACHE_FILLING)
                       ? NGX_HTTP_TGBOT_CACHE_TAKEN
                       : NGX_HTTP_TGBOT_CACHE_KEPT];
@@ -435,7 +425,7 @@ ngx_http_tgbot_cache_store_alloc(ngx_http_tgbot_cache_sh_t *sh)
 
     n = sh->free;
 
-    if (n != NGX_HTTP_TGBOT_CACHE_NONE) {
+    if (n != NGX_HTTP_TGBOT_LIST_NIL) {
         block = ngx_http_tgbot_cache_store_block(sh, n);
         sh->free = block->next;
 

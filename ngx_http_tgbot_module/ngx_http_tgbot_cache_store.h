@@ -14,14 +14,13 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_cache.h"
+#include "ngx_http_tgbot_list.h"
 
 
 #define NGX_HTTP_TGBOT_CACHE_BLOCK  512
 
 /* bytes of the table that come with a block, at most */
 #define NGX_HTTP_TGBOT_CACHE_HEADS  (2 * sizeof(uint32_t))
-
-#define NGX_HTTP_TGBOT_CACHE_NONE   ((uint32_t) -1)
 
 
 typedef enum {
@@ -41,12 +40,6 @@ typedef enum {
 
 
 typedef struct {
-    uint32_t                      first;
-    uint32_t                      last;
-} ngx_http_tgbot_cache_list_t;
-
-
-typedef struct {
 
     /* written once, when the zone is carved */
 
@@ -60,7 +53,7 @@ typedef struct {
                                                   never been used */
     uint32_t                      free;        /* chain of the others */
 
-    ngx_http_tgbot_cache_list_t   lists[NGX_HTTP_TGBOT_CACHE_LISTS];
+    ngx_http_tgbot_list_t         lists[NGX_HTTP_TGBOT_CACHE_LISTS];
 
     uint32_t                      table[];
 } ngx_http_tgbot_cache_sh_t;
@@ -69,8 +62,7 @@ typedef struct {
 typedef struct {
     uint32_t                      next;        /* block */
     uint32_t                      chain;       /* entry of the same hash */
-    uint32_t                      before;      /* in the list */
-    uint32_t                      after;
+    ngx_http_tgbot_link_t         link;        /* in the list */
     u_char                        key[NGX_HTTP_TGBOT_CACHE_KEY];
     uint32_t                      state;
     uint32_t                      length;
@@ -91,7 +83,7 @@ void ngx_http_tgbot_cache_store_init(ngx_http_tgbot_cache_sh_t *sh,
  */
 void ngx_http_tgbot_cache_store_empty(ngx_http_tgbot_cache_sh_t *sh);
 
-/* NONE: there is no such entry */
+/* LIST_NIL: there is no such entry */
 uint32_t ngx_http_tgbot_cache_store_find(ngx_http_tgbot_cache_sh_t *sh,
     u_char *key);
 

@@ -146,7 +146,7 @@ ngx_http_tgbot_dead_make_room(ngx_http_tgbot_dead_t *dead,
     max = dead->max;
     max += (ngx_http_tgbot_dead_find(store, dead, replaces) != NULL);
 
-    while (entry->items && entry->items >= max) {
+    while (entry->items.n && entry->items.n >= max) {
         ngx_http_tgbot_dead_evict(store, dead->entry);
         n++;
     }
@@ -339,7 +339,7 @@ ngx_http_tgbot_dead_state(ngx_http_tgbot_dead_t *dead,
         own = ngx_http_tgbot_store_own(&store, dead->entry);
         item = ngx_http_tgbot_store_next(&store, dead->entry, NULL);
 
-        state->letters = entry->items;
+        state->letters = entry->items.n;
         state->blocks = entry->blocks;
         state->evicted = own->evicted;
         state->oldest = item ? (time_t) item->end.last : 0;

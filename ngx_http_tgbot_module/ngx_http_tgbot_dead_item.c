@@ -81,7 +81,7 @@ ngx_http_tgbot_dead_lookup(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
 
     n = *ngx_http_tgbot_dead_head(store, id);
 
-    while (n != NGX_HTTP_TGBOT_STORE_NIL) {
+    while (n != NGX_HTTP_TGBOT_LIST_NIL) {
         item = ngx_http_tgbot_store_item(store, n);
 
         if (item->store.seq == id) {

@@ -141,7 +141,7 @@ ngx_http_tgbot_queue_alone(ngx_http_tgbot_queue_area_t *area)
         entry = &store->entries[i];
 
         if (entry != area->entry
-            && (entry->items || ngx_http_tgbot_store_named(store, entry)))
+            && (entry->items.n || ngx_http_tgbot_store_named(store, entry)))
         {
             return 0;
         }
@@ -157,11 +157,11 @@ ngx_http_tgbot_queue_oldest(ngx_http_tgbot_queue_area_t *area)
     ngx_msec_int_t                age;
     ngx_http_tgbot_queue_item_t  *item;
 
-    if (area->entry->first == NGX_HTTP_TGBOT_STORE_NIL) {
+    if (area->entry->items.first == NGX_HTTP_TGBOT_LIST_NIL) {
         return 0;
     }
 
-    item = ngx_http_tgbot_queue_item(area, area->entry->first);
+    item = ngx_http_tgbot_queue_item(area, area->entry->items.first);
 
     age = (ngx_msec_int_t) (ngx_current_msec - item->item.head.received);
 
@@ -189,7 +189,7 @@ ngx_http_tgbot_queue_has(ngx_http_tgbot_queue_t *queue,
     {
         n = it->behind;
 
-        it = (n == NGX_HTTP_TGBOT_STORE_NIL)
+        it = (n == NGX_HTTP_TGBOT_LIST_NIL)
                  ? NULL : ngx_http_tgbot_queue_item(&area, n);
     }
 
@@ -253,7 +253,7 @@ ngx_http_tgbot_queue_take(ngx_http_tgbot_queue_t *queue,
     if (it) {
         ngx_http_tgbot_queue_lane_lease(&area, it, &lease);
 
-        if (it->item.answer == NGX_HTTP_TGBOT_STORE_NIL) {
+        if (it->item.answer == NGX_HTTP_TGBOT_LIST_NIL) {
             ngx_http_tgbot_queue_breaker_ask(&area, it);
         }
 
@@ -295,7 +295,7 @@ ngx_http_tgbot_queue_idle(ngx_http_tgbot_queue_t *queue, ngx_msec_t *wait)
 
     entry = ngx_http_tgbot_store_entry(&area.store, queue);
 
-    if (entry == NULL || entry->items == 0) {
+    if (entry == NULL || entry->items.n == 0) {
         return 1;
     }
 
@@ -368,16 +368,16 @@ ngx_http_tgbot_queue_pick(ngx_http_tgbot_queue_t *queue,
     n = own->list[NGX_HTTP_TGBOT_QUEUE_READY].first;
     other = own->list[NGX_HTTP_TGBOT_QUEUE_ANSWERED].first;
 
-    if (n != NGX_HTTP_TGBOT_STORE_NIL
+    if (n != NGX_HTTP_TGBOT_LIST_NIL
         && !ngx_http_tgbot_queue_breaker_lets(area, wait))
     {
-        n = NGX_HTTP_TGBOT_STORE_NIL;
+        n = NGX_HTTP_TGBOT_LIST_NIL;
     }
 
-    if (n == NGX_HTTP_TGBOT_STORE_NIL) {
+    if (n == NGX_HTTP_TGBOT_LIST_NIL) {
         n = other;
 
-    } else if (other != NGX_HTTP_TGBOT_STORE_NIL) {
+    } else if (other != NGX_HTTP_TGBOT_LIST_NIL) {
         one = ngx_http_tgbot_queue_item(area, n);
         two = ngx_http_tgbot_queue_item(area, other);
 
@@ -386,7 +386,7 @@ ngx_http_tgbot_queue_pick(ngx_http_tgbot_queue_t *queue,
         }
     }
 
-    if (n == NGX_HTTP_TGBOT_STORE_NIL) {
+    if (n == NGX_HTTP_TGBOT_LIST_NIL) {
         return NULL;
     }
 
@@ -410,9 +410,9 @@ ngx_http_tgbot_queue_reap(ngx_http_tgbot_queue_area_t *area)
 
     n = area->own->list[NGX_HTTP_TGBOT_QUEUE_INFLIGHT].last;
 
-    while (n != NGX_HTTP_TGBOT_STORE_NIL) {
+    while (n != NGX_HTTP_TGBOT_LIST_NIL) {
         it = ngx_http_tgbot_queue_item(area, n);
-        n = it->prev;
+        n = it->link.prev;
 
         /* there are few processes, and asking may be a system call */
 
@@ -462,7 +462,7 @@ ngx_http_tgbot_queue_state(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_reap(&area);
 
     state->inflight = own->list[NGX_HTTP_TGBOT_QUEUE_INFLIGHT].n;
-    state->waiting = area.entry->items - state->inflight;
+    state->waiting = area.entry->items.n - state->inflight;
     state->delayed = own->delayed;
     state->lanes = own->lanes;
     state->blocks = area.entry->blocks;

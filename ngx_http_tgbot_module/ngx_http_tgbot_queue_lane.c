@@ -21,8 +21,6 @@ static void ngx_http_tgbot_queue_lane_place(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_item_t *item);
 static void ngx_http_tgbot_queue_lane_ready(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_item_t *item, ngx_uint_t front);
-static void ngx_http_tgbot_queue_lane_link(ngx_http_tgbot_queue_area_t *area,
-    ngx_http_tgbot_queue_item_t *item, ngx_uint_t place, ngx_uint_t front);
 static void ngx_http_tgbot_queue_lane_unlink(
     ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_queue_item_t *item);
 
@@ -41,6 +39,10 @@ ngx_http_tgbot_queue_lane_open(ngx_http_tgbot_queue_area_t *area,
 
     area->heads = (uint32_t *) (p + NGX_HTTP_TGBOT_QUEUE_HEADER);
     area->heap = area->heads + area->sh->nheads;
+
+    area->links.first = area->store.blocks[0].data
+                        + offsetof(ngx_http_tgbot_queue_item_t, link);
+    area->links.size = sizeof(ngx_http_tgbot_store_block_t);
 }
 
 
@@ -57,9 +59,8 @@ ngx_http_tgbot_queue_lane_empty(ngx_http_tgbot_queue_area_t *area)
 void
 ngx_http_tgbot_queue_lane_clear(ngx_http_tgbot_queue_own_t *own)
 {
-    size_t                       offset;
-    ngx_uint_t                   i;
-    ngx_http_tgbot_queue_list_t  *list;
+    size_t      offset;
+    ngx_uint_t  i;
 
     offset = offsetof(ngx_http_tgbot_queue_own_t, list);
 
@@ -67,10 +68,7 @@ ngx_http_tgbot_queue_lane_clear(ngx_http_tgbot_queue_own_t *own)
                 sizeof(ngx_http_tgbot_queue_own_t) - offset);
 
     for (i = 0; i < NGX_HTTP_TGBOT_QUEUE_LISTS; i++) {
-        list = &own->list[i];
-
-        list->first = NGX_HTTP_TGBOT_STORE_NIL;
-        list->last = NGX_HTTP_TGBOT_STORE_NIL;
+        ngx_http_tgbot_list_init(&own->list[i]);
     }
 }
 
@@ -84,7 +82,7 @@ ngx_http_tgbot_queue_lane_find(ngx_http_tgbot_queue_area_t *area,
 
     n = *ngx_http_tgbot_queue_lane_hash(area, entry, lane);
 
-    while (n != NGX_HTTP_TGBOT_STORE_NIL) {
+    while (n != NGX_HTTP_TGBOT_LIST_NIL) {
         head = ngx_http_tgbot_queue_item(area, n);
 
         if (head->item.head.lane == lane && head->item.entry == entry) {
@@ -110,7 +108,7 @@ ngx_http_tgbot_queue_lane_add(ngx_http_tgbot_queue_area_t *area,
     head = ngx_http_tgbot_queue_lane_find(area, item->item.entry,
                                           item->item.head.lane);
 
-    item->behind = NGX_HTTP_TGBOT_STORE_NIL;
+    item->behind = NGX_HTTP_TGBOT_LIST_NIL;
 
     if (head) {
         item->place = NGX_HTTP_TGBOT_QUEUE_BEHIND;
@@ -197,7 +195,7 @@ ngx_http_tgbot_queue_lane_remove(ngx_http_tgbot_queue_area_t *area,
 
     chain = ngx_http_tgbot_queue_lane_chain(area, item);
 
-    if (item->behind == NGX_HTTP_TGBOT_STORE_NIL) {
+    if (item->behind == NGX_HTTP_TGBOT_LIST_NIL) {
         *chain = item->chain;
         ngx_http_tgbot_queue_own(area, item->item.entry)->lanes--;
         return;
@@ -289,10 +287,12 @@ ngx_http_tgbot_queue_lane_place(ngx_http_tgbot_queue_area_t *area,
     own = ngx_http_tgbot_queue_own(area, item->item.entry);
 
     if (item->lease.token) {
-        ngx_http_tgbot_queue_lane_link(area, item,
-                                       NGX_HTTP_TGBOT_QUEUE_INFLIGHT, 0);
+        item->place = NGX_HTTP_TGBOT_QUEUE_INFLIGHT;
 
-        own->asking += (item->item.answer == NGX_HTTP_TGBOT_STORE_NIL);
+        ngx_http_tgbot_list_append(&area->links, &own->list[item->place],
+                                   ngx_http_tgbot_queue_number(area, item));
+
+        own->asking += (item->item.answer == NGX_HTTP_TGBOT_LIST_NIL);
 
         return;
     }
@@ -315,54 +315,29 @@ static void
 ngx_http_tgbot_queue_lane_ready(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_item_t *item, ngx_uint_t front)
 {
-    ngx_uint_t                   place;
+    uint32_t                     n;
+    ngx_http_tgbot_list_t       *list;
     ngx_http_tgbot_queue_own_t  *own;
 
     own = ngx_http_tgbot_queue_own(area, item->item.entry);
 
-    /* turns tell the order of two lists that are one to those who may both */
-
-    item->turn = front ? --own->first : ++own->last;
-
-    place = (item->item.answer == NGX_HTTP_TGBOT_STORE_NIL)
-                ? NGX_HTTP_TGBOT_QUEUE_READY
-                : NGX_HTTP_TGBOT_QUEUE_ANSWERED;
-
-    ngx_http_tgbot_queue_lane_link(area, item, place, front);
-}
-
-
-static void
-ngx_http_tgbot_queue_lane_link(ngx_http_tgbot_queue_area_t *area,
-    ngx_http_tgbot_queue_item_t *item, ngx_uint_t place, ngx_uint_t front)
-{
-    uint32_t                      n;
-    ngx_http_tgbot_queue_list_t  *list;
+    item->place = (item->item.answer == NGX_HTTP_TGBOT_LIST_NIL)
+                      ? NGX_HTTP_TGBOT_QUEUE_READY
+                      : NGX_HTTP_TGBOT_QUEUE_ANSWERED;
 
     n = ngx_http_tgbot_queue_number(area, item);
-    list = &ngx_http_tgbot_queue_own(area, item->item.entry)->list[place];
+    list = &own->list[item->place];
 
-    item->place = (uint32_t) place;
-    item->prev = front ? NGX_HTTP_TGBOT_STORE_NIL : list->last;
-    item->next = front ? list->first : NGX_HTTP_TGBOT_STORE_NIL;
+    /* turns tell the order of two lists that are one to those who may both */
 
-    if (item->prev == NGX_HTTP_TGBOT_STORE_NIL) {
-        list->first = n;
-
-    } else {
-        ngx_http_tgbot_queue_item(area, item->prev)->next = n;
-    }
-
-    ngx_http_tgbot_zone_stop("queue: half linked");
-
-    if (item->next == NGX_HTTP_TGBOT_STORE_NIL) {
-        list->last = n;
+    if (front) {
+        item->turn = --own->first;
+        ngx_http_tgbot_list_prepend(&area->links, list, n);
 
     } else {
-        ngx_http_tgbot_queue_item(area, item->next)->prev = n;
+        item->turn = ++own->last;
+        ngx_http_tgbot_list_append(&area->links, list, n);
     }
-
-    list->n++;
 }
 
 
@@ -370,31 +345,14 @@ static void
 ngx_http_tgbot_queue_lane_unlink(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_item_t *item)
 {
-    ngx_http_tgbot_queue_own_t   *own;
-    ngx_http_tgbot_queue_list_t  *list;
+    ngx_http_tgbot_queue_own_t  *own;
 
     own = ngx_http_tgbot_queue_own(area, item->item.entry);
-    list = &own->list[item->place];
 
     if (item->place == NGX_HTTP_TGBOT_QUEUE_INFLIGHT) {
-        own->asking -= (item->item.answer == NGX_HTTP_TGBOT_STORE_NIL);
+        own->asking -= (item->item.answer == NGX_HTTP_TGBOT_LIST_NIL);
     }
 
-    if (item->prev == NGX_HTTP_TGBOT_STORE_NIL) {
-        list->first = item->next;
-
-    } else {
-        ngx_http_tgbot_queue_item(area, item->prev)->next = item->next;
-    }
-
-    ngx_http_tgbot_zone_stop("queue: half unlinked");
-
-    if (item->next == NGX_HTTP_TGBOT_STORE_NIL) {
-        list->last = item->prev;
-
-    } else {
-        ngx_http_tgbot_queue_item(area, item->next)->prev = item->prev;
-    }
-
-    list->n--;
+    ngx_http_tgbot_list_remove(&area->links, &own->list[item->place],
+                               ngx_http_tgbot_queue_number(area, item));
 }

@@ -14,6 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_list.h"
 #include "ngx_http_tgbot_queue.h"
 #include "ngx_http_tgbot_slot.h"
 #include "ngx_http_tgbot_store.h"
@@ -54,18 +55,10 @@ typedef struct {
     uint32_t                          behind;   /* next of the lane */
     uint32_t                          tail;     /* of a head: last of it */
     uint32_t                          chain;    /* next head of the hash */
-    uint32_t                          prev;     /* in the list */
-    uint32_t                          next;
+    ngx_http_tgbot_link_t             link;     /* in the list */
     uint32_t                          place;
     int64_t                           turn;     /* of ready ones */
 } ngx_http_tgbot_queue_item_t;
-
-
-typedef struct {
-    uint32_t                          first;
-    uint32_t                          last;
-    uint32_t                          n;
-} ngx_http_tgbot_queue_list_t;
 
 
 /* what is kept with an entry */
@@ -75,7 +68,7 @@ typedef struct {
 
     /* derived */
 
-    ngx_http_tgbot_queue_list_t       list[NGX_HTTP_TGBOT_QUEUE_LISTS];
+    ngx_http_tgbot_list_t             list[NGX_HTTP_TGBOT_QUEUE_LISTS];
     uint32_t                          lanes;
     uint32_t                          delayed;
     uint32_t                          asking;   /* in flight, no answer */
@@ -112,6 +105,7 @@ typedef struct {
     ngx_http_tgbot_queue_sh_t        *sh;
     uint32_t                         *heads;
     uint32_t                         *heap;
+    ngx_http_tgbot_links_t            links;    /* of lists of heads */
 
     ngx_http_tgbot_store_entry_t     *entry;
     ngx_http_tgbot_queue_own_t       *own;

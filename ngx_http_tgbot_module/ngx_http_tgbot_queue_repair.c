@@ -73,7 +73,7 @@ ngx_http_tgbot_queue_repair_books(ngx_http_tgbot_store_entry_t *entry,
            + own->events[NGX_HTTP_TGBOT_QUEUE_EXPIRED]
            + own->events[NGX_HTTP_TGBOT_QUEUE_DROPPED];
 
-    diff = (int64_t) (went + entry->items - came);
+    diff = (int64_t) (went + entry->items.n - came);
 
     if (diff > 0) {
         own->events[NGX_HTTP_TGBOT_QUEUE_ACCEPTED] += diff;

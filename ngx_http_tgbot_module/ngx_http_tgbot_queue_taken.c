@@ -68,7 +68,7 @@ ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
 
     rc = it ? NGX_OK : NGX_DECLINED;
 
-    if (it && item->answered && it->item.answer == NGX_HTTP_TGBOT_STORE_NIL) {
+    if (it && item->answered && it->item.answer == NGX_HTTP_TGBOT_LIST_NIL) {
         rc = ngx_http_tgbot_store_answer(&area.store, it, &item->answer);
 
         if (rc == NGX_OK) {

@@ -257,10 +257,10 @@ void
 ngx_http_tgbot_seen_state(ngx_http_tgbot_seen_t *seen,
     ngx_http_tgbot_seen_state_t *state)
 {
-    uint16_t                       n;
+    uint32_t                       n;
     ngx_uint_t                     i;
     ngx_http_tgbot_seen_area_t     area;
-    ngx_http_tgbot_seen_list_t    *list;
+    ngx_http_tgbot_list_t         *list;
     ngx_http_tgbot_seen_record_t  *rec;
 
     ngx_memzero(state, sizeof(ngx_http_tgbot_seen_state_t));
@@ -278,11 +278,11 @@ ngx_http_tgbot_seen_state(ngx_http_tgbot_seen_t *seen,
 
     state->leased = ngx_http_tgbot_seen_area_reap(&area);
 
-    n = list[NGX_HTTP_TGBOT_SEEN_DONE].head;
+    n = list[NGX_HTTP_TGBOT_SEEN_DONE].first;
 
-    while (n != NGX_HTTP_TGBOT_SEEN_NIL) {
+    while (n != NGX_HTTP_TGBOT_LIST_NIL) {
         rec = &area.records[n];
-        n = rec->next;
+        n = rec->link.next;
 
         if (!ngx_http_tgbot_seen_area_expired(rec)) {
             state->rides++;

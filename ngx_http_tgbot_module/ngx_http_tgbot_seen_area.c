@@ -43,6 +43,9 @@ ngx_http_tgbot_seen_area_init(ngx_http_tgbot_seen_area_t *area,
     data += NGX_HTTP_TGBOT_SEEN_HEADER;
     area->records = (ngx_http_tgbot_seen_record_t *) data;
 
+    area->links.first = &area->records[0].link;
+    area->links.size = sizeof(ngx_http_tgbot_seen_record_t);
+
     data += NGX_HTTP_TGBOT_SEEN_RECORDS * sizeof(ngx_http_tgbot_seen_record_t);
     area->heads = (uint16_t *) data;
 
@@ -88,7 +91,7 @@ ngx_http_tgbot_seen_area_add(ngx_http_tgbot_seen_area_t *area,
     int64_t update_id, ngx_http_tgbot_lease_t *lease)
 {
     uint16_t                      *head;
-    ngx_http_tgbot_seen_list_t    *list;
+    ngx_http_tgbot_list_t         *list;
     ngx_http_tgbot_seen_record_t  *rec;
 
     list = &area->sh->list[NGX_HTTP_TGBOT_SEEN_FREE];
@@ -307,7 +310,7 @@ ngx_http_tgbot_seen_area_expired(ngx_http_tgbot_seen_record_t *rec)
 ngx_uint_t
 ngx_http_tgbot_seen_area_reap(ngx_http_tgbot_seen_area_t *area)
 {
-    uint16_t                       n;
+    uint32_t                       n;
     ngx_uint_t                     alive, leased;
     ngx_http_tgbot_lease_t         last;
     ngx_http_tgbot_seen_record_t  *rec;
@@ -317,11 +320,11 @@ ngx_http_tgbot_seen_area_reap(ngx_http_tgbot_seen_area_t *area)
 
     ngx_memzero(&last, sizeof(ngx_http_tgbot_lease_t));
 
-    n = area->sh->list[NGX_HTTP_TGBOT_SEEN_HELD].head;
+    n = area->sh->list[NGX_HTTP_TGBOT_SEEN_HELD].first;
 
-    while (n != NGX_HTTP_TGBOT_SEEN_NIL) {
+    while (n != NGX_HTTP_TGBOT_LIST_NIL) {
         rec = &area->records[n];
-        n = rec->next;
+        n = rec->link.next;
 
         /* there are few processes, and asking may be a system call */
 
@@ -363,24 +366,8 @@ void
 ngx_http_tgbot_seen_area_link(ngx_http_tgbot_seen_area_t *area,
     ngx_http_tgbot_seen_record_t *rec)
 {
-    uint16_t                     n;
-    ngx_http_tgbot_seen_list_t  *list;
-
-    n = ngx_http_tgbot_seen_area_number(area, rec);
-    list = &area->sh->list[rec->state];
-
-    rec->prev = list->tail;
-    rec->next = NGX_HTTP_TGBOT_SEEN_NIL;
-
-    if (list->tail == NGX_HTTP_TGBOT_SEEN_NIL) {
-        list->head = n;
-
-    } else {
-        area->records[list->tail].next = n;
-    }
-
-    list->tail = n;
-    list->n++;
+    ngx_http_tgbot_list_append(&area->links, &area->sh->list[rec->state],
+                               ngx_http_tgbot_seen_area_number(area, rec));
 }
 
 
@@ -388,25 +375,8 @@ static void
 ngx_http_tgbot_seen_area_unlink(ngx_http_tgbot_seen_area_t *area,
     ngx_http_tgbot_seen_record_t *rec)
 {
-    ngx_http_tgbot_seen_list_t  *list;
-
-    list = &area->sh->list[rec->state];
-
-    if (rec->prev == NGX_HTTP_TGBOT_SEEN_NIL) {
-        list->head = rec->next;
-
-    } else {
-        area->records[rec->prev].next = rec->next;
-    }
-
-    if (rec->next == NGX_HTTP_TGBOT_SEEN_NIL) {
-        list->tail = rec->prev;
-
-    } else {
-        area->records[rec->next].prev = rec->prev;
-    }
-
-    list->n--;
+    ngx_http_tgbot_list_remove(&area->links, &area->sh->list[rec->state],
+                               ngx_http_tgbot_seen_area_number(area, rec));
 }
 
 
@@ -451,11 +421,11 @@ static ngx_http_tgbot_seen_record_t *
 ngx_http_tgbot_seen_area_oldest(ngx_http_tgbot_seen_area_t *area,
     ngx_uint_t state)
 {
-    uint16_t  n;
+    uint32_t  n;
 
-    n = area->sh->list[state].head;
+    n = area->sh->list[state].first;
 
-    return (n == NGX_HTTP_TGBOT_SEEN_NIL) ? NULL : &area->records[n];
+    return (n == NGX_HTTP_TGBOT_LIST_NIL) ? NULL : &area->records[n];
 }
 
 
@@ -482,7 +452,7 @@ ngx_http_tgbot_seen_area_expire(ngx_http_tgbot_seen_area_t *area)
 static void
 ngx_http_tgbot_seen_area_evict(ngx_http_tgbot_seen_area_t *area)
 {
-    ngx_http_tgbot_seen_list_t    *list;
+    ngx_http_tgbot_list_t         *list;
     ngx_http_tgbot_seen_record_t  *rec, *done;
 
     list = area->sh->list;

@@ -15,6 +15,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_list.h"
 #include "ngx_http_tgbot_seen.h"
 #include "ngx_http_tgbot_seen_ring.h"
 #include "ngx_http_tgbot_slot.h"
@@ -28,11 +29,11 @@
 #define NGX_HTTP_TGBOT_SEEN_BLOCK_DATA                                        \
     (NGX_HTTP_TGBOT_SEEN_BLOCK - sizeof(uint16_t))
 
-/* no record, no block */
+/* no record of the hash, no block */
 #define NGX_HTTP_TGBOT_SEEN_NIL          0xffff
 
 
-/* states of a record; each but the first has a list */
+/* states of a record, each of which has a list, the oldest first */
 
 #define NGX_HTTP_TGBOT_SEEN_FREE         0
 #define NGX_HTTP_TGBOT_SEEN_HELD         1     /* in work under a lease */
@@ -51,10 +52,9 @@ typedef struct {
     uint16_t                          body_len;
     uint16_t                          block;   /* the first of the call */
     uint16_t                          hash;    /* next of the same */
-    uint16_t                          prev;    /* in the list of the state; */
-    uint16_t                          next;    /* or of free ones */
     u_char                            charged;
     u_char                            state;
+    ngx_http_tgbot_link_t             link;    /* in the list of the state */
 } ngx_http_tgbot_seen_record_t;
 
 
@@ -65,16 +65,9 @@ typedef struct {
 
 
 typedef struct {
-    uint16_t                          head;    /* the oldest */
-    uint16_t                          tail;
-    uint32_t                          n;
-} ngx_http_tgbot_seen_list_t;
-
-
-typedef struct {
     ngx_http_tgbot_seen_rings_sh_t    rings;
 
-    ngx_http_tgbot_seen_list_t        list[NGX_HTTP_TGBOT_SEEN_STATES];
+    ngx_http_tgbot_list_t             list[NGX_HTTP_TGBOT_SEEN_STATES];
     uint16_t                          blocks;  /* free ones */
     uint16_t                          nblocks;
 
@@ -94,6 +87,7 @@ typedef struct {
     ngx_http_tgbot_seen_record_t     *records;
     ngx_http_tgbot_seen_block_t      *blocks;
     ngx_http_tgbot_seen_rings_t       rings;
+    ngx_http_tgbot_links_t            links;   /* of records */
 } ngx_http_tgbot_seen_area_t;
 
 

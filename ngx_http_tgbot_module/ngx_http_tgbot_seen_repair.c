@@ -8,28 +8,24 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* the records are sorted in lists of 2^0, 2^1 ... all of them */
-#define NGX_HTTP_TGBOT_SEEN_BINS  13
-
-
 static void ngx_http_tgbot_seen_repair_record(
     ngx_http_tgbot_seen_area_t *area, ngx_http_tgbot_seen_record_t *rec,
     u_char *used);
 static void ngx_http_tgbot_seen_repair_blocks(
     ngx_http_tgbot_seen_area_t *area, u_char *used);
-static uint16_t ngx_http_tgbot_seen_repair_sort(
+static uint32_t ngx_http_tgbot_seen_repair_sort(
     ngx_http_tgbot_seen_area_t *area);
-static uint16_t ngx_http_tgbot_seen_repair_merge(
-    ngx_http_tgbot_seen_area_t *area, uint16_t a, uint16_t b);
+static ngx_uint_t ngx_http_tgbot_seen_repair_before(void *data, uint32_t a,
+    uint32_t b);
 
 
 void
 ngx_http_tgbot_seen_repair(ngx_http_tgbot_seen_area_t *area)
 {
     u_char                         used[NGX_HTTP_TGBOT_SEEN_BLOCKS];
-    uint16_t                      *head, n, next;
+    uint16_t                      *head;
+    uint32_t                       n, next;
     ngx_uint_t                     i;
-    ngx_http_tgbot_seen_list_t    *list;
     ngx_http_tgbot_seen_record_t  *rec;
 
     ngx_memzero(used, NGX_HTTP_TGBOT_SEEN_BLOCKS);
@@ -46,21 +42,17 @@ ngx_http_tgbot_seen_repair(ngx_http_tgbot_seen_area_t *area)
                NGX_HTTP_TGBOT_SEEN_HEADS * sizeof(uint16_t));
 
     for (i = 0; i < NGX_HTTP_TGBOT_SEEN_STATES; i++) {
-        list = &area->sh->list[i];
-
-        list->head = NGX_HTTP_TGBOT_SEEN_NIL;
-        list->tail = NGX_HTTP_TGBOT_SEEN_NIL;
-        list->n = 0;
+        ngx_http_tgbot_list_init(&area->sh->list[i]);
     }
 
     ngx_http_tgbot_zone_stop("seen: lists emptied");
 
     for (n = ngx_http_tgbot_seen_repair_sort(area);
-         n != NGX_HTTP_TGBOT_SEEN_NIL;
+         n != NGX_HTTP_TGBOT_LIST_NIL;
          n = next)
     {
         rec = &area->records[n];
-        next = rec->next;
+        next = rec->link.next;
 
         ngx_http_tgbot_seen_area_link(area, rec);
 
@@ -71,7 +63,7 @@ ngx_http_tgbot_seen_repair(ngx_http_tgbot_seen_area_t *area)
         head = ngx_http_tgbot_seen_area_head(area, rec->update_id);
 
         rec->hash = *head;
-        *head = n;
+        *head = (uint16_t) n;
     }
 
     area->sh->alive = 0;
@@ -150,64 +142,34 @@ ngx_http_tgbot_seen_repair_blocks(ngx_http_tgbot_seen_area_t *area,
 }
 
 
-/*
- * All records by time, linked by "next"; bin i holds a sorted list of 2^i of
- * them.  There is no memory to be had here.
- */
+/* all records by time, linked by "next" */
 
-static uint16_t
+static uint32_t
 ngx_http_tgbot_seen_repair_sort(ngx_http_tgbot_seen_area_t *area)
 {
-    uint16_t    bins[NGX_HTTP_TGBOT_SEEN_BINS], n;
-    ngx_uint_t  i, k;
+    uint32_t               i;
+    ngx_http_tgbot_sort_t  sort;
 
-    for (k = 0; k < NGX_HTTP_TGBOT_SEEN_BINS; k++) {
-        bins[k] = NGX_HTTP_TGBOT_SEEN_NIL;
-    }
+    sort.links = &area->links;
+    sort.before = ngx_http_tgbot_seen_repair_before;
+    sort.data = area->records;
+
+    ngx_http_tgbot_sort_init(&sort);
 
     for (i = 0; i < NGX_HTTP_TGBOT_SEEN_RECORDS; i++) {
-        n = (uint16_t) i;
-        area->records[n].next = NGX_HTTP_TGBOT_SEEN_NIL;
-
-        for (k = 0; bins[k] != NGX_HTTP_TGBOT_SEEN_NIL; k++) {
-            n = ngx_http_tgbot_seen_repair_merge(area, bins[k], n);
-            bins[k] = NGX_HTTP_TGBOT_SEEN_NIL;
-        }
-
-        bins[k] = n;
+        ngx_http_tgbot_sort_add(&sort, i);
     }
 
-    /* their number is a power of two: all are in the last bin */
-
-    return bins[NGX_HTTP_TGBOT_SEEN_BINS - 1];
+    return ngx_http_tgbot_sort_end(&sort);
 }
 
 
-static uint16_t
-ngx_http_tgbot_seen_repair_merge(ngx_http_tgbot_seen_area_t *area, uint16_t a,
-    uint16_t b)
+static ngx_uint_t
+ngx_http_tgbot_seen_repair_before(void *data, uint32_t a, uint32_t b)
 {
-    uint16_t                      *last, first;
     ngx_http_tgbot_seen_record_t  *records;
 
-    records = area->records;
-    last = &first;
+    records = data;
 
-    while (a != NGX_HTTP_TGBOT_SEEN_NIL && b != NGX_HTTP_TGBOT_SEEN_NIL) {
-
-        if ((ngx_msec_int_t) (records[b].time - records[a].time) < 0) {
-            *last = b;
-            last = &records[b].next;
-            b = *last;
-
-        } else {
-            *last = a;
-            last = &records[a].next;
-            a = *last;
-        }
-    }
-
-    *last = (a != NGX_HTTP_TGBOT_SEEN_NIL) ? a : b;
-
-    return first;
+    return (ngx_msec_int_t) (records[b].time - records[a].time) >= 0;
 }

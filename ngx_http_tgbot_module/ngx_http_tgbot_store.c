@@ -48,6 +48,10 @@ ngx_http_tgbot_store_open(ngx_http_tgbot_store_t *store,
     store->own = p + store->sh->own;
     store->tables = p + store->sh->tables;
     store->blocks = (ngx_http_tgbot_store_block_t *) (p + store->sh->blocks);
+
+    store->links.first = store->blocks[0].data
+                         + offsetof(ngx_http_tgbot_store_item_t, link);
+    store->links.size = sizeof(ngx_http_tgbot_store_block_t);
 }
 
 
@@ -97,7 +101,7 @@ ngx_http_tgbot_store_carve(ngx_http_tgbot_zone_t *zone,
     sh->own_size = (uint32_t) own;
     sh->header = (uint32_t) layout->header;
 
-    sh->free = NGX_HTTP_TGBOT_STORE_NIL;
+    sh->free = NGX_HTTP_TGBOT_LIST_NIL;
 
     ngx_memzero(p + ngx_http_tgbot_store_aligned(
                                          sizeof(ngx_http_tgbot_store_sh_t)),
@@ -269,8 +273,8 @@ ngx_http_tgbot_store_orphaned(ngx_http_tgbot_store_t *store)
     for (i = 0; i < store->sh->bots; i++) {
         entry = &store->entries[i];
 
-        if (entry->items && !ngx_http_tgbot_store_named(store, entry)) {
-            n += entry->items;
+        if (entry->items.n && !ngx_http_tgbot_store_named(store, entry)) {
+            n += entry->items.n;
         }
     }
 
@@ -333,7 +337,7 @@ ngx_http_tgbot_store_spare(ngx_http_tgbot_store_t *store, uint32_t next)
             return entry;
         }
 
-        if (entry->items || entry->named[next & 1] == next) {
+        if (entry->items.n || entry->named[next & 1] == next) {
             continue;
         }
 
@@ -367,8 +371,7 @@ ngx_http_tgbot_store_make(ngx_http_tgbot_store_t *store,
     entry->len = (uint32_t) ngx_min(user->bot.len, NGX_HTTP_TGBOT_ITEM_NAME);
     ngx_memcpy(entry->name, user->bot.data, entry->len);
 
-    entry->first = NGX_HTTP_TGBOT_STORE_NIL;
-    entry->last = NGX_HTTP_TGBOT_STORE_NIL;
+    ngx_http_tgbot_list_init(&entry->items);
 
     layout->clear(ngx_http_tgbot_store_own(store, entry - store->entries));
 

@@ -22,6 +22,7 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_item.h"
+#include "ngx_http_tgbot_list.h"
 #include "ngx_http_tgbot_zone.h"
 
 
@@ -30,9 +31,6 @@
 /* bytes of an item in one block; in the first its header is a part of them */
 #define NGX_HTTP_TGBOT_STORE_DATA                                             \
     (NGX_HTTP_TGBOT_STORE_BLOCK - 2 * sizeof(uint32_t))
-
-/* no block, no entry */
-#define NGX_HTTP_TGBOT_STORE_NIL    0xffffffff
 
 /* what a kind's zone must hold at least; carving wants no more */
 #define NGX_HTTP_TGBOT_STORE_MIN    (64 * 1024)
@@ -64,10 +62,8 @@ typedef struct {
 
     /* derived */
 
-    uint32_t                          items;
     uint32_t                          blocks;
-    uint32_t                          first;    /* the oldest item */
-    uint32_t                          last;
+    ngx_http_tgbot_list_t             items;    /* the oldest is the first */
 } ngx_http_tgbot_store_entry_t;
 
 
@@ -88,8 +84,7 @@ typedef struct {
     ngx_http_tgbot_progress_t         progress[2];
     uint32_t                          current;  /* which of the two */
 
-    uint32_t                          prev;     /* derived: the older one of */
-    uint32_t                          next;     /* the entry, and the newer */
+    ngx_http_tgbot_link_t             link;     /* derived: of the entry */
 } ngx_http_tgbot_store_item_t;
 
 
@@ -136,6 +131,7 @@ typedef struct {
     u_char                           *own;
     u_char                           *tables;   /* the kind's, aligned */
     ngx_http_tgbot_store_block_t     *blocks;
+    ngx_http_tgbot_links_t            links;    /* of items of an entry */
 } ngx_http_tgbot_store_t;
 
 

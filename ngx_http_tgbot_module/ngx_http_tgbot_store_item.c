@@ -71,7 +71,7 @@ ngx_http_tgbot_store_add(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
     it->head.bot_id = bot->bot_id;
 
     it->progress[0] = item->progress;
-    it->answer = NGX_HTTP_TGBOT_STORE_NIL;
+    it->answer = NGX_HTTP_TGBOT_LIST_NIL;
 
     if (item->answered) {
         it->answer_len = (uint32_t) item->answer.len;
@@ -202,7 +202,7 @@ ngx_http_tgbot_store_tell(ngx_http_tgbot_store_t *store, void *item,
 
     told->head.bot_id = store->entries[it->entry].bot_id;
 
-    if (it->answer != NGX_HTTP_TGBOT_STORE_NIL) {
+    if (it->answer != NGX_HTTP_TGBOT_LIST_NIL) {
         told->answered = 1;
         told->answer.len = it->answer_len;
     }
@@ -223,7 +223,7 @@ ngx_http_tgbot_store_copy(ngx_http_tgbot_store_t *store, void *item,
                                    store->sh->header, data, it->len);
     }
 
-    if (answer && it->answer != NGX_HTTP_TGBOT_STORE_NIL) {
+    if (answer && it->answer != NGX_HTTP_TGBOT_LIST_NIL) {
         ngx_http_tgbot_store_item_read(store, it->answer, 0, answer,
                                        it->answer_len);
     }
@@ -256,9 +256,9 @@ ngx_http_tgbot_store_next(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
     ngx_http_tgbot_store_item_t  *it;
 
     it = item;
-    n = it ? it->next : store->entries[entry].first;
+    n = it ? it->link.next : store->entries[entry].items.first;
 
-    if (n == NGX_HTTP_TGBOT_STORE_NIL) {
+    if (n == NGX_HTTP_TGBOT_LIST_NIL) {
         return NULL;
     }
 
@@ -311,7 +311,7 @@ ngx_http_tgbot_store_walk(ngx_http_tgbot_zone_t *zone,
         it = ngx_http_tgbot_store_find(&store, at.block, at.seq);
 
         copied = it && item->answered
-                       == (it->answer != NGX_HTTP_TGBOT_STORE_NIL);
+                       == (it->answer != NGX_HTTP_TGBOT_LIST_NIL);
 
         if (copied) {
             ngx_http_tgbot_store_copy(&store, it, item->data.data,
@@ -392,7 +392,7 @@ ngx_http_tgbot_store_item_total(ngx_http_tgbot_store_t *store,
 
     n = ngx_http_tgbot_store_item_blocks(store->sh->header, item->len);
 
-    if (item->answer != NGX_HTTP_TGBOT_STORE_NIL) {
+    if (item->answer != NGX_HTTP_TGBOT_LIST_NIL) {
         n += ngx_http_tgbot_store_item_answer(item->answer_len);
     }
 
@@ -404,30 +404,14 @@ void
 ngx_http_tgbot_store_item_link(ngx_http_tgbot_store_t *store,
     ngx_http_tgbot_store_item_t *item)
 {
-    uint32_t                       n;
-    ngx_http_tgbot_store_item_t   *last;
     ngx_http_tgbot_store_entry_t  *entry;
 
-    n = ngx_http_tgbot_store_number(store, item);
     entry = &store->entries[item->entry];
 
-    item->prev = entry->last;
-    item->next = NGX_HTTP_TGBOT_STORE_NIL;
-
-    if (entry->last == NGX_HTTP_TGBOT_STORE_NIL) {
-        entry->first = n;
-
-    } else {
-        last = ngx_http_tgbot_store_item(store, entry->last);
-        last->next = n;
-    }
-
-    ngx_http_tgbot_zone_stop("store: item half linked");
-
-    entry->last = n;
+    ngx_http_tgbot_list_append(&store->links, &entry->items,
+                               ngx_http_tgbot_store_number(store, item));
 
     entry->blocks += (uint32_t) ngx_http_tgbot_store_item_total(store, item);
-    entry->items++;
     store->sh->items++;
 }
 
@@ -436,31 +420,14 @@ static void
 ngx_http_tgbot_store_item_unlink(ngx_http_tgbot_store_t *store,
     ngx_http_tgbot_store_item_t *item)
 {
-    ngx_http_tgbot_store_item_t   *other;
     ngx_http_tgbot_store_entry_t  *entry;
 
     entry = &store->entries[item->entry];
 
-    if (item->prev == NGX_HTTP_TGBOT_STORE_NIL) {
-        entry->first = item->next;
-
-    } else {
-        other = ngx_http_tgbot_store_item(store, item->prev);
-        other->next = item->next;
-    }
-
-    ngx_http_tgbot_zone_stop("store: item half unlinked");
-
-    if (item->next == NGX_HTTP_TGBOT_STORE_NIL) {
-        entry->last = item->prev;
-
-    } else {
-        other = ngx_http_tgbot_store_item(store, item->next);
-        other->prev = item->prev;
-    }
+    ngx_http_tgbot_list_remove(&store->links, &entry->items,
+                               ngx_http_tgbot_store_number(store, item));
 
     entry->blocks -= (uint32_t) ngx_http_tgbot_store_item_total(store, item);
-    entry->items--;
     store->sh->items--;
 }
 
@@ -494,7 +461,7 @@ ngx_http_tgbot_store_item_write(ngx_http_tgbot_store_t *store, size_t skip,
         }
 
         if (left == 0) {
-            block->next = NGX_HTTP_TGBOT_STORE_NIL;
+            block->next = NGX_HTTP_TGBOT_LIST_NIL;
             return first;
         }
 
@@ -538,7 +505,7 @@ ngx_http_tgbot_store_item_take(ngx_http_tgbot_store_t *store)
 
     n = sh->free;
 
-    if (n != NGX_HTTP_TGBOT_STORE_NIL) {
+    if (n != NGX_HTTP_TGBOT_LIST_NIL) {
         sh->free = store->blocks[n].next;
         sh->nfree--;
 
@@ -567,7 +534,7 @@ ngx_http_tgbot_store_item_free(ngx_http_tgbot_store_t *store, uint32_t n)
 
     sh = store->sh;
 
-    while (n != NGX_HTTP_TGBOT_STORE_NIL) {
+    while (n != NGX_HTTP_TGBOT_LIST_NIL) {
         block = &store->blocks[n];
         next = block->next;
 

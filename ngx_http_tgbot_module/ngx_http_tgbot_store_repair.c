@@ -7,10 +7,6 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* the items are sorted in lists of 2^0, 2^1 ... of them */
-#define NGX_HTTP_TGBOT_STORE_BINS  32
-
-
 static ngx_uint_t ngx_http_tgbot_store_repair_item(
     ngx_http_tgbot_store_t *store, uint32_t n);
 static ngx_uint_t ngx_http_tgbot_store_repair_chain(
@@ -20,8 +16,8 @@ static void ngx_http_tgbot_store_repair_unmark(ngx_http_tgbot_store_t *store,
 static void ngx_http_tgbot_store_repair_free(ngx_http_tgbot_store_t *store);
 static uint32_t ngx_http_tgbot_store_repair_sort(
     ngx_http_tgbot_store_t *store);
-static uint32_t ngx_http_tgbot_store_repair_merge(
-    ngx_http_tgbot_store_t *store, uint32_t a, uint32_t b);
+static ngx_uint_t ngx_http_tgbot_store_repair_before(void *data, uint32_t a,
+    uint32_t b);
 
 
 void
@@ -56,10 +52,8 @@ ngx_http_tgbot_store_repair(ngx_http_tgbot_store_t *store)
     ngx_http_tgbot_store_repair_free(store);
 
     for (i = 0; i < sh->nentries; i++) {
-        store->entries[i].items = 0;
         store->entries[i].blocks = 0;
-        store->entries[i].first = NGX_HTTP_TGBOT_STORE_NIL;
-        store->entries[i].last = NGX_HTTP_TGBOT_STORE_NIL;
+        ngx_http_tgbot_list_init(&store->entries[i].items);
     }
 
     sh->items = 0;
@@ -67,11 +61,11 @@ ngx_http_tgbot_store_repair(ngx_http_tgbot_store_t *store)
     ngx_http_tgbot_zone_stop("store: entries emptied");
 
     for (n = ngx_http_tgbot_store_repair_sort(store);
-         n != NGX_HTTP_TGBOT_STORE_NIL;
+         n != NGX_HTTP_TGBOT_LIST_NIL;
          n = next)
     {
         item = ngx_http_tgbot_store_item(store, n);
-        next = item->next;
+        next = item->link.next;
 
         sh->seq = ngx_max(sh->seq, item->seq);
 
@@ -110,7 +104,7 @@ ngx_http_tgbot_store_repair_item(ngx_http_tgbot_store_t *store, uint32_t n)
         return 0;
     }
 
-    if (item->answer == NGX_HTTP_TGBOT_STORE_NIL) {
+    if (item->answer == NGX_HTTP_TGBOT_LIST_NIL) {
         item->answer_len = 0;
         return 1;
     }
@@ -149,7 +143,7 @@ ngx_http_tgbot_store_repair_chain(ngx_http_tgbot_store_t *store,
         n = store->blocks[n].next;
     }
 
-    if (done == length && n == NGX_HTTP_TGBOT_STORE_NIL) {
+    if (done == length && n == NGX_HTTP_TGBOT_LIST_NIL) {
         return 1;
     }
 
@@ -178,7 +172,7 @@ ngx_http_tgbot_store_repair_free(ngx_http_tgbot_store_t *store)
 
     sh = store->sh;
 
-    sh->free = NGX_HTTP_TGBOT_STORE_NIL;
+    sh->free = NGX_HTTP_TGBOT_LIST_NIL;
     sh->nfree = 0;
 
     for (i = sh->used; i--; /* void */) {
@@ -196,77 +190,41 @@ ngx_http_tgbot_store_repair_free(ngx_http_tgbot_store_t *store)
 }
 
 
-/*
- * All items as they came, linked by "next"; bin i holds a sorted list of 2^i
- * of them.  There is no memory to be had here.
- */
+/* all items as they came, linked by "next" */
 
 static uint32_t
 ngx_http_tgbot_store_repair_sort(ngx_http_tgbot_store_t *store)
 {
-    uint32_t                      bins[NGX_HTTP_TGBOT_STORE_BINS], i, n;
-    ngx_uint_t                    k;
-    ngx_http_tgbot_store_item_t  *item;
+    uint32_t               i;
+    ngx_http_tgbot_sort_t  sort;
 
-    for (k = 0; k < NGX_HTTP_TGBOT_STORE_BINS; k++) {
-        bins[k] = NGX_HTTP_TGBOT_STORE_NIL;
-    }
+    sort.links = &store->links;
+    sort.before = ngx_http_tgbot_store_repair_before;
+    sort.data = store;
+
+    ngx_http_tgbot_sort_init(&sort);
 
     for (i = 0; i < store->sh->used; i++) {
 
-        if (store->blocks[i].mark != NGX_HTTP_TGBOT_STORE_HEAD) {
-            continue;
+        if (store->blocks[i].mark == NGX_HTTP_TGBOT_STORE_HEAD) {
+            ngx_http_tgbot_sort_add(&sort, i);
         }
-
-        n = i;
-
-        item = ngx_http_tgbot_store_item(store, n);
-        item->next = NGX_HTTP_TGBOT_STORE_NIL;
-
-        for (k = 0; bins[k] != NGX_HTTP_TGBOT_STORE_NIL; k++) {
-            n = ngx_http_tgbot_store_repair_merge(store, bins[k], n);
-            bins[k] = NGX_HTTP_TGBOT_STORE_NIL;
-        }
-
-        bins[k] = n;
     }
 
-    n = NGX_HTTP_TGBOT_STORE_NIL;
-
-    for (k = 0; k < NGX_HTTP_TGBOT_STORE_BINS; k++) {
-        n = ngx_http_tgbot_store_repair_merge(store, bins[k], n);
-    }
-
-    return n;
+    return ngx_http_tgbot_sort_end(&sort);
 }
 
 
-static uint32_t
-ngx_http_tgbot_store_repair_merge(ngx_http_tgbot_store_t *store, uint32_t a,
-    uint32_t b)
+static ngx_uint_t
+ngx_http_tgbot_store_repair_before(void *data, uint32_t a, uint32_t b)
 {
-    uint32_t                     *last, first;
+    ngx_http_tgbot_store_t       *store;
     ngx_http_tgbot_store_item_t  *one, *other;
 
-    last = &first;
+    store = data;
 
-    while (a != NGX_HTTP_TGBOT_STORE_NIL && b != NGX_HTTP_TGBOT_STORE_NIL) {
-        one = ngx_http_tgbot_store_item(store, a);
-        other = ngx_http_tgbot_store_item(store, b);
+    one = ngx_http_tgbot_store_item(store, a);
+    other = ngx_http_tgbot_store_item(store, b);
 
-        if (other->seq < one->seq) {
-            *last = b;
-            last = &other->next;
-            b = *last;
-
-        } else {
-            *last = a;
-            last = &one->next;
-            a = *last;
-        }
-    }
-
-    *last = (a != NGX_HTTP_TGBOT_STORE_NIL) ? a : b;
-
-    return first;
+    return one->seq <= other->seq;
 }

@@ -203,7 +203,7 @@ queue_walk_blocks(ngx_http_tgbot_store_t *store)
     blocks = 0;
     all = 0;
 
-    for (n = sh->free; n != NGX_HTTP_TGBOT_STORE_NIL;
+    for (n = sh->free; n != NGX_HTTP_TGBOT_LIST_NIL;
          n = store->blocks[n].next)
     {
         if (n >= sh->used || used[n]++
@@ -229,18 +229,18 @@ queue_walk_blocks(ngx_http_tgbot_store_t *store)
 
         items = 0;
         seq = 0;
-        next = NGX_HTTP_TGBOT_STORE_NIL;
+        next = NGX_HTTP_TGBOT_LIST_NIL;
 
-        all += entry->items;
+        all += entry->items.n;
         blocks += entry->blocks;
         left = entry->blocks;
 
-        for (n = entry->first; sound && n != NGX_HTTP_TGBOT_STORE_NIL;
-             n = item->next)
+        for (n = entry->items.first; sound && n != NGX_HTTP_TGBOT_LIST_NIL;
+             n = item->link.next)
         {
             item = ngx_http_tgbot_store_item(store, n);
 
-            if (n >= sh->used || item->entry != i || item->prev != next
+            if (n >= sh->used || item->entry != i || item->link.prev != next
                 || item->seq <= seq || item->seq > sh->seq
                 || store->blocks[n].mark != NGX_HTTP_TGBOT_STORE_HEAD)
             {
@@ -255,7 +255,7 @@ queue_walk_blocks(ngx_http_tgbot_store_t *store)
             for (k = 0; k < 2; k++) {
                 chain = k ? item->answer : n;
 
-                for ( /* void */ ; chain != NGX_HTTP_TGBOT_STORE_NIL;
+                for ( /* void */ ; chain != NGX_HTTP_TGBOT_LIST_NIL;
                      chain = store->blocks[chain].next)
                 {
                     if (chain >= sh->used || used[chain]++ || left-- == 0) {
@@ -266,7 +266,7 @@ queue_walk_blocks(ngx_http_tgbot_store_t *store)
             }
         }
 
-        if (left || items != entry->items || entry->last != next) {
+        if (left || items != entry->items.n || entry->items.last != next) {
             sound = 0;
         }
     }
@@ -298,17 +298,17 @@ queue_walk_lists(ngx_http_tgbot_queue_area_t *area, ngx_uint_t entry)
     heads = own->delayed;
 
     for (i = 0; i < NGX_HTTP_TGBOT_QUEUE_LISTS; i++) {
-        prev = NGX_HTTP_TGBOT_STORE_NIL;
+        prev = NGX_HTTP_TGBOT_LIST_NIL;
         turn = own->first - 1;
         k = 0;
 
-        for (n = own->list[i].first; n != NGX_HTTP_TGBOT_STORE_NIL;
-             n = it->next)
+        for (n = own->list[i].first; n != NGX_HTTP_TGBOT_LIST_NIL;
+             n = it->link.next)
         {
             it = ngx_http_tgbot_queue_item(area, n);
 
             if (n >= area->store.sh->used || k++ > area->store.sh->used
-                || it->place != i || it->prev != prev
+                || it->place != i || it->link.prev != prev
                 || (i == NGX_HTTP_TGBOT_QUEUE_INFLIGHT)
                    != (it->lease.token != 0)
                 || ngx_http_tgbot_queue_lane_find(area, entry,
@@ -319,11 +319,11 @@ queue_walk_lists(ngx_http_tgbot_queue_area_t *area, ngx_uint_t entry)
             }
 
             if (i == NGX_HTTP_TGBOT_QUEUE_INFLIGHT) {
-                asking += (it->item.answer == NGX_HTTP_TGBOT_STORE_NIL);
+                asking += (it->item.answer == NGX_HTTP_TGBOT_LIST_NIL);
 
             } else if (it->turn <= turn || it->turn > own->last
                        || (i == NGX_HTTP_TGBOT_QUEUE_ANSWERED)
-                          != (it->item.answer != NGX_HTTP_TGBOT_STORE_NIL))
+                          != (it->item.answer != NGX_HTTP_TGBOT_LIST_NIL))
             {
                 return 0;
             }
@@ -357,7 +357,7 @@ queue_walk_lanes(ngx_http_tgbot_queue_area_t *area)
 
     for (i = 0; i < area->sh->nheads; i++) {
 
-        for (n = area->heads[i]; n != NGX_HTTP_TGBOT_STORE_NIL;
+        for (n = area->heads[i]; n != NGX_HTTP_TGBOT_LIST_NIL;
              n = head->chain)
         {
             if (n >= area->store.sh->used
@@ -383,7 +383,7 @@ queue_walk_lanes(ngx_http_tgbot_queue_area_t *area)
                     return 0;
                 }
 
-                if (it->behind == NGX_HTTP_TGBOT_STORE_NIL) {
+                if (it->behind == NGX_HTTP_TGBOT_LIST_NIL) {
                     break;
                 }
 
@@ -455,7 +455,7 @@ queue_walk_books(ngx_http_tgbot_queue_area_t *area, ngx_uint_t entry)
         - events[NGX_HTTP_TGBOT_QUEUE_EXPIRED]
         - events[NGX_HTTP_TGBOT_QUEUE_DROPPED];
 
-    return n == area->store.entries[entry].items;
+    return n == area->store.entries[entry].items.n;
 }
 
 

@@ -104,21 +104,24 @@ seen_new(ngx_http_tgbot_seen_t *seen, int64_t id)
 static inline ngx_uint_t
 seen_walk_lists(ngx_http_tgbot_seen_area_t *area)
 {
-    uint16_t                       n, prev;
+    uint32_t                       n, prev;
     ngx_msec_t                     time;
     ngx_uint_t                     i, seen, total;
-    ngx_http_tgbot_seen_list_t    *list;
+    ngx_http_tgbot_list_t         *list;
     ngx_http_tgbot_seen_record_t  *rec;
 
     total = 0;
 
     for (i = 0; i < NGX_HTTP_TGBOT_SEEN_STATES; i++) {
         list = &area->sh->list[i];
-        prev = NGX_HTTP_TGBOT_SEEN_NIL;
+        prev = NGX_HTTP_TGBOT_LIST_NIL;
         time = 0;
         seen = 0;
 
-        for (n = list->head; n != NGX_HTTP_TGBOT_SEEN_NIL; n = rec->next) {
+        for (n = list->first;
+             n != NGX_HTTP_TGBOT_LIST_NIL;
+             n = rec->link.next)
+        {
 
             if (n >= NGX_HTTP_TGBOT_SEEN_RECORDS
                 || seen++ > NGX_HTTP_TGBOT_SEEN_RECORDS)
@@ -128,7 +131,7 @@ seen_walk_lists(ngx_http_tgbot_seen_area_t *area)
 
             rec = &area->records[n];
 
-            if (rec->state != i || rec->prev != prev) {
+            if (rec->state != i || rec->link.prev != prev) {
                 return 0;
             }
 
@@ -146,7 +149,7 @@ seen_walk_lists(ngx_http_tgbot_seen_area_t *area)
             prev = n;
         }
 
-        if (list->tail != prev || list->n != seen) {
+        if (list->last != prev || list->n != seen) {
             return 0;
         }
 

@@ -15,7 +15,7 @@
                 - offsetof(ngx_http_tgbot_cache_entry_t, data))
 #define OTHER  (NGX_HTTP_TGBOT_CACHE_BLOCK - sizeof(uint32_t))
 
-#define NONE   NGX_HTTP_TGBOT_CACHE_NONE
+#define NONE   NGX_HTTP_TGBOT_LIST_NIL
 
 #define VALID  60000
 
@@ -267,10 +267,10 @@ test_sound(ngx_http_tgbot_zone_t *zone)
     for (list = 0; list < NGX_HTTP_TGBOT_CACHE_LISTS; list++) {
         before = NONE;
 
-        for (n = sh->lists[list].first; n != NONE; n = entry->after) {
+        for (n = sh->lists[list].first; n != NONE; n = entry->link.next) {
             entry = ngx_http_tgbot_cache_store_entry(sh, n);
 
-            is_int(entry->before, before);
+            is_int(entry->link.prev, before);
             is_int(entry->state == NGX_HTTP_TGBOT_CACHE_FILLING, list);
             is_int(ngx_http_tgbot_cache_store_find(sh, entry->key), n);
 

@@ -162,7 +162,7 @@ test_walk(void)
 
     for (i = 0; sound && i < store.sh->nblocks; i++) {
 
-        for (n = heads[i]; n != NGX_HTTP_TGBOT_STORE_NIL; n = item->chain) {
+        for (n = heads[i]; n != NGX_HTTP_TGBOT_LIST_NIL; n = item->chain) {
 
             if (n >= store.sh->used || items++ >= store.sh->items
                 || store.blocks[n].mark != NGX_HTTP_TGBOT_STORE_HEAD)
@@ -806,9 +806,9 @@ test_found(void)
     ngx_http_tgbot_store_open(&store, test_zone);
 
     first = ngx_http_tgbot_store_item(&store,
-                                 store.entries[test_bots[0].entry].first);
-    k = first->next;
-    first->next = NGX_HTTP_TGBOT_STORE_NIL;
+                                 store.entries[test_bots[0].entry].items.first);
+    k = first->link.next;
+    first->link.next = NGX_HTTP_TGBOT_LIST_NIL;
 
     for (i = 0; i < 4; i++) {
         is_int(ngx_http_tgbot_dead_get(&test_bots[0], ids[i], &letter,
@@ -826,7 +826,7 @@ test_found(void)
     is_int(ngx_http_tgbot_dead_drop(&test_bots[0], ids[3]), NGX_OK);
     is_int(ngx_http_tgbot_dead_drop(&test_bots[0], ids[3]), NGX_DECLINED);
 
-    first->next = k;
+    first->link.next = k;
 
     test_end();
 }

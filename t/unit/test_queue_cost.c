@@ -205,7 +205,7 @@ test_chains(ngx_http_tgbot_zone_t *zone)
     for (i = 0; i < area.sh->nheads; i++) {
         length = 0;
 
-        for (n = area.heads[i]; n != NGX_HTTP_TGBOT_STORE_NIL;
+        for (n = area.heads[i]; n != NGX_HTTP_TGBOT_LIST_NIL;
              n = ngx_http_tgbot_queue_item(&area, n)->chain)
         {
             sum += ++length;

@@ -182,7 +182,7 @@ test_whole(test_item_t *it)
         || ngx_memcmp(told.head.bot, test_users[it->item.entry].bot.data, 4)
            != 0
         || told.data.len != it->item.len
-        || told.answered != (it->item.answer != NGX_HTTP_TGBOT_STORE_NIL))
+        || told.answered != (it->item.answer != NGX_HTTP_TGBOT_LIST_NIL))
     {
         return 0;
     }
@@ -262,7 +262,7 @@ test_lengths(void)
         for (len = ngx_max(edges[i], 2) - 2; len < edges[i] + 3; len++) {
 
             it = test_put(0, len, -1);
-            ok(it->item.answer == NGX_HTTP_TGBOT_STORE_NIL);
+            ok(it->item.answer == NGX_HTTP_TGBOT_LIST_NIL);
             ok(test_whole(it));
 
             s.data = test_text + it->note + 1;
@@ -321,7 +321,7 @@ test_fill(void)
     s.data = test_text;
     s.len = 0;
     is_int(ngx_http_tgbot_store_answer(&test_store, it, &s), NGX_AGAIN);
-    ok(it->item.answer == NGX_HTTP_TGBOT_STORE_NIL);
+    ok(it->item.answer == NGX_HTTP_TGBOT_LIST_NIL);
     ok(test_whole(first));
 
     ngx_http_tgbot_store_retire(&test_store, first);
@@ -397,7 +397,7 @@ test_find(void)
     ok(ngx_http_tgbot_store_find(&test_store, test_nth(b, 1), seq) == NULL);
     ok(ngx_http_tgbot_store_find(&test_store, test_store.sh->used, seq)
        == NULL);
-    ok(ngx_http_tgbot_store_find(&test_store, NGX_HTTP_TGBOT_STORE_NIL, seq)
+    ok(ngx_http_tgbot_store_find(&test_store, NGX_HTTP_TGBOT_LIST_NIL, seq)
        == NULL);
 
     ngx_http_tgbot_store_retire(&test_store, b);
@@ -450,15 +450,15 @@ test_garbage(void)
 
     for (i = 0; i < sh->nentries; i++) {
         entry = &test_store.entries[i];
-        entry->items = 7;
+        entry->items.n = 7;
         entry->blocks = 8;
-        entry->first = 9;
-        entry->last = 0;
+        entry->items.first = 9;
+        entry->items.last = 0;
     }
 
     for (i = 0; i < 64; i++) {
-        items[i]->item.prev = queue_random();
-        items[i]->item.next = queue_random();
+        items[i]->item.link.prev = queue_random();
+        items[i]->item.link.next = queue_random();
     }
 
     ngx_http_tgbot_store_repair(&test_store);
@@ -520,7 +520,7 @@ test_broken(void)
             break;
 
         case 3:
-            test_store.blocks[test_nth(b, 2)].next = NGX_HTTP_TGBOT_STORE_NIL;
+            test_store.blocks[test_nth(b, 2)].next = NGX_HTTP_TGBOT_LIST_NIL;
             break;
 
         case 4:
