@@ -33,7 +33,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_cache_zone = {
     4, "cache",
     sizeof(ngx_http_tgbot_cache_sh_t) + NGX_CPU_CACHE_LINE
     + NGX_HTTP_TGBOT_CACHE_BLOCKS
-      * (NGX_HTTP_TGBOT_CACHE_BLOCK + NGX_HTTP_TGBOT_CACHE_HEADS),
+      * (NGX_HTTP_TGBOT_CHAIN_BLOCK + NGX_HTTP_TGBOT_CACHE_HEADS),
     ngx_http_tgbot_cache_init
 };
 
@@ -190,8 +190,8 @@ ngx_http_tgbot_cache_state(ngx_http_tgbot_zone_t *zone,
     sh = ngx_http_tgbot_cache_lock(zone);
 
     state->entries = sh->entries;
-    state->used = sh->used;
-    state->total = sh->blocks;
+    state->total = sh->chain.total;
+    state->used = sh->chain.total - ngx_http_tgbot_chain_room(&sh->chain);
 
     ngx_http_tgbot_zone_unlock(zone);
 }
@@ -297,7 +297,7 @@ ngx_http_tgbot_cache_keep(ngx_http_tgbot_cache_t *cache,
 
     blocks = ngx_http_tgbot_cache_store_needs(value->len);
 
-    if (blocks > sh->blocks / 4) {
+    if (blocks > sh->chain.total / 4) {
         return NGX_DECLINED;
     }
 

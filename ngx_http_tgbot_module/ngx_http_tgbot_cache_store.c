@@ -6,25 +6,6 @@
 #include "ngx_http_tgbot_cache_store.h"
 
 
-/* a block that is not an entry's first */
-
-typedef struct {
-    uint32_t      next;
-    u_char        data[NGX_HTTP_TGBOT_CACHE_BLOCK - sizeof(uint32_t)];
-} ngx_http_tgbot_cache_block_t;
-
-
-/* bytes of a value in the first block, and in each of the others */
-
-#define NGX_HTTP_TGBOT_CACHE_FIRST                                            \
-    (NGX_HTTP_TGBOT_CACHE_BLOCK                                               \
-     - offsetof(ngx_http_tgbot_cache_entry_t, data))
-
-#define NGX_HTTP_TGBOT_CACHE_OTHER                                            \
-    (NGX_HTTP_TGBOT_CACHE_BLOCK                                               \
-     - offsetof(ngx_http_tgbot_cache_block_t, data))
-
-
 static void *ngx_http_tgbot_cache_store_block(ngx_http_tgbot_cache_sh_t *sh,
     uint32_t n);
 static uint32_t *ngx_http_tgbot_cache_store_head(
@@ -35,10 +16,8 @@ static ngx_http_tgbot_list_t *ngx_http_tgbot_cache_store_list(
     ngx_http_tgbot_cache_sh_t *sh, uint32_t n);
 static uint32_t ngx_http_tgbot_cache_store_victim(
     ngx_http_tgbot_cache_sh_t *sh);
-static uint32_t ngx_http_tgbot_cache_store_alloc(
-    ngx_http_tgbot_cache_sh_t *sh);
-static void ngx_http_tgbot_cache_store_free(ngx_http_tgbot_cache_sh_t *sh,
-    uint32_t n);
+static void ngx_http_tgbot_cache_store_chain(ngx_http_tgbot_cache_sh_t *sh,
+    ngx_http_tgbot_chain_t *chain);
 
 
 void
@@ -49,13 +28,13 @@ ngx_http_tgbot_cache_store_init(ngx_http_tgbot_cache_sh_t *sh, size_t room)
     /* a cache line is for the alignment of the blocks */
 
     n = (room - sizeof(ngx_http_tgbot_cache_sh_t) - NGX_CPU_CACHE_LINE)
-        / (NGX_HTTP_TGBOT_CACHE_BLOCK + NGX_HTTP_TGBOT_CACHE_HEADS);
+        / (NGX_HTTP_TGBOT_CHAIN_BLOCK + NGX_HTTP_TGBOT_CACHE_HEADS);
 
     n = ngx_min(n, NGX_MAX_INT32_VALUE);
 
     for (heads = 1; heads < n; heads *= 2) { /* void */ }
 
-    sh->blocks = n;
+    sh->chain.total = n;
     sh->mask = heads - 1;
     sh->offset = ngx_align(sizeof(ngx_http_tgbot_cache_sh_t)
                            + heads * sizeof(uint32_t),
@@ -71,9 +50,8 @@ ngx_http_tgbot_cache_store_empty(ngx_http_tgbot_cache_sh_t *sh)
     ngx_uint_t  i;
 
     sh->entries = 0;
-    sh->used = 0;
-    sh->fresh = 0;
-    sh->free = NGX_HTTP_TGBOT_LIST_NIL;
+
+    ngx_http_tgbot_chain_empty(&sh->chain);
 
     for (i = 0; i < NGX_HTTP_TGBOT_CACHE_LISTS; i++) {
         ngx_http_tgbot_list_init(&sh->lists[i]);
@@ -141,7 +119,7 @@ ngx_http_tgbot_cache_store_room(ngx_http_tgbot_cache_sh_t *sh, ngx_uint_t n,
     uint32_t                       victim;
     ngx_http_tgbot_cache_entry_t  *entry;
 
-    while (sh->blocks - sh->used < n) {
+    while (ngx_http_tgbot_chain_room(&sh->chain) < n) {
 
         victim = ngx_http_tgbot_cache_store_victim(sh);
 
@@ -192,14 +170,8 @@ ngx_http_tgbot_cache_store_victim(ngx_http_tgbot_cache_sh_t *sh)
 ngx_uint_t
 ngx_http_tgbot_cache_store_needs(size_t len)
 {
-    if (len <= NGX_HTTP_TGBOT_CACHE_FIRST) {
-        return 1;
-    }
-
-    len -= NGX_HTTP_TGBOT_CACHE_FIRST;
-
-    return 1 + (len + NGX_HTTP_TGBOT_CACHE_OTHER - 1)
-               / NGX_HTTP_TGBOT_CACHE_OTHER;
+    return ngx_http_tgbot_chain_needs(sizeof(ngx_http_tgbot_cache_entry_t)
+                                      + len);
 }
 
 
@@ -208,15 +180,17 @@ ngx_http_tgbot_cache_store_add(ngx_http_tgbot_cache_sh_t *sh, u_char *key,
     ngx_http_tgbot_lease_t *lease)
 {
     uint32_t                       n, *head;
+    ngx_http_tgbot_chain_t         chain;
     ngx_http_tgbot_cache_entry_t  *entry;
 
-    n = ngx_http_tgbot_cache_store_alloc(sh);
+    ngx_http_tgbot_cache_store_chain(sh, &chain);
+
+    n = ngx_http_tgbot_chain_take(&chain);
 
     ngx_http_tgbot_zone_stop("cache: add");
 
     entry = ngx_http_tgbot_cache_store_block(sh, n);
 
-    entry->next = NGX_HTTP_TGBOT_LIST_NIL;
     entry->state = NGX_HTTP_TGBOT_CACHE_FILLING;
     entry->length = 0;
     entry->lease = *lease;
@@ -241,8 +215,8 @@ ngx_http_tgbot_cache_store_add(ngx_http_tgbot_cache_sh_t *sh, u_char *key,
 void
 ngx_http_tgbot_cache_store_delete(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
 {
-    uint32_t                       next, *chain;
-    ngx_http_tgbot_cache_block_t  *block;
+    uint32_t                      *chain;
+    ngx_http_tgbot_chain_t         blocks;
     ngx_http_tgbot_cache_entry_t  *entry, *other;
 
     ngx_http_tgbot_cache_store_remove(sh, n);
@@ -260,17 +234,8 @@ ngx_http_tgbot_cache_store_delete(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
 
     *chain = entry->chain;
 
-    do {
-        block = ngx_http_tgbot_cache_store_block(sh, n);
-        next = block->next;
-
-        ngx_http_tgbot_cache_store_free(sh, n);
-
-        ngx_http_tgbot_zone_stop("cache: free");
-
-        n = next;
-
-    } while (n != NGX_HTTP_TGBOT_LIST_NIL);
+    ngx_http_tgbot_cache_store_chain(sh, &blocks);
+    ngx_http_tgbot_chain_free(&blocks, n);
 
     sh->entries--;
 }
@@ -309,7 +274,7 @@ ngx_http_tgbot_cache_store_links(ngx_http_tgbot_cache_sh_t *sh,
     entry = ngx_http_tgbot_cache_store_block(sh, 0);
 
     links->first = &entry->link;
-    links->size = NGX_HTTP_TGBOT_CACHE_BLOCK;
+    links->size = NGX_HTTP_TGBOT_CHAIN_BLOCK;
 }
 
 
@@ -317,39 +282,16 @@ void
 ngx_http_tgbot_cache_store_write(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
     ngx_str_t *value)
 {
-    size_t                         size, left;
-    uint32_t                      *next;
-    ngx_http_tgbot_cache_block_t  *block;
+    ngx_http_tgbot_chain_t         chain;
     ngx_http_tgbot_cache_entry_t  *entry;
 
     entry = ngx_http_tgbot_cache_store_block(sh, n);
 
     entry->length = value->len;
 
-    size = ngx_min(value->len, NGX_HTTP_TGBOT_CACHE_FIRST);
-
-    if (size) {
-        ngx_memcpy(entry->data, value->data, size);
-    }
-
-    next = &entry->next;
-
-    for (left = value->len - size; left; left -= size) {
-        n = ngx_http_tgbot_cache_store_alloc(sh);
-
-        *next = n;
-
-        ngx_http_tgbot_zone_stop("cache: write");
-
-        block = ngx_http_tgbot_cache_store_block(sh, n);
-
-        size = ngx_min(left, NGX_HTTP_TGBOT_CACHE_OTHER);
-        ngx_memcpy(block->data, value->data + value->len - left, size);
-
-        next = &block->next;
-    }
-
-    *next = NGX_HTTP_TGBOT_LIST_NIL;
+    ngx_http_tgbot_cache_store_chain(sh, &chain);
+    ngx_http_tgbot_chain_write(&chain, n,
+                               sizeof(ngx_http_tgbot_cache_entry_t), value);
 }
 
 
@@ -357,37 +299,36 @@ void
 ngx_http_tgbot_cache_store_read(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
     ngx_str_t *value)
 {
-    size_t                         size, left;
-    u_char                        *p;
-    uint32_t                       next;
-    ngx_http_tgbot_cache_block_t  *block;
+    ngx_http_tgbot_chain_t         chain;
     ngx_http_tgbot_cache_entry_t  *entry;
 
     entry = ngx_http_tgbot_cache_store_block(sh, n);
 
     value->len = entry->length;
 
-    size = ngx_min(value->len, NGX_HTTP_TGBOT_CACHE_FIRST);
-    left = value->len - size;
+    ngx_http_tgbot_cache_store_chain(sh, &chain);
+    ngx_http_tgbot_chain_read(&chain, n, sizeof(ngx_http_tgbot_cache_entry_t),
+                              value->data, value->len);
+}
 
-    p = ngx_cpymem(value->data, entry->data, size);
 
-    for (next = entry->next; left; next = block->next) {
-        block = ngx_http_tgbot_cache_store_block(sh, next);
-
-        size = ngx_min(left, NGX_HTTP_TGBOT_CACHE_OTHER);
-        p = ngx_cpymem(p, block->data, size);
-
-        left -= size;
-    }
+static void
+ngx_http_tgbot_cache_store_chain(ngx_http_tgbot_cache_sh_t *sh,
+    ngx_http_tgbot_chain_t *chain)
+{
+    chain->sh = &sh->chain;
+    chain->blocks = (ngx_http_tgbot_block_t *) ((u_char *) sh + sh->offset);
 }
 
 
 static void *
 ngx_http_tgbot_cache_store_block(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
 {
-    return (u_char *) sh + sh->offset
-           + (size_t) n * NGX_HTTP_TGBOT_CACHE_BLOCK;
+    ngx_http_tgbot_chain_t  chain;
+
+    ngx_http_tgbot_cache_store_chain(sh, &chain);
+
+    return chain.blocks[n].data;
 }
 
 
@@ -414,39 +355,4 @@ ngx_http_tgbot_cache_store_list(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
     return &sh->lists[(entry->state == NGX_HTTP_TGBOT_CACHE_FILLING)
                       ? NGX_HTTP_TGBOT_CACHE_TAKEN
                       : NGX_HTTP_TGBOT_CACHE_KEPT];
-}
-
-
-static uint32_t
-ngx_http_tgbot_cache_store_alloc(ngx_http_tgbot_cache_sh_t *sh)
-{
-    uint32_t                       n;
-    ngx_http_tgbot_cache_block_t  *block;
-
-    n = sh->free;
-
-    if (n != NGX_HTTP_TGBOT_LIST_NIL) {
-        block = ngx_http_tgbot_cache_store_block(sh, n);
-        sh->free = block->next;
-
-    } else {
-        n = sh->fresh++;
-    }
-
-    sh->used++;
-
-    return n;
-}
-
-
-static void
-ngx_http_tgbot_cache_store_free(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
-{
-    ngx_http_tgbot_cache_block_t  *block;
-
-    block = ngx_http_tgbot_cache_store_block(sh, n);
-
-    block->next = sh->free;
-    sh->free = n;
-    sh->used--;
 }

@@ -14,10 +14,9 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_cache.h"
+#include "ngx_http_tgbot_chain.h"
 #include "ngx_http_tgbot_list.h"
 
-
-#define NGX_HTTP_TGBOT_CACHE_BLOCK  512
 
 /* bytes of the table that come with a block, at most */
 #define NGX_HTTP_TGBOT_CACHE_HEADS  (2 * sizeof(uint32_t))
@@ -43,15 +42,11 @@ typedef struct {
 
     /* written once, when the zone is carved */
 
-    uint32_t                      blocks;
     uint32_t                      mask;        /* of the table */
     size_t                        offset;      /* of the blocks */
 
     uint32_t                      entries;
-    uint32_t                      used;        /* blocks */
-    uint32_t                      fresh;       /* from here on they have
-                                                  never been used */
-    uint32_t                      free;        /* chain of the others */
+    ngx_http_tgbot_chain_sh_t     chain;
 
     ngx_http_tgbot_list_t         lists[NGX_HTTP_TGBOT_CACHE_LISTS];
 
@@ -60,7 +55,6 @@ typedef struct {
 
 
 typedef struct {
-    uint32_t                      next;        /* block */
     uint32_t                      chain;       /* entry of the same hash */
     ngx_http_tgbot_link_t         link;        /* in the list */
     u_char                        key[NGX_HTTP_TGBOT_CACHE_KEY];
@@ -68,8 +62,8 @@ typedef struct {
     uint32_t                      length;
     ngx_http_tgbot_lease_t        lease;       /* while it is filled */
     ngx_msec_t                    since;
-    ngx_msec_t                    valid;       /* milliseconds */
-    u_char                        data[];
+    ngx_msec_t                    valid;       /* milliseconds; the value
+                                                  follows */
 } ngx_http_tgbot_cache_entry_t;
 
 

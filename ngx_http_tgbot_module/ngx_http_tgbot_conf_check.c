@@ -357,8 +357,8 @@ ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
         share = ngx_min(share, queue[i]->share);
     }
 
-    size = NGX_HTTP_TGBOT_CONF_ITEM_SIZE / NGX_HTTP_TGBOT_STORE_DATA + 1;
-    size = (size * 100 + share - 1) / share * NGX_HTTP_TGBOT_STORE_BLOCK;
+    size = NGX_HTTP_TGBOT_CONF_ITEM_SIZE / NGX_HTTP_TGBOT_CHAIN_DATA + 1;
+    size = (size * 100 + share - 1) / share * NGX_HTTP_TGBOT_CHAIN_BLOCK;
 
     /* and tables */
 

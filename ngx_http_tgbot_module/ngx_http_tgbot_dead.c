@@ -90,7 +90,7 @@ ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
     entry = ngx_http_tgbot_store_entry(&store, dead);
     needs = ngx_http_tgbot_dead_needs(&letter->item);
 
-    if (entry == NULL || needs > store.sh->nblocks) {
+    if (entry == NULL || needs > store.sh->chain.total) {
         ngx_http_tgbot_zone_unlock(dead->zone);
         return NGX_DECLINED;
     }

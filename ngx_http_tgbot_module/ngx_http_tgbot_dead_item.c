@@ -32,7 +32,7 @@ ngx_http_tgbot_dead_lock(ngx_http_tgbot_zone_t *zone,
 static uint32_t *
 ngx_http_tgbot_dead_head(ngx_http_tgbot_store_t *store, uint64_t id)
 {
-    return (uint32_t *) store->tables + id % store->sh->nblocks;
+    return (uint32_t *) store->tables + id % store->sh->chain.total;
 }
 
 
@@ -40,7 +40,7 @@ void
 ngx_http_tgbot_dead_unindex(ngx_http_tgbot_store_t *store)
 {
     ngx_memset(store->tables, 0xff,
-               (size_t) store->sh->nblocks * sizeof(uint32_t));
+               (size_t) store->sh->chain.total * sizeof(uint32_t));
 }
 
 

@@ -106,12 +106,12 @@ ngx_http_tgbot_queue_fits(ngx_http_tgbot_queue_t *queue,
 
     store = &area->store;
 
-    max = (uint64_t) store->sh->nblocks * queue->share / 100;
+    max = (uint64_t) store->sh->chain.total * queue->share / 100;
 
     if (area->entry->blocks + needed > max
         && ngx_http_tgbot_queue_alone(area))
     {
-        max = store->sh->nblocks;
+        max = store->sh->chain.total;
     }
 
     if (needed > max) {

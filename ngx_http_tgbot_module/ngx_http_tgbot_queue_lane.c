@@ -40,9 +40,9 @@ ngx_http_tgbot_queue_lane_open(ngx_http_tgbot_queue_area_t *area,
     area->heads = (uint32_t *) (p + NGX_HTTP_TGBOT_QUEUE_HEADER);
     area->heap = area->heads + area->sh->nheads;
 
-    area->links.first = area->store.blocks[0].data
+    area->links.first = area->store.chain.blocks[0].data
                         + offsetof(ngx_http_tgbot_queue_item_t, link);
-    area->links.size = sizeof(ngx_http_tgbot_store_block_t);
+    area->links.size = sizeof(ngx_http_tgbot_block_t);
 }
 
 

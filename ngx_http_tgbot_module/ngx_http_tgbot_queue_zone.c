@@ -86,7 +86,7 @@ ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
     area.sh->nheads = 1;
     area.sh->shift = 64;
 
-    for (n = area.store.sh->nblocks; n > 1; n /= 2) {
+    for (n = area.store.sh->chain.total; n > 1; n /= 2) {
         area.sh->nheads *= 2;
         area.sh->shift--;
     }

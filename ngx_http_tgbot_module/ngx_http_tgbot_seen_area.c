@@ -19,8 +19,6 @@ static void ngx_http_tgbot_seen_area_unlink(ngx_http_tgbot_seen_area_t *area,
     ngx_http_tgbot_seen_record_t *rec);
 static void ngx_http_tgbot_seen_area_unhash(ngx_http_tgbot_seen_area_t *area,
     ngx_http_tgbot_seen_record_t *rec);
-static void ngx_http_tgbot_seen_area_unblock(ngx_http_tgbot_seen_area_t *area,
-    ngx_http_tgbot_seen_record_t *rec);
 static ngx_http_tgbot_seen_record_t *ngx_http_tgbot_seen_area_oldest(
     ngx_http_tgbot_seen_area_t *area, ngx_uint_t state);
 static void ngx_http_tgbot_seen_area_expire(ngx_http_tgbot_seen_area_t *area);
@@ -50,7 +48,8 @@ ngx_http_tgbot_seen_area_init(ngx_http_tgbot_seen_area_t *area,
     area->heads = (uint16_t *) data;
 
     data += NGX_HTTP_TGBOT_SEEN_HEADS * sizeof(uint16_t);
-    area->blocks = (ngx_http_tgbot_seen_block_t *) data;
+    area->chain.sh = &area->sh->chain;
+    area->chain.blocks = (ngx_http_tgbot_block_t *) data;
 }
 
 
@@ -58,6 +57,8 @@ void
 ngx_http_tgbot_seen_area_carve(ngx_http_tgbot_seen_area_t *area)
 {
     ngx_memzero(area->sh, NGX_HTTP_TGBOT_SEEN_FIXED);
+
+    area->sh->chain.total = NGX_HTTP_TGBOT_SEEN_BLOCKS;
 
     ngx_http_tgbot_seen_repair(area);
 }
@@ -112,7 +113,7 @@ ngx_http_tgbot_seen_area_add(ngx_http_tgbot_seen_area_t *area,
     rec->first = ngx_current_msec;
     rec->attempts = 0;
     rec->charged = 0;
-    rec->block = NGX_HTTP_TGBOT_SEEN_NIL;
+    rec->block = NGX_HTTP_TGBOT_LIST_NIL;
 
     head = ngx_http_tgbot_seen_area_head(area, update_id);
 
@@ -189,7 +190,9 @@ ngx_http_tgbot_seen_area_free(ngx_http_tgbot_seen_area_t *area,
     ngx_http_tgbot_zone_stop("seen: record freed");
 
     ngx_http_tgbot_seen_area_unhash(area, rec);
-    ngx_http_tgbot_seen_area_unblock(area, rec);
+
+    ngx_http_tgbot_chain_free(&area->chain, rec->block);
+    rec->block = NGX_HTTP_TGBOT_LIST_NIL;
 
     ngx_http_tgbot_seen_area_link(area, rec);
 }
@@ -200,41 +203,18 @@ ngx_http_tgbot_seen_area_keep(ngx_http_tgbot_seen_area_t *area,
     ngx_http_tgbot_seen_record_t *rec, u_char *call, size_t type_len,
     size_t body_len)
 {
-    size_t                          left, size;
-    uint16_t                       *last, n;
-    ngx_http_tgbot_seen_area_sh_t  *sh;
+    ngx_str_t  s;
 
-    sh = area->sh;
+    s.data = call;
+    s.len = type_len + body_len;
 
-    left = type_len + body_len;
-
-    ngx_http_tgbot_seen_area_make_room(area, left);
+    ngx_http_tgbot_seen_area_make_room(area, s.len);
 
     rec->type_len = (uint16_t) type_len;
     rec->body_len = (uint16_t) body_len;
 
-    last = &rec->block;
-
-    while (left) {
-        n = sh->blocks;
-
-        sh->blocks = area->blocks[n].next;
-        sh->nblocks--;
-
-        *last = n;
-        last = &area->blocks[n].next;
-
-        size = ngx_min(left, NGX_HTTP_TGBOT_SEEN_BLOCK_DATA);
-
-        ngx_memcpy(area->blocks[n].data, call, size);
-
-        call += size;
-        left -= size;
-
-        ngx_http_tgbot_zone_stop("seen: block taken");
-    }
-
-    *last = NGX_HTTP_TGBOT_SEEN_NIL;
+    rec->block = ngx_http_tgbot_chain_take(&area->chain);
+    ngx_http_tgbot_chain_write(&area->chain, rec->block, 0, &s);
 
     ngx_http_tgbot_seen_area_unlink(area, rec);
 
@@ -264,7 +244,9 @@ ngx_http_tgbot_seen_area_make_room(ngx_http_tgbot_seen_area_t *area,
 
     sh = area->sh;
 
-    while (sh->nblocks * NGX_HTTP_TGBOT_SEEN_BLOCK_DATA < size) {
+    while (ngx_http_tgbot_chain_room(&sh->chain)
+           < ngx_http_tgbot_chain_needs(size))
+    {
         sh->rides_evicted++;
         (void) ngx_atomic_fetch_add(&area->zone->sh->evicted, 1);
 
@@ -278,24 +260,8 @@ void
 ngx_http_tgbot_seen_area_copy(ngx_http_tgbot_seen_area_t *area,
     ngx_http_tgbot_seen_record_t *rec, u_char *buf)
 {
-    size_t                        left, size;
-    ngx_http_tgbot_seen_block_t  *block;
-
-    left = (size_t) rec->type_len + rec->body_len;
-    block = &area->blocks[rec->block];
-
-    for ( ;; ) {
-        size = ngx_min(left, NGX_HTTP_TGBOT_SEEN_BLOCK_DATA);
-
-        buf = ngx_cpymem(buf, block->data, size);
-        left -= size;
-
-        if (left == 0) {
-            return;
-        }
-
-        block = &area->blocks[block->next];
-    }
+    ngx_http_tgbot_chain_read(&area->chain, rec->block, 0, buf,
+                              (size_t) rec->type_len + rec->body_len);
 }
 
 
@@ -394,26 +360,6 @@ ngx_http_tgbot_seen_area_unhash(ngx_http_tgbot_seen_area_t *area,
     }
 
     *p = rec->hash;
-}
-
-
-static void
-ngx_http_tgbot_seen_area_unblock(ngx_http_tgbot_seen_area_t *area,
-    ngx_http_tgbot_seen_record_t *rec)
-{
-    uint16_t                        n;
-    ngx_http_tgbot_seen_area_sh_t  *sh;
-
-    sh = area->sh;
-
-    while (rec->block != NGX_HTTP_TGBOT_SEEN_NIL) {
-        n = rec->block;
-        rec->block = area->blocks[n].next;
-
-        area->blocks[n].next = sh->blocks;
-        sh->blocks = n;
-        sh->nblocks++;
-    }
 }
 
 

@@ -15,6 +15,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_chain.h"
 #include "ngx_http_tgbot_list.h"
 #include "ngx_http_tgbot_seen.h"
 #include "ngx_http_tgbot_seen_ring.h"
@@ -25,11 +26,7 @@
 /* of an area, without its rings */
 #define NGX_HTTP_TGBOT_SEEN_FIXED        (512 * 1024)
 
-#define NGX_HTTP_TGBOT_SEEN_BLOCK        512
-#define NGX_HTTP_TGBOT_SEEN_BLOCK_DATA                                        \
-    (NGX_HTTP_TGBOT_SEEN_BLOCK - sizeof(uint16_t))
-
-/* no record of the hash, no block */
+/* no record of the hash */
 #define NGX_HTTP_TGBOT_SEEN_NIL          0xffff
 
 
@@ -50,7 +47,7 @@ typedef struct {
     uint32_t                          attempts;
     uint16_t                          type_len;
     uint16_t                          body_len;
-    uint16_t                          block;   /* the first of the call */
+    uint32_t                          block;   /* the first of the call */
     uint16_t                          hash;    /* next of the same */
     u_char                            charged;
     u_char                            state;
@@ -59,17 +56,10 @@ typedef struct {
 
 
 typedef struct {
-    uint16_t                          next;
-    u_char                            data[NGX_HTTP_TGBOT_SEEN_BLOCK_DATA];
-} ngx_http_tgbot_seen_block_t;
-
-
-typedef struct {
     ngx_http_tgbot_seen_rings_sh_t    rings;
 
     ngx_http_tgbot_list_t             list[NGX_HTTP_TGBOT_SEEN_STATES];
-    uint16_t                          blocks;  /* free ones */
-    uint16_t                          nblocks;
+    ngx_http_tgbot_chain_sh_t         chain;   /* of calls */
 
     ngx_uint_t                        rides_evicted;
 
@@ -85,7 +75,7 @@ typedef struct {
     ngx_http_tgbot_seen_area_sh_t    *sh;
     uint16_t                         *heads;
     ngx_http_tgbot_seen_record_t     *records;
-    ngx_http_tgbot_seen_block_t      *blocks;
+    ngx_http_tgbot_chain_t            chain;
     ngx_http_tgbot_seen_rings_t       rings;
     ngx_http_tgbot_links_t            links;   /* of records */
 } ngx_http_tgbot_seen_area_t;
@@ -100,7 +90,7 @@ typedef struct {
     ((NGX_HTTP_TGBOT_SEEN_FIXED - NGX_HTTP_TGBOT_SEEN_HEADER                  \
       - NGX_HTTP_TGBOT_SEEN_HEADS * sizeof(uint16_t)                          \
       - NGX_HTTP_TGBOT_SEEN_RECORDS * sizeof(ngx_http_tgbot_seen_record_t))   \
-     / NGX_HTTP_TGBOT_SEEN_BLOCK)
+     / NGX_HTTP_TGBOT_CHAIN_BLOCK)
 
 #define ngx_http_tgbot_seen_area_number(area, rec)                            \
     ((uint16_t) ((rec) - (area)->records))

@@ -9,10 +9,7 @@
 
 
 static void ngx_http_tgbot_seen_repair_record(
-    ngx_http_tgbot_seen_area_t *area, ngx_http_tgbot_seen_record_t *rec,
-    u_char *used);
-static void ngx_http_tgbot_seen_repair_blocks(
-    ngx_http_tgbot_seen_area_t *area, u_char *used);
+    ngx_http_tgbot_seen_area_t *area, ngx_http_tgbot_seen_record_t *rec);
 static uint32_t ngx_http_tgbot_seen_repair_sort(
     ngx_http_tgbot_seen_area_t *area);
 static ngx_uint_t ngx_http_tgbot_seen_repair_before(void *data, uint32_t a,
@@ -22,21 +19,20 @@ static ngx_uint_t ngx_http_tgbot_seen_repair_before(void *data, uint32_t a,
 void
 ngx_http_tgbot_seen_repair(ngx_http_tgbot_seen_area_t *area)
 {
-    u_char                         used[NGX_HTTP_TGBOT_SEEN_BLOCKS];
     uint16_t                      *head;
     uint32_t                       n, next;
     ngx_uint_t                     i;
     ngx_http_tgbot_seen_record_t  *rec;
 
-    ngx_memzero(used, NGX_HTTP_TGBOT_SEEN_BLOCKS);
+    ngx_http_tgbot_chain_wipe(&area->chain, NGX_HTTP_TGBOT_CHAIN_FREE);
 
     for (i = 0; i < NGX_HTTP_TGBOT_SEEN_RECORDS; i++) {
-        ngx_http_tgbot_seen_repair_record(area, &area->records[i], used);
+        ngx_http_tgbot_seen_repair_record(area, &area->records[i]);
     }
 
     ngx_http_tgbot_zone_stop("seen: records repaired");
 
-    ngx_http_tgbot_seen_repair_blocks(area, used);
+    ngx_http_tgbot_chain_link(&area->chain);
 
     ngx_memset(area->heads, 0xff,
                NGX_HTTP_TGBOT_SEEN_HEADS * sizeof(uint16_t));
@@ -74,14 +70,13 @@ ngx_http_tgbot_seen_repair(ngx_http_tgbot_seen_area_t *area)
 
 static void
 ngx_http_tgbot_seen_repair_record(ngx_http_tgbot_seen_area_t *area,
-    ngx_http_tgbot_seen_record_t *rec, u_char *used)
+    ngx_http_tgbot_seen_record_t *rec)
 {
-    size_t    size, left;
-    uint16_t  n;
+    uint64_t  length;
 
     if (rec->state != NGX_HTTP_TGBOT_SEEN_DONE) {
 
-        rec->block = NGX_HTTP_TGBOT_SEEN_NIL;
+        rec->block = NGX_HTTP_TGBOT_LIST_NIL;
 
         /* the process was about to free it */
 
@@ -98,46 +93,12 @@ ngx_http_tgbot_seen_repair_record(ngx_http_tgbot_seen_area_t *area,
 
     ngx_http_tgbot_seen_ring_set(&area->rings, rec->update_id);
 
-    size = (size_t) rec->type_len + rec->body_len;
-    n = rec->block;
+    length = ngx_http_tgbot_chain_needs((size_t) rec->type_len
+                                        + rec->body_len);
 
-    for (left = size; left; left -= ngx_min(left, size)) {
-
-        size = NGX_HTTP_TGBOT_SEEN_BLOCK_DATA;
-
-        if (n >= NGX_HTTP_TGBOT_SEEN_BLOCKS || used[n]) {
-            rec->state = NGX_HTTP_TGBOT_SEEN_FREE;
-            rec->block = NGX_HTTP_TGBOT_SEEN_NIL;
-            return;
-        }
-
-        used[n] = 1;
-        n = area->blocks[n].next;
-    }
-}
-
-
-static void
-ngx_http_tgbot_seen_repair_blocks(ngx_http_tgbot_seen_area_t *area,
-    u_char *used)
-{
-    ngx_uint_t                      i;
-    ngx_http_tgbot_seen_area_sh_t  *sh;
-
-    sh = area->sh;
-
-    sh->blocks = NGX_HTTP_TGBOT_SEEN_NIL;
-    sh->nblocks = 0;
-
-    for (i = NGX_HTTP_TGBOT_SEEN_BLOCKS; i--; /* void */) {
-
-        if (used[i]) {
-            continue;
-        }
-
-        area->blocks[i].next = sh->blocks;
-        sh->blocks = (uint16_t) i;
-        sh->nblocks++;
+    if (!ngx_http_tgbot_chain_claim(&area->chain, rec->block, length)) {
+        rec->state = NGX_HTTP_TGBOT_SEEN_FREE;
+        rec->block = NGX_HTTP_TGBOT_LIST_NIL;
     }
 }
 

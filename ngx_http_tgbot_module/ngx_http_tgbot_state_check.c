@@ -12,7 +12,7 @@
 
 
 /* what a block takes in a zone, with all that is kept for it, and some more */
-#define NGX_HTTP_TGBOT_STATE_BLOCK  (NGX_HTTP_TGBOT_STORE_BLOCK + 32)
+#define NGX_HTTP_TGBOT_STATE_BLOCK  (NGX_HTTP_TGBOT_CHAIN_BLOCK + 32)
 
 
 static ngx_int_t ngx_http_tgbot_state_check(ngx_http_tgbot_state_t *state,
@@ -367,7 +367,7 @@ ngx_http_tgbot_state_check_zone(ngx_http_tgbot_state_t *state,
 
     ngx_http_tgbot_store_open(&store, zone);
 
-    free = store.sh->nblocks;
+    free = store.sh->chain.total;
 
     if (room && zone->kind == &ngx_http_tgbot_queue_zone) {
         free = ngx_http_tgbot_queue_room(zone);

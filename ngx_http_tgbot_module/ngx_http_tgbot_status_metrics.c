@@ -333,7 +333,7 @@ ngx_http_tgbot_status_snapshot_zone(ngx_http_tgbot_status_zone_t *zone)
 
         /* a number that is a little old does no harm */
 
-        zone->total = store.sh->nblocks;
+        zone->total = store.sh->chain.total;
         zone->used = zone->total - ngx_http_tgbot_store_room(&store);
         zone->items = store.sh->items;
         zone->broken = store.sh->broken;

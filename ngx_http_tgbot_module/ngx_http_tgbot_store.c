@@ -47,11 +47,12 @@ ngx_http_tgbot_store_open(ngx_http_tgbot_store_t *store,
 
     store->own = p + store->sh->own;
     store->tables = p + store->sh->tables;
-    store->blocks = (ngx_http_tgbot_store_block_t *) (p + store->sh->blocks);
+    store->chain.sh = &store->sh->chain;
+    store->chain.blocks = (ngx_http_tgbot_block_t *) (p + store->sh->blocks);
 
-    store->links.first = store->blocks[0].data
+    store->links.first = store->chain.blocks[0].data
                          + offsetof(ngx_http_tgbot_store_item_t, link);
-    store->links.size = sizeof(ngx_http_tgbot_store_block_t);
+    store->links.size = sizeof(ngx_http_tgbot_block_t);
 }
 
 
@@ -90,18 +91,18 @@ ngx_http_tgbot_store_carve(ngx_http_tgbot_zone_t *zone,
 
     left = room - sh->tables - layout->fixed - NGX_CPU_CACHE_LINE;
 
-    n = left / (sizeof(ngx_http_tgbot_store_block_t) + layout->block);
+    n = left / (sizeof(ngx_http_tgbot_block_t) + layout->block);
     n = ngx_min(n, NGX_HTTP_TGBOT_STORE_BLOCKS_MAX);
 
     sh->blocks = sh->tables
                  + ngx_http_tgbot_store_aligned(layout->fixed
                                                 + n * layout->block);
     sh->nentries = (uint32_t) entries;
-    sh->nblocks = (uint32_t) n;
     sh->own_size = (uint32_t) own;
     sh->header = (uint32_t) layout->header;
 
-    sh->free = NGX_HTTP_TGBOT_LIST_NIL;
+    sh->chain.total = (uint32_t) n;
+    ngx_http_tgbot_chain_empty(&sh->chain);
 
     ngx_memzero(p + ngx_http_tgbot_store_aligned(
                                          sizeof(ngx_http_tgbot_store_sh_t)),

@@ -21,16 +21,11 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_chain.h"
 #include "ngx_http_tgbot_item.h"
 #include "ngx_http_tgbot_list.h"
 #include "ngx_http_tgbot_zone.h"
 
-
-#define NGX_HTTP_TGBOT_STORE_BLOCK  512
-
-/* bytes of an item in one block; in the first its header is a part of them */
-#define NGX_HTTP_TGBOT_STORE_DATA                                             \
-    (NGX_HTTP_TGBOT_STORE_BLOCK - 2 * sizeof(uint32_t))
 
 /* what a kind's zone must hold at least; carving wants no more */
 #define NGX_HTTP_TGBOT_STORE_MIN    (64 * 1024)
@@ -88,13 +83,6 @@ typedef struct {
 } ngx_http_tgbot_store_item_t;
 
 
-typedef struct {
-    uint32_t                          mark;
-    uint32_t                          next;
-    u_char                            data[NGX_HTTP_TGBOT_STORE_DATA];
-} ngx_http_tgbot_store_block_t;
-
-
 /* stands at the beginning of the zone's data */
 
 typedef struct {
@@ -102,7 +90,6 @@ typedef struct {
     size_t                            tables;
     size_t                            blocks;
     uint32_t                          nentries;
-    uint32_t                          nblocks;
     uint32_t                          own_size;
     uint32_t                          header;
 
@@ -110,15 +97,11 @@ typedef struct {
     uint64_t                          broken;   /* items that could not be
                                                    right, and are gone */
     uint32_t                          serial;   /* the last given */
-    uint32_t                          used;     /* blocks behind them never
-                                                   were */
     uint32_t                          bots;     /* entries behind them never
                                                    were */
-    /* derived */
+    ngx_http_tgbot_chain_sh_t         chain;
 
-    uint32_t                          free;     /* the first such block */
-    uint32_t                          nfree;    /* of those used */
-    uint32_t                          items;
+    uint32_t                          items;    /* derived */
 } ngx_http_tgbot_store_sh_t;
 
 
@@ -130,7 +113,7 @@ typedef struct {
     ngx_http_tgbot_store_entry_t     *entries;
     u_char                           *own;
     u_char                           *tables;   /* the kind's, aligned */
-    ngx_http_tgbot_store_block_t     *blocks;
+    ngx_http_tgbot_chain_t            chain;
     ngx_http_tgbot_links_t            links;    /* of items of an entry */
 } ngx_http_tgbot_store_t;
 
@@ -173,12 +156,12 @@ typedef struct {
 /* the item in a block, and the block of an item */
 
 #define ngx_http_tgbot_store_item(store, n)                                   \
-    ((void *) (store)->blocks[n].data)
+    ((void *) (store)->chain.blocks[n].data)
 
 #define ngx_http_tgbot_store_number(store, item)                              \
-    ((uint32_t) ((ngx_http_tgbot_store_block_t *)                             \
-                 ((u_char *) (item) - 2 * sizeof(uint32_t))                   \
-                 - (store)->blocks))
+    ((uint32_t) ((ngx_http_tgbot_block_t *)                                   \
+                 ((u_char *) (item) - offsetof(ngx_http_tgbot_block_t, data)) \
+                 - (store)->chain.blocks))
 
 /* what the kind keeps with entry number n */
 
@@ -188,7 +171,7 @@ typedef struct {
 /* blocks that are free */
 
 #define ngx_http_tgbot_store_room(store)                                      \
-    ((store)->sh->nfree + ((store)->sh->nblocks - (store)->sh->used))
+    ngx_http_tgbot_chain_room(&(store)->sh->chain)
 
 
 /* where the parts are; without the lock, too */

@@ -9,14 +9,6 @@
 
 static uint64_t ngx_http_tgbot_store_item_total(
     ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_item_t *item);
-static uint32_t ngx_http_tgbot_store_item_write(
-    ngx_http_tgbot_store_t *store, size_t skip, ngx_str_t *s);
-static void ngx_http_tgbot_store_item_read(ngx_http_tgbot_store_t *store,
-    uint32_t n, size_t skip, u_char *p, size_t len);
-static uint32_t ngx_http_tgbot_store_item_take(
-    ngx_http_tgbot_store_t *store);
-static void ngx_http_tgbot_store_item_free(ngx_http_tgbot_store_t *store,
-    uint32_t n);
 static void ngx_http_tgbot_store_item_unlink(ngx_http_tgbot_store_t *store,
     ngx_http_tgbot_store_item_t *item);
 static void *ngx_http_tgbot_store_item_walk(ngx_http_tgbot_store_t *store,
@@ -28,7 +20,7 @@ ngx_http_tgbot_store_needs(size_t header, ngx_http_tgbot_item_t *item)
 {
     uint64_t  n;
 
-    n = ngx_http_tgbot_store_item_blocks(header, item->data.len);
+    n = ngx_http_tgbot_chain_needs(header + item->data.len);
 
     if (item->answered) {
         n += ngx_http_tgbot_store_item_answer(item->answer.len);
@@ -55,7 +47,9 @@ ngx_http_tgbot_store_add(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
         return NULL;
     }
 
-    n = ngx_http_tgbot_store_item_write(store, header, &item->data);
+    n = ngx_http_tgbot_chain_take(&store->chain);
+    ngx_http_tgbot_chain_write(&store->chain, n, header, &item->data);
+
     it = ngx_http_tgbot_store_item(store, n);
     bot = &store->entries[entry];
 
@@ -75,8 +69,9 @@ ngx_http_tgbot_store_add(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
 
     if (item->answered) {
         it->answer_len = (uint32_t) item->answer.len;
-        it->answer = ngx_http_tgbot_store_item_write(store, 0,
-                                                     &item->answer);
+        it->answer = ngx_http_tgbot_chain_take(&store->chain);
+        ngx_http_tgbot_chain_write(&store->chain, it->answer, 0,
+                                   &item->answer);
     }
 
     return it;
@@ -90,7 +85,7 @@ ngx_http_tgbot_store_publish(ngx_http_tgbot_store_t *store, void *item)
 
     ngx_http_tgbot_zone_stop("store: item written");
 
-    store->blocks[ngx_http_tgbot_store_number(store, item)].mark =
+    store->chain.blocks[ngx_http_tgbot_store_number(store, item)].mark =
                                                    NGX_HTTP_TGBOT_STORE_HEAD;
     ngx_memory_barrier();
 
@@ -109,7 +104,7 @@ ngx_http_tgbot_store_retire(ngx_http_tgbot_store_t *store, void *item)
     it = item;
     n = ngx_http_tgbot_store_number(store, item);
 
-    store->blocks[n].mark = NGX_HTTP_TGBOT_STORE_FREE;
+    store->chain.blocks[n].mark = NGX_HTTP_TGBOT_CHAIN_FREE;
 
     ngx_memory_barrier();
 
@@ -119,8 +114,8 @@ ngx_http_tgbot_store_retire(ngx_http_tgbot_store_t *store, void *item)
 
     ngx_http_tgbot_zone_stop("store: item unlinked");
 
-    ngx_http_tgbot_store_item_free(store, it->answer);
-    ngx_http_tgbot_store_item_free(store, n);
+    ngx_http_tgbot_chain_free(&store->chain, it->answer);
+    ngx_http_tgbot_chain_free(&store->chain, n);
 }
 
 
@@ -140,7 +135,8 @@ ngx_http_tgbot_store_answer(ngx_http_tgbot_store_t *store, void *item,
         return NGX_AGAIN;
     }
 
-    n = ngx_http_tgbot_store_item_write(store, 0, answer);
+    n = ngx_http_tgbot_chain_take(&store->chain);
+    ngx_http_tgbot_chain_write(&store->chain, n, 0, answer);
 
     it->answer_len = (uint32_t) answer->len;
 
@@ -218,14 +214,14 @@ ngx_http_tgbot_store_copy(ngx_http_tgbot_store_t *store, void *item,
     it = item;
 
     if (data) {
-        ngx_http_tgbot_store_item_read(store,
-                                   ngx_http_tgbot_store_number(store, item),
-                                   store->sh->header, data, it->len);
+        ngx_http_tgbot_chain_read(&store->chain,
+                                  ngx_http_tgbot_store_number(store, item),
+                                  store->sh->header, data, it->len);
     }
 
     if (answer && it->answer != NGX_HTTP_TGBOT_LIST_NIL) {
-        ngx_http_tgbot_store_item_read(store, it->answer, 0, answer,
-                                       it->answer_len);
+        ngx_http_tgbot_chain_read(&store->chain, it->answer, 0, answer,
+                                  it->answer_len);
     }
 }
 
@@ -236,8 +232,8 @@ ngx_http_tgbot_store_find(ngx_http_tgbot_store_t *store, uint32_t block,
 {
     ngx_http_tgbot_store_item_t  *item;
 
-    if (block >= store->sh->used
-        || store->blocks[block].mark != NGX_HTTP_TGBOT_STORE_HEAD)
+    if (block >= store->sh->chain.used
+        || store->chain.blocks[block].mark != NGX_HTTP_TGBOT_STORE_HEAD)
     {
         return NULL;
     }
@@ -366,21 +362,12 @@ ngx_http_tgbot_store_item_walk(ngx_http_tgbot_store_t *store,
 }
 
 
-uint64_t
-ngx_http_tgbot_store_item_blocks(size_t header, size_t len)
-{
-    return ((uint64_t) header + len + NGX_HTTP_TGBOT_STORE_DATA - 1)
-           / NGX_HTTP_TGBOT_STORE_DATA;
-}
-
-
 /* an empty one is not none: it takes a block */
 
 uint64_t
 ngx_http_tgbot_store_item_answer(size_t len)
 {
-    return ((uint64_t) ngx_max(len, 1) + NGX_HTTP_TGBOT_STORE_DATA - 1)
-           / NGX_HTTP_TGBOT_STORE_DATA;
+    return ngx_http_tgbot_chain_needs(ngx_max(len, 1));
 }
 
 
@@ -390,7 +377,7 @@ ngx_http_tgbot_store_item_total(ngx_http_tgbot_store_t *store,
 {
     uint64_t  n;
 
-    n = ngx_http_tgbot_store_item_blocks(store->sh->header, item->len);
+    n = ngx_http_tgbot_chain_needs((uint64_t) store->sh->header + item->len);
 
     if (item->answer != NGX_HTTP_TGBOT_LIST_NIL) {
         n += ngx_http_tgbot_store_item_answer(item->answer_len);
@@ -429,121 +416,4 @@ ngx_http_tgbot_store_item_unlink(ngx_http_tgbot_store_t *store,
 
     entry->blocks -= (uint32_t) ngx_http_tgbot_store_item_total(store, item);
     store->sh->items--;
-}
-
-
-/* there is room; the first block has no data in its first "skip" bytes */
-
-static uint32_t
-ngx_http_tgbot_store_item_write(ngx_http_tgbot_store_t *store, size_t skip,
-    ngx_str_t *s)
-{
-    size_t                         left, size;
-    u_char                        *p;
-    uint32_t                       n, first;
-    ngx_http_tgbot_store_block_t  *block;
-
-    p = s->data;
-    left = s->len;
-
-    first = ngx_http_tgbot_store_item_take(store);
-    n = first;
-
-    for ( ;; ) {
-        block = &store->blocks[n];
-
-        size = ngx_min(left, NGX_HTTP_TGBOT_STORE_DATA - skip);
-
-        if (size) {
-            ngx_memcpy(block->data + skip, p, size);
-            p += size;
-            left -= size;
-        }
-
-        if (left == 0) {
-            block->next = NGX_HTTP_TGBOT_LIST_NIL;
-            return first;
-        }
-
-        n = ngx_http_tgbot_store_item_take(store);
-        block->next = n;
-        skip = 0;
-    }
-}
-
-
-static void
-ngx_http_tgbot_store_item_read(ngx_http_tgbot_store_t *store, uint32_t n,
-    size_t skip, u_char *p, size_t len)
-{
-    size_t                         size;
-    ngx_http_tgbot_store_block_t  *block;
-
-    while (len) {
-        block = &store->blocks[n];
-
-        size = ngx_min(len, NGX_HTTP_TGBOT_STORE_DATA - skip);
-
-        p = ngx_cpymem(p, block->data + skip, size);
-        len -= size;
-
-        n = block->next;
-        skip = 0;
-    }
-}
-
-
-/* a block that never was is told apart from others by "used" alone */
-
-static uint32_t
-ngx_http_tgbot_store_item_take(ngx_http_tgbot_store_t *store)
-{
-    uint32_t                    n;
-    ngx_http_tgbot_store_sh_t  *sh;
-
-    sh = store->sh;
-
-    n = sh->free;
-
-    if (n != NGX_HTTP_TGBOT_LIST_NIL) {
-        sh->free = store->blocks[n].next;
-        sh->nfree--;
-
-    } else {
-        n = sh->used;
-
-        store->blocks[n].mark = NGX_HTTP_TGBOT_STORE_FREE;
-
-        ngx_memory_barrier();
-
-        sh->used++;
-    }
-
-    ngx_http_tgbot_zone_stop("store: block taken");
-
-    return n;
-}
-
-
-static void
-ngx_http_tgbot_store_item_free(ngx_http_tgbot_store_t *store, uint32_t n)
-{
-    uint32_t                       next;
-    ngx_http_tgbot_store_sh_t     *sh;
-    ngx_http_tgbot_store_block_t  *block;
-
-    sh = store->sh;
-
-    while (n != NGX_HTTP_TGBOT_LIST_NIL) {
-        block = &store->blocks[n];
-        next = block->next;
-
-        block->next = sh->free;
-        sh->free = n;
-        sh->nfree++;
-
-        ngx_http_tgbot_zone_stop("store: block freed");
-
-        n = next;
-    }
 }

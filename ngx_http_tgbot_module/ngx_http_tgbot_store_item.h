@@ -14,13 +14,10 @@
 #include "ngx_http_tgbot_store.h"
 
 
-#define NGX_HTTP_TGBOT_STORE_FREE  0
-#define NGX_HTTP_TGBOT_STORE_MORE  1           /* another one of an item */
 #define NGX_HTTP_TGBOT_STORE_HEAD  0x6d657469  /* "item" */
 
 
-/* blocks of an item without its answer, and of an answer */
-uint64_t ngx_http_tgbot_store_item_blocks(size_t header, size_t len);
+/* blocks of an answer */
 uint64_t ngx_http_tgbot_store_item_answer(size_t len);
 
 /* puts an item that is published at the end of its entry's list */

@@ -9,11 +9,6 @@
 
 static ngx_uint_t ngx_http_tgbot_store_repair_item(
     ngx_http_tgbot_store_t *store, uint32_t n);
-static ngx_uint_t ngx_http_tgbot_store_repair_chain(
-    ngx_http_tgbot_store_t *store, uint32_t first, uint64_t length);
-static void ngx_http_tgbot_store_repair_unmark(ngx_http_tgbot_store_t *store,
-    uint32_t n, uint64_t length);
-static void ngx_http_tgbot_store_repair_free(ngx_http_tgbot_store_t *store);
 static uint32_t ngx_http_tgbot_store_repair_sort(
     ngx_http_tgbot_store_t *store);
 static ngx_uint_t ngx_http_tgbot_store_repair_before(void *data, uint32_t a,
@@ -29,27 +24,21 @@ ngx_http_tgbot_store_repair(ngx_http_tgbot_store_t *store)
 
     sh = store->sh;
 
-    for (i = 0; i < sh->used; i++) {
-        if (store->blocks[i].mark != NGX_HTTP_TGBOT_STORE_HEAD) {
-            store->blocks[i].mark = NGX_HTTP_TGBOT_STORE_FREE;
-        }
-    }
+    ngx_http_tgbot_chain_wipe(&store->chain, NGX_HTTP_TGBOT_STORE_HEAD);
 
-    ngx_http_tgbot_zone_stop("store: marks wiped");
+    for (i = 0; i < sh->chain.used; i++) {
 
-    for (i = 0; i < sh->used; i++) {
-
-        if (store->blocks[i].mark == NGX_HTTP_TGBOT_STORE_HEAD
+        if (store->chain.blocks[i].mark == NGX_HTTP_TGBOT_STORE_HEAD
             && !ngx_http_tgbot_store_repair_item(store, i))
         {
             sh->broken++;
-            store->blocks[i].mark = NGX_HTTP_TGBOT_STORE_FREE;
+            store->chain.blocks[i].mark = NGX_HTTP_TGBOT_CHAIN_FREE;
         }
     }
 
     ngx_http_tgbot_zone_stop("store: items checked");
 
-    ngx_http_tgbot_store_repair_free(store);
+    ngx_http_tgbot_chain_link(&store->chain);
 
     for (i = 0; i < sh->nentries; i++) {
         store->entries[i].blocks = 0;
@@ -97,10 +86,10 @@ ngx_http_tgbot_store_repair_item(ngx_http_tgbot_store_t *store, uint32_t n)
 
     /* the first block has its mark */
 
-    next = store->blocks[n].next;
-    length = ngx_http_tgbot_store_item_blocks(sh->header, item->len) - 1;
+    next = store->chain.blocks[n].next;
+    length = ngx_http_tgbot_chain_needs((uint64_t) sh->header + item->len) - 1;
 
-    if (!ngx_http_tgbot_store_repair_chain(store, next, length)) {
+    if (!ngx_http_tgbot_chain_claim(&store->chain, next, length)) {
         return 0;
     }
 
@@ -111,82 +100,12 @@ ngx_http_tgbot_store_repair_item(ngx_http_tgbot_store_t *store, uint32_t n)
 
     answer = ngx_http_tgbot_store_item_answer(item->answer_len);
 
-    if (!ngx_http_tgbot_store_repair_chain(store, item->answer, answer)) {
-        ngx_http_tgbot_store_repair_unmark(store, next, length);
+    if (!ngx_http_tgbot_chain_claim(&store->chain, item->answer, answer)) {
+        ngx_http_tgbot_chain_unclaim(&store->chain, next, length);
         return 0;
     }
 
     return 1;
-}
-
-
-/* likewise of a chain, which has to be just so long */
-
-static ngx_uint_t
-ngx_http_tgbot_store_repair_chain(ngx_http_tgbot_store_t *store,
-    uint32_t first, uint64_t length)
-{
-    uint32_t  n;
-    uint64_t  done;
-
-    n = first;
-
-    for (done = 0; done < length; done++) {
-
-        if (n >= store->sh->used
-            || store->blocks[n].mark != NGX_HTTP_TGBOT_STORE_FREE)
-        {
-            break;
-        }
-
-        store->blocks[n].mark = NGX_HTTP_TGBOT_STORE_MORE;
-        n = store->blocks[n].next;
-    }
-
-    if (done == length && n == NGX_HTTP_TGBOT_LIST_NIL) {
-        return 1;
-    }
-
-    ngx_http_tgbot_store_repair_unmark(store, first, done);
-
-    return 0;
-}
-
-
-static void
-ngx_http_tgbot_store_repair_unmark(ngx_http_tgbot_store_t *store, uint32_t n,
-    uint64_t length)
-{
-    while (length--) {
-        store->blocks[n].mark = NGX_HTTP_TGBOT_STORE_FREE;
-        n = store->blocks[n].next;
-    }
-}
-
-
-static void
-ngx_http_tgbot_store_repair_free(ngx_http_tgbot_store_t *store)
-{
-    uint32_t                    i;
-    ngx_http_tgbot_store_sh_t  *sh;
-
-    sh = store->sh;
-
-    sh->free = NGX_HTTP_TGBOT_LIST_NIL;
-    sh->nfree = 0;
-
-    for (i = sh->used; i--; /* void */) {
-
-        if (store->blocks[i].mark != NGX_HTTP_TGBOT_STORE_FREE) {
-            continue;
-        }
-
-        store->blocks[i].next = sh->free;
-        sh->free = i;
-        sh->nfree++;
-    }
-
-    ngx_http_tgbot_zone_stop("store: free blocks linked");
 }
 
 
@@ -204,9 +123,9 @@ ngx_http_tgbot_store_repair_sort(ngx_http_tgbot_store_t *store)
 
     ngx_http_tgbot_sort_init(&sort);
 
-    for (i = 0; i < store->sh->used; i++) {
+    for (i = 0; i < store->sh->chain.used; i++) {
 
-        if (store->blocks[i].mark == NGX_HTTP_TGBOT_STORE_HEAD) {
+        if (store->chain.blocks[i].mark == NGX_HTTP_TGBOT_STORE_HEAD) {
             ngx_http_tgbot_sort_add(&sort, i);
         }
     }

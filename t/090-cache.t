@@ -682,7 +682,7 @@ counted('hit=1 miss=1 stored=1');
 is(status()->{zones}{small}{total} >= 16, 1, $block->name . ' - blocks');
 
 my $quarter = int(status()->{zones}{small}{total} / 4);
-my $fits = 440 + ($quarter - 1) * 508;
+my $fits = 432 + ($quarter - 1) * 504;
 
 for my $n ($fits, $fits + 1) {
     my $body = '{"chat_id":7,' . substr of($n), 1;

@@ -144,15 +144,17 @@ _MASTER = ("seen: area", "store: entry made", "store: entry not in use",
 
 # what happens in a repair, after a death at another point
 _REPAIR = ("seen: records repaired", "seen: lists emptied", "queue: store repaired",
-           "queue: lanes made", "store: marks wiped", "store: items checked",
-           "store: entries emptied", "store: free blocks linked",
-           "dead: store repaired")
+           "queue: lanes made", "store: items checked", "store: entries emptied",
+           "chain: marks wiped", "chain: free blocks linked", "dead: store repaired")
 _FIRST = {"seen": "seen: record held", "queue": "queue: item leased",
           "store": "queue: item leased", "dead": "dead: written"}
 
 # zones of a bot with a queue, and what test_register.py kills workers in
 _QUEUED = ("queue:", "store:", "dead:")
 _REGISTERED = ("registry:",)
+
+# what zones of several kinds have
+_SHARED = ("chain:", "list:")
 
 _POINT = re.compile(r'ngx_http_tgbot_zone_stop\("([^"]+)"\)')
 
@@ -169,10 +171,11 @@ def _points():
 class Stops:
     """Stops a worker at a point, to be killed there."""
 
-    def __init__(self, case, scene, nginx):
+    def __init__(self, case, scene, nginx, shared="queue: item leased"):
         self._case = case
         self._scene = scene
         self._nginx = nginx
+        self._shared = shared
 
     def ask(self, point):
         path = f"{self._nginx.directory}/stop"
@@ -193,7 +196,9 @@ class Stops:
 
     async def kill_at(self, point):
         """Whether a worker was killed at the point; in a repair it is the second one."""
-        first = _FIRST[point.partition(":")[0]] if point in _REPAIR else point
+        first = point
+        if point in _REPAIR:
+            first = _FIRST.get(point.partition(":")[0], self._shared)
         self.ask(first)
         pid = await self.reached(first)
         if pid is None:
@@ -261,7 +266,7 @@ async def test_killed_inside(case):
     over = asyncio.Event()
     case.at_end(over.set)
     mixers = [loop.create_task(_mix(nginx, lane, over)) for lane in (1, 2, 3)]
-    stops = Stops(case, scene, nginx)
+    stops = Stops(case, scene, nginx, "seen: record held")
     points = [point for point in _points()
               if not point.startswith(_QUEUED + _REGISTERED)]
     case.check(len(points) >= 20, f"only {points}")
@@ -327,7 +332,7 @@ async def test_queue_killed_inside(case):
     case.at_end(over.set)
     dying = [loop.create_task(_die(nginx, over)), loop.create_task(_replays(nginx, over))]
     stops = Stops(case, scene, nginx)
-    points = [point for point in _points() if point.startswith(_QUEUED)]
+    points = [point for point in _points() if point.startswith(_QUEUED + _SHARED)]
     case.check(len(points) >= 25, f"only {points}")
     updates = iter(Traffic(100000, 50).updates)
 

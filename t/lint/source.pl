@@ -21,8 +21,8 @@ my $file_lines = 1200;
 my @layers = (
     words     => [qw(json key command update method object answer form
                     backoff verdict cacheable lane info redact)],
-    zones     => [qw(zone slot list seen bucket cache stats item store queue
-                    dead state registry)],
+    zones     => [qw(zone slot list chain seen bucket cache stats item store
+                    queue dead state registry)],
     transport => [qw(abandon body call capture detached share curl)],
     work      => [qw(bot handler job ride send wait worker record take
                     replay wake persist log)],
@@ -42,12 +42,13 @@ my %same_layer = (
     redact    => [qw(json)],
     slot      => [qw(zone)],
     registry  => [qw(zone slot)],
-    seen      => [qw(zone slot list)],
+    seen      => [qw(zone slot list chain)],
     bucket    => [qw(zone list)],
-    cache     => [qw(zone slot list)],
+    cache     => [qw(zone slot list chain)],
     stats     => [qw(zone slot)],
     list      => [qw(zone)],
-    store     => [qw(zone list item)],
+    chain     => [qw(zone list)],
+    store     => [qw(zone list chain item)],
     queue     => [qw(zone slot list item store)],
     dead      => [qw(zone slot item store)],
     state     => [qw(zone seen item store queue dead)],

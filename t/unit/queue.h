@@ -197,17 +197,17 @@ queue_walk_blocks(ngx_http_tgbot_store_t *store)
     ngx_http_tgbot_store_entry_t  *entry;
 
     sh = store->sh;
-    used = ngx_calloc(sh->nblocks + 1, ngx_cycle->log);
+    used = ngx_calloc(sh->chain.total + 1, ngx_cycle->log);
 
     sound = 1;
     blocks = 0;
     all = 0;
 
-    for (n = sh->free; n != NGX_HTTP_TGBOT_LIST_NIL;
-         n = store->blocks[n].next)
+    for (n = sh->chain.free; n != NGX_HTTP_TGBOT_LIST_NIL;
+         n = store->chain.blocks[n].next)
     {
-        if (n >= sh->used || used[n]++
-            || store->blocks[n].mark == NGX_HTTP_TGBOT_STORE_HEAD)
+        if (n >= sh->chain.used || used[n]++
+            || store->chain.blocks[n].mark == NGX_HTTP_TGBOT_STORE_HEAD)
         {
             sound = 0;
             break;
@@ -216,7 +216,7 @@ queue_walk_blocks(ngx_http_tgbot_store_t *store)
         blocks++;
     }
 
-    if (sh->nfree != blocks || sh->used > sh->nblocks) {
+    if (sh->chain.nfree != blocks || sh->chain.used > sh->chain.total) {
         sound = 0;
     }
 
@@ -240,9 +240,10 @@ queue_walk_blocks(ngx_http_tgbot_store_t *store)
         {
             item = ngx_http_tgbot_store_item(store, n);
 
-            if (n >= sh->used || item->entry != i || item->link.prev != next
+            if (n >= sh->chain.used || item->entry != i
+                || item->link.prev != next
                 || item->seq <= seq || item->seq > sh->seq
-                || store->blocks[n].mark != NGX_HTTP_TGBOT_STORE_HEAD)
+                || store->chain.blocks[n].mark != NGX_HTTP_TGBOT_STORE_HEAD)
             {
                 sound = 0;
                 break;
@@ -256,9 +257,11 @@ queue_walk_blocks(ngx_http_tgbot_store_t *store)
                 chain = k ? item->answer : n;
 
                 for ( /* void */ ; chain != NGX_HTTP_TGBOT_LIST_NIL;
-                     chain = store->blocks[chain].next)
+                     chain = store->chain.blocks[chain].next)
                 {
-                    if (chain >= sh->used || used[chain]++ || left-- == 0) {
+                    if (chain >= sh->chain.used || used[chain]++
+                        || left-- == 0)
+                    {
                         sound = 0;
                         break;
                     }
@@ -271,7 +274,7 @@ queue_walk_blocks(ngx_http_tgbot_store_t *store)
         }
     }
 
-    if (all != sh->items || blocks != sh->used) {
+    if (all != sh->items || blocks != sh->chain.used) {
         sound = 0;
     }
 
@@ -307,7 +310,8 @@ queue_walk_lists(ngx_http_tgbot_queue_area_t *area, ngx_uint_t entry)
         {
             it = ngx_http_tgbot_queue_item(area, n);
 
-            if (n >= area->store.sh->used || k++ > area->store.sh->used
+            if (n >= area->store.sh->chain.used
+                || k++ > area->store.sh->chain.used
                 || it->place != i || it->link.prev != prev
                 || (i == NGX_HTTP_TGBOT_QUEUE_INFLIGHT)
                    != (it->lease.token != 0)
@@ -360,8 +364,9 @@ queue_walk_lanes(ngx_http_tgbot_queue_area_t *area)
         for (n = area->heads[i]; n != NGX_HTTP_TGBOT_LIST_NIL;
              n = head->chain)
         {
-            if (n >= area->store.sh->used
-                || area->store.blocks[n].mark != NGX_HTTP_TGBOT_STORE_HEAD)
+            if (n >= area->store.sh->chain.used
+                || area->store.chain.blocks[n].mark
+                   != NGX_HTTP_TGBOT_STORE_HEAD)
             {
                 return 0;
             }

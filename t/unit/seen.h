@@ -190,13 +190,13 @@ seen_walk_hash(ngx_http_tgbot_seen_area_t *area)
 }
 
 
-/* each block is free, or of one call */
+/* each block is free, never was, or is of one call */
 
 static inline ngx_uint_t
 seen_walk_blocks(ngx_http_tgbot_seen_area_t *area)
 {
     u_char                         used[NGX_HTTP_TGBOT_SEEN_BLOCKS];
-    uint16_t                       n;
+    uint32_t                       n;
     ngx_uint_t                     i, size, total;
     ngx_http_tgbot_seen_record_t  *rec;
 
@@ -204,10 +204,10 @@ seen_walk_blocks(ngx_http_tgbot_seen_area_t *area)
 
     total = 0;
 
-    for (n = area->sh->blocks; n != NGX_HTTP_TGBOT_SEEN_NIL;
-         n = area->blocks[n].next)
+    for (n = area->sh->chain.free; n != NGX_HTTP_TGBOT_LIST_NIL;
+         n = area->chain.blocks[n].next)
     {
-        if (n >= NGX_HTTP_TGBOT_SEEN_BLOCKS || used[n]) {
+        if (n >= area->sh->chain.used || used[n]) {
             return 0;
         }
 
@@ -215,7 +215,7 @@ seen_walk_blocks(ngx_http_tgbot_seen_area_t *area)
         total++;
     }
 
-    if (total != area->sh->nblocks) {
+    if (total != area->sh->chain.nfree) {
         return 0;
     }
 
@@ -224,7 +224,7 @@ seen_walk_blocks(ngx_http_tgbot_seen_area_t *area)
 
         if (rec->state != NGX_HTTP_TGBOT_SEEN_DONE) {
             if (rec->state != NGX_HTTP_TGBOT_SEEN_FREE
-                && rec->block != NGX_HTTP_TGBOT_SEEN_NIL)
+                && rec->block != NGX_HTTP_TGBOT_LIST_NIL)
             {
                 return 0;
             }
@@ -234,16 +234,16 @@ seen_walk_blocks(ngx_http_tgbot_seen_area_t *area)
 
         size = 0;
 
-        for (n = rec->block; n != NGX_HTTP_TGBOT_SEEN_NIL;
-             n = area->blocks[n].next)
+        for (n = rec->block; n != NGX_HTTP_TGBOT_LIST_NIL;
+             n = area->chain.blocks[n].next)
         {
-            if (n >= NGX_HTTP_TGBOT_SEEN_BLOCKS || used[n]) {
+            if (n >= area->sh->chain.used || used[n]) {
                 return 0;
             }
 
             used[n] = 1;
             total++;
-            size += NGX_HTTP_TGBOT_SEEN_BLOCK_DATA;
+            size += NGX_HTTP_TGBOT_CHAIN_DATA;
         }
 
         if (size < (ngx_uint_t) rec->type_len + rec->body_len) {
@@ -251,7 +251,8 @@ seen_walk_blocks(ngx_http_tgbot_seen_area_t *area)
         }
     }
 
-    return total == NGX_HTTP_TGBOT_SEEN_BLOCKS;
+    return total == area->sh->chain.used
+           && total <= NGX_HTTP_TGBOT_SEEN_BLOCKS;
 }
 
 

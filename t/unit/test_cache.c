@@ -11,9 +11,8 @@
 
 
 /* bytes of an answer in the first block of an entry, and in another */
-#define FIRST  (NGX_HTTP_TGBOT_CACHE_BLOCK                                   \
-                - offsetof(ngx_http_tgbot_cache_entry_t, data))
-#define OTHER  (NGX_HTTP_TGBOT_CACHE_BLOCK - sizeof(uint32_t))
+#define FIRST  (OTHER - sizeof(ngx_http_tgbot_cache_entry_t))
+#define OTHER  NGX_HTTP_TGBOT_CHAIN_DATA
 
 #define NONE   NGX_HTTP_TGBOT_LIST_NIL
 
@@ -69,11 +68,11 @@ test_zone(ngx_uint_t blocks)
 
     zone = unit_zone(&ngx_http_tgbot_cache_zone,
                      sizeof(ngx_http_tgbot_cache_sh_t) + NGX_CPU_CACHE_LINE
-                     + blocks * (NGX_HTTP_TGBOT_CACHE_BLOCK
+                     + blocks * (NGX_HTTP_TGBOT_CHAIN_BLOCK
                                  + NGX_HTTP_TGBOT_CACHE_HEADS),
                      NULL, 0);
 
-    is_int(test_sh(zone)->blocks, blocks);
+    is_int(test_sh(zone)->chain.total, blocks);
 
     return zone;
 }
@@ -213,7 +212,9 @@ test_sound(ngx_http_tgbot_zone_t *zone)
 
     sh = test_sh(zone);
 
-    if (!ok(sh->blocks <= sizeof(marks)) || !ok(sh->fresh <= sh->blocks)) {
+    if (!ok(sh->chain.total <= sizeof(marks))
+        || !ok(sh->chain.used <= sh->chain.total))
+    {
         return;
     }
 
@@ -236,13 +237,13 @@ test_sound(ngx_http_tgbot_zone_t *zone)
             blocks = 0;
 
             for (b = n; b != NONE; b = *next) {
-                test_mark(marks, sh->fresh, b);
+                test_mark(marks, sh->chain.used, b);
                 blocks++;
 
                 next = (uint32_t *)
-                              ngx_http_tgbot_cache_store_entry(sh, b);
+                              ngx_http_tgbot_cache_store_entry(sh, b) - 1;
 
-                if (blocks > sh->blocks) {
+                if (blocks > sh->chain.total) {
                     ok(0);
                     return;
                 }
@@ -260,7 +261,7 @@ test_sound(ngx_http_tgbot_zone_t *zone)
     }
 
     is_int(found, sh->entries);
-    is_int(used, sh->used);
+    is_int(used, sh->chain.total - ngx_http_tgbot_chain_room(&sh->chain));
 
     listed = 0;
 
@@ -289,19 +290,19 @@ test_sound(ngx_http_tgbot_zone_t *zone)
 
     free = 0;
 
-    for (n = sh->free; n != NONE; n = *next) {
-        test_mark(marks, sh->fresh, n);
+    for (n = sh->chain.free; n != NONE; n = *next) {
+        test_mark(marks, sh->chain.used, n);
         free++;
 
-        next = (uint32_t *) ngx_http_tgbot_cache_store_entry(sh, n);
+        next = (uint32_t *) ngx_http_tgbot_cache_store_entry(sh, n) - 1;
 
-        if (free > sh->blocks) {
+        if (free > sh->chain.total) {
             ok(0);
             return;
         }
     }
 
-    is_int(used + free, sh->fresh);
+    is_int(used + free, sh->chain.used);
 }
 
 
@@ -532,19 +533,19 @@ test_rooms(void)
         zone = unit_zone(&ngx_http_tgbot_cache_zone, room, NULL, 0);
         sh = test_sh(zone);
 
-        ok(sh->blocks >= 16);
-        ok(sh->mask >= sh->blocks - 1);
+        ok(sh->chain.total >= 16);
+        ok(sh->mask >= sh->chain.total - 1);
         is_int(sh->offset % NGX_CPU_CACHE_LINE, 0);
         ok(sh->offset >= sizeof(ngx_http_tgbot_cache_sh_t)
                          + (sh->mask + 1) * sizeof(uint32_t));
-        ok(sh->offset + (size_t) sh->blocks * NGX_HTTP_TGBOT_CACHE_BLOCK
+        ok(sh->offset + (size_t) sh->chain.total * NGX_HTTP_TGBOT_CHAIN_BLOCK
            <= room);
 
-        for (i = 0; i < sh->blocks; i++) {
+        for (i = 0; i < sh->chain.total; i++) {
             is_int(test_put(zone, i, FIRST, i, VALID), NGX_OK);
         }
 
-        is_int(sh->used, sh->blocks);
+        is_int(ngx_http_tgbot_chain_room(&sh->chain), 0);
         is_int(zone->sh->evicted, 0);
         test_sound(zone);
 
@@ -1320,7 +1321,7 @@ test_million(void)
                      ngx_http_tgbot_cache_zone.min, NULL, 0);
 
     ngx_memzero(&model, sizeof(test_model_t));
-    model.total = test_sh(zone)->blocks;
+    model.total = test_sh(zone)->chain.total;
 
     is_int(model.total, 16);
 
@@ -1430,7 +1431,8 @@ test_million(void)
         }
 
         i = model_used(&model, &entries);
-        is_int(test_sh(zone)->used, i);
+        is_int(test_sh(zone)->chain.total
+               - ngx_http_tgbot_chain_room(&test_sh(zone)->chain), i);
         is_int(test_sh(zone)->entries, entries);
         is_int(zone->sh->evicted, model.evicted);
 

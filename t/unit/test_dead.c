@@ -160,12 +160,12 @@ test_walk(void)
     heads = (uint32_t *) store.tables;
     items = 0;
 
-    for (i = 0; sound && i < store.sh->nblocks; i++) {
+    for (i = 0; sound && i < store.sh->chain.total; i++) {
 
         for (n = heads[i]; n != NGX_HTTP_TGBOT_LIST_NIL; n = item->chain) {
 
-            if (n >= store.sh->used || items++ >= store.sh->items
-                || store.blocks[n].mark != NGX_HTTP_TGBOT_STORE_HEAD)
+            if (n >= store.sh->chain.used || items++ >= store.sh->items
+                || store.chain.blocks[n].mark != NGX_HTTP_TGBOT_STORE_HEAD)
             {
                 sound = 0;
                 break;
@@ -173,7 +173,7 @@ test_walk(void)
 
             item = ngx_http_tgbot_store_item(&store, n);
 
-            if (item->store.seq % store.sh->nblocks != i) {
+            if (item->store.seq % store.sh->chain.total != i) {
                 sound = 0;
                 break;
             }
@@ -314,7 +314,7 @@ test_blocks(void)
 
     ngx_http_tgbot_store_open(&store, test_zone);
 
-    return store.sh->nblocks;
+    return store.sh->chain.total;
 }
 
 

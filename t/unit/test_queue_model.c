@@ -336,7 +336,7 @@ test_put(void)
 
         ngx_http_tgbot_store_open(&store, test_zone);
 
-        max = store.sh->nblocks;
+        max = store.sh->chain.total;
         all = max - all;
 
         test_is(ngx_http_tgbot_queue_room(test_zone), all);

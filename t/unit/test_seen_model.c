@@ -78,8 +78,8 @@ static ngx_uint_t                test_saw[8];
 
 #define test_number(id)     ((ngx_uint_t) ((id) - TEST_BASE))
 #define test_nblocks(size)                                                   \
-    (((size) + NGX_HTTP_TGBOT_SEEN_BLOCK_DATA - 1)                           \
-     / NGX_HTTP_TGBOT_SEEN_BLOCK_DATA)
+    (((size) + NGX_HTTP_TGBOT_CHAIN_DATA - 1)                           \
+     / NGX_HTTP_TGBOT_CHAIN_DATA)
 
 /* the first wrong answer is told, what follows from it is not */
 #define test_is(got, want)                                                   \

@@ -521,7 +521,7 @@ test_empty(test_world_t *world)
     for (i = 0; i < 2; i++) {
         ngx_http_tgbot_store_open(&store, world->zones[i]);
 
-        if (store.sh->seq || store.sh->items || store.sh->used
+        if (store.sh->seq || store.sh->items || store.sh->chain.used
             || world->zones[i]->sh->dirty)
         {
             return 0;

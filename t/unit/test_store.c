@@ -15,7 +15,7 @@
 
 #define TEST_ROOM    (128 * 1024)
 #define TEST_HEADER  sizeof(test_item_t)
-#define TEST_FIRST   (NGX_HTTP_TGBOT_STORE_DATA - TEST_HEADER)
+#define TEST_FIRST   (NGX_HTTP_TGBOT_CHAIN_DATA - TEST_HEADER)
 
 
 typedef struct {
@@ -228,7 +228,7 @@ test_nth(test_item_t *it, ngx_uint_t n)
     block = ngx_http_tgbot_store_number(&test_store, it);
 
     while (n--) {
-        block = test_store.blocks[block].next;
+        block = test_store.chain.blocks[block].next;
     }
 
     return block;
@@ -244,8 +244,8 @@ test_lengths(void)
     test_item_t  *it;
 
     static const size_t  edges[] = {
-        0, TEST_FIRST, TEST_FIRST + NGX_HTTP_TGBOT_STORE_DATA,
-        TEST_FIRST + 20 * NGX_HTTP_TGBOT_STORE_DATA
+        0, TEST_FIRST, TEST_FIRST + NGX_HTTP_TGBOT_CHAIN_DATA,
+        TEST_FIRST + 20 * NGX_HTTP_TGBOT_CHAIN_DATA
     };
 
     test_start();
@@ -255,8 +255,8 @@ test_lengths(void)
     is_int(test_needs(TEST_FIRST, 0), 1);
     is_int(test_needs(TEST_FIRST + 1, 0), 2);
     is_int(test_needs(0, 1), 2);
-    is_int(test_needs(NGX_HTTP_TGBOT_STORE_DATA, 1), 3);
-    is_int(test_needs(NGX_HTTP_TGBOT_STORE_DATA + 1, 1), 4);
+    is_int(test_needs(NGX_HTTP_TGBOT_CHAIN_DATA, 1), 3);
+    is_int(test_needs(NGX_HTTP_TGBOT_CHAIN_DATA + 1, 1), 4);
 
     for (i = 0; i < unit_n(edges); i++) {
         for (len = ngx_max(edges[i], 2) - 2; len < edges[i] + 3; len++) {
@@ -298,16 +298,16 @@ test_fill(void)
 
     test_start();
 
-    blocks = test_store.sh->nblocks;
+    blocks = test_store.sh->chain.total;
     ok(blocks > (TEST_ROOM - 8192) / 520);
 
     /* what was never used is not touched */
 
     test_put(0, 10, -1);
-    is_int(test_store.blocks[1].mark, 0xa5a5a5a5);
-    is_int(test_store.sh->used, 1);
+    is_int(test_store.chain.blocks[1].mark, 0xa5a5a5a5);
+    is_int(test_store.sh->chain.used, 1);
 
-    first = test_put(0, (blocks - 2) * NGX_HTTP_TGBOT_STORE_DATA
+    first = test_put(0, (blocks - 2) * NGX_HTTP_TGBOT_CHAIN_DATA
                         - TEST_HEADER, -1);
     ok(first != NULL);
     is_int(ngx_http_tgbot_store_room(&test_store), 1);
@@ -348,8 +348,8 @@ test_fresh(void)
     for (at = 1; at < 7; at++) {
         test_start();
 
-        for (i = 0; i < test_store.sh->nblocks; i++) {
-            test_store.blocks[i].mark = NGX_HTTP_TGBOT_STORE_HEAD;
+        for (i = 0; i < test_store.sh->chain.total; i++) {
+            test_store.chain.blocks[i].mark = NGX_HTTP_TGBOT_STORE_HEAD;
         }
 
         if (setjmp(unit_zone_killed) == 0) {
@@ -395,7 +395,7 @@ test_find(void)
     ok(ngx_http_tgbot_store_find(&test_store, block, seq) == b);
     ok(ngx_http_tgbot_store_find(&test_store, block, seq + 1) == NULL);
     ok(ngx_http_tgbot_store_find(&test_store, test_nth(b, 1), seq) == NULL);
-    ok(ngx_http_tgbot_store_find(&test_store, test_store.sh->used, seq)
+    ok(ngx_http_tgbot_store_find(&test_store, test_store.sh->chain.used, seq)
        == NULL);
     ok(ngx_http_tgbot_store_find(&test_store, NGX_HTTP_TGBOT_LIST_NIL, seq)
        == NULL);
@@ -443,8 +443,8 @@ test_garbage(void)
     }
 
     seq = sh->seq;
-    sh->free = 12345;
-    sh->nfree = 99;
+    sh->chain.free = 12345;
+    sh->chain.nfree = 99;
     sh->items = 1;
     sh->seq -= 1;
 
@@ -516,11 +516,13 @@ test_broken(void)
             break;
 
         case 2:
-            test_store.blocks[test_nth(b, 2)].next = test_store.sh->used;
+            test_store.chain.blocks[test_nth(b, 2)].next
+                                                 = test_store.sh->chain.used;
             break;
 
         case 3:
-            test_store.blocks[test_nth(b, 2)].next = NGX_HTTP_TGBOT_LIST_NIL;
+            test_store.chain.blocks[test_nth(b, 2)].next
+                                                 = NGX_HTTP_TGBOT_LIST_NIL;
             break;
 
         case 4:
@@ -532,15 +534,15 @@ test_broken(void)
             break;
 
         case 6:
-            test_store.blocks[test_nth(b, 3)].next = test_nth(b, 1);
+            test_store.chain.blocks[test_nth(b, 3)].next = test_nth(b, 1);
             break;
 
         case 7:
-            test_store.blocks[test_nth(b, 3)].next = test_nth(a, 2);
+            test_store.chain.blocks[test_nth(b, 3)].next = test_nth(a, 2);
             break;
 
         case 8:
-            test_store.blocks[test_nth(b, 3)].next = test_nth(c, 0);
+            test_store.chain.blocks[test_nth(b, 3)].next = test_nth(c, 0);
             break;
 
         case 9:
@@ -586,7 +588,7 @@ test_broken(void)
         ngx_http_tgbot_store_retire(&test_store, a);
         ngx_http_tgbot_store_retire(&test_store, c);
         is_int(ngx_http_tgbot_store_room(&test_store),
-               test_store.sh->nblocks);
+               test_store.sh->chain.total);
 
         test_end();
     }
