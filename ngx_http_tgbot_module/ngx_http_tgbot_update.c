@@ -1,8 +1,7 @@
 
 /*
  * An Update is read in one pass.  The reader goes into the few objects that
- * matter, each by its table of keys; all else is passed over by its depth
- * alone.
+ * matter, each by its table of keys; all else it tells the parser to skip.
  */
 
 #include <ngx_config.h>
@@ -80,14 +79,16 @@ typedef struct {
 static ngx_int_t ngx_http_tgbot_update_token(void *data,
     ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_update_key(
-    ngx_http_tgbot_update_reader_t *rd, ngx_str_t *name);
+    ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_update_value(
     ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
-static void ngx_http_tgbot_update_open(ngx_http_tgbot_update_reader_t *rd);
+static ngx_uint_t ngx_http_tgbot_update_open(
+    ngx_http_tgbot_update_reader_t *rd);
 static ngx_int_t ngx_http_tgbot_update_string(
-    ngx_http_tgbot_update_reader_t *rd, ngx_str_t *text);
+    ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_update_keep(
-    ngx_http_tgbot_update_reader_t *rd, ngx_str_t *text, ngx_str_t *value);
+    ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token,
+    ngx_str_t *value);
 static void ngx_http_tgbot_update_number(ngx_http_tgbot_update_reader_t *rd,
     ngx_str_t *text);
 static void ngx_http_tgbot_update_finish(ngx_http_tgbot_update_reader_t *rd);
@@ -156,14 +157,10 @@ ngx_http_tgbot_update_token(void *data, ngx_http_tgbot_json_token_t *token)
 {
     ngx_http_tgbot_update_reader_t *rd = data;
 
-    if (token->depth > rd->level) {
-        return NGX_OK;
-    }
-
     switch (token->type) {
 
     case NGX_HTTP_TGBOT_JSON_KEY:
-        return ngx_http_tgbot_update_key(rd, &token->text);
+        return ngx_http_tgbot_update_key(rd, token);
 
     case NGX_HTTP_TGBOT_JSON_MAP_END:
     case NGX_HTTP_TGBOT_JSON_ARRAY_END:
@@ -174,33 +171,53 @@ ngx_http_tgbot_update_token(void *data, ngx_http_tgbot_json_token_t *token)
 
         return NGX_OK;
 
-    case NGX_HTTP_TGBOT_JSON_NULL:
-        return NGX_OK;
+    case NGX_HTTP_TGBOT_JSON_MAP_START:
+    case NGX_HTTP_TGBOT_JSON_ARRAY_START:
+
+        /* what is not entered below */
+
+        token->skip = 1;
+
+        /* fall through */
 
     default:
         return ngx_http_tgbot_update_value(rd, token);
+
+    case NGX_HTTP_TGBOT_JSON_NULL:
+        return NGX_OK;
     }
 }
 
 
 static ngx_int_t
-ngx_http_tgbot_update_key(ngx_http_tgbot_update_reader_t *rd, ngx_str_t *name)
+ngx_http_tgbot_update_key(ngx_http_tgbot_update_reader_t *rd,
+    ngx_http_tgbot_json_token_t *token)
 {
-    rd->key = ngx_http_tgbot_key_find(rd->levels[rd->level].in, name);
+    ngx_http_tgbot_update_level_t  *level;
+
+    level = &rd->levels[rd->level];
+
+    rd->key = ngx_http_tgbot_key_find(level->in, &token->text);
 
     if (rd->key == NGX_HTTP_TGBOT_KEY_KIND) {
-        rd->next_kind = ngx_http_tgbot_key_kind(name);
+        rd->next_kind = ngx_http_tgbot_key_kind(&token->text);
+        token->skip = (rd->next_kind >= rd->kind);
         return NGX_OK;
     }
 
-    if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE
-        && !(rd->levels[1].seen & ((uint32_t) 1 << NGX_HTTP_TGBOT_KEY_UPDATE)))
+    if (rd->key == NGX_HTTP_TGBOT_KEY_OTHER
+        || (level->seen & ((uint32_t) 1 << rd->key)))
     {
-        rd->type = ngx_http_tgbot_key_type(name);
+        token->skip = 1;
+        return NGX_OK;
+    }
+
+    if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE) {
+        rd->type = ngx_http_tgbot_key_type(&token->text);
         rd->name = rd->type->name;
 
         if (rd->name.len == 0) {
-            return ngx_http_tgbot_update_keep(rd, name, &rd->name);
+            return ngx_http_tgbot_update_keep(rd, token, &rd->name);
         }
     }
 
@@ -212,11 +229,15 @@ static ngx_int_t
 ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd,
     ngx_http_tgbot_json_token_t *token)
 {
-    uint32_t    bit;
     ngx_uint_t  no;
 
     if (rd->level == 0) {
-        rd->level = (token->type == NGX_HTTP_TGBOT_JSON_MAP_START);
+
+        if (token->type == NGX_HTTP_TGBOT_JSON_MAP_START) {
+            rd->level = 1;
+            token->skip = 0;
+        }
+
         return NGX_OK;
     }
 
@@ -226,21 +247,13 @@ ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd,
     if (rd->key == NGX_HTTP_TGBOT_KEY_KIND) {
 
         if (!no) {
-            rd->kind = ngx_min(rd->kind, rd->next_kind);
+            rd->kind = rd->next_kind;
         }
 
         return NGX_OK;
     }
 
-    bit = (uint32_t) 1 << rd->key;
-
-    if (rd->key == NGX_HTTP_TGBOT_KEY_OTHER
-        || (rd->levels[rd->level].seen & bit))
-    {
-        return NGX_OK;
-    }
-
-    rd->levels[rd->level].seen |= bit;
+    rd->levels[rd->level].seen |= (uint32_t) 1 << rd->key;
 
     if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE) {
         rd->update->type = rd->name;
@@ -250,16 +263,16 @@ ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd,
     switch (token->type) {
 
     case NGX_HTTP_TGBOT_JSON_MAP_START:
-        ngx_http_tgbot_update_open(rd);
+        token->skip = !ngx_http_tgbot_update_open(rd);
         break;
 
     case NGX_HTTP_TGBOT_JSON_STRING:
-        return ngx_http_tgbot_update_string(rd, &token->text);
+        return ngx_http_tgbot_update_string(rd, token);
 
     case NGX_HTTP_TGBOT_JSON_NUMBER:
 
         if (rd->key == NGX_HTTP_TGBOT_KEY_QUERY_ID) {
-            return ngx_http_tgbot_update_string(rd, &token->text);
+            return ngx_http_tgbot_update_string(rd, token);
         }
 
         ngx_http_tgbot_update_number(rd, &token->text);
@@ -276,7 +289,9 @@ ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd,
 }
 
 
-static void
+/* whether there is something to be read in the object */
+
+static ngx_uint_t
 ngx_http_tgbot_update_open(ngx_http_tgbot_update_reader_t *rd)
 {
     ngx_uint_t                      in;
@@ -288,7 +303,7 @@ ngx_http_tgbot_update_open(ngx_http_tgbot_update_reader_t *rd)
     if (in == NGX_HTTP_TGBOT_KEY_IN_NOTHING
         || rd->level == NGX_HTTP_TGBOT_UPDATE_LEVELS)
     {
-        return;
+        return 0;
     }
 
     level = &rd->levels[++rd->level];
@@ -301,12 +316,14 @@ ngx_http_tgbot_update_open(ngx_http_tgbot_update_reader_t *rd)
     level->party = (rd->key < NGX_HTTP_TGBOT_KEY_CHAT)
                    ? rd->parties
                    : &rd->parties[rd->key - NGX_HTTP_TGBOT_KEY_CHAT];
+
+    return 1;
 }
 
 
 static ngx_int_t
 ngx_http_tgbot_update_string(ngx_http_tgbot_update_reader_t *rd,
-    ngx_str_t *text)
+    ngx_http_tgbot_json_token_t *token)
 {
     ngx_str_t                      *value;
     ngx_http_tgbot_update_party_t  *party;
@@ -340,43 +357,51 @@ ngx_http_tgbot_update_string(ngx_http_tgbot_update_reader_t *rd,
         value = &rd->strings[rd->key];
     }
 
-    return ngx_http_tgbot_update_keep(rd, text, value);
+    return ngx_http_tgbot_update_keep(rd, token, value);
 }
 
 
 static ngx_int_t
-ngx_http_tgbot_update_keep(ngx_http_tgbot_update_reader_t *rd, ngx_str_t *text,
-    ngx_str_t *value)
+ngx_http_tgbot_update_keep(ngx_http_tgbot_update_reader_t *rd,
+    ngx_http_tgbot_json_token_t *token, ngx_str_t *value)
 {
-    size_t  len, min;
+    size_t      len, min;
+    ngx_buf_t  *b;
+    ngx_str_t   text;
 
-    len = text->len;
+    b = token->buf;
+    text = token->text;
 
-    if (len == 0) {
+    if (text.len == 0) {
         return NGX_OK;
     }
 
-    if (len > NGX_HTTP_TGBOT_UPDATE_MAX_STRING) {
+    if (text.len > NGX_HTTP_TGBOT_UPDATE_MAX_STRING) {
 
         /* not inside of a character */
 
         len = NGX_HTTP_TGBOT_UPDATE_MAX_STRING;
         min = len - 3;
 
-        while (len > min && (text->data[len] & 0xc0) == 0x80) {
+        while (len > min && (text.data[len] & 0xc0) == 0x80) {
             len--;
         }
+
+        text.len = len;
     }
 
-    value->data = ngx_pnalloc(rd->pool, len);
-    if (value->data == NULL) {
-        return NGX_ERROR;
+    if (text.data < b->pos || text.data >= b->last
+        || !ngx_http_tgbot_json_is_clean(&text))
+    {
+        text.data = ngx_pstrdup(rd->pool, &text);
+        if (text.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_http_tgbot_json_clean(&text);
     }
 
-    ngx_memcpy(value->data, text->data, len);
-    value->len = len;
-
-    ngx_http_tgbot_json_clean(value);
+    *value = text;
 
     return NGX_OK;
 }

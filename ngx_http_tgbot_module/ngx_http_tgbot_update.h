@@ -63,8 +63,9 @@ typedef struct {
 
 
 /*
- * Reads an Update from the memory buffers of "in"; what is kept is copied
- * into pool.  Keys may come in any order, unknown types are looked up by the
+ * Reads an Update from the memory buffers of "in".  Its strings point into
+ * those, which must live as long, or are in pool where they had to be decoded
+ * or cleaned.  Keys may come in any order, unknown types are looked up by the
  * usual places of chat and user.  Where a key stands twice the first one
  * counts, but null is as if the key were not there.
  *
