@@ -111,7 +111,11 @@ sub mmdb {
 database('GeoIP.dat', "\xe1\xff\xff" x 2 . "\0" x 60);
 database('GeoIP.mmdb', mmdb());
 
-TgbotProgram::start($Test::Nginx::Util::PidFile);
+my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 10 : 1;
+
+$ENV{TEST_NGINX_CALL_TIMEOUT} = 200 * $slowness . 'ms';
+
+TgbotProgram::start($Test::Nginx::Util::PidFile, $slowness);
 
 Test::Nginx::Socket::add_response_body_check(sub {
     my ($block, $body, $index, $repeated, $dry_run) = @_;
@@ -270,7 +274,7 @@ sub check {
     my $n = @{$block->request};
     my $calls = $block->calls // "handler.ok=$n api.ok=$n\n";
 
-    my $end = time + 10;
+    my $end = time + 10 * $slowness;
     my $got;
 
     do {
@@ -489,7 +493,7 @@ handler.failed=4
 --- modules: ndk_http_module ngx_http_lua_module
 --- http_config
     tgbot_max_calls     1;
-    tgbot_call_timeout  200ms;
+    tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
 --- config
     location = /_program/forever {
         internal;
@@ -504,7 +508,7 @@ handler.failed=4
 --- calls
 handler.ok=1 api.ok=1 handler.unknown=2
 --- lines
-tgbot: the call by "tgbot_handler" is aborted after 200 ms
+tgbot: the call by "tgbot_handler" is aborted after
 bot: "b", update: 1, subrequest: "/_program/forever"
 bot: "b", update: 2, subrequest: "/_program/long"
 
@@ -515,7 +519,7 @@ bot: "b", update: 2, subrequest: "/_program/long"
 --- log_level: debug
 --- http_config
     tgbot_max_calls     1;
-    tgbot_call_timeout  200ms;
+    tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
 --- config
     location = /_program/held {
         internal;
@@ -537,7 +541,8 @@ bot: "b", update: 2, subrequest: "/_program/long"
 --- calls
 handler.ok=2 api.ok=2 handler.unknown=1
 --- lines
-tgbot: the call by "tgbot_handler" is not over after 200 ms, but nginx does not let go of it: it is abandoned
+tgbot: the call by "tgbot_handler" is not over after
+ ms, but nginx does not let go of it: it is abandoned
 bot: "b", update: 1, subrequest: "/_program/held"
 a late end: 1
 tgbot abandoned request is freed
@@ -548,7 +553,7 @@ tgbot abandoned request is freed
 --- modules: ndk_http_module ngx_http_lua_module
 --- http_config
     tgbot_max_calls     1;
-    tgbot_call_timeout  200ms;
+    tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
     tgbot_retry         attempts=1;
     log_subrequest      on;
 --- config
@@ -570,7 +575,7 @@ tgbot abandoned request is freed
 --- calls
 handler.ok=1 api.unknown=1
 --- lines
-tgbot: the call by "tgbot_api" is not over after 200 ms
+tgbot: the call by "tgbot_api" is not over after
 a late end: /bot<redacted>/sendMessage
 --- no_error_log
 [alert]
@@ -583,7 +588,7 @@ a late end: /bot<redacted>/sendMessage
 === TEST 10: a stop does not wait for what was abandoned
 --- modules: ndk_http_module ngx_http_lua_module
 --- http_config
-    tgbot_call_timeout  200ms;
+    tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
 --- config
     location = /_program/held {
         internal;
