@@ -74,6 +74,12 @@ my @banned = qw(
     redisConnectWithTimeout redisConnectUnix redisCommand
 );
 
+# forks of nginx and of libcurl count as they like: config tests for a feature
+my @versions = qw(
+    nginx_version NGINX_VERSION NGINX_VER LIBCURL_VERSION LIBCURL_VERSION_NUM
+    LIBCURL_VERSION_MAJOR LIBCURL_VERSION_MINOR
+);
+
 # looks for a secret in what nginx is about to log: nobody guesses there
 my $redacting = qr/ngx_http_tgbot_detached\.c$/;
 
@@ -115,6 +121,7 @@ for my $file (@sources, @harness) {
         functions($file, $code);
         includes($file, $text);
         calls($file, $code);
+        versions($file, $code);
         secrets($file, $code);
     }
 }
@@ -309,6 +316,17 @@ sub calls {
     while ($code =~ /\bngx_strlen\s*\([^;]*?(?:->|\.)\s*data\b/g) {
         report('banned', $file, line_of($code, $-[0]),
                'ngx_strlen() of an ngx_str_t');
+    }
+}
+
+
+sub versions {
+    my ($file, $code) = @_;
+
+    my $names = join '|', @versions;
+
+    while ($code =~ /\b($names)\b/g) {
+        report('versions', $file, line_of($code, $-[1]), $1);
     }
 }
 
