@@ -157,6 +157,8 @@ typedef struct {
     ngx_array_t                    lanes;     /* of ngx_http_tgbot_lanes_t *,
                                                  of each tgbot_queue */
     ngx_http_tgbot_zone_t         *slots;     /* NULL without bots */
+    ngx_http_tgbot_zone_t         *dead;      /* of bots without a zone for
+                                                 their letters, or NULL */
     ngx_uint_t                     max_calls;
 } ngx_http_tgbot_main_conf_t;
 

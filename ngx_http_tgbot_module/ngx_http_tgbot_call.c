@@ -227,16 +227,13 @@ ngx_http_tgbot_call_subrequest(ngx_http_tgbot_call_t *call)
         return NGX_ERROR;
     }
 
+    d->log_handler = call->log_handler;
     d->over = ngx_http_tgbot_call_over;
     d->data = call;
     call->detached = d;
 
     c = &d->connection;
     r = d->request;
-
-    if (call->log_handler) {
-        r->log_handler = call->log_handler;
-    }
 
     if (ngx_http_tgbot_call_request(call, r) != NGX_OK) {
         return NGX_ERROR;

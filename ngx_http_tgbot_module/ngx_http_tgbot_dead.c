@@ -31,6 +31,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
 const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_dead_layout = {
     sizeof(ngx_http_tgbot_dead_item_t),
     sizeof(ngx_http_tgbot_dead_own_t),
+    NGX_HTTP_TGBOT_DEAD_ENTRY,
     0,
     sizeof(uint32_t),
     ngx_http_tgbot_dead_clear
@@ -68,7 +69,7 @@ ngx_http_tgbot_dead_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     ngx_http_tgbot_zone_unlock(zone);
 
     if (rc != NGX_OK) {
-        ngx_http_tgbot_store_too_few(zone);
+        ngx_http_tgbot_store_too_few(zone, &ngx_http_tgbot_dead_layout);
     }
 
     return rc;
@@ -182,7 +183,7 @@ ngx_http_tgbot_dead_largest(ngx_http_tgbot_store_t *store)
 
     n = 0;
 
-    for (i = 1; i < store->sh->nentries; i++) {
+    for (i = 1; i < store->sh->bots; i++) {
         if (store->entries[i].blocks > store->entries[n].blocks) {
             n = i;
         }
@@ -192,18 +193,30 @@ ngx_http_tgbot_dead_largest(ngx_http_tgbot_store_t *store)
 }
 
 
+/* the oldest, but better one that is not being replayed */
+
 static void
 ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store, ngx_uint_t n)
 {
-    ngx_http_tgbot_dead_own_t  *own;
+    ngx_http_tgbot_dead_own_t   *own;
+    ngx_http_tgbot_dead_item_t  *item;
+
+    item = ngx_http_tgbot_store_next(store, n, NULL);
+
+    while (item && ngx_http_tgbot_dead_leased(item) == NGX_AGAIN) {
+        item = ngx_http_tgbot_store_next(store, n, item);
+    }
+
+    if (item == NULL) {
+        item = ngx_http_tgbot_store_next(store, n, NULL);
+    }
 
     own = ngx_http_tgbot_store_own(store, n);
     own->evicted++;
 
     store->zone->sh->evicted++;
 
-    ngx_http_tgbot_dead_retire(store,
-                               ngx_http_tgbot_store_next(store, n, NULL));
+    ngx_http_tgbot_dead_retire(store, item);
 
     ngx_http_tgbot_zone_stop("dead: evicted");
 }

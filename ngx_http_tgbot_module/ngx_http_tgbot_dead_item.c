@@ -130,7 +130,7 @@ ngx_http_tgbot_dead_repair(ngx_http_tgbot_store_t *store)
 
     ngx_http_tgbot_dead_unindex(store);
 
-    for (i = 0; i < store->sh->nentries; i++) {
+    for (i = 0; i < store->sh->bots; i++) {
 
         if (store->entries[i].serial == 0) {
             continue;

@@ -115,11 +115,13 @@ static ngx_int_t
 ngx_http_tgbot_handler_headers(ngx_http_tgbot_handler_t *handler,
     ngx_http_request_t *r)
 {
-    u_char                *p;
-    ngx_str_t              id, attempt;
-    ngx_http_tgbot_bot_t  *bot;
+    u_char                   *p;
+    ngx_str_t                 id, attempt;
+    ngx_http_tgbot_bot_t     *bot;
+    ngx_http_tgbot_update_t  *update;
 
     bot = handler->bot;
+    update = handler->ctx->update;
 
     p = ngx_pnalloc(r->pool, NGX_INT64_LEN + NGX_INT_T_LEN);
     if (p == NULL) {
@@ -127,7 +129,7 @@ ngx_http_tgbot_handler_headers(ngx_http_tgbot_handler_t *handler,
     }
 
     id.data = p;
-    p = ngx_sprintf(p, "%L", handler->ctx->update->update_id);
+    p = ngx_sprintf(p, "%L", update->update_id);
     id.len = p - id.data;
 
     attempt.data = p;
@@ -135,9 +137,14 @@ ngx_http_tgbot_handler_headers(ngx_http_tgbot_handler_t *handler,
     attempt.len = p - attempt.data;
 
     if (ngx_http_tgbot_call_header(r, "X-Tgbot-Bot", &bot->name) != NGX_OK
-        || ngx_http_tgbot_call_header(r, "X-Tgbot-Update-Id", &id) != NGX_OK
         || ngx_http_tgbot_call_header(r, "X-Tgbot-Attempt", &attempt)
            != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (update->has_update_id
+        && ngx_http_tgbot_call_header(r, "X-Tgbot-Update-Id", &id) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -87,6 +87,7 @@ struct ngx_http_tgbot_job_s {
                                        ngx_http_tgbot_settled_t *settled);
     void                          *data;
 
+    unsigned                       listed:1;  /* in bot->jobs */
     unsigned                       own:1;     /* answered by nginx itself */
     unsigned                       acked:1;   /* Telegram got its 200 */
     unsigned                       charged:1; /* limits were taken */
@@ -103,7 +104,10 @@ void ngx_http_tgbot_job_init_process(void);
 /* worker exit: gives up all jobs without a word, frees what was kept */
 void ngx_http_tgbot_job_exit_process(void);
 
-/* the job of this update that runs in this worker, or NULL */
+/*
+ * the job of this update that runs in this worker, or NULL, as of an update
+ * whose update_id does not fit
+ */
 ngx_http_tgbot_job_t *ngx_http_tgbot_job_find(ngx_http_tgbot_bot_t *bot,
     int64_t update_id);
 

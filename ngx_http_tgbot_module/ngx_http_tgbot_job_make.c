@@ -14,7 +14,8 @@
 
 
 static ngx_http_tgbot_job_t *ngx_http_tgbot_job_alloc(
-    ngx_http_tgbot_bot_t *bot, int64_t update_id);
+    ngx_http_tgbot_bot_t *bot);
+static void ngx_http_tgbot_job_list(ngx_http_tgbot_job_t *job);
 static ngx_int_t ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job,
     ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body);
 static ngx_int_t ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job);
@@ -93,7 +94,7 @@ ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot, ngx_http_request_t *r,
         return NULL;
     }
 
-    job = ngx_http_tgbot_job_alloc(bot, ctx->update->update_id);
+    job = ngx_http_tgbot_job_alloc(bot);
     if (job == NULL) {
         return NULL;
     }
@@ -106,6 +107,8 @@ ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot, ngx_http_request_t *r,
         ngx_http_tgbot_job_free(job);
         return NULL;
     }
+
+    ngx_http_tgbot_job_list(job);
 
     return job;
 }
@@ -139,7 +142,7 @@ ngx_http_tgbot_job_account(ngx_http_tgbot_job_t *job, size_t size)
 
 
 static ngx_http_tgbot_job_t *
-ngx_http_tgbot_job_alloc(ngx_http_tgbot_bot_t *bot, int64_t update_id)
+ngx_http_tgbot_job_alloc(ngx_http_tgbot_bot_t *bot)
 {
     ngx_queue_t           *q;
     ngx_http_tgbot_job_t  *job;
@@ -165,13 +168,27 @@ ngx_http_tgbot_job_alloc(ngx_http_tgbot_bot_t *bot, int64_t update_id)
     job->bot = bot;
     job->start = ngx_current_msec;
     job->begun = ngx_current_msec;
-    job->node.key = (ngx_rbtree_key_t) update_id;
 
-    ngx_rbtree_insert(&bot->jobs, &job->node);
     ngx_queue_insert_tail(&ngx_http_tgbot_job_queue, &job->queue);
     ngx_http_tgbot_job_count++;
 
     return job;
+}
+
+
+/* an update whose update_id does not fit is not known from others */
+
+static void
+ngx_http_tgbot_job_list(ngx_http_tgbot_job_t *job)
+{
+    if (!job->update.has_update_id) {
+        return;
+    }
+
+    job->node.key = (ngx_rbtree_key_t) job->update.update_id;
+
+    ngx_rbtree_insert(&job->bot->jobs, &job->node);
+    job->listed = 1;
 }
 
 
@@ -217,7 +234,7 @@ ngx_http_tgbot_job_restore(ngx_http_tgbot_bot_t *bot,
     ngx_int_t              rc;
     ngx_http_tgbot_job_t  *job;
 
-    job = ngx_http_tgbot_job_alloc(bot, item->update_id);
+    job = ngx_http_tgbot_job_alloc(bot);
     if (job == NULL) {
         return NGX_ERROR;
     }
@@ -235,6 +252,8 @@ ngx_http_tgbot_job_restore(ngx_http_tgbot_bot_t *bot,
         ngx_http_tgbot_job_free(job);
         return rc;
     }
+
+    ngx_http_tgbot_job_list(job);
 
     *jobp = job;
 
@@ -373,7 +392,10 @@ ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job)
         ngx_http_tgbot_job_queue_give(job, 0, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
     }
 
-    ngx_rbtree_delete(&job->bot->jobs, &job->node);
+    if (job->listed) {
+        ngx_rbtree_delete(&job->bot->jobs, &job->node);
+    }
+
     ngx_queue_remove(&job->queue);
 
     ngx_http_tgbot_job_count--;

@@ -322,10 +322,14 @@ ngx_http_tgbot_log_line(u_char *p, u_char *last, ngx_http_tgbot_log_t *entry)
 
     p = ngx_slprintf(p, last,
                      "{\"time\":\"%4d-%02d-%02dT%02d:%02d:%02d.%03MZ\","
-                     "\"bot\":\"%V\",\"update_id\":%L,\"type\":\"",
+                     "\"bot\":\"%V\",\"update_id\":",
                      tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
                      tm.ngx_tm_hour, tm.ngx_tm_min, tm.ngx_tm_sec, tp->msec,
-                     &entry->bot->name, entry->update->update_id);
+                     &entry->bot->name);
+
+    p = entry->update->has_update_id
+        ? ngx_slprintf(p, last, "%L,\"type\":\"", entry->update->update_id)
+        : ngx_slprintf(p, last, "null,\"type\":\"");
 
     p = ngx_http_tgbot_log_type(p, &entry->update->type);
 

@@ -478,6 +478,7 @@ static ngx_int_t
 ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
 {
     if (ngx_http_tgbot_conf_registry(cf) != NGX_OK
+        || ngx_http_tgbot_conf_dead(cf) != NGX_OK
         || ngx_http_tgbot_conf_check_zones(cf) != NGX_OK)
     {
         return NGX_ERROR;

@@ -149,7 +149,7 @@ ngx_http_tgbot_queue_alone(ngx_http_tgbot_queue_area_t *area)
 
     store = &area->store;
 
-    for (i = 0; i < store->sh->nentries; i++) {
+    for (i = 0; i < store->sh->bots; i++) {
         entry = &store->entries[i];
 
         if (entry != area->entry

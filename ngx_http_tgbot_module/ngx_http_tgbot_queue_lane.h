@@ -137,6 +137,9 @@ typedef struct {
 } ngx_http_tgbot_queue_area_t;
 
 
+/* one bot more fits in so many bytes of a zone */
+#define NGX_HTTP_TGBOT_QUEUE_ENTRY     65536
+
 #define NGX_HTTP_TGBOT_QUEUE_HEADER                                           \
     ngx_align(sizeof(ngx_http_tgbot_queue_sh_t), NGX_CPU_CACHE_LINE)
 

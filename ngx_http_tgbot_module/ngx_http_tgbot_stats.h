@@ -125,6 +125,7 @@ typedef enum {
     NGX_HTTP_TGBOT_STAT_RECEIVED = 0,
     NGX_HTTP_TGBOT_STAT_SEEN_REBASED,
     NGX_HTTP_TGBOT_STAT_SEEN_FULL,       /* no record for another update */
+    NGX_HTTP_TGBOT_STAT_SEEN_UNNUMBERED, /* their update_id does not fit */
     NGX_HTTP_TGBOT_STAT_LEASES_LOST,     /* results dropped */
     NGX_HTTP_TGBOT_STAT_ATTEMPTS_SPENT,  /* updates over tgbot_attempts */
     NGX_HTTP_TGBOT_STAT_RIDES_REPEATED,  /* with the answer to a duplicate */

@@ -249,6 +249,10 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_stats_metrics[] = {
       "Updates for which there was no record, all being in work.",
       { NULL, NULL }, { 1, 1 } },
 
+    { "seen_unnumbered_total", NGX_HTTP_TGBOT_COUNTER,
+      "Updates not de-duplicated, as their update_id exceeds 64 bits.",
+      { NULL, NULL }, { 1, 1 } },
+
     { "leases_lost_total", NGX_HTTP_TGBOT_COUNTER,
       "Results dropped as another worker had taken the update over.",
       { NULL, NULL }, { 1, 1 } },
@@ -343,6 +347,8 @@ static const ngx_http_tgbot_stats_source_t  ngx_http_tgbot_stats_sources[] = {
     ngx_http_tgbot_stats_plain(NGX_HTTP_TGBOT_STAT_SEEN_REBASED),
 
     ngx_http_tgbot_stats_plain(NGX_HTTP_TGBOT_STAT_SEEN_FULL),
+
+    ngx_http_tgbot_stats_plain(NGX_HTTP_TGBOT_STAT_SEEN_UNNUMBERED),
 
     ngx_http_tgbot_stats_plain(NGX_HTTP_TGBOT_STAT_LEASES_LOST),
 

@@ -316,7 +316,9 @@ ngx_http_tgbot_status_dead_letter(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_letter_t *letter)
 {
     ngx_http_tgbot_status_json_member(s, "id", letter->id);
-    ngx_http_tgbot_status_json_member(s, "update_id", letter->update_id);
+
+    ngx_http_tgbot_status_json_key(s, "update_id");
+    ngx_http_tgbot_status_json_id(s, letter->update_id);
 
     ngx_http_tgbot_status_json_key(s, "cause");
     ngx_http_tgbot_status_json_string(s,

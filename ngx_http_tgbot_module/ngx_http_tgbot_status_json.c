@@ -5,6 +5,7 @@
 
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_status_json.h"
+#include "ngx_http_tgbot_update.h"
 
 
 #define NGX_HTTP_TGBOT_STATUS_BUFFER  4096
@@ -203,6 +204,20 @@ ngx_http_tgbot_status_json_number(ngx_http_tgbot_status_json_t *s,
     u_char  *p, buf[NGX_INT64_LEN];
 
     p = ngx_sprintf(buf, "%uL", value);
+
+    ngx_http_tgbot_status_json_write(s, buf, p - buf);
+    s->comma = 1;
+}
+
+
+void
+ngx_http_tgbot_status_json_id(ngx_http_tgbot_status_json_t *s,
+    int64_t update_id)
+{
+    u_char  *p, buf[NGX_INT64_LEN];
+
+    p = (update_id == NGX_HTTP_TGBOT_UPDATE_NO_ID)
+        ? ngx_sprintf(buf, "null") : ngx_sprintf(buf, "%L", update_id);
 
     ngx_http_tgbot_status_json_write(s, buf, p - buf);
     s->comma = 1;

@@ -45,9 +45,14 @@ void ngx_http_tgbot_status_json_key(ngx_http_tgbot_status_json_t *s,
 void ngx_http_tgbot_status_json_name(ngx_http_tgbot_status_json_t *s,
     ngx_str_t *name);
 
-/* values; a string is redacted, cleaned and escaped */
+/*
+ * values; a string is redacted, cleaned and escaped, an update_id that did
+ * not fit is null
+ */
 void ngx_http_tgbot_status_json_number(ngx_http_tgbot_status_json_t *s,
     uint64_t value);
+void ngx_http_tgbot_status_json_id(ngx_http_tgbot_status_json_t *s,
+    int64_t update_id);
 void ngx_http_tgbot_status_json_string(ngx_http_tgbot_status_json_t *s,
     ngx_str_t *value);
 

@@ -358,7 +358,10 @@ ngx_http_tgbot_webhook_acknowledge(ngx_http_tgbot_webhook_t *w)
      * answered as a duplicate
      */
 
-    if (w->after && (rc != NGX_ERROR || w->ctx.bot->seen)) {
+    if (w->after
+        && (rc != NGX_ERROR
+            || (w->ctx.bot->seen && w->update.has_update_id)))
+    {
         after = w->after;
         w->after = NULL;
 

@@ -863,3 +863,15 @@ X-Verdict: done
 --- raw_request eval: main::raw("/queued", 0)
 --- response_headers
 X-Verdict: queued
+
+
+
+=== TEST 45: update_ids beyond those of Telegram
+--- config eval: main::program('dump')
+--- pipelined_requests eval
+[ map { main::post('"hi"', $_) } qw(9223372036854775807 -5 9223372036854775808) ]
+--- response_headers eval: [("X-Verdict: done") x 3]
+--- response_body_like eval
+[ 'X-Tgbot-Update-Id: 9223372036854775807\\\\u000a.*"update_id\\\\":9223372036854775807,',
+  'X-Tgbot-Update-Id: -5\\\\u000a.*"update_id\\\\":-5,',
+  '^(?!.*X-Tgbot-Update-Id).*"update_id\\\\":9223372036854775808,' ]

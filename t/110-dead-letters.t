@@ -9,6 +9,7 @@ use TgbotProgram;
 use Encode ();
 use IO::Socket::INET;
 use JSON::PP;
+use Math::BigInt;
 use Time::HiRes qw(time sleep);
 
 our ($block, $id);
@@ -185,7 +186,7 @@ sub begin {
 
     my $chat = $of{chat} // 7;
 
-    my $body = JSON::PP->new->latin1->encode({
+    my $body = JSON::PP->new->latin1->allow_bignum->encode({
         update_id => $of{id} // ++$id,
         %{$of{in} // { message => {
             message_id => 2,
@@ -965,3 +966,42 @@ for my $id (1 .. 4) {
 
 is(status()->{bots}{b}{dead_letters}{evicted}, 0,
    $block->name . ' - none had to go');
+
+
+
+=== TEST 24: update_ids beyond those of Telegram
+--- config eval
+main::bot('tgbot_handler /_mended; tgbot_attempts 1;') . $main::mended
+. main::bot('tgbot_queue zone=updates:1m;', 'q')
+--- then
+my $wide = Math::BigInt->new('18446744073709551616');
+
+check(end(begin(id => $_)), 'dead', '')
+    for -5, 9223372036854775807, $wide, $wide;
+
+my ($status, $json) = answer('/status/dead/b');
+
+is(CORE::join(' ', sort map { $_->{update_id} // 'null' } @{$json->{letters}}),
+   '-5 9223372036854775807 null null', $block->name . " - update_ids");
+
+mend();
+change(POST => "/status/dead/b/$_", 'replay') for 1 .. 4;
+letters('');
+
+my %of;
+$of{$_}++ for TgbotProgram::seen() =~ m{^/(status|say|header)/}mg;
+is("@of{qw(status say header)}", '4 4 4', $block->name . " - all replayed");
+
+# none of them is taken for another
+check(end(begin(id => $_, bot => 'q')), 'queued', '') for 0, -5, $wide, $wide;
+asked(('say/x', 'api sendMessage') x 4);
+
+
+
+=== TEST 25: two at once whose update_id does not fit
+--- config eval: main::bot()
+--- then
+my $wide = Math::BigInt->new('18446744073709551616');
+my @held = map { begin(id => $wide, text => "sleep/0.5/say/x") } 1, 2;
+
+check(end($_), 'done') for @held;

@@ -92,15 +92,19 @@ async def test_lines(case):
     answer = await clients.post(nginx.port, b'{"update_id":11,"1:AAtoken":{}}',
                                 "/tg/queued", secret=SECRET)
     case.equal(answer.status, 200, "status of a type that is no name")
+    for number in (-11, 2 ** 63 - 1, 2 ** 63):
+        case.equal(await post(number, "own"), 200, f"status of {number}")
 
-    lines = await _lines(case, nginx, 8)
+    lines = await _lines(case, nginx, 11)
     got = [(line["bot"], line["update_id"], line["mode"], line["verdict"],
             line["attempts"]) for line in lines]
-    case.equal(sorted(got), sorted([
+    case.equal(sorted(got, key=str), sorted([
         ("e2e", 1, "held", "done", 1), ("e2e", 2, "held", "failed", 1),
         ("e2e", 2, "held", "dead", 2), ("queued", 3, "queued", "dead", 2),
         ("own", 4, "held", "done", 0), ("limited", 7, "held", "done", 0),
-        ("queued", 10, "queued", "done", 1), ("queued", 11, "queued", "done", 1)]), "lines")
+        ("queued", 10, "queued", "done", 1), ("queued", 11, "queued", "done", 1),
+        ("own", -11, "held", "done", 0), ("own", 2 ** 63 - 1, "held", "done", 0),
+        ("own", None, "held", "done", 0)], key=str), "lines")
     case.equal({line["type"] for line in lines}, {"message", "1?"}, "types")
     of = {(line["bot"], line["update_id"]): line for line in lines}
     case.equal(of["e2e", 1]["api"], {"ok": 2}, "results of calls")

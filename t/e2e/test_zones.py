@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import re
+import signal
 
 import build
 import clients
@@ -365,23 +366,57 @@ async def test_queue_killed_inside(case):
     case.check_logs(nginx)
 
 
-async def _replay(nginx, path):
-    """What nginx says to a replay, or None if it is killed over it."""
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", nginx.port)
-        writer.write(f"POST /letters/dead/{path} HTTP/1.0\r\nHost: localhost\r\n"
-                     "X-Tgbot-Action: replay\r\n\r\n".encode())
-        answer = await reader.read()
-        writer.close()
-    except OSError:
-        return None
-    return answer.partition(b"\r\n\r\n")[2] or None
+async def test_many_bots(case):
+    """
+    No number of bots is too many for zones that need not be declared; letters are there
+    after a reload with more of them.
+    """
+    def bots(count):
+        return "".join(bot(f"bot{number}", "tgbot_dedup off;", api=False)
+                       for number in range(count))
+
+    for count in (64, 80, 1100):
+        _, nginx = await case.scene(locations=bots(count), nginx={"start": False})
+        status, output = await nginx.test()
+        case.equal(status, 0, f"nginx -t with {count} bots: {output}")
+
+    scene, nginx = await case.scene("tgbot_attempts 1;", api=False, locations=bots(10))
+    scene.program.fault = "500"
+    await clients.post(nginx.port, clients.text(1, "fails"))
+    status = await case.check_status(nginx)
+    case.equal(status.value("dead_letters", "letters"), 1, "letters")
+    size = status.zone("tgbot_dead")["total"]
+
+    text = nginx.read("nginx.conf")
+    for count in (300, 5):
+        nginx.configure(text.replace(bots(10), bots(count)))
+        nginx.signal(signal.SIGHUP)
+        for _ in range(500):
+            status = await case.status(nginx)
+            if len(status.bots) == count + 1:
+                break
+            await asyncio.sleep(0.02)
+        case.equal(len(status.bots), count + 1, "bots after a reload")
+        case.equal(status.value("dead_letters", "letters"), 1, f"letters, {count} bots")
+        case.equal(status.zone("tgbot_dead")["total"], size, "blocks")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+    scene, nginx = await case.scene("tgbot_attempts 1;", api=False, locations=bots(300))
+    scene.program.fault = "500"
+    for name in ("e2e", "bot299"):
+        await clients.post(nginx.port, clients.text(1, "fails"), f"/tg/{name}")
+    status = await case.check_status(nginx)
+    case.equal(status.value("dead_letters", "letters"), 1, "letters of the first bot")
+    case.check(status.zone("tgbot_dead")["total"] > 7 * size, "the zone did not grow")
+    await case.stop(nginx)
+    case.check_logs(nginx)
 
 
 async def _replays(nginx, over):
     """Letters go round and round."""
     while not over.is_set():
-        await _replay(nginx, "dying")
+        await clients.replay(nginx.port, "dying")
         await asyncio.sleep(0.1)
 
 
@@ -423,7 +458,7 @@ async def test_replay_killed(case):
 
         before = await replayed()
         stops.ask("dead: replayed")
-        replay = loop.create_task(_replay(nginx, f"e2e/{number // 10}"))
+        replay = loop.create_task(clients.replay(nginx.port, f"e2e/{number // 10}"))
         pid = await stops.reached("dead: replayed")
         if pid is None:
             return
@@ -433,7 +468,7 @@ async def test_replay_killed(case):
         case.equal(await replayed(), before + 1, "in the queue")
 
         if again:
-            case.equal(await _replay(nginx, f"e2e/{number // 10}"), b'{"replayed":1}\n',
+            case.equal(await clients.replay(nginx.port, f"e2e/{number // 10}"), b'{"replayed":1}\n',
                        "replayed again")
             case.equal(await replayed(), before + 1, "in the queue once")
             await letters(0)

@@ -231,6 +231,7 @@ test_counters(void)
     } rows[] = {
         { NGX_HTTP_TGBOT_STAT_SEEN_REBASED, "seen_rebased_total" },
         { NGX_HTTP_TGBOT_STAT_SEEN_FULL, "seen_full_total" },
+        { NGX_HTTP_TGBOT_STAT_SEEN_UNNUMBERED, "seen_unnumbered_total" },
         { NGX_HTTP_TGBOT_STAT_LEASES_LOST, "leases_lost_total" },
         { NGX_HTTP_TGBOT_STAT_ATTEMPTS_SPENT, "attempts_spent_total" },
         { NGX_HTTP_TGBOT_STAT_RIDES_REPEATED, "rides_repeated_total" },
