@@ -484,6 +484,7 @@ sub documents {
 
     for my $file (@documents) {
         links($file, prose(content($file)), \%anchors);
+        paths($file, content($file));
         words($file, content($file));
         unfinished($file) if $file ne 'README.md';
     }
@@ -548,6 +549,22 @@ sub links {
         } elsif (defined $anchor && !($anchors->{$path} // {})->{$anchor}) {
             report('links', $file, $line, "$path has no #$anchor");
         }
+    }
+}
+
+
+# `folder/file` of the module, without what all names begin with, is there
+
+sub paths {
+    my ($file, $text) = @_;
+
+    my $folders = join '|', map { m{([^/]+)$} } grep { -d } glob "$module/*";
+
+    return if $folders eq '';
+
+    while ($text =~ /`((?:$folders)\/)(?:ngx_http_tgbot_)?([\w*]+)[.`]/g) {
+        report('paths', $file, line_of($text, $-[0]), "there is no $1$2")
+            if !(() = glob "$module/$1ngx_http_tgbot_$2.*");
     }
 }
 
