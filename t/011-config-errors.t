@@ -108,14 +108,14 @@ accepted('client_max_body_size too small', shop('client_max_body_size 512k;'),
          qr/"shop" has a "client_max_body_size" of less than 576k/);
 
 accepted('client_max_body_size inherited, too small',
-         shop('', 'client_max_body_size 1k;'),
+         shop('', 'client_max_body_size 575k;'),
          qr/"shop" has a "client_max_body_size" of less than 576k/);
 
 accepted('client_max_body_size of 576k', shop('client_max_body_size 576k;'));
 accepted('client_max_body_size unlimited', shop('client_max_body_size 0;'));
 
 accepted('client_max_body_size of if is not told twice',
-         shop('client_max_body_size 1k; if ($arg_a) { return 403; }'),
+         shop('client_max_body_size 575k; if ($arg_a) { return 403; }'),
          qr/"client_max_body_size"/);
 
 accepted('client_body_in_file_only', shop('client_body_in_file_only clean;'),
