@@ -569,19 +569,18 @@ ngx_http_tgbot_call_abandon(ngx_http_tgbot_call_t *call)
                   "nginx does not let go of it: it is abandoned",
                   call->directive, call->timeout);
 
+    if (ngx_http_tgbot_abandon(d, call->pool) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, d->connection.log, 0,
+                      "tgbot: too many calls were abandoned, this one keeps "
+                      "its place of \"tgbot_max_calls\"");
+        return 0;
+    }
+
     if (call->closing) {
         call->closing(call, call->sr);
     }
 
-    if (ngx_http_tgbot_abandon(d, call->pool) == NGX_OK) {
-        return 1;
-    }
-
-    ngx_log_error(NGX_LOG_ERR, d->connection.log, 0,
-                  "tgbot: too many calls were abandoned, this one keeps its "
-                  "place of \"tgbot_max_calls\"");
-
-    return 0;
+    return 1;
 }
 
 
