@@ -75,6 +75,8 @@ char *ngx_http_tgbot_conf_reply_via(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_tgbot_conf_hold_timeout(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_tgbot_conf_call_timeout(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_tgbot_conf_retry(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_tgbot_conf_retry_on(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -187,6 +189,9 @@ ngx_int_t ngx_http_tgbot_conf_registry(ngx_conf_t *cf);
 
 /* in ngx_http_tgbot_conf_memory.c, then: what the bot has in shared memory */
 char *ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
+
+/* when all is merged: the size of the zone of letters that none gave one */
+ngx_int_t ngx_http_tgbot_conf_dead(ngx_conf_t *cf);
 
 /*
  * When all is merged: errors of zones, which only all their users show.

@@ -206,6 +206,10 @@ ngx_http_tgbot_conf_check_token(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         }
     }
 
+    if (ngx_http_tgbot_redact_add(&tmcf->tokens, &bot->token) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     return NGX_CONF_OK;
 }
 

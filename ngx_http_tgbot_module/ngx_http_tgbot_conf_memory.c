@@ -16,8 +16,9 @@
 /* of a bot's own zone, which suffices for the default window */
 #define NGX_HTTP_TGBOT_CONF_SEEN_SIZE   (2 * 1024 * 1024)
 
-/* of all bots without a zone for their dead letters */
+/* of all bots without a zone for their dead letters, at least, and of each */
 #define NGX_HTTP_TGBOT_CONF_DEAD_SIZE   (4 * 1024 * 1024)
+#define NGX_HTTP_TGBOT_CONF_DEAD_BOT    (64 * 1024)
 
 
 static ngx_int_t ngx_http_tgbot_conf_bot_seen(ngx_conf_t *cf,
@@ -29,7 +30,6 @@ static ngx_int_t ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
-static ngx_http_tgbot_zone_t *ngx_http_tgbot_conf_common_dead(ngx_conf_t *cf);
 static ngx_int_t ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 
@@ -227,8 +227,10 @@ ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 static ngx_int_t
 ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    ngx_http_tgbot_dead_t     *dead, **user;
-    ngx_http_tgbot_letters_t  *letters;
+    ngx_str_t                    none;
+    ngx_http_tgbot_dead_t       *dead, **user;
+    ngx_http_tgbot_letters_t    *letters;
+    ngx_http_tgbot_main_conf_t  *tmcf;
 
     letters = bot->conf->letters;
 
@@ -247,10 +249,16 @@ ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     dead->max = letters->max;
 
     if (dead->zone == NULL) {
-        dead->zone = ngx_http_tgbot_conf_common_dead(cf);
+        ngx_str_set(&none, "");
+
+        dead->zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", &none, 0,
+                                                  &ngx_http_tgbot_dead_zone);
         if (dead->zone == NULL) {
             return NGX_ERROR;
         }
+
+        tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+        tmcf->dead = dead->zone;
     }
 
     user = ngx_array_push(&dead->zone->users);
@@ -266,26 +274,51 @@ ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 }
 
 
-/* of all bots that have no other; a directive may have declared it */
-
-static ngx_http_tgbot_zone_t *
-ngx_http_tgbot_conf_common_dead(ngx_conf_t *cf)
+ngx_int_t
+ngx_http_tgbot_conf_dead(ngx_conf_t *cf)
 {
-    ngx_str_t               none;
-    ngx_http_tgbot_zone_t  *zone;
+    size_t                       size;
+    ngx_str_t                    none;
+    ngx_uint_t                   n;
+    ngx_http_tgbot_zone_t       *zone, *old;
+    ngx_http_tgbot_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    zone = tmcf->dead;
+
+    /* a directive may have declared it */
+
+    if (zone == NULL || zone->size) {
+        return NGX_OK;
+    }
+
+    n = zone->users.nelts;
+
+    for (size = NGX_HTTP_TGBOT_CONF_DEAD_SIZE;
+         size / NGX_HTTP_TGBOT_CONF_DEAD_BOT < n;
+         size *= 2)
+    {
+        /* void */
+    }
+
+    /* letters are there after a reload with more bots, or fewer */
+
+    old = ngx_http_tgbot_zone_old(zone);
+
+    if (old
+        && old->size >= NGX_HTTP_TGBOT_CONF_DEAD_SIZE
+        && ngx_http_tgbot_dead_bots(old->size) >= n)
+    {
+        size = old->size;
+    }
 
     ngx_str_set(&none, "");
 
-    zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", &none, 0,
+    zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", &none, size,
                                         &ngx_http_tgbot_dead_zone);
 
-    if (zone == NULL || zone->size) {
-        return zone;
-    }
-
-    return ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", &none,
-                                        NGX_HTTP_TGBOT_CONF_DEAD_SIZE,
-                                        &ngx_http_tgbot_dead_zone);
+    return zone ? NGX_OK : NGX_ERROR;
 }
 
 

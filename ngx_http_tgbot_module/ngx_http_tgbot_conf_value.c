@@ -15,6 +15,8 @@
 #define NGX_HTTP_TGBOT_CONF_MAX_HOLD  55000
 
 
+static char *ngx_http_tgbot_conf_timeout(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_msec_t *timeout);
 static char *ngx_http_tgbot_conf_backoffs(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_msec_t backoff, ngx_msec_t max_backoff);
 
@@ -108,32 +110,54 @@ ngx_http_tgbot_conf_hold_timeout(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_tgbot_loc_conf_t *tlcf = conf;
 
-    ngx_int_t   msec;
+    char       *rv;
     ngx_str_t  *value;
 
-    if (tlcf->hold_timeout != NGX_CONF_UNSET_MSEC) {
-        return "is duplicate";
+    rv = ngx_http_tgbot_conf_timeout(cf, cmd, &tlcf->hold_timeout);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
-    value = cf->args->elts;
+    if (tlcf->hold_timeout > NGX_HTTP_TGBOT_CONF_MAX_HOLD) {
+        value = cf->args->elts;
 
-    msec = ngx_parse_time(&value[1], 0);
-
-    if (msec == NGX_ERROR || msec == 0) {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, &value[1],
-                                           "a time greater than 0");
-    }
-
-    if (msec > NGX_HTTP_TGBOT_CONF_MAX_HOLD) {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                            "value \"%V\" in \"%V\" directive is more than "
                            "55s, Telegram hangs up after 60 seconds",
                            &value[1], &cmd->name);
     }
 
-    tlcf->hold_timeout = msec;
-
     return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_tgbot_conf_call_timeout(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_tgbot_loc_conf_t *tlcf = conf;
+
+    return ngx_http_tgbot_conf_timeout(cf, cmd, &tlcf->call_timeout);
+}
+
+
+static char *
+ngx_http_tgbot_conf_timeout(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_msec_t *timeout)
+{
+    ngx_str_t                        *value;
+    ngx_http_tgbot_conf_parameter_t   par;
+
+    if (*timeout != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    par.offset = 0;
+
+    return ngx_http_tgbot_conf_time(cf, cmd, &value[1], &value[1], &par,
+                                    timeout);
 }
 
 
