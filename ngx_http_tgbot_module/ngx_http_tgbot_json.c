@@ -257,7 +257,18 @@ ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json, ngx_chain_t *in)
         json->base += len;
     }
 
-    /* a number at the end and a document cut short are only seen here */
+    /*
+     * a string or word that is begun behind the document is no error of yajl,
+     * but may not go on like this
+     */
+
+    rc = ngx_http_tgbot_json_status(json,
+                             yajl_parse(json->yajl, (u_char *) "\n", 1));
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    /* a document cut short is only seen here */
 
     rc = ngx_http_tgbot_json_status(json, yajl_complete_parse(json->yajl));
 
