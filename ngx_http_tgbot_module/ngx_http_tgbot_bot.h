@@ -149,6 +149,21 @@ typedef struct {
 } ngx_http_tgbot_hook_t;
 
 
+/* tgbot_status */
+
+typedef struct {
+    ngx_uint_t                     format;    /* 0: as asked for */
+    ngx_flag_t                     payload;
+    ngx_flag_t                     write;
+    ngx_msec_t                     ready_age;
+    ngx_array_t                   *hosts;     /* of ngx_str_t: the server's
+                                                 exact names */
+
+    u_char                        *file;      /* where it stands */
+    ngx_uint_t                     line;
+} ngx_http_tgbot_status_t;
+
+
 typedef struct {
     ngx_array_t                    bots;      /* of ngx_http_tgbot_bot_t * */
     ngx_array_t                    zones;     /* of ngx_http_tgbot_zone_t * */
@@ -191,15 +206,7 @@ typedef struct {
     ngx_open_file_t               *log;       /* NULL: off */
     time_t                         max_age;   /* seconds, 0: off */
 
-    u_char                        *status_file; /* where tgbot_status stands,
-                                                   NULL: nowhere */
-    ngx_uint_t                     status_line;
-    ngx_uint_t                     status_format; /* 0: as asked for */
-    ngx_flag_t                     status_payload;
-    ngx_flag_t                     status_write;
-    ngx_msec_t                     status_ready_age;
-    ngx_array_t                   *status_hosts;  /* of ngx_str_t: exact
-                                                     server_names, NULL: none */
+    ngx_http_tgbot_status_t       *status;    /* NULL: not of this location */
 } ngx_http_tgbot_loc_conf_t;
 
 

@@ -23,16 +23,16 @@ static char *ngx_http_tgbot_conf_format(ngx_conf_t *cf, ngx_command_t *cmd,
 
 static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_status_table[] = {
     { ngx_string("format="), ngx_http_tgbot_conf_format,
-      offsetof(ngx_http_tgbot_loc_conf_t, status_format), 0 },
+      offsetof(ngx_http_tgbot_status_t, format), 0 },
 
     { ngx_string("payload="), ngx_http_tgbot_conf_flag,
-      offsetof(ngx_http_tgbot_loc_conf_t, status_payload), 0 },
+      offsetof(ngx_http_tgbot_status_t, payload), 0 },
 
     { ngx_string("write="), ngx_http_tgbot_conf_flag,
-      offsetof(ngx_http_tgbot_loc_conf_t, status_write), 0 },
+      offsetof(ngx_http_tgbot_status_t, write), 0 },
 
     { ngx_string("ready_age="), ngx_http_tgbot_conf_time,
-      offsetof(ngx_http_tgbot_loc_conf_t, status_ready_age), 0 },
+      offsetof(ngx_http_tgbot_status_t, ready_age), 0 },
 
     { ngx_null_string, NULL, 0, 0 }
 };
@@ -312,16 +312,26 @@ ngx_http_tgbot_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_tgbot_loc_conf_t *tlcf = conf;
 
+    ngx_http_tgbot_status_t   *status;
     ngx_http_core_loc_conf_t  *clcf;
 
-    if (tlcf->status_file) {
+    if (tlcf->status) {
         return "is duplicate";
     }
 
-    tlcf->status_ready_age = NGX_HTTP_TGBOT_STATUS_READY_AGE;
+    status = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_status_t));
+    if (status == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    status->ready_age = NGX_HTTP_TGBOT_STATUS_READY_AGE;
+    status->file = cf->conf_file->file.name.data;
+    status->line = cf->conf_file->line;
+
+    tlcf->status = status;
 
     if (ngx_http_tgbot_conf_parameters(cf, cmd, 1,
-                                  ngx_http_tgbot_conf_status_table, tlcf,
+                                  ngx_http_tgbot_conf_status_table, status,
                                   "\"format=\", \"payload=\", "
                                   "\"write=\" or \"ready_age=\"")
         != NGX_CONF_OK)
@@ -340,9 +350,6 @@ ngx_http_tgbot_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     clcf->handler = ngx_http_tgbot_status_handler;
-
-    tlcf->status_file = cf->conf_file->file.name.data;
-    tlcf->status_line = cf->conf_file->line;
 
     return NGX_CONF_OK;
 }

@@ -196,7 +196,7 @@ ngx_int_t ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf);
 
 /* an error if "tgbot_status" is not alone in its location */
 char *ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
-    ngx_http_tgbot_loc_conf_t *tlcf, ngx_http_core_loc_conf_t *clcf);
+    ngx_http_tgbot_status_t *status, ngx_http_core_loc_conf_t *clcf);
 
 
 /* what a directive is where it is not set, and where a parameter is not */

@@ -30,7 +30,7 @@ static char *ngx_http_tgbot_conf_check_token(ngx_conf_t *cf,
 static void ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, const char *what);
 static char *ngx_http_tgbot_conf_hosts(ngx_conf_t *cf,
-    ngx_http_tgbot_loc_conf_t *tlcf);
+    ngx_http_tgbot_status_t *status);
 static void ngx_http_tgbot_conf_check_states(
     ngx_http_tgbot_main_conf_t *tmcf);
 static ngx_int_t ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf,
@@ -222,27 +222,26 @@ ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
 
 char *
 ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
-    ngx_http_tgbot_loc_conf_t *tlcf, ngx_http_core_loc_conf_t *clcf)
+    ngx_http_tgbot_status_t *status, ngx_http_core_loc_conf_t *clcf)
 {
     if (clcf->handler == ngx_http_tgbot_status_handler) {
 
-        if (clcf->exact_match && (tlcf->status_payload || tlcf->status_write))
-        {
+        if (clcf->exact_match && (status->payload || status->write)) {
             ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                           "\"tgbot_status\" directive has \"payload=on\" or "
                           "\"write=on\" in location \"= %V\", which dead "
                           "letters are not in, expected a prefix in %s:%ui",
-                          &clcf->name, tlcf->status_file, tlcf->status_line);
+                          &clcf->name, status->file, status->line);
         }
 
-        return ngx_http_tgbot_conf_hosts(cf, tlcf);
+        return ngx_http_tgbot_conf_hosts(cf, status);
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                   "\"tgbot_status\" directive stands in location \"%V\" "
                   "beside another content handler, expected a location of "
                   "its own in %s:%ui",
-                  &clcf->name, tlcf->status_file, tlcf->status_line);
+                  &clcf->name, status->file, status->line);
 
     return NGX_CONF_ERROR;
 }
@@ -251,7 +250,7 @@ ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
 /* nginx keeps its own list only while it reads the configuration */
 
 static char *
-ngx_http_tgbot_conf_hosts(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *tlcf)
+ngx_http_tgbot_conf_hosts(ngx_conf_t *cf, ngx_http_tgbot_status_t *status)
 {
     ngx_str_t                 *host, *name;
     ngx_uint_t                 i;
@@ -260,8 +259,8 @@ ngx_http_tgbot_conf_hosts(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *tlcf)
 
     cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
 
-    tlcf->status_hosts = ngx_array_create(cf->pool, 1, sizeof(ngx_str_t));
-    if (tlcf->status_hosts == NULL) {
+    status->hosts = ngx_array_create(cf->pool, 1, sizeof(ngx_str_t));
+    if (status->hosts == NULL) {
         return NGX_CONF_ERROR;
     }
 
@@ -283,7 +282,7 @@ ngx_http_tgbot_conf_hosts(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *tlcf)
             continue;
         }
 
-        host = ngx_array_push(tlcf->status_hosts);
+        host = ngx_array_push(status->hosts);
         if (host == NULL) {
             return NGX_CONF_ERROR;
         }

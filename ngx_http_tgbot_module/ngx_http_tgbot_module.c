@@ -20,7 +20,7 @@ static void *ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_tgbot_merge_status(ngx_conf_t *cf,
-    ngx_http_tgbot_loc_conf_t *conf, ngx_http_core_loc_conf_t *clcf);
+    ngx_http_tgbot_status_t *status, ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_tgbot_merge_bot(ngx_conf_t *cf,
     ngx_http_tgbot_loc_conf_t *conf, ngx_http_core_loc_conf_t *clcf);
 static ngx_int_t ngx_http_tgbot_postconfiguration(ngx_conf_t *cf);
@@ -312,13 +312,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
      *     conf->old_secret = { 0, NULL };
      *     conf->secret_file = { 0, NULL };
      *     conf->retry_on = 0;
-     *     conf->status_file = NULL;
-     *     conf->status_line = 0;
-     *     conf->status_format = 0;
-     *     conf->status_payload = 0;
-     *     conf->status_write = 0;
-     *     conf->status_ready_age = 0;
-     *     conf->status_hosts = NULL;
+     *     conf->status = NULL;
      */
 
     conf->secret_off = NGX_CONF_UNSET;
@@ -389,17 +383,11 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (clcf->noname) {
         conf->bot = prev->bot;
-        conf->status_file = prev->status_file;
-        conf->status_line = prev->status_line;
-        conf->status_format = prev->status_format;
-        conf->status_payload = prev->status_payload;
-        conf->status_write = prev->status_write;
-        conf->status_ready_age = prev->status_ready_age;
-        conf->status_hosts = prev->status_hosts;
+        conf->status = prev->status;
     }
 
-    if (conf->status_file) {
-        return ngx_http_tgbot_merge_status(cf, conf, clcf);
+    if (conf->status) {
+        return ngx_http_tgbot_merge_status(cf, conf->status, clcf);
     }
 
     if (conf->bot) {
@@ -411,11 +399,11 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
 
 static char *
-ngx_http_tgbot_merge_status(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *conf,
+ngx_http_tgbot_merge_status(ngx_conf_t *cf, ngx_http_tgbot_status_t *status,
     ngx_http_core_loc_conf_t *clcf)
 {
     if (!clcf->noname) {
-        return ngx_http_tgbot_conf_check_status(cf, conf, clcf);
+        return ngx_http_tgbot_conf_check_status(cf, status, clcf);
     }
 
     /* or else it would serve a static file to the methods it is for */

@@ -263,7 +263,7 @@ ngx_http_tgbot_status_dead_show(ngx_http_tgbot_status_dead_t *d)
 
     ngx_http_tgbot_status_dead_letter(&s, &letter);
 
-    if (d->conf->status_payload) {
+    if (d->conf->status->payload) {
 
         rc = ngx_http_tgbot_replay_show(&letter, r->pool, &update, &calls);
 
