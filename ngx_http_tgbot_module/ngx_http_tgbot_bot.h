@@ -53,6 +53,8 @@ typedef struct {
 } ngx_http_tgbot_reply_t;
 
 
+/* tgbot_retry, and tgbot_attempts, which has no life */
+
 typedef struct {
     ngx_uint_t                     attempts;
     ngx_msec_t                     backoff;
@@ -61,43 +63,34 @@ typedef struct {
 } ngx_http_tgbot_retry_t;
 
 
-/* tgbot_dedup; NULL where nothing is said of it */
+/* tgbot_dedup */
 
 typedef struct {
     ngx_http_tgbot_zone_t         *zone;      /* NULL: the bot's own */
     ngx_uint_t                     window;
-    ngx_flag_t                     off;
 } ngx_http_tgbot_dedup_t;
 
 
 /* one tgbot_limit of a level; each bot has buckets of its own for it */
 
 typedef struct {
-    ngx_http_complex_value_t       key;
+    ngx_http_complex_value_t      *key;
     ngx_http_tgbot_zone_t         *zone;
     ngx_uint_t                     rate;      /* tokens */
+    ngx_uint_t                     per_minute;
     ngx_uint_t                     burst;
+    ngx_uint_t                     reject;    /* action */
     ngx_str_t                      reply;     /* text, "": none */
-
-    unsigned                       per_minute:1;
-    unsigned                       reject:1;  /* action */
-    unsigned                       shared:1;
+    ngx_flag_t                     shared;
 } ngx_http_tgbot_limit_t;
 
 
 typedef struct {
-    ngx_http_complex_value_t       key;
+    ngx_http_complex_value_t      *key;
     ngx_http_tgbot_zone_t         *zone;
     ngx_msec_t                     valid;
     ngx_msec_t                     lock_timeout;
 } ngx_http_tgbot_answers_t;                   /* tgbot_cache */
-
-
-typedef struct {
-    ngx_uint_t                     attempts;
-    ngx_msec_t                     backoff;
-    ngx_msec_t                     max_backoff;
-} ngx_http_tgbot_attempts_t;
 
 
 typedef struct {
@@ -109,12 +102,11 @@ typedef struct {
 } ngx_http_tgbot_lanes_t;                     /* tgbot_queue */
 
 
-/* tgbot_dead_letters; NULL where nothing is said of it */
+/* tgbot_dead_letters */
 
 typedef struct {
     ngx_http_tgbot_zone_t         *zone;      /* NULL: that of all bots */
     ngx_uint_t                     max;
-    ngx_flag_t                     off;
 } ngx_http_tgbot_letters_t;
 
 
@@ -195,13 +187,13 @@ typedef struct {
     ngx_uint_t                     retry_on;
     size_t                         response_size;
 
-    ngx_http_tgbot_dedup_t        *dedup;     /* not NULL after merge */
+    ngx_http_tgbot_dedup_t        *dedup;     /* NULL: off */
     ngx_array_t                   *limits;    /* NULL: off */
     ngx_flag_t                     limit_dry_run;
     ngx_http_tgbot_answers_t      *answers;   /* NULL: off */
-    ngx_http_tgbot_attempts_t     *attempts;  /* not NULL after merge */
+    ngx_http_tgbot_retry_t        *attempts;  /* not NULL after merge */
     ngx_http_tgbot_lanes_t        *lanes;     /* NULL: off */
-    ngx_http_tgbot_letters_t      *letters;   /* not NULL after merge */
+    ngx_http_tgbot_letters_t      *letters;   /* NULL: off */
     ngx_http_tgbot_hook_t         *hook;      /* NULL: off */
     ngx_open_file_t               *log;       /* NULL: off */
     time_t                         max_age;   /* seconds, 0: off */

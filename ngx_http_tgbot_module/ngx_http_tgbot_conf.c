@@ -11,30 +11,58 @@
 
 static char *ngx_http_tgbot_conf_name(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *name);
-static char *ngx_http_tgbot_conf_path(ngx_conf_t *cf, ngx_command_t *cmd,
+static char *ngx_http_tgbot_conf_secret_path(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *path);
 static char *ngx_http_tgbot_conf_shape(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, ngx_uint_t shape);
 static void ngx_http_tgbot_conf_inline(ngx_conf_t *cf, ngx_command_t *cmd);
-static char *ngx_http_tgbot_conf_format(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf);
+static char *ngx_http_tgbot_conf_status_check(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *value);
+
+
+static ngx_conf_enum_t  ngx_http_tgbot_conf_formats[] = {
+    { ngx_string("json"), NGX_HTTP_TGBOT_STATUS_JSON },
+    { ngx_string("prometheus"), NGX_HTTP_TGBOT_STATUS_PROMETHEUS },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_tgbot_conf_flags[] = {
+    { ngx_string("on"), 1 },
+    { ngx_string("off"), 0 },
+    { ngx_null_string, 0 }
+};
 
 
 static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_status_table[] = {
-    { ngx_string("format="), ngx_http_tgbot_conf_format,
-      offsetof(ngx_http_tgbot_status_t, format), 0 },
 
-    { ngx_string("payload="), ngx_http_tgbot_conf_flag,
-      offsetof(ngx_http_tgbot_status_t, payload), 0 },
+    { ngx_string("format="), ngx_http_tgbot_conf_enum,
+      offsetof(ngx_http_tgbot_status_t, format),
+      ngx_http_tgbot_conf_formats, 0 },
 
-    { ngx_string("write="), ngx_http_tgbot_conf_flag,
-      offsetof(ngx_http_tgbot_status_t, write), 0 },
+    { ngx_string("payload="), ngx_http_tgbot_conf_enum,
+      offsetof(ngx_http_tgbot_status_t, payload),
+      ngx_http_tgbot_conf_flags, 0 },
+
+    { ngx_string("write="), ngx_http_tgbot_conf_enum,
+      offsetof(ngx_http_tgbot_status_t, write),
+      ngx_http_tgbot_conf_flags, 0 },
 
     { ngx_string("ready_age="), ngx_http_tgbot_conf_time,
-      offsetof(ngx_http_tgbot_status_t, ready_age), 0 },
+      offsetof(ngx_http_tgbot_status_t, ready_age), NULL, 0 },
 
-    { ngx_null_string, NULL, 0, 0 }
+    { ngx_null_string, NULL, 0,
+      "\"format=\", \"payload=\", \"write=\" or \"ready_age=\"", 0 }
+};
+
+
+static ngx_http_tgbot_status_t  ngx_http_tgbot_conf_status_default = {
+    .ready_age = NGX_HTTP_TGBOT_STATUS_READY_AGE
+};
+
+ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_status = {
+    ngx_http_tgbot_conf_status_table, &ngx_http_tgbot_conf_status_default,
+    sizeof(ngx_http_tgbot_status_t), 0, ngx_http_tgbot_conf_status_check
 };
 
 
@@ -129,9 +157,7 @@ ngx_http_tgbot_conf_name(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *name)
 
     for (i = 0; i < tmcf->bots.nelts; i++) {
 
-        if (bots[i]->name.len == name->len
-            && ngx_strncmp(bots[i]->name.data, name->data, name->len) == 0)
-        {
+        if (ngx_http_tgbot_conf_equal(&bots[i]->name, name)) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "duplicate value \"%V\" in \"%V\" directive, "
                                "expected another name than in %s:%ui (a file "
@@ -206,7 +232,7 @@ ngx_http_tgbot_conf_token_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     tlcf->token_file = value[1];
 
-    return ngx_http_tgbot_conf_path(cf, cmd, &value[1]);
+    return ngx_http_tgbot_conf_secret_path(cf, cmd, &value[1]);
 }
 
 
@@ -229,7 +255,7 @@ ngx_http_tgbot_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+    if (ngx_http_tgbot_conf_alone(cf, "off")) {
         tlcf->secret_off = 1;
         return NGX_CONF_OK;
     }
@@ -280,12 +306,13 @@ ngx_http_tgbot_conf_secret_file(ngx_conf_t *cf, ngx_command_t *cmd,
 
     tlcf->secret_file = value[1];
 
-    return ngx_http_tgbot_conf_path(cf, cmd, &value[1]);
+    return ngx_http_tgbot_conf_secret_path(cf, cmd, &value[1]);
 }
 
 
 static char *
-ngx_http_tgbot_conf_path(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *path)
+ngx_http_tgbot_conf_secret_path(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *path)
 {
     ngx_int_t  rc;
     ngx_str_t  expanded;
@@ -307,37 +334,13 @@ ngx_http_tgbot_conf_path(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *path)
 }
 
 
-char *
-ngx_http_tgbot_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+static char *
+ngx_http_tgbot_conf_status_check(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *value)
 {
-    ngx_http_tgbot_loc_conf_t *tlcf = conf;
+    ngx_http_tgbot_status_t *status = value;
 
-    ngx_http_tgbot_status_t   *status;
     ngx_http_core_loc_conf_t  *clcf;
-
-    if (tlcf->status) {
-        return "is duplicate";
-    }
-
-    status = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_status_t));
-    if (status == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    status->ready_age = NGX_HTTP_TGBOT_STATUS_READY_AGE;
-    status->file = cf->conf_file->file.name.data;
-    status->line = cf->conf_file->line;
-
-    tlcf->status = status;
-
-    if (ngx_http_tgbot_conf_parameters(cf, cmd, 1,
-                                  ngx_http_tgbot_conf_status_table, status,
-                                  "\"format=\", \"payload=\", "
-                                  "\"write=\" or \"ready_age=\"")
-        != NGX_CONF_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
@@ -351,31 +354,10 @@ ngx_http_tgbot_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf->handler = ngx_http_tgbot_status_handler;
 
+    status->file = cf->conf_file->file.name.data;
+    status->line = cf->conf_file->line;
+
     return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_tgbot_conf_format(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
-{
-    ngx_uint_t  *format;
-
-    format = (ngx_uint_t *) ((u_char *) conf + par->offset);
-
-    if (ngx_strcmp(text->data, "json") == 0) {
-        *format = NGX_HTTP_TGBOT_STATUS_JSON;
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strcmp(text->data, "prometheus") == 0) {
-        *format = NGX_HTTP_TGBOT_STATUS_PROMETHEUS;
-        return NGX_CONF_OK;
-    }
-
-    return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                       "\"json\" or \"prometheus\"");
 }
 
 

@@ -191,10 +191,7 @@ ngx_http_tgbot_conf_check_token(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         /* those not merged yet have no token */
 
         if (bots[i] != bot
-            && bots[i]->token.len == bot->token.len
-            && ngx_strncmp(bots[i]->token.data, bot->token.data,
-                           bot->token.len)
-               == 0)
+            && ngx_http_tgbot_conf_equal(&bots[i]->token, &bot->token))
         {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "\"tgbot_webhook\" directives \"%V\" in %s:%ui "

@@ -29,8 +29,9 @@ ngx_http_tgbot_conf_reply(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_tgbot_loc_conf_t *tlcf = conf;
 
+    char                    *rv;
     ngx_str_t               *value, *text;
-    ngx_uint_t               json;
+    ngx_uint_t               json, off;
     ngx_http_tgbot_reply_t  *reply;
 
     value = cf->args->elts;
@@ -43,33 +44,13 @@ ngx_http_tgbot_conf_reply(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     text = &value[cf->args->nelts - 1];
+    off = ngx_http_tgbot_conf_alone(cf, "off");
 
-    if (!json && ngx_strcmp(text->data, "off") == 0) {
-
-        if (tlcf->replies != NGX_CONF_UNSET_PTR) {
-            return "is duplicate, \"off\" stands alone";
-        }
-
-        tlcf->replies = NULL;
-
-        return NGX_CONF_OK;
-    }
-
-    if (tlcf->replies == NULL) {
-        return "is duplicate, \"off\" stands alone";
-    }
-
-    if (tlcf->replies == NGX_CONF_UNSET_PTR) {
-        tlcf->replies = ngx_array_create(cf->pool, 2,
-                                         sizeof(ngx_http_tgbot_reply_t));
-        if (tlcf->replies == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    reply = ngx_array_push(tlcf->replies);
-    if (reply == NULL) {
-        return NGX_CONF_ERROR;
+    rv = ngx_http_tgbot_conf_several(cf, &tlcf->replies,
+                                     sizeof(ngx_http_tgbot_reply_t), off,
+                                     &reply);
+    if (rv != NGX_CONF_OK || off) {
+        return rv;
     }
 
     reply->json = json;

@@ -192,10 +192,7 @@ ngx_http_tgbot_conf_hook_unique(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
         /* those not merged yet have none */
 
         if (bots[i] != bot && bots[i]->hook
-            && bots[i]->hook->url.len == hook->url.len
-            && ngx_strncmp(bots[i]->hook->url.data, hook->url.data,
-                           hook->url.len)
-               == 0)
+            && ngx_http_tgbot_conf_equal(&bots[i]->hook->url, &hook->url))
         {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "\"tgbot_register\" directive gives the bots "

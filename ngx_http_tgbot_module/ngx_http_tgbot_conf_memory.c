@@ -89,7 +89,7 @@ ngx_http_tgbot_conf_bot_seen(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
     dedup = bot->conf->dedup;
 
-    if (dedup->off) {
+    if (dedup == NULL) {
         return NGX_OK;
     }
 
@@ -180,7 +180,7 @@ ngx_http_tgbot_conf_bot_buckets(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
         ngx_http_tgbot_bucket_init(&bot->buckets[i], limit[i].zone,
                                    limit[i].shared ? &all : &bot->name,
-                                   &limit[i].key.value, limit[i].rate,
+                                   &limit[i].key->value, limit[i].rate,
                                    limit[i].per_minute, limit[i].burst);
     }
 
@@ -232,7 +232,7 @@ ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
     letters = bot->conf->letters;
 
-    if (letters->off) {
+    if (letters == NULL) {
         return NGX_OK;
     }
 
@@ -335,9 +335,11 @@ ngx_http_tgbot_zone_t *
 ngx_http_tgbot_conf_own_zone(ngx_conf_t *cf, const char *prefix,
     ngx_str_t *name, size_t size, const ngx_http_tgbot_zone_kind_t *kind)
 {
-    u_char         *last;
-    ngx_str_t       value;
-    ngx_command_t   cmd;
+    u_char                      *last;
+    ngx_str_t                    value, directive;
+    ngx_http_tgbot_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
 
     value.len = ngx_strlen(prefix) + name->len + sizeof(":k") - 1
                 + NGX_SIZE_T_LEN;
@@ -356,20 +358,8 @@ ngx_http_tgbot_conf_own_zone(ngx_conf_t *cf, const char *prefix,
 
     value.len = last - value.data;
 
-    ngx_str_set(&cmd.name, "tgbot_webhook");
+    ngx_str_set(&directive, "tgbot_webhook");
 
-    return ngx_http_tgbot_conf_zone(cf, &cmd, &value, kind);
-}
-
-
-ngx_http_tgbot_zone_t *
-ngx_http_tgbot_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, const ngx_http_tgbot_zone_kind_t *kind)
-{
-    ngx_http_tgbot_main_conf_t  *tmcf;
-
-    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
-
-    return ngx_http_tgbot_zone_add(cf, &tmcf->zones, &cmd->name, value, kind,
+    return ngx_http_tgbot_zone_add(cf, &tmcf->zones, &directive, &value, kind,
                                    &ngx_http_tgbot_module);
 }

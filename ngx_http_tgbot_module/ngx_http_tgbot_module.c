@@ -92,24 +92,24 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
 
     { ngx_string("tgbot_reply_via"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_reply_via,
+      ngx_http_tgbot_conf_value,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, reply_via),
+      &ngx_http_tgbot_conf_reply_via },
 
     { ngx_string("tgbot_hold_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_hold_timeout,
+      ngx_http_tgbot_conf_value,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, hold_timeout),
+      &ngx_http_tgbot_conf_hold_timeout },
 
     { ngx_string("tgbot_retry"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_http_tgbot_conf_retry,
+      ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, retry),
+      &ngx_http_tgbot_conf_retry },
 
     { ngx_string("tgbot_retry_on"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
@@ -120,17 +120,17 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
 
     { ngx_string("tgbot_response_size"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_response_size,
+      ngx_http_tgbot_conf_value,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, response_size),
+      &ngx_http_tgbot_conf_response_size },
 
     { ngx_string("tgbot_dedup"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_tgbot_conf_dedup,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, dedup),
+      &ngx_http_tgbot_conf_dedup_directive },
 
     { ngx_string("tgbot_limit"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
@@ -148,38 +148,38 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
 
     { ngx_string("tgbot_cache"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_http_tgbot_conf_cache,
+      ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, answers),
+      &ngx_http_tgbot_conf_cache },
 
     { ngx_string("tgbot_queue"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_http_tgbot_conf_queue,
+      ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, lanes),
+      &ngx_http_tgbot_conf_queue },
 
     { ngx_string("tgbot_dead_letters"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_http_tgbot_conf_dead_letters,
+      ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, letters),
+      &ngx_http_tgbot_conf_dead_letters },
 
     { ngx_string("tgbot_attempts"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
-      ngx_http_tgbot_conf_attempts,
+      ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, attempts),
+      &ngx_http_tgbot_conf_attempts },
 
     { ngx_string("tgbot_max_age"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_max_age,
+      ngx_http_tgbot_conf_value,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, max_age),
+      &ngx_http_tgbot_conf_max_age },
 
     { ngx_string("tgbot_log"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
@@ -190,24 +190,24 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
 
     { ngx_string("tgbot_register"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_http_tgbot_conf_register,
+      ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, hook),
+      &ngx_http_tgbot_conf_register },
 
     { ngx_string("tgbot_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
-      ngx_http_tgbot_conf_status,
+      ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, status),
+      &ngx_http_tgbot_conf_status },
 
     { ngx_string("tgbot_max_calls"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_max_calls,
+      ngx_http_tgbot_conf_value,
       NGX_HTTP_MAIN_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_main_conf_t, max_calls),
+      &ngx_http_tgbot_conf_max_calls },
 
       ngx_null_command
 };
@@ -312,7 +312,6 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
      *     conf->old_secret = { 0, NULL };
      *     conf->secret_file = { 0, NULL };
      *     conf->retry_on = 0;
-     *     conf->status = NULL;
      */
 
     conf->secret_off = NGX_CONF_UNSET;
@@ -333,6 +332,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
     conf->max_age = NGX_CONF_UNSET;
     conf->hook = NGX_CONF_UNSET_PTR;
     conf->log = NGX_CONF_UNSET_PTR;
+    conf->status = NGX_CONF_UNSET_PTR;
 
     return conf;
 }
@@ -383,8 +383,9 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (clcf->noname) {
         conf->bot = prev->bot;
-        conf->status = prev->status;
     }
+
+    ngx_conf_init_ptr_value(conf->status, clcf->noname ? prev->status : NULL);
 
     if (conf->status) {
         return ngx_http_tgbot_merge_status(cf, conf->status, clcf);

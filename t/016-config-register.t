@@ -180,12 +180,12 @@ for my $n ('0', '-1', '', 'x', '1k') {
     refused("register max_connections=$n",
             hook("tgbot_register $url max_connections=$n;"),
             qr/invalid value "max_connections=$n" in "tgbot_register"/,
-            qr/expected a number greater than 0/);
+            qr/expected a number between 1 and 100/);
 }
 
 refused('register max_connections=101',
         hook("tgbot_register $url max_connections=101;"),
-        qr/expected a number of at most 100/);
+        qr/expected a number between 1 and 100/);
 
 for my $value ('', ',', 'message,', ',message', 'message,,poll', 'Message',
               'a-b', '"message, poll"')
