@@ -53,6 +53,19 @@ typedef struct {
 } ngx_http_tgbot_reply_t;
 
 
+/*
+ * tgbot_token or tgbot_secret_token, or a file of either; nothing is set for
+ * "tgbot_secret_token off"
+ */
+
+typedef struct {
+    ngx_str_t                      directive; /* that it is of */
+    ngx_str_t                      current;
+    ngx_str_t                      old;
+    ngx_str_t                      file;      /* path */
+} ngx_http_tgbot_secret_t;
+
+
 /* tgbot_retry, and tgbot_attempts, which has no life */
 
 typedef struct {
@@ -169,13 +182,8 @@ typedef struct {
 typedef struct {
     ngx_http_tgbot_bot_t          *bot;       /* NULL: not a webhook */
 
-    ngx_str_t                      token;
-    ngx_str_t                      token_file;
-
-    ngx_str_t                      secret;    /* current, then old */
-    ngx_str_t                      old_secret;
-    ngx_str_t                      secret_file;
-    ngx_flag_t                     secret_off;
+    ngx_http_tgbot_secret_t       *token;     /* NULL: none */
+    ngx_http_tgbot_secret_t       *secret;    /* not NULL in a webhook */
 
     ngx_array_t                   *replies;   /* NULL: off */
     ngx_http_tgbot_uri_t          *handler;   /* NULL: off */

@@ -40,15 +40,13 @@ char *ngx_http_tgbot_conf_object(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_tgbot_conf_uri(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-char *ngx_http_tgbot_conf_webhook(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_tgbot_conf_token(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_tgbot_conf_token_file(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
+/* cmd->offset: of the ngx_http_tgbot_secret_t *; cmd->post: its shape */
 char *ngx_http_tgbot_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_tgbot_conf_secret_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+char *ngx_http_tgbot_conf_webhook(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_tgbot_conf_reply(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -172,14 +170,6 @@ ngx_uint_t ngx_http_tgbot_conf_alone(ngx_conf_t *cf, const char *word);
  */
 char *ngx_http_tgbot_conf_without(ngx_conf_t *cf, ngx_command_t *cmd,
     const char *parameter, const char *expected);
-
-
-/*
- * For merging, in ngx_http_tgbot_conf.c: token and secrets.  Inline and in a
- * file are one setting: a level with one has not the other.
- */
-void ngx_http_tgbot_conf_merge_secrets(ngx_http_tgbot_loc_conf_t *conf,
-    ngx_http_tgbot_loc_conf_t *prev);
 
 
 /* what follows is in ngx_http_tgbot_conf_check.c where nothing is said */

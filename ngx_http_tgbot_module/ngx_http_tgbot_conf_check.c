@@ -105,14 +105,12 @@ ngx_http_tgbot_conf_check_merged(ngx_http_tgbot_bot_t *bot)
                "of its own";
     }
 
-    if (conf->secret.len == 0 && conf->secret_file.len == 0
-        && !conf->secret_off)
-    {
+    if (conf->secret == NULL) {
         return "has no secret, expected \"tgbot_secret_token\", "
                "\"tgbot_secret_token_file\" or \"tgbot_secret_token off\"";
     }
 
-    if (conf->api && conf->token.len == 0 && conf->token_file.len == 0) {
+    if (conf->api && conf->token == NULL) {
         return "has \"tgbot_api\" without a token, expected \"tgbot_token\" "
                "or \"tgbot_token_file\"";
     }

@@ -8,6 +8,7 @@
 #include "ngx_http_tgbot_conf.h"
 #include "ngx_http_tgbot_persist.h"
 #include "ngx_http_tgbot_register.h"
+#include "ngx_http_tgbot_secret.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_variables.h"
 #include "ngx_http_tgbot_webhook.h"
@@ -43,30 +44,30 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
 
     { ngx_string("tgbot_token"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_token,
+      ngx_http_tgbot_conf_secret,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, token),
+      &ngx_http_tgbot_secret_token_shape },
 
     { ngx_string("tgbot_token_file"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_token_file,
+      ngx_http_tgbot_conf_secret_file,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_tgbot_loc_conf_t, token),
       NULL },
 
     { ngx_string("tgbot_secret_token"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
       ngx_http_tgbot_conf_secret,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, secret),
+      &ngx_http_tgbot_secret_shape },
 
     { ngx_string("tgbot_secret_token_file"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_tgbot_conf_secret_file,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_tgbot_loc_conf_t, secret),
       NULL },
 
     { ngx_string("tgbot_reply"),
@@ -306,15 +307,11 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     conf->bot = NULL;
-     *     conf->token = { 0, NULL };
-     *     conf->token_file = { 0, NULL };
-     *     conf->secret = { 0, NULL };
-     *     conf->old_secret = { 0, NULL };
-     *     conf->secret_file = { 0, NULL };
      *     conf->retry_on = 0;
      */
 
-    conf->secret_off = NGX_CONF_UNSET;
+    conf->token = NGX_CONF_UNSET_PTR;
+    conf->secret = NGX_CONF_UNSET_PTR;
     conf->replies = NGX_CONF_UNSET_PTR;
     conf->handler = NGX_CONF_UNSET_PTR;
     conf->api = NGX_CONF_UNSET_PTR;
@@ -346,8 +343,8 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_core_loc_conf_t  *clcf;
 
-    ngx_http_tgbot_conf_merge_secrets(conf, prev);
-
+    ngx_conf_merge_ptr_value(conf->token, prev->token, NULL);
+    ngx_conf_merge_ptr_value(conf->secret, prev->secret, NULL);
     ngx_conf_merge_ptr_value(conf->replies, prev->replies, NULL);
     ngx_conf_merge_ptr_value(conf->handler, prev->handler, NULL);
     ngx_conf_merge_ptr_value(conf->api, prev->api, NULL);

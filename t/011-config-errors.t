@@ -291,7 +291,7 @@ for my $directive ('tgbot_token_file', 'tgbot_secret_token_file') {
     };
 
     refused("$directive, no file", $with->('absent'),
-            qr/$file is expected to be a readable file, open\(\) failed/,
+            qr/$file cannot be read, expected a file of one (line|or two)/,
             qr/\(2: No such file or directory\)/);
 
     refused("$directive, a directory", $with->('sub'),

@@ -229,7 +229,7 @@ for my $par ('certificate', 'ca') {
             qr/expected the path of a file, without variables/);
 
     for my $case (['missing.pem', 'cannot be read'],
-                  ['dir.pem', 'cannot be read'],
+                  ['dir.pem', 'is not a regular file'],
                   ['none.pem', 'holds no certificate'],
                   ['key.pem', 'holds a private key'],
                   ['large.pem', 'is larger than 1 MB'])
