@@ -74,7 +74,7 @@ ngx_int_t ngx_http_tgbot_conf_compile(ngx_conf_t *cf, u_char *data,
 
 /*
  * in ngx_http_tgbot_conf_memory.c: the zone "prefix<name>:size", which no
- * directive has to declare; size 0: as it is declared
+ * directive has to declare; no name: "prefix:size"; size 0: as it is declared
  */
 ngx_http_tgbot_zone_t *ngx_http_tgbot_conf_own_zone(ngx_conf_t *cf,
     const char *prefix, ngx_str_t *name, size_t size,

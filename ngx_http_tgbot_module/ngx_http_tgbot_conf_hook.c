@@ -314,7 +314,6 @@ ngx_http_tgbot_conf_hook_add(ngx_sha1_t *sha1, ngx_str_t *value)
 ngx_int_t
 ngx_http_tgbot_conf_registry(ngx_conf_t *cf)
 {
-    ngx_str_t                     none;
     ngx_uint_t                    i, n, size;
     ngx_http_tgbot_bot_t        **bots;
     ngx_http_tgbot_zone_t        *zone;
@@ -338,9 +337,7 @@ ngx_http_tgbot_conf_registry(ngx_conf_t *cf)
 
     for (size = NGX_HTTP_TGBOT_CONF_HOOKS; size < n; size *= 2) { /* void */ }
 
-    ngx_str_set(&none, "");
-
-    zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_register", &none,
+    zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_register", NULL,
                                         ngx_http_tgbot_registry_size(size),
                                         &ngx_http_tgbot_registry_zone);
     if (zone == NULL) {
