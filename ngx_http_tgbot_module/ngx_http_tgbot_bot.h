@@ -324,6 +324,13 @@ ngx_int_t ngx_http_tgbot_bot_uri(ngx_http_request_t *r,
     ngx_str_t *args);
 
 /*
+ * Whether a path has no segment "." or ".." and no NUL: it is matched against
+ * locations as it is, without the normalizing that a client's request gets,
+ * and parts of it may come from users.
+ */
+ngx_uint_t ngx_http_tgbot_bot_path_is_safe(ngx_str_t *path);
+
+/*
  * The Bot API refused the token, which is a state of the bot: pause waits
  * until it is lifted, and one that waits is resumed each minute as a probe.
  */

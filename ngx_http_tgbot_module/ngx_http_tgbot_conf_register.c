@@ -20,8 +20,8 @@ static char *ngx_http_tgbot_conf_register_url(
     ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_register_check(ngx_conf_t *cf,
     ngx_command_t *cmd, void *value);
-static ngx_int_t ngx_http_tgbot_conf_register_split(ngx_str_t *url,
-    ngx_uint_t plain, ngx_int_t *port);
+static ngx_int_t ngx_http_tgbot_conf_register_split(ngx_conf_t *cf,
+    ngx_str_t *url, ngx_uint_t plain, in_port_t *port);
 static ngx_uint_t ngx_http_tgbot_conf_register_char(u_char c);
 static char *ngx_http_tgbot_conf_address(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_allowed(ngx_http_tgbot_conf_arg_t *arg);
@@ -101,8 +101,8 @@ ngx_http_tgbot_conf_register_check(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_tgbot_hook_t *hook = value;
 
     u_char     *p, *last;
-    ngx_int_t   port;
     ngx_str_t   origin, expanded;
+    in_port_t   port;
 
     origin = hook->url;
     last = origin.data + origin.len;
@@ -114,7 +114,8 @@ ngx_http_tgbot_conf_register_check(ngx_conf_t *cf, ngx_command_t *cmd,
         origin.len = p - origin.data;
     }
 
-    if (ngx_http_tgbot_conf_register_split(&hook->url, hook->own_api, &port)
+    if (ngx_http_tgbot_conf_register_split(cf, &hook->url, hook->own_api,
+                                           &port)
         != NGX_OK)
     {
         return ngx_http_tgbot_conf_invalid(cf, cmd, &origin,
@@ -151,60 +152,48 @@ ngx_http_tgbot_conf_register_check(ngx_conf_t *cf, ngx_command_t *cmd,
 /* "plain": a Bot API server of one's own may be told of "http" */
 
 static ngx_int_t
-ngx_http_tgbot_conf_register_split(ngx_str_t *url, ngx_uint_t plain,
-    ngx_int_t *port)
+ngx_http_tgbot_conf_register_split(ngx_conf_t *cf, ngx_str_t *url,
+    ngx_uint_t plain, in_port_t *port)
 {
-    u_char  *p, *last, *host;
+    size_t     i, scheme;
+    ngx_url_t  u;
 
-    p = url->data;
-    last = p + url->len;
+    for (i = 0; i < url->len; i++) {
+
+        if (!ngx_http_tgbot_conf_register_char(url->data[i])) {
+            return NGX_DECLINED;
+        }
+    }
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
 
     if (url->len > sizeof("https://") - 1
-        && ngx_strncmp(p, "https://", sizeof("https://") - 1) == 0)
+        && ngx_strncmp(url->data, "https://", sizeof("https://") - 1) == 0)
     {
-        p += sizeof("https://") - 1;
-        *port = 443;
+        scheme = sizeof("https://") - 1;
+        u.default_port = 443;
 
     } else if (plain && url->len > sizeof("http://") - 1
-               && ngx_strncmp(p, "http://", sizeof("http://") - 1) == 0)
+               && ngx_strncmp(url->data, "http://", sizeof("http://") - 1)
+                  == 0)
     {
-        p += sizeof("http://") - 1;
-        *port = 80;
+        scheme = sizeof("http://") - 1;
+        u.default_port = 80;
 
     } else {
         return NGX_DECLINED;
     }
 
-    host = p;
+    u.url.data = url->data + scheme;
+    u.url.len = url->len - scheme;
+    u.uri_part = 1;
+    u.no_resolve = 1;
 
-    if (*p == '[') {
-        while (p < last && *p != ']') { p++; }
-    }
-
-    while (p < last && *p != '/' && *p != ':') { p++; }
-
-    if (p == host) {
+    if (ngx_parse_url(cf->pool, &u) != NGX_OK || u.family == AF_UNIX) {
         return NGX_DECLINED;
     }
 
-    if (p < last && *p == ':') {
-        host = ++p;
-
-        while (p < last && *p != '/') { p++; }
-
-        *port = ngx_atoi(host, p - host);
-
-        if (*port < 1 || *port > 65535) {
-            return NGX_DECLINED;
-        }
-    }
-
-    for (p = url->data; p < last; p++) {
-
-        if (!ngx_http_tgbot_conf_register_char(*p)) {
-            return NGX_DECLINED;
-        }
-    }
+    *port = u.port;
 
     return NGX_OK;
 }
@@ -400,8 +389,8 @@ ngx_http_tgbot_conf_server(ngx_http_tgbot_conf_arg_t *arg)
 {
     ngx_http_tgbot_hook_t *hook = arg->field;
 
-    ngx_int_t         port;
     ngx_str_t        *text;
+    in_port_t         port;
 
     static ngx_str_t  telegram = ngx_string(NGX_HTTP_TGBOT_CONF_REGISTER_API);
 
@@ -411,7 +400,7 @@ ngx_http_tgbot_conf_server(ngx_http_tgbot_conf_arg_t *arg)
         text->len--;
     }
 
-    if (ngx_http_tgbot_conf_register_split(text, 1, &port) != NGX_OK
+    if (ngx_http_tgbot_conf_register_split(arg->cf, text, 1, &port) != NGX_OK
         || ngx_strlchr(text->data, text->data + text->len, '$'))
     {
         return ngx_http_tgbot_conf_expected(arg, "a URL such as "

@@ -58,7 +58,8 @@ sub bots {
 
 for my $value ('bot.example.com', 'http://bot.example.com', 'ftp://a', '""',
                'https://', 'https:///path', 'https://a:0', 'https://a:65536',
-               'https://a:x', '"https://a b"', 'https://user@host', 'on')
+               'https://a:x', '"https://a b"', 'https://user@host', 'on',
+               'https://[::1')
 {
     my ($text) = $value =~ m{^"?([^"/]*(?://[^"/]*)?)};
 
