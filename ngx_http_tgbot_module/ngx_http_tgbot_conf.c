@@ -88,16 +88,11 @@ ngx_http_tgbot_conf_webhook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if (clcf->handler) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" directive \"%V\" stands in location "
-                           "\"%V\" beside another content handler, expected "
-                           "a location of its own",
-                           &cmd->name, &value[1], &clcf->name);
-        return NGX_CONF_ERROR;
-    }
+    /* another one is an error when all is merged */
 
-    clcf->handler = ngx_http_tgbot_webhook_handler;
+    if (clcf->handler == NULL) {
+        clcf->handler = ngx_http_tgbot_webhook_handler;
+    }
 
     bot = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_bot_t));
     if (bot == NULL) {
@@ -312,15 +307,11 @@ ngx_http_tgbot_conf_status_check(ngx_conf_t *cf, ngx_command_t *cmd,
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if (clcf->handler) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" directive stands in location \"%V\" "
-                           "beside another content handler, expected a "
-                           "location of its own", &cmd->name, &clcf->name);
-        return NGX_CONF_ERROR;
-    }
+    /* another one is an error when all is merged */
 
-    clcf->handler = ngx_http_tgbot_status_handler;
+    if (clcf->handler == NULL) {
+        clcf->handler = ngx_http_tgbot_status_handler;
+    }
 
     status->file = cf->conf_file->file.name.data;
     status->line = cf->conf_file->line;

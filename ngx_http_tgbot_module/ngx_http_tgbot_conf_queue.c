@@ -12,8 +12,6 @@
 
 static char *ngx_http_tgbot_conf_share(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_state(ngx_http_tgbot_conf_arg_t *arg);
-static ngx_int_t ngx_http_tgbot_conf_directory(ngx_conf_t *cf,
-    ngx_str_t *path);
 static char *ngx_http_tgbot_conf_queue_check(ngx_conf_t *cf,
     ngx_command_t *cmd, void *value);
 
@@ -111,6 +109,9 @@ ngx_http_tgbot_conf_state(ngx_http_tgbot_conf_arg_t *arg)
     ngx_str_t *path = arg->field;
 
     char             *rv;
+    u_char           *p, c;
+    ngx_int_t         rc;
+    ngx_err_t         err;
     ngx_file_info_t   fi;
 
     rv = ngx_http_tgbot_conf_path(arg);
@@ -138,50 +139,24 @@ ngx_http_tgbot_conf_state(ngx_http_tgbot_conf_arg_t *arg)
         return NGX_CONF_OK;
     }
 
-    switch (ngx_http_tgbot_conf_directory(arg->cf, path)) {
+    /* and the directory */
 
-    case NGX_OK:
-        return NGX_CONF_OK;
+    for (p = path->data + path->len; p[-1] != '/'; p--) { /* void */ }
 
-    case NGX_DECLINED:
+    c = *p;
+    *p = '\0';
+
+    rc = ngx_file_info(path->data, &fi);
+    err = ngx_errno;
+
+    *p = c;
+
+    if (rc == NGX_FILE_ERROR && (err == NGX_ENOENT || err == NGX_ENOTDIR)) {
         return ngx_http_tgbot_conf_expected(arg, "the path of a file in a "
                                             "directory that exists");
-
-    default:
-        return NGX_CONF_ERROR;
-    }
-}
-
-
-/* NGX_DECLINED: that in which the file is to be does not exist */
-
-static ngx_int_t
-ngx_http_tgbot_conf_directory(ngx_conf_t *cf, ngx_str_t *path)
-{
-    size_t            len;
-    u_char           *dir;
-    ngx_err_t         err;
-    ngx_file_info_t   fi;
-
-    for (len = path->len; len > 1 && path->data[len - 1] != '/'; len--) {
-        /* void */
     }
 
-    dir = ngx_pnalloc(cf->temp_pool, len + 1);
-    if (dir == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_cpystrn(dir, path->data, len + 1);
-
-    if (ngx_file_info(dir, &fi) == NGX_FILE_ERROR) {
-        err = ngx_errno;
-
-        return (err == NGX_ENOENT || err == NGX_ENOTDIR) ? NGX_DECLINED
-                                                         : NGX_OK;
-    }
-
-    return NGX_OK;
+    return NGX_CONF_OK;
 }
 
 

@@ -384,8 +384,10 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_init_ptr_value(conf->status, clcf->noname ? prev->status : NULL);
 
-    if (conf->status) {
-        return ngx_http_tgbot_merge_status(cf, conf->status, clcf);
+    if (conf->status
+        && ngx_http_tgbot_merge_status(cf, conf->status, clcf) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
     if (conf->bot) {

@@ -88,7 +88,7 @@ refused('proxy_pass before the webhook',
 
 refused('proxy_pass behind the webhook',
         shop('proxy_pass http://127.0.0.1:1;'),
-        qr/"tgbot_webhook" directive "shop" stands beside/,
+        qr/"tgbot_webhook" directive "shop" stands in location "\/t" beside/,
         qr/expected a location of its own/);
 
 refused('no secret', webhook('tgbot_handler /app;'),
