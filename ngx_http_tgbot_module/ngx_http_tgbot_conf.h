@@ -56,8 +56,6 @@ char *ngx_http_tgbot_conf_dedup(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_tgbot_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_tgbot_conf_log(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 
 
 /*
@@ -209,6 +207,7 @@ extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_hold_timeout;
 extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_response_size;
 extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_max_calls;
 extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_max_age;
+extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_log;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_retry;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_attempts;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_dedup_directive;

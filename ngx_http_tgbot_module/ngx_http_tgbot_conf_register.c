@@ -22,7 +22,6 @@ static char *ngx_http_tgbot_conf_register_check(ngx_conf_t *cf,
     ngx_command_t *cmd, void *value);
 static ngx_int_t ngx_http_tgbot_conf_register_split(ngx_conf_t *cf,
     ngx_str_t *url, ngx_uint_t plain, in_port_t *port);
-static ngx_uint_t ngx_http_tgbot_conf_register_char(u_char c);
 static char *ngx_http_tgbot_conf_address(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_allowed(ngx_http_tgbot_conf_arg_t *arg);
 static ngx_int_t ngx_http_tgbot_conf_allowed_names(
@@ -155,12 +154,16 @@ static ngx_int_t
 ngx_http_tgbot_conf_register_split(ngx_conf_t *cf, ngx_str_t *url,
     ngx_uint_t plain, in_port_t *port)
 {
+    u_char     c;
     size_t     i, scheme;
     ngx_url_t  u;
 
-    for (i = 0; i < url->len; i++) {
+    /* what needs no escaping, neither in a URL nor in JSON */
 
-        if (!ngx_http_tgbot_conf_register_char(url->data[i])) {
+    for (i = 0; i < url->len; i++) {
+        c = url->data[i];
+
+        if (c <= ' ' || c >= 0x7f || ngx_strchr("\"\\<>?#@", c)) {
             return NGX_DECLINED;
         }
     }
@@ -196,31 +199,6 @@ ngx_http_tgbot_conf_register_split(ngx_conf_t *cf, ngx_str_t *url,
     *port = u.port;
 
     return NGX_OK;
-}
-
-
-/* what needs no escaping, neither in a URL nor in JSON */
-
-static ngx_uint_t
-ngx_http_tgbot_conf_register_char(u_char c)
-{
-    if (c <= ' ' || c >= 0x7f) {
-        return 0;
-    }
-
-    switch (c) {
-
-    case '"':
-    case '\\':
-    case '<':
-    case '>':
-    case '?':
-    case '#':
-    case '@':
-        return 0;
-    }
-
-    return 1;
 }
 
 

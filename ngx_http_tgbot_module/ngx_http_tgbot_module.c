@@ -20,10 +20,8 @@ static char *ngx_http_tgbot_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
-static char *ngx_http_tgbot_merge_status(ngx_conf_t *cf,
-    ngx_http_tgbot_status_t *status, ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_tgbot_merge_bot(ngx_conf_t *cf,
-    ngx_http_tgbot_loc_conf_t *conf, ngx_http_core_loc_conf_t *clcf);
+    ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_tgbot_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_tgbot_init_process(ngx_cycle_t *cycle);
@@ -184,10 +182,10 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
 
     { ngx_string("tgbot_log"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_log,
+      ngx_http_tgbot_conf_value,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, log),
+      &ngx_http_tgbot_conf_log },
 
     { ngx_string("tgbot_register"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
@@ -378,68 +376,48 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if (clcf->noname) {
-        conf->bot = prev->bot;
-    }
-
     ngx_conf_init_ptr_value(conf->status, clcf->noname ? prev->status : NULL);
 
-    if (conf->status
-        && ngx_http_tgbot_merge_status(cf, conf->status, clcf) != NGX_CONF_OK)
+    if (clcf->noname) {
+        conf->bot = prev->bot;
+
+        /* or else the methods of a limit_except would get a static file */
+
+        if (clcf->lmt_excpt && clcf->handler == NULL) {
+            clcf->handler = conf->status ? ngx_http_tgbot_status_handler
+                            : conf->bot ? ngx_http_tgbot_webhook_handler
+                            : NULL;
+        }
+
+    } else if ((conf->status
+                && ngx_http_tgbot_conf_check_status(cf, conf->status, clcf)
+                   != NGX_CONF_OK)
+               || (conf->bot
+                   && ngx_http_tgbot_merge_bot(cf, conf->bot) != NGX_CONF_OK))
     {
         return NGX_CONF_ERROR;
-    }
-
-    if (conf->bot) {
-        return ngx_http_tgbot_merge_bot(cf, conf, clcf);
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_tgbot_merge_status(ngx_conf_t *cf, ngx_http_tgbot_status_t *status,
-    ngx_http_core_loc_conf_t *clcf)
-{
-    if (!clcf->noname) {
-        return ngx_http_tgbot_conf_check_status(cf, status, clcf);
-    }
-
-    /* or else it would serve a static file to the methods it is for */
-
-    if (clcf->lmt_excpt && clcf->handler == NULL) {
-        clcf->handler = ngx_http_tgbot_status_handler;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_tgbot_merge_bot(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *conf,
-    ngx_http_core_loc_conf_t *clcf)
-{
-    if (!clcf->noname
-        && (ngx_http_tgbot_conf_check(cf, conf->bot) != NGX_CONF_OK
-            || ngx_http_tgbot_conf_hook(cf, conf->bot) != NGX_CONF_OK
-            || ngx_http_tgbot_conf_memory(cf, conf->bot) != NGX_CONF_OK))
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    /* likewise */
-
-    if (clcf->lmt_excpt && clcf->handler == NULL) {
-        clcf->handler = ngx_http_tgbot_webhook_handler;
     }
 
     /* core is merged already: an update is never written to a file */
 
-    clcf->client_body_in_file_only = 0;
+    if (conf->bot) {
+        clcf->client_body_in_file_only = 0;
+        clcf->client_body_buffer_size = ngx_max(clcf->client_body_buffer_size,
+                                                NGX_HTTP_TGBOT_CONF_BODY_SIZE);
+    }
 
-    if (clcf->client_body_buffer_size < NGX_HTTP_TGBOT_CONF_BODY_SIZE) {
-        clcf->client_body_buffer_size = NGX_HTTP_TGBOT_CONF_BODY_SIZE;
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_tgbot_merge_bot(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+{
+    if (ngx_http_tgbot_conf_check(cf, bot) != NGX_CONF_OK
+        || ngx_http_tgbot_conf_hook(cf, bot) != NGX_CONF_OK
+        || ngx_http_tgbot_conf_memory(cf, bot) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;

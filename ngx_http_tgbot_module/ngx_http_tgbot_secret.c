@@ -98,21 +98,13 @@ ngx_http_tgbot_secret_span(ngx_str_t *text, size_t from, size_t max,
     for (i = from; i < text->len && i < from + max; i++) {
         c = text->data[i];
 
-        if (c >= '0' && c <= '9') {
-            continue;
-        }
-
-        if (digits) {
+        if ((c < '0' || c > '9')
+            && (digits
+                || ((ngx_tolower(c) < 'a' || ngx_tolower(c) > 'z')
+                    && c != '_' && c != '-')))
+        {
             break;
         }
-
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-            || c == '_' || c == '-')
-        {
-            continue;
-        }
-
-        break;
     }
 
     return i;
