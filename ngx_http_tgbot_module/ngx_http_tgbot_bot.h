@@ -60,9 +60,8 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                      directive; /* that it is of */
-    ngx_str_t                      current;
-    ngx_str_t                      old;
-    ngx_str_t                      file;      /* path */
+    ngx_str_t                      lines[2];  /* current and old */
+    ngx_str_t                      file;      /* path, "": none, or read */
 } ngx_http_tgbot_secret_t;
 
 

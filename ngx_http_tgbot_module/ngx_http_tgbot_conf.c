@@ -198,12 +198,8 @@ ngx_http_tgbot_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return ngx_http_tgbot_conf_invalid(cf, cmd, &value[i],
                                    "either one or two secrets or \"off\"");
         }
-    }
 
-    secret->current = value[1];
-
-    if (cf->args->nelts == 3) {
-        secret->old = value[2];
+        secret->lines[i - 1] = value[i];
     }
 
     ngx_conf_log_error(NGX_LOG_WARN, cf, 0,

@@ -128,6 +128,10 @@ char *ngx_http_tgbot_conf_parameters(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_tgbot_conf_expected(ngx_http_tgbot_conf_arg_t *arg,
     const char *expected);
 
+/* sets an ngx_uint_t, or what is as wide, to n; max 0: any */
+char *ngx_http_tgbot_conf_bounded(ngx_http_tgbot_conf_arg_t *arg, ngx_int_t n,
+    ngx_int_t min, ngx_int_t max, const char *expected);
+
 /* an ngx_uint_t and an ngx_msec_t, over 0 */
 char *ngx_http_tgbot_conf_number(ngx_http_tgbot_conf_arg_t *arg);
 char *ngx_http_tgbot_conf_time(ngx_http_tgbot_conf_arg_t *arg);

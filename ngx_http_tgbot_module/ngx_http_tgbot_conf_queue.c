@@ -29,7 +29,7 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_queue_table[] = {
       "a key, such as \"lane=$tgbot_chat_id\"", 0 },
 
     { ngx_string("share="), ngx_http_tgbot_conf_share,
-      offsetof(ngx_http_tgbot_lanes_t, share), NULL, 100 },
+      offsetof(ngx_http_tgbot_lanes_t, share), NULL, 0 },
 
     { ngx_string("state="), ngx_http_tgbot_conf_state,
       offsetof(ngx_http_tgbot_lanes_t, state), NULL, 0 },
@@ -90,14 +90,8 @@ ngx_http_tgbot_conf_share(ngx_http_tgbot_conf_arg_t *arg)
         n = ngx_atoi(text->data, text->len - 1);
     }
 
-    if (n < 1 || n > arg->par->max) {
-        return ngx_http_tgbot_conf_expected(arg, "a number between 1% and "
-                                            "100%");
-    }
-
-    *(ngx_uint_t *) arg->field = n;
-
-    return NGX_CONF_OK;
+    return ngx_http_tgbot_conf_bounded(arg, n, 1, 100,
+                                       "a number between 1% and 100%");
 }
 
 

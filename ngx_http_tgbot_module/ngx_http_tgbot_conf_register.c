@@ -346,21 +346,12 @@ ngx_http_tgbot_conf_allowed_all(ngx_array_t *names)
 static char *
 ngx_http_tgbot_conf_interval(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_int_t  msec;
-
-    msec = ngx_parse_time(&arg->text, 0);
-
-    if (msec < 1000) {
-        return ngx_http_tgbot_conf_expected(arg, "a time of 1s or more");
-    }
-
-    *(ngx_msec_t *) arg->field = msec;
-
-    return NGX_CONF_OK;
+    return ngx_http_tgbot_conf_bounded(arg, ngx_parse_time(&arg->text, 0),
+                                       1000, 0, "a time of 1s or more");
 }
 
 
-/* where the Bot API is, as it stands before "/bot<token>" */
+/* where the Bot API is, as it is before "/bot<token>" */
 
 static char *
 ngx_http_tgbot_conf_server(ngx_http_tgbot_conf_arg_t *arg)

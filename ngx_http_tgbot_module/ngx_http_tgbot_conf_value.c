@@ -281,45 +281,40 @@ ngx_http_tgbot_conf_read(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 char *
+ngx_http_tgbot_conf_bounded(ngx_http_tgbot_conf_arg_t *arg, ngx_int_t n,
+    ngx_int_t min, ngx_int_t max, const char *expected)
+{
+    if (n < min || (max && n > max)) {
+        return ngx_http_tgbot_conf_expected(arg, expected);
+    }
+
+    *(ngx_uint_t *) arg->field = n;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
 ngx_http_tgbot_conf_number(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_int_t  n, max;
+    u_char  expected[sizeof("a number between 1 and ") + NGX_INT_T_LEN];
 
-    n = ngx_atoi(arg->text.data, arg->text.len);
-    max = arg->par->max;
+    (void) ngx_sprintf(expected,
+                       arg->par->max ? "a number between 1 and %i%Z"
+                                     : "a number greater than %i%Z",
+                       arg->par->max);
 
-    if (n > 0 && (max == 0 || n <= max)) {
-        *(ngx_uint_t *) arg->field = n;
-        return NGX_CONF_OK;
-    }
-
-    if (max == 0) {
-        return ngx_http_tgbot_conf_expected(arg, "a number greater than 0");
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, arg->cf, 0,
-                       "invalid value \"%V\" in \"%V\" directive, expected "
-                       "a number between 1 and %i",
-                       arg->value, &arg->cmd->name, max);
-
-    return NGX_CONF_ERROR;
+    return ngx_http_tgbot_conf_bounded(arg, ngx_atoi(arg->text.data,
+                                                     arg->text.len),
+                                       1, arg->par->max, (char *) expected);
 }
 
 
 char *
 ngx_http_tgbot_conf_time(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_int_t  msec;
-
-    msec = ngx_parse_time(&arg->text, 0);
-
-    if (msec == NGX_ERROR || msec == 0) {
-        return ngx_http_tgbot_conf_expected(arg, "a time greater than 0");
-    }
-
-    *(ngx_msec_t *) arg->field = msec;
-
-    return NGX_CONF_OK;
+    return ngx_http_tgbot_conf_bounded(arg, ngx_parse_time(&arg->text, 0),
+                                       1, 0, "a time greater than 0");
 }
 
 
@@ -442,17 +437,9 @@ ngx_http_tgbot_conf_hold(ngx_http_tgbot_conf_arg_t *arg)
 static char *
 ngx_http_tgbot_conf_size(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ssize_t  size;
-
-    size = ngx_parse_size(&arg->text);
-
-    if (size < 1024 || size > 64 * 1024 * 1024) {
-        return ngx_http_tgbot_conf_expected(arg, "a size between 1k and 64m");
-    }
-
-    *(size_t *) arg->field = size;
-
-    return NGX_CONF_OK;
+    return ngx_http_tgbot_conf_bounded(arg, ngx_parse_size(&arg->text),
+                                       1024, 64 * 1024 * 1024,
+                                       "a size between 1k and 64m");
 }
 
 

@@ -52,7 +52,7 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_limit_table[] = {
     { ngx_string("zone="), ngx_http_tgbot_conf_zone,
       offsetof(ngx_http_tgbot_limit_t, zone), &ngx_http_tgbot_bucket_zone, 0 },
 
-    { ngx_string("rate="), ngx_http_tgbot_conf_rate, 0, NULL, 1000000 },
+    { ngx_string("rate="), ngx_http_tgbot_conf_rate, 0, NULL, 0 },
 
     { ngx_string("burst="), ngx_http_tgbot_conf_number,
       offsetof(ngx_http_tgbot_limit_t, burst), NULL, 1000000 },
@@ -197,22 +197,12 @@ ngx_http_tgbot_conf_window(ngx_http_tgbot_conf_arg_t *arg)
 
     n = ngx_atoi(arg->text.data, arg->text.len);
 
-    if (n < NGX_HTTP_TGBOT_SEEN_WINDOW_MIN
-        || n > NGX_HTTP_TGBOT_SEEN_WINDOW_MAX
-        || (n & (n - 1)) != 0)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, arg->cf, 0,
-                           "invalid value \"%V\" in \"%V\" directive, "
-                           "expected a power of two between %d and %d",
-                           arg->value, &arg->cmd->name,
-                           NGX_HTTP_TGBOT_SEEN_WINDOW_MIN,
-                           NGX_HTTP_TGBOT_SEEN_WINDOW_MAX);
-        return NGX_CONF_ERROR;
-    }
-
-    *(ngx_uint_t *) arg->field = n;
-
-    return NGX_CONF_OK;
+    return ngx_http_tgbot_conf_bounded(arg, (n & (n - 1)) ? NGX_ERROR : n,
+                               NGX_HTTP_TGBOT_SEEN_WINDOW_MIN,
+                               NGX_HTTP_TGBOT_SEEN_WINDOW_MAX,
+                               "a power of two between "
+                               ngx_value(NGX_HTTP_TGBOT_SEEN_WINDOW_MIN) " and "
+                               ngx_value(NGX_HTTP_TGBOT_SEEN_WINDOW_MAX));
 }
 
 
@@ -238,14 +228,11 @@ ngx_http_tgbot_conf_rate(ngx_http_tgbot_conf_arg_t *arg)
         }
     }
 
-    if (n < 1 || n > arg->par->max) {
-        return ngx_http_tgbot_conf_expected(arg, "a number between 1 and "
-                                            "1000000 with \"r/s\" or \"r/m\"");
-    }
+    arg->field = &limit->rate;
 
-    limit->rate = n;
-
-    return NGX_CONF_OK;
+    return ngx_http_tgbot_conf_bounded(arg, n, 1, 1000000,
+                                       "a number between 1 and 1000000 with "
+                                       "\"r/s\" or \"r/m\"");
 }
 
 

@@ -11,8 +11,6 @@
 
 static size_t ngx_http_tgbot_secret_span(ngx_str_t *text, size_t from,
     size_t max, ngx_uint_t digits);
-static ngx_http_tgbot_bot_t *ngx_http_tgbot_secret_known(ngx_conf_t *cf,
-    ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_secret_lines(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_secret_t *secret,
     ngx_http_tgbot_secret_shape_t *shape, ngx_uint_t max, ngx_str_t *lines);
@@ -180,8 +178,7 @@ ngx_http_tgbot_secret_path(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *name,
 ngx_int_t
 ngx_http_tgbot_secret_read(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    ngx_str_t             lines[2];
-    ngx_http_tgbot_bot_t  *known;
+    ngx_str_t  lines[2];
 
     if (bot->conf->token
         && ngx_http_tgbot_secret_lines(cf, bot, bot->conf->token,
@@ -190,15 +187,6 @@ ngx_http_tgbot_secret_read(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
            != NGX_OK)
     {
         return NGX_ERROR;
-    }
-
-    known = ngx_http_tgbot_secret_known(cf, bot);
-
-    if (known) {
-        bot->secret = known->secret;
-        bot->old_secret = known->old_secret;
-
-        return NGX_OK;
     }
 
     if (ngx_http_tgbot_secret_lines(cf, bot, bot->conf->secret,
@@ -215,42 +203,6 @@ ngx_http_tgbot_secret_read(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 }
 
 
-/*
- * a bot that has read the same directive without a variable: so that a file
- * of a hundred bots is read, and warned of, once
- */
-
-static ngx_http_tgbot_bot_t *
-ngx_http_tgbot_secret_known(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
-{
-    ngx_str_t                    *path;
-    ngx_uint_t                    i;
-    ngx_http_tgbot_bot_t        **bots;
-    ngx_http_tgbot_main_conf_t   *tmcf;
-
-    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
-
-    path = &bot->conf->secret->file;
-
-    if (path->len == 0
-        || ngx_strlchr(path->data, path->data + path->len, '$'))
-    {
-        return NULL;
-    }
-
-    bots = tmcf->bots.elts;
-
-    for (i = 0; i < tmcf->bots.nelts; i++) {
-        if (bots[i]->secret.len && bots[i]->conf->secret == bot->conf->secret)
-        {
-            return bots[i];
-        }
-    }
-
-    return NULL;
-}
-
-
 /* up to max lines of a file, or what the directive has instead of one */
 
 static ngx_int_t
@@ -264,11 +216,7 @@ ngx_http_tgbot_secret_lines(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
     const char       *why;
     ngx_file_info_t   fi;
 
-    lines[0] = secret->current;
-
-    if (max == 2) {
-        lines[1] = secret->old;
-    }
+    ngx_memcpy(lines, secret->lines, max * sizeof(ngx_str_t));
 
     if (secret->file.len == 0) {
         return NGX_OK;
@@ -300,6 +248,17 @@ ngx_http_tgbot_secret_lines(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
     }
 
     if (why == NULL) {
+
+        /* a file of a hundred bots is read, and warned of, once */
+
+        if (ngx_strlchr(secret->file.data,
+                        secret->file.data + secret->file.len, '$')
+            == NULL)
+        {
+            ngx_memcpy(secret->lines, lines, max * sizeof(ngx_str_t));
+            secret->file.len = 0;
+        }
+
         return NGX_OK;
     }
 
