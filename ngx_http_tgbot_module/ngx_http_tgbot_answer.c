@@ -451,29 +451,24 @@ static ngx_int_t
 ngx_http_tgbot_answer_problem(ngx_http_tgbot_answer_t *answer,
     const char *problem, ngx_str_t *name, ngx_pool_t *pool)
 {
-    ngx_str_t  culprit;
-
     if (answer->problem) {
         return NGX_DECLINED;
     }
 
     answer->problem = problem;
 
-    culprit.data = name->data;
-    culprit.len = ngx_min(name->len, NGX_HTTP_TGBOT_METHOD_LEN);
-
-    if (culprit.len == 0) {
+    if (name->len == 0) {
         return NGX_DECLINED;
     }
 
-    culprit.data = ngx_pstrdup(pool, &culprit);
-    if (culprit.data == NULL) {
+    answer->culprit.data = ngx_pstrdup(pool, name);
+    if (answer->culprit.data == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_http_tgbot_json_clean(&culprit);
+    answer->culprit.len = name->len;
 
-    answer->culprit = culprit;
+    ngx_http_tgbot_json_clean(&answer->culprit);
 
     return NGX_DECLINED;
 }

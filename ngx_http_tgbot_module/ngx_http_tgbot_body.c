@@ -6,28 +6,38 @@
 #include "ngx_http_tgbot_body.h"
 
 
+/* what nginx read a body into may be so much larger than the body */
+#define NGX_HTTP_TGBOT_BODY_SLACK  4096
+
+
+static ngx_uint_t ngx_http_tgbot_body_fits(ngx_http_request_body_t *rb,
+    off_t size);
 static ngx_int_t ngx_http_tgbot_body_append(ngx_http_request_t *r,
     ngx_buf_t *dst, ngx_buf_t *src);
 
 
 ngx_int_t
-ngx_http_tgbot_body_chain(ngx_http_request_t *r, ngx_chain_t **body)
+ngx_http_tgbot_body_chain(ngx_http_request_t *r, ngx_uint_t own,
+    ngx_chain_t **body)
 {
-    off_t         size;
-    ngx_buf_t    *b;
-    ngx_uint_t    n;
-    ngx_chain_t  *in, *cl;
+    off_t                     size;
+    ngx_buf_t                *b;
+    ngx_uint_t                n;
+    ngx_chain_t              *in, *cl;
+    ngx_http_request_body_t  *rb;
 
     *body = NULL;
 
-    if (r->request_body == NULL) {
+    rb = r->request_body;
+
+    if (rb == NULL) {
         return NGX_OK;
     }
 
     n = 0;
     size = 0;
 
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+    for (cl = rb->bufs; cl; cl = cl->next) {
 
         if (!ngx_buf_special(cl->buf)) {
             n++;
@@ -35,9 +45,12 @@ ngx_http_tgbot_body_chain(ngx_http_request_t *r, ngx_chain_t **body)
         }
     }
 
-    in = r->request_body->bufs;
+    in = rb->bufs;
 
-    if (n == 0 || (n == 1 && ngx_buf_in_memory(in->buf))) {
+    if (n == 0
+        || (n == 1 && ngx_buf_in_memory(in->buf)
+            && (!own || ngx_http_tgbot_body_fits(rb, size))))
+    {
         *body = in;
         return NGX_OK;
     }
@@ -66,7 +79,30 @@ ngx_http_tgbot_body_chain(ngx_http_request_t *r, ngx_chain_t **body)
 
     *body = cl;
 
+    if (own) {
+        rb->bufs = cl;
+
+        if (rb->buf) {
+            (void) ngx_pfree(r->pool, rb->buf->start);
+            rb->buf = NULL;
+        }
+    }
+
     return NGX_OK;
+}
+
+
+/*
+ * A body that does not tell its length before it comes is read into a buffer
+ * of client_body_buffer_size, and most of it remains empty.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_body_fits(ngx_http_request_body_t *rb, off_t size)
+{
+    return rb->buf == NULL
+           || rb->buf->end - rb->buf->start - size
+              <= NGX_HTTP_TGBOT_BODY_SLACK;
 }
 
 
@@ -109,4 +145,45 @@ ngx_http_tgbot_body_append(ngx_http_request_t *r, ngx_buf_t *dst,
     dst->last += size;
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_tgbot_body_text(ngx_chain_t *body, ngx_str_t *text)
+{
+    ngx_str_set(text, "");
+
+    for ( /* void */ ; body; body = body->next) {
+
+        if (!ngx_buf_special(body->buf)) {
+            text->data = body->buf->pos;
+            text->len = body->buf->last - body->buf->pos;
+            return;
+        }
+    }
+}
+
+
+size_t
+ngx_http_tgbot_body_held(ngx_http_request_t *r, ngx_chain_t *body)
+{
+    size_t                    size;
+    ngx_str_t                 text;
+    ngx_http_request_body_t  *rb;
+
+    rb = r->request_body;
+
+    size = 0;
+
+    if (rb && rb->buf) {
+        size = rb->buf->end - rb->buf->start;
+
+        if (body == rb->bufs) {
+            return size;
+        }
+    }
+
+    ngx_http_tgbot_body_text(body, &text);
+
+    return size + text.len;
 }

@@ -293,55 +293,21 @@ ngx_http_tgbot_bot_log_error(ngx_http_request_t *r, ngx_http_request_t *sr,
 
 ngx_int_t
 ngx_http_tgbot_bot_redact(ngx_http_tgbot_bot_t *bot, ngx_str_t *text,
-    ngx_pool_t *pool)
+    size_t max, ngx_pool_t *pool)
 {
-    u_char     *p, *dst, *last;
-    size_t      n;
-    ngx_str_t   token;
+    return ngx_http_tgbot_redact(ngx_http_tgbot_bot_tokens(bot), text, max,
+                                 pool);
+}
 
-    static const char  redacted[] = "<redacted>";
 
-    token = bot->token;
+ngx_array_t *
+ngx_http_tgbot_bot_tokens(ngx_http_tgbot_bot_t *bot)
+{
+    ngx_http_tgbot_main_conf_t  *tmcf;
 
-    if (token.len == 0 || text->len < token.len) {
-        return NGX_OK;
-    }
+    tmcf = ngx_http_get_module_main_conf(bot->ctx, ngx_http_tgbot_module);
 
-    last = text->data + text->len;
-    n = 0;
-
-    for (p = text->data; p + token.len <= last; p++) {
-        n += (ngx_memcmp(p, token.data, token.len) == 0);
-    }
-
-    if (n == 0) {
-        return NGX_OK;
-    }
-
-    dst = ngx_pnalloc(pool, text->len + n * sizeof(redacted));
-    if (dst == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = text->data;
-    text->data = dst;
-
-    while (p < last) {
-
-        if (p + token.len <= last
-            && ngx_memcmp(p, token.data, token.len) == 0)
-        {
-            dst = ngx_cpymem(dst, redacted, sizeof(redacted) - 1);
-            p += token.len;
-            continue;
-        }
-
-        *dst++ = *p++;
-    }
-
-    text->len = dst - text->data;
-
-    return NGX_OK;
+    return &tmcf->tokens;
 }
 
 
@@ -350,6 +316,11 @@ ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_capture_t *result)
 {
     ngx_http_tgbot_call_event_e  event;
+
+    if (result->expired) {
+        ngx_http_tgbot_stats_count(bot->stats,
+                                   NGX_HTTP_TGBOT_STAT_CALLS_EXPIRED);
+    }
 
     switch (result->outcome) {
 

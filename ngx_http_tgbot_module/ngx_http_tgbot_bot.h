@@ -16,6 +16,7 @@
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_dead.h"
 #include "ngx_http_tgbot_queue.h"
+#include "ngx_http_tgbot_redact.h"
 #include "ngx_http_tgbot_registry.h"
 #include "ngx_http_tgbot_seen.h"
 #include "ngx_http_tgbot_stats.h"
@@ -170,10 +171,13 @@ typedef struct {
 
 typedef struct {
     ngx_array_t                    bots;      /* of ngx_http_tgbot_bot_t * */
+    ngx_array_t                    tokens;    /* of all bots, see redact.h */
     ngx_array_t                    zones;     /* of ngx_http_tgbot_zone_t * */
     ngx_array_t                    lanes;     /* of ngx_http_tgbot_lanes_t *,
                                                  of each tgbot_queue */
     ngx_http_tgbot_zone_t         *slots;     /* NULL without bots */
+    ngx_http_tgbot_zone_t         *dead;      /* of bots without a zone for
+                                                 their letters, or NULL */
     ngx_uint_t                     max_calls;
 } ngx_http_tgbot_main_conf_t;
 
@@ -190,6 +194,7 @@ typedef struct {
 
     ngx_uint_t                     reply_via;
     ngx_msec_t                     hold_timeout;
+    ngx_msec_t                     call_timeout;
     ngx_http_tgbot_retry_t        *retry;     /* not NULL after merge */
     ngx_uint_t                     retry_on;
     size_t                         response_size;
@@ -276,7 +281,7 @@ struct ngx_http_tgbot_bot_s {
 
 typedef enum {
     NGX_HTTP_TGBOT_ESCAPE_NONE = 0,
-    NGX_HTTP_TGBOT_ESCAPE_JSON,          /* inside a JSON string */
+    NGX_HTTP_TGBOT_ESCAPE_JSON,          /* marked, see json.h */
     NGX_HTTP_TGBOT_ESCAPE_ARG            /* as a URI component */
 } ngx_http_tgbot_escape_e;
 
@@ -295,9 +300,6 @@ typedef struct {
     ngx_str_t                      api_uri;   /* only inside an api call */
     ngx_str_t                      method;    /* likewise */
 } ngx_http_tgbot_ctx_t;
-
-
-extern ngx_module_t  ngx_http_tgbot_module;
 
 
 /* once per worker, before anything else of the bot is used */
@@ -347,9 +349,15 @@ void ngx_http_tgbot_bot_unpause(ngx_http_tgbot_bot_t *bot,
 u_char *ngx_http_tgbot_bot_log_error(ngx_http_request_t *r,
     ngx_http_request_t *sr, u_char *buf, size_t len);
 
-/* text becomes a copy in pool that has "<redacted>" for the bot's token */
+/*
+ * What text from outside passes before it is logged or shown: as of
+ * ngx_http_tgbot_redact(), with the tokens of all bots.
+ */
 ngx_int_t ngx_http_tgbot_bot_redact(ngx_http_tgbot_bot_t *bot,
-    ngx_str_t *text, ngx_pool_t *pool);
+    ngx_str_t *text, size_t max, ngx_pool_t *pool);
+
+/* those tokens, of ngx_http_tgbot_redact_token_t */
+ngx_array_t *ngx_http_tgbot_bot_tokens(ngx_http_tgbot_bot_t *bot);
 
 /* counts how a call ended that was counted as started; 0: see stats.h */
 ngx_uint_t ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_abandon.h"
 #include "ngx_http_tgbot_call.h"
 
 
@@ -20,6 +21,8 @@ static ngx_int_t ngx_http_tgbot_call_ended(ngx_http_request_t *sr, void *data,
     ngx_int_t rc);
 static void ngx_http_tgbot_call_over(ngx_http_tgbot_detached_t *d);
 static void ngx_http_tgbot_call_finish(ngx_event_t *ev);
+static void ngx_http_tgbot_call_expire(ngx_event_t *ev);
+static ngx_uint_t ngx_http_tgbot_call_abandon(ngx_http_tgbot_call_t *call);
 static void ngx_http_tgbot_call_leave(ngx_http_tgbot_call_t *call);
 
 
@@ -172,6 +175,16 @@ ngx_http_tgbot_call_start(ngx_http_tgbot_call_t *call)
     call->event.data = call;
     call->event.log = ngx_cycle->log;
 
+    ngx_memzero(&call->expiry, sizeof(ngx_event_t));
+
+    call->expiry.handler = ngx_http_tgbot_call_expire;
+    call->expiry.data = call;
+    call->expiry.log = ngx_cycle->log;
+
+    /* it keeps no worker from its end, as a call without a timer does not */
+
+    call->expiry.cancelable = 1;
+
     call->place.share = call->share;
     call->place.run = ngx_http_tgbot_call_run;
     call->place.data = call;
@@ -188,6 +201,7 @@ ngx_http_tgbot_call_run(ngx_http_tgbot_place_t *place)
     call = place->data;
 
     if (ngx_http_tgbot_call_subrequest(call) == NGX_OK) {
+        ngx_add_timer(&call->expiry, call->timeout);
         return;
     }
 
@@ -208,21 +222,18 @@ ngx_http_tgbot_call_subrequest(ngx_http_tgbot_call_t *call)
     ngx_http_tgbot_detached_t  *d;
 
     d = ngx_http_tgbot_detached_create(call->ctx, call->error_log,
-                                       call->client, &call->redact);
+                                       call->client, call->redact);
     if (d == NULL) {
         return NGX_ERROR;
     }
 
+    d->log_handler = call->log_handler;
     d->over = ngx_http_tgbot_call_over;
     d->data = call;
     call->detached = d;
 
     c = &d->connection;
     r = d->request;
-
-    if (call->log_handler) {
-        r->log_handler = call->log_handler;
-    }
 
     if (ngx_http_tgbot_call_request(call, r) != NGX_OK) {
         return NGX_ERROR;
@@ -235,11 +246,11 @@ ngx_http_tgbot_call_subrequest(ngx_http_tgbot_call_t *call)
         return NGX_ERROR;
     }
 
-    call->ps.handler = ngx_http_tgbot_call_ended;
-    call->ps.data = call;
+    d->ps.handler = ngx_http_tgbot_call_ended;
+    d->ps.data = d;
 
     if (ngx_http_subrequest(r, &uri, args.len ? &args : NULL, &call->sr,
-                            &call->ps, NGX_HTTP_SUBREQUEST_IN_MEMORY)
+                            &d->ps, NGX_HTTP_SUBREQUEST_IN_MEMORY)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -385,7 +396,9 @@ ngx_http_tgbot_call_header(ngx_http_request_t *r, const char *name,
 static ngx_int_t
 ngx_http_tgbot_call_ended(ngx_http_request_t *sr, void *data, ngx_int_t rc)
 {
-    ngx_http_tgbot_call_t *call = data;
+    ngx_http_tgbot_detached_t *d = data;
+
+    ngx_http_tgbot_call_t  *call;
 
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, sr->connection->log, 0,
                    "tgbot call ended: %i, status:%ui, error:%d", rc,
@@ -393,6 +406,18 @@ ngx_http_tgbot_call_ended(ngx_http_request_t *sr, void *data, ngx_int_t rc)
 
     if (rc == NGX_AGAIN) {
         return rc;
+    }
+
+    call = d->data;
+
+    if (call == NULL) {
+
+        /* it was abandoned */
+
+        sr->connection->error = 0;
+        sr->buffered = 0;
+
+        return NGX_OK;
     }
 
     if (!call->seen) {
@@ -484,6 +509,81 @@ ngx_http_tgbot_call_finish(ngx_event_t *ev)
 }
 
 
+/* whatever the location does */
+
+static void
+ngx_http_tgbot_call_expire(ngx_event_t *ev)
+{
+    ngx_uint_t                  held;
+    ngx_http_tgbot_call_t      *call;
+    ngx_http_tgbot_capture_t    result;
+    ngx_http_tgbot_detached_t  *d;
+
+    call = ev->data;
+    d = call->detached;
+
+    if (call->event.posted) {
+        return;
+    }
+
+    ngx_http_set_log_request(d->connection.log, call->sr);
+
+    held = ngx_http_tgbot_detached_held(d);
+
+    if (held && !ngx_http_tgbot_call_abandon(call)) {
+        ngx_add_timer(ev, call->timeout);
+        return;
+    }
+
+    if (!held) {
+        ngx_log_error(NGX_LOG_ERR, d->connection.log, 0,
+                      "tgbot: the call by \"%s\" is aborted after %M ms",
+                      call->directive, call->timeout);
+    }
+
+    ngx_memzero(&result, sizeof(ngx_http_tgbot_capture_t));
+
+    result.outcome = NGX_HTTP_TGBOT_TIMED_OUT;
+    result.expired = 1;
+    result.reason = "no end within tgbot_call_timeout";
+
+    ngx_http_tgbot_call_leave(call);
+
+    call->done(call, &result);
+
+    if (!held) {
+        ngx_http_tgbot_detached_free(d);
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_call_abandon(ngx_http_tgbot_call_t *call)
+{
+    ngx_http_tgbot_detached_t  *d;
+
+    d = call->detached;
+
+    ngx_log_error(NGX_LOG_ERR, d->connection.log, 0,
+                  "tgbot: the call by \"%s\" is not over after %M ms, but "
+                  "nginx does not let go of it: it is abandoned",
+                  call->directive, call->timeout);
+
+    if (ngx_http_tgbot_abandon(d, call->pool) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, d->connection.log, 0,
+                      "tgbot: too many calls were abandoned, this one keeps "
+                      "its place of \"tgbot_max_calls\"");
+        return 0;
+    }
+
+    if (call->closing) {
+        call->closing(call, call->sr);
+    }
+
+    return 1;
+}
+
+
 ngx_int_t
 ngx_http_tgbot_call_cancel(ngx_http_tgbot_call_t *call)
 {
@@ -527,6 +627,10 @@ ngx_http_tgbot_call_leave(ngx_http_tgbot_call_t *call)
 
     if (call->event.timer_set) {
         ngx_del_timer(&call->event);
+    }
+
+    if (call->expiry.timer_set) {
+        ngx_del_timer(&call->expiry);
     }
 
     call->active = 0;

@@ -31,8 +31,16 @@ struct ngx_http_tgbot_call_s {
     ngx_http_conf_ctx_t           *ctx;       /* server of the location */
     ngx_log_t                     *error_log; /* of the webhook's location */
     ngx_http_tgbot_client_t       *client;    /* whom the call works for */
-    ngx_http_log_handler_pt        log_handler;  /* NULL: nginx's own */
-    ngx_str_t                      redact;    /* never to be logged, or "" */
+    ngx_http_log_handler_pt        log_handler;  /* NULL: none */
+    ngx_array_t                   *redact;    /* tokens, see redact.h */
+    const char                    *directive; /* that makes it, for logs */
+    ngx_msec_t                     timeout;   /* bound of it as a whole */
+
+    /*
+     * where what is pointed to is, configuration excepted; to be destroyed
+     * by ngx_http_tgbot_abandon_pool()
+     */
+    ngx_pool_t                    *pool;
 
     ngx_str_t                      content_type;
     ngx_str_t                      body;
@@ -61,8 +69,8 @@ struct ngx_http_tgbot_call_s {
     ngx_http_tgbot_place_t         place;
     ngx_http_tgbot_detached_t     *detached;
     ngx_http_request_t            *sr;
-    ngx_http_post_subrequest_t     ps;
     ngx_event_t                    event;     /* the end, out of core's way */
+    ngx_event_t                    expiry;    /* after "timeout" */
     ngx_int_t                      rc;
 
     unsigned                       active:1;

@@ -42,6 +42,7 @@ typedef struct {
     unsigned       by_nginx:1;        /* answered without an upstream */
     unsigned       too_large:1;       /* status and retry_after are known */
     unsigned       resent:1;          /* by nginx, to more than one peer */
+    unsigned       expired:1;         /* by tgbot_call_timeout */
     unsigned       external:1;        /* the location is not internal */
 } ngx_http_tgbot_capture_t;
 

@@ -194,6 +194,9 @@ ngx_int_t ngx_http_tgbot_conf_registry(ngx_conf_t *cf);
 /* in ngx_http_tgbot_conf_memory.c, then: what the bot has in shared memory */
 char *ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
 
+/* when all is merged: the size of the zone of letters that none gave one */
+ngx_int_t ngx_http_tgbot_conf_dead(ngx_conf_t *cf);
+
 /*
  * When all is merged: errors of zones, which only all their users show.
  * Every tgbot_queue of a zone gets the state that one of them gives.
@@ -208,6 +211,7 @@ char *ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
 /* what cmd->post is */
 extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_reply_via;
 extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_hold_timeout;
+extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_call_timeout;
 extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_response_size;
 extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_max_calls;
 extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_max_age;

@@ -196,7 +196,7 @@ ngx_http_tgbot_conf_check_token(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         }
     }
 
-    return NGX_OK;
+    return ngx_http_tgbot_redact_add(&tmcf->tokens, &bot->token);
 }
 
 

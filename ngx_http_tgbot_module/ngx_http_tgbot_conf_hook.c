@@ -116,7 +116,8 @@ ngx_http_tgbot_conf_hook_url(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
     hook->url = url;
     hook->shown = url;
 
-    return ngx_http_tgbot_bot_redact(bot, &hook->shown, cf->pool);
+    return ngx_http_tgbot_bot_redact(bot, &hook->shown,
+                                     NGX_HTTP_TGBOT_REDACT_UNCUT, cf->pool);
 }
 
 
@@ -352,6 +353,15 @@ ngx_http_tgbot_conf_registry(ngx_conf_t *cf)
 
         user = ngx_array_push(&zone->users);
         if (user == NULL) {
+            return NGX_ERROR;
+        }
+
+        /* the tokens of bots that stand below are known now */
+
+        if (ngx_http_tgbot_bot_redact(bots[i], &bots[i]->hook->shown,
+                                      NGX_HTTP_TGBOT_REDACT_UNCUT, cf->pool)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
 

@@ -16,8 +16,9 @@
 /* of a bot's own zone, which suffices for the default window */
 #define NGX_HTTP_TGBOT_CONF_SEEN_SIZE   (2 * 1024 * 1024)
 
-/* of all bots without a zone for their dead letters */
+/* of all bots without a zone for their dead letters, at least, and of each */
 #define NGX_HTTP_TGBOT_CONF_DEAD_SIZE   (4 * 1024 * 1024)
+#define NGX_HTTP_TGBOT_CONF_DEAD_BOT    (64 * 1024)
 
 
 static ngx_int_t ngx_http_tgbot_conf_bot_seen(ngx_conf_t *cf,
@@ -29,7 +30,6 @@ static ngx_int_t ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
-static ngx_http_tgbot_zone_t *ngx_http_tgbot_conf_common_dead(ngx_conf_t *cf);
 static ngx_int_t ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static void *ngx_http_tgbot_conf_user(ngx_conf_t *cf,
@@ -211,9 +211,10 @@ ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 static ngx_int_t
 ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    ngx_http_tgbot_dead_t     *dead;
-    ngx_http_tgbot_zone_t     *zone;
-    ngx_http_tgbot_letters_t  *letters;
+    ngx_http_tgbot_dead_t       *dead;
+    ngx_http_tgbot_zone_t       *zone;
+    ngx_http_tgbot_letters_t    *letters;
+    ngx_http_tgbot_main_conf_t  *tmcf;
 
     letters = bot->conf->letters;
 
@@ -221,8 +222,15 @@ ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         return NGX_OK;
     }
 
-    zone = letters->zone ? letters->zone
-                         : ngx_http_tgbot_conf_common_dead(cf);
+    zone = letters->zone;
+
+    if (zone == NULL) {
+        zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", NULL, 0,
+                                            &ngx_http_tgbot_dead_zone);
+
+        tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+        tmcf->dead = zone;
+    }
 
     dead = ngx_http_tgbot_conf_user(cf, zone, sizeof(ngx_http_tgbot_dead_t));
     if (dead == NULL) {
@@ -240,23 +248,48 @@ ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 }
 
 
-/* of all bots that have no other; a directive may have declared it */
-
-static ngx_http_tgbot_zone_t *
-ngx_http_tgbot_conf_common_dead(ngx_conf_t *cf)
+ngx_int_t
+ngx_http_tgbot_conf_dead(ngx_conf_t *cf)
 {
-    ngx_http_tgbot_zone_t  *zone;
+    size_t                       size;
+    ngx_uint_t                   n;
+    ngx_http_tgbot_zone_t       *zone, *old;
+    ngx_http_tgbot_main_conf_t  *tmcf;
 
-    zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", NULL, 0,
-                                        &ngx_http_tgbot_dead_zone);
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    zone = tmcf->dead;
+
+    /* a directive may have declared it */
 
     if (zone == NULL || zone->size) {
-        return zone;
+        return NGX_OK;
     }
 
-    return ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", NULL,
-                                        NGX_HTTP_TGBOT_CONF_DEAD_SIZE,
+    n = zone->users.nelts;
+
+    for (size = NGX_HTTP_TGBOT_CONF_DEAD_SIZE;
+         size / NGX_HTTP_TGBOT_CONF_DEAD_BOT < n;
+         size *= 2)
+    {
+        /* void */
+    }
+
+    /* letters are there after a reload with more bots, or fewer */
+
+    old = ngx_http_tgbot_zone_old(zone);
+
+    if (old
+        && old->size >= NGX_HTTP_TGBOT_CONF_DEAD_SIZE
+        && ngx_http_tgbot_dead_bots(old->size) >= n)
+    {
+        size = old->size;
+    }
+
+    zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", NULL, size,
                                         &ngx_http_tgbot_dead_zone);
+
+    return zone ? NGX_OK : NGX_ERROR;
 }
 
 

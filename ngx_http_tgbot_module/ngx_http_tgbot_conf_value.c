@@ -50,6 +50,10 @@ ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_hold_timeout = {
     ngx_null_string, ngx_http_tgbot_conf_hold, 0, NULL, 0
 };
 
+ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_call_timeout = {
+    ngx_null_string, ngx_http_tgbot_conf_time, 0, NULL, 0
+};
+
 ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_response_size = {
     ngx_null_string, ngx_http_tgbot_conf_size, 0, NULL, 0
 };

@@ -13,18 +13,16 @@ static ngx_int_t ngx_http_tgbot_dead_init(ngx_http_tgbot_zone_t *zone,
 static void ngx_http_tgbot_dead_clear(void *own);
 static ngx_uint_t ngx_http_tgbot_dead_make_room(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_entry_t *entry,
-    uint64_t needs);
+    uint64_t needs, uint64_t replaces);
 static ngx_uint_t ngx_http_tgbot_dead_largest(ngx_http_tgbot_store_t *store);
 static void ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store,
     ngx_uint_t n);
 static void ngx_http_tgbot_dead_write(ngx_http_tgbot_dead_item_t *item,
     ngx_http_tgbot_letter_t *letter);
-static ngx_http_tgbot_dead_item_t *ngx_http_tgbot_dead_find(
-    ngx_http_tgbot_store_t *store, ngx_http_tgbot_dead_t *dead, uint64_t id);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
-    7, "dead letters",
+    10, "dead letters",
     NGX_HTTP_TGBOT_STORE_MIN,
     ngx_http_tgbot_dead_init
 };
@@ -33,8 +31,9 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
 const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_dead_layout = {
     sizeof(ngx_http_tgbot_dead_item_t),
     sizeof(ngx_http_tgbot_dead_own_t),
+    NGX_HTTP_TGBOT_DEAD_ENTRY,
     0,
-    0,
+    sizeof(uint32_t),
     ngx_http_tgbot_dead_clear
 };
 
@@ -52,11 +51,15 @@ ngx_http_tgbot_dead_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     ngx_int_t               rc;
     ngx_http_tgbot_store_t  store;
 
-    if (fresh
-        && ngx_http_tgbot_store_carve(zone, &ngx_http_tgbot_dead_layout)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (fresh) {
+        if (ngx_http_tgbot_store_carve(zone, &ngx_http_tgbot_dead_layout)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        ngx_http_tgbot_store_open(&store, zone);
+        ngx_http_tgbot_dead_unindex(&store);
     }
 
     ngx_http_tgbot_dead_lock(zone, &store);
@@ -66,7 +69,7 @@ ngx_http_tgbot_dead_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     ngx_http_tgbot_zone_unlock(zone);
 
     if (rc != NGX_OK) {
-        ngx_http_tgbot_store_too_few(zone);
+        ngx_http_tgbot_store_too_few(zone, &ngx_http_tgbot_dead_layout);
     }
 
     return rc;
@@ -80,18 +83,6 @@ ngx_http_tgbot_dead_clear(void *own)
 }
 
 
-void
-ngx_http_tgbot_dead_lock(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_store_t *store)
-{
-    ngx_http_tgbot_store_open(store, zone);
-
-    if (ngx_http_tgbot_zone_lock(zone) != NGX_OK) {
-        ngx_http_tgbot_store_repair(store);
-    }
-}
-
-
 ngx_int_t
 ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_letter_t *letter, ngx_uint_t *evicted)
@@ -99,7 +90,7 @@ ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
     uint64_t                       needs;
     ngx_str_t                     *answer;
     ngx_http_tgbot_store_t         store;
-    ngx_http_tgbot_dead_item_t    *item;
+    ngx_http_tgbot_dead_item_t    *item, *old;
     ngx_http_tgbot_store_entry_t  *entry;
 
     *evicted = 0;
@@ -117,7 +108,8 @@ ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
         return NGX_DECLINED;
     }
 
-    *evicted = ngx_http_tgbot_dead_make_room(dead, &store, entry, needs);
+    *evicted = ngx_http_tgbot_dead_make_room(dead, &store, entry, needs,
+                                             letter->replaces);
 
     ngx_http_tgbot_zone_stop("dead: room made");
 
@@ -138,7 +130,17 @@ ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
 
     ngx_http_tgbot_store_publish(&store, item);
 
+    ngx_http_tgbot_dead_index(&store, item);
+
     letter->id = item->store.seq;
+
+    ngx_http_tgbot_zone_stop("dead: two of one");
+
+    old = ngx_http_tgbot_dead_find(&store, dead, letter->replaces);
+
+    if (old) {
+        ngx_http_tgbot_dead_retire(&store, old);
+    }
 
     ngx_http_tgbot_zone_unlock(dead->zone);
 
@@ -149,13 +151,16 @@ ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
 static ngx_uint_t
 ngx_http_tgbot_dead_make_room(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_entry_t *entry,
-    uint64_t needs)
+    uint64_t needs, uint64_t replaces)
 {
-    ngx_uint_t  n;
+    ngx_uint_t  n, max;
 
     n = 0;
 
-    while (entry->items && entry->items >= dead->max) {
+    max = dead->max;
+    max += (ngx_http_tgbot_dead_find(store, dead, replaces) != NULL);
+
+    while (entry->items && entry->items >= max) {
         ngx_http_tgbot_dead_evict(store, dead->entry);
         n++;
     }
@@ -178,7 +183,7 @@ ngx_http_tgbot_dead_largest(ngx_http_tgbot_store_t *store)
 
     n = 0;
 
-    for (i = 1; i < store->sh->nentries; i++) {
+    for (i = 1; i < store->sh->bots; i++) {
         if (store->entries[i].blocks > store->entries[n].blocks) {
             n = i;
         }
@@ -188,18 +193,30 @@ ngx_http_tgbot_dead_largest(ngx_http_tgbot_store_t *store)
 }
 
 
+/* the oldest, but better one that is not being replayed */
+
 static void
 ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store, ngx_uint_t n)
 {
-    ngx_http_tgbot_dead_own_t  *own;
+    ngx_http_tgbot_dead_own_t   *own;
+    ngx_http_tgbot_dead_item_t  *item;
+
+    item = ngx_http_tgbot_store_next(store, n, NULL);
+
+    while (item && ngx_http_tgbot_dead_leased(item) == NGX_AGAIN) {
+        item = ngx_http_tgbot_store_next(store, n, item);
+    }
+
+    if (item == NULL) {
+        item = ngx_http_tgbot_store_next(store, n, NULL);
+    }
 
     own = ngx_http_tgbot_store_own(store, n);
     own->evicted++;
 
     store->zone->sh->evicted++;
 
-    ngx_http_tgbot_store_retire(store,
-                                ngx_http_tgbot_store_next(store, n, NULL));
+    ngx_http_tgbot_dead_retire(store, item);
 
     ngx_http_tgbot_zone_stop("dead: evicted");
 }
@@ -218,6 +235,7 @@ ngx_http_tgbot_dead_write(ngx_http_tgbot_dead_item_t *item,
     item->attempts = (uint32_t) letter->attempts;
     item->next = (uint32_t) letter->next;
     item->answered = letter->answered;
+    item->replaces = letter->replaces;
 }
 
 
@@ -237,6 +255,7 @@ ngx_http_tgbot_dead_read(ngx_http_tgbot_dead_item_t *item,
     letter->attempts = item->attempts;
     letter->next = item->next;
     letter->answered = (item->answered != 0);
+    letter->lease = item->lease;
     letter->data.len = item->store.len;
 
     if (item->store.answer != NGX_HTTP_TGBOT_STORE_NIL) {
@@ -259,7 +278,10 @@ ngx_http_tgbot_dead_list(ngx_http_tgbot_dead_t *dead, uint64_t after,
 
     if (ngx_http_tgbot_store_entry(&store, dead)) {
 
-        item = ngx_http_tgbot_store_next(&store, dead->entry, NULL);
+        /* from where the caller was, if that is still there */
+
+        item = ngx_http_tgbot_dead_find(&store, dead, after);
+        item = ngx_http_tgbot_store_next(&store, dead->entry, item);
 
         while (item && i < n) {
 
@@ -274,26 +296,6 @@ ngx_http_tgbot_dead_list(ngx_http_tgbot_dead_t *dead, uint64_t after,
     ngx_http_tgbot_zone_unlock(dead->zone);
 
     return i;
-}
-
-
-static ngx_http_tgbot_dead_item_t *
-ngx_http_tgbot_dead_find(ngx_http_tgbot_store_t *store,
-    ngx_http_tgbot_dead_t *dead, uint64_t id)
-{
-    ngx_http_tgbot_dead_item_t  *item;
-
-    if (ngx_http_tgbot_store_entry(store, dead) == NULL) {
-        return NULL;
-    }
-
-    item = ngx_http_tgbot_store_next(store, dead->entry, NULL);
-
-    while (item && item->store.seq != id) {
-        item = ngx_http_tgbot_store_next(store, dead->entry, item);
-    }
-
-    return item;
 }
 
 
@@ -348,6 +350,7 @@ ngx_http_tgbot_dead_get(ngx_http_tgbot_dead_t *dead, uint64_t id,
 ngx_int_t
 ngx_http_tgbot_dead_drop(ngx_http_tgbot_dead_t *dead, uint64_t id)
 {
+    ngx_int_t                    rc;
     ngx_http_tgbot_store_t       store;
     ngx_http_tgbot_dead_item_t  *item;
 
@@ -355,13 +358,15 @@ ngx_http_tgbot_dead_drop(ngx_http_tgbot_dead_t *dead, uint64_t id)
 
     item = ngx_http_tgbot_dead_find(&store, dead, id);
 
-    if (item) {
-        ngx_http_tgbot_store_retire(&store, item);
+    rc = ngx_http_tgbot_dead_leased(item);
+
+    if (rc == NGX_OK) {
+        ngx_http_tgbot_dead_retire(&store, item);
     }
 
     ngx_http_tgbot_zone_unlock(dead->zone);
 
-    return item ? NGX_OK : NGX_DECLINED;
+    return rc;
 }
 
 

@@ -11,8 +11,16 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_slot.h"
 #include "ngx_http_tgbot_store.h"
 #include "ngx_http_tgbot_zone.h"
+
+
+/*
+ * One bot more fits in so many bytes of a zone: few, as bots that are gone
+ * leave their letters, and a zone is to go on when there are more bots.
+ */
+#define NGX_HTTP_TGBOT_DEAD_ENTRY  4096
 
 
 /* one bot in a zone; begins as ngx_http_tgbot_store_user_t */
@@ -53,6 +61,11 @@ typedef struct {
     time_t                   last;         /* when it was given up */
     ngx_uint_t               next;         /* call of the answer not made */
 
+    ngx_http_tgbot_lease_t   lease;        /* of the last replay, which may
+                                              be over; put has none */
+    uint64_t                 replaces;     /* for put: the letter that goes
+                                              for this one, 0: none */
+
     ngx_str_t                data;
     ngx_str_t                answer;
     unsigned                 answered:1;
@@ -68,7 +81,9 @@ extern ngx_str_t  ngx_http_tgbot_dead_causes[];
 /*
  * Keeps a letter, whose bytes are copied.  *evicted is how many had to go for
  * it: the bot's oldest above its "max", and without room the oldest of the
- * bot that holds most.  NGX_DECLINED: it is larger than the zone.
+ * bot that holds most; those that are being replayed go last.  The one that it
+ * replaces goes in the same step, and is none of them but without room.
+ * NGX_DECLINED: it is larger than the zone.
  */
 ngx_int_t ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_letter_t *letter, ngx_uint_t *evicted);
@@ -87,8 +102,43 @@ ngx_uint_t ngx_http_tgbot_dead_list(ngx_http_tgbot_dead_t *dead,
 ngx_int_t ngx_http_tgbot_dead_get(ngx_http_tgbot_dead_t *dead, uint64_t id,
     ngx_http_tgbot_letter_t *letter, ngx_pool_t *pool);
 
-/* NGX_DECLINED: there is none (any more): of two who drop it one gets OK */
+/*
+ * NGX_DECLINED: there is none (any more): of two who drop it one gets OK.
+ * NGX_AGAIN: it is being replayed.
+ */
 ngx_int_t ngx_http_tgbot_dead_drop(ngx_http_tgbot_dead_t *dead, uint64_t id);
+
+
+/*
+ * Leases a letter to this process, which is going to replay it; the lease is
+ * over with ngx_http_tgbot_dead_release(), or with the process.  *left: there
+ * was a lease before, of one who may have died after putting the letter's
+ * update into the queue.
+ * NGX_DECLINED, NGX_AGAIN: as above.
+ */
+ngx_int_t ngx_http_tgbot_dead_lease(ngx_http_tgbot_dead_t *dead, uint64_t id,
+    ngx_http_tgbot_lease_t *lease, ngx_uint_t *left);
+
+/*
+ * Whether the letter is under this lease.  As this process was not heard of
+ * NGX_AGAIN: another one replays it; NGX_DECLINED: or has done so.
+ */
+ngx_int_t ngx_http_tgbot_dead_holds(ngx_http_tgbot_dead_t *dead, uint64_t id,
+    ngx_http_tgbot_lease_t *lease);
+
+/*
+ * The lease is over, and with "gone" there is no letter any more; does
+ * nothing where it is not under this lease.
+ */
+void ngx_http_tgbot_dead_release(ngx_http_tgbot_dead_t *dead, uint64_t id,
+    ngx_http_tgbot_lease_t *lease, ngx_uint_t gone);
+
+/*
+ * The update of a letter was taken from the queue: the letter goes, if who
+ * put it there has died before that.
+ */
+void ngx_http_tgbot_dead_taken(ngx_http_tgbot_dead_t *dead, uint64_t id,
+    int64_t update_id);
 
 
 /* for status */
@@ -130,6 +180,9 @@ ngx_int_t ngx_http_tgbot_dead_walk(ngx_http_tgbot_zone_t *zone,
  * which zone, bot, bot_id and max are set.  NGX_DECLINED: there is none.
  */
 ngx_int_t ngx_http_tgbot_dead_enter(ngx_http_tgbot_dead_t *dead);
+
+/* bots that a zone of this size, bytes, has room for at least */
+ngx_uint_t ngx_http_tgbot_dead_bots(size_t size);
 
 /* blocks that a letter takes */
 uint64_t ngx_http_tgbot_dead_needs(ngx_http_tgbot_letter_t *letter);

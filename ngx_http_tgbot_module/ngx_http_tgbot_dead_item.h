@@ -11,6 +11,7 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_dead.h"
+#include "ngx_http_tgbot_slot.h"
 #include "ngx_http_tgbot_store.h"
 
 
@@ -28,6 +29,12 @@ typedef struct {
     uint32_t                       attempts;
     uint32_t                       next;
     uint32_t                       answered;
+
+    ngx_http_tgbot_lease_t         lease;    /* of a replay */
+    uint64_t                       replaces; /* an older letter: with this one
+                                                there it is to go, 0: none */
+
+    uint32_t                       chain;    /* derived: next of the index */
 } ngx_http_tgbot_dead_item_t;
 
 
@@ -44,6 +51,28 @@ extern const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_dead_layout;
 /* locks and opens the zone, after a repair if it was found dirty */
 void ngx_http_tgbot_dead_lock(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_store_t *store);
+
+/*
+ * The index by id.  All functions are called with the zone locked; an item is
+ * added once it is published, and goes by ngx_http_tgbot_dead_retire() alone.
+ */
+
+/* nothing is in it */
+void ngx_http_tgbot_dead_unindex(ngx_http_tgbot_store_t *store);
+
+void ngx_http_tgbot_dead_index(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_dead_item_t *item);
+
+/* the letter of a bot by its id, or NULL */
+ngx_http_tgbot_dead_item_t *ngx_http_tgbot_dead_find(
+    ngx_http_tgbot_store_t *store, ngx_http_tgbot_dead_t *dead, uint64_t id);
+
+/* NGX_OK: it is there, and no living process replays it; else as for drop */
+ngx_int_t ngx_http_tgbot_dead_leased(ngx_http_tgbot_dead_item_t *item);
+
+/* it is gone, from the index and from the store */
+void ngx_http_tgbot_dead_retire(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_dead_item_t *item);
 
 /* what an item says, but for its strings, of which the lengths are set */
 void ngx_http_tgbot_dead_read(ngx_http_tgbot_dead_item_t *item,

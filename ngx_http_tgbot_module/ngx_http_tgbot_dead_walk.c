@@ -77,7 +77,7 @@ ngx_http_tgbot_dead_walk_next(ngx_http_tgbot_store_t *store,
     ngx_http_tgbot_dead_item_t    *item;
     ngx_http_tgbot_store_entry_t  *entry;
 
-    for (i = cursor->entry; i < store->sh->nentries; i++) {
+    for (i = cursor->entry; i < store->sh->bots; i++) {
         entry = &store->entries[i];
 
         if (entry->serial == 0) {
@@ -130,6 +130,15 @@ ngx_http_tgbot_dead_enter(ngx_http_tgbot_dead_t *dead)
     ngx_http_tgbot_zone_unlock(dead->zone);
 
     return rc;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_dead_bots(size_t size)
+{
+    /* without what nginx needs to keep account of the pages */
+
+    return (size - size / 64) / NGX_HTTP_TGBOT_DEAD_ENTRY;
 }
 
 

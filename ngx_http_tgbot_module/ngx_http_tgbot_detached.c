@@ -1,9 +1,9 @@
 
 /*
- * The connection of a detached request is a plain structure with fd -1.  It
- * lives outside cycle->connections, so it takes no connection slot, cannot
- * be reused while the core still looks at it, and no event module is ever
- * asked about it: its events are marked active from the start.
+ * The connection of a detached request is a plain structure.  It lives
+ * outside cycle->connections, so it takes no connection slot, cannot be
+ * reused while the core still looks at it, and no event module is ever asked
+ * about it: its events are marked active, or ready, from the start.
  */
 
 #include <ngx_config.h>
@@ -11,17 +11,25 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_detached.h"
+#include "ngx_http_tgbot_redact.h"
 
+
+/*
+ * No socket, but not -1: by that lua-nginx-module knows its own timers, and
+ * nginx what it has closed
+ */
+#define NGX_HTTP_TGBOT_DETACHED_FD     ((ngx_socket_t) -2)
+
+/* references to a request without a subrequest: core's, and one that stays */
+#define NGX_HTTP_TGBOT_DETACHED_COUNT  2
 
 /* structures kept for reuse: one burst, not the peak, sets the memory held */
 #define NGX_HTTP_TGBOT_DETACHED_SPARE  256
 
-/* as much of a secret's beginning may be logged, it is public with the id */
-#define NGX_HTTP_TGBOT_DETACHED_PART   4
-
 
 static void ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
     ngx_http_tgbot_client_t *client);
+static void ngx_http_tgbot_detached_log(ngx_http_tgbot_detached_t *d);
 static ngx_int_t ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
     ngx_http_tgbot_client_t *client);
 static void ngx_http_tgbot_detached_handler(ngx_event_t *ev);
@@ -32,13 +40,10 @@ static u_char *ngx_http_tgbot_detached_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
 static void ngx_http_tgbot_detached_log_writer(ngx_log_t *log,
     ngx_uint_t level, u_char *buf, size_t len);
-static size_t ngx_http_tgbot_detached_redact(ngx_str_t *secret, u_char *dst,
-    size_t size, u_char *buf, size_t len);
 
 
 static ngx_str_t  ngx_http_tgbot_detached_protocol = ngx_string("HTTP/1.1");
 static ngx_str_t  ngx_http_tgbot_detached_post = ngx_string("POST");
-static ngx_str_t  ngx_http_tgbot_detached_redacted = ngx_string("<redacted>");
 
 static ngx_http_tgbot_detached_t  *ngx_http_tgbot_detached_spare;
 static ngx_uint_t                  ngx_http_tgbot_detached_nspare;
@@ -46,7 +51,7 @@ static ngx_uint_t                  ngx_http_tgbot_detached_nspare;
 
 ngx_http_tgbot_detached_t *
 ngx_http_tgbot_detached_create(ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
-    ngx_http_tgbot_client_t *client, ngx_str_t *redact)
+    ngx_http_tgbot_client_t *client, ngx_array_t *redact)
 {
     ngx_http_request_t         *r;
     ngx_http_tgbot_detached_t  *d;
@@ -67,7 +72,7 @@ ngx_http_tgbot_detached_create(ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
     ngx_memzero(d, sizeof(ngx_http_tgbot_detached_t));
 
     d->error_log = error_log;
-    d->redact = *redact;
+    d->redact = redact;
 
     ngx_http_tgbot_detached_connection(d, client);
 
@@ -86,11 +91,7 @@ ngx_http_tgbot_detached_create(ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
 
     /* the core has just set the log of the server */
 
-    d->log.file = error_log->file;
-    d->log.next = NULL;
-    d->log.log_level = error_log->log_level;
-    d->log.writer = ngx_http_tgbot_detached_log_writer;
-    d->log.wdata = d;
+    ngx_http_tgbot_detached_log(d);
 
     if (ngx_http_tgbot_detached_request(d, client) != NGX_OK) {
         ngx_http_tgbot_detached_free(d);
@@ -109,23 +110,20 @@ ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
 
     c = &d->connection;
 
-    c->fd = (ngx_socket_t) -1;
+    c->fd = NGX_HTTP_TGBOT_DETACHED_FD;
     c->read = &d->read;
     c->write = &d->write;
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
     c->start_time = ngx_current_msec;
 
-    d->log = *d->error_log;
-    d->log.connection = c->number;
-    d->log.handler = ngx_http_tgbot_detached_log_error;
-    d->log.data = &d->log_ctx;
-    d->log.action = NULL;
+    ngx_http_tgbot_detached_log(d);
+
     d->log_ctx.connection = c;
 
     c->log = &d->log;
     c->log_error = NGX_ERROR_INFO;
 
-    /* no setsockopt() on fd -1 from unbuffered proxying */
+    /* no setsockopt() without a socket from unbuffered proxying */
 
     c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
     c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
@@ -142,15 +140,34 @@ ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
     d->read.handler = ngx_http_tgbot_detached_handler;
     d->read.active = 1;
 
-    /* ready: the event pipe writes only to a downstream that is */
+    /*
+     * ready: the event pipe writes only to a downstream that is; active,
+     * where events come by change: by level that would have them deleted
+     */
 
     d->write.data = c;
     d->write.log = &d->log;
     d->write.index = NGX_INVALID_INDEX;
     d->write.handler = ngx_http_tgbot_detached_handler;
     d->write.write = 1;
-    d->write.active = 1;
+    d->write.active = (ngx_event_flags & NGX_USE_CLEAR_EVENT) ? 1 : 0;
     d->write.ready = 1;
+}
+
+
+/* all of the log at once: what else is in it differs among forks of nginx */
+
+static void
+ngx_http_tgbot_detached_log(ngx_http_tgbot_detached_t *d)
+{
+    d->log = *d->error_log;
+    d->log.connection = d->connection.number;
+    d->log.handler = ngx_http_tgbot_detached_log_error;
+    d->log.data = &d->log_ctx;
+    d->log.action = NULL;
+    d->log.next = NULL;
+    d->log.writer = ngx_http_tgbot_detached_log_writer;
+    d->log.wdata = d;
 }
 
 
@@ -173,6 +190,10 @@ ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
 
 #endif
 
+    /* the last one is never taken: core would close the connection then */
+
+    r->count = NGX_HTTP_TGBOT_DETACHED_COUNT;
+
     r->logged = 1;
     r->internal = 1;
     r->method = NGX_HTTP_POST;
@@ -191,7 +212,7 @@ ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
         return NGX_ERROR;
     }
 
-#if (nginx_version < 1023000)
+#if !(NGX_HTTP_TGBOT_COOKIE_LIST)
 
     if (ngx_array_init(&r->headers_in.cookies, r->pool, 1,
                        sizeof(ngx_table_elt_t *))
@@ -220,7 +241,7 @@ ngx_int_t
 ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
     ngx_http_request_t *r, ngx_pool_t *pool)
 {
-    ngx_str_t          host;
+    ngx_str_t          host, server;
     ngx_connection_t  *c;
 
     c = r->connection;
@@ -231,10 +252,17 @@ ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
         return NGX_ERROR;
     }
 
+    /* HTTP/1.0 may do without */
+
     ngx_str_set(&host, "");
+    ngx_str_set(&server, "");
 
     if (r->headers_in.host) {
         host = r->headers_in.host->value;
+    }
+
+    if (r->headers_in.server.len) {
+        server = r->headers_in.server;
     }
 
     client->socklen = c->socklen;
@@ -244,7 +272,7 @@ ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
     client->local_sockaddr = ngx_palloc(pool, c->local_socklen);
     client->addr_text.data = ngx_pnalloc(pool, c->addr_text.len);
     client->host.data = ngx_pnalloc(pool, host.len);
-    client->server.data = ngx_pnalloc(pool, r->headers_in.server.len);
+    client->server.data = ngx_pnalloc(pool, server.len);
 
     if (client->sockaddr == NULL
         || client->local_sockaddr == NULL
@@ -264,9 +292,8 @@ ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
     client->host.len = host.len;
     ngx_memcpy(client->host.data, host.data, host.len);
 
-    client->server.len = r->headers_in.server.len;
-    ngx_memcpy(client->server.data, r->headers_in.server.data,
-               r->headers_in.server.len);
+    client->server.len = server.len;
+    ngx_memcpy(client->server.data, server.data, server.len);
 
     return NGX_OK;
 }
@@ -327,6 +354,29 @@ ngx_http_tgbot_detached_release(ngx_http_tgbot_detached_t *d)
 }
 
 
+ngx_uint_t
+ngx_http_tgbot_detached_held(ngx_http_tgbot_detached_t *d)
+{
+    ngx_uint_t           n;
+    ngx_http_request_t  *r;
+
+    r = d->request;
+
+    /* a subrequest is postponed until it is done */
+
+    n = NGX_HTTP_TGBOT_DETACHED_COUNT + (r->postponed != NULL);
+
+    return r->blocked || r->count > n;
+}
+
+
+void
+ngx_http_tgbot_detached_disown(ngx_http_tgbot_detached_t *d)
+{
+    ngx_http_set_ctx(d->request, NULL, ngx_http_tgbot_module);
+}
+
+
 void
 ngx_http_tgbot_detached_exit_process(void)
 {
@@ -347,7 +397,7 @@ ngx_http_tgbot_detached_get(ngx_http_request_t *r)
 
     c = r->connection;
 
-    if (c->fd != (ngx_socket_t) -1
+    if (c->fd != NGX_HTTP_TGBOT_DETACHED_FD
         || c->log->handler != ngx_http_tgbot_detached_log_error)
     {
         return NULL;
@@ -402,8 +452,8 @@ ngx_http_tgbot_detached_wakeup(ngx_http_request_t *r)
 /*
  * Runs from ngx_http_free_request() when we free the request ourselves, or
  * from ngx_http_terminate_request().  In the latter case the core goes on to
- * close the request and its connection: the extra reference makes that a
- * decrement, and "destroyed" stops ngx_http_run_posted_requests().
+ * close the request and its connection: without a handler for write events
+ * that is a decrement, and "destroyed" stops ngx_http_run_posted_requests().
  */
 
 static void
@@ -423,7 +473,6 @@ ngx_http_tgbot_detached_cleanup(void *data)
 
     r->write_event_handler = NULL;
     r->posted_requests = NULL;
-    r->count++;
     d->connection.destroyed = 1;
 
     d->over(d);
@@ -433,9 +482,9 @@ ngx_http_tgbot_detached_cleanup(void *data)
 static u_char *
 ngx_http_tgbot_detached_log_error(ngx_log_t *log, u_char *buf, size_t len)
 {
-    u_char              *p;
-    ngx_http_request_t  *r;
-    ngx_http_log_ctx_t  *ctx;
+    u_char                     *p;
+    ngx_http_log_ctx_t         *ctx;
+    ngx_http_tgbot_detached_t  *d;
 
     if (log->action) {
         p = ngx_snprintf(buf, len, " while %s", log->action);
@@ -444,37 +493,42 @@ ngx_http_tgbot_detached_log_error(ngx_log_t *log, u_char *buf, size_t len)
     }
 
     ctx = log->data;
-    r = ctx->request;
+    d = (ngx_http_tgbot_detached_t *) ctx->connection;
 
-    if (r == NULL) {
+    if (ctx->request == NULL || d->log_handler == NULL) {
         return buf;
     }
 
-    return r->log_handler(r, ctx->current_request, buf, len);
+    return d->log_handler(ctx->request, ctx->current_request, buf, len);
 }
 
 
 /*
  * The last place a line passes before it is written: whatever nginx or
- * another module put into it, the secret is taken out here.
+ * another module put into it, tokens are taken out here.
  */
 
 static void
 ngx_http_tgbot_detached_log_writer(ngx_log_t *log, ngx_uint_t level,
     u_char *buf, size_t len)
 {
-    ssize_t                     n;
+    u_char                     *p;
+    ngx_str_t                   text;
     ngx_log_t                  *l;
     ngx_http_tgbot_detached_t  *d;
     u_char                      line[NGX_MAX_ERROR_STR + 256];
 
     d = log->wdata;
 
-    if (d->redact.len) {
-        len = ngx_http_tgbot_detached_redact(&d->redact, line, sizeof(line),
-                                             buf, len);
-        buf = line;
-    }
+    text.data = buf;
+    text.len = len - NGX_LINEFEED_SIZE;
+
+    p = ngx_http_tgbot_redact_line(d->redact, &text, line,
+                                   sizeof(line) - NGX_LINEFEED_SIZE);
+    *p++ = LF;
+
+    buf = line;
+    len = p - line;
 
     for (l = d->error_log; l; l = l->next) {
 
@@ -488,61 +542,6 @@ ngx_http_tgbot_detached_log_writer(ngx_log_t *log, ngx_uint_t level,
             continue;
         }
 
-        if (ngx_time() == l->disk_full_time) {
-            continue;
-        }
-
-        n = ngx_write_fd(l->file->fd, buf, len);
-
-        if (n == -1 && ngx_errno == NGX_ENOSPC) {
-            l->disk_full_time = ngx_time();
-        }
+        (void) ngx_write_fd(l->file->fd, buf, len);
     }
-}
-
-
-/*
- * A long line is cut at its end, or before "..." when an error's text is to
- * follow: the first part of the secret may stand there.
- */
-
-static size_t
-ngx_http_tgbot_detached_redact(ngx_str_t *secret, u_char *dst, size_t size,
-    u_char *buf, size_t len)
-{
-    size_t      n, max;
-    u_char     *p, *end, *last;
-    ngx_str_t  *redacted;
-
-    redacted = &ngx_http_tgbot_detached_redacted;
-
-    p = dst;
-    end = dst + size - redacted->len - NGX_LINEFEED_SIZE;
-    last = buf + len - NGX_LINEFEED_SIZE;
-
-    while (buf < last && p < end) {
-
-        max = ngx_min((size_t) (last - buf), secret->len);
-
-        for (n = 0; n < max && buf[n] == secret->data[n]; n++) {
-            /* void */
-        }
-
-        if (n == secret->len
-            || (n >= NGX_HTTP_TGBOT_DETACHED_PART
-                && (buf + n == last
-                    || (last - buf - n >= 3
-                        && ngx_strncmp(buf + n, "...", 3) == 0))))
-        {
-            p = ngx_cpymem(p, redacted->data, redacted->len);
-            buf += n;
-            continue;
-        }
-
-        *p++ = *buf++;
-    }
-
-    *p++ = LF;
-
-    return p - dst;
 }

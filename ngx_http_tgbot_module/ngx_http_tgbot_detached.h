@@ -38,18 +38,30 @@ struct ngx_http_tgbot_detached_s {
     ngx_http_connection_t          http_connection;
 
     ngx_http_request_t            *request;
+    ngx_http_log_handler_pt        log_handler;  /* NULL: none; not r's own */
     ngx_log_t                     *error_log;
-    ngx_str_t                      redact;
+    ngx_array_t                   *redact;
 
     /* the core wants to end the request, or its subrequest is over */
     void                         (*over)(ngx_http_tgbot_detached_t *d);
     void                          *data;
 
+    ngx_http_post_subrequest_t     ps;           /* the owner's, too */
+
     ngx_http_tgbot_detached_t     *next;         /* free list */
+
+    /* of an abandoned one */
+    ngx_queue_t                    queue;
+    ngx_pool_t                    *memory;       /* that it points to */
 
     unsigned                       closing:1;
     unsigned                       terminated:1;
+    unsigned                       owner:1;      /* of "memory" */
 };
+
+
+/* its context in a detached request is that of the request's owner */
+extern ngx_module_t  ngx_http_tgbot_module;
 
 
 /*
@@ -61,19 +73,28 @@ ngx_int_t ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
 
 /*
  * Makes a POST request in the server of ctx, logging to error_log through a
- * writer that replaces every occurrence of "redact" (may be empty).  client
- * and redact must live as long.  over() is called from core's frames: it may
- * only note and post an event.  NULL: no memory.
+ * writer that takes the tokens of "redact", see redact.h, out of every line.
+ * client and redact must live as long.  over() is called from core's frames:
+ * it may only note and post an event.  NULL: no memory.
  */
 ngx_http_tgbot_detached_t *ngx_http_tgbot_detached_create(
     ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
-    ngx_http_tgbot_client_t *client, ngx_str_t *redact);
+    ngx_http_tgbot_client_t *client, ngx_array_t *redact);
 
 /*
  * Frees the request with what it still runs (upstream connections are
  * closed).  Not from inside core's frames of this request: from an event.
  */
 void ngx_http_tgbot_detached_free(ngx_http_tgbot_detached_t *d);
+
+/*
+ * Whether nginx does not let go of the request yet: a thread works for it, or
+ * a module has a reference besides that of the subrequest.
+ */
+ngx_uint_t ngx_http_tgbot_detached_held(ngx_http_tgbot_detached_t *d);
+
+/* takes the module's context from the request: its owner goes */
+void ngx_http_tgbot_detached_disown(ngx_http_tgbot_detached_t *d);
 
 /* worker exit: frees what was kept for reuse */
 void ngx_http_tgbot_detached_exit_process(void);

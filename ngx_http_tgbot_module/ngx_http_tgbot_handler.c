@@ -43,7 +43,10 @@ ngx_http_tgbot_handler_start(ngx_http_tgbot_handler_t *handler)
     call->error_log = bot->clcf->error_log;
     call->client = handler->client;
     call->log_handler = ngx_http_tgbot_bot_log_error;
-    call->redact = bot->token;
+    call->redact = ngx_http_tgbot_bot_tokens(bot);
+    call->directive = "tgbot_handler";
+    call->timeout = bot->conf->call_timeout;
+    call->pool = handler->pool;
     call->content_type = ngx_http_tgbot_handler_json;
     call->body = handler->body;
     call->response_size = bot->conf->response_size;
@@ -112,11 +115,13 @@ static ngx_int_t
 ngx_http_tgbot_handler_headers(ngx_http_tgbot_handler_t *handler,
     ngx_http_request_t *r)
 {
-    u_char                *p;
-    ngx_str_t              id, attempt;
-    ngx_http_tgbot_bot_t  *bot;
+    u_char                   *p;
+    ngx_str_t                 id, attempt;
+    ngx_http_tgbot_bot_t     *bot;
+    ngx_http_tgbot_update_t  *update;
 
     bot = handler->bot;
+    update = handler->ctx->update;
 
     p = ngx_pnalloc(r->pool, NGX_INT64_LEN + NGX_INT_T_LEN);
     if (p == NULL) {
@@ -124,7 +129,7 @@ ngx_http_tgbot_handler_headers(ngx_http_tgbot_handler_t *handler,
     }
 
     id.data = p;
-    p = ngx_sprintf(p, "%L", handler->ctx->update->update_id);
+    p = ngx_sprintf(p, "%L", update->update_id);
     id.len = p - id.data;
 
     attempt.data = p;
@@ -132,9 +137,14 @@ ngx_http_tgbot_handler_headers(ngx_http_tgbot_handler_t *handler,
     attempt.len = p - attempt.data;
 
     if (ngx_http_tgbot_call_header(r, "X-Tgbot-Bot", &bot->name) != NGX_OK
-        || ngx_http_tgbot_call_header(r, "X-Tgbot-Update-Id", &id) != NGX_OK
         || ngx_http_tgbot_call_header(r, "X-Tgbot-Attempt", &attempt)
            != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (update->has_update_id
+        && ngx_http_tgbot_call_header(r, "X-Tgbot-Update-Id", &id) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -25,6 +25,7 @@ struct ngx_http_tgbot_handler_s {
     ngx_http_tgbot_ctx_t          *ctx;       /* of the call */
     ngx_http_tgbot_client_t       *client;
     ngx_str_t                      body;      /* the Update as it came */
+    ngx_pool_t                    *pool;      /* of all this, as call.h says */
 
     /*
      * The verdict is done (handled; result holds the answer), busy (the

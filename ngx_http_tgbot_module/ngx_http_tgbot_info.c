@@ -71,6 +71,11 @@ ngx_http_tgbot_info_parse(ngx_http_tgbot_info_t *info, ngx_str_t *body,
     ngx_memzero(info, sizeof(ngx_http_tgbot_info_t));
     ngx_memzero(&ctx, sizeof(ngx_http_tgbot_info_ctx_t));
 
+    ngx_str_set(&info->url, "");
+    ngx_str_set(&info->address, "");
+    ngx_str_set(&info->message, "");
+    ngx_str_set(&info->names, "");
+
     ctx.info = info;
     ctx.pool = pool;
     ctx.key = NGX_HTTP_TGBOT_INFO_OTHER;
@@ -289,7 +294,7 @@ ngx_http_tgbot_info_join(ngx_array_t *names, ngx_pool_t *pool,
     ngx_str_t   *name;
     ngx_uint_t   i;
 
-    ngx_str_null(joined);
+    ngx_str_set(joined, "");
 
     if (names->nelts == 0) {
         return NGX_OK;

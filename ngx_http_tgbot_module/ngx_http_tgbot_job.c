@@ -63,6 +63,7 @@ ngx_http_tgbot_job_call(ngx_http_tgbot_job_t *job)
     handler->ctx = &job->ctx;
     handler->client = &job->client;
     handler->body = job->body;
+    handler->pool = job->pool;
     handler->done = ngx_http_tgbot_job_handled;
     handler->data = job;
 
@@ -155,6 +156,14 @@ ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
     }
 
     if (job->answer.problem) {
+
+        if (ngx_http_tgbot_bot_redact(bot, &job->answer.culprit,
+                                      NGX_HTTP_TGBOT_METHOD_LEN, job->pool)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
         ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\", update %L: the program's answer %s%s"
                       "%V%s", &bot->name, job->update.update_id,

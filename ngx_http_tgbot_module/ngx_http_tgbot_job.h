@@ -21,7 +21,10 @@
 #include "ngx_http_tgbot_wait.h"
 
 
-/* jobs of one worker, and bytes of their updates and answers */
+/*
+ * jobs of one worker, and bytes of their updates and answers, with those in
+ * requests that are held
+ */
 #define NGX_HTTP_TGBOT_JOB_MAX       16384
 #define NGX_HTTP_TGBOT_JOB_MAX_SIZE  (256 * 1024 * 1024)
 
@@ -74,6 +77,7 @@ struct ngx_http_tgbot_job_s {
     ngx_msec_t                     waiting;   /* since */
 
     uint64_t                       letter;    /* that is replayed, 0: none */
+    ngx_http_tgbot_lease_t         replay;    /* of the letter */
 
     ngx_uint_t                     status;    /* of the program's answer */
     ngx_msec_t                     retry_after;  /* likewise */
@@ -83,6 +87,7 @@ struct ngx_http_tgbot_job_s {
                                        ngx_http_tgbot_settled_t *settled);
     void                          *data;
 
+    unsigned                       listed:1;  /* in bot->jobs */
     unsigned                       own:1;     /* answered by nginx itself */
     unsigned                       acked:1;   /* Telegram got its 200 */
     unsigned                       charged:1; /* limits were taken */
@@ -99,7 +104,10 @@ void ngx_http_tgbot_job_init_process(void);
 /* worker exit: gives up all jobs without a word, frees what was kept */
 void ngx_http_tgbot_job_exit_process(void);
 
-/* the job of this update that runs in this worker, or NULL */
+/*
+ * the job of this update that runs in this worker, or NULL, as of an update
+ * whose update_id does not fit
+ */
 ngx_http_tgbot_job_t *ngx_http_tgbot_job_find(ngx_http_tgbot_bot_t *bot,
     int64_t update_id);
 

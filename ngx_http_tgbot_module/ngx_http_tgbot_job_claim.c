@@ -120,7 +120,18 @@ ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job)
 ngx_uint_t
 ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job)
 {
-    if (job->taken.lease.token) {
+    if (job->replay.token) {
+
+        if (ngx_http_tgbot_dead_holds(job->bot->dead, job->letter,
+                                      &job->replay)
+            == NGX_OK)
+        {
+            return 1;
+        }
+
+        job->replay.token = 0;
+
+    } else if (job->taken.lease.token) {
 
         if (ngx_http_tgbot_queue_holds(job->bot->queue, &job->taken)
             == NGX_OK)

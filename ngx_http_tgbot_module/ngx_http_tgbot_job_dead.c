@@ -29,6 +29,7 @@ ngx_http_tgbot_job_give_up(ngx_http_tgbot_job_t *job,
     ngx_memzero(&letter, sizeof(ngx_http_tgbot_letter_t));
 
     letter.cause = cause;
+    letter.replaces = job->letter;
 
     if (ngx_http_tgbot_job_letter(job, &letter) != NGX_OK) {
         return NGX_ERROR;
@@ -117,12 +118,27 @@ ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
 void
 ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
+    if (job->replay.token == 0) {
+
+        /* another worker replays it */
+
+        return;
+    }
+
     switch (verdict) {
 
     case NGX_HTTP_TGBOT_DONE:
     case NGX_HTTP_TGBOT_IGNORED:
-    case NGX_HTTP_TGBOT_DEAD:    /* there is a newer one of it */
-        (void) ngx_http_tgbot_dead_drop(job->bot->dead, job->letter);
+        ngx_http_tgbot_dead_release(job->bot->dead, job->letter, &job->replay,
+                                    1);
+        job->replay.token = 0;
+        return;
+
+    case NGX_HTTP_TGBOT_DEAD:
+
+        /* a newer one of it is in its place */
+
+        job->replay.token = 0;
         return;
 
     default:

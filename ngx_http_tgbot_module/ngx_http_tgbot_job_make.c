@@ -3,6 +3,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_abandon.h"
+#include "ngx_http_tgbot_body.h"
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_record.h"
 
@@ -12,7 +14,8 @@
 
 
 static ngx_http_tgbot_job_t *ngx_http_tgbot_job_alloc(
-    ngx_http_tgbot_bot_t *bot, int64_t update_id);
+    ngx_http_tgbot_bot_t *bot);
+static void ngx_http_tgbot_job_list(ngx_http_tgbot_job_t *job);
 static ngx_int_t ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job,
     ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body);
 static ngx_int_t ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job);
@@ -91,7 +94,7 @@ ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot, ngx_http_request_t *r,
         return NULL;
     }
 
-    job = ngx_http_tgbot_job_alloc(bot, ctx->update->update_id);
+    job = ngx_http_tgbot_job_alloc(bot);
     if (job == NULL) {
         return NULL;
     }
@@ -104,6 +107,8 @@ ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot, ngx_http_request_t *r,
         ngx_http_tgbot_job_free(job);
         return NULL;
     }
+
+    ngx_http_tgbot_job_list(job);
 
     return job;
 }
@@ -137,7 +142,7 @@ ngx_http_tgbot_job_account(ngx_http_tgbot_job_t *job, size_t size)
 
 
 static ngx_http_tgbot_job_t *
-ngx_http_tgbot_job_alloc(ngx_http_tgbot_bot_t *bot, int64_t update_id)
+ngx_http_tgbot_job_alloc(ngx_http_tgbot_bot_t *bot)
 {
     ngx_queue_t           *q;
     ngx_http_tgbot_job_t  *job;
@@ -163,9 +168,7 @@ ngx_http_tgbot_job_alloc(ngx_http_tgbot_bot_t *bot, int64_t update_id)
     job->bot = bot;
     job->start = ngx_current_msec;
     job->begun = ngx_current_msec;
-    job->node.key = (ngx_rbtree_key_t) update_id;
 
-    ngx_rbtree_insert(&bot->jobs, &job->node);
     ngx_queue_insert_tail(&ngx_http_tgbot_job_queue, &job->queue);
     ngx_http_tgbot_job_count++;
 
@@ -173,33 +176,42 @@ ngx_http_tgbot_job_alloc(ngx_http_tgbot_bot_t *bot, int64_t update_id)
 }
 
 
+/* an update whose update_id does not fit is not known from others */
+
+static void
+ngx_http_tgbot_job_list(ngx_http_tgbot_job_t *job)
+{
+    if (!job->update.has_update_id) {
+        return;
+    }
+
+    job->node.key = (ngx_rbtree_key_t) job->update.update_id;
+
+    ngx_rbtree_insert(&job->bot->jobs, &job->node);
+    job->listed = 1;
+}
+
+
 static ngx_int_t
 ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job, ngx_http_request_t *r,
     ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body)
 {
-    size_t        len;
-    u_char       *p;
-    ngx_chain_t  *cl;
+    ngx_str_t  text;
 
-    len = 0;
+    ngx_http_tgbot_body_text(body, &text);
 
-    for (cl = body; cl; cl = cl->next) {
-        len += ngx_buf_size(cl->buf);
-    }
-
-    p = ngx_pnalloc(job->pool, len);
-    if (p == NULL) {
+    job->body.data = ngx_pstrdup(job->pool, &text);
+    if (job->body.data == NULL) {
         return NGX_ERROR;
     }
 
-    job->body.data = p;
-    job->body.len = len;
+    job->body.len = text.len;
 
-    for (cl = body; cl; cl = cl->next) {
-        p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
-    }
+    /* the request has a body and an update of its own, as long as it waits */
 
-    ngx_http_tgbot_job_account(job, len);
+    ngx_http_tgbot_job_account(job, text.len
+                               + ngx_http_tgbot_body_held(r, body)
+                               + 2 * ngx_http_tgbot_update_size(ctx->update));
 
     job->ctx = *ctx;
     job->ctx.update = &job->update;
@@ -222,7 +234,7 @@ ngx_http_tgbot_job_restore(ngx_http_tgbot_bot_t *bot,
     ngx_int_t              rc;
     ngx_http_tgbot_job_t  *job;
 
-    job = ngx_http_tgbot_job_alloc(bot, item->update_id);
+    job = ngx_http_tgbot_job_alloc(bot);
     if (job == NULL) {
         return NGX_ERROR;
     }
@@ -240,6 +252,8 @@ ngx_http_tgbot_job_restore(ngx_http_tgbot_bot_t *bot,
         ngx_http_tgbot_job_free(job);
         return rc;
     }
+
+    ngx_http_tgbot_job_list(job);
 
     *jobp = job;
 
@@ -276,6 +290,8 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
     if (rc != NGX_OK) {
         return rc;
     }
+
+    ngx_http_tgbot_job_account(job, ngx_http_tgbot_update_size(&job->update));
 
     job->ctx.bot = job->bot;
     job->ctx.update = &job->update;
@@ -367,18 +383,26 @@ ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job)
     (void) ngx_http_tgbot_job_unclaim(job, NGX_HTTP_TGBOT_BUSY);
     ngx_http_tgbot_job_leave_cache(job);
 
+    if (job->replay.token) {
+        ngx_http_tgbot_dead_release(job->bot->dead, job->letter, &job->replay,
+                                    0);
+    }
+
     if (job->taken.lease.token) {
         ngx_http_tgbot_job_queue_give(job, 0, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
     }
 
-    ngx_rbtree_delete(&job->bot->jobs, &job->node);
+    if (job->listed) {
+        ngx_rbtree_delete(&job->bot->jobs, &job->node);
+    }
+
     ngx_queue_remove(&job->queue);
 
     ngx_http_tgbot_job_count--;
     ngx_http_tgbot_job_size -= job->size;
 
     if (job->pool) {
-        ngx_destroy_pool(job->pool);
+        ngx_http_tgbot_abandon_pool(job->pool);
     }
 
     if (ngx_http_tgbot_job_nspare < NGX_HTTP_TGBOT_JOB_SPARE) {

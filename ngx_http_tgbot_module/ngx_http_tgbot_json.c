@@ -15,7 +15,11 @@
 #include "ngx_http_tgbot_json.h"
 
 
-#define NGX_HTTP_TGBOT_JSON_ARENA  4096
+#define NGX_HTTP_TGBOT_JSON_ARENA      4096
+
+/* in marked text, which has no other control characters */
+#define NGX_HTTP_TGBOT_JSON_QUOTE      0x01
+#define NGX_HTTP_TGBOT_JSON_BACKSLASH  0x02
 
 
 typedef struct {
@@ -124,6 +128,13 @@ ngx_http_tgbot_json_parse_str(ngx_str_t *in, ngx_http_tgbot_json_pt handler,
 {
     ngx_buf_t    b;
     ngx_chain_t  cl;
+
+    if (in->len == 0) {
+
+        /* of an answer without a body there is no data either */
+
+        return NGX_DECLINED;
+    }
 
     ngx_memzero(&b, sizeof(ngx_buf_t));
 
@@ -490,6 +501,85 @@ ngx_http_tgbot_json_clean(ngx_str_t *text)
     }
 
     text->len = dst - text->data;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_json_mark(ngx_str_t *dst, ngx_str_t *text, ngx_pool_t *pool)
+{
+    u_char  *p, *last;
+
+    dst->len = text->len;
+    dst->data = ngx_pstrdup(pool, text);
+
+    if (dst->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    last = dst->data + dst->len;
+
+    for (p = dst->data; p < last; p++) {
+
+        if (*p == '"') {
+            *p = NGX_HTTP_TGBOT_JSON_QUOTE;
+
+        } else if (*p == '\\') {
+            *p = NGX_HTTP_TGBOT_JSON_BACKSLASH;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_json_unmark(ngx_str_t *text, ngx_pool_t *pool)
+{
+    u_char  *p, *dst, *last;
+    size_t   n;
+
+    n = 0;
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; p++) {
+        n += (*p == NGX_HTTP_TGBOT_JSON_QUOTE
+              || *p == NGX_HTTP_TGBOT_JSON_BACKSLASH);
+    }
+
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    dst = ngx_pnalloc(pool, text->len + n);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = text->data;
+
+    text->data = dst;
+    text->len += n;
+
+    for ( /* void */ ; p < last; p++) {
+
+        switch (*p) {
+
+        case NGX_HTTP_TGBOT_JSON_QUOTE:
+            *dst++ = '\\';
+            *dst++ = '"';
+            break;
+
+        case NGX_HTTP_TGBOT_JSON_BACKSLASH:
+            *dst++ = '\\';
+            *dst++ = '\\';
+            break;
+
+        default:
+            *dst++ = *p;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

@@ -96,4 +96,16 @@ ngx_int_t ngx_http_tgbot_json_int64(ngx_str_t *text, int64_t *value);
 void ngx_http_tgbot_json_clean(ngx_str_t *text);
 
 
+/*
+ * Clean text that is to become a part of a JSON string, although it may be
+ * cut on its way there: a copy with one control character for each quote and
+ * backslash.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_tgbot_json_mark(ngx_str_t *dst, ngx_str_t *text,
+    ngx_pool_t *pool);
+
+/* makes escapes of those characters in a JSON text; NGX_ERROR: no memory */
+ngx_int_t ngx_http_tgbot_json_unmark(ngx_str_t *text, ngx_pool_t *pool);
+
+
 #endif /* _NGX_HTTP_TGBOT_JSON_H_INCLUDED_ */

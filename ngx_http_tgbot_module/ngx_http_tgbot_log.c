@@ -35,11 +35,22 @@ typedef struct {
     ngx_msec_t                  flush;
     ngx_int_t                   gzip;
 
+    /* of all workers: how long the file was when it ended within a line */
+    ngx_atomic_t               *cut;
+
     time_t                      told;
+    ngx_uint_t                  lost;    /* lines that were not told of yet */
+    ngx_err_t                   err;     /* of the last write that failed */
 } ngx_http_tgbot_log_buffer_t;
 
 
+static ngx_int_t ngx_http_tgbot_log_shared(ngx_conf_t *cf,
+    ngx_http_tgbot_log_buffer_t *buffer);
+static void ngx_http_tgbot_log_unshare(void *data);
 static void ngx_http_tgbot_log_flush(ngx_open_file_t *file, ngx_log_t *log);
+static ngx_uint_t ngx_http_tgbot_log_within(ngx_open_file_t *file);
+static void ngx_http_tgbot_log_short(ngx_open_file_t *file, u_char *p);
+static void ngx_http_tgbot_log_tell(ngx_open_file_t *file, ngx_log_t *log);
 static void ngx_http_tgbot_log_timeout(ngx_event_t *ev);
 static u_char *ngx_http_tgbot_log_line(u_char *p, u_char *last,
     ngx_http_tgbot_log_t *entry);
@@ -71,10 +82,14 @@ ngx_http_tgbot_log_file(ngx_conf_t *cf, ngx_open_file_t *file)
         return NGX_ERROR;
     }
 
-    buffer->start = ngx_pnalloc(cf->pool, NGX_HTTP_TGBOT_LOG_BUFFER);
+    buffer->start = ngx_pnalloc(cf->pool, 1 + NGX_HTTP_TGBOT_LOG_BUFFER);
     if (buffer->start == NULL) {
         return NGX_ERROR;
     }
+
+    /* what ends a line that was cut, in the same write() */
+
+    *buffer->start++ = LF;
 
     buffer->pos = buffer->start;
     buffer->last = buffer->start + NGX_HTTP_TGBOT_LOG_BUFFER;
@@ -91,10 +106,56 @@ ngx_http_tgbot_log_file(ngx_conf_t *cf, ngx_open_file_t *file)
     buffer->event->log = &cf->cycle->new_log;
     buffer->event->cancelable = 1;
 
+    if (ngx_http_tgbot_log_shared(cf, buffer) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     file->flush = ngx_http_tgbot_log_flush;
     file->data = buffer;
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_log_shared(ngx_conf_t *cf, ngx_http_tgbot_log_buffer_t *buffer)
+{
+    ngx_shm_t           *shm;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(cf->pool, sizeof(ngx_shm_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    shm = cln->data;
+
+    ngx_memzero(shm, sizeof(ngx_shm_t));
+
+    shm->size = sizeof(ngx_atomic_t);
+    shm->log = cf->log;
+    ngx_str_set(&shm->name, "tgbot_log");
+
+    if (ngx_shm_alloc(shm) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_tgbot_log_unshare;
+
+    buffer->cut = (ngx_atomic_t *) shm->addr;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_log_unshare(void *data)
+{
+    ngx_shm_t  *shm = data;
+
+    shm->log = ngx_cycle->log;
+
+    ngx_shm_free(shm);
 }
 
 
@@ -132,9 +193,8 @@ ngx_http_tgbot_log(ngx_http_tgbot_log_t *entry)
 static void
 ngx_http_tgbot_log_flush(ngx_open_file_t *file, ngx_log_t *log)
 {
-    size_t                        len;
+    u_char                       *start;
     ssize_t                       n;
-    ngx_err_t                     err;
     ngx_http_tgbot_log_buffer_t  *buffer;
 
     buffer = file->data;
@@ -143,29 +203,102 @@ ngx_http_tgbot_log_flush(ngx_open_file_t *file, ngx_log_t *log)
         ngx_del_timer(buffer->event);
     }
 
-    len = buffer->pos - buffer->start;
+    start = buffer->start;
 
-    if (len == 0) {
+    if (ngx_http_tgbot_log_within(file)) {
+        start--;
+    }
+
+    if (start != buffer->pos) {
+        n = ngx_write_fd(file->fd, start, buffer->pos - start);
+
+        if (n != buffer->pos - start) {
+            buffer->err = (n == -1) ? ngx_errno : 0;
+            n = ngx_max(n, 0);
+
+            ngx_http_tgbot_log_short(file, ngx_max(start + n, buffer->start));
+        }
+
+        buffer->pos = buffer->start;
+    }
+
+    ngx_http_tgbot_log_tell(file, log);
+}
+
+
+/*
+ * Whether the file still ends where a write of ours was cut: it may have been
+ * opened again since, or somebody else has written to it.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_log_within(ngx_open_file_t *file)
+{
+    ngx_file_info_t               fi;
+    ngx_http_tgbot_log_buffer_t  *buffer;
+
+    buffer = file->data;
+
+    return *buffer->cut
+           && ngx_fd_info(file->fd, &fi) != NGX_FILE_ERROR
+           && (ngx_atomic_uint_t) ngx_file_size(&fi) == *buffer->cut;
+}
+
+
+/* "p": what of the buffer is not in the file */
+
+static void
+ngx_http_tgbot_log_short(ngx_open_file_t *file, u_char *p)
+{
+    ngx_file_info_t               fi;
+    ngx_http_tgbot_log_buffer_t  *buffer;
+
+    buffer = file->data;
+
+    if (p[-1] != LF) {
+
+        if (ngx_fd_info(file->fd, &fi) != NGX_FILE_ERROR) {
+            *buffer->cut = (ngx_atomic_uint_t) ngx_file_size(&fi);
+        }
+
+        if (*p == LF) {
+
+            /* nothing but the end of the line, which will be written */
+
+            p++;
+        }
+    }
+
+    for ( /* void */ ; p < buffer->pos; p++) {
+        buffer->lost += (*p == LF);
+    }
+}
+
+
+static void
+ngx_http_tgbot_log_tell(ngx_open_file_t *file, ngx_log_t *log)
+{
+    ngx_http_tgbot_log_buffer_t  *buffer;
+
+    buffer = file->data;
+
+    if (buffer->lost == 0) {
         return;
     }
 
-    n = ngx_write_fd(file->fd, buffer->start, len);
-    err = (n == -1) ? ngx_errno : 0;
-
-    buffer->pos = buffer->start;
-
-    if (n == (ssize_t) len
-        || ngx_time() - buffer->told < NGX_HTTP_TGBOT_LOG_TELL)
+    if (ngx_time() - buffer->told < NGX_HTTP_TGBOT_LOG_TELL
+        && !ngx_exiting && !ngx_terminate)
     {
         return;
     }
 
-    buffer->told = ngx_time();
+    ngx_log_error(NGX_LOG_ERR, log, buffer->err,
+                  "tgbot: " ngx_write_fd_n " to \"%V\" of \"tgbot_log\" "
+                  "failed, lines are lost: %ui",
+                  &file->name, buffer->lost);
 
-    ngx_log_error(NGX_LOG_ERR, log, err,
-                  "tgbot: " ngx_write_fd_n " of %uz bytes to \"%V\" of "
-                  "\"tgbot_log\" failed, %z were written: lines are lost",
-                  len, &file->name, n);
+    buffer->told = ngx_time();
+    buffer->lost = 0;
 }
 
 
@@ -189,10 +322,14 @@ ngx_http_tgbot_log_line(u_char *p, u_char *last, ngx_http_tgbot_log_t *entry)
 
     p = ngx_slprintf(p, last,
                      "{\"time\":\"%4d-%02d-%02dT%02d:%02d:%02d.%03MZ\","
-                     "\"bot\":\"%V\",\"update_id\":%L,\"type\":\"",
+                     "\"bot\":\"%V\",\"update_id\":",
                      tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
                      tm.ngx_tm_hour, tm.ngx_tm_min, tm.ngx_tm_sec, tp->msec,
-                     &entry->bot->name, entry->update->update_id);
+                     &entry->bot->name);
+
+    p = entry->update->has_update_id
+        ? ngx_slprintf(p, last, "%L,\"type\":\"", entry->update->update_id)
+        : ngx_slprintf(p, last, "null,\"type\":\"");
 
     p = ngx_http_tgbot_log_type(p, &entry->update->type);
 
@@ -220,7 +357,7 @@ ngx_http_tgbot_log_line(u_char *p, u_char *last, ngx_http_tgbot_log_t *entry)
 }
 
 
-/* a key of JSON, which may be anything */
+/* a key of JSON, which may be anything: what is no name ends it */
 
 static u_char *
 ngx_http_tgbot_log_type(u_char *p, ngx_str_t *type)
@@ -238,6 +375,7 @@ ngx_http_tgbot_log_type(u_char *p, ngx_str_t *type)
 
         } else {
             *p++ = '?';
+            break;
         }
     }
 

@@ -330,30 +330,16 @@ static ngx_int_t
 ngx_http_tgbot_method_description(ngx_str_t *dst, ngx_str_t *src,
     ngx_pool_t *pool)
 {
-    ngx_str_t  text;
-
-    text = *src;
-
-    if (text.len > NGX_HTTP_TGBOT_METHOD_DESCRIPTION) {
-        text.len = NGX_HTTP_TGBOT_METHOD_DESCRIPTION;
-
-        /* not in the middle of a character */
-
-        while (text.len && (text.data[text.len] & 0xc0) == 0x80) {
-            text.len--;
-        }
-    }
-
-    if (text.len == 0) {
+    if (src->len == 0) {
         return NGX_OK;
     }
 
-    dst->data = ngx_pstrdup(pool, &text);
+    dst->data = ngx_pstrdup(pool, src);
     if (dst->data == NULL) {
         return NGX_ERROR;
     }
 
-    dst->len = text.len;
+    dst->len = src->len;
 
     ngx_http_tgbot_json_clean(dst);
 

@@ -13,6 +13,7 @@
 
 #define NGX_HTTP_TGBOT_METHOD_LEN          64
 
+/* as much of a description is worth showing, once it is redacted */
 #define NGX_HTTP_TGBOT_METHOD_DESCRIPTION  256
 
 /* seconds; more would not fit as milliseconds into a timer of 32 bits */
@@ -52,7 +53,7 @@ typedef struct {
     ngx_uint_t    outcome;          /* ngx_http_tgbot_method_outcome_e */
     ngx_uint_t    retry_after;      /* seconds up to RETRY_MAX, 0: none */
     int64_t       migrate_to_chat_id;
-    ngx_str_t     description;      /* cleaned, at most 256 bytes, may be "" */
+    ngx_str_t     description;      /* cleaned, may be "" */
 } ngx_http_tgbot_method_result_t;
 
 

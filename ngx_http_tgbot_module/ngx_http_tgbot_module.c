@@ -103,6 +103,13 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       offsetof(ngx_http_tgbot_loc_conf_t, hold_timeout),
       &ngx_http_tgbot_conf_hold_timeout },
 
+    { ngx_string("tgbot_call_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_tgbot_conf_value,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_tgbot_loc_conf_t, call_timeout),
+      &ngx_http_tgbot_conf_call_timeout },
+
     { ngx_string("tgbot_retry"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_tgbot_conf_object,
@@ -260,6 +267,13 @@ ngx_http_tgbot_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    if (ngx_array_init(&tmcf->tokens, cf->pool, 4,
+                       sizeof(ngx_http_tgbot_redact_token_t))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
     if (ngx_array_init(&tmcf->zones, cf->pool, 4,
                        sizeof(ngx_http_tgbot_zone_t *))
         != NGX_OK)
@@ -315,6 +329,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
     conf->api = NGX_CONF_UNSET_PTR;
     conf->reply_via = NGX_CONF_UNSET_UINT;
     conf->hold_timeout = NGX_CONF_UNSET_MSEC;
+    conf->call_timeout = NGX_CONF_UNSET_MSEC;
     conf->retry = NGX_CONF_UNSET_PTR;
     conf->response_size = NGX_CONF_UNSET_SIZE;
     conf->dedup = NGX_CONF_UNSET_PTR;
@@ -349,6 +364,7 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->reply_via, prev->reply_via,
                               NGX_HTTP_TGBOT_VIA_AUTO);
     ngx_conf_merge_msec_value(conf->hold_timeout, prev->hold_timeout, 50000);
+    ngx_conf_merge_msec_value(conf->call_timeout, prev->call_timeout, 600000);
     ngx_conf_merge_ptr_value(conf->retry, prev->retry,
                              &ngx_http_tgbot_conf_retry_default);
     ngx_conf_merge_bitmask_value(conf->retry_on, prev->retry_on,
@@ -428,6 +444,7 @@ static ngx_int_t
 ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
 {
     if (ngx_http_tgbot_conf_registry(cf) != NGX_OK
+        || ngx_http_tgbot_conf_dead(cf) != NGX_OK
         || ngx_http_tgbot_conf_check_zones(cf) != NGX_OK)
     {
         return NGX_ERROR;

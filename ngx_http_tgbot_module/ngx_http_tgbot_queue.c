@@ -87,6 +87,7 @@ ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
 
     it->update_id = item->update_id;
     it->lane = item->lane;
+    it->letter = item->letter;
     it->received = item->received;
     it->due = ngx_current_msec + delay;
     it->life = (uint32_t) item->life;
@@ -148,7 +149,7 @@ ngx_http_tgbot_queue_alone(ngx_http_tgbot_queue_area_t *area)
 
     store = &area->store;
 
-    for (i = 0; i < store->sh->nentries; i++) {
+    for (i = 0; i < store->sh->bots; i++) {
         entry = &store->entries[i];
 
         if (entry != area->entry
@@ -177,6 +178,38 @@ ngx_http_tgbot_queue_oldest(ngx_http_tgbot_queue_area_t *area)
     age = (ngx_msec_int_t) (ngx_current_msec - item->received);
 
     return ngx_max(age, 0);
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_queue_has(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_item_t *item)
+{
+    uint32_t                      n;
+    ngx_uint_t                    found;
+    ngx_http_tgbot_queue_area_t   area;
+    ngx_http_tgbot_queue_item_t  *it;
+
+    it = NULL;
+
+    if (ngx_http_tgbot_queue_lock(queue, &area) == NGX_OK) {
+        it = ngx_http_tgbot_queue_lane_find(&area, queue->entry, item->lane);
+    }
+
+    while (it && (it->letter != item->letter
+                  || it->update_id != item->update_id))
+    {
+        n = it->behind;
+
+        it = (n == NGX_HTTP_TGBOT_STORE_NIL)
+                 ? NULL : ngx_http_tgbot_queue_item(&area, n);
+    }
+
+    found = (it != NULL);
+
+    ngx_http_tgbot_zone_unlock(queue->zone);
+
+    return found;
 }
 
 

@@ -67,6 +67,7 @@ typedef struct {
 
     ngx_msec_t               delay;        /* before it may be taken, ms: of
                                               an item of a file, else 0 */
+    uint64_t                 letter;       /* that it was, 0: none */
 
     ngx_str_t                data;
     ngx_str_t                answer;
@@ -125,6 +126,13 @@ uint64_t ngx_http_tgbot_queue_lane(ngx_str_t *key);
 ngx_int_t ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_item_t *item, ngx_http_tgbot_queue_event_e event,
     ngx_msec_t *age);
+
+/*
+ * Whether the update of item->letter is in the queue, of which update_id and
+ * lane are set, too.  Looks at all of the lane.
+ */
+ngx_uint_t ngx_http_tgbot_queue_has(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_item_t *item);
 
 /* whether nothing waits or is worked on in the lane */
 ngx_uint_t ngx_http_tgbot_queue_empty(ngx_http_tgbot_queue_t *queue,

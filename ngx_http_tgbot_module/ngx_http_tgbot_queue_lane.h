@@ -60,6 +60,7 @@ typedef struct {
 
     int64_t                           update_id;
     uint64_t                          lane;
+    uint64_t                          letter;   /* that it was, or 0 */
     ngx_msec_t                        received;
     ngx_msec_t                        due;      /* of a head */
     ngx_http_tgbot_lease_t            lease;
@@ -135,6 +136,9 @@ typedef struct {
     ngx_http_tgbot_queue_own_t       *own;
 } ngx_http_tgbot_queue_area_t;
 
+
+/* one bot more fits in so many bytes of a zone */
+#define NGX_HTTP_TGBOT_QUEUE_ENTRY     65536
 
 #define NGX_HTTP_TGBOT_QUEUE_HEADER                                           \
     ngx_align(sizeof(ngx_http_tgbot_queue_sh_t), NGX_CPU_CACHE_LINE)

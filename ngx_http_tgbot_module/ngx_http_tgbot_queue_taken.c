@@ -270,6 +270,7 @@ ngx_http_tgbot_queue_tell(ngx_http_tgbot_queue_item_t *it,
 
     item->update_id = it->update_id;
     item->lane = it->lane;
+    item->letter = it->letter;
     item->received = it->received;
     item->life = it->life;
 

@@ -13,15 +13,13 @@ static ngx_int_t ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
 static ngx_int_t ngx_http_tgbot_queue_zone_carve(
     ngx_http_tgbot_zone_t *zone);
-static ngx_http_tgbot_zone_t *ngx_http_tgbot_queue_zone_other(
-    ngx_http_tgbot_zone_t *zone);
 static void ngx_http_tgbot_queue_zone_clear(void *own);
 static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_zone_next(
     ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_queue_cursor_t *cursor);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_queue_zone = {
-    6, "queue",
+    11, "queue",
     NGX_HTTP_TGBOT_STORE_MIN,
     ngx_http_tgbot_queue_zone_init
 };
@@ -32,6 +30,7 @@ static const ngx_http_tgbot_store_layout_t
 {
     sizeof(ngx_http_tgbot_queue_item_t),
     sizeof(ngx_http_tgbot_queue_own_t),
+    NGX_HTTP_TGBOT_QUEUE_ENTRY,
     NGX_HTTP_TGBOT_QUEUE_HEADER,
     NGX_HTTP_TGBOT_QUEUE_TABLES,
     ngx_http_tgbot_queue_zone_clear
@@ -64,7 +63,7 @@ ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     }
 
     if (rc != NGX_OK) {
-        ngx_http_tgbot_store_too_few(zone);
+        ngx_http_tgbot_store_too_few(zone, &ngx_http_tgbot_queue_zone_layout);
     }
 
     return rc;
@@ -82,7 +81,7 @@ ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
     ngx_http_tgbot_zone_t        *old;
     ngx_http_tgbot_queue_area_t   area;
 
-    old = ngx_http_tgbot_queue_zone_other(zone);
+    old = ngx_http_tgbot_zone_old(zone);
     items = old ? ngx_http_tgbot_queue_items(old) : 0;
 
     if (items) {
@@ -127,48 +126,6 @@ ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
     ngx_http_tgbot_queue_lane_empty(&area);
 
     return NGX_OK;
-}
-
-
-/* the zone that this one would take the place of */
-
-static ngx_http_tgbot_zone_t *
-ngx_http_tgbot_queue_zone_other(ngx_http_tgbot_zone_t *zone)
-{
-    ngx_uint_t              i;
-    ngx_shm_zone_t         *own, *shm_zone;
-    ngx_list_part_t        *part;
-    ngx_http_tgbot_zone_t  *old;
-
-    own = zone->shm_zone;
-
-    for (part = (ngx_list_part_t *) &ngx_cycle->shared_memory.part;
-         part;
-         part = part->next)
-    {
-        shm_zone = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (shm_zone[i].tag != own->tag
-                || shm_zone[i].data == NULL
-                || shm_zone[i].shm.name.len != own->shm.name.len
-                || ngx_memcmp(shm_zone[i].shm.name.data, own->shm.name.data,
-                              own->shm.name.len)
-                   != 0)
-            {
-                continue;
-            }
-
-            old = shm_zone[i].data;
-
-            if (old != zone && old->sh && old->sh->kind == zone->kind->id) {
-                return old;
-            }
-        }
-    }
-
-    return NULL;
 }
 
 
@@ -284,7 +241,7 @@ ngx_http_tgbot_queue_zone_next(ngx_http_tgbot_queue_area_t *area,
 
     store = &area->store;
 
-    for (i = cursor->entry; i < store->sh->nentries; i++) {
+    for (i = cursor->entry; i < store->sh->bots; i++) {
         entry = &store->entries[i];
 
         if (entry->serial == 0) {

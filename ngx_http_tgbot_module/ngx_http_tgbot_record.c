@@ -89,7 +89,7 @@ ngx_http_tgbot_record_put(u_char *p, const void *data, size_t len)
 
     p = ngx_cpymem(p, &n, sizeof(uint32_t));
 
-    return ngx_cpymem(p, data, len);
+    return len ? ngx_cpymem(p, data, len) : p;
 }
 
 

@@ -65,11 +65,17 @@ void ngx_http_tgbot_register_finish(ngx_http_tgbot_register_task_t *task,
 const char *ngx_http_tgbot_register_differs(
     ngx_http_tgbot_register_task_t *task);
 
+/* the fingerprint of nothing */
+extern u_char  ngx_http_tgbot_register_none[NGX_HTTP_TGBOT_REGISTRY_PRINT];
+
 /* fingerprint of what Telegram says of the settings we give it */
 void ngx_http_tgbot_register_print(ngx_http_tgbot_register_task_t *task,
     u_char *print);
 
-/* whether Telegram's URL is of another host, or empty */
+/*
+ * Whether Telegram's URL is of another host, or empty, and the webhook was
+ * never ours as far as we know: what waits there is not for us.
+ */
 ngx_uint_t ngx_http_tgbot_register_foreign(
     ngx_http_tgbot_register_task_t *task);
 

@@ -40,7 +40,9 @@ static void ngx_http_tgbot_register_decide(
 static ngx_uint_t ngx_http_tgbot_register_refused(
     ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_taken(
-    ngx_http_tgbot_register_task_t *task);
+    ngx_http_tgbot_register_task_t *task, ngx_uint_t refused);
+static void ngx_http_tgbot_register_stop(ngx_http_tgbot_register_task_t *task,
+    ngx_uint_t refused);
 static ngx_uint_t ngx_http_tgbot_register_soon(
     ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_set(ngx_http_tgbot_register_task_t *task);
@@ -50,9 +52,6 @@ static void ngx_http_tgbot_register_ok(ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_failed(
     ngx_http_tgbot_register_task_t *task, ngx_str_t *why, ngx_msec_t delay);
 static ngx_uint_t ngx_http_tgbot_register_equal(u_char *a, u_char *b);
-
-
-static u_char  ngx_http_tgbot_register_none[NGX_HTTP_TGBOT_REGISTRY_PRINT];
 
 
 void
@@ -94,8 +93,6 @@ ngx_http_tgbot_register_done(ngx_http_tgbot_curl_t *call)
         ngx_http_tgbot_register_result(task);
         return;
     }
-
-    ngx_http_tgbot_json_clean(&call->error);
 
     why = call->error;
 
@@ -140,8 +137,9 @@ ngx_http_tgbot_register_result(ngx_http_tgbot_register_task_t *task)
         return;
     }
 
-    why.data = ngx_pnalloc(task->pool, NGX_HTTP_TGBOT_METHOD_DESCRIPTION
-                                       + sizeof("HTTP status 000: "));
+    why.data = ngx_pnalloc(task->pool, sizeof("HTTP status : ")
+                                       + NGX_INT_T_LEN
+                                       + result.description.len);
     if (why.data == NULL) {
         ngx_str_set(&why, "no memory");
         ngx_http_tgbot_register_failed(task, &why, 0);
@@ -185,6 +183,7 @@ ngx_http_tgbot_register_told(ngx_http_tgbot_register_task_t *task)
 {
     ngx_int_t                       rc;
     ngx_str_t                       why;
+    ngx_uint_t                      verify;
     const char                     *differs;
     ngx_http_tgbot_registration_t  *known;
 
@@ -195,6 +194,7 @@ ngx_http_tgbot_register_told(ngx_http_tgbot_register_task_t *task)
 
     if (rc == NGX_OK) {
         rc = ngx_http_tgbot_bot_redact(task->bot, &task->info.message,
+                                       NGX_HTTP_TGBOT_REGISTRY_TEXT,
                                        task->pool);
     }
 
@@ -211,9 +211,13 @@ ngx_http_tgbot_register_told(ngx_http_tgbot_register_task_t *task)
 
     ngx_http_tgbot_register_keep(task);
 
-    if (known->state == NGX_HTTP_TGBOT_REGISTRY_PENDING
-        && ngx_http_tgbot_register_equal(known->registered, known->wanted))
-    {
+    verify = known->unverified
+             && ngx_http_tgbot_register_equal(known->registered,
+                                              known->wanted);
+
+    known->unverified = 0;
+
+    if (verify) {
         ngx_http_tgbot_register_verify(task, differs);
 
     } else {
@@ -234,7 +238,10 @@ ngx_http_tgbot_register_keep(ngx_http_tgbot_register_task_t *task)
 
     url = info->url;
 
-    if (ngx_http_tgbot_bot_redact(task->bot, &url, task->pool) != NGX_OK) {
+    if (ngx_http_tgbot_bot_redact(task->bot, &url, sizeof(known->url),
+                                  task->pool)
+        != NGX_OK)
+    {
         url.len = 0;
     }
 
@@ -304,7 +311,7 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
     if (ngx_http_tgbot_register_equal(known->registered, known->wanted)) {
 
         if (!ngx_http_tgbot_register_equal(known->seen, print)) {
-            ngx_http_tgbot_register_taken(task);
+            ngx_http_tgbot_register_taken(task, 0);
             return;
         }
 
@@ -326,12 +333,8 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
     }
 
     if (differs == NULL && ngx_http_tgbot_register_refused(task)) {
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "tgbot: bot \"%V\": Telegram was refused for its "
-                      "secret, the webhook is registered again",
-                      &task->bot->name);
-
-        differs = "secret_token";
+        ngx_http_tgbot_register_taken(task, 1);
+        return;
     }
 
     if (differs) {
@@ -360,25 +363,38 @@ ngx_http_tgbot_register_refused(ngx_http_tgbot_register_task_t *task)
 }
 
 
-/* what we had registered is not what Telegram has now */
+/*
+ * What we had registered is not what Telegram has now.  "refused": it is the
+ * secret, which somebody else may have changed as well.
+ */
 
 static void
-ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task)
+ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task,
+    ngx_uint_t refused)
 {
-    ngx_str_t                       url, why;
-    ngx_uint_t                      n;
+    ngx_str_t                       url;
     ngx_http_tgbot_registration_t  *known;
 
     known = task->known;
 
-    n = ngx_http_tgbot_registry_taken(known, ngx_time());
+    if (ngx_http_tgbot_registry_taken(known, ngx_time())
+        >= NGX_HTTP_TGBOT_REGISTRY_TAKEN)
+    {
+        ngx_http_tgbot_register_stop(task, refused);
+        return;
+    }
 
-    if (n < NGX_HTTP_TGBOT_REGISTRY_TAKEN) {
+    if (ngx_http_tgbot_register_soon(task)) {
+        return;
+    }
 
-        if (ngx_http_tgbot_register_soon(task)) {
-            return;
-        }
+    if (refused) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "tgbot: bot \"%V\": Telegram was refused for its "
+                      "secret, the webhook is registered again",
+                      &task->bot->name);
 
+    } else {
         url.data = known->url;
         url.len = known->url_len;
 
@@ -386,20 +402,36 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task)
                       "tgbot: bot \"%V\": somebody else has changed the "
                       "webhook, its URL is \"%V\": it is taken back",
                       &task->bot->name, &url);
-
-        /* which counts when it is done: the Bot API may refuse it first */
-
-        task->taking = 1;
-
-        ngx_http_tgbot_register_set(task);
-        return;
     }
 
-    ngx_str_set(&why, "somebody else changes the webhook again and again");
+    /* which counts when it is done: the Bot API may refuse it first */
+
+    task->taking = 1;
+
+    ngx_http_tgbot_register_set(task);
+}
+
+
+static void
+ngx_http_tgbot_register_stop(ngx_http_tgbot_register_task_t *task,
+    ngx_uint_t refused)
+{
+    ngx_str_t                       why;
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+
+    if (refused) {
+        ngx_str_set(&why, "Telegram is refused for its secret again and "
+                          "again");
+
+    } else {
+        ngx_str_set(&why, "somebody else changes the webhook again and again");
+    }
 
     if (known->state != NGX_HTTP_TGBOT_REGISTRY_STOPPED) {
         ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                      "tgbot: bot \"%V\": %V, it is not taken back any more "
+                      "tgbot: bot \"%V\": %V, it is not registered again "
                       "within this hour", &task->bot->name, &why);
     }
 
@@ -412,7 +444,10 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task)
 }
 
 
-/* whether it is too soon for another setWebhook; the task waits then */
+/*
+ * Whether it is too soon for another setWebhook, for which there is a reason;
+ * the task waits then
+ */
 
 static ngx_uint_t
 ngx_http_tgbot_register_soon(ngx_http_tgbot_register_task_t *task)
@@ -422,6 +457,14 @@ ngx_http_tgbot_register_soon(ngx_http_tgbot_register_task_t *task)
 
     known = task->known;
     passed = ngx_current_msec - known->set;
+
+    /* an error is told of until all is seen to be well */
+
+    if (known->state == NGX_HTTP_TGBOT_REGISTRY_UNKNOWN
+        || known->state == NGX_HTTP_TGBOT_REGISTRY_OK)
+    {
+        known->state = NGX_HTTP_TGBOT_REGISTRY_PENDING;
+    }
 
     if (known->set == 0 || passed >= NGX_HTTP_TGBOT_REGISTER_PAUSE) {
         return 0;
@@ -459,7 +502,7 @@ ngx_http_tgbot_register_set(ngx_http_tgbot_register_task_t *task)
 }
 
 
-/* setWebhook went well */
+/* setWebhook went well, which failures do not end with */
 
 static void
 ngx_http_tgbot_register_registered(ngx_http_tgbot_register_task_t *task)
@@ -485,9 +528,7 @@ ngx_http_tgbot_register_registered(ngx_http_tgbot_register_task_t *task)
     }
 
     known->registered_at = ngx_time();
-    known->state = NGX_HTTP_TGBOT_REGISTRY_PENDING;
-    known->failures = 0;
-    known->error_len = 0;
+    known->unverified = 1;
 
     if (ngx_exiting
         || ngx_http_tgbot_registry_put(task->bot->registry, known) != NGX_OK)
@@ -526,7 +567,10 @@ ngx_http_tgbot_register_failed(ngx_http_tgbot_register_task_t *task,
     known = task->known;
     known->failures++;
 
-    if (ngx_http_tgbot_bot_redact(task->bot, why, task->pool) != NGX_OK) {
+    if (ngx_http_tgbot_bot_redact(task->bot, why, sizeof(known->error),
+                                  task->pool)
+        != NGX_OK)
+    {
         ngx_str_set(why, "no memory");
     }
 
@@ -544,12 +588,7 @@ ngx_http_tgbot_register_failed(ngx_http_tgbot_register_task_t *task,
                   task->setting ? "setWebhook" : "getWebhookInfo",
                   &task->bot->hook->shown, why, delay);
 
-    /* what was set and not looked at yet is still to be looked at */
-
-    if (known->state != NGX_HTTP_TGBOT_REGISTRY_PENDING || task->setting) {
-        known->state = NGX_HTTP_TGBOT_REGISTRY_FAILED;
-    }
-
+    known->state = NGX_HTTP_TGBOT_REGISTRY_FAILED;
     known->error_len = ngx_http_tgbot_registry_text(known->error,
                                                     sizeof(known->error),
                                                     why);

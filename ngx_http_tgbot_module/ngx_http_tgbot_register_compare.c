@@ -18,6 +18,9 @@ static ngx_uint_t ngx_http_tgbot_register_same_host(ngx_str_t *a,
 static ngx_uint_t ngx_http_tgbot_register_same(ngx_str_t *a, ngx_str_t *b);
 
 
+u_char  ngx_http_tgbot_register_none[NGX_HTTP_TGBOT_REGISTRY_PRINT];
+
+
 const char *
 ngx_http_tgbot_register_differs(ngx_http_tgbot_register_task_t *task)
 {
@@ -113,7 +116,18 @@ ngx_http_tgbot_register_print(ngx_http_tgbot_register_task_t *task,
 ngx_uint_t
 ngx_http_tgbot_register_foreign(ngx_http_tgbot_register_task_t *task)
 {
-    ngx_str_t  host, other, rest;
+    ngx_str_t                       host, other, rest;
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+
+    if (known->registered_at
+        || ngx_memcmp(known->registered, ngx_http_tgbot_register_none,
+                      NGX_HTTP_TGBOT_REGISTRY_PRINT)
+           != 0)
+    {
+        return 0;
+    }
 
     if (task->info.url.len == 0) {
         return 1;

@@ -22,16 +22,16 @@
 #define NGX_HTTP_TGBOT_REGISTRY_ADDRESS  64
 #define NGX_HTTP_TGBOT_REGISTRY_NAMES    1024
 
-/* changes by others that are taken back within an hour; then no more */
+/* changes by others, and refusals, taken back within an hour; then no more */
 #define NGX_HTTP_TGBOT_REGISTRY_TAKEN    3
 
 
 typedef enum {
     NGX_HTTP_TGBOT_REGISTRY_UNKNOWN = 0, /* not asked yet */
     NGX_HTTP_TGBOT_REGISTRY_OK,
-    NGX_HTTP_TGBOT_REGISTRY_PENDING,     /* registered, to be looked at */
+    NGX_HTTP_TGBOT_REGISTRY_PENDING,     /* to be registered, or looked at */
     NGX_HTTP_TGBOT_REGISTRY_FAILED,      /* to be tried again */
-    NGX_HTTP_TGBOT_REGISTRY_STOPPED      /* others change it again and again */
+    NGX_HTTP_TGBOT_REGISTRY_STOPPED      /* taken back too often */
 } ngx_http_tgbot_registry_state_e;
 
 
@@ -50,7 +50,7 @@ typedef struct {
 
     ngx_msec_t    next;              /* ngx_current_msec; when to ask again */
     ngx_msec_t    set;               /* likewise, of the last setWebhook */
-    ngx_uint_t    failures;          /* in a row */
+    ngx_uint_t    failures;          /* in a row, until a check holds */
 
     /* seconds since the epoch, 0: never */
     time_t        checked;           /* getWebhookInfo was answered */
@@ -80,6 +80,7 @@ typedef struct {
     unsigned      certificate:1;
     unsigned      has_names:1;       /* 0: Telegram's default */
     unsigned      asked:1;           /* the Bot API, for the first time */
+    unsigned      unverified:1;      /* what was registered, until a check */
 } ngx_http_tgbot_registration_t;
 
 

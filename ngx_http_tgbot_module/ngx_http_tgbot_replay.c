@@ -13,15 +13,44 @@
 #define NGX_HTTP_TGBOT_REPLAY_LIFE  86400
 
 
+static ngx_int_t ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot,
+    uint64_t id, ngx_http_tgbot_lease_t *lease, ngx_uint_t left,
+    ngx_log_t *log);
 static ngx_int_t ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_item_t *item, uint64_t id);
+    ngx_http_tgbot_item_t *item, ngx_http_tgbot_lease_t *lease,
+    ngx_uint_t left);
 static ngx_int_t ngx_http_tgbot_replay_run(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_item_t *item, uint64_t id, ngx_pool_t *pool);
+    ngx_http_tgbot_item_t *item, ngx_http_tgbot_lease_t *lease,
+    ngx_pool_t *pool, ngx_log_t *log);
 
 
 ngx_int_t
 ngx_http_tgbot_replay(ngx_http_tgbot_bot_t *bot, uint64_t id,
     ngx_log_t *log)
+{
+    ngx_int_t               rc;
+    ngx_uint_t              left;
+    ngx_http_tgbot_lease_t  lease;
+
+    rc = ngx_http_tgbot_dead_lease(bot->dead, id, &lease, &left);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_http_tgbot_replay_start(bot, id, &lease, left, log);
+
+    if (rc != NGX_OK) {
+        ngx_http_tgbot_dead_release(bot->dead, id, &lease, 0);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot, uint64_t id,
+    ngx_http_tgbot_lease_t *lease, ngx_uint_t left, ngx_log_t *log)
 {
     ngx_int_t                 rc;
     ngx_pool_t               *pool;
@@ -51,46 +80,57 @@ ngx_http_tgbot_replay(ngx_http_tgbot_bot_t *bot, uint64_t id,
     item.data = letter.data;
     item.answer = letter.answer;
     item.answered = letter.answered;
+    item.letter = id;
 
     if (bot->queue) {
-        rc = ngx_http_tgbot_replay_enqueue(bot, &item, id);
+        rc = ngx_http_tgbot_replay_enqueue(bot, &item, lease, left);
         ngx_destroy_pool(pool);
 
     } else {
-        rc = ngx_http_tgbot_replay_run(bot, &item, id, pool);
+        rc = ngx_http_tgbot_replay_run(bot, &item, lease, pool, log);
 
         if (rc != NGX_OK) {
             ngx_destroy_pool(pool);
         }
     }
 
-    if (rc == NGX_DECLINED) {
-        ngx_log_error(NGX_LOG_ERR, log, 0,
-                      "tgbot: bot \"%V\": dead letter %uL cannot be read, it "
-                      "is of another version of the module",
-                      &bot->name, id);
-    }
-
     return rc;
 }
 
 
+/*
+ * The letter is a copy from the put on.  Should we die before it is gone, then
+ * who takes the update drops the letter first; who replays it until then finds
+ * the update, or that the letter is gone.
+ */
+
 static ngx_int_t
 ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_item_t *item, uint64_t id)
+    ngx_http_tgbot_item_t *item, ngx_http_tgbot_lease_t *lease,
+    ngx_uint_t left)
 {
+    ngx_int_t   rc;
     ngx_msec_t  age;
 
     item->life = NGX_HTTP_TGBOT_REPLAY_LIFE;
 
-    if (ngx_http_tgbot_queue_put(bot->queue, item,
-                                 NGX_HTTP_TGBOT_QUEUE_REPLAYED, &age)
-        != NGX_OK)
-    {
-        return NGX_BUSY;
+    if (!left || !ngx_http_tgbot_queue_has(bot->queue, item)) {
+
+        rc = ngx_http_tgbot_dead_holds(bot->dead, item->letter, lease);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        if (ngx_http_tgbot_queue_put(bot->queue, item,
+                                     NGX_HTTP_TGBOT_QUEUE_REPLAYED, &age)
+            != NGX_OK)
+        {
+            return NGX_BUSY;
+        }
     }
 
-    (void) ngx_http_tgbot_dead_drop(bot->dead, id);
+    ngx_http_tgbot_dead_release(bot->dead, item->letter, lease, 1);
 
     ngx_http_tgbot_wake();
 
@@ -100,7 +140,8 @@ ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
 
 static ngx_int_t
 ngx_http_tgbot_replay_run(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_item_t *item, uint64_t id, ngx_pool_t *pool)
+    ngx_http_tgbot_item_t *item, ngx_http_tgbot_lease_t *lease,
+    ngx_pool_t *pool, ngx_log_t *log)
 {
     ngx_int_t              rc;
     ngx_http_tgbot_job_t  *job;
@@ -112,11 +153,21 @@ ngx_http_tgbot_replay_run(ngx_http_tgbot_bot_t *bot,
     }
 
     rc = ngx_http_tgbot_job_restore(bot, item, pool, &job);
+
     if (rc != NGX_OK) {
+
+        if (rc == NGX_DECLINED) {
+            ngx_log_error(NGX_LOG_ERR, log, 0,
+                          "tgbot: bot \"%V\": dead letter %uL cannot be "
+                          "read, it is of another version of the module",
+                          &bot->name, item->letter);
+        }
+
         return rc;
     }
 
-    job->letter = id;
+    job->letter = item->letter;
+    job->replay = *lease;
     job->by_api = 1;
     job->update.life = NGX_HTTP_TGBOT_REPLAY_LIFE;
 

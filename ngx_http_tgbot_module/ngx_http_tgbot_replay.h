@@ -20,7 +20,8 @@
  *
  * NGX_DECLINED  no such letter, or it is of another version of the module,
  *               which is logged
- * NGX_BUSY      no room, or it is in work
+ * NGX_AGAIN     it is being replayed
+ * NGX_BUSY      no room, or its update is in work
  * NGX_ERROR     no memory
  */
 ngx_int_t ngx_http_tgbot_replay(ngx_http_tgbot_bot_t *bot, uint64_t id,

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_json.h"
 #include "ngx_http_tgbot_reply.h"
 
 
@@ -96,9 +97,9 @@ ngx_http_tgbot_reply_evaluate(ngx_http_request_t *r,
 
 /*
  * Text of users must not end a JSON string, also when it comes through a
- * map: so variables are evaluated anew, with those of this module escaped,
- * on a copy of what was cached before the update was parsed, and the values
- * so made are seen by nobody else.
+ * map, which may cut it: so variables are evaluated once more, with what is to
+ * be escaped in those of this module marked, on a copy of what was cached
+ * before the update was parsed, and nothing else sees the values so made.
  */
 
 static ngx_int_t
@@ -124,7 +125,7 @@ ngx_http_tgbot_reply_json(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
     ctx->escape = NGX_HTTP_TGBOT_ESCAPE_NONE;
     r->variables = saved;
 
-    return rc;
+    return (rc == NGX_OK) ? ngx_http_tgbot_json_unmark(value, r->pool) : rc;
 }
 
 
@@ -149,6 +150,13 @@ ngx_http_tgbot_reply_parse(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
 
     if (problem == NULL) {
         return NGX_OK;
+    }
+
+    if (ngx_http_tgbot_bot_redact(ctx->bot, &answer->culprit,
+                                  NGX_HTTP_TGBOT_METHOD_LEN, r->pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,

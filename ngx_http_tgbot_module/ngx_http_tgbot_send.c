@@ -78,7 +78,10 @@ ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send)
     call->error_log = bot->clcf->error_log;
     call->client = send->client;
     call->log_handler = ngx_http_tgbot_bot_log_error;
-    call->redact = bot->token;
+    call->redact = ngx_http_tgbot_bot_tokens(bot);
+    call->directive = "tgbot_api";
+    call->timeout = bot->conf->call_timeout;
+    call->pool = send->pool;
     call->content_type = send->method->content_type;
     call->body = send->method->body;
     call->response_size = bot->conf->response_size;
@@ -243,6 +246,15 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
     }
 
     if (result.outcome != NGX_HTTP_TGBOT_METHOD_OK) {
+
+        if (ngx_http_tgbot_bot_redact(bot, &result.description,
+                                      NGX_HTTP_TGBOT_METHOD_DESCRIPTION,
+                                      send->pool)
+            != NGX_OK)
+        {
+            ngx_str_null(&result.description);
+        }
+
         ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\", update %L: %V was refused with %ui: "
                       "\"%V\"", &bot->name, send->ctx->update->update_id,

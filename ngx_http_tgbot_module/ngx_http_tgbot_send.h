@@ -26,7 +26,7 @@ struct ngx_http_tgbot_send_s {
     ngx_http_tgbot_ctx_t          *ctx;       /* of the calls it makes */
     ngx_http_tgbot_client_t       *client;
     ngx_http_tgbot_method_t       *method;    /* changed by a migration */
-    ngx_pool_t                    *pool;      /* that lives as long */
+    ngx_pool_t                    *pool;      /* of all this, as call.h says */
     ngx_msec_t                     life;      /* left of the update's life */
 
     /* of a call that was tried before, else "failures" is 0 */

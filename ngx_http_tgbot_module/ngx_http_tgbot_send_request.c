@@ -8,10 +8,6 @@
 #include "ngx_http_tgbot_send.h"
 
 
-static ngx_uint_t ngx_http_tgbot_send_holds(u_char *data, size_t len,
-    ngx_str_t *token);
-
-
 ngx_int_t
 ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args)
@@ -72,15 +68,16 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
 void
 ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
 {
-    ngx_str_t                  *token;
+    ngx_str_t                   value;
     ngx_uint_t                  i;
+    ngx_array_t                *tokens;
     ngx_http_tgbot_send_t      *send;
     ngx_http_core_loc_conf_t   *clcf;
     ngx_http_core_main_conf_t  *cmcf;
     ngx_http_variable_value_t  *v;
 
     send = call->data;
-    token = &send->bot->token;
+    tokens = ngx_http_tgbot_bot_tokens(send->bot);
 
     ngx_str_null(&send->ctx->api_uri);
 
@@ -92,11 +89,11 @@ ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
 
     /* a rewrite to $tgbot_api_uri puts it there */
 
-    if (ngx_http_tgbot_send_holds(r->uri.data, r->uri.len, token)) {
+    if (ngx_http_tgbot_redact_holds(tokens, &r->uri)) {
         r->uri.len = 0;
     }
 
-    if (ngx_http_tgbot_send_holds(r->args.data, r->args.len, token)) {
+    if (ngx_http_tgbot_redact_holds(tokens, &r->args)) {
         r->args.len = 0;
     }
 
@@ -106,22 +103,14 @@ ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
 
     for (i = 0; i < cmcf->variables.nelts; i++) {
 
-        if (v[i].valid
-            && ngx_http_tgbot_send_holds(v[i].data, v[i].len, token))
-        {
+        value.data = v[i].data;
+        value.len = v[i].len;
+
+        if (v[i].valid && ngx_http_tgbot_redact_holds(tokens, &value)) {
             v[i].valid = 0;
             v[i].not_found = 1;
         }
     }
-}
-
-
-static ngx_uint_t
-ngx_http_tgbot_send_holds(u_char *data, size_t len, ngx_str_t *token)
-{
-    return len >= token->len
-           && ngx_strlcasestrn(data, data + len, token->data, token->len - 1)
-              != NULL;
 }
 
 

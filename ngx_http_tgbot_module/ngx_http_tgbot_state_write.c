@@ -18,6 +18,8 @@ static ngx_int_t ngx_http_tgbot_state_write_queue(
 static ngx_int_t ngx_http_tgbot_state_write_dead(
     ngx_http_tgbot_state_t *state, ngx_http_tgbot_state_writer_t *w,
     ngx_http_tgbot_zone_t *zone);
+static ngx_uint_t ngx_http_tgbot_state_moved(ngx_http_tgbot_state_t *state,
+    ngx_http_tgbot_dead_cursor_t *cursor, ngx_http_tgbot_letter_t *letter);
 static ngx_int_t ngx_http_tgbot_state_write_seen(
     ngx_http_tgbot_state_t *state, ngx_http_tgbot_state_writer_t *w,
     ngx_http_tgbot_zone_t *zone);
@@ -189,7 +191,8 @@ ngx_http_tgbot_state_write_dead(ngx_http_tgbot_state_t *state,
         rc = ngx_http_tgbot_dead_walk(zone, &cursor, &letter, pool);
 
         if (rc == NGX_OK
-            && ngx_http_tgbot_state_mine(state, &cursor.bot, cursor.bot_id))
+            && ngx_http_tgbot_state_mine(state, &cursor.bot, cursor.bot_id)
+            && !ngx_http_tgbot_state_moved(state, &cursor, &letter))
         {
             ngx_memzero(&record, sizeof(ngx_http_tgbot_state_record_t));
 
@@ -215,6 +218,45 @@ ngx_http_tgbot_state_write_dead(ngx_http_tgbot_state_t *state,
     } while (rc == NGX_OK);
 
     return (rc == NGX_DONE) ? NGX_OK : NGX_ERROR;
+}
+
+
+/* who replayed it has died between its put into the queue and its end here */
+
+static ngx_uint_t
+ngx_http_tgbot_state_moved(ngx_http_tgbot_state_t *state,
+    ngx_http_tgbot_dead_cursor_t *cursor, ngx_http_tgbot_letter_t *letter)
+{
+    ngx_uint_t               i;
+    ngx_http_tgbot_item_t    item;
+    ngx_http_tgbot_zone_t  **zone;
+    ngx_http_tgbot_queue_t  *queue;
+
+    if (letter->lease.token == 0) {
+        return 0;
+    }
+
+    item.letter = letter->id;
+    item.update_id = letter->update_id;
+    item.lane = letter->lane;
+
+    zone = state->zones.elts;
+
+    for (i = 0; i < state->zones.nelts; i++) {
+
+        if (zone[i]->kind != &ngx_http_tgbot_queue_zone) {
+            continue;
+        }
+
+        queue = ngx_http_tgbot_state_user(zone[i], &cursor->bot,
+                                          cursor->bot_id);
+
+        if (queue && ngx_http_tgbot_queue_has(queue, &item)) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

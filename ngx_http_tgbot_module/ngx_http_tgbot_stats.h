@@ -125,9 +125,11 @@ typedef enum {
     NGX_HTTP_TGBOT_STAT_RECEIVED = 0,
     NGX_HTTP_TGBOT_STAT_SEEN_REBASED,
     NGX_HTTP_TGBOT_STAT_SEEN_FULL,       /* no record for another update */
+    NGX_HTTP_TGBOT_STAT_SEEN_UNNUMBERED, /* their update_id does not fit */
     NGX_HTTP_TGBOT_STAT_LEASES_LOST,     /* results dropped */
     NGX_HTTP_TGBOT_STAT_ATTEMPTS_SPENT,  /* updates over tgbot_attempts */
     NGX_HTTP_TGBOT_STAT_RIDES_REPEATED,  /* with the answer to a duplicate */
+    NGX_HTTP_TGBOT_STAT_CALLS_EXPIRED,   /* by tgbot_call_timeout */
     NGX_HTTP_TGBOT_STAT_UNSENT,          /* Bot API calls without a way out */
     NGX_HTTP_TGBOT_STAT_GIVEN_UP,        /* Bot API calls */
     NGX_HTTP_TGBOT_STAT_QUEUE_FULL,      /* deliveries refused for it */

@@ -203,6 +203,10 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_stats_metrics[] = {
       "Calls that are being made.",
       { "kind", NULL }, { NGX_HTTP_TGBOT_CALL_KINDS, 1 } },
 
+    { "calls_expired_total", NGX_HTTP_TGBOT_COUNTER,
+      "Calls that were ended by tgbot_call_timeout.",
+      { NULL, NULL }, { 1, 1 } },
+
     { "handler_calls_total", NGX_HTTP_TGBOT_COUNTER,
       "Calls of the bot's program by what they came to.",
       { "outcome", NULL }, { NGX_HTTP_TGBOT_HANDLER_OUTCOMES, 1 } },
@@ -243,6 +247,10 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_stats_metrics[] = {
 
     { "seen_full_total", NGX_HTTP_TGBOT_COUNTER,
       "Updates for which there was no record, all being in work.",
+      { NULL, NULL }, { 1, 1 } },
+
+    { "seen_unnumbered_total", NGX_HTTP_TGBOT_COUNTER,
+      "Updates not de-duplicated, as their update_id exceeds 64 bits.",
       { NULL, NULL }, { 1, 1 } },
 
     { "leases_lost_total", NGX_HTTP_TGBOT_COUNTER,
@@ -308,6 +316,8 @@ static const ngx_http_tgbot_stats_source_t  ngx_http_tgbot_stats_sources[] = {
     { 0, NGX_HTTP_TGBOT_GAUGE_HANDLER,
       { ngx_http_tgbot_stats_kinds, NULL }, 0 },
 
+    ngx_http_tgbot_stats_plain(NGX_HTTP_TGBOT_STAT_CALLS_EXPIRED),
+
     { ngx_http_tgbot_stats_of(handled),
       NGX_HTTP_TGBOT_STATS_NOT_GAUGE,
       { ngx_http_tgbot_stats_handled_outcomes, NULL }, 0 },
@@ -337,6 +347,8 @@ static const ngx_http_tgbot_stats_source_t  ngx_http_tgbot_stats_sources[] = {
     ngx_http_tgbot_stats_plain(NGX_HTTP_TGBOT_STAT_SEEN_REBASED),
 
     ngx_http_tgbot_stats_plain(NGX_HTTP_TGBOT_STAT_SEEN_FULL),
+
+    ngx_http_tgbot_stats_plain(NGX_HTTP_TGBOT_STAT_SEEN_UNNUMBERED),
 
     ngx_http_tgbot_stats_plain(NGX_HTTP_TGBOT_STAT_LEASES_LOST),
 

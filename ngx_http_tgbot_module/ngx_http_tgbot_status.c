@@ -131,7 +131,7 @@ ngx_http_tgbot_status_state(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_init(&s, r);
 
     if (format == NGX_HTTP_TGBOT_STATUS_PROMETHEUS) {
         ngx_http_tgbot_status_prometheus(&s, &snapshot);

@@ -266,9 +266,9 @@ ngx_http_tgbot_status_bots_seen(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_json_key(s, "top");
     ngx_http_tgbot_status_json_write(s, "[", 1);
 
-    ngx_http_tgbot_status_json_number(s, state.top[0]);
+    ngx_http_tgbot_status_json_id(s, state.top[0]);
     ngx_http_tgbot_status_json_write(s, ",", 1);
-    ngx_http_tgbot_status_json_number(s, state.top[1]);
+    ngx_http_tgbot_status_json_id(s, state.top[1]);
 
     ngx_http_tgbot_status_json_write(s, "]", 1);
 

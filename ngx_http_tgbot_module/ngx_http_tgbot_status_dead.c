@@ -24,11 +24,16 @@ typedef struct {
     ngx_http_tgbot_bot_t       *bot;
     uint64_t                    id;         /* 0: all */
     ngx_http_tgbot_loc_conf_t  *conf;
+    ngx_uint_t                  done;       /* letters changed, of all: */
+    ngx_uint_t                  replayed;   /* left, as they are replayed */
+    ngx_uint_t                  left;       /* with those */
 } ngx_http_tgbot_status_dead_t;
 
 
 static ngx_int_t ngx_http_tgbot_status_dead_parse(
     ngx_http_tgbot_status_dead_t *d, ngx_str_t *path);
+static ngx_int_t ngx_http_tgbot_status_dead_refuse(
+    ngx_http_tgbot_status_dead_t *d, const char *what, const char *why);
 static ngx_int_t ngx_http_tgbot_status_dead_number(ngx_http_request_t *r,
     const char *name, uint64_t *value);
 static ngx_int_t ngx_http_tgbot_status_dead_list(
@@ -45,10 +50,9 @@ static ngx_int_t ngx_http_tgbot_status_dead_token(void *data,
     ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_status_dead_change(
     ngx_http_tgbot_status_dead_t *d);
-static void ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d,
-    ngx_uint_t done);
+static void ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d);
 static ngx_int_t ngx_http_tgbot_status_dead_each(
-    ngx_http_tgbot_status_dead_t *d, ngx_uint_t *done, ngx_uint_t *left);
+    ngx_http_tgbot_status_dead_t *d);
 static ngx_int_t ngx_http_tgbot_status_dead_one(
     ngx_http_tgbot_status_dead_t *d, uint64_t id);
 
@@ -56,7 +60,8 @@ static ngx_int_t ngx_http_tgbot_status_dead_one(
 ngx_int_t
 ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r, ngx_str_t *path)
 {
-    ngx_http_tgbot_status_dead_t  d;
+    const char                    *refused;
+    ngx_http_tgbot_status_dead_t   d;
 
     ngx_memzero(&d, sizeof(ngx_http_tgbot_status_dead_t));
 
@@ -73,6 +78,16 @@ ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r, ngx_str_t *path)
 
     case NGX_HTTP_GET:
     case NGX_HTTP_HEAD:
+
+        if (d.conf->status->payload) {
+            refused = ngx_http_tgbot_status_guard(r, NULL);
+
+            if (refused) {
+                return ngx_http_tgbot_status_dead_refuse(&d, "a look at",
+                                                         refused);
+            }
+        }
+
         return d.id ? ngx_http_tgbot_status_dead_show(&d)
                     : ngx_http_tgbot_status_dead_list(&d);
 
@@ -141,6 +156,19 @@ ngx_http_tgbot_status_dead_parse(ngx_http_tgbot_status_dead_t *d,
 }
 
 
+static ngx_int_t
+ngx_http_tgbot_status_dead_refuse(ngx_http_tgbot_status_dead_t *d,
+    const char *what, const char *why)
+{
+    ngx_log_error(NGX_LOG_NOTICE, d->request->connection->log, 0,
+                  "tgbot: bot \"%V\": %s dead letters is refused: %s",
+                  &d->bot->name, what, why);
+
+    return ngx_http_tgbot_status_json_error(d->request, NGX_HTTP_FORBIDDEN,
+                                            why);
+}
+
+
 /* an argument of the query string, if it is there */
 
 static ngx_int_t
@@ -198,7 +226,7 @@ ngx_http_tgbot_status_dead_list(ngx_http_tgbot_status_dead_t *d)
 
     n = ngx_http_tgbot_dead_list(d->bot->dead, after, letters, limit);
 
-    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_init(&s, r);
     ngx_http_tgbot_status_json_open(&s);
 
     ngx_http_tgbot_status_json_key(&s, "bot");
@@ -255,7 +283,7 @@ ngx_http_tgbot_status_dead_show(ngx_http_tgbot_status_dead_t *d)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_init(&s, r);
     ngx_http_tgbot_status_json_open(&s);
 
     ngx_http_tgbot_status_json_key(&s, "bot");
@@ -288,7 +316,9 @@ ngx_http_tgbot_status_dead_letter(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_letter_t *letter)
 {
     ngx_http_tgbot_status_json_member(s, "id", letter->id);
-    ngx_http_tgbot_status_json_member(s, "update_id", letter->update_id);
+
+    ngx_http_tgbot_status_json_key(s, "update_id");
+    ngx_http_tgbot_status_json_id(s, letter->update_id);
 
     ngx_http_tgbot_status_json_key(s, "cause");
     ngx_http_tgbot_status_json_string(s,
@@ -346,34 +376,29 @@ static void
 ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_json_t *s,
     ngx_str_t *value)
 {
-    ngx_buf_t    b;
-    ngx_uint_t   i;
-    ngx_chain_t  cl;
+    ngx_str_t   text;
+    ngx_uint_t  i;
 
-    ngx_memzero(&b, sizeof(ngx_buf_t));
+    text = *value;
 
-    b.memory = 1;
-    b.pos = value->data;
-    b.last = b.pos + value->len;
-
-    cl.buf = &b;
-    cl.next = NULL;
+    ngx_http_tgbot_status_json_redact(s, &text);
 
     /* of what stands in a string our reader is no judge */
 
-    for (i = 0; i < value->len && value->data[i] < 0x80; i++) { /* void */ }
+    for (i = 0; i < text.len && text.data[i] < 0x80; i++) { /* void */ }
 
-    if (i == value->len
-        && ngx_http_tgbot_json_parse(&cl, ngx_http_tgbot_status_dead_token,
-                                     NULL)
+    if (i == text.len
+        && ngx_http_tgbot_json_parse_str(&text,
+                                         ngx_http_tgbot_status_dead_token,
+                                         NULL)
            == NGX_OK)
     {
-        ngx_http_tgbot_status_json_write(s, value->data, value->len);
+        ngx_http_tgbot_status_json_write(s, text.data, text.len);
         s->comma = 1;
         return;
     }
 
-    ngx_http_tgbot_status_json_string(s, value);
+    ngx_http_tgbot_status_json_string(s, &text);
 }
 
 
@@ -389,7 +414,7 @@ static ngx_int_t
 ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
 {
     ngx_int_t                      rc;
-    ngx_uint_t                     done, left, replay;
+    ngx_uint_t                     replay;
     const char                    *refused;
     ngx_http_request_t            *r;
     ngx_http_tgbot_status_json_t   s;
@@ -400,26 +425,18 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
     refused = ngx_http_tgbot_status_guard(r, replay ? "replay" : "drop");
 
     if (refused) {
-        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
-                      "tgbot: bot \"%V\": a change of dead letters is "
-                      "refused: %s", &d->bot->name, refused);
-
-        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_FORBIDDEN,
-                                                refused);
+        return ngx_http_tgbot_status_dead_refuse(d, "a change of", refused);
     }
-
-    done = 0;
-    left = 0;
 
     if (d->id) {
         rc = ngx_http_tgbot_status_dead_one(d, d->id);
-        done = (rc == NGX_OK);
+        d->done = (rc == NGX_OK);
 
     } else {
-        rc = ngx_http_tgbot_status_dead_each(d, &done, &left);
+        rc = ngx_http_tgbot_status_dead_each(d);
     }
 
-    ngx_http_tgbot_status_dead_log(d, done);
+    ngx_http_tgbot_status_dead_log(d);
 
     switch (rc) {
 
@@ -429,6 +446,11 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
     case NGX_DECLINED:
         return ngx_http_tgbot_status_json_error(r, NGX_HTTP_NOT_FOUND,
                                                 "no such letter");
+
+    case NGX_AGAIN:
+        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_CONFLICT,
+                                                "the letter is being "
+                                                "replayed");
 
     case NGX_BUSY:
         return ngx_http_tgbot_status_json_error(r,
@@ -440,13 +462,14 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_init(&s, r);
     ngx_http_tgbot_status_json_open(&s);
     ngx_http_tgbot_status_json_member(&s, replay ? "replayed" : "dropped",
-                                      done);
+                                      d->done);
 
     if (d->id == 0) {
-        ngx_http_tgbot_status_json_member(&s, "left", left);
+        ngx_http_tgbot_status_json_member(&s, "left", d->left);
+        ngx_http_tgbot_status_json_member(&s, "being_replayed", d->replayed);
     }
 
     ngx_http_tgbot_status_json_close(&s);
@@ -459,8 +482,7 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
 /* nginx adds the address of the client */
 
 static void
-ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d,
-    ngx_uint_t done)
+ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d)
 {
     ngx_log_t   *log;
     const char  *what;
@@ -471,21 +493,20 @@ ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d,
     if (d->id) {
         ngx_log_error(NGX_LOG_NOTICE, log, 0,
                       "tgbot: bot \"%V\": dead letter %uL is %s%s",
-                      &d->bot->name, d->id, done ? "" : "not ", what);
+                      &d->bot->name, d->id, d->done ? "" : "not ", what);
         return;
     }
 
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
                   "tgbot: bot \"%V\": %ui dead letters %s",
-                  &d->bot->name, done, what);
+                  &d->bot->name, d->done, what);
 }
 
 
 /* as many as one request may change; those that came meanwhile are left */
 
 static ngx_int_t
-ngx_http_tgbot_status_dead_each(ngx_http_tgbot_status_dead_t *d,
-    ngx_uint_t *done, ngx_uint_t *left)
+ngx_http_tgbot_status_dead_each(ngx_http_tgbot_status_dead_t *d)
 {
     ngx_int_t                     rc;
     ngx_uint_t                    i, n;
@@ -506,11 +527,14 @@ ngx_http_tgbot_status_dead_each(ngx_http_tgbot_status_dead_t *d,
         rc = ngx_http_tgbot_status_dead_one(d, letters[i].id);
 
         if (rc == NGX_OK) {
-            (*done)++;
+            d->done++;
+
+        } else if (rc == NGX_AGAIN) {
+            d->replayed++;
 
         } else if (rc != NGX_DECLINED) {
 
-            if (*done == 0) {
+            if (d->done == 0) {
                 return rc;
             }
 
@@ -520,7 +544,7 @@ ngx_http_tgbot_status_dead_each(ngx_http_tgbot_status_dead_t *d,
 
     ngx_http_tgbot_dead_state(d->bot->dead, &state);
 
-    *left = state.letters;
+    d->left = state.letters;
 
     return NGX_OK;
 }

@@ -15,7 +15,8 @@
 /*
  * Content handler: "path" is BOT or BOT/ID.  GET lists and shows, POST
  * replays and DELETE drops.  Texts of users only with payload=on, changes
- * only with write=on and the header X-Tgbot-Action.
+ * only with write=on and the header X-Tgbot-Action, both as status_guard.h
+ * says.
  */
 ngx_int_t ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r,
     ngx_str_t *path);

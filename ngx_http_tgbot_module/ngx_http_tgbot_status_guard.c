@@ -7,6 +7,7 @@
 #include "ngx_http_tgbot_status_guard.h"
 
 
+static ngx_uint_t ngx_http_tgbot_status_guard_site(ngx_http_request_t *r);
 static ngx_str_t *ngx_http_tgbot_status_guard_header(ngx_http_request_t *r,
     ngx_str_t *name);
 static ngx_uint_t ngx_http_tgbot_status_guard_is(ngx_str_t *value,
@@ -23,42 +24,84 @@ ngx_http_tgbot_status_guard(ngx_http_request_t *r, const char *action)
     ngx_http_tgbot_loc_conf_t  *tlcf;
 
     static ngx_str_t  header = ngx_string("X-Tgbot-Action");
-    static ngx_str_t  site = ngx_string("Sec-Fetch-Site");
 
     tlcf = ngx_http_get_module_loc_conf(r, ngx_http_tgbot_module);
 
-    if (!tlcf->status->write || r != r->main) {
-        return "expected \"write=on\" of \"tgbot_status\" for a change";
+    if (action) {
+
+        if (!tlcf->status->write || r != r->main) {
+            return "expected \"write=on\" of \"tgbot_status\" for a change";
+        }
+
+        /* no form of another site can send it */
+
+        value = ngx_http_tgbot_status_guard_header(r, &header);
+
+        if (value == NULL || !ngx_http_tgbot_status_guard_is(value, action)) {
+            return "expected the header \"X-Tgbot-Action\" with \"replay\" "
+                   "for POST, with \"drop\" for DELETE";
+        }
     }
 
-    /* no form of another site can send it */
-
-    value = ngx_http_tgbot_status_guard_header(r, &header);
-
-    if (value == NULL || !ngx_http_tgbot_status_guard_is(value, action)) {
-        return "expected the header \"X-Tgbot-Action\" with \"replay\" for "
-               "POST, with \"drop\" for DELETE";
-    }
-
-    /* browsers say where a request comes from; "none": from the user */
-
-    value = ngx_http_tgbot_status_guard_header(r, &site);
-
-    if (value
-        && !ngx_http_tgbot_status_guard_is(value, "same-origin")
-        && !ngx_http_tgbot_status_guard_is(value, "none"))
-    {
-        return "expected no page of another site as the origin of a change";
+    if (!ngx_http_tgbot_status_guard_site(r)) {
+        return "expected no page of another site as the origin";
     }
 
     if (!ngx_http_tgbot_status_guard_host(&r->headers_in.server,
                                           tlcf->status->hosts))
     {
         return "expected an address, \"localhost\" or an exact server_name "
-               "as the host of a change";
+               "as the host";
     }
 
     return NULL;
+}
+
+
+/*
+ * Browsers say where a request comes from: "none" is the user.  To a server
+ * without TLS they say only the origin, and not with all requests.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_status_guard_site(ngx_http_request_t *r)
+{
+    u_char     *p, *last;
+    ngx_str_t  *value, *host;
+
+    static ngx_str_t  site = ngx_string("Sec-Fetch-Site");
+    static ngx_str_t  origin = ngx_string("Origin");
+
+    value = ngx_http_tgbot_status_guard_header(r, &site);
+
+    if (value) {
+        return ngx_http_tgbot_status_guard_is(value, "same-origin")
+               || ngx_http_tgbot_status_guard_is(value, "none");
+    }
+
+    value = ngx_http_tgbot_status_guard_header(r, &origin);
+
+    if (value == NULL) {
+        return 1;
+    }
+
+    if (r->headers_in.host == NULL) {
+        return 0;
+    }
+
+    host = &r->headers_in.host->value;
+    last = value->data + value->len;
+
+    p = ngx_strlcasestrn(value->data, last, (u_char *) "://", 3 - 1);
+
+    if (p == NULL) {
+        return 0;
+    }
+
+    p += sizeof("://") - 1;
+
+    return (size_t) (last - p) == host->len
+           && ngx_strncasecmp(p, host->data, host->len) == 0;
 }
 
 

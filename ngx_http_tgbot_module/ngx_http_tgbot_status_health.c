@@ -209,7 +209,7 @@ ngx_http_tgbot_status_health_send(ngx_http_request_t *r, ngx_array_t *reasons)
         ngx_str_set(&status, "ok");
     }
 
-    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_init(&s, r);
     ngx_http_tgbot_status_json_open(&s);
 
     ngx_http_tgbot_status_json_key(&s, "status");

@@ -3,8 +3,9 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_tgbot_json.h"
+#include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_status_json.h"
+#include "ngx_http_tgbot_update.h"
 
 
 #define NGX_HTTP_TGBOT_STATUS_BUFFER  4096
@@ -16,11 +17,16 @@ static u_char *ngx_http_tgbot_status_json_room(ngx_http_tgbot_status_json_t *s,
 
 void
 ngx_http_tgbot_status_json_init(ngx_http_tgbot_status_json_t *s,
-    ngx_pool_t *pool)
+    ngx_http_request_t *r)
 {
+    ngx_http_tgbot_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_get_module_main_conf(r, ngx_http_tgbot_module);
+
     ngx_memzero(s, sizeof(ngx_http_tgbot_status_json_t));
 
-    s->pool = pool;
+    s->pool = r->pool;
+    s->tokens = &tmcf->tokens;
     s->last = &s->chain;
 
     ngx_str_set(&s->type, "application/json");
@@ -99,7 +105,7 @@ ngx_http_tgbot_status_json_error(ngx_http_request_t *r, ngx_uint_t status,
     value.data = (u_char *) text;
     value.len = ngx_strlen(text);
 
-    ngx_http_tgbot_status_json_init(&s, r->pool);
+    ngx_http_tgbot_status_json_init(&s, r);
 
     ngx_http_tgbot_status_json_open(&s);
     ngx_http_tgbot_status_json_key(&s, "error");
@@ -205,34 +211,30 @@ ngx_http_tgbot_status_json_number(ngx_http_tgbot_status_json_t *s,
 
 
 void
+ngx_http_tgbot_status_json_id(ngx_http_tgbot_status_json_t *s,
+    int64_t update_id)
+{
+    u_char  *p, buf[NGX_INT64_LEN];
+
+    p = (update_id == NGX_HTTP_TGBOT_UPDATE_NO_ID)
+        ? ngx_sprintf(buf, "null") : ngx_sprintf(buf, "%L", update_id);
+
+    ngx_http_tgbot_status_json_write(s, buf, p - buf);
+    s->comma = 1;
+}
+
+
+void
 ngx_http_tgbot_status_json_string(ngx_http_tgbot_status_json_t *s,
     ngx_str_t *value)
 {
     u_char     *p;
     size_t      escape;
     ngx_str_t   text;
-    ngx_uint_t  i;
 
     text = *value;
 
-    for (i = 0; i < text.len; i++) {
-
-        if (text.data[i] >= 0x20 && text.data[i] < 0x7f) {
-            continue;
-        }
-
-        /* names of zones may have any byte */
-
-        text.data = ngx_pstrdup(s->pool, value);
-
-        if (text.data == NULL) {
-            s->failed = 1;
-            return;
-        }
-
-        ngx_http_tgbot_json_clean(&text);
-        break;
-    }
+    ngx_http_tgbot_status_json_redact(s, &text);
 
     escape = ngx_escape_json(NULL, text.data, text.len);
 
@@ -251,6 +253,20 @@ ngx_http_tgbot_status_json_string(ngx_http_tgbot_status_json_t *s,
 
 
 void
+ngx_http_tgbot_status_json_redact(ngx_http_tgbot_status_json_t *s,
+    ngx_str_t *text)
+{
+    if (ngx_http_tgbot_redact(s->tokens, text, NGX_HTTP_TGBOT_REDACT_UNCUT,
+                              s->pool)
+        != NGX_OK)
+    {
+        s->failed = 1;
+        ngx_str_null(text);
+    }
+}
+
+
+void
 ngx_http_tgbot_status_json_write(ngx_http_tgbot_status_json_t *s,
     const void *data, size_t len)
 {
@@ -258,7 +274,7 @@ ngx_http_tgbot_status_json_write(ngx_http_tgbot_status_json_t *s,
 
     p = ngx_http_tgbot_status_json_room(s, len);
 
-    if (p) {
+    if (p && len) {
         ngx_memcpy(p, data, len);
     }
 }

@@ -16,6 +16,7 @@
 
 typedef struct {
     ngx_pool_t           *pool;
+    ngx_array_t          *tokens;        /* which no string shows */
     ngx_chain_t          *chain;
     ngx_chain_t         **last;
     ngx_buf_t            *buf;           /* of the last link */
@@ -32,7 +33,7 @@ typedef struct {
  */
 
 void ngx_http_tgbot_status_json_init(ngx_http_tgbot_status_json_t *s,
-    ngx_pool_t *pool);
+    ngx_http_request_t *r);
 
 /* an object */
 void ngx_http_tgbot_status_json_open(ngx_http_tgbot_status_json_t *s);
@@ -44,9 +45,14 @@ void ngx_http_tgbot_status_json_key(ngx_http_tgbot_status_json_t *s,
 void ngx_http_tgbot_status_json_name(ngx_http_tgbot_status_json_t *s,
     ngx_str_t *name);
 
-/* values; a string is cleaned and escaped */
+/*
+ * values; a string is redacted, cleaned and escaped, an update_id that did
+ * not fit is null
+ */
 void ngx_http_tgbot_status_json_number(ngx_http_tgbot_status_json_t *s,
     uint64_t value);
+void ngx_http_tgbot_status_json_id(ngx_http_tgbot_status_json_t *s,
+    int64_t update_id);
 void ngx_http_tgbot_status_json_string(ngx_http_tgbot_status_json_t *s,
     ngx_str_t *value);
 
@@ -59,6 +65,10 @@ void ngx_http_tgbot_status_json_member(ngx_http_tgbot_status_json_t *s,
     const char *name, uint64_t value);
 void ngx_http_tgbot_status_json_flag(ngx_http_tgbot_status_json_t *s,
     const char *name, ngx_uint_t value);
+
+/* what may be in a string: a token in text is gone, the rest is clean */
+void ngx_http_tgbot_status_json_redact(ngx_http_tgbot_status_json_t *s,
+    ngx_str_t *text);
 
 /* bytes as they are */
 void ngx_http_tgbot_status_json_write(ngx_http_tgbot_status_json_t *s,

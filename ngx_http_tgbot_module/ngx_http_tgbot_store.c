@@ -6,10 +6,9 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* entries of bots: so many, and one more for so many bytes */
+/* entries of bots: so many, and one more for so many bytes as the kind says */
 #define NGX_HTTP_TGBOT_STORE_ENTRIES      16
-#define NGX_HTTP_TGBOT_STORE_ENTRY_SIZE   65536
-#define NGX_HTTP_TGBOT_STORE_ENTRIES_MAX  1024
+#define NGX_HTTP_TGBOT_STORE_ENTRIES_MAX  65536
 
 #define NGX_HTTP_TGBOT_STORE_BLOCKS_MAX   0x7fffffff
 
@@ -68,8 +67,7 @@ ngx_http_tgbot_store_carve(ngx_http_tgbot_zone_t *zone,
         return NGX_ERROR;
     }
 
-    entries = NGX_HTTP_TGBOT_STORE_ENTRIES
-              + room / NGX_HTTP_TGBOT_STORE_ENTRY_SIZE;
+    entries = NGX_HTTP_TGBOT_STORE_ENTRIES + room / layout->entry;
     entries = ngx_min(entries, NGX_HTTP_TGBOT_STORE_ENTRIES_MAX);
 
     own = ngx_align(layout->own, sizeof(uint64_t));
@@ -118,7 +116,7 @@ ngx_http_tgbot_store_users(ngx_http_tgbot_store_t *store,
 
     next = ngx_http_tgbot_store_generation(store) + 1;
 
-    for (i = 0; i < store->sh->nentries; i++) {
+    for (i = 0; i < store->sh->bots; i++) {
         store->entries[i].named[next & 1] = 0;
     }
 
@@ -162,7 +160,8 @@ ngx_http_tgbot_store_users(ngx_http_tgbot_store_t *store,
 
 
 void
-ngx_http_tgbot_store_too_few(ngx_http_tgbot_zone_t *zone)
+ngx_http_tgbot_store_too_few(ngx_http_tgbot_zone_t *zone,
+    const ngx_http_tgbot_store_layout_t *layout)
 {
     ngx_http_tgbot_store_t  store;
 
@@ -171,9 +170,9 @@ ngx_http_tgbot_store_too_few(ngx_http_tgbot_zone_t *zone)
     ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
                   "zone \"%V\" has room for %uD bots, which the %ui that use "
                   "it and those that left something in it exceed, expected "
-                  "%uDk more for each and no more than %ui bots in a zone",
+                  "%uzk more for each and no more than %ui bots in a zone",
                   &zone->shm_zone->shm.name, store.sh->nentries,
-                  zone->users.nelts, NGX_HTTP_TGBOT_STORE_ENTRY_SIZE / 1024,
+                  zone->users.nelts, layout->entry / 1024,
                   (ngx_uint_t) NGX_HTTP_TGBOT_STORE_ENTRIES_MAX);
 }
 
@@ -245,7 +244,7 @@ ngx_http_tgbot_store_orphaned(ngx_http_tgbot_store_t *store)
 
     n = 0;
 
-    for (i = 0; i < store->sh->nentries; i++) {
+    for (i = 0; i < store->sh->bots; i++) {
         entry = &store->entries[i];
 
         if (entry->items && !ngx_http_tgbot_store_named(store, entry)) {
@@ -268,7 +267,7 @@ ngx_http_tgbot_store_known(ngx_http_tgbot_store_t *store,
 
     named = NULL;
 
-    for (i = 0; i < store->sh->nentries; i++) {
+    for (i = 0; i < store->sh->bots; i++) {
         entry = &store->entries[i];
 
         if (entry->serial == 0
@@ -356,6 +355,9 @@ ngx_http_tgbot_store_make(ngx_http_tgbot_store_t *store,
     if (store->sh->serial == 0) {
         store->sh->serial = 1;
     }
+
+    store->sh->bots = ngx_max(store->sh->bots,
+                              (uint32_t) (entry - store->entries) + 1);
 
     ngx_memory_barrier();
 

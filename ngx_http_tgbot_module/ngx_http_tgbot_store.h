@@ -100,6 +100,8 @@ typedef struct {
 typedef struct {
     size_t                            header;   /* of an item, its struct */
     size_t                            own;      /* kept with an entry */
+    size_t                            entry;    /* bytes of a zone for which
+                                                   it has one entry more */
     size_t                            fixed;    /* the kind's tables, bytes */
     size_t                            block;    /* and for each block */
 
@@ -124,6 +126,8 @@ typedef struct {
                                                    right, and are gone */
     uint32_t                          serial;   /* the last given */
     uint32_t                          used;     /* blocks behind them never
+                                                   were */
+    uint32_t                          bots;     /* entries behind them never
                                                    were */
     /* derived */
 
@@ -186,7 +190,8 @@ ngx_int_t ngx_http_tgbot_store_users(ngx_http_tgbot_store_t *store,
     const ngx_http_tgbot_store_layout_t *layout);
 
 /* logs that, when the zone is unlocked */
-void ngx_http_tgbot_store_too_few(ngx_http_tgbot_zone_t *zone);
+void ngx_http_tgbot_store_too_few(ngx_http_tgbot_zone_t *zone,
+    const ngx_http_tgbot_store_layout_t *layout);
 
 /*
  * Finds or makes the entry of a bot, whom maybe no configuration names, by

@@ -236,6 +236,10 @@ ngx_http_tgbot_take_read(ngx_http_tgbot_bot_t *bot,
         return rc;
     }
 
+    if (item.letter && bot->dead) {
+        ngx_http_tgbot_dead_taken(bot->dead, item.letter, item.update_id);
+    }
+
     (*jobp)->queued = 1;
     (*jobp)->by_api = 1;
     (*jobp)->taken = *taken;

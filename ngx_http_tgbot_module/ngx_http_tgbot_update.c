@@ -14,9 +14,6 @@
 #include "ngx_http_tgbot_update.h"
 
 
-/* integers up to here are the same in every program, doubles or not */
-#define NGX_HTTP_TGBOT_UPDATE_MAX_ID       0x20000000000000LL
-
 #define NGX_HTTP_TGBOT_UPDATE_DAY          86400
 
 /* Update, chat_boost, boost, source, user */
@@ -69,6 +66,7 @@ typedef struct {
 
     uint32_t                          has;        /* numbers, bits 1 << key */
     ngx_uint_t                        topic;      /* unsigned  topic:1 */
+    ngx_uint_t                        numbered;   /* unsigned  numbered:1 */
 
     int64_t                           numbers[NGX_HTTP_TGBOT_UPDATE_NUMBERS];
     ngx_str_t                         strings[NGX_HTTP_TGBOT_UPDATE_STRINGS];
@@ -90,6 +88,7 @@ static ngx_int_t ngx_http_tgbot_update_keep(
     ngx_http_tgbot_update_reader_t *rd, ngx_str_t *text, ngx_str_t *value);
 static void ngx_http_tgbot_update_number(ngx_http_tgbot_update_reader_t *rd,
     ngx_str_t *text);
+static ngx_uint_t ngx_http_tgbot_update_digits(ngx_str_t *text);
 static void ngx_http_tgbot_update_finish(ngx_http_tgbot_update_reader_t *rd);
 static void ngx_http_tgbot_update_numbers(ngx_http_tgbot_update_reader_t *rd);
 static ngx_uint_t ngx_http_tgbot_update_integer(
@@ -147,7 +146,7 @@ ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update, ngx_chain_t *in,
 
     ngx_http_tgbot_update_finish(&rd);
 
-    return update->has_update_id ? NGX_OK : NGX_DECLINED;
+    return rd.numbered ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -389,6 +388,10 @@ ngx_http_tgbot_update_number(ngx_http_tgbot_update_reader_t *rd,
     int64_t                         n;
     ngx_http_tgbot_update_party_t  *party;
 
+    if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE_ID) {
+        rd->numbered = ngx_http_tgbot_update_digits(text);
+    }
+
     if (rd->key < NGX_HTTP_TGBOT_KEY_ID
         || rd->key >= NGX_HTTP_TGBOT_KEY_TOPIC
         || ngx_http_tgbot_json_int64(text, &n) != NGX_OK)
@@ -405,6 +408,24 @@ ngx_http_tgbot_update_number(ngx_http_tgbot_update_reader_t *rd,
 
     rd->numbers[rd->key - NGX_HTTP_TGBOT_KEY_UPDATE_ID] = n;
     rd->has |= (uint32_t) 1 << rd->key;
+}
+
+
+/* whether a number is an integer, of any size */
+
+static ngx_uint_t
+ngx_http_tgbot_update_digits(ngx_str_t *text)
+{
+    size_t  i;
+
+    for (i = (text->data[0] == '-'); i < text->len; i++) {
+
+        if (text->data[i] < '0' || text->data[i] > '9') {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -454,10 +475,12 @@ ngx_http_tgbot_update_numbers(ngx_http_tgbot_update_reader_t *rd)
 
     u = rd->update;
 
-    u->has_update_id = ngx_http_tgbot_update_integer(rd,
-                               NGX_HTTP_TGBOT_KEY_UPDATE_ID, &u->update_id)
-                       && u->update_id >= 0
-                       && u->update_id <= NGX_HTTP_TGBOT_UPDATE_MAX_ID;
+    u->update_id = NGX_HTTP_TGBOT_UPDATE_NO_ID;
+
+    (void) ngx_http_tgbot_update_integer(rd, NGX_HTTP_TGBOT_KEY_UPDATE_ID,
+                                         &u->update_id);
+
+    u->has_update_id = (u->update_id != NGX_HTTP_TGBOT_UPDATE_NO_ID);
 
     u->has_message_id = ngx_http_tgbot_update_integer(rd,
                                NGX_HTTP_TGBOT_KEY_MESSAGE_ID, &u->message_id);
@@ -538,23 +561,34 @@ ngx_http_tgbot_update_party(ngx_http_tgbot_update_reader_t *rd,
 }
 
 
+size_t
+ngx_http_tgbot_update_size(ngx_http_tgbot_update_t *update)
+{
+    size_t       size;
+    ngx_str_t   *s;
+    ngx_uint_t   i;
+
+    size = 0;
+
+    for (i = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
+        s = (ngx_str_t *) ((u_char *) update
+                           + ngx_http_tgbot_update_strings[i]);
+        size += s->len;
+    }
+
+    return size;
+}
+
+
 ngx_int_t
 ngx_http_tgbot_update_copy(ngx_http_tgbot_update_t *dst,
     ngx_http_tgbot_update_t *src, ngx_pool_t *pool)
 {
-    size_t       len;
     u_char      *p;
     ngx_str_t   *s;
     ngx_uint_t   i;
 
-    len = 0;
-
-    for (i = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
-        s = (ngx_str_t *) ((u_char *) src + ngx_http_tgbot_update_strings[i]);
-        len += s->len;
-    }
-
-    p = ngx_pnalloc(pool, len);
+    p = ngx_pnalloc(pool, ngx_http_tgbot_update_size(src));
     if (p == NULL) {
         return NGX_ERROR;
     }

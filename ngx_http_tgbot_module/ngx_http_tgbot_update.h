@@ -11,6 +11,12 @@
 #include <ngx_core.h>
 
 
+/*
+ * update_id of an Update whose own does not fit; the least of all int64_t,
+ * which itself counts as one that does not
+ */
+#define NGX_HTTP_TGBOT_UPDATE_NO_ID       (-0x7fffffffffffffffLL - 1)
+
 /* a longer string is cut, where a character ends */
 #define NGX_HTTP_TGBOT_UPDATE_MAX_STRING  65536
 
@@ -22,7 +28,7 @@
  */
 
 typedef struct {
-    int64_t      update_id;
+    int64_t      update_id;        /* or NO_ID, without its has_ bit */
 
     /*
      * seconds for which Telegram tries to deliver such an update (Client.cpp
@@ -71,11 +77,14 @@ typedef struct {
  * NGX_OK        *update is filled in; also for a document that is nested too
  *               deeply for the parser, as nothing of use is so deep
  * NGX_DECLINED  not JSON, or no update_id at the outermost level, which is an
- *               integer from 0 to 2^53
+ *               integer of any size without fraction and exponent
  * NGX_ERROR     no memory
  */
 ngx_int_t ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update,
     ngx_chain_t *in, ngx_pool_t *pool);
+
+/* bytes of its strings */
+size_t ngx_http_tgbot_update_size(ngx_http_tgbot_update_t *update);
 
 /* a copy that owns its strings, in pool; NGX_ERROR: no memory */
 ngx_int_t ngx_http_tgbot_update_copy(ngx_http_tgbot_update_t *dst,

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_json.h"
 #include "ngx_http_tgbot_variables.h"
 
 
@@ -328,45 +329,32 @@ static ngx_int_t
 ngx_http_tgbot_variable_escape(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, ngx_str_t *text, ngx_uint_t escape)
 {
-    u_char     *p;
-    uintptr_t   n;
-    ngx_str_t   escaped;
+    ngx_str_t  escaped;
+
+    escaped = *text;
 
     switch (escape) {
 
     case NGX_HTTP_TGBOT_ESCAPE_JSON:
-        n = ngx_escape_json(NULL, text->data, text->len);
+
+        if (ngx_http_tgbot_json_mark(&escaped, text, r->pool) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
         break;
 
     case NGX_HTTP_TGBOT_ESCAPE_ARG:
-        n = 2 * ngx_escape_uri(NULL, text->data, text->len,
-                               NGX_ESCAPE_URI_COMPONENT);
-        break;
+        escaped.len += 2 * ngx_escape_uri(NULL, text->data, text->len,
+                                          NGX_ESCAPE_URI_COMPONENT);
 
-    default: /* NGX_HTTP_TGBOT_ESCAPE_NONE */
-        n = 0;
-        break;
-    }
+        escaped.data = ngx_pnalloc(r->pool, escaped.len);
+        if (escaped.data == NULL) {
+            return NGX_ERROR;
+        }
 
-    if (n == 0) {
-        ngx_http_tgbot_variable_set(v, text);
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(r->pool, text->len + n);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    escaped.len = text->len + n;
-    escaped.data = p;
-
-    if (escape == NGX_HTTP_TGBOT_ESCAPE_JSON) {
-        (void) ngx_escape_json(p, text->data, text->len);
-
-    } else {
-        (void) ngx_escape_uri(p, text->data, text->len,
+        (void) ngx_escape_uri(escaped.data, text->data, text->len,
                               NGX_ESCAPE_URI_COMPONENT);
+        break;
     }
 
     ngx_http_tgbot_variable_set(v, &escaped);

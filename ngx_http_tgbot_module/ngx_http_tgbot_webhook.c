@@ -213,6 +213,10 @@ ngx_http_tgbot_webhook_read(ngx_http_tgbot_webhook_t *w)
 
     r = w->request;
 
+    /* a mirror, for one, has read it before, and may still be sending it */
+
+    w->read = (r->request_body == NULL);
+
     rc = ngx_http_read_client_request_body(r, ngx_http_tgbot_webhook_body);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
@@ -252,7 +256,7 @@ ngx_http_tgbot_webhook_parse(ngx_http_tgbot_webhook_t *w)
 
     r = w->request;
 
-    if (ngx_http_tgbot_body_chain(r, &w->body) != NGX_OK) {
+    if (ngx_http_tgbot_body_chain(r, w->read, &w->body) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -354,7 +358,10 @@ ngx_http_tgbot_webhook_acknowledge(ngx_http_tgbot_webhook_t *w)
      * answered as a duplicate
      */
 
-    if (w->after && (rc != NGX_ERROR || w->ctx.bot->seen)) {
+    if (w->after
+        && (rc != NGX_ERROR
+            || (w->ctx.bot->seen && w->update.has_update_id)))
+    {
         after = w->after;
         w->after = NULL;
 

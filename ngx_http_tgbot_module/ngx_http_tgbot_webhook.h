@@ -49,6 +49,7 @@ typedef struct {
 
     ngx_http_tgbot_acknowledgement_t  ack;
 
+    unsigned                          read:1;     /* the body, by us */
     unsigned                          own:1;      /* answered by nginx itself */
     unsigned                          keep:1;     /* the riding call */
     unsigned                          charged:1;  /* by limits */

@@ -31,6 +31,12 @@ ngx_http_tgbot_webhook_claim(ngx_http_tgbot_webhook_t *w)
         return NGX_OK;
     }
 
+    if (!w->update.has_update_id) {
+        ngx_http_tgbot_stats_count(bot->stats,
+                                   NGX_HTTP_TGBOT_STAT_SEEN_UNNUMBERED);
+        return NGX_OK;
+    }
+
     rc = ngx_http_tgbot_seen_claim(bot->seen, w->update.update_id, &w->claim,
                                    &type, &body);
 

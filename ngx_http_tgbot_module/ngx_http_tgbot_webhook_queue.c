@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_body.h"
 #include "ngx_http_tgbot_lane.h"
 #include "ngx_http_tgbot_record.h"
 #include "ngx_http_tgbot_wake.h"
@@ -13,8 +14,6 @@ static ngx_int_t ngx_http_tgbot_webhook_lane(ngx_http_tgbot_webhook_t *w,
     uint64_t *lane);
 static ngx_int_t ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
     ngx_http_tgbot_item_t *item);
-static ngx_int_t ngx_http_tgbot_webhook_flat(ngx_http_tgbot_webhook_t *w,
-    ngx_str_t *body);
 static ngx_int_t ngx_http_tgbot_webhook_no_room(ngx_http_tgbot_webhook_t *w,
     ngx_msec_t oldest);
 
@@ -157,12 +156,13 @@ ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
     ngx_memzero(&record, sizeof(ngx_http_tgbot_record_t));
 
     if (ngx_http_tgbot_webhook_lane(w, &item->lane) != NGX_OK
-        || ngx_http_tgbot_webhook_flat(w, &record.body) != NGX_OK
         || ngx_http_tgbot_detached_client(&record.client, w->request, pool)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
+
+    ngx_http_tgbot_body_text(w->body, &record.body);
 
     if (w->cache.zone && !w->own) {
         record.cached = 1;
@@ -189,36 +189,4 @@ ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
     }
 
     return ngx_http_tgbot_record_write(&record, &item->data, pool);
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_webhook_flat(ngx_http_tgbot_webhook_t *w, ngx_str_t *body)
-{
-    u_char       *p;
-    ngx_chain_t  *cl;
-
-    body->len = 0;
-
-    for (cl = w->body; cl; cl = cl->next) {
-        body->len += ngx_buf_size(cl->buf);
-    }
-
-    if (w->body && w->body->next == NULL) {
-        body->data = w->body->buf->pos;
-        return NGX_OK;
-    }
-
-    body->data = ngx_pnalloc(w->request->pool, body->len);
-    if (body->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = body->data;
-
-    for (cl = w->body; cl; cl = cl->next) {
-        p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
-    }
-
-    return NGX_OK;
 }

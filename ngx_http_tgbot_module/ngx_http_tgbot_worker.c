@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_abandon.h"
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_take.h"
 #include "ngx_http_tgbot_wait.h"
@@ -121,6 +122,7 @@ ngx_http_tgbot_worker_exit(ngx_cycle_t *cycle)
     ngx_http_tgbot_call_exit_process();
     ngx_http_tgbot_job_exit_process();
     ngx_http_tgbot_take_exit_process();
+    ngx_http_tgbot_abandon_exit_process();
     ngx_http_tgbot_detached_exit_process();
 
     ngx_http_tgbot_worker_sentinel = NULL;

@@ -82,6 +82,13 @@ ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_add(ngx_conf_t *cf,
     ngx_array_t *zones, ngx_str_t *directive, ngx_str_t *value,
     const ngx_http_tgbot_zone_kind_t *kind, void *tag);
 
+/*
+ * The zone of this name and kind of the cycle that runs, whose place this one
+ * would take if it had another size; NULL: there is none.  While directives
+ * are read, or in an init callback.
+ */
+ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone);
+
 /* when all directives are read: NGX_ERROR if a zone never got a size */
 ngx_int_t ngx_http_tgbot_zone_check(ngx_conf_t *cf, ngx_array_t *zones);
 

@@ -220,12 +220,12 @@ X-Verdict: done
 
 === TEST 13: the first reply that is not empty answers
 --- http_config
-    map $tgbot_command $first  { default ""; /one "1"; }
-    map $tgbot_command $second { default ""; /one "2"; /two "2"; }
+    map $tgbot_command $reply_one { default ""; /one "1"; }
+    map $tgbot_command $reply_two { default ""; /one "2"; /two "2"; }
 --- config eval
 main::config(q{
-    tgbot_reply $first;
-    tgbot_reply $second;
+    tgbot_reply $reply_one;
+    tgbot_reply $reply_two;
     tgbot_reply "rest";
 })
 --- request eval
@@ -635,3 +635,20 @@ main::config(q{
 --- config eval: main::config('client_body_buffer_size 1m; tgbot_reply $long;')
 --- request eval: main::message('"' . "y" x 60000 . '"')
 --- response_body eval: $main::sent . '"' . "y" x 240000 . '"}'
+
+
+
+=== TEST 43: what a map cuts is no half of an escape
+--- http_config
+    map $tgbot_text $cut {
+        volatile;
+        "~^(?<begin>.{6})"  '{"method":"sendMessage","text":"$begin"}';
+    }
+--- config eval: main::config('tgbot_reply json $cut;')
+--- request eval
+[ map { main::message("\"$_\"") }
+  'abcde\"f', 'abcde\\\\f', 'abcd\"\"e', '\\\\\u0022abcde', '\t\u0003abcde' ]
+--- response_headers eval: [("X-Verdict: done") x 5]
+--- response_body eval
+[ map { "{\"chat_id\":7,\"method\":\"sendMessage\",\"text\":\"$_\"}" }
+  'abcde\"', 'abcde\\\\', 'abcd\"\"', '\\\\\"abcd', '  abcd' ]

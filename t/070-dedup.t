@@ -739,3 +739,19 @@ sleep 0.5;
 told(fetch(1001, 'say/new'), 'limited', '\r\n\r\n$');
 told(fetch(1000, 'say/new'), 'done', '"text":"new"\}$');
 told(fetch(1000, 'say/newer'), 'duplicate', '"text":"new"\}$');
+
+
+
+=== TEST 38: any integer is an update_id, and what does not fit is counted
+--- config eval: main::bot()
+--- pipelined_requests eval
+[ (map { (main::post($_)) x 2 } qw(9007199254740993 9007199254740992 -1
+                                   9223372036854775807 -9223372036854775807
+                                   9223372036854775808 -9223372036854775808
+                                   18446744073709551616)), "GET /status" ]
+--- response_headers eval
+main::verdicts((qw(done duplicate)) x 5, (qw(done done)) x 3, '')
+--- response_body_like eval
+[ ('') x 16, '"seen_unnumbered_total":6\D.*'
+             . '"top":\[9007199254740993,-9223372036854775807\]' ]
+--- error_code eval: [(200) x 17]

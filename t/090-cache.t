@@ -800,7 +800,7 @@ check(end($first), 'done', fresh('x'));
 my $start = time;
 
 check(end($waiting[$_ - 1]), 'done', said('x', $_)) for 1 .. 10;
-cmp_ok(time - $start, '<', $slowness, $block->name . ' - at once');
+cmp_ok(time - $start, '<', 5 * $slowness, $block->name . ' - no timeout');
 
 asked('sleep/0.5/say/x');
 counted('hit=10 miss=1 stored=1 wait=10');
@@ -872,7 +872,7 @@ my $start = time;
 
 check($_, 'busy', '') for map { end($_) } map { begin() } 1 .. 10;
 
-cmp_ok(time - $start, '<', 3 * $slowness, $block->name . ' - time');
+cmp_ok(time - $start, '<', 5 * $slowness, $block->name . ' - no timeout');
 is(status()->{zones}{answers}{entries}, 0, $block->name . ' - entries');
 
 
@@ -890,7 +890,7 @@ my $start = time;
 
 check(end($waiting[$_ - 1]), 'done', fresh("a$_")) for 1 .. 10;
 
-cmp_ok(time - $start, '<', 3 * $slowness,
+cmp_ok(time - $start, '<', 5 * $slowness,
        $block->name . ' - not one after the other');
 counted('bypass=10 miss=1 uncacheable=1 wait=10');
 

@@ -9,9 +9,13 @@ use TgbotProgram;
 use Encode ();
 use IO::Socket::INET;
 use JSON::PP;
+use Math::BigInt;
 use Time::HiRes qw(time sleep);
 
 our ($block, $id);
+
+our $by_host = qr/^expected an address, "localhost" or /;
+our $by_site = qr/^expected no page of another site/;
 
 my $asked;
 
@@ -133,10 +137,36 @@ our $mended = <<'_EOC_';
     }
 _EOC_
 
-sub mend {
-    open my $out, '>', "$Test::Nginx::Util::HtmlDir/mended"
-        or die "cannot mend: $!\n";
+# and one that answers nothing in between
+
+our $stalls = <<'_EOC_';
+    location = /_step {
+        internal;
+        root html;
+        set $step status/500;
+
+        if (-f $document_root/stalls) {
+            set $step stall;
+        }
+
+        if (-f $document_root/mended) {
+            set $step say/x;
+        }
+
+        proxy_pass http://127.0.0.1:$TEST_NGINX_PROGRAM_PORT/$step;
+    }
+_EOC_
+
+sub touch {
+    my ($file) = @_;
+
+    open my $out, '>', "$Test::Nginx::Util::HtmlDir/$file"
+        or die "cannot make $file: $!\n";
     close $out;
+}
+
+sub mend {
+    touch('mended');
 }
 
 
@@ -156,7 +186,7 @@ sub begin {
 
     my $chat = $of{chat} // 7;
 
-    my $body = JSON::PP->new->latin1->encode({
+    my $body = JSON::PP->new->latin1->allow_bignum->encode({
         update_id => $of{id} // ++$id,
         %{$of{in} // { message => {
             message_id => 2,
@@ -318,6 +348,8 @@ sub letters {
     is($got, $want, $block->name . " - letters");
 }
 
+# in a line of error.log, in which Angie has the client in quotes
+
 sub logged {
     my ($text, $n) = @_;
 
@@ -327,7 +359,7 @@ sub logged {
     do {
         sleep 0.02 if defined $got;
         open my $in, '<', $Test::Nginx::Util::ErrLogFile or die "no log: $!\n";
-        $got = grep { /\Q$text\E/ } <$in>;
+        $got = grep { s/client: "(.*?)"/client: $1/; /\Q$text\E/ } <$in>;
     } while ($got < $n && time < $end);
 
     is($got, $n, $block->name . " - log \"$text\"");
@@ -483,7 +515,8 @@ for my $chat (1 .. 3) {
 mend();
 
 my ($status, $json) = change(POST => '/status/dead/b', 'replay');
-is_deeply($json, { replayed => 3, left => 0 }, $block->name . ' - three');
+is_deeply($json, { replayed => 3, left => 0, being_replayed => 0 },
+          $block->name . ' - three');
 
 letters('');
 
@@ -535,7 +568,8 @@ is((change(DELETE => '/status/dead/b/2', 'drop'))[0], 404,
    $block->name . ' - it is gone');
 
 my ($status, $json) = change(DELETE => '/status/dead/b', 'drop');
-is_deeply($json, { dropped => 2, left => 0 }, $block->name . ' - all');
+is_deeply($json, { dropped => 2, left => 0, being_replayed => 0 },
+          $block->name . ' - all');
 letters('');
 logged('2 dead letters dropped', 1);
 
@@ -659,6 +693,8 @@ for my $row (
     [ 0, 'Sec-Fetch-Site: Same-Origin' ],
     [ 0, 'Sec-Fetch-Site: same-origin, cross-site' ],
     [ 0, 'Sec-Fetch-Site:' ],
+    [ 1, 'Origin: http://localhost' ],
+    [ 0, 'Origin: http://evil.example' ],
     [ 1, 'Host: localhost' ],
     [ 1, 'Host: LOCALHOST:8080' ],
     [ 1, 'Host: 127.0.0.1' ],
@@ -684,18 +720,14 @@ for my $row (
 
     next if $allowed;
 
-    like($json->{error}, /^Host/ ? qr/^expected an address, "localhost" or /
-                                 : qr/^expected no page of another site/,
-         $block->name . " - why $name")
-        for $name;
+    like($json->{error}, $name =~ /^Host/ ? $main::by_host : $main::by_site,
+         $block->name . " - why $name");
 }
 
 is((change(POST => '/status/dead/b/40', 'replay', 'Host: evil.example'))[0],
    403, $block->name . ' - replay');
 is((change(DELETE => '/status/dead/b', 'drop', 'Host: evil.example'))[0],
    403, $block->name . ' - all');
-is((get('/status/dead/b/40', 'GET', "Host: evil.example\r\n")
-    =~ m{ (\d+) })[0], 200, $block->name . ' - to read is no change');
 
 
 
@@ -771,3 +803,207 @@ for (
 ) {
     logged(@$_);
 }
+
+
+
+=== TEST 20: no token is shown, whoever wrote it
+--- config eval
+main::bot('tgbot_api /_api/close; tgbot_retry attempts=1;')
+. main::bot('tgbot_handler /_program/status/500;', 'c')
+--- then
+check(end(begin(text => 'json/{"method":"sendPhoto","photo":"bot1:TOKEN/x",'
+                        . '"a":"2%253ATOKEN","b":"2\u003aTOKEN"}')),
+      'dead', '');
+
+my (undef, $json) = answer('/status/dead/b/1');
+my $body = $json->{calls}[0]{body};
+
+is($body->{photo}, 'bot<redacted>/x', $block->name . ' - its own');
+is($body->{a}, '<redacted>', $block->name . ' - that of another bot');
+is($body->{b}, '<redacted>', $block->name . ' - as JSON may write it');
+
+# JSON, and what is shown as a string
+
+give_up(bot => 'c', text => 'a 2:TOKEN b');
+give_up(bot => 'c', text => "\xd1\x8b 1:TOKEN");
+
+for my $id (2, 3) {
+    my $got = get("/status/dead/c/$id");
+
+    like($got, qr/<redacted>/, $block->name . " - update $id");
+    unlike($got, qr/TOKEN/, $block->name . " - nothing in update $id");
+}
+
+
+
+=== TEST 21: nor reads what users wrote
+--- config eval
+main::bot('tgbot_handler /_program/status/500;')
+. 'server_name bot.example.com;
+   location /plain { tgbot_status write=on; }'
+--- then
+give_up(text => 'secretive');
+
+my $written = qr/secretive/;
+
+for my $row (
+    [ $written ],
+    [ $written, 'Sec-Fetch-Site: none' ],
+    [ $written, 'Sec-Fetch-Site: same-origin' ],
+    [ $written, 'Host: 192.0.2.1:8080' ],
+    [ $written, 'Host: bot.example.com' ],
+    [ $written, 'Host: localhost:81', 'Origin: http://LOCALHOST:81' ],
+    [ $written, 'Sec-Fetch-Site: same-origin', 'Origin: https://proxy.example' ],
+    [ $main::by_site, 'Sec-Fetch-Site: cross-site' ],
+    [ $main::by_site, 'Sec-Fetch-Site: same-site' ],
+    [ $main::by_site, 'Sec-Fetch-Site: cross-site', 'Origin: http://localhost' ],
+    [ $main::by_site, 'Origin: http://evil.example' ],
+    [ $main::by_site, 'Origin: http://localhost:81' ],
+    [ $main::by_site, 'Origin: http://localhost.evil.example' ],
+    [ $main::by_site, 'Origin: http://evil.example?http://localhost' ],
+    [ $main::by_site, 'Origin: null' ],
+    [ $main::by_site, 'Origin: localhost' ],
+    [ $main::by_site, 'Origin:' ],
+    [ $main::by_host, 'Host: evil.example' ],
+    [ $main::by_host, 'Host: evil.example', 'Sec-Fetch-Site: same-origin' ],
+    [ $main::by_host, 'Host: none' ],
+) {
+    my ($want, @headers) = @$row;
+    my $name = $block->name . ' - ' . CORE::join(', ', @headers);
+    my $headers = CORE::join '', map { "$_\r\n" } @headers;
+
+    for my $uri ('/status/dead/b/1', '/status/dead/b') {
+        my ($status, $json) = answer($uri, 'GET', $headers);
+        my $head = get($uri, 'HEAD', $headers);
+
+        is($status, $want eq $written ? 200 : 403, "$name - $uri");
+        like($head, qr/^HTTP\S+ $status /, "$name - HEAD $uri");
+
+        if ($status == 403) {
+            like($json->{error}, $want, "$name - why");
+
+        } elsif ($uri =~ /1$/) {
+            is($json->{update}{message}{text}, 'secretive', "$name - text");
+        }
+    }
+
+    # what shows nothing of a user
+
+    is((answer($_, 'GET', $headers))[0], 200, "$name - $_")
+        for '/status', '/plain/dead/b/1', '/plain/dead/b';
+}
+
+logged('a look at dead letters is refused: expected', 13 * 4);
+
+
+
+=== TEST 22: replayed once at a time, and there when the worker is killed
+--- config eval
+main::bot('tgbot_handler /_step;') . $main::stalls
+--- no_error_log
+[crit]
+[emerg]
+--- then
+give_up() for 1 .. 2;
+touch('stalls');
+
+is((change(POST => '/status/dead/b/1', 'replay'))[0], 200,
+   $block->name . ' - replayed');
+until_asked(qr/stall/);
+
+# by each worker
+
+for (1 .. 8) {
+    my ($status, $json) = change(POST => '/status/dead/b/1', 'replay');
+    is($status, 409, $block->name . ' - once more');
+    is($json->{error}, 'the letter is being replayed',
+       $block->name . ' - why');
+
+    ($status, $json) = change(DELETE => '/status/dead/b/1', 'drop');
+    is($status, 409, $block->name . ' - dropped');
+    is($json->{error}, 'the letter is being replayed',
+       $block->name . ' - why');
+}
+
+is_deeply((change(POST => '/status/dead/b', 'replay'))[1],
+          { replayed => 1, left => 2, being_replayed => 1 },
+          $block->name . ' - all but one');
+is_deeply((change(DELETE => '/status/dead/b', 'drop'))[1],
+          { dropped => 0, left => 2, being_replayed => 2 },
+          $block->name . ' - none dropped');
+asked(('status/500') x 4, ('stall') x 2);
+letters('1 failed, 2 failed');
+
+kill KILL => workers_of(master());
+touch('mended');
+
+# as soon as there are others
+
+for (1 .. 250) {
+    last if eval { status() };
+    sleep 0.02;
+}
+
+letters('1 failed, 2 failed');
+is_deeply((change(DELETE => '/status/dead/b/2', 'drop'))[1],
+          { dropped => 1 }, $block->name . ' - free to be dropped');
+is((change(POST => '/status/dead/b/1', 'replay'))[0], 200,
+   $block->name . ' - free to be replayed');
+asked('say/x', 'api sendMessage');
+letters('');
+
+
+
+=== TEST 23: what fails once more is one letter, and takes no other's place
+--- config eval
+main::bot('tgbot_handler /_program/status/500; tgbot_dead_letters max=2;')
+--- then
+give_up() for 1 .. 2;
+
+for my $id (1 .. 4) {
+    is((change(POST => "/status/dead/b/$id", 'replay'))[0], 200,
+       $block->name . " - $id");
+    letters(CORE::join ', ', map { "$_ failed" } $id + 1, $id + 2);
+}
+
+is(status()->{bots}{b}{dead_letters}{evicted}, 0,
+   $block->name . ' - none had to go');
+
+
+
+=== TEST 24: update_ids beyond those of Telegram
+--- config eval
+main::bot('tgbot_handler /_mended; tgbot_attempts 1;') . $main::mended
+. main::bot('tgbot_queue zone=updates:1m;', 'q')
+--- then
+my $wide = Math::BigInt->new('18446744073709551616');
+
+check(end(begin(id => $_)), 'dead', '')
+    for -5, 9223372036854775807, $wide, $wide;
+
+my ($status, $json) = answer('/status/dead/b');
+
+is(CORE::join(' ', sort map { $_->{update_id} // 'null' } @{$json->{letters}}),
+   '-5 9223372036854775807 null null', $block->name . " - update_ids");
+
+mend();
+change(POST => "/status/dead/b/$_", 'replay') for 1 .. 4;
+letters('');
+
+my %of;
+$of{$_}++ for TgbotProgram::seen() =~ m{^/(status|say|header)/}mg;
+is("@of{qw(status say header)}", '4 4 4', $block->name . " - all replayed");
+
+# none of them is taken for another
+check(end(begin(id => $_, bot => 'q')), 'queued', '') for 0, -5, $wide, $wide;
+asked(('say/x', 'api sendMessage') x 4);
+
+
+
+=== TEST 25: two at once whose update_id does not fit
+--- config eval: main::bot()
+--- then
+my $wide = Math::BigInt->new('18446744073709551616');
+my @held = map { begin(id => $wide, text => "sleep/0.5/say/x") } 1, 2;
+
+check(end($_), 'done') for @held;

@@ -324,10 +324,10 @@ __DATA__
 --- then
 my $start = time;
 
-enqueue(text => 'sleep/1/say/x');
-ok(time - $start < 0.9, $block->name . ' - at once');
+enqueue(text => 'sleep/3/say/x');
+ok(time - $start < 3 * $slowness, $block->name . ' - before the program');
 
-asked('sleep/1/say/x', 'api sendMessage');
+asked('sleep/3/say/x', 'api sendMessage');
 depth('accepted!=1 done!=1');
 
 

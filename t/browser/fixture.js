@@ -56,6 +56,7 @@ export function bot(n, now, which = {}) {
     dead_letters_total: { failed: 2, unsent: 1, expired: 0 },
     seen_rebased_total: 1,
     seen_full_total: 0,
+    seen_unnumbered_total: 0,
     leases_lost_total: 0,
     attempts_spent_total: 0,
     rides_repeated_total: 12,

@@ -248,6 +248,21 @@ async function restart() {
   await sound(opened, 'restart');
 }
 
+/** What is not as it should be with a webhook is told of beside the name of its bot. */
+async function webhooks() {
+  const all = ['unknown', 'ok', 'pending', 'error', 'stopped'];
+  const opened = await open(config.url, {}, going((now, n) => status(Object.fromEntries(
+    all.map((state) => [state, bot(n, now, { webhook: webhook(now, { state }) })])), now)));
+  await steps(opened.page, 2);
+  const told = await opened.page.locator('#bots a').allTextContents();
+  for (const state of all) {
+    const text = told.find((line) => line.startsWith(state));
+    equal(text.includes(`webhook: ${state}`), !['unknown', 'ok'].includes(state),
+      `a webhook that is ${state}`);
+  }
+  await sound(opened, 'webhooks');
+}
+
 async function hidden() {
   const opened = await open(config.url, {}, going(shop));
   const { page, seen } = opened;
@@ -325,8 +340,8 @@ async function manyLetters() {
 }
 
 await run(async () => {
-  for (const test of [everything, numbers, manyBots, hostile, little, faults, restart, hidden,
-    manyLetters]) {
+  for (const test of [everything, numbers, manyBots, hostile, little, faults, restart,
+    webhooks, hidden, manyLetters]) {
     await test();
   }
 });

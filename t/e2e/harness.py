@@ -135,8 +135,10 @@ class Nginx:
         if detached:
             command = ["sh", "-c", '"$@" & sleep 0.5', "sh", *command]
         self._stderr = open(f"{self.directory}/stderr.log", "wb")
+        # SIGXFSZ stays ignored: a test limits how long a file may be
         self._process = await asyncio.create_subprocess_exec(
-            *command, stdout=self._stderr, stderr=self._stderr, env=self._environment)
+            *command, stdout=self._stderr, stderr=self._stderr, env=self._environment,
+            restore_signals=False)
         end = time.monotonic() + 20
         while not _listens(self.port):
             ended = self._process.returncode is not None and not detached

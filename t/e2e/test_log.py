@@ -4,11 +4,12 @@ import asyncio
 import json
 import os
 import re
+import resource
 import signal
 from collections import Counter
 
 import clients
-from harness import SECRET, TOKEN, bot, until
+from harness import SECRET, TOKEN, bot, suspend, until
 from simulator.program import echo
 
 KEYS = ["time", "bot", "update_id", "type", "mode", "verdict", "attempts", "waited", "ran",
@@ -88,16 +89,23 @@ async def test_lines(case):
         case.equal(await post(number, "limited"), 200, "status of a limited one")
     case.equal(await post(9, secret="wrong"), 401, "status of a stranger")
     case.equal(await post(10, "queued"), 200, "status of another queued one")
+    answer = await clients.post(nginx.port, b'{"update_id":11,"1:AAtoken":{}}',
+                                "/tg/queued", secret=SECRET)
+    case.equal(answer.status, 200, "status of a type that is no name")
+    for number in (-11, 2 ** 63 - 1, 2 ** 63):
+        case.equal(await post(number, "own"), 200, f"status of {number}")
 
-    lines = await _lines(case, nginx, 7)
+    lines = await _lines(case, nginx, 11)
     got = [(line["bot"], line["update_id"], line["mode"], line["verdict"],
             line["attempts"]) for line in lines]
-    case.equal(sorted(got), sorted([
+    case.equal(sorted(got, key=str), sorted([
         ("e2e", 1, "held", "done", 1), ("e2e", 2, "held", "failed", 1),
         ("e2e", 2, "held", "dead", 2), ("queued", 3, "queued", "dead", 2),
         ("own", 4, "held", "done", 0), ("limited", 7, "held", "done", 0),
-        ("queued", 10, "queued", "done", 1)]), "lines")
-    case.equal({line["type"] for line in lines}, {"message"}, "types")
+        ("queued", 10, "queued", "done", 1), ("queued", 11, "queued", "done", 1),
+        ("own", -11, "held", "done", 0), ("own", 2 ** 63 - 1, "held", "done", 0),
+        ("own", None, "held", "done", 0)], key=str), "lines")
+    case.equal({line["type"] for line in lines}, {"message", "1?"}, "types")
     of = {(line["bot"], line["update_id"]): line for line in lines}
     case.equal(of["e2e", 1]["api"], {"ok": 2}, "results of calls")
     case.equal(of["own", 4]["api"], {}, "results without calls")
@@ -204,4 +212,77 @@ async def test_full(case):
     case.check(told, "nobody was told")
     case.check_books(case.books(scene))
     case.equal(nginx.read("error.log").count("lines are lost"), 1, "times it was told")
+    case.check_logs(nginx)
+
+
+def _room(nginx, pid, room):
+    """Lets a process write so many bytes more into the log, which is made its largest file."""
+    size = os.path.getsize(f"{nginx.directory}/tgbot.log")
+    resource.prlimit(pid, resource.RLIMIT_FSIZE,
+                     (room if room == resource.RLIM_INFINITY else size + room,
+                      resource.RLIM_INFINITY))
+
+
+def _files(pid):
+    """What a process has open."""
+    return {os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")}
+
+
+async def test_short(case):
+    """A write ends within a line: what follows begins a line, and what is lost is counted."""
+    scene, nginx = await case.scene(
+        "tgbot_log tgbot.log; tgbot_reply hello;", api=False, handler="off", updates=0)
+    path = f"{nginx.directory}/tgbot.log"
+    sent = 0
+
+    async def post(pid, count, size=None):
+        """To one worker, until the log has that size, or another one than before."""
+        nonlocal sent
+        before = os.path.getsize(path)
+        other = next(worker for worker in nginx.workers() if worker != pid)
+        await suspend(other)
+        for _ in range(count):
+            sent += 1
+            answer = await clients.post(nginx.port, clients.text(100 + sent, WORDS))
+            case.equal(answer.status, 200, "status")
+        came = await until(lambda: os.path.getsize(path) == size if size
+                           else os.path.getsize(path) != before, 20)
+        case.check(came, f"the log has {os.path.getsize(path)} bytes, expected {size}")
+        os.kill(other, signal.SIGCONT)
+
+    first, second = nginx.workers()
+    await post(first, 1)
+    length = os.path.getsize(path)
+    with open(path, "a", encoding="ascii") as file:
+        file.write("x" * (1 << 20) + "\n")
+
+    # what ends the cut line: the worker that cut it, another one, a rotation
+    for count, after in ((5, first), (3, second), (2, None)):
+        room = length * (count - 2) + length // 2
+        size = os.path.getsize(path) + room
+        _room(nginx, first, room)
+        await post(first, count, size)
+        _room(nginx, first, resource.RLIM_INFINITY)
+        if after is None:
+            os.rename(path, f"{path}.1")
+            nginx.signal(signal.SIGUSR1)
+            case.check(await until(lambda: path in _files(first), 10), "not opened again")
+        await post(after or first, 1)
+
+    await case.stop(nginx)
+    whole = 0
+    cut = []
+    for name in ("tgbot.log.1", "tgbot.log"):
+        text = nginx.read(name)
+        case.check(text.endswith("\n"), f"{name} ends within a line")
+        for line in text.splitlines():
+            if line.endswith("}}"):
+                case.equal(line.count('"time"'), 1, f"lines in {line}")
+                whole += 1
+            elif not line.startswith("xx"):
+                cut.append(line)
+    case.equal(len(cut), 3, f"cut lines {cut}")
+    case.check(all(line.startswith('{"time":') for line in cut), f"cut lines {cut}")
+    told = [int(n) for n in re.findall(r"lines are lost: (\d+)", nginx.read("error.log"))]
+    case.equal(sum(told), sent - whole, f"lines that are told to be lost, {told}")
     case.check_logs(nginx)

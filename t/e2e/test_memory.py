@@ -9,7 +9,7 @@ import time
 
 import build
 import clients
-from harness import FULL, NGINX, bot, until
+from harness import FULL, NGINX, SECRET, bot, free_port, until
 from simulator.http1 import HttpError, fetch
 from simulator.program import Program
 
@@ -385,5 +385,158 @@ async def test_flat(case):
     status = await case.check_status(nginx)
     done = sum(status.value("deliveries_total", "done", bot=name) for name in status.bots)
     case.equal(done, number, "updates done")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+HELD = 96                       # updates at once
+PER_UPDATE = 64                 # KiB of one that does not tell its length, beyond others
+
+
+class _Http1:
+    """An update that comes after its headers, in chunks or not."""
+
+    def __init__(self, port, number, chunked, words="held"):
+        self._client = clients.Client(port)
+        body = clients.text(number, words, user=number)
+        request = clients.request(body)
+        if chunked:
+            request = clients.request(b"").replace(
+                b"Content-Length: 0", b"Transfer-Encoding: chunked")
+            request += b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        self._head, end, body = request.partition(b"\r\n\r\n")
+        self._head += end
+        self._body = body
+
+    async def begin(self):
+        await self._client.connect()
+        self._client.send(self._head)
+
+    def end(self):
+        self._client.send(self._body)
+
+    async def status(self):
+        answer = await self._client.answer()
+        await self._client.close()
+        return answer and answer.status
+
+
+class _Http2:
+    """An update that comes by HTTP/2, which tells no length; a connection each."""
+
+    _SETTINGS, _HEADERS, _DATA = 4, 1, 0
+    _END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
+
+    def __init__(self, port, number):
+        self._port = port
+        self._body = clients.text(number, "http2", user=number)
+        self._reader = self._writer = None
+
+    def _send(self, kind, flags, stream, payload=b""):
+        self._writer.write(struct.pack(">I", len(payload))[1:]
+                           + struct.pack(">BBI", kind, flags, stream) + payload)
+
+    async def begin(self):
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        self._send(self._SETTINGS, 0, 0)
+        # each a literal that is not indexed, names and values as they are
+        headers = ((":method", "POST"), (":scheme", "http"), (":path", "/tg/e2e"),
+                   (":authority", "e2e"), ("content-type", "application/json"),
+                   ("x-telegram-bot-api-secret-token", SECRET))
+        self._send(self._HEADERS, self._END_HEADERS, 1, b"".join(
+            b"\0" + bytes([len(part[0])]) + part[0].encode() + bytes([len(part[1])])
+            + part[1].encode() for part in headers))
+
+    def end(self):
+        self._send(self._DATA, self._END_STREAM, 1, self._body)
+
+    async def status(self):
+        """Of the frame of headers, whose first byte is the static table's entry of 200."""
+        while True:
+            head = await asyncio.wait_for(self._reader.readexactly(9), 30)
+            payload = await self._reader.readexactly(int.from_bytes(head[:3], "big"))
+            if head[3] == self._HEADERS:
+                self._writer.close()
+                return 200 if payload[0] == 0x88 else payload
+
+
+def _allocated(pid):
+    """KiB that the process has allocated, in memory or not; zones do not count."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("VmData:"):
+                return int(line.split()[1])
+    raise RuntimeError("no VmData")
+
+
+async def test_held_bodies(case):
+    """A held update takes what it is long, also if it did not say so before it came."""
+    if own_allocator(case):
+        return
+    port = free_port()
+    scene, nginx = await case.scene(
+        api=False, program_timeout="30s", nginx={"workers": 1},
+        locations=f"        listen 127.0.0.1:{port} http2;\n")
+    worker, = nginx.workers()
+    numbers = itertools.count(1)
+    # the first make the worker as large as calls and connections make it
+    for name, make in (("with length", lambda n: _Http1(nginx.port, n, False)),
+                       ("chunked", lambda n: _Http1(nginx.port, n, True)),
+                       ("HTTP/2", lambda n: _Http2(port, n))):
+        scene.program.hold()
+        seen = len(scene.program.seen)
+        updates = [make(next(numbers)) for _ in range(HELD)]
+        before = _allocated(worker)
+        for update in updates:
+            await update.begin()
+        # the module waits for each body, so that none can come with its headers
+        while (await case.status(nginx)).value("held") < HELD:
+            await asyncio.sleep(0.02)
+        for update in updates:
+            update.end()
+        case.check(await until(lambda: len(scene.program.seen) == seen + HELD),
+                   f"{name}: {len(scene.program.seen) - seen} of {HELD} updates at the program")
+        grown = (_allocated(worker) - before) // HELD
+        case.note(f"{name}: {grown} KiB for each of {HELD} updates")
+        case.check(grown < PER_UPDATE or name == "with length",
+                   f"{name}: {grown} KiB for each held update")
+        scene.program.release()
+        case.equal({await update.status() for update in updates}, {200}, f"{name}: statuses")
+    await case.check_status(nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx, allowed=("open socket",))
+
+
+MIRRORED = 500                  # updates whose buffers are not given back
+MOST_MIRRORED = 256 * 1024 // 576 + 1   # of them, in work
+
+
+async def test_held_count(case):
+    """What cannot be given back counts, and the worker's bound is kept."""
+    scene, nginx = await case.scene(
+        "mirror /mirror;", api=False, program_timeout="30s", nginx={"workers": 1},
+        locations="        location = /mirror { internal; return 204; }\n")
+    scene.program.hold()
+    # too long for the buffer of headers
+    updates = [_Http1(nginx.port, number, True, 2000 * "x")
+               for number in range(1, MIRRORED + 1)]
+    for update in updates:
+        await update.begin()
+        update.end()
+
+    end = time.monotonic() + 20
+    while (await case.status(nginx)).value("deliveries_total", "busy") < MIRRORED - MOST_MIRRORED:
+        if not case.check(time.monotonic() < end, "too few are refused"):
+            break
+        await asyncio.sleep(0.05)
+    scene.program.release()
+    statuses = [await update.status() for update in updates]
+    refused = statuses.count(503)
+    case.note(f"{refused} of {MIRRORED} are refused")
+    case.check(MIRRORED - MOST_MIRRORED <= refused < MIRRORED // 4, "not as many as they take")
+    case.equal(statuses.count(200), MIRRORED - refused, "those that were in work")
+    case.check("too many updates in work" in nginx.read("error.log"), "nothing is logged")
+    await case.check_status(nginx)
     await case.stop(nginx)
     case.check_logs(nginx)

@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import re
+import signal
 
 import build
 import clients
@@ -144,9 +145,10 @@ _MASTER = ("seen: area", "store: entry made", "store: entry not in use",
 # what happens in a repair, after a death at another point
 _REPAIR = ("seen: records repaired", "seen: lists emptied", "queue: store repaired",
            "queue: lanes made", "store: marks wiped", "store: items checked",
-           "store: entries emptied", "store: free blocks linked")
+           "store: entries emptied", "store: free blocks linked",
+           "dead: store repaired")
 _FIRST = {"seen": "seen: record held", "queue": "queue: item leased",
-          "store": "queue: item leased"}
+          "store": "queue: item leased", "dead": "dead: written"}
 
 # zones of a bot with a queue, and what test_register.py kills workers in
 _QUEUED = ("queue:", "store:", "dead:")
@@ -318,12 +320,12 @@ async def test_queue_killed_inside(case):
                       "zone=letters:100k max=30; tgbot_attempts 1;", api=False,
                       handler="/_failing")
         + f"        location = /_failing {{ internal; proxy_pass http://127.0.0.1:"
-          f"{failing.port}; }}\n")
+          f"{failing.port}; }}\n        location /letters {{ tgbot_status write=on; }}\n")
     scene.play()
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     case.at_end(over.set)
-    dying = loop.create_task(_die(nginx, over))
+    dying = [loop.create_task(_die(nginx, over)), loop.create_task(_replays(nginx, over))]
     stops = Stops(case, scene, nginx)
     points = [point for point in _points() if point.startswith(_QUEUED)]
     case.check(len(points) >= 25, f"only {points}")
@@ -344,7 +346,7 @@ async def test_queue_killed_inside(case):
             repaired = await _repaired(case, nginx, rounds)
             case.equal(repaired, rounds, f"repairs after a death at {point!r}")
     over.set()
-    await asyncio.gather(pusher, dying)
+    await asyncio.gather(pusher, *dying)
     case.check(await scene.finished(30), "Telegram still has updates")
     status = await case.check_status(nginx, 60)
     books = case.books(scene)
@@ -361,6 +363,123 @@ async def test_queue_killed_inside(case):
     case.note(f"{rounds} points, {len(nginx.killed)} workers killed")
     await case.stop(nginx)
     case.equal(nginx.read("error.log").count("it is repaired"), rounds, "warnings of repair")
+    case.check_logs(nginx)
+
+
+async def test_many_bots(case):
+    """
+    No number of bots is too many for zones that need not be declared; letters are there
+    after a reload with more of them.
+    """
+    def bots(count):
+        return "".join(bot(f"bot{number}", "tgbot_dedup off;", api=False)
+                       for number in range(count))
+
+    for count in (64, 80, 1100):
+        _, nginx = await case.scene(locations=bots(count), nginx={"start": False})
+        status, output = await nginx.test()
+        case.equal(status, 0, f"nginx -t with {count} bots: {output}")
+
+    scene, nginx = await case.scene("tgbot_attempts 1;", api=False, locations=bots(10))
+    scene.program.fault = "500"
+    await clients.post(nginx.port, clients.text(1, "fails"))
+    status = await case.check_status(nginx)
+    case.equal(status.value("dead_letters", "letters"), 1, "letters")
+    size = status.zone("tgbot_dead")["total"]
+
+    text = nginx.read("nginx.conf")
+    for count in (300, 5):
+        nginx.configure(text.replace(bots(10), bots(count)))
+        nginx.signal(signal.SIGHUP)
+        for _ in range(500):
+            status = await case.status(nginx)
+            if len(status.bots) == count + 1:
+                break
+            await asyncio.sleep(0.02)
+        case.equal(len(status.bots), count + 1, "bots after a reload")
+        case.equal(status.value("dead_letters", "letters"), 1, f"letters, {count} bots")
+        case.equal(status.zone("tgbot_dead")["total"], size, "blocks")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+    scene, nginx = await case.scene("tgbot_attempts 1;", api=False, locations=bots(300))
+    scene.program.fault = "500"
+    for name in ("e2e", "bot299"):
+        await clients.post(nginx.port, clients.text(1, "fails"), f"/tg/{name}")
+    status = await case.check_status(nginx)
+    case.equal(status.value("dead_letters", "letters"), 1, "letters of the first bot")
+    case.check(status.zone("tgbot_dead")["total"] > 7 * size, "the zone did not grow")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def _replays(nginx, over):
+    """Letters go round and round."""
+    while not over.is_set():
+        await clients.replay(nginx.port, "dying")
+        await asyncio.sleep(0.1)
+
+
+async def test_replay_killed(case):
+    """
+    A worker is killed when a letter is in the queue and a letter still: it is handled
+    once, replayed again or not.
+    """
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+    scene, nginx = await case.scene(
+        "tgbot_queue zone=updates:1m; tgbot_attempts 1;", nginx={"module": module},
+        locations="        location /letters { tgbot_status write=on; }\n")
+    program = scene.program
+    stops = Stops(case, scene, nginx)
+    loop = asyncio.get_running_loop()
+
+    async def letters(count):
+        for _ in range(500):
+            status = await case.status(nginx)
+            if status.value("dead_letters", "letters") == count:
+                break
+            await asyncio.sleep(0.02)
+        return case.equal(status.value("dead_letters", "letters"), count, "letters")
+
+    async def replayed():
+        status = await case.status(nginx)
+        return status.value("queue_items_total", "replayed")
+
+    for number, again in ((10, True), (20, False)):
+        program.fault = "500"
+        await clients.post(nginx.port, clients.text(number, "fails", user=1))
+        await letters(1)
+        program.fault = None
+
+        # one that is before it in its lane
+        program.hold()
+        await clients.post(nginx.port, clients.text(number + 1, "stays", user=1))
+        await until(lambda number=number: program.arrivals(number + 1))
+
+        before = await replayed()
+        stops.ask("dead: replayed")
+        replay = loop.create_task(clients.replay(nginx.port, f"e2e/{number // 10}"))
+        pid = await stops.reached("dead: replayed")
+        if pid is None:
+            return
+        nginx.kill(pid, scene)
+        case.equal(await replay, None, "a killed worker's answer")
+        await letters(1)
+        case.equal(await replayed(), before + 1, "in the queue")
+
+        if again:
+            case.equal(await clients.replay(nginx.port, f"e2e/{number // 10}"), b'{"replayed":1}\n',
+                       "replayed again")
+            case.equal(await replayed(), before + 1, "in the queue once")
+            await letters(0)
+
+        program.release()
+        await until(lambda number=number: len(program.arrivals(number)) >= 2)
+        await letters(0)
+        await case.check_status(nginx)
+        case.equal([seen.outcome for seen in program.arrivals(number)], ["500", "ok"],
+                   f"arrivals of {number}")
+    await case.stop(nginx)
     case.check_logs(nginx)
 
 

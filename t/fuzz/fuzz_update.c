@@ -54,7 +54,8 @@ check_string(ngx_str_t *s)
 static void
 check_update(ngx_http_tgbot_update_t *u)
 {
-    if (!u->has_update_id || u->update_id < 0 || u->life < 30
+    if (u->has_update_id != (u->update_id != NGX_HTTP_TGBOT_UPDATE_NO_ID)
+        || u->life < 30
         || (u->has_date && u->date <= 0))
     {
         ngx_abort();

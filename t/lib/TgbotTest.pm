@@ -14,7 +14,8 @@ package TgbotTest;
 #   --- api_location    directives for these, besides proxy_pass or instead
 #   --- without_api     there is no tgbot_api
 #
-# In those four, $bot, $token and $closed (a port) stand for the block's own.
+# In those four, $bot, $token and $closed (a port) stand for the block's own;
+# in the scripts $token does.
 #
 #   --- calls       all calls the Bot API got, "method body" each; CR and LF
 #                   in a body show as \r and \n
@@ -85,9 +86,11 @@ sub prepare {
     my $bot = "bot$$-$n";
     my $token = "$n:AA_token-of-$$-$n";
 
-    my $session = $mock->session($bot, $token,
-                                 script(section($block, 'program', '')),
-                                 script(section($block, 'api', '')));
+    my @scripts = map { [ map { s/\$token\b/$token/gr }
+                              @{script(section($block, $_, ''))} ] }
+                      qw(program api);
+
+    my $session = $mock->session($bot, $token, @scripts);
 
     my $updates = section($block, 'updates', 1);
     my $update = section($block, 'update', $message) =~ s/\n+\z//r;

@@ -76,7 +76,8 @@ class Registrations:
     """
     Webhooks of all bots.  local: a server of one's own, which takes any port and http.
     Faults that are put into .faults, by method, meet the next calls of it, one each: a
-    status, (429, retry_after), or what faults.show() knows; None is none.
+    status, (429, retry_after), or what faults.show() knows; None is none.  shows: makes
+    of an answer of getWebhookInfo what is told instead.
     """
 
     def __init__(self, local=False, new_bots=20):
@@ -84,6 +85,7 @@ class Registrations:
         self.hooks = defaultdict(Hook)
         self.calls = []
         self.faults = defaultdict(deque)
+        self.shows = None
         self.on_set = None              # called with the token and its new Hook
         self.refused = []               # descriptions of our own refusals
         self._new_bots = new_bots
@@ -111,7 +113,8 @@ class Registrations:
         try:
             self._load(token)
             if method.lower() == "getwebhookinfo":
-                return self.hooks[token].info()
+                info = self.hooks[token].info()
+                return self.shows(info) if self.shows else info
             if method.lower() == "deletewebhook":
                 params, files = {"drop_pending_updates":
                                  params.get("drop_pending_updates", "")}, {}

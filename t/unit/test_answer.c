@@ -551,11 +551,11 @@ test_problems(void)
           NULL },
         { JSON, "{\"method\":\"0123456789012345678901234567890123456789"
                 "0123456789012345678901234567890123456789\"}", "", NO_NAME,
-          "0123456789012345678901234567890123456789012345678901234567890123"
+          "01234567890123456789012345678901234567890123456789012345678901234"
           },
         { JSON, "{\"method\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
                 "aaaaaaaaaaaaaaaaaaaaaaaaa\"}", "", NO_NAME,
-          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
           },
 
         /* not allowed */

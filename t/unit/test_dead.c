@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_dead.h"
+#include "ngx_http_tgbot_dead_item.h"
 #include "ngx_http_tgbot_store.h"
 
 #include "queue.h"
@@ -53,6 +54,7 @@ static ngx_uint_t test_holds(ngx_uint_t bot, test_letter_t *letter);
 static ngx_uint_t test_blocks(void);
 static ngx_uint_t test_kill(ngx_uint_t at, ngx_uint_t repair,
     ngx_uint_t drop);
+static ngx_uint_t test_replace(ngx_uint_t at, ngx_uint_t repair);
 static ngx_uint_t test_model_evicts(test_model_t *model, ngx_uint_t bot,
     ngx_uint_t needs);
 static ngx_uint_t test_model_same(test_model_t *model);
@@ -144,16 +146,41 @@ test_end(void)
 static ngx_uint_t
 test_walk(void)
 {
-    ngx_uint_t              sound;
-    ngx_http_tgbot_store_t  store;
+    uint32_t                     n, *heads;
+    ngx_uint_t                   i, sound, items;
+    ngx_http_tgbot_store_t       store;
+    ngx_http_tgbot_dead_item_t  *item;
 
-    ngx_http_tgbot_store_open(&store, test_zone);
-
-    if (ngx_http_tgbot_zone_lock(test_zone) != NGX_OK) {
-        ngx_http_tgbot_store_repair(&store);
-    }
+    ngx_http_tgbot_dead_lock(test_zone, &store);
 
     sound = queue_walk_blocks(&store);
+
+    /* each letter is in the index once */
+
+    heads = (uint32_t *) store.tables;
+    items = 0;
+
+    for (i = 0; sound && i < store.sh->nblocks; i++) {
+
+        for (n = heads[i]; n != NGX_HTTP_TGBOT_STORE_NIL; n = item->chain) {
+
+            if (n >= store.sh->used || items++ >= store.sh->items
+                || store.blocks[n].mark != NGX_HTTP_TGBOT_STORE_HEAD)
+            {
+                sound = 0;
+                break;
+            }
+
+            item = ngx_http_tgbot_store_item(&store, n);
+
+            if (item->store.seq % store.sh->nblocks != i) {
+                sound = 0;
+                break;
+            }
+        }
+    }
+
+    sound = sound && items == store.sh->items;
 
     ngx_http_tgbot_zone_unlock(test_zone);
 
@@ -751,6 +778,165 @@ test_bots_gone(void)
 }
 
 
+/* a letter is found by its id, without a way through those before it */
+
+static void
+test_found(void)
+{
+    uint64_t                      ids[9];
+    ngx_uint_t                    i, k;
+    ngx_http_tgbot_store_t        store;
+    ngx_http_tgbot_letter_t       letter, list[4];
+    ngx_http_tgbot_store_item_t  *first;
+
+    test_start(128 * 1024);
+
+    for (i = 0; i < 9; i++) {
+        test_put(i % 3 ? 0 : 1, i, 600, -1);
+    }
+
+    is_int(ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 4), 4);
+
+    for (i = 0; i < 4; i++) {
+        ids[i] = list[i].id;
+    }
+
+    ngx_http_tgbot_store_open(&store, test_zone);
+
+    first = ngx_http_tgbot_store_item(&store,
+                                 store.entries[test_bots[0].entry].first);
+    k = first->next;
+    first->next = NGX_HTTP_TGBOT_STORE_NIL;
+
+    for (i = 0; i < 4; i++) {
+        is_int(ngx_http_tgbot_dead_get(&test_bots[0], ids[i], &letter,
+                                       unit_pool()),
+               NGX_OK);
+        is_int(letter.id, ids[i]);
+        is_int(ngx_http_tgbot_dead_get(&test_bots[1], ids[i], &letter,
+                                       unit_pool()),
+               NGX_DECLINED);
+    }
+
+    is_int(ngx_http_tgbot_dead_list(&test_bots[0], ids[1], list, 4), 4);
+    is_int(list[0].id, ids[2]);
+
+    is_int(ngx_http_tgbot_dead_drop(&test_bots[0], ids[3]), NGX_OK);
+    is_int(ngx_http_tgbot_dead_drop(&test_bots[0], ids[3]), NGX_DECLINED);
+
+    first->next = k;
+
+    test_end();
+}
+
+
+/* one process at a time replays a letter, and a dead one does not */
+
+static void
+test_leased(void)
+{
+    uint64_t                 id;
+    ngx_uint_t               left, evicted;
+    ngx_http_tgbot_lease_t   one, other;
+    ngx_http_tgbot_letter_t  letter, list[4];
+
+    test_start(64 * 1024);
+    test_put(0, 1, 10, -1);
+    test_put(0, 2, 10, -1);
+    ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 4);
+    id = list[0].id;
+
+    is_int(ngx_http_tgbot_dead_lease(&test_bots[1], id, &one, &left),
+           NGX_DECLINED);
+
+    unit_slot_be(TEST_VICTIM);
+    is_int(ngx_http_tgbot_dead_lease(&test_bots[0], id, &one, &left), NGX_OK);
+    is_int(left, 0);
+    is_int(ngx_http_tgbot_dead_holds(&test_bots[0], id, &one), NGX_OK);
+
+    /* neither by another process nor once more by this one */
+
+    is_int(ngx_http_tgbot_dead_lease(&test_bots[0], id, &other, &left),
+           NGX_AGAIN);
+    unit_slot_be(TEST_OTHER);
+    is_int(ngx_http_tgbot_dead_lease(&test_bots[0], id, &other, &left),
+           NGX_AGAIN);
+    is_int(ngx_http_tgbot_dead_drop(&test_bots[0], id), NGX_AGAIN);
+    is_int(ngx_http_tgbot_dead_holds(&test_bots[0], id, &other), NGX_AGAIN);
+    ngx_http_tgbot_dead_release(&test_bots[0], id, &other, 1);
+    ok(test_is(0, "1 2"));
+
+    /* given back */
+
+    ngx_http_tgbot_dead_release(&test_bots[0], id, &one, 0);
+    is_int(ngx_http_tgbot_dead_holds(&test_bots[0], id, &one), NGX_AGAIN);
+    unit_slot_be(TEST_VICTIM);
+    is_int(ngx_http_tgbot_dead_lease(&test_bots[0], id, &one, &left), NGX_OK);
+    is_int(left, 1);
+
+    /* over a death, and a sleep from which it wakes too late */
+
+    unit_slot_die(TEST_VICTIM);
+    unit_slot_be(TEST_OTHER);
+    is_int(ngx_http_tgbot_dead_lease(&test_bots[0], id, &other, &left),
+           NGX_OK);
+    is_int(left, 1);
+    unit_slot_hang(TEST_OTHER, 1);
+    unit_slot_be(TEST_VICTIM);
+    is_int(ngx_http_tgbot_dead_lease(&test_bots[0], id, &one, &left), NGX_OK);
+    unit_slot_hang(TEST_OTHER, 0);
+    is_int(ngx_http_tgbot_dead_holds(&test_bots[0], id, &other), NGX_AGAIN);
+    ngx_http_tgbot_dead_release(&test_bots[0], id, &other, 1);
+    is_int(ngx_http_tgbot_dead_holds(&test_bots[0], id, &one), NGX_OK);
+
+    /* what fails again takes its place, though there are to be no more */
+
+    test_bots[0].max = 2;
+    letter = test_letter(1, 3000, 20);
+    letter.replaces = id;
+    is_int(ngx_http_tgbot_dead_put(&test_bots[0], &letter, &evicted), NGX_OK);
+    is_int(evicted, 0);
+    ok(test_is(0, "2 1"));
+    is_int(ngx_http_tgbot_dead_holds(&test_bots[0], id, &one), NGX_DECLINED);
+    is_int(ngx_http_tgbot_dead_lease(&test_bots[0], id, &one, &left),
+           NGX_DECLINED);
+
+    /* done */
+
+    id = letter.id;
+    is_int(ngx_http_tgbot_dead_lease(&test_bots[0], id, &one, &left), NGX_OK);
+    is_int(left, 0);
+    ngx_http_tgbot_dead_release(&test_bots[0], id, &one, 1);
+    ok(test_is(0, "2"));
+
+    /* what is being replayed goes last */
+
+    test_put(0, 5, 10, -1);
+    ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 4);
+    is_int(ngx_http_tgbot_dead_lease(&test_bots[0], list[0].id, &one, &left),
+           NGX_OK);
+    is_int(test_put(0, 6, 10, -1), 1);
+    ok(test_is(0, "2 6"));
+    test_bots[0].max = 1;
+    is_int(test_put(0, 7, 10, -1), 2);
+    ok(test_is(0, "7"));
+    is_int(ngx_http_tgbot_dead_drop(&test_bots[0], id + 3), NGX_OK);
+    test_put(0, 2, 10, -1);
+
+    /* taken from the queue, whichever process put it there */
+
+    ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 4);
+    is_int(ngx_http_tgbot_dead_lease(&test_bots[0], list[0].id, &one, &left),
+           NGX_OK);
+    ngx_http_tgbot_dead_taken(&test_bots[0], list[0].id, 3);
+    ok(test_is(0, "2"));
+    ngx_http_tgbot_dead_taken(&test_bots[0], list[0].id, 2);
+    ok(test_is(0, ""));
+
+    test_end();
+}
+
+
 /* who is killed at any point leaves all, or what was to go has gone */
 
 static void
@@ -827,6 +1013,73 @@ test_kill(ngx_uint_t at, ngx_uint_t repair, ngx_uint_t drop)
     }
 
     test_put(0, 5, 100, 100);
+    test_end();
+
+    return killed;
+}
+
+
+/* of a letter and what takes its place there is one, and nothing else goes */
+
+static void
+test_replaced(void)
+{
+    ngx_uint_t  at, repair, points;
+
+    points = 0;
+
+    for (repair = 0; repair < 40; repair++) {
+        for (at = 1; test_replace(at, repair); at++) {
+            points++;
+        }
+    }
+
+    unit_context("%s", "");
+
+    ok(points > 40 * 10);
+}
+
+
+static ngx_uint_t
+test_replace(ngx_uint_t at, ngx_uint_t repair)
+{
+    ngx_uint_t               evicted, killed;
+    ngx_http_tgbot_letter_t  letter, list[4];
+
+    unit_context("point %u, repair %u", (unsigned) at, (unsigned) repair);
+
+    test_start(64 * 1024);
+    test_bots[0].max = 3;
+    test_put(0, 1, 600, 600);
+    test_put(0, 2, 600, 10);
+    test_put(0, 3, 600, -1);
+    ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 4);
+
+    letter = test_letter(2, 1200, 600);
+    letter.replaces = list[1].id;
+
+    unit_zone_stop_at = at;
+    killed = test_dies(0, &letter, &evicted, 0);
+
+    unit_zone_stop_at = killed ? repair : 0;
+
+    if (setjmp(unit_zone_killed) == 0) {
+        ok(test_walk());
+    }
+
+    unit_zone_stop_at = 0;
+
+    ok(test_walk());
+
+    ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 4);
+
+    if (list[1].update_id == 2) {
+        ok(killed && test_is(0, "1 2 3"));
+
+    } else {
+        ok(test_is(0, "1 3 2"));
+    }
+
     test_end();
 
     return killed;
@@ -1032,7 +1285,10 @@ static unit_case_t  test_cases[] = {
     { "of two who drop a letter one does", test_drop },
     { "no memory", test_no_memory },
     { "bots that are gone, and come", test_bots_gone },
+    { "a letter is found by its id", test_found },
+    { "replayed by one at a time", test_leased },
     { "killed at any point", test_killed },
+    { "killed as a letter takes another's place", test_replaced },
     { "anything at random, against a model", test_random },
 };
 

@@ -65,6 +65,13 @@ test_none(void)
     ok(!info.has_names);
     is_int(info.names.len, 0);
 
+    /* no pointer is computed from NULL */
+
+    ok(info.url.data != NULL);
+    ok(info.address.data != NULL);
+    ok(info.message.data != NULL);
+    ok(info.names.data != NULL);
+
     /* an empty list is one all the same */
 
     is_int(parse(&info, "{\"result\":{\"allowed_updates\":[]}}"), NGX_OK);

@@ -1648,9 +1648,59 @@ test_hash(void)
 }
 
 
+/* the update of a letter is known, wherever it is in its lane */
+
+static void
+test_letter(void)
+{
+    ngx_msec_t              age;
+    ngx_uint_t              i;
+    ngx_http_tgbot_item_t   item, other;
+    ngx_http_tgbot_taken_t  taken;
+
+    test_start(64 * 1024);
+
+    item = queue_item(7, 1, "a letter");
+    item.letter = 17;
+
+    for (i = 0; i < 3; i++) {
+        is_int(queue_put(&test_bots[0], i, 1), NGX_OK);
+    }
+
+    is_int(ngx_http_tgbot_queue_has(&test_bots[0], &item), 0);
+
+    is_int(ngx_http_tgbot_queue_put(&test_bots[0], &item,
+                                    NGX_HTTP_TGBOT_QUEUE_REPLAYED, &age),
+           NGX_OK);
+    is_int(queue_put(&test_bots[0], 7, 1), NGX_OK);
+
+    other = item;
+    other.letter = 18;
+
+    for (i = 0; i < 4; i++) {
+        is_int(ngx_http_tgbot_queue_has(&test_bots[0], &item), 1);
+        is_int(ngx_http_tgbot_queue_has(&test_bots[1], &item), 0);
+        is_int(ngx_http_tgbot_queue_has(&test_bots[0], &other), 0);
+
+        is_int(queue_take(&test_bots[0], &taken, NULL), i < 3 ? i : 7);
+
+        /* in work as well */
+
+        is_int(ngx_http_tgbot_queue_has(&test_bots[0], &item), 1);
+
+        is_int(queue_done(&test_bots[0], &taken), NGX_OK);
+    }
+
+    is_int(ngx_http_tgbot_queue_has(&test_bots[0], &item), 0);
+
+    test_end();
+}
+
+
 static unit_case_t  test_cases[] = {
     { "one update", test_one },
     { "a lane", test_lane },
+    { "the update of a letter", test_letter },
     { "lanes take turns", test_turns },
     { "jobs at once", test_concurrency },
     { "given back for later", test_delay },

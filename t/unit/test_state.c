@@ -678,6 +678,60 @@ test_child(ngx_int_t (*run)(test_world_t *world), test_world_t *world)
 }
 
 
+/* of an update that is both in the queue and a letter the file has one */
+
+static void
+test_moved(void)
+{
+    uint64_t                 ids[5];
+    ngx_uint_t               i, left;
+    ngx_msec_t               age;
+    test_world_t             one, two;
+    ngx_http_tgbot_item_t    item;
+    ngx_http_tgbot_taken_t   taken;
+    ngx_http_tgbot_lease_t   lease;
+    ngx_http_tgbot_letter_t  list[5];
+
+    test_world(&one, TEST_ROOM, TEST_BOTS);
+    test_fill_dead(&one);
+
+    is_int(ngx_http_tgbot_dead_list(&one.deads[0], 0, list, 5), 3);
+
+    /* one in both, one that was replayed in vain, one that never was */
+
+    for (i = 0; i < 2; i++) {
+        ids[i] = list[i].id;
+        is_int(ngx_http_tgbot_dead_lease(&one.deads[0], ids[i], &lease,
+                                         &left),
+               NGX_OK);
+    }
+
+    item = queue_item(list[0].update_id, list[0].lane, "a letter");
+    item.letter = ids[0];
+    is_int(ngx_http_tgbot_queue_put(&one.queues[0], &item,
+                                    NGX_HTTP_TGBOT_QUEUE_REPLAYED, &age),
+           NGX_OK);
+
+    is_int(ngx_http_tgbot_state_write(&one.state, &test_log), NGX_OK);
+    ok(test_told("1 updates and 4 dead letters are kept in"));
+
+    test_world(&two, TEST_ROOM, TEST_BOTS);
+    is_int(test_load(&two), NGX_OK);
+
+    is_int(ngx_http_tgbot_dead_list(&two.deads[0], 0, list, 5), 2);
+    is_int(list[0].update_id, 3001);
+    is_int(list[1].update_id, 3002);
+
+    is_int(queue_take(&two.queues[0], &taken, NULL), 3000);
+
+    ngx_http_tgbot_state_close(&two.state);
+
+    test_world_end(&one);
+    test_world_end(&two);
+    test_clean();
+}
+
+
 static void
 test_round_trip(void)
 {
@@ -1739,6 +1793,7 @@ test_no_memory(void)
 
 static unit_case_t  test_cases[] = {
     { "written and loaded", test_round_trip },
+    { "a letter whose update is in the queue", test_moved },
     { "lanes in their order", test_order },
     { "the newest ids", test_ids },
     { "time that passes", test_time },

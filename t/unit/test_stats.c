@@ -231,9 +231,11 @@ test_counters(void)
     } rows[] = {
         { NGX_HTTP_TGBOT_STAT_SEEN_REBASED, "seen_rebased_total" },
         { NGX_HTTP_TGBOT_STAT_SEEN_FULL, "seen_full_total" },
+        { NGX_HTTP_TGBOT_STAT_SEEN_UNNUMBERED, "seen_unnumbered_total" },
         { NGX_HTTP_TGBOT_STAT_LEASES_LOST, "leases_lost_total" },
         { NGX_HTTP_TGBOT_STAT_ATTEMPTS_SPENT, "attempts_spent_total" },
         { NGX_HTTP_TGBOT_STAT_RIDES_REPEATED, "rides_repeated_total" },
+        { NGX_HTTP_TGBOT_STAT_CALLS_EXPIRED, "calls_expired_total" },
         { NGX_HTTP_TGBOT_STAT_UNSENT, "api_calls_unsent_total" },
         { NGX_HTTP_TGBOT_STAT_GIVEN_UP, "api_calls_given_up_total" },
         { NGX_HTTP_TGBOT_STAT_QUEUE_FULL, "queue_full_total" },

@@ -471,18 +471,17 @@ test_declined(void)
         "", "null", "1", "\"update_id\"", "[]", "[{\"update_id\":1}]",
         "{}", "{\"message\":{}}",
         "{\"message\":{\"update_id\":1}}",
-        "{\"update_id\":-1}",
-        "{\"update_id\":9007199254740993}",
-        "{\"update_id\":9223372036854775808}",
         "{\"update_id\":1.0}",
         "{\"update_id\":1e3}",
+        "{\"update_id\":-1e3}",
+        "{\"update_id\":18446744073709551616e1}",
         "{\"update_id\":\"1\"}",
         "{\"update_id\":true}",
         "{\"update_id\":null}",
         "{\"update_id\":{}}",
         "{\"update_id\":[1]}",
         "{\"update_id\":\"x\",\"update_id\":1}",
-        "{\"update_id\":-1,\"update_id\":1}",
+        "{\"update_id\":1.5,\"update_id\":1}",
         "{\"update_id\":[],\"update_id\":1}",
         "{\"Update_id\":1}",
         "{\"update_id\\u0000\":1}",
@@ -500,6 +499,45 @@ test_declined(void)
     for (i = 0; i < unit_n(rows); i++) {
         unit_context("%s", rows[i]);
         is_int(parse(&u, rows[i], strlen(rows[i])), NGX_DECLINED);
+    }
+}
+
+
+/* any integer is an update_id, but not every one fits */
+
+static void
+test_integers(void)
+{
+    size_t                   i;
+    char                     json[128];
+    ngx_http_tgbot_update_t  u;
+
+    static const struct {
+        const char  *text;
+        int64_t      id;
+    } rows[] = {
+        { "-1", -1 },
+        { "-0", 0 },
+        { "9007199254740993", 9007199254740993LL },
+        { "9223372036854775807", 0x7fffffffffffffffLL },
+        { "-9223372036854775807", -0x7fffffffffffffffLL },
+        { "-9223372036854775808", NGX_HTTP_TGBOT_UPDATE_NO_ID },
+        { "9223372036854775808", NGX_HTTP_TGBOT_UPDATE_NO_ID },
+        { "-9223372036854775809", NGX_HTTP_TGBOT_UPDATE_NO_ID },
+        { "18446744073709551617", NGX_HTTP_TGBOT_UPDATE_NO_ID },
+        { "1000000000000000000000000000000000000000000000000000000000",
+          NGX_HTTP_TGBOT_UPDATE_NO_ID },
+    };
+
+    for (i = 0; i < unit_n(rows); i++) {
+        unit_context("%s", rows[i].text);
+
+        snprintf(json, sizeof(json), "{\"update_id\":%s,\"poll\":{}}",
+                 rows[i].text);
+
+        is_int(parse(&u, json, strlen(json)), NGX_OK);
+        ok(u.update_id == rows[i].id);
+        is_int(u.has_update_id, rows[i].id != NGX_HTTP_TGBOT_UPDATE_NO_ID);
     }
 }
 
@@ -1037,6 +1075,7 @@ main(void)
         { "every type", test_types },
         { "odd Updates", test_odd },
         { "what is not an Update", test_declined },
+        { "any integer is an update_id", test_integers },
         { "nesting", test_deep },
         { "commands", test_commands },
         { "kinds of messages", test_kinds },
