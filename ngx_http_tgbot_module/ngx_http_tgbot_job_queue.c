@@ -309,8 +309,8 @@ static void
 ngx_http_tgbot_job_queue_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
     ngx_msec_t                       delay;
+    ngx_http_tgbot_retry_t          *attempts;
     ngx_http_tgbot_progress_t       *progress;
-    ngx_http_tgbot_attempts_t       *attempts;
     ngx_http_tgbot_queue_program_e   program;
 
     progress = &job->item.progress;

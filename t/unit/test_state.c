@@ -1040,7 +1040,8 @@ test_foreign(void)
     ok(test_refused(&two, test_buf, size));                                  \
     ok(test_told(text))
 
-    test_header(header->version = 3, "newer version");
+    test_header(header->version = 4, "newer version");
+    test_header(header->version = 2, "another version");
     test_header(header->version = 1, "another version");
     test_header(header->version = 0, "another version");
     test_header(header->order = 0x04030201, "another kind of machine");
