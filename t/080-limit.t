@@ -2,71 +2,9 @@
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
-use TgbotProgram;
+use TgbotSteps;
 
-add_block_preprocessor(sub {
-    my $block = shift;
-
-    $block->set_value("init", "TgbotProgram::forget();");
-
-    if (!defined $block->no_error_log) {
-        $block->set_value("no_error_log", "[alert]\n[crit]\n[emerg]\n[error]");
-    }
-
-    if (!defined $block->more_headers) {
-        $block->set_value("more_headers", "Content-Type: application/json");
-    }
-
-    $block->set_value("http_config", ($block->http_config // '') . <<"_EOC_");
-    tgbot_secret_token  off;
-_EOC_
-
-    $block->set_value("config", $block->config . <<"_EOC_");
-    location /_program/ {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-    }
-
-    location = /seen {
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/seen;
-    }
-
-    location /do/ {
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-    }
-
-    location = /status {
-        tgbot_status;
-    }
-_EOC_
-});
-
-TgbotProgram::start($Test::Nginx::Util::PidFile);
-
-our $id = 0;
-
-# the webhook /tg of bot "b", or /NAME of another; its program does what the
-# text of a message says
-
-sub bot {
-    my ($directives, $name) = @_;
-
-    my $uri = $name // 'tg';
-    my $bot = $name // 'b';
-
-    my $handler = $directives =~ /tgbot_handler/
-                  ? '' : 'tgbot_handler /_program/$tgbot_text;';
-
-    return <<"_EOC_";
-    location = /$uri {
-        tgbot_webhook  $bot;
-        $handler
-        $directives
-
-        add_header  X-Verdict  \$tgbot_verdict  always;
-    }
-_EOC_
-}
+TgbotSteps::start(update => { user => 7 }, no_error_log => '[error]');
 
 # an update with an id of its own; "user" is in a private chat, unless there is
 # a "chat"
@@ -74,17 +12,7 @@ _EOC_
 sub post {
     my (%of) = @_;
 
-    my $user = $of{user} // 7;
-    my $chat = $of{chat} // $user;
-    my $type = $chat < 0 ? 'supergroup' : 'private';
-    my $text = $of{text} // 'say/x';
-    my $update_id = $of{id} // ++$id;
-    my $uri = $of{bot} // 'tg';
-    my $more = $of{more} ? "\"$of{more}\":{}" : "\"text\":\"$text\"";
-
-    return "POST /$uri\n{\"update_id\":$update_id,\"message\":{\"message_id\":2,"
-           . "\"date\":1700000000,\"chat\":{\"id\":$chat,\"type\":\"$type\"},"
-           . "\"from\":{\"id\":$user,\"first_name\":\"Ann\"},$more}}";
+    return "POST /" . ($of{bot} // 'b') . "\n" . update(%of);
 }
 
 # an update of another type, from user 7
@@ -94,7 +22,7 @@ sub other {
 
     $more = $more ? ",$more" : '';
 
-    return "POST /tg\n{\"update_id\":" . ++$id . ",\"$type\":{\"id\":\"5\","
+    return "POST /b\n{\"update_id\":" . ++$id . ",\"$type\":{\"id\":\"5\","
            . "\"from\":{\"id\":7,\"first_name\":\"Ann\"}$more}}";
 }
 
@@ -103,8 +31,6 @@ sub member {
                         . '"old_chat_member":{"status":"member"},'
                         . '"new_chat_member":{"status":"kicked"}');
 }
-
-sub verdicts { [ map { "X-Verdict: $_" } @_ ] }
 
 # what the program says, and what a limit does
 
@@ -300,7 +226,7 @@ main::verdicts(qw(done duplicate duplicate done duplicate limited))
 --- config eval
 main::bot('tgbot_limit all zone=one:1m rate=1r/m burst=1;')
 --- pipelined_requests eval
-[ "POST /tg\n{}", "POST /tg\n[", "GET /tg", main::post(), main::post() ]
+[ "POST /b\n{}", "POST /b\n[", "GET /b", main::post(), main::post() ]
 --- response_headers eval
 main::verdicts(qw(rejected rejected rejected done limited))
 --- error_code eval: [400, 400, 405, 200, 200]

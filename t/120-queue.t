@@ -1,188 +1,39 @@
-# The queue: acknowledged first, in work later, in order.
-#
-#   --- then      steps that follow the request (GET /status), in Perl
+# The queue: acknowledged first, in work later, in order.  For blocks with steps
+# see TgbotSteps.pm.
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
-use TgbotProgram;
+use TgbotSteps;
 
-use IO::Socket::INET;
 use JSON::PP;
 use Time::HiRes qw(time sleep);
 
-our ($block, $id);
-
-my $asked;
-
-my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1;
-
-add_block_preprocessor(sub {
-    my $block = shift;
-
-    $block->set_value("init", "TgbotProgram::forget();");
-
-    for (qw(no_error_log no_shutdown_error_log)) {
-        $block->set_value($_, "[alert]\n[crit]\n[emerg]")
-            unless defined $block->$_;
-    }
+TgbotSteps::start(
+    request => 'GET /status',
+    status  => 'payload=on write=on',
 
     # what is left would be worked on for ever
+    main    => "worker_shutdown_timeout ${slowness}s;",
 
-    $block->set_value("main_config", "worker_shutdown_timeout ${slowness}s;");
-
-    $block->set_value("request", "GET /status");
-
-    $block->set_value("http_config", ($block->http_config // '') . <<"_EOC_");
+    http    => <<'_EOC_',
     tgbot_secret_token  off;
 
     # fails at the first two attempts, the third one has what is asked for
-    map "\$tgbot_attempts:\$tgbot_text" \$third {
+    map "$tgbot_attempts:$tgbot_text" $third {
         volatile;
         "~^[12]:"     status/500;
-        "~^\\d+:(.*)"  \$1;
-    }
-
-    log_format verdict "verdict \$tgbot_verdict \$status";
-_EOC_
-
-    $block->set_value("config", $block->config . <<"_EOC_");
-    location /_program/ {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-        proxy_read_timeout 20s;
-    }
-
-    location /_api/ {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-    }
-
-    location = /_closed {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_RAND_PORT_1/;
-    }
-
-    location /status {
-        tgbot_status payload=on write=on;
+        "~^\d+:(.*)"  $1;
     }
 _EOC_
-});
-
-TgbotProgram::start($Test::Nginx::Util::PidFile, $slowness);
-
-Test::Nginx::Socket::add_response_body_check(sub {
-    my ($of, $body, $index, $repeated, $dry_run) = @_;
-
-    return if $dry_run;
-
-    ($block, $id, $asked) = ($of, 1000, '');
-
-    eval "package main; " . $of->then . "; 1"
-        or fail($of->name . " - steps: $@");
-});
-
-
-# a webhook /NAME, whose program does what the text of a message says
-
-sub bot {
-    my ($directives, $name) = @_;
-
-    $name //= 'b';
-    $directives //= '';
-
-    my $handler = $directives =~ /tgbot_handler/
-                  ? '' : 'tgbot_handler /_program/$tgbot_text;';
-    my $queue = $directives =~ /tgbot_queue/
-                ? '' : 'tgbot_queue zone=updates'
-                       . ($name eq 'b' ? ':4m;' : ';');
-    my $api = $directives =~ /tgbot_api/
-              ? '' : 'tgbot_api /_api/header/X-Method/$tgbot_method/'
-                     . 'json/%7B%7D;';
-    my $token = $name eq 'b' ? '1:TOKEN' : '2:TOKEN';
-    my $attempts = $directives =~ /tgbot_attempts/
-                   ? '' : 'tgbot_attempts 10 backoff=100ms max_backoff=200ms;';
-
-    return <<"_EOC_";
-    location = /$name {
-        tgbot_webhook  $name;
-        tgbot_token    $token;
-        $handler
-        $queue
-        $api
-        $attempts
-        $directives
-
-        add_header  X-Verdict  \$tgbot_verdict  always;
-        add_header  X-Worker   \$pid            always;
-        access_log  logs/error.log  verdict;
-    }
-_EOC_
-}
+    webhook => {
+        tgbot_token    => sub { $_[0] eq 'b' ? '1:TOKEN' : '2:TOKEN' },
+        tgbot_api      => '/_api/header/X-Method/$tgbot_method/json/%7B%7D',
+        tgbot_attempts => '10 backoff=100ms max_backoff=200ms',
+        tgbot_queue    => sub { 'zone=updates' . ($_[0] eq 'b' ? ':4m' : '') },
+    });
 
 
 # steps
-
-# an update with an id of its own: "key", "text", "chat", "bot", or all that is
-# "in" it
-
-sub begin {
-    my (%of) = @_;
-
-    my $socket = IO::Socket::INET->new(
-                     PeerAddr => '127.0.0.1',
-                     PeerPort => $Test::Nginx::Util::ServerPortForClient,
-                     Timeout => 30)
-        or die "cannot connect: $!\n";
-
-    my $chat = $of{chat} // 7;
-
-    my $body = JSON::PP->new->latin1->encode({
-        update_id => $of{id} // ++$id,
-        %{$of{in} // { message => {
-            message_id => 2,
-            date => 1700000000,
-            chat => { id => $chat,
-                      type => $chat < 0 ? 'supergroup' : 'private' },
-            from => { id => 9, first_name => 'Ann' },
-            text => $of{text} // 'say/x',
-        } } },
-    });
-
-    my $uri = '/' . ($of{bot} // 'b') . '?k=' . ($of{key} // 'k');
-
-    print $socket "POST $uri HTTP/1.1\r\nHost: localhost\r\n"
-                  . "Connection: close\r\nContent-Type: application/json\r\n"
-                  . "Content-Length: " . length($body) . "\r\n\r\n$body";
-    $socket->flush;
-
-    return $socket;
-}
-
-sub end {
-    my $socket = shift;
-
-    local $/;
-    my $answer = <$socket>;
-    close $socket;
-
-    return $answer // '';
-}
-
-sub check {
-    my ($answer, $verdict, $body) = @_;
-
-    my ($got) = $answer =~ /^X-Verdict: (\w+)/m;
-    my $what = $block->name;
-
-    is($got, $verdict, "$what - verdict");
-
-    return if !defined $body;
-
-    my ($of) = $answer =~ /\r\n\r\n(.*)\z/s;
-
-    ref $body ? like($of, $body, "$what - body")
-              : is($of, $body, "$what - body");
-}
 
 # puts an update in the queue
 
@@ -190,124 +41,20 @@ sub enqueue {
     check(end(begin(@_)), 'queued', '');
 }
 
-# what the program and the Bot API were asked since the last time, by path, in
-# order
-
-sub asked {
-    my (@paths) = @_;
-
-    my $n = @paths;
-    my $end = time + 10 * $slowness;
-    my @got;
-
-    do {
-        sleep 0.02 if @got;
-        $asked .= TgbotProgram::seen();
-        @got = $asked =~ m{^/(\S*) }mg;
-    } while (@got < $n && time < $end);
-
-    $asked = '';
-
-    s{^header/X-Method/(\w+)/.*}{api $1}s for @got;
-
-    is(CORE::join("\n", @got), CORE::join("\n", @paths),
-       $block->name . " - asked");
-}
-
-# waits until such a thing was asked
-
-sub until_asked {
-    my ($what) = @_;
-
-    for (1 .. 500) {
-        $asked .= TgbotProgram::seen();
-        return if $asked =~ $what;
-        sleep 0.02;
-    }
-
-    fail($block->name . " - nobody asked");
-}
-
-sub get {
-    my ($uri, $method, $header) = @_;
-
-    my $socket = IO::Socket::INET->new(
-                     PeerAddr => '127.0.0.1',
-                     PeerPort => $Test::Nginx::Util::ServerPortForClient,
-                     Timeout => 30)
-        or die "cannot connect: $!\n";
-
-    print $socket(($method // 'GET') . " $uri HTTP/1.0\r\n"
-                  . ($header // '') . "\r\n");
-    $socket->flush;
-
-    return end($socket);
-}
-
-sub status {
-    my $answer = get('/status');
-    $answer =~ s/^.*?\r\n\r\n//s;
-
-    return decode_json($answer);
-}
-
 # what there is in the queue of a bot, and what became of the rest
 
 sub depth {
     my ($want, $bot) = @_;
 
-    my $end = time + 10 * $slowness;
-    my $got;
-
-    do {
-        sleep 0.02 if defined $got;
+    becomes($want, 'depth', sub {
         my $of = status()->{bots}{$bot // 'b'};
         my %n = (%{$of->{queue_depth}},
                  map { ("$_!" => $of->{queue_items_total}{$_}) }
                      keys %{$of->{queue_items_total}});
 
-        $got = CORE::join ' ', map { "$_=$n{$_}" } grep { $n{$_} }
-                         sort keys %n;
-    } while ($got ne $want && time < $end);
-
-    is($got, $want, $block->name . " - depth");
-}
-
-sub logged {
-    my ($text, $n) = @_;
-
-    my $end = time + 5;
-    my $got;
-
-    do {
-        sleep 0.02 if defined $got;
-        open my $in, '<', $Test::Nginx::Util::ErrLogFile or die "no log: $!\n";
-        $got = grep { /\Q$text\E/ } <$in>;
-    } while ($got < $n && time < $end);
-
-    is($got, $n, $block->name . " - log \"$text\"");
-}
-
-sub master {
-    open my $in, '<', $Test::Nginx::Util::PidFile or die "no pid file: $!\n";
-    chomp(my $pid = <$in>);
-
-    return $pid;
-}
-
-sub workers_of {
-    my ($master) = @_;
-
-    my @workers;
-
-    for my $file (glob '/proc/[0-9]*/stat') {
-        open my $stat, '<', $file or next;
-        my ($pid, $parent) = (<$stat> // '') =~ /^(\d+) \(.*\) \S (\d+)/
-            or next;
-        push @workers, $pid if $parent == $master;
-    }
-
-    return @workers;
+        return CORE::join ' ', map { "$_=$n{$_}" } grep { $n{$_} }
+                               sort keys %n;
+    });
 }
 
 master_on();
@@ -623,9 +370,8 @@ enqueue(text => 'say/a');
 depth('accepted!=1 dead=1 dead!=1');
 asked('status/500');
 
-like(get('/status/dead/b/1', 'POST', "X-Tgbot-Action: replay\r\n"
-                                     . "Host: localhost\r\n"),
-     qr/ 200 /, $block->name . ' - replayed');
+is((get('/status/dead/b/1', ['X-Tgbot-Action: replay'], 'POST'))[0], 200,
+   $block->name . ' - replayed');
 depth('accepted!=1 dead=1 dead!=2 replayed!=1');
 asked('status/500');
 
