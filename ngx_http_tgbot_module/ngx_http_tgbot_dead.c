@@ -193,18 +193,30 @@ ngx_http_tgbot_dead_largest(ngx_http_tgbot_store_t *store)
 }
 
 
+/* the oldest, but better one that is not being replayed */
+
 static void
 ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store, ngx_uint_t n)
 {
-    ngx_http_tgbot_dead_own_t  *own;
+    ngx_http_tgbot_dead_own_t   *own;
+    ngx_http_tgbot_dead_item_t  *item;
+
+    item = ngx_http_tgbot_store_next(store, n, NULL);
+
+    while (item && ngx_http_tgbot_dead_leased(item) == NGX_AGAIN) {
+        item = ngx_http_tgbot_store_next(store, n, item);
+    }
+
+    if (item == NULL) {
+        item = ngx_http_tgbot_store_next(store, n, NULL);
+    }
 
     own = ngx_http_tgbot_store_own(store, n);
     own->evicted++;
 
     store->zone->sh->evicted++;
 
-    ngx_http_tgbot_dead_retire(store,
-                               ngx_http_tgbot_store_next(store, n, NULL));
+    ngx_http_tgbot_dead_retire(store, item);
 
     ngx_http_tgbot_zone_stop("dead: evicted");
 }

@@ -81,8 +81,9 @@ extern ngx_str_t  ngx_http_tgbot_dead_causes[];
 /*
  * Keeps a letter, whose bytes are copied.  *evicted is how many had to go for
  * it: the bot's oldest above its "max", and without room the oldest of the
- * bot that holds most.  The one that it replaces goes in the same step, and
- * is none of them but without room.  NGX_DECLINED: it is larger than the zone.
+ * bot that holds most; those that are being replayed go last.  The one that it
+ * replaces goes in the same step, and is none of them but without room.
+ * NGX_DECLINED: it is larger than the zone.
  */
 ngx_int_t ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_letter_t *letter, ngx_uint_t *evicted);
@@ -119,8 +120,8 @@ ngx_int_t ngx_http_tgbot_dead_lease(ngx_http_tgbot_dead_t *dead, uint64_t id,
     ngx_http_tgbot_lease_t *lease, ngx_uint_t *left);
 
 /*
- * Whether the letter is under this lease.  NGX_DECLINED: it is gone.
- * NGX_AGAIN: as this process was not heard of, another one replays it.
+ * Whether the letter is under this lease.  As this process was not heard of
+ * NGX_AGAIN: another one replays it; NGX_DECLINED: or has done so.
  */
 ngx_int_t ngx_http_tgbot_dead_holds(ngx_http_tgbot_dead_t *dead, uint64_t id,
     ngx_http_tgbot_lease_t *lease);

@@ -122,11 +122,9 @@ ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job)
 {
     if (job->replay.token) {
 
-        /* a letter that went for others is not replayed by another worker */
-
         if (ngx_http_tgbot_dead_holds(job->bot->dead, job->letter,
                                       &job->replay)
-            != NGX_AGAIN)
+            == NGX_OK)
         {
             return 1;
         }

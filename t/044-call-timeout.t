@@ -5,6 +5,10 @@ use TgbotTest;
 
 our $call = 'sendMessage {"method":"sendMessage","chat_id":7,"text":"x"}';
 
+my $ms = $ENV{TEST_NGINX_USE_VALGRIND} ? 3000 : 300;
+
+$ENV{TEST_NGINX_CALL_TIMEOUT} = "${ms}ms";
+
 repeat_each(1);
 plan 'no_plan';
 TgbotTest::start();
@@ -18,7 +22,7 @@ __DATA__
 --- http_config
     tgbot_max_calls 1;
 --- bot
-tgbot_call_timeout  300ms;
+tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
 tgbot_attempts  1;
 --- program
 stall
@@ -26,14 +30,14 @@ stall
 --- response_headers eval
 ["X-Verdict: dead", "X-Verdict: done"]
 --- log
-1 the call by "tgbot_handler" is aborted after 300 ms
+1 the call by "tgbot_handler" is aborted after
 1 the program failed: no end within tgbot_call_timeout
 
 
 
 === TEST 2: what became of a Bot API call is not known: it is repeated
 --- bot
-tgbot_call_timeout  300ms;
+tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
 tgbot_retry  attempts=2 backoff=10ms;
 --- program
 200 {"method":"sendMessage","chat_id":7,"text":"x"}
@@ -41,14 +45,14 @@ tgbot_retry  attempts=2 backoff=10ms;
 stall
 --- calls eval: "$main::call\n" x 2
 --- log
-1 the call by "tgbot_api" is aborted after 300 ms
+1 the call by "tgbot_api" is aborted after
 1 is repeated in
 
 
 
 === TEST 3: unless it must not be
 --- bot
-tgbot_call_timeout  300ms;
+tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
 --- program
 200 {"method":"transferGift","chat_id":7,"title":"x"}
 --- api

@@ -181,7 +181,7 @@ POST /status
 --- error_code: 405
 --- response_headers
 Allow: GET, HEAD
---- response_body_like: 405 Not Allowed
+--- response_body_like: 405 (?:Method )?Not Allowed
 --- then
 for (qw(PUT DELETE PATCH OPTIONS)) {
     is((get('/status', [], $_))[0], 405, $_);

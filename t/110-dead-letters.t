@@ -20,16 +20,6 @@ TgbotSteps::start(
     # what is left would be worked on for ever
     main    => "worker_shutdown_timeout ${slowness}s;",
 
-    http    => <<'_EOC_',
-    tgbot_secret_token  off;
-
-    # fails at the first two attempts, the third one has what is asked for
-    map "$tgbot_attempts:$tgbot_text" $third {
-        volatile;
-        "~^[12]:"     status/500;
-        "~^\d+:(.*)"  $1;
-    }
-_EOC_
     webhook => {
         tgbot_token    => sub { $_[0] eq 'b' ? '1:TOKEN' : '2:TOKEN' },
         tgbot_api      => '/_api/header/X-Method/$tgbot_method/json/%7B%7D',

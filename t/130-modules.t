@@ -13,6 +13,7 @@
 #   --- lines     that come into the error log
 #   --- stops     nginx is told to quit, and does so
 #   --- seen      what program and Bot API got, path and body, a line for each
+#   --- seen_like
 #
 # Unless config says otherwise, /_program/hi is a program that says "hi", and
 # /_api a Bot API.
@@ -24,6 +25,9 @@ use TgbotProgram;
 use File::Temp;
 use IO::Socket::INET;
 use Time::HiRes qw(sleep time);
+
+$ENV{TEST_NGINX_HTML_DIR} = html_dir();
+$ENV{TEST_NGINX_SERVER_ROOT} = server_root();
 
 our $directory = '/usr/lib/nginx/modules';
 
@@ -74,7 +78,44 @@ _EOC_
     }
 });
 
-TgbotProgram::start($Test::Nginx::Util::PidFile);
+# the smallest databases: all addresses are in the US, for GeoIP2 in XX
+
+our $databases = File::Temp->newdir;
+
+sub database {
+    my ($name, $data) = @_;
+
+    open my $fh, '>:raw', "$databases/$name" or die "$name: $!\n";
+    print $fh $data;
+    close $fh;
+}
+
+sub mmdb {
+    my $node = "\0\0\x11" x 2;
+    my $string = sub { chr(0x40 | length $_[0]) . $_[0] };
+    my $number = sub { pack 'Cn', 0xa2, $_[0] };
+
+    return $node . "\0" x 16 . "\xe1" . $string->('country') . $string->('XX')
+           . "\xab\xcd\xefMaxMind.com\xe9"
+           . $string->('node_count') . "\xc1\x01"
+           . $string->('record_size') . $number->(24)
+           . $string->('ip_version') . $number->(6)
+           . $string->('database_type') . $string->('Test')
+           . $string->('binary_format_major_version') . $number->(2)
+           . $string->('binary_format_minor_version') . $number->(0)
+           . $string->('build_epoch') . "\x01\x02\x01"
+           . $string->('languages') . "\x00\x04"
+           . $string->('description') . "\xe0";
+}
+
+database('GeoIP.dat', "\xe1\xff\xff" x 2 . "\0" x 60);
+database('GeoIP.mmdb', mmdb());
+
+my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 10 : 1;
+
+$ENV{TEST_NGINX_CALL_TIMEOUT} = 200 * $slowness . 'ms';
+
+TgbotProgram::start($Test::Nginx::Util::PidFile, $slowness);
 
 Test::Nginx::Socket::add_response_body_check(sub {
     my ($block, $body, $index, $repeated, $dry_run) = @_;
@@ -167,7 +208,7 @@ _EOC_
     }
 _EOC_
 
-    $config =~ s{\bPROGRAM/api\b}{PROGRAM/json/$uri_ok}g;
+    $config =~ s{\b(PROGRAM|fair)/api\b}{$1/json/$uri_ok}g;
     $config =~ s/\bPROGRAM\b/127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/g;
     $config =~ s/\bPORT\b/\$TEST_NGINX_PROGRAM_PORT/g;
     $config =~ s/\bHI\b/$hi/g;
@@ -233,7 +274,7 @@ sub check {
     my $n = @{$block->request};
     my $calls = $block->calls // "handler.ok=$n api.ok=$n\n";
 
-    my $end = time + 10;
+    my $end = time + 10 * $slowness;
     my $got;
 
     do {
@@ -261,6 +302,10 @@ sub check {
     }
 
     ok(stopped($end), "$name - stops") if defined $block->stops;
+
+    if (my $like = $block->seen_like) {
+        like(get('/seen'), qr/$like/s, "$name - what the Bot API got");
+    }
 
     if (my $seen = $block->seen) {
         is(get('/seen'), $seen, "$name - what the Bot API got");
@@ -448,7 +493,7 @@ handler.failed=4
 --- modules: ndk_http_module ngx_http_lua_module
 --- http_config
     tgbot_max_calls     1;
-    tgbot_call_timeout  200ms;
+    tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
 --- config
     location = /_program/forever {
         internal;
@@ -463,7 +508,7 @@ handler.failed=4
 --- calls
 handler.ok=1 api.ok=1 handler.unknown=2
 --- lines
-tgbot: the call by "tgbot_handler" is aborted after 200 ms
+tgbot: the call by "tgbot_handler" is aborted after
 bot: "b", update: 1, subrequest: "/_program/forever"
 bot: "b", update: 2, subrequest: "/_program/long"
 
@@ -474,7 +519,7 @@ bot: "b", update: 2, subrequest: "/_program/long"
 --- log_level: debug
 --- http_config
     tgbot_max_calls     1;
-    tgbot_call_timeout  200ms;
+    tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
 --- config
     location = /_program/held {
         internal;
@@ -496,7 +541,8 @@ bot: "b", update: 2, subrequest: "/_program/long"
 --- calls
 handler.ok=2 api.ok=2 handler.unknown=1
 --- lines
-tgbot: the call by "tgbot_handler" is not over after 200 ms, but nginx does not let go of it: it is abandoned
+tgbot: the call by "tgbot_handler" is not over after
+ ms, but nginx does not let go of it: it is abandoned
 bot: "b", update: 1, subrequest: "/_program/held"
 a late end: 1
 tgbot abandoned request is freed
@@ -507,7 +553,7 @@ tgbot abandoned request is freed
 --- modules: ndk_http_module ngx_http_lua_module
 --- http_config
     tgbot_max_calls     1;
-    tgbot_call_timeout  200ms;
+    tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
     tgbot_retry         attempts=1;
     log_subrequest      on;
 --- config
@@ -529,7 +575,7 @@ tgbot abandoned request is freed
 --- calls
 handler.ok=1 api.unknown=1
 --- lines
-tgbot: the call by "tgbot_api" is not over after 200 ms
+tgbot: the call by "tgbot_api" is not over after
 a late end: /bot<redacted>/sendMessage
 --- no_error_log
 [alert]
@@ -542,7 +588,7 @@ a late end: /bot<redacted>/sendMessage
 === TEST 10: a stop does not wait for what was abandoned
 --- modules: ndk_http_module ngx_http_lua_module
 --- http_config
-    tgbot_call_timeout  200ms;
+    tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
 --- config
     location = /_program/held {
         internal;
@@ -557,3 +603,460 @@ a late end: /bot<redacted>/sendMessage
 --- calls
 handler.unknown=1
 --- stops
+
+
+
+=== TEST 11: echo
+--- modules: ngx_http_echo_module
+--- config
+    location /_program/ {
+        internal;
+        default_type application/json;
+
+        location = /_program/say { echo 'HI'; }
+        location = /_program/sleep { echo_sleep 0.01; echo 'HI'; }
+        location = /_program/flush {
+            echo_duplicate 1 ' '; echo_flush; echo_sleep 0.01; echo 'HI';
+        }
+        location = /_program/exec { echo_exec /said; }
+        location = /_program/body { echo_read_request_body; echo 'HI'; }
+    }
+    location = /said { internal; default_type application/json; echo 'HI'; }
+    location = /_api {
+        internal;
+        default_type application/json;
+        echo_sleep 0.01;
+        echo 'OK';
+    }
+--- updates: say sleep flush exec body
+
+
+
+=== TEST 12: echo, whose subrequests a call cannot have
+--- modules: ngx_http_echo_module
+--- config
+    location = /_program/location { internal; echo_location /said; }
+    location = /_program/async { internal; echo_location_async /said; }
+    location = /_program/subrequest { internal; echo_subrequest GET /said; }
+    location = /said { internal; default_type application/json; echo 'HI'; }
+--- updates: location async subrequest
+--- error_code eval: [503, 503, 503]
+--- calls
+handler.failed=3
+--- lines
+nested in-memory subrequest "/said"
+
+
+
+=== TEST 13: echo before and after what passes a call on
+--- modules: ngx_http_echo_module
+--- config
+    location = /_program/hi {
+        internal;
+        echo_before_body -n ' ';
+        echo_after_body -n ' ';
+        proxy_pass http://PROGRAM/say/hi;
+    }
+--- updates: hi
+
+
+
+=== TEST 14: njs
+--- modules: ngx_http_js_module
+--- http_config
+    js_path    $TEST_NGINX_HTML_DIR;
+    js_import  main from main.js;
+--- user_files
+>>> main.js
+const hi = '{"method":"sendMessage","chat_id":7,"text":"hi"}';
+function say(r) {
+    r.headersOut['Content-Type'] = 'application/json';
+    r.headersOut['X-Js'] = r.variables.tgbot_chat_id;
+    if (r.requestText.indexOf('update_id') < 0) { throw new Error('no body'); }
+    r.return(200, hi);
+}
+function later(r) {
+    setTimeout(() => {
+        r.headersOut['Content-Type'] = 'application/json';
+        r.return(200, hi);
+    }, 10);
+}
+async function fetch(r) {
+    const reply = await ngx.fetch(
+        `http://127.0.0.1:${r.variables.program_port}/say/hi`);
+    r.headersOut['Content-Type'] = 'application/json';
+    const text = await reply.text();
+    r.return(200, text);
+}
+function error(r) { setTimeout(() => { throw new Error('later'); }, 10); }
+function nested(r) {
+    r.subrequest('/said').then((reply) => r.return(200, reply.responseText));
+}
+function api(r) {
+    r.headersOut['Content-Type'] = 'application/json';
+    r.return(r.variables.tgbot_method == 'sendMessage' ? 200 : 500,
+             '{"ok":true,"result":true}');
+}
+function header(r) { r.headersOut['X-Js'] = r.uri; }
+function body(r, data, flags) { r.sendBuffer(data, flags); }
+export default { say, later, fetch, error, nested, api, header, body };
+--- config
+    set $program_port PORT;
+
+    location /_program/ {
+        internal;
+        location = /_program/say { js_content main.say; }
+        location = /_program/later { js_content main.later; }
+        location = /_program/fetch { js_content main.fetch; }
+        location = /_program/error { js_content main.error; }
+        location = /_program/nested { js_content main.nested; }
+    }
+    location = /_api { internal; js_content main.api; }
+    location = /said { internal; return 200 'HI'; }
+--- updates: say later fetch error nested
+--- error_code eval: [200, 200, 200, 503, 503]
+--- calls
+handler.ok=3 api.ok=3 handler.failed=2
+
+
+
+=== TEST 15: njs filters, of the webhook as well
+--- modules: ngx_http_js_module
+--- http_config
+    js_path    $TEST_NGINX_HTML_DIR;
+    js_import  main from main.js;
+--- user_files
+>>> main.js
+function header(r) { r.headersOut['X-Js'] = r.uri; }
+function body(r, data, flags) { r.sendBuffer(data, flags); }
+function set(r) { return r.variables.tgbot_user_id; }
+export default { header, body, set };
+--- config
+webhook: js_header_filter main.header; js_body_filter main.body;
+    js_set $js_user main.set;
+    location = /_program/hi {
+        internal;
+        js_header_filter main.header;
+        js_body_filter main.body;
+        proxy_set_header X-User $js_user;
+        proxy_pass http://PROGRAM/say/hi;
+    }
+    location = /_api {
+        internal;
+        js_header_filter main.header;
+        js_body_filter main.body;
+        proxy_pass http://PROGRAM/api;
+    }
+--- response_headers
+X-Js: /tg
+--- seen eval: $main::usual
+
+
+
+=== TEST 16: Perl
+--- modules: ngx_http_perl_module
+--- config
+    location /_program/ {
+        internal;
+
+        location = /_program/say {
+            perl 'sub {
+                my $r = shift;
+                $r->header_out("X-Perl", $r->variable("tgbot_chat_id"));
+                $r->send_http_header("application/json");
+                $r->print(q(HI));
+                return OK_;
+            }';
+        }
+        location = /_program/sleep {
+            perl 'sub {
+                my $r = shift;
+                $r->sleep(10, sub {
+                    my $r = shift;
+                    $r->send_http_header("application/json");
+                    $r->print(q(HI));
+                    return OK_;
+                });
+                return OK_;
+            }';
+        }
+        location = /_program/die {
+            perl 'sub { die "no" }';
+        }
+        location = /_program/status {
+            perl 'sub { return 503 }';
+        }
+    }
+    location = /_api {
+        internal;
+        perl 'sub {
+            my $r = shift;
+            $r->send_http_header("application/json");
+            $r->print(q(OK));
+            return OK_;
+        }';
+    }
+--- updates: say sleep die status
+--- error_code eval: [200, 200, 503, 503]
+--- calls
+handler.ok=2 api.ok=2 handler.failed=2
+
+
+
+=== TEST 17: a channel of nchan is a program that takes updates
+--- modules: ngx_nchan_module
+--- config
+    location = /_program/publish {
+        internal;
+        nchan_publisher;
+        nchan_channel_id updates;
+    }
+    location = /_program/both {
+        internal;
+        nchan_pubsub;
+        nchan_channel_id updates;
+    }
+    location = /_program/subscribe {
+        internal;
+        nchan_subscriber;
+        nchan_channel_id updates;
+    }
+--- updates: publish both subscribe
+--- error_code eval: [200, 200, 503]
+--- calls
+handler.ok=2 handler.failed=1
+
+
+
+=== TEST 18: content that is not for POST: of fancyindex, dav-ext, brotli-static, uploadprogress
+--- modules: ngx_http_fancyindex_module ngx_http_dav_ext_module ngx_http_brotli_static_module ngx_http_uploadprogress_module
+--- http_config
+    upload_progress uploads 1m;
+--- config
+    location /_program/index/ {
+        internal;
+        alias $TEST_NGINX_HTML_DIR/;
+        fancyindex on;
+    }
+    location /_program/dav/ {
+        internal;
+        alias $TEST_NGINX_HTML_DIR/;
+        dav_ext_methods PROPFIND OPTIONS;
+    }
+    location /_program/static/ {
+        internal;
+        alias $TEST_NGINX_HTML_DIR/;
+        brotli_static always;
+    }
+    location = /_program/uploads {
+        internal;
+        report_uploads uploads;
+    }
+--- updates: index/ dav/x static/x uploads
+--- error_code eval: [503, 503, 503, 503]
+--- calls
+handler.failed=4
+
+
+
+=== TEST 19: memc, with nobody there
+--- modules: ngx_http_memc_module
+--- config
+    location = /_program/hi {
+        internal;
+        set $memc_cmd set;
+        set $memc_key update;
+        memc_pass 127.0.0.1:1;
+    }
+--- error_code: 503
+--- calls
+handler.failed=1
+
+
+
+=== TEST 20: filters in called locations that change nothing
+--- modules: ngx_http_brotli_filter_module ngx_http_xslt_filter_module ngx_http_uploadprogress_module ngx_http_auth_pam_module ngx_http_upstream_fair_module ngx_http_cache_purge_module
+--- http_config
+    upload_progress   uploads 1m;
+    proxy_cache_path  $TEST_NGINX_SERVER_ROOT/cache keys_zone=cache:1m;
+
+    upstream fair {
+        fair;
+        server 127.0.0.1:$TEST_NGINX_PROGRAM_PORT;
+        server 127.0.0.1:$TEST_NGINX_PROGRAM_PORT;
+    }
+--- user_files
+>>> x.xsl
+<xsl:stylesheet version="1.0"
+    xmlns:xsl="http://www.w3.org/1999/XSL/Transform"/>
+--- config
+    location = /_program/hi {
+        internal;
+        brotli on;
+        brotli_types application/json;
+        brotli_min_length 1;
+        xslt_stylesheet $TEST_NGINX_HTML_DIR/x.xsl;
+        auth_pam "x";
+        auth_pam_service_name "x";
+        proxy_cache cache;
+        proxy_cache_key $uri;
+        proxy_cache_purge PURGE from 127.0.0.1;
+        proxy_pass http://fair/say/hi;
+        track_uploads uploads 5s;
+    }
+    location = /_api {
+        internal;
+        brotli on;
+        brotli_types application/json;
+        brotli_min_length 1;
+        xslt_stylesheet $TEST_NGINX_HTML_DIR/x.xsl;
+        auth_pam "x";
+        auth_pam_service_name "x";
+        proxy_pass http://fair/api;
+        track_uploads uploads 5s;
+    }
+--- seen eval: $main::usual
+
+
+
+=== TEST 21: filters in called locations that change answers and requests
+--- modules: ndk_http_module ngx_http_subs_filter_module ngx_http_headers_more_filter_module ngx_http_set_misc_module
+--- config
+    location = /_program/hi {
+        internal;
+        subs_filter_types application/json;
+        subs_filter 'zz' 'hi';
+        more_set_headers 'X-More: x';
+        more_clear_headers 'Date';
+        more_set_input_headers 'X-More: x';
+        set_escape_uri $escaped $tgbot_text;
+        proxy_set_header X-Text $escaped;
+        proxy_pass http://PROGRAM/say/zz;
+    }
+    location = /_api {
+        internal;
+        subs_filter_types application/json;
+        subs_filter 'no' 'yes';
+        more_set_headers 'X-More: x';
+        more_set_input_headers 'X-More: x';
+        proxy_pass http://PROGRAM/api;
+    }
+--- seen eval: $main::usual =~ s{/say/hi}{/say/zz}r
+
+
+
+=== TEST 22: filters that do not take JSON
+--- modules: ngx_http_image_filter_module ngx_http_xslt_filter_module
+--- user_files
+>>> x.xsl
+<xsl:stylesheet version="1.0"
+    xmlns:xsl="http://www.w3.org/1999/XSL/Transform"/>
+--- config
+    location = /_program/image {
+        internal;
+        image_filter resize 10 10;
+        proxy_pass http://PROGRAM/say/hi;
+    }
+    location = /_program/xslt {
+        internal;
+        xslt_types application/json;
+        xslt_stylesheet $TEST_NGINX_HTML_DIR/x.xsl;
+        proxy_pass http://PROGRAM/say/hi;
+    }
+--- updates: image xslt
+--- error_code eval: [500, 500]
+--- calls
+handler.unknown=2
+
+
+
+=== TEST 23: srcache, whose subrequests a call cannot have: nothing is cached
+--- modules: ngx_http_srcache_filter_module
+--- config
+    location = /_program/hi {
+        internal;
+        srcache_fetch GET /cache;
+        srcache_store PUT /cache;
+        srcache_methods POST;
+        proxy_pass http://PROGRAM/say/hi;
+    }
+    location = /cache {
+        internal;
+        return 404;
+    }
+
+
+
+=== TEST 24: modsecurity
+--- modules: ngx_http_modsecurity_module
+--- http_config
+    modsecurity on;
+    modsecurity_rules '
+        SecRuleEngine On
+        SecRequestBodyAccess On
+        SecResponseBodyAccess On
+        SecRule ARGS:x "@streq no" "id:1,phase:2,deny,status:403"
+    ';
+--- seen eval: $main::usual
+
+
+
+=== TEST 25: geoip and geoip2
+--- modules: ngx_http_geoip_module ngx_http_geoip2_module
+--- http_config eval
+"    geoip_country  $main::databases/GeoIP.dat;
+    geoip2  $main::databases/GeoIP.mmdb {
+        \$country source=\$remote_addr country;
+    }
+"
+--- config
+    location = /_program/hi {
+        internal;
+        proxy_set_header X-Country $geoip_country_code;
+        proxy_set_header X-Country-2 $country;
+        proxy_pass http://PROGRAM/dump;
+    }
+--- seen_like: X-Country-2: XX\W+u000aX-Country: US
+
+
+
+=== TEST 26: filters at http level
+--- modules: ndk_http_module ngx_http_lua_module ngx_http_headers_more_filter_module ngx_http_subs_filter_module ngx_http_brotli_filter_module ngx_http_js_module ngx_http_uploadprogress_module ngx_http_echo_module ngx_http_srcache_filter_module ngx_nchan_module ngx_http_xslt_filter_module ngx_http_image_filter_module
+--- http_config
+    more_set_headers        'X-More: x';
+    more_set_input_headers  'X-More: x';
+    subs_filter_types       application/json text/plain;
+    subs_filter             'no' 'yes';
+    brotli                  on;
+    brotli_types            application/json text/plain;
+    brotli_min_length       1;
+    gzip                    on;
+    gzip_types              application/json text/plain;
+    gzip_min_length         1;
+    header_filter_by_lua_block { ngx.header['X-Lua'] = ngx.var.uri }
+    body_filter_by_lua_block { ngx.arg[1] = ngx.arg[1] }
+--- response_headers
+X-More: x
+X-Lua: /tg
+X-Verdict: done
+
+
+
+=== TEST 27: an answer that rides, through them
+--- modules: ndk_http_module ngx_http_lua_module ngx_http_headers_more_filter_module ngx_http_subs_filter_module ngx_http_brotli_filter_module
+--- http_config
+    tgbot_reply_via         response;
+    more_set_headers        'X-More: x';
+    subs_filter_types       application/json;
+    subs_filter             'hi' 'hello';
+    brotli                  on;
+    brotli_types            application/json;
+    header_filter_by_lua_block { ngx.header['X-Lua'] = ngx.var.uri }
+    body_filter_by_lua_block { ngx.arg[1] = ngx.arg[1] }
+--- response_headers
+X-More: x
+X-Lua: /tg
+--- response_body eval
+$main::hi =~ s/hi/hello/r
+--- calls
+handler.ok=1

@@ -115,6 +115,19 @@ async def post(port, body, path="/tg/e2e", timeout=30.0, secret=SECRET):
         await client.close()
 
 
+async def replay(port, path):
+    """What is said to a replay of dead letters, "bot/id", or None if nothing is."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"POST /letters/dead/{path} HTTP/1.0\r\nHost: localhost\r\n"
+                     "X-Tgbot-Action: replay\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+    except OSError:
+        return None
+    return answer.partition(b"\r\n\r\n")[2] or None
+
+
 def ridden(message):
     """The parameters of the method that rides in an answer; {} if none does."""
     if not message.body:

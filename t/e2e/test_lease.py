@@ -136,6 +136,53 @@ async def test_hung(case):
     case.check_logs(nginx)
 
 
+async def test_hung_replay(case):
+    """
+    A letter that a worker replays which hangs can be replayed by another; the first one
+    sends no call when it wakes up.
+    """
+    scene, nginx = await case.scene(
+        "tgbot_attempts 1;", program_timeout="60s",
+        locations="        location /letters { tgbot_status write=on; }\n")
+    program, api = scene.program, scene.api
+    program.fault = "500"
+    await clients.post(nginx.port, clients.text(1, "fails"))
+    program.fault = None
+    program.hold()
+
+    case.equal(await clients.replay(nginx.port, "e2e/1"), b'{"replayed":1}\n', "replayed")
+    await until(lambda: len(program.arrivals(1)) == 2)
+    hung = int(program.arrivals(1)[1].worker)
+    case.at_end(lambda: _go_on(hung))
+    await suspend(hung)
+    stopped = time.monotonic()
+
+    while True:
+        said = await clients.replay(nginx.port, "e2e/1")
+        if said == b'{"replayed":1}\n' or time.monotonic() > stopped + HANG:
+            break
+        case.equal(said, b'{"error":"the letter is being replayed"}', "while it hangs")
+        await asyncio.sleep(0.2)
+    case.equal(said, b'{"replayed":1}\n', "replayed by another worker")
+    case.check(time.monotonic() - stopped > LIFE - 2, "taken over too early")
+    await until(lambda: len(program.arrivals(1)) == 3)
+
+    # the other one is done when it wakes up, and the letter is gone
+    case.check(program.arrivals(1)[2].worker != str(hung),
+               "replayed by the worker that hangs")
+    program.release()
+    await until(lambda: api.executed)
+    os.kill(hung, signal.SIGCONT)
+    case.check(await until(lambda: "its result is dropped" in nginx.read("error.log")),
+               "the woken worker's result is not dropped")
+    status = await case.check_status(nginx)
+    case.equal(status.value("dead_letters", "letters"), 0, "letters")
+    case.equal([call.params["text"] for call in api.executed], ["reply 1"], "calls")
+    case.equal(status.value("leases_lost_total"), 1, "results dropped")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
 def _go_on(pid):
     try:
         os.kill(pid, signal.SIGCONT)

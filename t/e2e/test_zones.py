@@ -413,23 +413,10 @@ async def test_many_bots(case):
     case.check_logs(nginx)
 
 
-async def _replay(nginx, path):
-    """What nginx says to a replay, or None if it is killed over it."""
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", nginx.port)
-        writer.write(f"POST /letters/dead/{path} HTTP/1.0\r\nHost: localhost\r\n"
-                     "X-Tgbot-Action: replay\r\n\r\n".encode())
-        answer = await reader.read()
-        writer.close()
-    except OSError:
-        return None
-    return answer.partition(b"\r\n\r\n")[2] or None
-
-
 async def _replays(nginx, over):
     """Letters go round and round."""
     while not over.is_set():
-        await _replay(nginx, "dying")
+        await clients.replay(nginx.port, "dying")
         await asyncio.sleep(0.1)
 
 
@@ -471,7 +458,7 @@ async def test_replay_killed(case):
 
         before = await replayed()
         stops.ask("dead: replayed")
-        replay = loop.create_task(_replay(nginx, f"e2e/{number // 10}"))
+        replay = loop.create_task(clients.replay(nginx.port, f"e2e/{number // 10}"))
         pid = await stops.reached("dead: replayed")
         if pid is None:
             return
@@ -481,7 +468,7 @@ async def test_replay_killed(case):
         case.equal(await replayed(), before + 1, "in the queue")
 
         if again:
-            case.equal(await _replay(nginx, f"e2e/{number // 10}"), b'{"replayed":1}\n',
+            case.equal(await clients.replay(nginx.port, f"e2e/{number // 10}"), b'{"replayed":1}\n',
                        "replayed again")
             case.equal(await replayed(), before + 1, "in the queue once")
             await letters(0)

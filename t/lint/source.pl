@@ -76,6 +76,12 @@ my @banned = qw(
     redisConnectWithTimeout redisConnectUnix redisCommand
 );
 
+# forks of nginx and of libcurl count as they like: config tests for a feature
+my @versions = qw(
+    nginx_version NGINX_VERSION NGINX_VER LIBCURL_VERSION LIBCURL_VERSION_NUM
+    LIBCURL_VERSION_MAJOR LIBCURL_VERSION_MINOR
+);
+
 my $unfinished = qr/\b(?:TODO|FIXME|XXX|HACK)\b|not implemented/;
 
 my $dir = shift // '.';
@@ -114,6 +120,7 @@ for my $file (@sources, @harness) {
         functions($file, $code);
         includes($file, $text);
         calls($file, $code);
+        versions($file, $code);
         secrets($file, $code);
     }
 }
@@ -308,6 +315,17 @@ sub calls {
     while ($code =~ /\bngx_strlen\s*\([^;]*?(?:->|\.)\s*data\b/g) {
         report('banned', $file, line_of($code, $-[0]),
                'ngx_strlen() of an ngx_str_t');
+    }
+}
+
+
+sub versions {
+    my ($file, $code) = @_;
+
+    my $names = join '|', @versions;
+
+    while ($code =~ /\b($names)\b/g) {
+        report('versions', $file, line_of($code, $-[1]), $1);
     }
 }
 

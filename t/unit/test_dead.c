@@ -909,6 +909,20 @@ test_leased(void)
     ngx_http_tgbot_dead_release(&test_bots[0], id, &one, 1);
     ok(test_is(0, "2"));
 
+    /* what is being replayed goes last */
+
+    test_put(0, 5, 10, -1);
+    ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 4);
+    is_int(ngx_http_tgbot_dead_lease(&test_bots[0], list[0].id, &one, &left),
+           NGX_OK);
+    is_int(test_put(0, 6, 10, -1), 1);
+    ok(test_is(0, "2 6"));
+    test_bots[0].max = 1;
+    is_int(test_put(0, 7, 10, -1), 2);
+    ok(test_is(0, "7"));
+    is_int(ngx_http_tgbot_dead_drop(&test_bots[0], id + 3), NGX_OK);
+    test_put(0, 2, 10, -1);
+
     /* taken from the queue, whichever process put it there */
 
     ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 4);
