@@ -74,7 +74,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: handled once, and its reply repeated, where nothing is said of it
+=== TEST 1: an update is handled once, and its reply is repeated, by default
 --- config eval: main::bot()
 --- request eval
 [ (map { main::post(1000) } 1 .. 3), "GET /seen" ]
@@ -109,7 +109,7 @@ __DATA__
 
 
 
-=== TEST 4: in any order
+=== TEST 4: update_ids come in any order
 --- config eval: main::bot()
 --- pipelined_requests eval
 [ map { main::post($_) } 1005, 1001, 1003, 1001, 1005, 1004, 1002, 1003, 1004 ]
@@ -163,7 +163,7 @@ map $tgbot_attempts $path {
 
 
 
-=== TEST 8: a program that is not there costs no attempt
+=== TEST 8: an attempt without a reachable program is not counted
 --- config eval
 main::bot('tgbot_handler $uri_of;')
 --- http_config
@@ -183,7 +183,7 @@ map $tgbot_text $uri_of {
 
 
 
-=== TEST 9: without dead letters tgbot_attempts tells, and gives nothing up
+=== TEST 9: tgbot_attempts logs, and gives nothing up, without dead letters
 --- config eval: main::bot('tgbot_attempts 2; tgbot_dead_letters off;')
 --- then
 told(fetch(1000, 'status/500'), 'failed', '^HTTP/1.1 500 ') for 1 .. 4;
@@ -198,7 +198,7 @@ has failed 4 times
 
 
 
-=== TEST 10: in work, by another delivery
+=== TEST 10: a second delivery of an update that is in work is busy
 --- config eval: main::bot()
 --- then
 my $first = held(id => 1000, text => 'sleep/1/say/first');
@@ -216,7 +216,7 @@ is(TgbotProgram::seen(), '', $block->name . ' - asked once');
 
 
 
-=== TEST 11: many at once, over all workers
+=== TEST 11: fifty deliveries at once, over all workers
 --- config eval: main::bot()
 --- then
 my @sockets = map { begin(id => 1000, text => 'sleep/0.5/say/once') } 1 .. 50;
@@ -236,7 +236,7 @@ is(scalar(() = TgbotProgram::seen() =~ /once/g), 2,
 
 
 
-=== TEST 12: the webhook is let go, and the reply rides with a duplicate
+=== TEST 12: an update is done after tgbot_hold_timeout, and its reply rides with a duplicate
 --- config eval: main::bot('tgbot_hold_timeout 300ms;')
 --- then
 told(fetch(1000, 'sleep/1/say/late'), 'busy', '^HTTP/1.1 503 ');
@@ -245,7 +245,7 @@ told(settled(1000, 'say/again'), 'duplicate', '"text":"late"\}$') for 1 .. 2;
 
 
 
-=== TEST 13: a client that hangs up
+=== TEST 13: an update is done after its client hung up
 --- config eval: main::bot()
 --- then
 close held(id => 1000, text => 'sleep/0.5/say/late');
@@ -254,7 +254,7 @@ told(settled(1000, 'say/again'), 'duplicate', '"text":"late"\}$');
 
 
 
-=== TEST 14: a program whose calls go by tgbot_api calls once
+=== TEST 14: calls that went by tgbot_api are not repeated
 --- config eval: main::bot($main::api)
 --- request eval
 [ main::post(1000), main::post(1000), "GET /seen" ]
@@ -309,7 +309,7 @@ _EOC_
 
 
 
-=== TEST 18: a larger one rides once
+=== TEST 18: a reply that is too large to be kept rides once
 --- config eval: main::bot('tgbot_handler "/_program/say/$tgbot_text";')
 --- request eval
 [ (main::post(1000, main::long(4097))) x 2 ]
@@ -333,7 +333,7 @@ main::verdicts(('done') x 70, 'duplicate', 'duplicate')
 
 
 
-=== TEST 20: what nginx answers itself is evaluated again
+=== TEST 20: tgbot_reply is evaluated again for a duplicate
 --- config eval
 main::bot('tgbot_reply "You said $tgbot_text"; tgbot_handler off;')
 --- request eval
@@ -345,7 +345,7 @@ main::bot('tgbot_reply "You said $tgbot_text"; tgbot_handler off;')
 
 
 
-=== TEST 21: also where there is a Bot API
+=== TEST 21: tgbot_reply is evaluated again where there is a Bot API
 --- config eval
 main::bot("$main::api tgbot_reply hello; tgbot_handler off;")
 --- request eval
@@ -356,7 +356,7 @@ main::bot("$main::api tgbot_reply hello; tgbot_handler off;")
 
 
 
-=== TEST 22: but not what it sent by the Bot API
+=== TEST 22: tgbot_reply is not repeated when it was sent by the Bot API
 --- config eval
 main::bot("$main::api tgbot_reply hello; tgbot_handler off;
            tgbot_reply_via api;")
@@ -380,7 +380,7 @@ main::bot("$main::api tgbot_reply hello; tgbot_handler off;
 
 
 
-=== TEST 24: one that is too old
+=== TEST 24: an update older than tgbot_max_age is stale, and then a duplicate
 --- config eval: main::bot('tgbot_max_age 1h;')
 --- request eval: [ main::post(1000), main::post(1000), "GET /seen" ]
 --- response_headers eval: main::verdicts('stale', 'duplicate', '')
@@ -389,7 +389,7 @@ main::bot("$main::api tgbot_reply hello; tgbot_handler off;
 
 
 
-=== TEST 25: nor is it answered when it comes again
+=== TEST 25: a stale update gets no tgbot_reply when it comes again
 --- config eval
 main::bot('tgbot_max_age 1h; tgbot_reply hello;')
 --- request eval: [ main::post(1000), main::post(1000) ]
@@ -399,7 +399,7 @@ main::bot('tgbot_max_age 1h; tgbot_reply hello;')
 
 
 
-=== TEST 26: what is not of Telegram is not remembered
+=== TEST 26: a rejected request is not remembered
 --- config eval: main::bot('tgbot_secret_token right;')
 --- more_headers eval
 my $json = "Content-Type: application/json\n";
@@ -413,7 +413,7 @@ main::verdicts('rejected', 'rejected', 'done', 'duplicate')
 
 
 
-=== TEST 27: off
+=== TEST 27: tgbot_dedup off
 --- config eval: main::bot('tgbot_dedup off;')
 --- request eval
 [ main::post(1000), main::post(1000), main::post(1000, 'status/500'),
@@ -428,7 +428,7 @@ main::verdicts('rejected', 'rejected', 'done', 'duplicate')
 
 
 
-=== TEST 28: each bot has a numbering of its own
+=== TEST 28: update_ids of two bots are told apart
 --- config eval: main::bot() . main::bot('', 'c')
 --- request eval
 [ main::post(1000), main::post(1000, 'say/y', 'c'), main::post(1000),
@@ -440,7 +440,7 @@ main::verdicts('rejected', 'rejected', 'done', 'duplicate')
 
 
 
-=== TEST 29: also in one zone
+=== TEST 29: update_ids of two bots in one zone are told apart
 --- http_config: tgbot_dedup zone=all:4m;
 --- config eval: main::bot() . main::bot('', 'c')
 --- request eval
@@ -454,7 +454,7 @@ main::verdicts('done', 'done', 'duplicate', 'duplicate', 'done')
 
 
 
-=== TEST 30: a window, and what is below it
+=== TEST 30: a window, and an update_id below it
 --- config eval: main::bot('tgbot_dedup window=1024;')
 --- pipelined_requests eval
 [ map { main::post($_, 'json/{}') } 10000, 10001, 11000, 10000, 11024, 10001,
@@ -466,7 +466,7 @@ main::verdicts(qw(done done done duplicate done duplicate done duplicate
 
 
 
-=== TEST 31: a zone is as small as its windows
+=== TEST 31: the smallest zone for two windows
 --- http_config: tgbot_dedup zone=all:1200k window=4096;
 --- config eval: main::bot() . main::bot('', 'c')
 --- request eval
@@ -477,7 +477,7 @@ main::verdicts(qw(done done done duplicate done duplicate done duplicate
 
 
 
-=== TEST 32: four million where nothing is said of it
+=== TEST 32: the default window is four million update_ids
 --- config eval: main::bot()
 --- pipelined_requests eval
 [ map { main::post($_, 'json/{}') } 870000000, 874194303, 870000000,
@@ -488,7 +488,7 @@ main::verdicts(qw(done done duplicate done duplicate done done done))
 
 
 
-=== TEST 33: an id from elsewhere, and the status that counts it
+=== TEST 33: an update_id far from the others, counted as seen_rebased_total
 --- config eval: main::bot()
 --- pipelined_requests eval
 [ (map { main::post($_) } 870000000, 9007199254740992, 870000000, 5,
@@ -502,7 +502,7 @@ main::verdicts(qw(done done duplicate done duplicate duplicate done duplicate),
 
 
 
-=== TEST 34: known over a reload
+=== TEST 34: updates are known after a reload
 --- config eval: main::bot()
 --- request eval
 [ main::post(1000), main::post(1001, 'status/500'),
@@ -520,7 +520,7 @@ my $x = quotemeta main::said('x');
 
 
 
-=== TEST 35: in work in a worker of before a reload
+=== TEST 35: an update that a worker of before the reload has in work is busy
 --- config eval: main::bot()
 --- then
 my $first = held(id => 1000, text => 'sleep/2/say/old');
@@ -540,7 +540,7 @@ told(fetch(1000, 'say/new'), 'duplicate', '"text":"old"\}$');
 
 
 
-=== TEST 36: in work in a worker that is killed
+=== TEST 36: an update whose worker is killed is handled again
 --- config eval: main::bot()
 --- no_error_log
 [crit]
@@ -563,7 +563,7 @@ told(fetch(1, 'say/newer'), 'duplicate', '"text":"who"\}$');
 
 
 
-=== TEST 37: to which a limit had let it
+=== TEST 37: an update whose worker is killed is not limited again
 --- config eval
 main::bot('tgbot_limit all zone=users:1m rate=1r/m burst=1;')
 --- no_error_log

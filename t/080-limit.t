@@ -63,7 +63,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: a burst, then nothing
+=== TEST 1: a burst passes, then nothing
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=3;')
 --- pipelined_requests eval
@@ -77,7 +77,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=3;')
 
 
 
-=== TEST 2: what was dropped is answered with nothing
+=== TEST 2: a dropped update is answered with nothing
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
                        action=drop;')
@@ -104,7 +104,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/s burst=2;')
 
 
 
-=== TEST 4: a burst is 20 where nothing is said of it
+=== TEST 4: the default burst is 20
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m;')
 --- pipelined_requests eval: [map { main::post() } 1 .. 22]
@@ -114,7 +114,7 @@ main::verdicts(('done') x 20, 'limited', 'limited')
 
 
 
-=== TEST 5: over connections and workers
+=== TEST 5: one burst over connections and workers
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=5;')
 --- request eval: [map { main::post() } 1 .. 12]
@@ -124,7 +124,7 @@ main::verdicts(('done') x 5, ('limited') x 7)
 
 
 
-=== TEST 6: rejected, with the time of the bucket
+=== TEST 6: a rejected update gets Retry-After, when there is a token again
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=6r/m burst=1
                        action=reject;')
@@ -138,7 +138,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=6r/m burst=1
 
 
 
-=== TEST 7: a long time is a minute, a short one a second
+=== TEST 7: Retry-After is at most a minute and at least a second
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
                        action=reject;')
@@ -153,7 +153,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
 
 
 
-=== TEST 8: not more than the update lives
+=== TEST 8: Retry-After is at most what the update has to live
 --- config eval
 main::bot('tgbot_handler /_program/say/x;
            tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
@@ -168,7 +168,7 @@ main::bot('tgbot_handler /_program/say/x;
 
 
 
-=== TEST 9: what was rejected comes again, and is handled then
+=== TEST 9: a rejected update that comes again is handled
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/s burst=1
                        action=reject;')
@@ -182,7 +182,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/s burst=1
 
 
 
-=== TEST 10: error pages are not for it
+=== TEST 10: error_page does not apply to a rejected update
 --- config eval
 main::bot('error_page 429 =200 /page;
            tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
@@ -196,7 +196,7 @@ main::bot('error_page 429 =200 /page;
 
 
 
-=== TEST 11: what was dropped is a duplicate when it comes again
+=== TEST 11: a dropped update is a duplicate when it comes again
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/s burst=1;')
 --- pipelined_requests eval
@@ -222,7 +222,7 @@ main::verdicts(qw(done duplicate duplicate done duplicate limited))
 
 
 
-=== TEST 13: nor does what is no update
+=== TEST 13: a request that is no update takes no token
 --- config eval
 main::bot('tgbot_limit all zone=one:1m rate=1r/m burst=1;')
 --- pipelined_requests eval
@@ -255,7 +255,7 @@ my ($said, $notice) = map { "^\Q$_\E\$" } $main::said, $main::notice;
 
 
 
-=== TEST 15: the notice goes to whom it is for
+=== TEST 15: the notice goes to the chat of the update
 --- config eval
 main::bot('tgbot_handler /_program/say/x;
            tgbot_limit $tgbot_chat_id zone=one:1m rate=1r/m burst=1
@@ -276,7 +276,7 @@ main::bot('tgbot_handler /_program/say/x;
 
 
 
-=== TEST 16: where nobody is to be told there is none
+=== TEST 16: no notice without a chat
 --- config eval
 main::bot('tgbot_handler /_program/say/x;
            tgbot_limit all zone=one:1m rate=1r/m burst=1 reply=slow;')
@@ -288,7 +288,7 @@ main::bot('tgbot_handler /_program/say/x;
 
 
 
-=== TEST 17: a notice that Telegram did not get is told again
+=== TEST 17: a notice that Telegram did not get is sent again
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
                        "reply=Not so fast";')
@@ -301,7 +301,7 @@ main::verdicts(qw(done limited duplicate limited duplicate))
 
 
 
-=== TEST 18: a notice by the Bot API
+=== TEST 18: a notice is sent by the Bot API
 --- config eval
 main::bot('tgbot_token_file $TEST_NGINX_TOKEN_FILE;
            tgbot_api /_api;
@@ -338,7 +338,7 @@ main::verdicts(qw(done done done done limited done done limited))
 
 
 
-=== TEST 20: payments, and who blocks the bot, are never limited
+=== TEST 20: payments, and users who block the bot, are never limited
 --- config eval
 main::bot('tgbot_handler /_program/say/x;
            tgbot_limit all zone=one:1m rate=1r/m burst=1;
@@ -360,7 +360,7 @@ main::verdicts(('done') x 7, 'limited', ('done') x 6, 'limited', 'limited')
 
 
 
-=== TEST 21: limits are taken in order, and given back
+=== TEST 21: limits are taken in order, and their tokens given back
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
            tgbot_limit $tgbot_chat_id zone=two:1m rate=1r/m burst=1;')
@@ -376,7 +376,7 @@ main::verdicts(qw(done limited limited limited done limited done))
 
 
 
-=== TEST 22: likewise in one zone, with the third of three
+=== TEST 22: tokens of three limits in one zone are given back
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
            tgbot_limit $tgbot_command zone=one rate=1r/m burst=2;
@@ -395,7 +395,7 @@ main::verdicts(qw(done limited limited limited done limited limited done done))
 
 
 
-=== TEST 23: the limit that refuses says how
+=== TEST 23: the verdict is that of the limit that refuses
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2
                        "reply=Not so fast";
@@ -422,7 +422,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2
 
 
 
-=== TEST 25: unless they are shared
+=== TEST 25: two bots share buckets with shared
 --- http_config
     tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2 shared;
 --- config eval
@@ -438,7 +438,7 @@ main::verdicts(qw(done done limited limited), (qw(done done limited)) x 2)
 
 
 
-=== TEST 26: one that comes again after a failure is not charged again
+=== TEST 26: an update that comes again after a failure takes no second token
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2
                        action=reject;')
@@ -456,7 +456,7 @@ main::verdicts(('failed') x 4, ('busy') x 4, 'limited', 'failed')
 
 
 
-=== TEST 27: nor when it is handled at last
+=== TEST 27: an update that is handled at last takes no second token
 --- http_config
     map $tgbot_attempts $steps {
         volatile;
@@ -479,7 +479,7 @@ main::verdicts(qw(failed failed done duplicate limited))
 
 
 
-=== TEST 28: it is handled though others emptied the bucket meanwhile
+=== TEST 28: an update that comes again is handled when others emptied the bucket
 --- http_config
     map $tgbot_attempts $steps {
         volatile;
@@ -501,7 +501,7 @@ main::verdicts(qw(failed failed limited done done duplicate))
 
 
 
-=== TEST 29: without de-duplication each delivery is one
+=== TEST 29: each delivery takes a token without de-duplication
 --- config eval
 main::bot('tgbot_dedup off;
            tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;')
@@ -517,7 +517,7 @@ main::bot('tgbot_dedup off;
 
 
 
-=== TEST 30: replies of the configuration are limited as well
+=== TEST 30: replies of tgbot_reply are limited
 --- config eval
 main::bot('tgbot_reply Hello;
            tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
@@ -533,7 +533,7 @@ my $hello = $main::notice =~ s/Not so fast/Hello/r;
 
 
 
-=== TEST 31: a dry run counts and does nothing
+=== TEST 31: a dry run counts and limits nothing
 --- config eval
 main::bot('tgbot_limit_dry_run on;
            tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
@@ -553,7 +553,7 @@ main::bot('tgbot_limit_dry_run on;
 
 
 
-=== TEST 32: it counts what would be: a token that would be given back is
+=== TEST 32: a dry run counts a token that would be given back
 --- config eval
 main::bot('tgbot_limit_dry_run on;
            tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
@@ -572,7 +572,7 @@ main::bot('tgbot_limit_dry_run on;
 
 
 
-=== TEST 33: in earnest it counts likewise
+=== TEST 33: the same limits without a dry run
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
            tgbot_limit $tgbot_chat_id zone=two:1m rate=1r/m burst=1
@@ -591,7 +591,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
 
 
 
-=== TEST 34: a dry run that is not inherited
+=== TEST 34: a dry run is not inherited
 --- http_config
     tgbot_limit_dry_run on;
     tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1;
@@ -604,7 +604,7 @@ main::bot('', 'a') . main::bot('tgbot_limit_dry_run off;', 'b')
 
 
 
-=== TEST 35: off
+=== TEST 35: tgbot_limit off
 --- http_config
     tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1;
 --- config eval
@@ -616,7 +616,7 @@ main::bot('', 'a') . main::bot('tgbot_limit off;', 'b')
 
 
 
-=== TEST 36: a level with a limit has none of those above
+=== TEST 36: a level with a limit does not inherit those above
 --- http_config
     tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1;
     tgbot_limit $tgbot_chat_id zone=one rate=1r/m burst=3;
@@ -632,7 +632,7 @@ main::verdicts(qw(done limited limited), qw(done done done limited))
 
 
 
-=== TEST 37: keys by a map: no limit for some, one bucket for others
+=== TEST 37: keys of a map: no limit for some users, one bucket for others
 --- http_config
     map $tgbot_chat_id $key {
         volatile;
@@ -651,7 +651,7 @@ main::verdicts(('done') x 3, qw(done limited), qw(done limited),
 
 
 
-=== TEST 38: keys of several variables, and of what the update says
+=== TEST 38: keys of several variables of the update
 --- config eval
 main::bot('tgbot_limit "$tgbot_chat_id:$tgbot_user_id:$tgbot_update_type"
                        zone=one:1m rate=1r/m burst=1;
@@ -665,7 +665,7 @@ main::bot('tgbot_limit "$tgbot_chat_id:$tgbot_user_id:$tgbot_update_type"
 
 
 
-=== TEST 39: long keys with a beginning in common
+=== TEST 39: long keys with the same beginning
 --- config eval
 main::bot('tgbot_limit $tgbot_text zone=one:1m rate=1r/m burst=1;
            tgbot_handler /_program/say/x;')
@@ -683,7 +683,7 @@ main::verdicts(qw(done done done done limited limited),
 
 
 
-=== TEST 40: the smallest zone, and the users that came before
+=== TEST 40: the smallest zone, and users whose buckets were evicted
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:36k rate=1r/m burst=1;
            tgbot_reply Hello;')
@@ -702,7 +702,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:36k rate=1r/m burst=1;
 
 
 
-=== TEST 41: a reload forgets nobody
+=== TEST 41: buckets are kept over a reload
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=3
                        "reply=Not so fast";')

@@ -75,7 +75,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: asked once, answered often
+=== TEST 1: the program is asked once, the answer is given often
 --- config eval: main::bot()
 --- then
 done(fresh('x'));
@@ -94,7 +94,7 @@ is($zone->{zone_evicted_total}, 0, $block->name . ' - nothing made room');
 
 
 
-=== TEST 2: each chat gets it for itself
+=== TEST 2: each chat gets the answer with its own chat_id
 --- config eval: main::bot()
 --- then
 done(fresh('x'));
@@ -108,22 +108,22 @@ asked_any('say/x');
 --- config eval: main::bot()
 --- then
 done('{"chat_id":7,"method":"sendDice"}', key => 1,
-        text => 'json/{"method":"sendDice"}');
+     text => 'json/{"method":"sendDice"}');
 done('{"chat_id":8,"method":"sendDice"}', key => 1, chat => 8);
 
 done('{"method":"sendDice","chat_id":"7"}', key => 2,
-        text => 'json/{"method":"sendDice","chat_id":"7"}');
+     text => 'json/{"method":"sendDice","chat_id":"7"}');
 done('{"chat_id":8,"method":"sendDice"}', key => 2, chat => 8);
 
 done('{ "chat_id" : 7 , "method" : "sendDice" }', key => 3,
-        text => 'json/{ "chat_id" : 7 , "method" : "sendDice" }');
+     text => 'json/{ "chat_id" : 7 , "method" : "sendDice" }');
 done('{"chat_id":8,"method" : "sendDice" }', key => 3, chat => 8);
 
 counted('hit=3 miss=3 stored=3');
 
 
 
-=== TEST 4: the buttons of a message
+=== TEST 4: the buttons of a message are kept
 --- config eval: main::bot()
 --- then
 sub press {
@@ -140,15 +140,15 @@ my $answer = '{"method":"answerCallbackQuery","text":"ok"}';
 
 done(qr/"text":"ok"/, text => "json/$answer");
 done('{"callback_query_id":"41",' . substr($answer, 1),
-        in => press('41', 7));
+     in => press('41', 7));
 done('{"callback_query_id":"42",' . substr($answer, 1),
-        in => press('42', 8));
+     in => press('42', 8));
 
 counted('hit=2 miss=1 stored=1');
 
 
 
-=== TEST 5: the query that was answered is not named to another
+=== TEST 5: the id of a query that was answered is not given to another
 --- config eval
 my $json = '{"method":"answerCallbackQuery","callback_query_id":"41"}';
 main::bot("tgbot_handler '/_program/json/$json';")
@@ -160,15 +160,15 @@ sub query {
 }
 
 done('{"method":"answerCallbackQuery","callback_query_id":"41"}',
-        in => query(41));
+     in => query(41));
 done('{"callback_query_id":"42","method":"answerCallbackQuery"}',
-        in => query(42));
+     in => query(42));
 
 counted('hit=1 miss=1 stored=1');
 
 
 
-=== TEST 6: two bots with one zone and one key
+=== TEST 6: two bots with one zone and one key have answers of their own
 --- config eval
 main::bot() . main::bot('', 'c') . main::bot('', 'bk')
 --- then
@@ -198,7 +198,7 @@ is(status()->{zones}{answers}{entries}, 0, $block->name . ' - entries');
 
 
 
-=== TEST 8: keys of any length, told apart to the last byte
+=== TEST 8: keys of any length are told apart to the last byte
 --- config eval: main::bot()
 --- then
 my $long = 'x' x 3000;
@@ -213,7 +213,7 @@ counted('hit=3 miss=3 stored=3');
 
 
 
-=== TEST 9: a key is what the variables of an update make it
+=== TEST 9: a key of variables of the update
 --- http_config
     map $tgbot_command $cached {
         default  "";
@@ -244,7 +244,7 @@ counted('bypass=2 hit=2 miss=2 stored=2');
 
 
 
-=== TEST 10: what the program does not want to be kept
+=== TEST 10: an answer that the program asks not to keep
 --- config eval: main::bot()
 --- then
 my @values = ('no-store', 'No-Store', 'private', 'no-cache', 'max-age=0',
@@ -254,7 +254,7 @@ for my $i (0 .. $#values) {
     my $value = $values[$i] =~ s/ /%20/gr;
 
     done(fresh('a'), key => $i,
-            text => "header/Cache-Control/$value/say/a");
+         text => "header/Cache-Control/$value/say/a");
     done(fresh('b'), key => $i, text => 'say/b');
     done(fresh('c'), key => $i, text => 'say/c');
 }
@@ -263,7 +263,7 @@ counted('bypass=12 miss=6 uncacheable=6');
 
 
 
-=== TEST 11: how long is said by the directive
+=== TEST 11: the directive says how long an answer is kept
 --- config eval: main::bot('tgbot_cache $arg_k zone=answers:1m valid=2s;')
 --- then
 done(fresh('a'), text => 'say/a');
@@ -275,16 +275,16 @@ counted('hit=2 miss=2 stored=2');
 
 
 
-=== TEST 12: and before that by the program
+=== TEST 12: the program says how long an answer is kept
 --- config eval: main::bot('tgbot_cache $arg_k zone=answers:1m valid=2s;')
 --- then
 done(fresh('a'), key => 1,
-        text => 'header/Cache-Control/max-age=3600/say/a');
+     text => 'header/Cache-Control/max-age=3600/say/a');
 sleep 2.1;
 done(said('a'), key => 1, text => 'say/b');
 
 done(fresh('a'), key => 2,
-        text => 'header/Cache-Control/public,max-age=1/say/a');
+     text => 'header/Cache-Control/public,max-age=1/say/a');
 done(said('a'), key => 2, text => 'say/b');
 sleep 1.2;
 done(fresh('c'), key => 2, text => 'say/c');
@@ -293,7 +293,7 @@ counted('hit=2 miss=3 stored=3');
 
 
 
-=== TEST 13: failures are not kept
+=== TEST 13: answers of failures are not kept
 --- config eval
 main::bot('tgbot_handler /_program/$tgbot_text; tgbot_hold_timeout 5s;')
 --- then
@@ -315,7 +315,7 @@ counted("hit=$n miss=" . 2 * $n . " stored=$n");
 
 
 
-=== TEST 14: answers that are meant for somebody, or make no calls
+=== TEST 14: answers for one user, and answers without calls, are not kept
 --- config eval: main::bot()
 --- then
 my $n = 0;
@@ -345,7 +345,7 @@ counted('bypass=' . 2 * $n . " miss=$n uncacheable=$n");
 
 
 
-=== TEST 15: answers of other types
+=== TEST 15: answers of other content types
 --- config eval
 my $program = 'proxy_pass http://127.0.0.1:$TEST_NGINX_PROGRAM_PORT';
 my $type = "$program/header/Content-Type";
@@ -390,7 +390,7 @@ counted('bypass=6 hit=2 miss=4 stored=1 uncacheable=3');
 
 
 
-=== TEST 16: what could not be kept is asked for again after a while
+=== TEST 16: the program is asked again, after a while, for what could not be kept
 --- config eval: main::bot('tgbot_cache $arg_k zone=answers:1m valid=2s;')
 --- then
 done('', text => 'json/{}');
@@ -434,14 +434,14 @@ for my $n ($fits, $fits + 1) {
 
     done($body, bot => 'c', text => 'json/' . of($n), key => $n);
     done($n > $fits ? fresh('b') : $body, bot => 'c', text => 'say/b',
-            key => $n);
+         key => $n);
 }
 
 counted('bypass=1 hit=1 miss=2 stored=1 uncacheable=1', 'c');
 
 
 
-=== TEST 18: more keys than there is room for
+=== TEST 18: answers are evicted when there are more keys than room
 --- config eval
 main::bot('tgbot_cache $arg_k zone=small:36k;')
 --- then
@@ -485,7 +485,7 @@ counted('hit=2 miss=2 stored=2');
 
 
 
-=== TEST 20: or goes as tgbot_reply_via says
+=== TEST 20: an answer of the cache goes as tgbot_reply_via says
 --- config eval
 main::bot("$main::api tgbot_reply_via api;")
 . main::bot($main::api =~ s/token_file .*;/token 2:TOKEN;/r
@@ -507,7 +507,7 @@ asked_any('json/[%7B%22method%22:%22sendDice%22%7D,%7B%22method%22:'
 
 
 
-=== TEST 21: a hundred at once
+=== TEST 21: a hundred updates at once ask the program once
 --- config eval: main::bot()
 --- then
 my $text = 'sleep/1/json/{"method":"sendMessage","text":"x"}';
@@ -533,7 +533,7 @@ counted('hit=99 miss=1 stored=1 wait=99');
 
 
 
-=== TEST 22: those who wait are woken when the answer is there
+=== TEST 22: updates that wait are answered when the answer is there
 --- config eval: main::bot()
 --- then
 my $first = held(text => 'sleep/0.5/say/x');
@@ -568,7 +568,7 @@ counted('bypass=1 miss=2 stored=2');
 
 
 
-=== TEST 24: who has waited too long asks the program
+=== TEST 24: an update that has waited too long asks the program
 --- config eval
 main::bot('tgbot_cache $arg_k zone=answers:1m lock_timeout=500ms;')
 --- then
@@ -590,7 +590,7 @@ counted('hit=1 miss=1 stored=1 timeout=2 wait=2');
 
 
 
-=== TEST 25: the program fails, the next one asks
+=== TEST 25: the next update asks when the program fails
 --- config eval: main::bot()
 --- then
 my $first = held(text => 'sleep/0.5/status/500');
@@ -610,7 +610,7 @@ counted('hit=9 miss=2 stored=1 wait=10');
 
 
 
-=== TEST 26: the program is not there, nobody waits for it in vain
+=== TEST 26: no update waits for a program that is unavailable
 --- config eval: main::bot('tgbot_handler /_closed;')
 --- then
 my $start = time;
@@ -622,7 +622,7 @@ is(status()->{zones}{answers}{entries}, 0, $block->name . ' - entries');
 
 
 
-=== TEST 27: the answer is none for others, who ask for themselves
+=== TEST 27: updates that wait ask for themselves when the answer is not kept
 --- config eval: main::bot()
 --- then
 my $first = held(text => 'sleep/0.5/json/{"method":"sendDice","chat_id":8}');
@@ -641,7 +641,7 @@ counted('bypass=10 miss=1 uncacheable=1 wait=10');
 
 
 
-=== TEST 28: one who waits hangs up
+=== TEST 28: an update that waits, and its client hangs up
 --- config eval: main::bot()
 --- then
 my $first = held(text => 'sleep/2/say/x');
@@ -668,7 +668,7 @@ is($status->{seen}{leased}, 0, $block->name . ' - nothing is claimed');
 
 
 
-=== TEST 29: one who asks hangs up
+=== TEST 29: an update that asks, and its client hangs up
 --- config eval: main::bot()
 --- then
 my $first = held(text => 'sleep/1/say/x', id => 2000);
@@ -685,7 +685,7 @@ counted('hit=5 miss=1 stored=1 wait=5');
 
 
 
-=== TEST 30: one who waits is held no longer than others
+=== TEST 30: tgbot_hold_timeout ends the wait of an update
 --- config eval
 main::bot('tgbot_hold_timeout 1s;
            tgbot_cache $arg_k zone=answers:1m lock_timeout=30s;')
@@ -727,7 +727,7 @@ counted('hit=1 miss=1 stored=1');
 
 
 
-=== TEST 32: what went by the Bot API does not ride with a duplicate, too
+=== TEST 32: a call that went by the Bot API does not ride with a duplicate
 --- config eval: main::bot($main::api)
 --- then
 done('', text => 'say/a', id => 2000);
@@ -741,7 +741,7 @@ asked_any();
 
 
 
-=== TEST 33: what rides is kept for a duplicate, or goes by the Bot API
+=== TEST 33: a call that rides is kept for a duplicate, or goes by the Bot API
 --- config eval: main::bot($main::api)
 --- then
 for my $size (3000, 5000) {
@@ -762,7 +762,7 @@ for my $size (3000, 5000) {
 
 
 
-=== TEST 34: a duplicate does not fill the cache, nor wait for it
+=== TEST 34: a duplicate neither fills the cache nor waits for it
 --- config eval
 main::bot('tgbot_cache $arg_k zone=answers:1m valid=1s;')
 --- then
@@ -779,7 +779,7 @@ counted('miss=2 stored=1 uncacheable=1');
 
 
 
-=== TEST 35: without memory of updates
+=== TEST 35: a cache without de-duplication
 --- config eval: main::bot('tgbot_dedup off;')
 --- then
 done(fresh('a'), text => 'say/a', id => 2000);
@@ -788,7 +788,7 @@ asked_any('say/a');
 
 
 
-=== TEST 36: what nginx says itself comes first, and so do limits
+=== TEST 36: tgbot_reply and limits come before the cache
 --- config eval
 main::bot('tgbot_reply $arg_r; tgbot_limit $arg_l zone=limit:1m rate=1r/m
                                            burst=2;')
@@ -803,7 +803,7 @@ counted('hit=1 miss=1 stored=1');
 
 
 
-=== TEST 37: inherited, cancelled, replaced
+=== TEST 37: a cache is inherited, cancelled, replaced
 --- http_config
     tgbot_cache $arg_k zone=outer:1m valid=1h;
 --- config eval
@@ -838,7 +838,7 @@ is(status()->{zones}{inner}{entries}, 1, $block->name . ' - inner');
 
 
 
-=== TEST 38: kept over a reload
+=== TEST 38: answers are kept over a reload
 --- config eval: main::bot()
 --- then
 done(fresh('a'), text => 'say/a');
@@ -859,7 +859,7 @@ asked_any('say/a', 'sleep/2/say/x');
 
 
 
-=== TEST 39: who asks is killed, the next one asks
+=== TEST 39: the next update asks when the worker that asks is killed
 --- config eval: main::bot()
 --- no_error_log
 [crit]

@@ -158,7 +158,7 @@ b held 0
 
 
 
-=== TEST 3: HEAD
+=== TEST 3: HEAD gets the length
 --- config eval: main::bot()
 --- request
 HEAD /status
@@ -173,7 +173,7 @@ is($length, length((get('/status'))[2]), 'the length that GET has');
 
 
 
-=== TEST 4: other methods
+=== TEST 4: other methods are refused
 --- config eval: main::bot()
 --- request
 POST /status
@@ -224,7 +224,7 @@ i calls_total
 
 
 
-=== TEST 6: calls
+=== TEST 6: calls are counted by outcome
 --- config eval: main::bot($main::api)
 --- then
 deliver('done', 'b') for 1 .. 2;
@@ -249,7 +249,7 @@ b api_calls_unsent_total 0
 
 
 
-=== TEST 7: calls that are repeated
+=== TEST 7: calls that are repeated are counted
 --- config eval
 main::bot($main::api =~ s/tgbot_retry .*//sr
                . 'tgbot_retry attempts=3 backoff=50ms max_backoff=50ms;')
@@ -262,7 +262,7 @@ b api_calls_given_up_total 1
 
 
 
-=== TEST 8: calls without a way out
+=== TEST 8: calls are counted as unsent without tgbot_api
 --- config eval
 main::bot('tgbot_reply_via response;')
 --- then
@@ -280,7 +280,7 @@ b calls_total handler.ok=1 handler.started=1
 
 
 
-=== TEST 9: what is going on
+=== TEST 9: updates and calls in flight
 --- config eval: main::bot($main::api)
 --- then
 my $slow = begin(text => 'sleep/1/say/x', name => 'sleep/1/status/200');
@@ -311,7 +311,7 @@ b deliveries_total done=1
 
 
 
-=== TEST 10: a client that hangs up
+=== TEST 10: a client that hangs up is counted as aborted
 --- config eval: main::bot()
 --- then
 my $client = begin(text => 'sleep/0.5/say/x');
@@ -345,7 +345,7 @@ b calls_total handler.ok=1 handler.started=1
 
 
 
-=== TEST 12: two workers, one set of books
+=== TEST 12: two workers count together
 --- config eval: main::bot()
 --- then
 my (%workers, $n);
@@ -374,7 +374,7 @@ b calls_inflight
 
 
 
-=== TEST 13: counters over a reload
+=== TEST 13: counters are kept over a reload
 --- config eval
 main::bot('tgbot_limit $tgbot_text zone=one:1m rate=1r/m burst=2;')
 --- then
@@ -414,7 +414,7 @@ b limit_decisions_total one.dropped=1 one.passed=3
 
 
 
-=== TEST 14: killed workers
+=== TEST 14: counters balance after workers are killed
 --- config eval: main::bot($main::api)
 --- then
 deliver('done', 'b');
@@ -457,7 +457,7 @@ was locked by
 
 
 
-=== TEST 15: a killed worker of two, told by the other one
+=== TEST 15: the other worker settles the counters of a killed one
 --- config eval: main::bot()
 --- then
 my $held = begin(text => 'stall');
@@ -484,7 +484,7 @@ b calls_total handler.aborted=1 handler.started=1
 
 
 
-=== TEST 16: limits, their zones and their trial
+=== TEST 16: limits, zones and dry runs
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
            tgbot_limit all$tgbot_bot zone=one rate=1r/m burst=3;
@@ -514,7 +514,7 @@ b limit_decisions_total two.passed=1 two.rejected_dry_run=2
 
 
 
-=== TEST 17: a cache
+=== TEST 17: the counters of a cache
 --- config eval
 main::bot('tgbot_cache $tgbot_command zone=answers:1m;
            tgbot_handler /_program/$tgbot_args;')
@@ -538,7 +538,7 @@ b calls_total handler.ok=4 handler.started=4
 
 
 
-=== TEST 18: what is remembered of updates
+=== TEST 18: the state of de-duplication
 --- config eval
 main::bot() . main::bot('tgbot_dedup off;', 'off')
 --- then
@@ -561,7 +561,7 @@ off deliveries_total done=2
 
 
 
-=== TEST 19: an answer of many buffers
+=== TEST 19: an answer of several buffers
 --- config eval
 CORE::join('', map { main::bot('', "bot_number-$_") } 1 .. 9)
 --- then
@@ -573,7 +573,7 @@ bot_number-9 received_total 1
 
 
 
-=== TEST 20: any name of a zone
+=== TEST 20: a zone's name is escaped
 --- config eval
 main::bot("tgbot_limit \$tgbot_user_id 'zone=o\\\"n\\\\e \xe9\x01:1m'
                             rate=1r/m burst=1;")
@@ -602,7 +602,7 @@ access forbidden by rule
 
 
 
-=== TEST 22: not beside a webhook
+=== TEST 22: tgbot_status is refused beside tgbot_webhook
 --- config eval: main::bot('tgbot_status;')
 --- must_die
 --- no_error_log

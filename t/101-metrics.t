@@ -246,7 +246,7 @@ is($bots->{c}{last_update_timestamp_seconds}, 0, 'of another bot');
 
 
 
-=== TEST 4: a refused token
+=== TEST 4: workers with a refused token are counted
 --- config eval
 main::bot('tgbot_token 1:TOKEN; tgbot_api /_api/status/401;')
 . main::bot('tgbot_token 2:TOKEN; tgbot_api /_api/say/x;', 'c')
@@ -413,7 +413,7 @@ is_deeply([ sort keys %{scrape()} ],
 
 
 
-=== TEST 10: any name of a zone
+=== TEST 10: a zone's name is escaped
 --- config eval
 main::bot("tgbot_limit \$tgbot_chat_id 'zone=o\\\"n\\\\e{}, \xe9\x01\xd1\x8b:1m'
                             rate=1r/m burst=1;")
@@ -427,7 +427,7 @@ like($body, qr/zone_bytes\{zone="o\\"n\\\\e\{\}, \? \xd1\x8b",state="used"\}/,
 
 
 
-=== TEST 11: which format
+=== TEST 11: the format by argument and Accept
 --- config
     location /json { tgbot_status format=json; }
     location /prometheus { tgbot_status format=prometheus; }
@@ -485,7 +485,7 @@ for my $format ('xml', '', 'JSON', 'prom', 'json1') {
 
 
 
-=== TEST 12: HEAD
+=== TEST 12: HEAD gets the length of Prometheus' format
 --- config eval: main::bot()
 --- then
 my ($status, $head, $body) = get('/status?format=prometheus', [], 'HEAD');
@@ -497,7 +497,7 @@ is($length, length((get('/status?format=prometheus'))[2]), 'length');
 
 
 
-=== TEST 13: healthy
+=== TEST 13: health of a server that is ready
 --- config eval
 main::bot('tgbot_queue zone=updates:4m;') . main::bot('', 'c')
 . 'location /slash/ { tgbot_status; } location = /exact { tgbot_status; }'
@@ -532,7 +532,7 @@ is((get("/$_"))[0], 404, $_)
 
 
 
-=== TEST 14: an update that waits for too long
+=== TEST 14: not ready: an update waits for too long
 --- config eval
 main::bot('tgbot_queue zone=updates:4m;')
 . main::bot('tgbot_queue zone=updates;', 'c')
@@ -562,7 +562,7 @@ is((get('/strict/ready'))[0], 200, 'afterwards');
 
 
 
-=== TEST 15: a full queue
+=== TEST 15: not ready: a full queue
 --- config eval
 main::bot('tgbot_queue zone=updates:4m concurrency=1;
            tgbot_handler /_program/sleep/5/say/x;') . main::bot('', 'c')
@@ -591,7 +591,7 @@ is_deeply(decode_json($body),
 
 
 
-=== TEST 16: a refused token makes it not ready, in whichever worker
+=== TEST 16: not ready: a refused token, in any worker
 --- config eval
 main::bot('tgbot_token 1:TOKEN; tgbot_api /_api/status/401;')
 . main::bot('tgbot_token 2:TOKEN; tgbot_api /_api/say/x;', 'c')

@@ -153,7 +153,7 @@ is($status->{dead_letters_total}{failed}, 1, $block->name . ' - counted');
 
 
 
-=== TEST 2: shown as the user wrote it, and as JSON nonetheless
+=== TEST 2: a letter is shown as the user wrote it, in valid JSON
 --- config eval: main::bot('tgbot_handler /_program/status/500;')
 --- then
 my $text = '</script><b>"hi"\\ ' . chr(1) . 'ы';
@@ -170,7 +170,7 @@ is_deeply($json->{calls}, [], $block->name . ' - no calls');
 
 
 
-=== TEST 3: nothing of a user where it is not asked for
+=== TEST 3: nothing of a user is shown without payload=on
 --- config eval
 main::bot('tgbot_handler /_program/status/500;')
 . 'location /plain { tgbot_status; }'
@@ -183,7 +183,7 @@ unlike($answer, qr/secretive/, $block->name . ' - without its text');
 
 
 
-=== TEST 4: a call that is given up, and those that follow it
+=== TEST 4: a letter has the call that was given up, and the calls after it
 --- config eval
 main::bot('tgbot_api /_api/$of/header/X-Method/$tgbot_method/json/%7B%7D;
            tgbot_retry attempts=1;')
@@ -208,7 +208,7 @@ is($json->{calls}[0]{body}{photo}, 'a', $block->name . ' - body');
 
 
 
-=== TEST 5: replayed when the program is mended
+=== TEST 5: a letter is replayed when the program is mended
 --- config eval
 main::bot('tgbot_handler /_mended;') . $main::mended
 --- then
@@ -234,7 +234,7 @@ is((change(POST => '/status/dead/b/2', 'replay'))[0], 404,
 
 
 
-=== TEST 6: all of them, through a queue
+=== TEST 6: all letters are replayed through a queue
 --- config eval
 main::bot('tgbot_handler /_mended; tgbot_queue zone=updates:4m;')
 . $main::mended
@@ -286,7 +286,7 @@ unlike($asked, qr/sendDice|json\/\[/, $block->name . ' - the program is not');
 
 
 
-=== TEST 8: dropped
+=== TEST 8: letters are dropped
 --- config eval: main::bot()
 --- then
 give_up(text => 'status/500') for 1 .. 3;
@@ -321,7 +321,7 @@ is((answer('/status/dead/b?after=x'))[0], 400, $block->name . ' - x');
 
 
 
-=== TEST 10: no more than so many
+=== TEST 10: the oldest letter is evicted
 --- config eval: main::bot('tgbot_dead_letters max=2;')
 --- then
 give_up(text => 'status/500') for 1 .. 3;
@@ -331,7 +331,7 @@ logged('1 older dead letters are dropped', 1);
 
 
 
-=== TEST 11: changes have to be allowed, and meant
+=== TEST 11: changes need write=on and X-Tgbot-Action
 --- config eval: main::bot() . 'location /plain { tgbot_status; }'
 --- then
 give_up(text => 'status/500');
@@ -351,7 +351,7 @@ letters('1 failed');
 
 
 
-=== TEST 12: what there is not
+=== TEST 12: 404 for what there is not
 --- config eval
 main::bot() . main::bot('tgbot_dead_letters off;', 'c')
 . 'location = /exact { tgbot_status; }'
@@ -377,7 +377,7 @@ is((answer('/status/dead/b/2'))[0], 404, $block->name . ' - not his');
 
 
 
-=== TEST 14: over a reload
+=== TEST 14: letters are kept over a reload
 --- config eval: main::bot()
 --- then
 give_up(text => 'status/500');
@@ -387,7 +387,7 @@ letters('1 failed');
 
 
 
-=== TEST 15: out of a queue into it again
+=== TEST 15: a letter of a queue is replayed into it
 --- config eval
 main::bot('tgbot_queue zone=updates:4m; tgbot_attempts 1;
            tgbot_handler /_program/$tgbot_text;')
@@ -407,7 +407,7 @@ is($items->{dead}, 2, $block->name . ' - dead');
 
 
 
-=== TEST 16: no page of another site, and no other name, changes anything
+=== TEST 16: pages of other sites, and other host names, change nothing
 --- config eval
 main::bot()
 --- then
@@ -463,7 +463,7 @@ is((change(DELETE => '/status/dead/b', 'drop', 'Host: evil.example'))[0],
 
 
 
-=== TEST 17: names of the server
+=== TEST 17: host names of the server are accepted
 --- config eval
 main::bot()
 . 'server_name bot.example.com *.wild.example .dot.example tail.*
@@ -490,7 +490,7 @@ for my $host ('evil.wild.example', 'wild.example', 'dot.example',
 
 
 
-=== TEST 18: inside of if and limit_except
+=== TEST 18: host names inside of if and limit_except
 --- config eval
 main::bot()
 . 'server_name bot.example.com;
@@ -538,7 +538,7 @@ for (
 
 
 
-=== TEST 20: no token is shown, whoever wrote it
+=== TEST 20: no token is shown, whatever wrote it
 --- config eval
 main::bot('tgbot_api /_api/close; tgbot_retry attempts=1;')
 . main::bot('tgbot_handler /_program/status/500;', 'c')
@@ -568,7 +568,7 @@ for my $id (2, 3) {
 
 
 
-=== TEST 21: nor reads what users wrote
+=== TEST 21: pages of other sites, and other host names, read no payload
 --- config eval
 main::bot('tgbot_handler /_program/status/500;')
 . 'server_name bot.example.com;
@@ -628,7 +628,7 @@ logged('a look at dead letters is refused: expected', 13 * 4);
 
 
 
-=== TEST 22: replayed once at a time, and there when the worker is killed
+=== TEST 22: a letter is replayed once at a time, and kept when its worker is killed
 --- config eval
 main::bot('tgbot_handler /_step;') . $main::stalls
 --- no_error_log
@@ -685,7 +685,7 @@ letters('');
 
 
 
-=== TEST 23: what fails once more is one letter, and takes no other's place
+=== TEST 23: a letter that fails once more stays one letter, and evicts no other
 --- config eval
 main::bot('tgbot_handler /_program/status/500; tgbot_dead_letters max=2;')
 --- then

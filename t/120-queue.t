@@ -66,7 +66,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: acknowledged at once, in work later
+=== TEST 1: an update is acknowledged at once, and in work later
 --- config eval: main::bot()
 --- then
 my $start = time;
@@ -79,7 +79,7 @@ depth('accepted!=1 done!=1');
 
 
 
-=== TEST 2: a chat's updates one after the other, others beside them
+=== TEST 2: updates of a chat are in work one after the other, those of other chats beside them
 --- config eval: main::bot()
 --- then
 enqueue(text => "sleep/0.5/say/$_") for 1 .. 5;
@@ -91,7 +91,7 @@ asked('sleep/0.5/say/1', 'say/other', 'api sendMessage', 'api sendMessage',
 
 
 
-=== TEST 3: again until it does, and nothing overtakes
+=== TEST 3: an update is tried until the program succeeds, and no update of its chat overtakes it
 --- config eval: main::bot('tgbot_handler /_program/$third;')
 --- then
 enqueue(text => 'say/a');
@@ -103,7 +103,7 @@ depth('accepted!=2 done!=2');
 
 
 
-=== TEST 4: the program sees which attempt it is
+=== TEST 4: X-Tgbot-Attempt counts the attempts
 --- config eval
 main::bot('tgbot_handler /_program/header/A/$tgbot_attempts/$third;')
 --- then
@@ -114,7 +114,7 @@ asked('header/A/1/status/500', 'header/A/2/status/500', 'header/A/3/say/a',
 
 
 
-=== TEST 5: given up after so many, and the chat goes on
+=== TEST 5: an update is given up after tgbot_attempts, and its chat goes on
 --- config eval
 main::bot('tgbot_attempts 3 backoff=50ms max_backoff=100ms;')
 --- then
@@ -127,7 +127,7 @@ logged('is given up and is dead letter 1: failed', 1);
 
 
 
-=== TEST 6: without dead letters it is not given up
+=== TEST 6: an update is not given up without dead letters
 --- config eval
 main::bot('tgbot_attempts 2 backoff=50ms max_backoff=100ms;
            tgbot_dead_letters off; tgbot_handler /_program/$third;')
@@ -138,7 +138,7 @@ asked(('status/500') x 2, 'say/a', 'api sendMessage');
 
 
 
-=== TEST 7: a program that is not there costs no attempt
+=== TEST 7: an attempt without a reachable program is not counted
 --- config eval
 main::bot('tgbot_attempts 1; tgbot_handler /_closed;')
 --- no_shutdown_error_log
@@ -152,7 +152,7 @@ depth('accepted!=1 delayed=1');
 
 
 
-=== TEST 8: what the program asks for is waited for
+=== TEST 8: Retry-After of the program is waited for
 --- config eval
 main::bot('tgbot_handler /_program/$again;')
 --- http_config
@@ -173,7 +173,7 @@ depth('accepted!=1 delayed=1');
 
 
 
-=== TEST 9: a second delivery of what is in the queue, and of what is done
+=== TEST 9: a second delivery of an update that is queued, and of one that is done
 --- config eval: main::bot()
 --- then
 my $n = ++$id;
@@ -186,7 +186,7 @@ depth('accepted!=1 done!=1');
 
 
 
-=== TEST 10: nginx's own answer rides if nothing is before it
+=== TEST 10: tgbot_reply rides if nothing is queued before it
 --- config eval
 main::bot('tgbot_reply $hello;')
 --- http_config
@@ -207,7 +207,7 @@ depth('accepted!=2 done!=2');
 
 
 
-=== TEST 11: lanes by a key of one's own
+=== TEST 11: lanes by the key of the directive
 --- config eval: main::bot('tgbot_queue zone=updates:4m lane=$lane;')
 --- http_config
     map $tgbot_text $lane {
@@ -226,7 +226,7 @@ asked('sleep/0.8/say/a', 'sleep/0.2/say/free', ('api sendMessage') x 2,
 
 
 
-=== TEST 12: as many at once as is said
+=== TEST 12: no more updates at once than concurrency says
 --- config eval
 main::bot('tgbot_queue zone=updates:4m concurrency=2;')
 --- then
@@ -239,7 +239,7 @@ depth('accepted!=4 done!=4');
 
 
 
-=== TEST 13: a call of several is tried again, the program is not asked
+=== TEST 13: a call is tried again, and the program is not asked again
 --- config eval
 main::bot('tgbot_api /_api/$of/header/X-Method/$tgbot_method/json/%7B%7D;
            tgbot_retry attempts=5 backoff=1500ms;')
@@ -264,7 +264,7 @@ unlike($asked, qr/sendDice|json\/\[/, $block->name . ' - only this one');
 
 
 
-=== TEST 14: over a reload
+=== TEST 14: updates in work are finished over a reload
 --- config eval: main::bot('tgbot_queue zone=updates:4m concurrency=1;')
 --- then
 enqueue(text => "sleep/0.3/say/$_", chat => $_) for 1 .. 6;
@@ -280,7 +280,7 @@ is(scalar(@got), 6, $block->name . ' - each once');
 
 
 
-=== TEST 15: over the death of a worker
+=== TEST 15: updates of a killed worker are tried again
 --- config eval: main::bot()
 --- no_error_log
 [crit]
@@ -298,7 +298,7 @@ depth('accepted!=2 done!=2');
 
 
 
-=== TEST 16: at an end everything is done first
+=== TEST 16: a queue is emptied before nginx quits
 --- config eval: main::bot('tgbot_queue zone=updates:4m concurrency=1;')
 --- then
 enqueue(text => "sleep/0.2/say/$_", chat => $_) for 1 .. 4;
@@ -310,7 +310,7 @@ depth('accepted!=4 done!=4');
 
 
 
-=== TEST 17: a zone that is full
+=== TEST 17: a full zone: 503, and counted
 --- config eval
 main::bot('tgbot_queue zone=updates:1200k; tgbot_handler /_closed;')
 --- no_shutdown_error_log
@@ -334,7 +334,7 @@ logged('has no room in zone "updates"', 1);
 
 
 
-=== TEST 18: two bots in one zone
+=== TEST 18: two bots in one zone have lanes of their own
 --- config eval: main::bot() . main::bot('', 'c')
 --- then
 enqueue(text => 'sleep/0.2/say/b', id => 5000);
@@ -347,7 +347,7 @@ depth('accepted!=1 done!=1', 'c');
 
 
 
-=== TEST 19: answers of the program are kept
+=== TEST 19: the answer of the program is cached for queued updates
 --- config eval
 main::bot('tgbot_cache all zone=answers:1m;')
 --- then
@@ -377,7 +377,7 @@ asked('status/500');
 
 
 
-=== TEST 21: a second delivery of what nginx answers itself
+=== TEST 21: a second delivery of an update that tgbot_reply answers
 --- config eval
 main::bot('tgbot_reply $hello;')
 --- http_config
