@@ -88,7 +88,7 @@ refused('proxy_pass before the webhook',
 
 refused('proxy_pass behind the webhook',
         shop('proxy_pass http://127.0.0.1:1;'),
-        qr/"tgbot_webhook" directive "shop" stands beside/,
+        qr/"tgbot_webhook" directive "shop" stands in location "\/t" beside/,
         qr/expected a location of its own/);
 
 refused('no secret', webhook('tgbot_handler /app;'),
@@ -291,7 +291,7 @@ for my $directive ('tgbot_token_file', 'tgbot_secret_token_file') {
     };
 
     refused("$directive, no file", $with->('absent'),
-            qr/$file is expected to be a readable file, open\(\) failed/,
+            qr/$file cannot be read, expected a file of one (line|or two)/,
             qr/\(2: No such file or directory\)/);
 
     refused("$directive, a directory", $with->('sub'),
