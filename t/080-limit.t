@@ -4,7 +4,10 @@ use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
 use TgbotSteps;
 
-TgbotSteps::start(update => { user => 7 }, no_error_log => '[error]');
+# tokens come by the clock
+
+TgbotSteps::start(update => { user => 7 }, real_time => 1,
+                  no_error_log => '[error]');
 
 # an update with an id of its own; "user" is in a private chat, unless there is
 # a "chat"

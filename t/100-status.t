@@ -18,15 +18,16 @@ use Time::HiRes qw(time sleep);
 our $private = 4242424242;
 
 TgbotSteps::start(
-    request => 'GET /status',
-    http    => 'tgbot_secret_token sekret; tgbot_dead_letters off;',
-    headers => [ 'Content-Type: application/json',
-                 'X-Telegram-Bot-Api-Secret-Token: sekret' ],
-    update  => { user => $private, name => 'status/200',
-                 text => 'say/private_text' },
-    before  => sub { parsed($_[0]) if $block->request =~ m{^GET /status} },
-    after   => sub { balanced() if defined $block->counts
-                                   || defined $block->like });
+    request   => 'GET /status',
+    real_time => 1,
+    http      => 'tgbot_secret_token sekret; tgbot_dead_letters off;',
+    headers   => [ 'Content-Type: application/json',
+                   'X-Telegram-Bot-Api-Secret-Token: sekret' ],
+    update    => { user => $private, name => 'status/200',
+                   text => 'say/private_text' },
+    before    => sub { parsed($_[0]) if $block->request =~ m{^GET /status} },
+    after     => sub { balanced() if defined $block->counts
+                                     || defined $block->like });
 
 # with a Bot API; its calls are not repeated
 

@@ -19,7 +19,7 @@ add_block_preprocessor(sub {
 _EOC_
 });
 
-TgbotSteps::start(request => 'GET /idle');
+TgbotSteps::start(request => 'GET /idle', real_time => 1);
 
 # what there is in the buckets of a histogram, each by itself
 

@@ -19,6 +19,8 @@ package TgbotSteps;
 #                                       gets the bot's name
 #       update  => { chat => 8, ... },  what an update is if not told otherwise
 #       headers => [ ... ],             the same of its header
+#       real_time => 1,                 programs sleep as long as they are told
+#                                       under valgrind, too
 #       no_error_log => '[error]',      in no block's log, besides graver ones
 #       before  => sub { ... },         called before the steps with the body
 #                                       of the response
@@ -48,7 +50,7 @@ our @EXPORT = qw($block $id $asked $slowness bot update verdicts
                  until_asked becomes logged status until_status master
                  workers_of);
 
-# sleeps of programs are so many times as long, and so is patience
+# under valgrind programs sleep so many times as long, and so is patience
 
 our $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1;
 
@@ -81,7 +83,8 @@ sub start {
     Test::Nginx::Socket::add_block_preprocessor(\&prepare);
     Test::Nginx::Socket::add_response_body_check(\&run);
 
-    TgbotProgram::start($Test::Nginx::Util::PidFile, $slowness);
+    TgbotProgram::start($Test::Nginx::Util::PidFile,
+                        $suite{real_time} ? 1 : $slowness);
 }
 
 
