@@ -105,6 +105,7 @@ my @harness = sort glob "t/unit/*.[ch] t/fuzz/*.[ch]";
 my @pages = sort glob "$module/*.html";
 my @scripts = grep { -f } sort glob "dev config config.make .ci/* t/lint/* "
                                     . "t/unit/run t/*/run t/*/*.py t/lib/* "
+                                    . "t/tools/*.sh "
                                     . "$module/*.sh";
 
 report('sources', $module, 0, 'has no sources') unless @sources;
