@@ -549,7 +549,37 @@ tgbot abandoned request is freed
 
 
 
-=== TEST 9: so is a Bot API call, whose token nothing shows afterwards
+=== TEST 9: or terminates it, whatever else it waits for
+--- modules: ndk_http_module ngx_http_lua_module
+--- log_level: debug
+--- http_config
+    tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
+--- config
+    location = /_program/held {
+        internal;
+        content_by_lua_block {
+            ngx.location.capture_multi({{'/closes'}, {'/sleeps'}})
+        }
+    }
+    location = /closes {
+        internal;
+        content_by_lua_block { ngx.sleep(0.7) ngx.exit(444) }
+    }
+    location = /sleeps {
+        internal;
+        content_by_lua_block { ngx.sleep(3600) }
+    }
+--- updates: held
+--- error_code: 500
+--- calls
+handler.unknown=1
+--- lines
+tgbot: the call by "tgbot_handler" is not over after
+tgbot abandoned request is freed
+
+
+
+=== TEST 10: so is a Bot API call, whose token nothing shows afterwards
 --- modules: ndk_http_module ngx_http_lua_module
 --- http_config
     tgbot_max_calls     1;
@@ -585,7 +615,7 @@ a late end: /bot<redacted>/sendMessage
 
 
 
-=== TEST 10: a stop does not wait for what was abandoned
+=== TEST 11: a stop does not wait for what was abandoned
 --- modules: ndk_http_module ngx_http_lua_module
 --- http_config
     tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
@@ -606,7 +636,7 @@ handler.unknown=1
 
 
 
-=== TEST 11: echo
+=== TEST 12: echo
 --- modules: ngx_http_echo_module
 --- config
     location /_program/ {
@@ -632,7 +662,7 @@ handler.unknown=1
 
 
 
-=== TEST 12: echo, whose subrequests a call cannot have
+=== TEST 13: echo, whose subrequests a call cannot have
 --- modules: ngx_http_echo_module
 --- config
     location = /_program/location { internal; echo_location /said; }
@@ -648,7 +678,7 @@ nested in-memory subrequest "/said"
 
 
 
-=== TEST 13: echo before and after what passes a call on
+=== TEST 14: echo before and after what passes a call on
 --- modules: ngx_http_echo_module
 --- config
     location = /_program/hi {
@@ -661,7 +691,7 @@ nested in-memory subrequest "/said"
 
 
 
-=== TEST 14: njs
+=== TEST 15: njs
 --- modules: ngx_http_js_module
 --- http_config
     js_path    $TEST_NGINX_HTML_DIR;
@@ -720,7 +750,7 @@ handler.ok=3 api.ok=3 handler.failed=2
 
 
 
-=== TEST 15: njs filters, of the webhook as well
+=== TEST 16: njs filters, of the webhook as well
 --- modules: ngx_http_js_module
 --- http_config
     js_path    $TEST_NGINX_HTML_DIR;
@@ -753,7 +783,7 @@ X-Js: /tg
 
 
 
-=== TEST 16: Perl
+=== TEST 17: Perl
 --- modules: ngx_http_perl_module
 --- config
     location /_program/ {
@@ -803,7 +833,7 @@ handler.ok=2 api.ok=2 handler.failed=2
 
 
 
-=== TEST 17: a channel of nchan is a program that takes updates
+=== TEST 18: a channel of nchan is a program that takes updates
 --- modules: ngx_nchan_module
 --- config
     location = /_program/publish {
@@ -828,7 +858,7 @@ handler.ok=2 handler.failed=1
 
 
 
-=== TEST 18: content that is not for POST: of fancyindex, dav-ext, brotli-static, uploadprogress
+=== TEST 19: content that is not for POST: of fancyindex, dav-ext, brotli-static, uploadprogress
 --- modules: ngx_http_fancyindex_module ngx_http_dav_ext_module ngx_http_brotli_static_module ngx_http_uploadprogress_module
 --- http_config
     upload_progress uploads 1m;
@@ -859,7 +889,7 @@ handler.failed=4
 
 
 
-=== TEST 19: memc, with nobody there
+=== TEST 20: memc, with nobody there
 --- modules: ngx_http_memc_module
 --- config
     location = /_program/hi {
@@ -874,7 +904,7 @@ handler.failed=1
 
 
 
-=== TEST 20: filters in called locations that change nothing
+=== TEST 21: filters in called locations that change nothing
 --- modules: ngx_http_brotli_filter_module ngx_http_xslt_filter_module ngx_http_uploadprogress_module ngx_http_auth_pam_module ngx_http_upstream_fair_module ngx_http_cache_purge_module
 --- http_config
     upload_progress   uploads 1m;
@@ -919,7 +949,7 @@ handler.failed=1
 
 
 
-=== TEST 21: filters in called locations that change answers and requests
+=== TEST 22: filters in called locations that change answers and requests
 --- modules: ndk_http_module ngx_http_subs_filter_module ngx_http_headers_more_filter_module ngx_http_set_misc_module
 --- config
     location = /_program/hi {
@@ -945,7 +975,7 @@ handler.failed=1
 
 
 
-=== TEST 22: filters that do not take JSON
+=== TEST 23: filters that do not take JSON
 --- modules: ngx_http_image_filter_module ngx_http_xslt_filter_module
 --- user_files
 >>> x.xsl
@@ -970,7 +1000,7 @@ handler.unknown=2
 
 
 
-=== TEST 23: srcache, whose subrequests a call cannot have: nothing is cached
+=== TEST 24: srcache, whose subrequests a call cannot have: nothing is cached
 --- modules: ngx_http_srcache_filter_module
 --- config
     location = /_program/hi {
@@ -987,7 +1017,7 @@ handler.unknown=2
 
 
 
-=== TEST 24: modsecurity
+=== TEST 25: modsecurity
 --- modules: ngx_http_modsecurity_module
 --- http_config
     modsecurity on;
@@ -1001,7 +1031,7 @@ handler.unknown=2
 
 
 
-=== TEST 25: geoip and geoip2
+=== TEST 26: geoip and geoip2
 --- modules: ngx_http_geoip_module ngx_http_geoip2_module
 --- http_config eval
 "    geoip_country  $main::databases/GeoIP.dat;
@@ -1020,7 +1050,7 @@ handler.unknown=2
 
 
 
-=== TEST 26: filters at http level
+=== TEST 27: filters at http level
 --- modules: ndk_http_module ngx_http_lua_module ngx_http_headers_more_filter_module ngx_http_subs_filter_module ngx_http_brotli_filter_module ngx_http_js_module ngx_http_uploadprogress_module ngx_http_echo_module ngx_http_srcache_filter_module ngx_nchan_module ngx_http_xslt_filter_module ngx_http_image_filter_module
 --- http_config
     more_set_headers        'X-More: x';
@@ -1042,7 +1072,7 @@ X-Verdict: done
 
 
 
-=== TEST 27: an answer that rides, through them
+=== TEST 28: an answer that rides, through them
 --- modules: ndk_http_module ngx_http_lua_module ngx_http_headers_more_filter_module ngx_http_subs_filter_module ngx_http_brotli_filter_module
 --- http_config
     tgbot_reply_via         response;
