@@ -220,6 +220,33 @@ async def test_hung_call(case):
     case.check_logs(nginx)
 
 
+async def test_hung_dead(case):
+    """An update of a queue that another worker has done is no dead letter of one that hung."""
+    scene, nginx = await case.scene("tgbot_queue zone=jobs:1m; tgbot_attempts 1;",
+                                    program_timeout="60s")
+    program, api = scene.program, scene.api
+    program.fault = "500"
+    program.hold()
+    await clients.post(nginx.port, clients.text(1, "held"))
+    await until(lambda: program.arrivals(1))
+    hung = int(program.arrivals(1)[0].worker)
+    case.at_end(lambda: _go_on(hung))
+    await suspend(hung)
+    program.fault = None
+
+    case.check(await until(lambda: len(program.arrivals(1)) == 2, HANG), "not taken over")
+    program.release()
+    await until(lambda: api.executed)
+    os.kill(hung, signal.SIGCONT)
+    case.check(await until(lambda: "its result is dropped" in nginx.read("error.log")),
+               "the woken worker's result is not dropped")
+    status = await case.check_status(nginx)
+    case.equal(status.value("dead_letters", "letters"), 0, "letters")
+    case.equal(status.value("leases_lost_total"), 1, "results dropped")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
 def _go_on(pid):
     try:
         os.kill(pid, signal.SIGCONT)
