@@ -804,7 +804,7 @@ for (
 
 
 
-=== TEST 20: no token is shown, whoever wrote it
+=== TEST 20: no token is shown, no matter who wrote it
 --- config eval
 main::bot('tgbot_api /_api/close; tgbot_retry attempts=1;')
 . main::bot('tgbot_handler /_program/status/500;', 'c')

@@ -954,7 +954,7 @@ handler.failed=4
 
 
 
-=== TEST 21: memc, with nobody there
+=== TEST 21: memc, with no server there
 --- modules: ngx_http_memc_module
 --- config
     location = /_program/hi {
