@@ -312,13 +312,19 @@ ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send)
 
     /* in order, or not at all: those that follow are kept with it */
 
-    if (send->given_up
-        && ngx_http_tgbot_job_holds(job)
-        && ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_UNSENT)
-           == NGX_OK)
-    {
-        ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_DEAD);
-        return;
+    if (send->given_up) {
+
+        if (!ngx_http_tgbot_job_holds(job)) {
+            ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_BUSY);
+            return;
+        }
+
+        if (ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_UNSENT)
+            == NGX_OK)
+        {
+            ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_DEAD);
+            return;
+        }
     }
 
     ngx_http_tgbot_job_next(job);

@@ -335,6 +335,7 @@ ngx_http_tgbot_job_queue_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
         item->attempts++;
 
         if (item->attempts >= attempts->attempts
+            && ngx_http_tgbot_job_holds(job)
             && ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_FAILED)
                == NGX_OK)
         {

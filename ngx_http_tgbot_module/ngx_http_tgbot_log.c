@@ -228,7 +228,7 @@ ngx_http_tgbot_log_flush(ngx_open_file_t *file, ngx_log_t *log)
 
 /*
  * Whether the file still ends where a write of ours was cut: it may have been
- * opened again since, or somebody else has written to it.
+ * opened again since, or another program wrote to it.
  */
 
 static ngx_uint_t
