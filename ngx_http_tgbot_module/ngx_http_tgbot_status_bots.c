@@ -12,16 +12,15 @@
 #include "ngx_http_tgbot_status_webhook.h"
 
 
-static void ngx_http_tgbot_status_bots_groups(ngx_http_tgbot_status_json_t *s,
-    void *data, ngx_uint_t of);
+static void ngx_http_tgbot_status_bots_metrics(ngx_http_tgbot_status_json_t *s,
+    void *of, ngx_uint_t kind);
 static void ngx_http_tgbot_status_bots_metric(ngx_http_tgbot_status_json_t *s,
-    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m);
+    const ngx_http_tgbot_metric_t *metric, void *of);
 static void ngx_http_tgbot_status_bots_values(ngx_http_tgbot_status_json_t *s,
-    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m,
-    ngx_uint_t i);
+    const ngx_http_tgbot_metric_t *metric, void *of, ngx_uint_t i);
 static void ngx_http_tgbot_status_bots_histogram(
-    ngx_http_tgbot_status_json_t *s,
-    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m);
+    ngx_http_tgbot_status_json_t *s, const ngx_http_tgbot_metric_t *metric,
+    void *of);
 static void ngx_http_tgbot_status_bots_bot(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_bot_t *bot);
 static void ngx_http_tgbot_status_bots_seen(ngx_http_tgbot_status_json_t *s,
@@ -50,8 +49,7 @@ ngx_http_tgbot_status_bots(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_json_flag(s, "write", tlcf->status_write);
     ngx_http_tgbot_status_json_flag(s, "payload", tlcf->status_payload);
 
-    ngx_http_tgbot_status_bots_groups(s, snapshot,
-                                      NGX_HTTP_TGBOT_STATUS_OF_ALL);
+    ngx_http_tgbot_status_bots_metrics(s, snapshot, NGX_HTTP_TGBOT_OF_ALL);
 
     ngx_http_tgbot_status_json_key(s, "bots");
     ngx_http_tgbot_status_json_open(s);
@@ -76,24 +74,19 @@ ngx_http_tgbot_status_bots(ngx_http_tgbot_status_json_t *s,
 }
 
 
-/* all metrics that are of such a thing */
+/* all metrics of this kind of object */
 
 static void
-ngx_http_tgbot_status_bots_groups(ngx_http_tgbot_status_json_t *s, void *data,
-    ngx_uint_t of)
+ngx_http_tgbot_status_bots_metrics(ngx_http_tgbot_status_json_t *s, void *of,
+    ngx_uint_t kind)
 {
-    ngx_uint_t                            m;
-    const ngx_http_tgbot_status_group_t  *group;
+    const ngx_http_tgbot_metric_t  *metric;
 
-    for (group = ngx_http_tgbot_status_groups; group->metrics; group++) {
+    for (metric = ngx_http_tgbot_metrics; metric->name; metric++) {
 
-        if (group->of != of || (group->has && !group->has(data))) {
-            continue;
-        }
-
-        for (m = 0; m < *group->nmetrics; m++) {
-            ngx_http_tgbot_status_json_key(s, group->metrics[m].name);
-            ngx_http_tgbot_status_bots_metric(s, group, data, m);
+        if (metric->of == kind) {
+            ngx_http_tgbot_status_json_key(s, metric->name);
+            ngx_http_tgbot_status_bots_metric(s, metric, of);
         }
     }
 }
@@ -101,32 +94,29 @@ ngx_http_tgbot_status_bots_groups(ngx_http_tgbot_status_json_t *s, void *data,
 
 static void
 ngx_http_tgbot_status_bots_metric(ngx_http_tgbot_status_json_t *s,
-    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m)
+    const ngx_http_tgbot_metric_t *metric, void *of)
 {
-    ngx_str_t                       name;
-    ngx_uint_t                      i;
-    const ngx_http_tgbot_metric_t  *metric;
-
-    metric = &group->metrics[m];
+    ngx_str_t   name;
+    ngx_uint_t  i;
 
     if (metric->type == NGX_HTTP_TGBOT_HISTOGRAM) {
-        ngx_http_tgbot_status_bots_histogram(s, group, of, m);
+        ngx_http_tgbot_status_bots_histogram(s, metric, of);
         return;
     }
 
-    if (metric->label[0] == NULL) {
-        ngx_http_tgbot_status_json_number(s, group->value(of, m, 0, 0));
+    if (metric->labels[0].name == NULL) {
+        ngx_http_tgbot_status_bots_values(s, metric, of, 0);
         return;
     }
 
     ngx_http_tgbot_status_json_open(s);
 
-    for (i = 0; i < metric->n[0]; i++) {
-        name = group->label(of, m, 0, i);
+    for (i = 0; i < metric->labels[0].n; i++) {
+        name = ngx_http_tgbot_metric_label(metric, of, 0, i);
 
         if (name.len) {
             ngx_http_tgbot_status_json_name(s, &name);
-            ngx_http_tgbot_status_bots_values(s, group, of, m, i);
+            ngx_http_tgbot_status_bots_values(s, metric, of, i);
         }
     }
 
@@ -136,27 +126,25 @@ ngx_http_tgbot_status_bots_metric(ngx_http_tgbot_status_json_t *s,
 
 static void
 ngx_http_tgbot_status_bots_values(ngx_http_tgbot_status_json_t *s,
-    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m,
-    ngx_uint_t i)
+    const ngx_http_tgbot_metric_t *metric, void *of, ngx_uint_t i)
 {
-    ngx_str_t                       name;
-    ngx_uint_t                      j;
-    const ngx_http_tgbot_metric_t  *metric;
+    ngx_str_t   name;
+    ngx_uint_t  j;
 
-    metric = &group->metrics[m];
-
-    if (metric->label[1] == NULL) {
-        ngx_http_tgbot_status_json_number(s, group->value(of, m, i, 0));
+    if (metric->labels[1].name == NULL) {
+        ngx_http_tgbot_status_json_number(s,
+                              ngx_http_tgbot_metric_value(metric, of, i, 0));
         return;
     }
 
     ngx_http_tgbot_status_json_open(s);
 
-    for (j = 0; j < metric->n[1]; j++) {
-        name = group->label(of, m, 1, j);
+    for (j = 0; j < metric->labels[1].n; j++) {
+        name = ngx_http_tgbot_metric_label(metric, of, 1, j);
 
         ngx_http_tgbot_status_json_name(s, &name);
-        ngx_http_tgbot_status_json_number(s, group->value(of, m, i, j));
+        ngx_http_tgbot_status_json_number(s,
+                              ngx_http_tgbot_metric_value(metric, of, i, j));
     }
 
     ngx_http_tgbot_status_json_close(s);
@@ -165,7 +153,7 @@ ngx_http_tgbot_status_bots_values(ngx_http_tgbot_status_json_t *s,
 
 static void
 ngx_http_tgbot_status_bots_histogram(ngx_http_tgbot_status_json_t *s,
-    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m)
+    const ngx_http_tgbot_metric_t *metric, void *of)
 {
     uint64_t    count;
     ngx_str_t   name;
@@ -177,9 +165,9 @@ ngx_http_tgbot_status_bots_histogram(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_json_key(s, "buckets");
     ngx_http_tgbot_status_json_open(s);
 
-    for (i = 0; i < group->metrics[m].n[0]; i++) {
-        name = group->label(of, m, 0, i);
-        count += group->value(of, m, i, 0);
+    for (i = 0; i < metric->labels[0].n; i++) {
+        name = ngx_http_tgbot_metric_label(metric, of, 0, i);
+        count += ngx_http_tgbot_metric_value(metric, of, i, 0);
 
         ngx_http_tgbot_status_json_name(s, &name);
         ngx_http_tgbot_status_json_number(s, count);
@@ -188,7 +176,7 @@ ngx_http_tgbot_status_bots_histogram(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_json_close(s);
 
     ngx_http_tgbot_status_json_key(s, "sum");
-    ngx_http_tgbot_status_json_seconds(s, group->sum(of, m));
+    ngx_http_tgbot_status_json_seconds(s, metric->value(of, metric->sum, 0));
     ngx_http_tgbot_status_json_member(s, "count", count);
     ngx_http_tgbot_status_json_close(s);
 }
@@ -208,7 +196,15 @@ ngx_http_tgbot_status_bots_bot(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_json_member(s, "start_time",
                                       ngx_http_tgbot_stats_start(b->stats));
 
-    ngx_http_tgbot_status_bots_groups(s, bot, NGX_HTTP_TGBOT_STATUS_OF_BOT);
+    ngx_http_tgbot_status_bots_metrics(s, bot, NGX_HTTP_TGBOT_OF_BOT);
+
+    if (b->queue) {
+        ngx_http_tgbot_status_bots_metrics(s, bot, NGX_HTTP_TGBOT_OF_QUEUE);
+    }
+
+    if (bot->known) {
+        ngx_http_tgbot_status_bots_metrics(s, bot, NGX_HTTP_TGBOT_OF_WEBHOOK);
+    }
 
     /* what follows is no metric */
 
@@ -296,7 +292,7 @@ ngx_http_tgbot_status_bots_zone(ngx_http_tgbot_status_json_t *s,
 
     ngx_http_tgbot_status_json_member(s, "size", z->size);
 
-    ngx_http_tgbot_status_bots_groups(s, zone, NGX_HTTP_TGBOT_STATUS_OF_ZONE);
+    ngx_http_tgbot_status_bots_metrics(s, zone, NGX_HTTP_TGBOT_OF_ZONE);
 
     /* what follows is no metric */
 

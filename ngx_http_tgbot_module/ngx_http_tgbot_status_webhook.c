@@ -7,38 +7,11 @@
 #include "ngx_http_tgbot_status_webhook.h"
 
 
-typedef enum {
-    NGX_HTTP_TGBOT_STATUS_WEBHOOK_PENDING = 0,
-    NGX_HTTP_TGBOT_STATUS_WEBHOOK_ERROR,
-    NGX_HTTP_TGBOT_STATUS_WEBHOOK_URL
-} ngx_http_tgbot_status_webhook_e;
-
-
 static void ngx_http_tgbot_status_webhook_text(
     ngx_http_tgbot_status_json_t *s, const char *name, u_char *data,
     size_t len);
 static void ngx_http_tgbot_status_webhook_names(
     ngx_http_tgbot_status_json_t *s, ngx_http_tgbot_registration_t *known);
-
-
-const ngx_http_tgbot_metric_t  ngx_http_tgbot_status_webhook_metrics[] = {
-
-    { "webhook_pending_updates", NGX_HTTP_TGBOT_GAUGE,
-      "Updates that wait at Telegram, when it was asked last.",
-      { NULL, NULL }, { 1, 1 } },
-
-    { "webhook_last_error_timestamp_seconds", NGX_HTTP_TGBOT_GAUGE,
-      "When Telegram last failed to deliver, 0: not since setWebhook.",
-      { NULL, NULL }, { 1, 1 } },
-
-    { "webhook_url_ok", NGX_HTTP_TGBOT_GAUGE,
-      "Whether Telegram had the configured URL, when it was asked last.",
-      { NULL, NULL }, { 1, 1 } }
-};
-
-const ngx_uint_t  ngx_http_tgbot_status_webhook_n =
-    sizeof(ngx_http_tgbot_status_webhook_metrics)
-    / sizeof(ngx_http_tgbot_metric_t);
 
 
 /* ngx_http_tgbot_registry_state_e */
@@ -50,35 +23,6 @@ static ngx_str_t  ngx_http_tgbot_status_webhook_states[] = {
     ngx_string("error"),
     ngx_string("stopped")
 };
-
-
-ngx_uint_t
-ngx_http_tgbot_status_webhook_has(void *of)
-{
-    ngx_http_tgbot_status_bot_t *bot = of;
-
-    return bot->known != NULL;
-}
-
-
-uint64_t
-ngx_http_tgbot_status_webhook_value(void *of, ngx_uint_t metric, ngx_uint_t i,
-    ngx_uint_t j)
-{
-    ngx_http_tgbot_status_bot_t *bot = of;
-
-    switch (metric) {
-
-    case NGX_HTTP_TGBOT_STATUS_WEBHOOK_PENDING:
-        return bot->known->pending;
-
-    case NGX_HTTP_TGBOT_STATUS_WEBHOOK_ERROR:
-        return bot->known->error_date;
-
-    default: /* NGX_HTTP_TGBOT_STATUS_WEBHOOK_URL */
-        return bot->known->url_ok;
-    }
-}
 
 
 void
