@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_header.h"
 #include "ngx_http_tgbot_json.h"
 #include "ngx_http_tgbot_method.h"
 #include "ngx_http_tgbot_replay.h"
@@ -97,8 +98,7 @@ ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r, ngx_str_t *path)
 
     default:
 
-        if (ngx_http_tgbot_status_json_header(r, "Allow",
-                                              "GET, HEAD, POST, DELETE")
+        if (ngx_http_tgbot_header_push(r, "Allow", "GET, HEAD, POST, DELETE")
             != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_header.h"
 #include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_update.h"
 
@@ -34,29 +35,6 @@ ngx_http_tgbot_status_json_init(ngx_http_tgbot_status_json_t *s,
 
 
 ngx_int_t
-ngx_http_tgbot_status_json_header(ngx_http_request_t *r, const char *name,
-    const char *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(h, sizeof(ngx_table_elt_t));
-
-    h->hash = 1;
-    h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
-    h->value.data = (u_char *) value;
-    h->value.len = ngx_strlen(value);
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
 ngx_http_tgbot_status_json_send(ngx_http_request_t *r,
     ngx_http_tgbot_status_json_t *s, ngx_uint_t status)
 {
@@ -73,10 +51,8 @@ ngx_http_tgbot_status_json_send(ngx_http_request_t *r,
     r->headers_out.content_type_len = s->type.len;
     r->headers_out.content_type_lowcase = NULL;
 
-    if (ngx_http_tgbot_status_json_header(r, "Cache-Control", "no-store")
-        != NGX_OK
-        || ngx_http_tgbot_status_json_header(r, "X-Content-Type-Options",
-                                        "nosniff")
+    if (ngx_http_tgbot_header_push(r, "Cache-Control", "no-store") != NGX_OK
+        || ngx_http_tgbot_header_push(r, "X-Content-Type-Options", "nosniff")
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -75,10 +75,6 @@ void ngx_http_tgbot_status_json_write(ngx_http_tgbot_status_json_t *s,
     const void *data, size_t len);
 
 
-/* adds a header to the response; the strings are not copied */
-ngx_int_t ngx_http_tgbot_status_json_header(ngx_http_request_t *r,
-    const char *name, const char *value);
-
 /* what the content handler returns: the response is sent, with this status */
 ngx_int_t ngx_http_tgbot_status_json_send(ngx_http_request_t *r,
     ngx_http_tgbot_status_json_t *s, ngx_uint_t status);
