@@ -135,11 +135,13 @@ ngx_http_tgbot_status_state(ngx_http_request_t *r)
     if (format == NGX_HTTP_TGBOT_STATUS_PROMETHEUS) {
         ngx_http_tgbot_status_prometheus(&s, &snapshot);
 
-    } else {
-        ngx_http_tgbot_status_bots(&s, &snapshot, tlcf);
+        return ngx_http_tgbot_status_json_send(r, &s, NGX_HTTP_OK);
     }
 
-    return ngx_http_tgbot_status_json_send(r, &s, NGX_HTTP_OK);
+    ngx_http_tgbot_status_json_open(&s, '{');
+    ngx_http_tgbot_status_bots(&s, &snapshot, tlcf);
+
+    return ngx_http_tgbot_status_json_done(r, &s, NGX_HTTP_OK);
 }
 
 

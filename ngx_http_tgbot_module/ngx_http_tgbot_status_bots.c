@@ -39,11 +39,7 @@ ngx_http_tgbot_status_bots(ngx_http_tgbot_status_json_t *s,
 
     ngx_str_set(&version, NGX_HTTP_TGBOT_VERSION);
 
-    ngx_http_tgbot_status_json_open(s);
-
-    ngx_http_tgbot_status_json_key(s, "version");
-    ngx_http_tgbot_status_json_string(s, &version);
-
+    ngx_http_tgbot_status_json_text(s, "version", &version);
     ngx_http_tgbot_status_json_member(s, "now", ngx_time());
     ngx_http_tgbot_status_json_member(s, "start_time", snapshot->start);
     ngx_http_tgbot_status_json_flag(s, "write", tlcf->status_write);
@@ -52,25 +48,22 @@ ngx_http_tgbot_status_bots(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_bots_metrics(s, snapshot, NGX_HTTP_TGBOT_OF_ALL);
 
     ngx_http_tgbot_status_json_key(s, "bots");
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
     for (i = 0; i < snapshot->nbots; i++) {
         ngx_http_tgbot_status_bots_bot(s, &snapshot->bots[i]);
     }
 
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 
     ngx_http_tgbot_status_json_key(s, "zones");
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
     for (i = 0; i < snapshot->nzones; i++) {
         ngx_http_tgbot_status_bots_zone(s, &snapshot->zones[i]);
     }
 
-    ngx_http_tgbot_status_json_close(s);
-    ngx_http_tgbot_status_json_close(s);
-
-    ngx_http_tgbot_status_json_write(s, "\n", 1);
+    ngx_http_tgbot_status_json_close(s, '}');
 }
 
 
@@ -109,7 +102,7 @@ ngx_http_tgbot_status_bots_metric(ngx_http_tgbot_status_json_t *s,
         return;
     }
 
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
     for (i = 0; i < metric->labels[0].n; i++) {
         name = ngx_http_tgbot_metric_label(metric, of, 0, i);
@@ -120,7 +113,7 @@ ngx_http_tgbot_status_bots_metric(ngx_http_tgbot_status_json_t *s,
         }
     }
 
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 }
 
 
@@ -137,7 +130,7 @@ ngx_http_tgbot_status_bots_values(ngx_http_tgbot_status_json_t *s,
         return;
     }
 
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
     for (j = 0; j < metric->labels[1].n; j++) {
         name = ngx_http_tgbot_metric_label(metric, of, 1, j);
@@ -147,7 +140,7 @@ ngx_http_tgbot_status_bots_values(ngx_http_tgbot_status_json_t *s,
                               ngx_http_tgbot_metric_value(metric, of, i, j));
     }
 
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 }
 
 
@@ -155,15 +148,20 @@ static void
 ngx_http_tgbot_status_bots_histogram(ngx_http_tgbot_status_json_t *s,
     const ngx_http_tgbot_metric_t *metric, void *of)
 {
-    uint64_t    count;
-    ngx_str_t   name;
-    ngx_uint_t  i;
+    u_char      *p;
+    uint64_t     count, sum;
+    ngx_str_t    name;
+    ngx_uint_t   i;
+
+    u_char  seconds[NGX_INT64_LEN + sizeof(".000") - 1];
 
     count = 0;
+    sum = metric->value(of, metric->sum, 0);
+    p = ngx_sprintf(seconds, "%uL.%03uL", sum / 1000, sum % 1000);
 
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
     ngx_http_tgbot_status_json_key(s, "buckets");
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
     for (i = 0; i < metric->labels[0].n; i++) {
         name = ngx_http_tgbot_metric_label(metric, of, 0, i);
@@ -173,12 +171,12 @@ ngx_http_tgbot_status_bots_histogram(ngx_http_tgbot_status_json_t *s,
         ngx_http_tgbot_status_json_number(s, count);
     }
 
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 
     ngx_http_tgbot_status_json_key(s, "sum");
-    ngx_http_tgbot_status_json_seconds(s, metric->value(of, metric->sum, 0));
+    ngx_http_tgbot_status_json_value(s, seconds, p - seconds);
     ngx_http_tgbot_status_json_member(s, "count", count);
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 }
 
 
@@ -191,7 +189,7 @@ ngx_http_tgbot_status_bots_bot(ngx_http_tgbot_status_json_t *s,
     b = bot->bot;
 
     ngx_http_tgbot_status_json_name(s, &b->name);
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
     ngx_http_tgbot_status_json_member(s, "start_time",
                                       ngx_http_tgbot_stats_start(b->stats));
@@ -225,21 +223,21 @@ ngx_http_tgbot_status_bots_bot(ngx_http_tgbot_status_json_t *s,
 
     if (b->dead) {
         ngx_http_tgbot_status_json_key(s, "dead_letters");
-        ngx_http_tgbot_status_json_open(s);
+        ngx_http_tgbot_status_json_open(s, '{');
 
         ngx_http_tgbot_status_json_member(s, "letters", bot->dead.letters);
         ngx_http_tgbot_status_json_member(s, "blocks", bot->dead.blocks);
         ngx_http_tgbot_status_json_member(s, "evicted", bot->dead.evicted);
         ngx_http_tgbot_status_json_member(s, "oldest", bot->dead.oldest);
 
-        ngx_http_tgbot_status_json_close(s);
+        ngx_http_tgbot_status_json_close(s, '}');
     }
 
     if (bot->known) {
         ngx_http_tgbot_status_webhook(s, bot);
     }
 
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 }
 
 
@@ -252,7 +250,7 @@ ngx_http_tgbot_status_bots_seen(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_seen_state(seen, &state);
 
     ngx_http_tgbot_status_json_key(s, "seen");
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
     ngx_http_tgbot_status_json_member(s, "records", state.records);
     ngx_http_tgbot_status_json_member(s, "leased", state.leased);
@@ -260,15 +258,12 @@ ngx_http_tgbot_status_bots_seen(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_json_member(s, "rides_evicted", state.rides_evicted);
 
     ngx_http_tgbot_status_json_key(s, "top");
-    ngx_http_tgbot_status_json_write(s, "[", 1);
-
+    ngx_http_tgbot_status_json_open(s, '[');
     ngx_http_tgbot_status_json_id(s, state.top[0]);
-    ngx_http_tgbot_status_json_write(s, ",", 1);
     ngx_http_tgbot_status_json_id(s, state.top[1]);
+    ngx_http_tgbot_status_json_close(s, ']');
 
-    ngx_http_tgbot_status_json_write(s, "]", 1);
-
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 }
 
 
@@ -285,10 +280,9 @@ ngx_http_tgbot_status_bots_zone(ngx_http_tgbot_status_json_t *s,
     kind.len = ngx_strlen(z->kind->name);
 
     ngx_http_tgbot_status_json_name(s, &z->shm_zone->shm.name);
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
-    ngx_http_tgbot_status_json_key(s, "kind");
-    ngx_http_tgbot_status_json_string(s, &kind);
+    ngx_http_tgbot_status_json_text(s, "kind", &kind);
 
     ngx_http_tgbot_status_json_member(s, "size", z->size);
 
@@ -316,5 +310,5 @@ ngx_http_tgbot_status_bots_zone(ngx_http_tgbot_status_json_t *s,
         ngx_http_tgbot_status_json_member(s, "orphaned", zone->orphaned);
     }
 
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 }

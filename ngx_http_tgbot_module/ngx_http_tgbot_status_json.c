@@ -83,27 +83,37 @@ ngx_http_tgbot_status_json_error(ngx_http_request_t *r, ngx_uint_t status,
 
     ngx_http_tgbot_status_json_init(&s, r);
 
-    ngx_http_tgbot_status_json_open(&s);
-    ngx_http_tgbot_status_json_key(&s, "error");
-    ngx_http_tgbot_status_json_string(&s, &value);
-    ngx_http_tgbot_status_json_close(&s);
+    ngx_http_tgbot_status_json_open(&s, '{');
+    ngx_http_tgbot_status_json_text(&s, "error", &value);
+    ngx_http_tgbot_status_json_close(&s, '}');
 
     return ngx_http_tgbot_status_json_send(r, &s, status);
 }
 
 
-void
-ngx_http_tgbot_status_json_open(ngx_http_tgbot_status_json_t *s)
+ngx_int_t
+ngx_http_tgbot_status_json_done(ngx_http_request_t *r,
+    ngx_http_tgbot_status_json_t *s, ngx_uint_t status)
 {
-    ngx_http_tgbot_status_json_write(s, "{", 1);
+    ngx_http_tgbot_status_json_close(s, '}');
+    ngx_http_tgbot_status_json_write(s, "\n", 1);
+
+    return ngx_http_tgbot_status_json_send(r, s, status);
+}
+
+
+void
+ngx_http_tgbot_status_json_open(ngx_http_tgbot_status_json_t *s, char bracket)
+{
+    ngx_http_tgbot_status_json_value(s, &bracket, 1);
     s->comma = 0;
 }
 
 
 void
-ngx_http_tgbot_status_json_close(ngx_http_tgbot_status_json_t *s)
+ngx_http_tgbot_status_json_close(ngx_http_tgbot_status_json_t *s, char bracket)
 {
-    ngx_http_tgbot_status_json_write(s, "}", 1);
+    ngx_http_tgbot_status_json_write(s, &bracket, 1);
     s->comma = 1;
 }
 
@@ -125,12 +135,18 @@ void
 ngx_http_tgbot_status_json_name(ngx_http_tgbot_status_json_t *s,
     ngx_str_t *name)
 {
-    if (s->comma) {
-        ngx_http_tgbot_status_json_write(s, ",", 1);
-    }
-
     ngx_http_tgbot_status_json_string(s, name);
     ngx_http_tgbot_status_json_write(s, ":", 1);
+    s->comma = 0;
+}
+
+
+void
+ngx_http_tgbot_status_json_text(ngx_http_tgbot_status_json_t *s,
+    const char *name, ngx_str_t *value)
+{
+    ngx_http_tgbot_status_json_key(s, name);
+    ngx_http_tgbot_status_json_string(s, value);
 }
 
 
@@ -148,28 +164,8 @@ ngx_http_tgbot_status_json_flag(ngx_http_tgbot_status_json_t *s,
     const char *name, ngx_uint_t value)
 {
     ngx_http_tgbot_status_json_key(s, name);
-
-    if (value) {
-        ngx_http_tgbot_status_json_write(s, "true", sizeof("true") - 1);
-
-    } else {
-        ngx_http_tgbot_status_json_write(s, "false", sizeof("false") - 1);
-    }
-
-    s->comma = 1;
-}
-
-
-void
-ngx_http_tgbot_status_json_seconds(ngx_http_tgbot_status_json_t *s,
-    uint64_t msec)
-{
-    u_char  *p, buf[NGX_INT64_LEN + sizeof(".000") - 1];
-
-    p = ngx_sprintf(buf, "%uL.%03uL", msec / 1000, msec % 1000);
-
-    ngx_http_tgbot_status_json_write(s, buf, p - buf);
-    s->comma = 1;
+    ngx_http_tgbot_status_json_value(s, value ? "true" : "false",
+                                     value ? 4 : 5);
 }
 
 
@@ -177,12 +173,10 @@ void
 ngx_http_tgbot_status_json_number(ngx_http_tgbot_status_json_t *s,
     uint64_t value)
 {
-    u_char  *p, buf[NGX_INT64_LEN];
+    u_char  buf[NGX_INT64_LEN];
 
-    p = ngx_sprintf(buf, "%uL", value);
-
-    ngx_http_tgbot_status_json_write(s, buf, p - buf);
-    s->comma = 1;
+    ngx_http_tgbot_status_json_value(s, buf,
+                                     ngx_sprintf(buf, "%uL", value) - buf);
 }
 
 
@@ -190,13 +184,15 @@ void
 ngx_http_tgbot_status_json_id(ngx_http_tgbot_status_json_t *s,
     int64_t update_id)
 {
-    u_char  *p, buf[NGX_INT64_LEN];
+    u_char  buf[NGX_INT64_LEN];
 
-    p = (update_id == NGX_HTTP_TGBOT_UPDATE_NO_ID)
-        ? ngx_sprintf(buf, "null") : ngx_sprintf(buf, "%L", update_id);
+    if (update_id == NGX_HTTP_TGBOT_UPDATE_NO_ID) {
+        ngx_http_tgbot_status_json_value(s, "null", 4);
+        return;
+    }
 
-    ngx_http_tgbot_status_json_write(s, buf, p - buf);
-    s->comma = 1;
+    ngx_http_tgbot_status_json_value(s, buf,
+                                     ngx_sprintf(buf, "%L", update_id) - buf);
 }
 
 
@@ -214,6 +210,8 @@ ngx_http_tgbot_status_json_string(ngx_http_tgbot_status_json_t *s,
 
     escape = ngx_escape_json(NULL, text.data, text.len);
 
+    ngx_http_tgbot_status_json_value(s, NULL, 0);
+
     p = ngx_http_tgbot_status_json_room(s, text.len + escape + 2);
 
     if (p == NULL) {
@@ -223,7 +221,18 @@ ngx_http_tgbot_status_json_string(ngx_http_tgbot_status_json_t *s,
     *p++ = '"';
     p = (u_char *) ngx_escape_json(p, text.data, text.len);
     *p = '"';
+}
 
+
+void
+ngx_http_tgbot_status_json_value(ngx_http_tgbot_status_json_t *s,
+    const void *data, size_t len)
+{
+    if (s->comma) {
+        ngx_http_tgbot_status_json_write(s, ",", 1);
+    }
+
+    ngx_http_tgbot_status_json_write(s, data, len);
     s->comma = 1;
 }
 

@@ -203,9 +203,12 @@ static void
 ngx_http_tgbot_status_prometheus_histogram(
     ngx_http_tgbot_status_prometheus_t *p)
 {
-    uint64_t    count;
-    ngx_str_t   le, none;
-    ngx_uint_t  i;
+    u_char      *last;
+    uint64_t     count, sum;
+    ngx_str_t    le, none;
+    ngx_uint_t   i;
+
+    u_char  buf[NGX_INT64_LEN + sizeof(" .000\n") - 1];
 
     ngx_str_null(&none);
 
@@ -220,10 +223,10 @@ ngx_http_tgbot_status_prometheus_histogram(
     }
 
     ngx_http_tgbot_status_prometheus_series(p, "_sum", &none, &none);
-    ngx_http_tgbot_status_prometheus_text(p, " ");
-    ngx_http_tgbot_status_json_seconds(p->s,
-                              p->metric->value(p->of, p->metric->sum, 0));
-    ngx_http_tgbot_status_prometheus_text(p, "\n");
+
+    sum = p->metric->value(p->of, p->metric->sum, 0);
+    last = ngx_sprintf(buf, " %uL.%03uL\n", sum / 1000, sum % 1000);
+    ngx_http_tgbot_status_json_write(p->s, buf, last - buf);
 
     ngx_http_tgbot_status_prometheus_series(p, "_count", &none, &none);
     ngx_http_tgbot_status_prometheus_value(p, count);
@@ -318,9 +321,10 @@ static void
 ngx_http_tgbot_status_prometheus_value(ngx_http_tgbot_status_prometheus_t *p,
     uint64_t value)
 {
-    ngx_http_tgbot_status_prometheus_text(p, " ");
-    ngx_http_tgbot_status_json_number(p->s, value);
-    ngx_http_tgbot_status_prometheus_text(p, "\n");
+    u_char  *last, buf[NGX_INT64_LEN + sizeof(" \n") - 1];
+
+    last = ngx_sprintf(buf, " %uL\n", value);
+    ngx_http_tgbot_status_json_write(p->s, buf, last - buf);
 }
 
 

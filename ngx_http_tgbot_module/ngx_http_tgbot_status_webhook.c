@@ -34,16 +34,14 @@ ngx_http_tgbot_status_webhook(ngx_http_tgbot_status_json_t *s,
     known = bot->known;
 
     ngx_http_tgbot_status_json_key(s, "webhook");
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
-    ngx_http_tgbot_status_json_key(s, "state");
-    ngx_http_tgbot_status_json_string(s,
-                        &ngx_http_tgbot_status_webhook_states[known->state]);
+    ngx_http_tgbot_status_json_text(s, "state",
+                           &ngx_http_tgbot_status_webhook_states[known->state]);
 
     ngx_http_tgbot_status_webhook_text(s, "url", known->url, known->url_len);
 
-    ngx_http_tgbot_status_json_key(s, "expected");
-    ngx_http_tgbot_status_json_string(s, &bot->bot->hook->shown);
+    ngx_http_tgbot_status_json_text(s, "expected", &bot->bot->hook->shown);
 
     ngx_http_tgbot_status_webhook_text(s, "ip_address", known->address,
                                        known->address_len);
@@ -65,7 +63,7 @@ ngx_http_tgbot_status_webhook(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_webhook_text(s, "error", known->error,
                                        known->error_len);
 
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 }
 
 
@@ -78,8 +76,7 @@ ngx_http_tgbot_status_webhook_text(ngx_http_tgbot_status_json_t *s,
     text.data = data;
     text.len = len;
 
-    ngx_http_tgbot_status_json_key(s, name);
-    ngx_http_tgbot_status_json_string(s, &text);
+    ngx_http_tgbot_status_json_text(s, name, &text);
 }
 
 
@@ -95,17 +92,16 @@ ngx_http_tgbot_status_webhook_names(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_json_key(s, "allowed_updates");
 
     if (!known->has_names) {
-        ngx_http_tgbot_status_json_write(s, "null", 4);
-        s->comma = 1;
+        ngx_http_tgbot_status_json_value(s, "null", 4);
         return;
     }
 
-    ngx_http_tgbot_status_json_write(s, "[", 1);
+    ngx_http_tgbot_status_json_open(s, '[');
 
     p = known->names;
     last = p + known->names_len;
 
-    while (p < last) {
+    for ( /* void */ ; p < last; p++) {
         name.data = p;
 
         while (p < last && *p != ',') {
@@ -115,12 +111,7 @@ ngx_http_tgbot_status_webhook_names(ngx_http_tgbot_status_json_t *s,
         name.len = p - name.data;
 
         ngx_http_tgbot_status_json_string(s, &name);
-
-        if (p++ < last) {
-            ngx_http_tgbot_status_json_write(s, ",", 1);
-        }
     }
 
-    ngx_http_tgbot_status_json_write(s, "]", 1);
-    s->comma = 1;
+    ngx_http_tgbot_status_json_close(s, ']');
 }
