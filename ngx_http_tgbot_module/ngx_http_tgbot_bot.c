@@ -10,7 +10,6 @@
 #define NGX_HTTP_TGBOT_BOT_PROBE_TIME  60000
 
 
-static ngx_uint_t ngx_http_tgbot_bot_path_is_safe(ngx_str_t *path);
 static void ngx_http_tgbot_bot_probe(ngx_event_t *ev);
 
 
@@ -54,7 +53,7 @@ ngx_http_tgbot_bot_uri(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
         return NGX_OK;
     }
 
-    if (!ngx_http_tgbot_bot_path_is_safe(uri)) {
+    if (uri->data[0] != '/' || !ngx_http_tgbot_bot_path_is_safe(uri)) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "tgbot: \"%V\" is not the path of an internal location",
                       uri);
@@ -103,23 +102,14 @@ ngx_http_tgbot_bot_variables(ngx_http_request_t *r,
 }
 
 
-/*
- * The path is matched against locations as it is, without the normalizing
- * a client's request gets, and parts of it may come from users.
- */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_tgbot_bot_path_is_safe(ngx_str_t *path)
 {
     size_t   len;
     u_char  *p, *last, *segment;
 
-    if (path->data[0] != '/') {
-        return 0;
-    }
-
     last = path->data + path->len;
-    segment = path->data + 1;
+    segment = path->data;
 
     for (p = segment; p <= last; p++) {
 

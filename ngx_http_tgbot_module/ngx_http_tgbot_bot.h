@@ -54,6 +54,20 @@ typedef struct {
 } ngx_http_tgbot_reply_t;
 
 
+/*
+ * tgbot_token or tgbot_secret_token, or a file of either; nothing is set for
+ * "tgbot_secret_token off"
+ */
+
+typedef struct {
+    ngx_str_t                      directive; /* that it is of */
+    ngx_str_t                      lines[2];  /* current and old */
+    ngx_str_t                      file;      /* path, "": none, or read */
+} ngx_http_tgbot_secret_t;
+
+
+/* tgbot_retry, and tgbot_attempts, which has no life */
+
 typedef struct {
     ngx_uint_t                     attempts;
     ngx_msec_t                     backoff;
@@ -62,43 +76,34 @@ typedef struct {
 } ngx_http_tgbot_retry_t;
 
 
-/* tgbot_dedup; NULL where nothing is said of it */
+/* tgbot_dedup */
 
 typedef struct {
     ngx_http_tgbot_zone_t         *zone;      /* NULL: the bot's own */
     ngx_uint_t                     window;
-    ngx_flag_t                     off;
 } ngx_http_tgbot_dedup_t;
 
 
 /* one tgbot_limit of a level; each bot has buckets of its own for it */
 
 typedef struct {
-    ngx_http_complex_value_t       key;
+    ngx_http_complex_value_t      *key;
     ngx_http_tgbot_zone_t         *zone;
     ngx_uint_t                     rate;      /* tokens */
+    ngx_uint_t                     per_minute;
     ngx_uint_t                     burst;
+    ngx_uint_t                     reject;    /* action */
     ngx_str_t                      reply;     /* text, "": none */
-
-    unsigned                       per_minute:1;
-    unsigned                       reject:1;  /* action */
-    unsigned                       shared:1;
+    ngx_flag_t                     shared;
 } ngx_http_tgbot_limit_t;
 
 
 typedef struct {
-    ngx_http_complex_value_t       key;
+    ngx_http_complex_value_t      *key;
     ngx_http_tgbot_zone_t         *zone;
     ngx_msec_t                     valid;
     ngx_msec_t                     lock_timeout;
 } ngx_http_tgbot_answers_t;                   /* tgbot_cache */
-
-
-typedef struct {
-    ngx_uint_t                     attempts;
-    ngx_msec_t                     backoff;
-    ngx_msec_t                     max_backoff;
-} ngx_http_tgbot_attempts_t;
 
 
 typedef struct {
@@ -110,12 +115,11 @@ typedef struct {
 } ngx_http_tgbot_lanes_t;                     /* tgbot_queue */
 
 
-/* tgbot_dead_letters; NULL where nothing is said of it */
+/* tgbot_dead_letters */
 
 typedef struct {
     ngx_http_tgbot_zone_t         *zone;      /* NULL: that of all bots */
     ngx_uint_t                     max;
-    ngx_flag_t                     off;
 } ngx_http_tgbot_letters_t;
 
 
@@ -150,6 +154,21 @@ typedef struct {
 } ngx_http_tgbot_hook_t;
 
 
+/* tgbot_status */
+
+typedef struct {
+    ngx_uint_t                     format;    /* 0: as asked for */
+    ngx_flag_t                     payload;
+    ngx_flag_t                     write;
+    ngx_msec_t                     ready_age;
+    ngx_array_t                   *hosts;     /* of ngx_str_t: the server's
+                                                 exact names */
+
+    u_char                        *file;      /* where it stands */
+    ngx_uint_t                     line;
+} ngx_http_tgbot_status_t;
+
+
 typedef struct {
     ngx_array_t                    bots;      /* of ngx_http_tgbot_bot_t * */
     ngx_array_t                    tokens;    /* of all bots, see redact.h */
@@ -166,13 +185,8 @@ typedef struct {
 typedef struct {
     ngx_http_tgbot_bot_t          *bot;       /* NULL: not a webhook */
 
-    ngx_str_t                      token;
-    ngx_str_t                      token_file;
-
-    ngx_str_t                      secret;    /* current, then old */
-    ngx_str_t                      old_secret;
-    ngx_str_t                      secret_file;
-    ngx_flag_t                     secret_off;
+    ngx_http_tgbot_secret_t       *token;     /* NULL: none */
+    ngx_http_tgbot_secret_t       *secret;    /* not NULL in a webhook */
 
     ngx_array_t                   *replies;   /* NULL: off */
     ngx_http_tgbot_uri_t          *handler;   /* NULL: off */
@@ -185,26 +199,18 @@ typedef struct {
     ngx_uint_t                     retry_on;
     size_t                         response_size;
 
-    ngx_http_tgbot_dedup_t        *dedup;     /* not NULL after merge */
+    ngx_http_tgbot_dedup_t        *dedup;     /* NULL: off */
     ngx_array_t                   *limits;    /* NULL: off */
     ngx_flag_t                     limit_dry_run;
     ngx_http_tgbot_answers_t      *answers;   /* NULL: off */
-    ngx_http_tgbot_attempts_t     *attempts;  /* not NULL after merge */
+    ngx_http_tgbot_retry_t        *attempts;  /* not NULL after merge */
     ngx_http_tgbot_lanes_t        *lanes;     /* NULL: off */
-    ngx_http_tgbot_letters_t      *letters;   /* not NULL after merge */
+    ngx_http_tgbot_letters_t      *letters;   /* NULL: off */
     ngx_http_tgbot_hook_t         *hook;      /* NULL: off */
     ngx_open_file_t               *log;       /* NULL: off */
     time_t                         max_age;   /* seconds, 0: off */
 
-    u_char                        *status_file; /* where tgbot_status stands,
-                                                   NULL: nowhere */
-    ngx_uint_t                     status_line;
-    ngx_uint_t                     status_format; /* 0: as asked for */
-    ngx_flag_t                     status_payload;
-    ngx_flag_t                     status_write;
-    ngx_msec_t                     status_ready_age;
-    ngx_array_t                   *status_hosts;  /* of ngx_str_t: exact
-                                                     server_names, NULL: none */
+    ngx_http_tgbot_status_t       *status;    /* NULL: not of this location */
 } ngx_http_tgbot_loc_conf_t;
 
 
@@ -317,6 +323,13 @@ ngx_http_variable_value_t *ngx_http_tgbot_bot_variables(ngx_http_request_t *r,
 ngx_int_t ngx_http_tgbot_bot_uri(ngx_http_request_t *r,
     ngx_http_tgbot_ctx_t *ctx, ngx_http_tgbot_uri_t *value, ngx_str_t *uri,
     ngx_str_t *args);
+
+/*
+ * Whether a path has no segment "." or ".." and no NUL: it is matched against
+ * locations as it is, without the normalizing that a client's request gets,
+ * and parts of it may come from users.
+ */
+ngx_uint_t ngx_http_tgbot_bot_path_is_safe(ngx_str_t *path);
 
 /*
  * The Bot API refused the token, which is a state of the bot: pause waits

@@ -258,7 +258,7 @@ ngx_http_tgbot_cacheable_token(void *data, ngx_http_tgbot_json_token_t *token)
         ctx->first = 1;
     }
 
-    ctx->end = token->end;
+    ctx->end = ngx_http_tgbot_json_offset(token);
 
     return rc;
 }
@@ -363,7 +363,7 @@ ngx_http_tgbot_cacheable_take(ngx_http_tgbot_cacheable_ctx_t *ctx,
 
     ctx->last = ngx_cpymem(ctx->last, ctx->body->data + ctx->pos,
                            ctx->before - ctx->pos);
-    ctx->pos = token->end;
+    ctx->pos = ngx_http_tgbot_json_offset(token);
 
     return NGX_OK;
 }

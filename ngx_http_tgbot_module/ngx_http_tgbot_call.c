@@ -227,16 +227,13 @@ ngx_http_tgbot_call_subrequest(ngx_http_tgbot_call_t *call)
         return NGX_ERROR;
     }
 
+    d->log_handler = call->log_handler;
     d->over = ngx_http_tgbot_call_over;
     d->data = call;
     call->detached = d;
 
     c = &d->connection;
     r = d->request;
-
-    if (call->log_handler) {
-        r->log_handler = call->log_handler;
-    }
 
     if (ngx_http_tgbot_call_request(call, r) != NGX_OK) {
         return NGX_ERROR;
@@ -572,19 +569,18 @@ ngx_http_tgbot_call_abandon(ngx_http_tgbot_call_t *call)
                   "nginx does not let go of it: it is abandoned",
                   call->directive, call->timeout);
 
+    if (ngx_http_tgbot_abandon(d, call->pool) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, d->connection.log, 0,
+                      "tgbot: too many calls were abandoned, this one keeps "
+                      "its place of \"tgbot_max_calls\"");
+        return 0;
+    }
+
     if (call->closing) {
         call->closing(call, call->sr);
     }
 
-    if (ngx_http_tgbot_abandon(d, call->pool) == NGX_OK) {
-        return 1;
-    }
-
-    ngx_log_error(NGX_LOG_ERR, d->connection.log, 0,
-                  "tgbot: too many calls were abandoned, this one keeps its "
-                  "place of \"tgbot_max_calls\"");
-
-    return 0;
+    return 1;
 }
 
 

@@ -31,7 +31,7 @@ struct ngx_http_tgbot_call_s {
     ngx_http_conf_ctx_t           *ctx;       /* server of the location */
     ngx_log_t                     *error_log; /* of the webhook's location */
     ngx_http_tgbot_client_t       *client;    /* whom the call works for */
-    ngx_http_log_handler_pt        log_handler;  /* NULL: nginx's own */
+    ngx_http_log_handler_pt        log_handler;  /* NULL: none */
     ngx_array_t                   *redact;    /* tokens, see redact.h */
     const char                    *directive; /* that makes it, for logs */
     ngx_msec_t                     timeout;   /* bound of it as a whole */

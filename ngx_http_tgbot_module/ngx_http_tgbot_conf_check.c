@@ -22,15 +22,15 @@
 
 
 static const char *ngx_http_tgbot_conf_check_merged(
-    ngx_http_tgbot_bot_t *bot);
-static const char *ngx_http_tgbot_conf_check_queued(
     ngx_http_tgbot_loc_conf_t *conf);
-static char *ngx_http_tgbot_conf_check_token(ngx_conf_t *cf,
+static ngx_int_t ngx_http_tgbot_conf_check_queued(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot);
+static ngx_int_t ngx_http_tgbot_conf_check_token(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static void ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, const char *what);
 static char *ngx_http_tgbot_conf_hosts(ngx_conf_t *cf,
-    ngx_http_tgbot_loc_conf_t *tlcf);
+    ngx_http_tgbot_status_t *status);
 static void ngx_http_tgbot_conf_check_states(
     ngx_http_tgbot_main_conf_t *tmcf);
 static ngx_int_t ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf,
@@ -45,18 +45,28 @@ ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     const char                *fault;
     ngx_http_core_loc_conf_t  *clcf;
 
-    fault = ngx_http_tgbot_conf_check_merged(bot);
+    clcf = bot->clcf;
+
+    if (clcf->handler != ngx_http_tgbot_webhook_handler) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"tgbot_webhook\" directive \"%V\" stands in location "
+                      "\"%V\" beside another content handler, expected a "
+                      "location of its own in %s:%ui",
+                      &bot->name, &clcf->name, bot->file, bot->line);
+        return NGX_CONF_ERROR;
+    }
+
+    fault = ngx_http_tgbot_conf_check_merged(bot->conf);
 
     if (fault) {
         ngx_http_tgbot_conf_check_log(NGX_LOG_EMERG, cf, bot, fault);
         return NGX_CONF_ERROR;
     }
 
-    if (ngx_http_tgbot_secret_read(cf, bot) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_http_tgbot_conf_check_token(cf, bot) != NGX_CONF_OK) {
+    if (ngx_http_tgbot_secret_read(cf, bot) != NGX_OK
+        || ngx_http_tgbot_conf_check_token(cf, bot) != NGX_OK
+        || ngx_http_tgbot_conf_check_queued(cf, bot) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -72,8 +82,6 @@ ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
                                  "\"tgbot_handler\": there are no answers "
                                  "to keep");
     }
-
-    clcf = bot->clcf;
 
     if (clcf->client_max_body_size > 0
         && clcf->client_max_body_size < NGX_HTTP_TGBOT_CONF_BODY_SIZE)
@@ -94,25 +102,14 @@ ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
 
 static const char *
-ngx_http_tgbot_conf_check_merged(ngx_http_tgbot_bot_t *bot)
+ngx_http_tgbot_conf_check_merged(ngx_http_tgbot_loc_conf_t *conf)
 {
-    ngx_http_tgbot_loc_conf_t  *conf;
-
-    conf = bot->conf;
-
-    if (bot->clcf->handler != ngx_http_tgbot_webhook_handler) {
-        return "stands beside another content handler, expected a location "
-               "of its own";
-    }
-
-    if (conf->secret.len == 0 && conf->secret_file.len == 0
-        && !conf->secret_off)
-    {
+    if (conf->secret == NULL) {
         return "has no secret, expected \"tgbot_secret_token\", "
                "\"tgbot_secret_token_file\" or \"tgbot_secret_token off\"";
     }
 
-    if (conf->api && conf->token.len == 0 && conf->token_file.len == 0) {
+    if (conf->api && conf->token == NULL) {
         return "has \"tgbot_api\" without a token, expected \"tgbot_token\" "
                "or \"tgbot_token_file\"";
     }
@@ -121,57 +118,53 @@ ngx_http_tgbot_conf_check_merged(ngx_http_tgbot_bot_t *bot)
         return "has \"tgbot_reply_via api\", expected \"tgbot_api\" with it";
     }
 
-    if (conf->lanes && conf->api == NULL) {
-        return ngx_http_tgbot_conf_check_queued(conf);
-    }
-
     return NULL;
 }
 
 
 /* what is answered first has no response left for a call to ride in */
 
-static const char *
-ngx_http_tgbot_conf_check_queued(ngx_http_tgbot_loc_conf_t *conf)
+static ngx_int_t
+ngx_http_tgbot_conf_check_queued(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    ngx_uint_t               i;
-    ngx_http_tgbot_limit_t  *limit;
+    ngx_uint_t                  i;
+    const char                 *calls;
+    ngx_http_tgbot_limit_t     *limit;
+    ngx_http_tgbot_loc_conf_t  *conf;
 
-    if (conf->replies) {
-        return "has \"tgbot_queue\" and \"tgbot_reply\" without "
-               "\"tgbot_api\", expected \"tgbot_api\" with them";
+    conf = bot->conf;
+
+    if (conf->lanes == NULL || conf->api) {
+        return NGX_OK;
     }
 
-    if (conf->answers) {
-        return "has \"tgbot_queue\" and \"tgbot_cache\" without "
-               "\"tgbot_api\", expected \"tgbot_api\" with them";
-    }
+    calls = conf->replies ? "\"tgbot_reply\""
+            : conf->answers ? "\"tgbot_cache\""
+            : conf->reply_via == NGX_HTTP_TGBOT_VIA_RESPONSE
+              ? "\"tgbot_reply_via response\"" : NULL;
 
-    if (conf->reply_via == NGX_HTTP_TGBOT_VIA_RESPONSE) {
-        return "has \"tgbot_queue\" and \"tgbot_reply_via response\" without "
-               "\"tgbot_api\", expected \"tgbot_api\" with them";
-    }
+    for (i = 0; conf->limits && i < conf->limits->nelts; i++) {
+        limit = conf->limits->elts;
 
-    if (conf->limits == NULL) {
-        return NULL;
-    }
-
-    limit = conf->limits->elts;
-
-    for (i = 0; i < conf->limits->nelts; i++) {
-
-        if (limit[i].reply.len) {
-            return "has \"tgbot_queue\" and a \"tgbot_limit\" with "
-                   "\"reply=\" without \"tgbot_api\", expected "
-                   "\"tgbot_api\" with them";
+        if (calls == NULL && limit[i].reply.len) {
+            calls = "a \"tgbot_limit\" with \"reply=\"";
         }
     }
 
-    return NULL;
+    if (calls == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"tgbot_webhook\" directive \"%V\" has \"tgbot_queue\" and "
+                  "%s without \"tgbot_api\", expected \"tgbot_api\" with them "
+                  "in %s:%ui", &bot->name, calls, bot->file, bot->line);
+
+    return NGX_ERROR;
 }
 
 
-static char *
+static ngx_int_t
 ngx_http_tgbot_conf_check_token(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
     ngx_uint_t                    i;
@@ -179,7 +172,7 @@ ngx_http_tgbot_conf_check_token(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     ngx_http_tgbot_main_conf_t   *tmcf;
 
     if (bot->token.len == 0) {
-        return NGX_CONF_OK;
+        return NGX_OK;
     }
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
@@ -191,10 +184,7 @@ ngx_http_tgbot_conf_check_token(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         /* those not merged yet have no token */
 
         if (bots[i] != bot
-            && bots[i]->token.len == bot->token.len
-            && ngx_strncmp(bots[i]->token.data, bot->token.data,
-                           bot->token.len)
-               == 0)
+            && ngx_http_tgbot_conf_equal(&bots[i]->token, &bot->token))
         {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "\"tgbot_webhook\" directives \"%V\" in %s:%ui "
@@ -202,15 +192,11 @@ ngx_http_tgbot_conf_check_token(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
                           "own for every bot in %s:%ui",
                           &bots[i]->name, bots[i]->file, bots[i]->line,
                           &bot->name, bot->file, bot->line);
-            return NGX_CONF_ERROR;
+            return NGX_ERROR;
         }
     }
 
-    if (ngx_http_tgbot_redact_add(&tmcf->tokens, &bot->token) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
+    return ngx_http_tgbot_redact_add(&tmcf->tokens, &bot->token);
 }
 
 
@@ -226,27 +212,26 @@ ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
 
 char *
 ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
-    ngx_http_tgbot_loc_conf_t *tlcf, ngx_http_core_loc_conf_t *clcf)
+    ngx_http_tgbot_status_t *status, ngx_http_core_loc_conf_t *clcf)
 {
     if (clcf->handler == ngx_http_tgbot_status_handler) {
 
-        if (clcf->exact_match && (tlcf->status_payload || tlcf->status_write))
-        {
+        if (clcf->exact_match && (status->payload || status->write)) {
             ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                           "\"tgbot_status\" directive has \"payload=on\" or "
                           "\"write=on\" in location \"= %V\", which dead "
                           "letters are not in, expected a prefix in %s:%ui",
-                          &clcf->name, tlcf->status_file, tlcf->status_line);
+                          &clcf->name, status->file, status->line);
         }
 
-        return ngx_http_tgbot_conf_hosts(cf, tlcf);
+        return ngx_http_tgbot_conf_hosts(cf, status);
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                   "\"tgbot_status\" directive stands in location \"%V\" "
                   "beside another content handler, expected a location of "
                   "its own in %s:%ui",
-                  &clcf->name, tlcf->status_file, tlcf->status_line);
+                  &clcf->name, status->file, status->line);
 
     return NGX_CONF_ERROR;
 }
@@ -255,7 +240,7 @@ ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
 /* nginx keeps its own list only while it reads the configuration */
 
 static char *
-ngx_http_tgbot_conf_hosts(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *tlcf)
+ngx_http_tgbot_conf_hosts(ngx_conf_t *cf, ngx_http_tgbot_status_t *status)
 {
     ngx_str_t                 *host, *name;
     ngx_uint_t                 i;
@@ -264,8 +249,8 @@ ngx_http_tgbot_conf_hosts(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *tlcf)
 
     cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
 
-    tlcf->status_hosts = ngx_array_create(cf->pool, 1, sizeof(ngx_str_t));
-    if (tlcf->status_hosts == NULL) {
+    status->hosts = ngx_array_create(cf->pool, 1, sizeof(ngx_str_t));
+    if (status->hosts == NULL) {
         return NGX_CONF_ERROR;
     }
 
@@ -287,7 +272,7 @@ ngx_http_tgbot_conf_hosts(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *tlcf)
             continue;
         }
 
-        host = ngx_array_push(tlcf->status_hosts);
+        host = ngx_array_push(status->hosts);
         if (host == NULL) {
             return NGX_CONF_ERROR;
         }

@@ -15,8 +15,7 @@
 static char *ngx_http_tgbot_conf_constant_reply(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_str_t *value);
 static char *ngx_http_tgbot_conf_uri_text(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value);
-static ngx_uint_t ngx_http_tgbot_conf_dots(ngx_str_t *value);
+    ngx_str_t *value, ngx_str_t *path);
 static ngx_uint_t ngx_http_tgbot_conf_capture(ngx_str_t *value);
 
 
@@ -29,8 +28,9 @@ ngx_http_tgbot_conf_reply(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_tgbot_loc_conf_t *tlcf = conf;
 
+    char                    *rv;
     ngx_str_t               *value, *text;
-    ngx_uint_t               json;
+    ngx_uint_t               json, off;
     ngx_http_tgbot_reply_t  *reply;
 
     value = cf->args->elts;
@@ -43,33 +43,13 @@ ngx_http_tgbot_conf_reply(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     text = &value[cf->args->nelts - 1];
+    off = ngx_http_tgbot_conf_alone(cf, "off");
 
-    if (!json && ngx_strcmp(text->data, "off") == 0) {
-
-        if (tlcf->replies != NGX_CONF_UNSET_PTR) {
-            return "is duplicate, \"off\" stands alone";
-        }
-
-        tlcf->replies = NULL;
-
-        return NGX_CONF_OK;
-    }
-
-    if (tlcf->replies == NULL) {
-        return "is duplicate, \"off\" stands alone";
-    }
-
-    if (tlcf->replies == NGX_CONF_UNSET_PTR) {
-        tlcf->replies = ngx_array_create(cf->pool, 2,
-                                         sizeof(ngx_http_tgbot_reply_t));
-        if (tlcf->replies == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    reply = ngx_array_push(tlcf->replies);
-    if (reply == NULL) {
-        return NGX_CONF_ERROR;
+    rv = ngx_http_tgbot_conf_several(cf, &tlcf->replies,
+                                     sizeof(ngx_http_tgbot_reply_t), off,
+                                     &reply);
+    if (rv != NGX_CONF_OK || off) {
+        return rv;
     }
 
     reply->json = json;
@@ -131,7 +111,7 @@ ngx_http_tgbot_conf_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     char                   *rv;
     u_char                 *args, *last;
-    ngx_str_t              *value;
+    ngx_str_t              *value, path;
     ngx_http_tgbot_uri_t   *uri, **urip;
 
     urip = (ngx_http_tgbot_uri_t **) (p + cmd->offset);
@@ -147,7 +127,13 @@ ngx_http_tgbot_conf_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    rv = ngx_http_tgbot_conf_uri_text(cf, cmd, &value[1]);
+    last = value[1].data + value[1].len;
+    args = ngx_strlchr(value[1].data, last, '?');
+
+    path.data = value[1].data;
+    path.len = (args ? args : last) - path.data;
+
+    rv = ngx_http_tgbot_conf_uri_text(cf, cmd, &value[1], &path);
     if (rv != NGX_CONF_OK) {
         return rv;
     }
@@ -157,9 +143,7 @@ ngx_http_tgbot_conf_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    last = value[1].data + value[1].len;
-
-    args = ngx_strlchr(value[1].data, last, '?');
+    *urip = uri;
 
     if (args) {
         uri->has_args = 1;
@@ -170,18 +154,13 @@ ngx_http_tgbot_conf_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         {
             return NGX_CONF_ERROR;
         }
-
-        last = args;
     }
 
-    if (ngx_http_tgbot_conf_compile(cf, value[1].data, last - value[1].data,
-                                    &uri->path)
+    if (ngx_http_tgbot_conf_compile(cf, path.data, path.len, &uri->path)
         != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
-
-    *urip = uri;
 
     return NGX_CONF_OK;
 }
@@ -189,94 +168,54 @@ ngx_http_tgbot_conf_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 static char *
 ngx_http_tgbot_conf_uri_text(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value)
+    ngx_str_t *value, ngx_str_t *path)
 {
-    if (value->len && value->data[0] == '@') {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                  "the URI of an internal location, named "
-                                  "locations cannot be called");
-    }
+    const char  *expected;
 
-    if (ngx_strncasecmp(value->data, (u_char *) "http://", 7) == 0
-        || ngx_strncasecmp(value->data, (u_char *) "https://", 8) == 0)
+    if (value->data[0] == '@') {
+        expected = "the URI of an internal location, named locations cannot "
+                   "be called";
+
+    } else if (ngx_strncasecmp(value->data, (u_char *) "http://", 7) == 0
+               || ngx_strncasecmp(value->data, (u_char *) "https://", 8) == 0)
     {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                  "the URI of an internal location, where "
-                                  "\"proxy_pass\" leads to this address");
+        expected = "the URI of an internal location, where \"proxy_pass\" "
+                   "leads to this address";
+
+    } else if (value->data[0] != '/' && value->data[0] != '$') {
+        expected = "the URI of an internal location, which starts with \"/\" "
+                   "or a variable, or \"off\"";
+
+    } else if (!ngx_http_tgbot_bot_path_is_safe(path)) {
+        expected = "a URI without \"/./\" and \"/../\"";
+
+    } else if (ngx_http_tgbot_conf_capture(value)) {
+        expected = "a URI without captures of the location, which a call "
+                   "does not have";
+
+    } else {
+        return NGX_CONF_OK;
     }
 
-    if (value->len == 0 || (value->data[0] != '/' && value->data[0] != '$')) {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                  "the URI of an internal location, which "
-                                  "starts with \"/\" or a variable, or "
-                                  "\"off\"");
-    }
-
-    if (ngx_http_tgbot_conf_dots(value)) {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                  "a URI without \"/./\" and \"/../\"");
-    }
-
-    if (ngx_http_tgbot_conf_capture(value)) {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                  "a URI without captures of the location, "
-                                  "which a call does not have");
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_tgbot_conf_dots(ngx_str_t *value)
-{
-    size_t  i, len;
-
-    len = 0;
-
-    for (i = 0; i <= value->len; i++) {
-
-        if (i == value->len || value->data[i] == '/'
-            || value->data[i] == '?')
-        {
-            if ((len == 1 && value->data[i - 1] == '.')
-                || (len == 2 && value->data[i - 1] == '.'
-                    && value->data[i - 2] == '.'))
-            {
-                return 1;
-            }
-
-            if (i < value->len && value->data[i] == '?') {
-                break;
-            }
-
-            len = 0;
-            continue;
-        }
-
-        len++;
-    }
-
-    return 0;
+    return ngx_http_tgbot_conf_invalid(cf, cmd, value, expected);
 }
 
 
 static ngx_uint_t
 ngx_http_tgbot_conf_capture(ngx_str_t *value)
 {
-    size_t  i;
+    u_char  *p;
 
-    for (i = 1; i < value->len; i++) {
+    /* an argument of a directive ends with a NUL */
 
-        if (value->data[i] < '1' || value->data[i] > '9') {
-            continue;
-        }
+    for (p = value->data; *p; p++) {
 
-        if (value->data[i - 1] == '$'
-            || (i > 1 && value->data[i - 1] == '{'
-                && value->data[i - 2] == '$'))
-        {
-            return 1;
+        if (*p == '$') {
+            p += (p[1] == '{');
+
+            if (p[1] >= '1' && p[1] <= '9') {
+                return 1;
+            }
         }
     }
 

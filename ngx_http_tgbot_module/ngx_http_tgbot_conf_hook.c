@@ -27,8 +27,6 @@ static ngx_int_t ngx_http_tgbot_conf_hook_unique(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_hook_t *hook);
 static ngx_int_t ngx_http_tgbot_conf_hook_pem(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, const char *name, ngx_str_t *pem);
-static ssize_t ngx_http_tgbot_conf_hook_read(ngx_conf_t *cf, ngx_str_t *path,
-    ngx_str_t *text);
 static ngx_int_t ngx_http_tgbot_conf_hook_error(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, const char *what);
 static void ngx_http_tgbot_conf_hook_print(ngx_http_tgbot_bot_t *bot,
@@ -193,10 +191,7 @@ ngx_http_tgbot_conf_hook_unique(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
         /* those not merged yet have none */
 
         if (bots[i] != bot && bots[i]->hook
-            && bots[i]->hook->url.len == hook->url.len
-            && ngx_strncmp(bots[i]->hook->url.data, hook->url.data,
-                           hook->url.len)
-               == 0)
+            && ngx_http_tgbot_conf_equal(&bots[i]->hook->url, &hook->url))
         {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "\"tgbot_register\" directive gives the bots "
@@ -219,38 +214,36 @@ static ngx_int_t
 ngx_http_tgbot_conf_hook_pem(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
     const char *name, ngx_str_t *pem)
 {
-    ssize_t                 n;
     ngx_err_t               err;
     ngx_str_t               path, text;
     const char             *why;
+    ngx_file_info_t         fi;
     ngx_http_tgbot_hook_t  *hook;
 
     if (pem->len == 0) {
         return NGX_OK;
     }
 
-    hook = bot->conf->hook;
     path = *pem;
 
     if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    n = ngx_http_tgbot_conf_hook_read(cf, &path, &text);
-    err = (n == -1) ? ngx_errno : 0;
+    why = ngx_http_tgbot_secret_file(cf, &path, NGX_HTTP_TGBOT_CONF_PEM_SIZE,
+                                     &text, &fi, &err);
+    if (why) {
+        /* void */
 
-    if (n == -1) {
-        why = "cannot be read";
-
-    } else if (n > NGX_HTTP_TGBOT_CONF_PEM_SIZE) {
+    } else if (text.len > NGX_HTTP_TGBOT_CONF_PEM_SIZE) {
         why = "is larger than 1 MB";
 
-    } else if (ngx_strnstr(text.data, "-----BEGIN CERTIFICATE-----", n)
+    } else if (ngx_strnstr(text.data, "-----BEGIN CERTIFICATE-----", text.len)
                == NULL)
     {
         why = "holds no certificate";
 
-    } else if (ngx_strnstr(text.data, "PRIVATE KEY-----", n)) {
+    } else if (ngx_strnstr(text.data, "PRIVATE KEY-----", text.len)) {
         why = "holds a private key";
 
     } else {
@@ -258,63 +251,14 @@ ngx_http_tgbot_conf_hook_pem(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
         return NGX_OK;
     }
 
+    hook = bot->conf->hook;
+
     ngx_log_error(NGX_LOG_EMERG, cf->log, err,
                   "file \"%V\" of \"%s=\" in \"tgbot_register\" directive "
                   "%s, expected certificates in PEM in %s:%ui",
                   &path, name, why, hook->file, hook->line);
 
     return NGX_ERROR;
-}
-
-
-/* bytes, one more than the largest file has if it is larger; -1: an error */
-
-static ssize_t
-ngx_http_tgbot_conf_hook_read(ngx_conf_t *cf, ngx_str_t *path,
-    ngx_str_t *text)
-{
-    size_t           size;
-    ssize_t          n;
-    ngx_fd_t         fd;
-    ngx_file_info_t  fi;
-
-    /* a FIFO must not block */
-
-    fd = ngx_open_file(path->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
-                       NGX_FILE_OPEN, 0);
-
-    if (fd == NGX_INVALID_FILE) {
-        return -1;
-    }
-
-    n = -1;
-
-    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR || !ngx_is_file(&fi)) {
-        goto done;
-    }
-
-    size = ngx_min(ngx_file_size(&fi), NGX_HTTP_TGBOT_CONF_PEM_SIZE + 1);
-
-    text->data = ngx_pnalloc(cf->pool, size + 1);
-    if (text->data == NULL) {
-        goto done;
-    }
-
-    n = ngx_read_fd(fd, text->data, size);
-
-    if (n >= 0) {
-        text->data[n] = '\0';
-        text->len = n;
-    }
-
-done:
-
-    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
-        ngx_log_error(NGX_LOG_ALERT, cf->log, ngx_errno,
-                      ngx_close_file_n " \"%V\" failed", path);
-    }
-
-    return n;
 }
 
 
@@ -371,7 +315,6 @@ ngx_http_tgbot_conf_hook_add(ngx_sha1_t *sha1, ngx_str_t *value)
 ngx_int_t
 ngx_http_tgbot_conf_registry(ngx_conf_t *cf)
 {
-    ngx_str_t                     none;
     ngx_uint_t                    i, n, size;
     ngx_http_tgbot_bot_t        **bots;
     ngx_http_tgbot_zone_t        *zone;
@@ -395,9 +338,7 @@ ngx_http_tgbot_conf_registry(ngx_conf_t *cf)
 
     for (size = NGX_HTTP_TGBOT_CONF_HOOKS; size < n; size *= 2) { /* void */ }
 
-    ngx_str_set(&none, "");
-
-    zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_register", &none,
+    zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_register", NULL,
                                         ngx_http_tgbot_registry_size(size),
                                         &ngx_http_tgbot_registry_zone);
     if (zone == NULL) {

@@ -11,53 +11,48 @@
 #include "ngx_http_tgbot_log.h"
 
 
-char *
-ngx_http_tgbot_conf_log(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+static char *ngx_http_tgbot_conf_log_file(ngx_http_tgbot_conf_arg_t *arg);
+
+
+ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_log = {
+    ngx_null_string, ngx_http_tgbot_conf_log_file, 0, NULL, 0
+};
+
+
+static char *
+ngx_http_tgbot_conf_log_file(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_http_tgbot_loc_conf_t *tlcf = conf;
+    ngx_open_file_t **file = arg->field;
 
-    ngx_int_t         rc;
-    ngx_str_t        *value;
-    ngx_open_file_t  *file;
+    ngx_int_t   rc;
+    ngx_str_t  *path;
 
-    if (tlcf->log != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
+    path = &arg->text;
 
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-        tlcf->log = NULL;
+    if (ngx_strcmp(path->data, "off") == 0) {
+        *file = NULL;
         return NGX_CONF_OK;
     }
 
-    if (value[1].len == 0
-        || ngx_strncmp(value[1].data, "syslog:", sizeof("syslog:") - 1) == 0
-        || ngx_strlchr(value[1].data, value[1].data + value[1].len, '$'))
+    if (path->len == 0
+        || ngx_strncmp(path->data, "syslog:", sizeof("syslog:") - 1) == 0
+        || ngx_strlchr(path->data, path->data + path->len, '$'))
     {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, &value[1],
-                                           "the path of a file, without "
-                                           "variables, or \"off\"");
+        return ngx_http_tgbot_conf_expected(arg, "the path of a file, without "
+                                            "variables, or \"off\"");
     }
 
-    file = ngx_conf_open_file(cf->cycle, &value[1]);
-    if (file == NULL) {
+    *file = ngx_conf_open_file(arg->cf->cycle, path);
+    if (*file == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    rc = ngx_http_tgbot_log_file(cf, file);
+    rc = ngx_http_tgbot_log_file(arg->cf, *file);
 
     if (rc == NGX_DECLINED) {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, &value[1],
-                                           "a file that no other directive "
-                                           "writes to");
+        return ngx_http_tgbot_conf_expected(arg, "a file that no other "
+                                            "directive writes to");
     }
 
-    if (rc != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    tlcf->log = file;
-
-    return NGX_CONF_OK;
+    return (rc == NGX_OK) ? NGX_CONF_OK : NGX_CONF_ERROR;
 }

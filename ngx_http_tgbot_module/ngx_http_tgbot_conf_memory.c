@@ -32,12 +32,13 @@ static ngx_int_t ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
+static void *ngx_http_tgbot_conf_user(ngx_conf_t *cf,
+    ngx_http_tgbot_zone_t *zone, size_t size);
 
 
 char *
 ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    ngx_str_t                    none;
     ngx_conf_t                   copy;
     ngx_conf_file_t              file;
     ngx_http_tgbot_main_conf_t  *tmcf;
@@ -54,10 +55,7 @@ ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
 
     if (tmcf->slots == NULL) {
-        ngx_str_set(&none, "");
-
-        tmcf->slots = ngx_http_tgbot_conf_own_zone(&copy, "tgbot_slots",
-                                                &none,
+        tmcf->slots = ngx_http_tgbot_conf_own_zone(&copy, "tgbot_slots", NULL,
                                                 NGX_HTTP_TGBOT_CONF_SLOTS_SIZE,
                                                 &ngx_http_tgbot_slot_zone);
         if (tmcf->slots == NULL) {
@@ -83,51 +81,43 @@ ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 static ngx_int_t
 ngx_http_tgbot_conf_bot_seen(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    size_t                    size;
-    ngx_http_tgbot_seen_t    *seen, **user;
-    ngx_http_tgbot_dedup_t   *dedup;
+    size_t                   size;
+    ngx_http_tgbot_seen_t   *seen;
+    ngx_http_tgbot_zone_t   *zone;
+    ngx_http_tgbot_dedup_t  *dedup;
 
     dedup = bot->conf->dedup;
 
-    if (dedup->off) {
+    if (dedup == NULL) {
         return NGX_OK;
     }
 
-    seen = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_seen_t));
+    zone = dedup->zone;
+
+    if (zone == NULL) {
+        size = NGX_HTTP_TGBOT_CONF_SEEN_SIZE;
+
+        if (dedup->window > NGX_HTTP_TGBOT_SEEN_WINDOW) {
+
+            /* and what nginx needs to keep account of the pages */
+
+            size = ngx_http_tgbot_seen_size(dedup->window);
+            size += size / 64 + NGX_HTTP_TGBOT_CONF_SLOTS_SIZE;
+        }
+
+        zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_seen_", &bot->name,
+                                            size, &ngx_http_tgbot_seen_zone);
+    }
+
+    seen = ngx_http_tgbot_conf_user(cf, zone, sizeof(ngx_http_tgbot_seen_t));
     if (seen == NULL) {
         return NGX_ERROR;
     }
 
-    seen->zone = dedup->zone;
+    seen->zone = zone;
     seen->bot = bot->name;
     seen->bot_id = bot->id;
     seen->window = dedup->window;
-
-    if (seen->zone == NULL) {
-        size = NGX_HTTP_TGBOT_CONF_SEEN_SIZE;
-
-        if (seen->window > NGX_HTTP_TGBOT_SEEN_WINDOW) {
-
-            /* and what nginx needs to keep account of the pages */
-
-            size = ngx_http_tgbot_seen_size(seen->window);
-            size += size / 64 + NGX_HTTP_TGBOT_CONF_SLOTS_SIZE;
-        }
-
-        seen->zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_seen_",
-                                                  &bot->name, size,
-                                                  &ngx_http_tgbot_seen_zone);
-        if (seen->zone == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    user = ngx_array_push(&seen->zone->users);
-    if (user == NULL) {
-        return NGX_ERROR;
-    }
-
-    *user = seen;
 
     bot->seen = seen;
 
@@ -180,7 +170,7 @@ ngx_http_tgbot_conf_bot_buckets(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
         ngx_http_tgbot_bucket_init(&bot->buckets[i], limit[i].zone,
                                    limit[i].shared ? &all : &bot->name,
-                                   &limit[i].key.value, limit[i].rate,
+                                   &limit[i].key->value, limit[i].rate,
                                    limit[i].per_minute, limit[i].burst);
     }
 
@@ -192,7 +182,7 @@ static ngx_int_t
 ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
     ngx_http_tgbot_lanes_t  *lanes;
-    ngx_http_tgbot_queue_t  *queue, **user;
+    ngx_http_tgbot_queue_t  *queue;
 
     lanes = bot->conf->lanes;
 
@@ -200,7 +190,8 @@ ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         return NGX_OK;
     }
 
-    queue = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_queue_t));
+    queue = ngx_http_tgbot_conf_user(cf, lanes->zone,
+                                     sizeof(ngx_http_tgbot_queue_t));
     if (queue == NULL) {
         return NGX_ERROR;
     }
@@ -211,13 +202,6 @@ ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     queue->concurrency = lanes->concurrency;
     queue->share = lanes->share;
 
-    user = ngx_array_push(&queue->zone->users);
-    if (user == NULL) {
-        return NGX_ERROR;
-    }
-
-    *user = queue;
-
     bot->queue = queue;
 
     return NGX_OK;
@@ -227,46 +211,36 @@ ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 static ngx_int_t
 ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    ngx_str_t                    none;
-    ngx_http_tgbot_dead_t       *dead, **user;
+    ngx_http_tgbot_dead_t       *dead;
+    ngx_http_tgbot_zone_t       *zone;
     ngx_http_tgbot_letters_t    *letters;
     ngx_http_tgbot_main_conf_t  *tmcf;
 
     letters = bot->conf->letters;
 
-    if (letters->off) {
+    if (letters == NULL) {
         return NGX_OK;
     }
 
-    dead = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_dead_t));
+    zone = letters->zone;
+
+    if (zone == NULL) {
+        zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", NULL, 0,
+                                            &ngx_http_tgbot_dead_zone);
+
+        tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+        tmcf->dead = zone;
+    }
+
+    dead = ngx_http_tgbot_conf_user(cf, zone, sizeof(ngx_http_tgbot_dead_t));
     if (dead == NULL) {
         return NGX_ERROR;
     }
 
-    dead->zone = letters->zone;
+    dead->zone = zone;
     dead->bot = bot->name;
-    dead->bot_id = ngx_http_tgbot_conf_bot_id(&bot->token);
+    dead->bot_id = bot->id;
     dead->max = letters->max;
-
-    if (dead->zone == NULL) {
-        ngx_str_set(&none, "");
-
-        dead->zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", &none, 0,
-                                                  &ngx_http_tgbot_dead_zone);
-        if (dead->zone == NULL) {
-            return NGX_ERROR;
-        }
-
-        tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
-        tmcf->dead = dead->zone;
-    }
-
-    user = ngx_array_push(&dead->zone->users);
-    if (user == NULL) {
-        return NGX_ERROR;
-    }
-
-    *user = dead;
 
     bot->dead = dead;
 
@@ -278,7 +252,6 @@ ngx_int_t
 ngx_http_tgbot_conf_dead(ngx_conf_t *cf)
 {
     size_t                       size;
-    ngx_str_t                    none;
     ngx_uint_t                   n;
     ngx_http_tgbot_zone_t       *zone, *old;
     ngx_http_tgbot_main_conf_t  *tmcf;
@@ -313,9 +286,7 @@ ngx_http_tgbot_conf_dead(ngx_conf_t *cf)
         size = old->size;
     }
 
-    ngx_str_set(&none, "");
-
-    zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", &none, size,
+    zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", NULL, size,
                                         &ngx_http_tgbot_dead_zone);
 
     return zone ? NGX_OK : NGX_ERROR;
@@ -326,21 +297,20 @@ static ngx_int_t
 ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
     ngx_uint_t               i;
+    ngx_http_tgbot_zone_t   *zone;
     ngx_http_tgbot_limit_t  *limit;
-    ngx_http_tgbot_stats_t  *stats, **user;
+    ngx_http_tgbot_stats_t  *stats;
 
-    stats = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_stats_t));
+    zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_stats_", &bot->name,
+                                        NGX_HTTP_TGBOT_STATS_SIZE,
+                                        &ngx_http_tgbot_stats_zone);
+
+    stats = ngx_http_tgbot_conf_user(cf, zone, sizeof(ngx_http_tgbot_stats_t));
     if (stats == NULL) {
         return NGX_ERROR;
     }
 
-    stats->zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_stats_",
-                                               &bot->name,
-                                               NGX_HTTP_TGBOT_STATS_SIZE,
-                                               &ngx_http_tgbot_stats_zone);
-    if (stats->zone == NULL) {
-        return NGX_ERROR;
-    }
+    stats->zone = zone;
 
     if (bot->conf->limits) {
         limit = bot->conf->limits->elts;
@@ -351,16 +321,28 @@ ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         }
     }
 
-    user = ngx_array_push(&stats->zone->users);
-    if (user == NULL) {
-        return NGX_ERROR;
-    }
-
-    *user = stats;
-
     bot->stats = stats;
 
     return NGX_OK;
+}
+
+
+/* a new one of the zone; NULL also without a zone, which was an error */
+
+static void *
+ngx_http_tgbot_conf_user(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone,
+    size_t size)
+{
+    void  **user;
+
+    user = zone ? ngx_array_push(&zone->users) : NULL;
+    if (user == NULL) {
+        return NULL;
+    }
+
+    *user = ngx_pcalloc(cf->pool, size);
+
+    return *user;
 }
 
 
@@ -368,41 +350,35 @@ ngx_http_tgbot_zone_t *
 ngx_http_tgbot_conf_own_zone(ngx_conf_t *cf, const char *prefix,
     ngx_str_t *name, size_t size, const ngx_http_tgbot_zone_kind_t *kind)
 {
-    u_char         *last;
-    ngx_str_t       value;
-    ngx_command_t   cmd;
+    u_char                      *p, *last;
+    ngx_str_t                    value, directive;
+    ngx_http_tgbot_main_conf_t  *tmcf;
 
-    value.len = ngx_strlen(prefix) + name->len + sizeof(":k") - 1
-                + NGX_SIZE_T_LEN;
+    value.len = ngx_strlen(prefix) + (name ? name->len : 0)
+                + sizeof(":k") - 1 + NGX_SIZE_T_LEN;
 
     value.data = ngx_pnalloc(cf->pool, value.len);
     if (value.data == NULL) {
         return NULL;
     }
 
-    last = ngx_snprintf(value.data, value.len, "%s%V", prefix, name);
+    last = value.data + value.len;
+    p = ngx_slprintf(value.data, last, "%s", prefix);
 
-    if (size) {
-        last = ngx_slprintf(last, value.data + value.len, ":%uzk",
-                            (size + 1023) / 1024);
+    if (name) {
+        p = ngx_slprintf(p, last, "%V", name);
     }
 
-    value.len = last - value.data;
+    if (size) {
+        p = ngx_slprintf(p, last, ":%uzk", (size + 1023) / 1024);
+    }
 
-    ngx_str_set(&cmd.name, "tgbot_webhook");
+    value.len = p - value.data;
 
-    return ngx_http_tgbot_conf_zone(cf, &cmd, &value, kind);
-}
-
-
-ngx_http_tgbot_zone_t *
-ngx_http_tgbot_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, const ngx_http_tgbot_zone_kind_t *kind)
-{
-    ngx_http_tgbot_main_conf_t  *tmcf;
+    ngx_str_set(&directive, "tgbot_webhook");
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
 
-    return ngx_http_tgbot_zone_add(cf, &tmcf->zones, &cmd->name, value, kind,
+    return ngx_http_tgbot_zone_add(cf, &tmcf->zones, &directive, &value, kind,
                                    &ngx_http_tgbot_module);
 }

@@ -13,126 +13,95 @@
 #include "ngx_http_tgbot_secret.h"
 
 
-#define NGX_HTTP_TGBOT_CONF_REGISTER_API       "https://api.telegram.org"
-#define NGX_HTTP_TGBOT_CONF_REGISTER_INTERVAL  (5 * 60 * 1000)
-
-/* of Telegram's documentation of setWebhook */
-#define NGX_HTTP_TGBOT_CONF_MAX_CONNECTIONS    100
+#define NGX_HTTP_TGBOT_CONF_REGISTER_API  "https://api.telegram.org"
 
 
-static char *ngx_http_tgbot_conf_register_url(ngx_conf_t *cf,
-    ngx_command_t *cmd, ngx_http_tgbot_hook_t *hook);
-static ngx_int_t ngx_http_tgbot_conf_register_split(ngx_str_t *url,
-    ngx_uint_t plain, ngx_int_t *port);
-static ngx_uint_t ngx_http_tgbot_conf_register_char(u_char c);
-static char *ngx_http_tgbot_conf_address(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf);
-static char *ngx_http_tgbot_conf_pem(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf);
-static char *ngx_http_tgbot_conf_allowed(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf);
-static ngx_int_t ngx_http_tgbot_conf_allowed_names(ngx_conf_t *cf,
-    ngx_command_t *cmd, ngx_str_t *text, ngx_array_t *names);
+static char *ngx_http_tgbot_conf_register_url(
+    ngx_http_tgbot_conf_arg_t *arg);
+static char *ngx_http_tgbot_conf_register_check(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *value);
+static ngx_int_t ngx_http_tgbot_conf_register_split(ngx_conf_t *cf,
+    ngx_str_t *url, ngx_uint_t plain, in_port_t *port);
+static char *ngx_http_tgbot_conf_address(ngx_http_tgbot_conf_arg_t *arg);
+static char *ngx_http_tgbot_conf_allowed(ngx_http_tgbot_conf_arg_t *arg);
+static ngx_int_t ngx_http_tgbot_conf_allowed_names(
+    ngx_http_tgbot_conf_arg_t *arg, ngx_array_t *names);
 static ngx_int_t ngx_http_tgbot_conf_allowed_all(ngx_array_t *names);
-static char *ngx_http_tgbot_conf_word(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf);
-static char *ngx_http_tgbot_conf_interval(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf);
-static char *ngx_http_tgbot_conf_server(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf);
+static char *ngx_http_tgbot_conf_interval(ngx_http_tgbot_conf_arg_t *arg);
+static char *ngx_http_tgbot_conf_server(ngx_http_tgbot_conf_arg_t *arg);
 
 
 static ngx_http_tgbot_conf_parameter_t
     ngx_http_tgbot_conf_register_table[] =
 {
-    { ngx_string("ip_address="), ngx_http_tgbot_conf_address, 0, 0 },
+    { ngx_null_string, ngx_http_tgbot_conf_register_url, 0, NULL, 0 },
 
-    { ngx_string("certificate="), ngx_http_tgbot_conf_pem,
-      offsetof(ngx_http_tgbot_hook_t, certificate), 0 },
+    { ngx_string("ip_address="), ngx_http_tgbot_conf_address,
+      offsetof(ngx_http_tgbot_hook_t, address), NULL, 0 },
+
+    { ngx_string("certificate="), ngx_http_tgbot_conf_path,
+      offsetof(ngx_http_tgbot_hook_t, certificate), NULL, 0 },
+
+    /* of Telegram's documentation of setWebhook */
 
     { ngx_string("max_connections="), ngx_http_tgbot_conf_number,
-      offsetof(ngx_http_tgbot_hook_t, max_connections),
-      NGX_HTTP_TGBOT_CONF_MAX_CONNECTIONS },
+      offsetof(ngx_http_tgbot_hook_t, max_connections), NULL, 100 },
 
-    { ngx_string("allowed_updates="), ngx_http_tgbot_conf_allowed, 0, 0 },
+    { ngx_string("allowed_updates="), ngx_http_tgbot_conf_allowed, 0, NULL, 0 },
 
     { ngx_string("drop_pending"), ngx_http_tgbot_conf_word,
-      offsetof(ngx_http_tgbot_hook_t, drop_pending), 0 },
+      offsetof(ngx_http_tgbot_hook_t, drop_pending), NULL, 0 },
 
-    { ngx_string("interval="), ngx_http_tgbot_conf_interval, 0, 0 },
-    { ngx_string("api="), ngx_http_tgbot_conf_server, 0, 0 },
+    { ngx_string("interval="), ngx_http_tgbot_conf_interval,
+      offsetof(ngx_http_tgbot_hook_t, interval), NULL, 0 },
 
-    { ngx_string("ca="), ngx_http_tgbot_conf_pem,
-      offsetof(ngx_http_tgbot_hook_t, ca), 0 },
+    { ngx_string("api="), ngx_http_tgbot_conf_server, 0, NULL, 0 },
 
-    { ngx_null_string, NULL, 0, 0 }
+    { ngx_string("ca="), ngx_http_tgbot_conf_path,
+      offsetof(ngx_http_tgbot_hook_t, ca), NULL, 0 },
+
+    { ngx_null_string, NULL, 0,
+      "\"ip_address=\", \"certificate=\", \"max_connections=\", "
+      "\"allowed_updates=\", \"drop_pending\", \"interval=\", \"api=\" or "
+      "\"ca=\" after a URL, or \"off\" alone", 0 }
 };
 
 
-char *
-ngx_http_tgbot_conf_register(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+static ngx_http_tgbot_hook_t  ngx_http_tgbot_conf_register_default = {
+    .interval = 5 * 60 * 1000,
+    .api = ngx_string(NGX_HTTP_TGBOT_CONF_REGISTER_API)
+};
+
+ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_register = {
+    ngx_http_tgbot_conf_register_table, &ngx_http_tgbot_conf_register_default,
+    sizeof(ngx_http_tgbot_hook_t), 1, ngx_http_tgbot_conf_register_check
+};
+
+
+static char *
+ngx_http_tgbot_conf_register_url(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_http_tgbot_loc_conf_t *tlcf = conf;
+    ngx_http_tgbot_hook_t *hook = arg->field;
 
-    char                   *rv;
-    ngx_str_t              *value;
-    ngx_http_tgbot_hook_t  *hook;
+    hook->url = arg->text;
+    hook->file = arg->cf->conf_file->file.name.data;
+    hook->line = arg->cf->conf_file->line;
 
-    if (tlcf->hook != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
-        tlcf->hook = NULL;
-        return NGX_CONF_OK;
-    }
-
-    hook = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_hook_t));
-    if (hook == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    hook->url = value[1];
-    hook->interval = NGX_HTTP_TGBOT_CONF_REGISTER_INTERVAL;
-    hook->file = cf->conf_file->file.name.data;
-    hook->line = cf->conf_file->line;
-
-    ngx_str_set(&hook->api, NGX_HTTP_TGBOT_CONF_REGISTER_API);
-
-    rv = ngx_http_tgbot_conf_parameters(cf, cmd, 2,
-                                  ngx_http_tgbot_conf_register_table, hook,
-                                  "\"ip_address=\", \"certificate=\", "
-                                  "\"max_connections=\", "
-                                  "\"allowed_updates=\", \"drop_pending\", "
-                                  "\"interval=\", \"api=\" or \"ca=\" after "
-                                  "a URL, or \"off\" alone");
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    tlcf->hook = hook;
-
-    return ngx_http_tgbot_conf_register_url(cf, cmd, hook);
+    return NGX_CONF_OK;
 }
 
 
 /* what Telegram would refuse; a path may hold a token and is not quoted */
 
 static char *
-ngx_http_tgbot_conf_register_url(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_http_tgbot_hook_t *hook)
+ngx_http_tgbot_conf_register_check(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *value)
 {
+    ngx_http_tgbot_hook_t *hook = value;
+
     u_char     *p, *last;
-    ngx_int_t   port;
     ngx_str_t   origin, expanded;
+    in_port_t   port;
 
     origin = hook->url;
     last = origin.data + origin.len;
@@ -144,7 +113,8 @@ ngx_http_tgbot_conf_register_url(ngx_conf_t *cf, ngx_command_t *cmd,
         origin.len = p - origin.data;
     }
 
-    if (ngx_http_tgbot_conf_register_split(&hook->url, hook->own_api, &port)
+    if (ngx_http_tgbot_conf_register_split(cf, &hook->url, hook->own_api,
+                                           &port)
         != NGX_OK)
     {
         return ngx_http_tgbot_conf_invalid(cf, cmd, &origin,
@@ -181,96 +151,61 @@ ngx_http_tgbot_conf_register_url(ngx_conf_t *cf, ngx_command_t *cmd,
 /* "plain": a Bot API server of one's own may be told of "http" */
 
 static ngx_int_t
-ngx_http_tgbot_conf_register_split(ngx_str_t *url, ngx_uint_t plain,
-    ngx_int_t *port)
+ngx_http_tgbot_conf_register_split(ngx_conf_t *cf, ngx_str_t *url,
+    ngx_uint_t plain, in_port_t *port)
 {
-    u_char  *p, *last, *host;
+    u_char     c;
+    size_t     i, scheme;
+    ngx_url_t  u;
 
-    p = url->data;
-    last = p + url->len;
+    /* what needs no escaping, neither in a URL nor in JSON */
+
+    for (i = 0; i < url->len; i++) {
+        c = url->data[i];
+
+        if (c <= ' ' || c >= 0x7f || ngx_strchr("\"\\<>?#@", c)) {
+            return NGX_DECLINED;
+        }
+    }
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
 
     if (url->len > sizeof("https://") - 1
-        && ngx_strncmp(p, "https://", sizeof("https://") - 1) == 0)
+        && ngx_strncmp(url->data, "https://", sizeof("https://") - 1) == 0)
     {
-        p += sizeof("https://") - 1;
-        *port = 443;
+        scheme = sizeof("https://") - 1;
+        u.default_port = 443;
 
     } else if (plain && url->len > sizeof("http://") - 1
-               && ngx_strncmp(p, "http://", sizeof("http://") - 1) == 0)
+               && ngx_strncmp(url->data, "http://", sizeof("http://") - 1)
+                  == 0)
     {
-        p += sizeof("http://") - 1;
-        *port = 80;
+        scheme = sizeof("http://") - 1;
+        u.default_port = 80;
 
     } else {
         return NGX_DECLINED;
     }
 
-    host = p;
+    u.url.data = url->data + scheme;
+    u.url.len = url->len - scheme;
+    u.uri_part = 1;
+    u.no_resolve = 1;
 
-    if (*p == '[') {
-        while (p < last && *p != ']') { p++; }
-    }
-
-    while (p < last && *p != '/' && *p != ':') { p++; }
-
-    if (p == host) {
+    if (ngx_parse_url(cf->pool, &u) != NGX_OK || u.family == AF_UNIX) {
         return NGX_DECLINED;
     }
 
-    if (p < last && *p == ':') {
-        host = ++p;
-
-        while (p < last && *p != '/') { p++; }
-
-        *port = ngx_atoi(host, p - host);
-
-        if (*port < 1 || *port > 65535) {
-            return NGX_DECLINED;
-        }
-    }
-
-    for (p = url->data; p < last; p++) {
-
-        if (!ngx_http_tgbot_conf_register_char(*p)) {
-            return NGX_DECLINED;
-        }
-    }
+    *port = u.port;
 
     return NGX_OK;
 }
 
 
-/* what needs no escaping, neither in a URL nor in JSON */
-
-static ngx_uint_t
-ngx_http_tgbot_conf_register_char(u_char c)
-{
-    if (c <= ' ' || c >= 0x7f) {
-        return 0;
-    }
-
-    switch (c) {
-
-    case '"':
-    case '\\':
-    case '<':
-    case '>':
-    case '?':
-    case '#':
-    case '@':
-        return 0;
-    }
-
-    return 1;
-}
-
-
 static char *
-ngx_http_tgbot_conf_address(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
+ngx_http_tgbot_conf_address(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_http_tgbot_hook_t *hook = conf;
+    ngx_str_t  *text = &arg->text;
 
 #if (NGX_HAVE_INET6)
     u_char  addr[16];
@@ -283,76 +218,50 @@ ngx_http_tgbot_conf_address(ngx_conf_t *cf, ngx_command_t *cmd,
 #endif
        )
     {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, value, "an IP address");
+        return ngx_http_tgbot_conf_expected(arg, "an IP address");
     }
 
-    hook->address = *text;
-
-    return NGX_CONF_OK;
-}
-
-
-/* the path; the file is read when all is merged */
-
-static char *
-ngx_http_tgbot_conf_pem(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
-{
-    ngx_str_t  *path;
-
-    if (text->len == 0
-        || ngx_strlchr(text->data, text->data + text->len, '$'))
-    {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                           "the path of a file, without "
-                                           "variables");
-    }
-
-    path = (ngx_str_t *) ((u_char *) conf + par->offset);
-
-    *path = *text;
+    *(ngx_str_t *) arg->field = *text;
 
     return NGX_CONF_OK;
 }
 
 
 static char *
-ngx_http_tgbot_conf_allowed(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
+ngx_http_tgbot_conf_allowed(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_http_tgbot_hook_t *hook = conf;
+    ngx_http_tgbot_hook_t *hook = arg->field;
 
     ngx_int_t    rc;
     ngx_array_t  names;
 
-    if (ngx_strcmp(text->data, "default") == 0) {
+    if (ngx_strcmp(arg->text.data, "default") == 0) {
         hook->allowed = NGX_HTTP_TGBOT_HOOK_ALLOWED_DEFAULT;
         return NGX_CONF_OK;
     }
 
     hook->allowed = NGX_HTTP_TGBOT_HOOK_ALLOWED_LIST;
 
-    if (ngx_array_init(&names, cf->temp_pool, 8, sizeof(ngx_str_t)) != NGX_OK)
+    if (ngx_array_init(&names, arg->cf->temp_pool, 8, sizeof(ngx_str_t))
+        != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
 
-    rc = (ngx_strcmp(text->data, "all") == 0)
+    rc = (ngx_strcmp(arg->text.data, "all") == 0)
              ? ngx_http_tgbot_conf_allowed_all(&names)
-             : ngx_http_tgbot_conf_allowed_names(cf, cmd, text, &names);
+             : ngx_http_tgbot_conf_allowed_names(arg, &names);
 
     if (rc == NGX_DECLINED) {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                           "types of updates with commas "
-                                           "between, such as \"message,"
-                                           "callback_query\", or \"default\" "
-                                           "or \"all\"");
+        return ngx_http_tgbot_conf_expected(arg, "types of updates with "
+                                            "commas between, such as "
+                                            "\"message,callback_query\", or "
+                                            "\"default\" or \"all\"");
     }
 
     if (rc != NGX_OK
-        || ngx_http_tgbot_info_join(&names, cf->pool, &hook->names) != NGX_OK)
+        || ngx_http_tgbot_info_join(&names, arg->cf->pool, &hook->names)
+           != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -362,14 +271,14 @@ ngx_http_tgbot_conf_allowed(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 static ngx_int_t
-ngx_http_tgbot_conf_allowed_names(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *text, ngx_array_t *names)
+ngx_http_tgbot_conf_allowed_names(ngx_http_tgbot_conf_arg_t *arg,
+    ngx_array_t *names)
 {
     u_char     *p, *last, *start;
     ngx_str_t  *name;
 
-    start = text->data;
-    last = start + text->len;
+    start = arg->text.data;
+    last = start + arg->text.len;
 
     for (p = start; p <= last; p++) {
 
@@ -397,10 +306,10 @@ ngx_http_tgbot_conf_allowed_names(ngx_conf_t *cf, ngx_command_t *cmd,
         /* Telegram may know types that are newer than this */
 
         if (ngx_http_tgbot_key_type(name)->name.len == 0) {
-            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+            ngx_conf_log_error(NGX_LOG_WARN, arg->cf, 0,
                                "value \"%V\" in \"%V\" directive is no type "
                                "of updates that is known here",
-                               name, &cmd->name);
+                               name, &arg->cmd->name);
         }
 
         start = p + 1;
@@ -435,68 +344,41 @@ ngx_http_tgbot_conf_allowed_all(ngx_array_t *names)
 
 
 static char *
-ngx_http_tgbot_conf_word(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
+ngx_http_tgbot_conf_interval(ngx_http_tgbot_conf_arg_t *arg)
 {
-    *(ngx_flag_t *) ((u_char *) conf + par->offset) = 1;
-
-    return NGX_CONF_OK;
+    return ngx_http_tgbot_conf_bounded(arg, ngx_parse_time(&arg->text, 0),
+                                       1000, 0, "a time of 1s or more");
 }
 
 
-static char *
-ngx_http_tgbot_conf_interval(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
-{
-    ngx_http_tgbot_hook_t *hook = conf;
-
-    ngx_int_t  msec;
-
-    msec = ngx_parse_time(text, 0);
-
-    if (msec < 1000) {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                           "a time of 1s or more");
-    }
-
-    hook->interval = msec;
-
-    return NGX_CONF_OK;
-}
-
-
-/* where the Bot API is, as it stands before "/bot<token>" */
+/* where the Bot API is, as it is before "/bot<token>" */
 
 static char *
-ngx_http_tgbot_conf_server(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
+ngx_http_tgbot_conf_server(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_http_tgbot_hook_t *hook = conf;
+    ngx_http_tgbot_hook_t *hook = arg->field;
 
-    ngx_int_t  port;
+    ngx_str_t        *text;
+    in_port_t         port;
+
+    static ngx_str_t  telegram = ngx_string(NGX_HTTP_TGBOT_CONF_REGISTER_API);
+
+    text = &arg->text;
 
     while (text->len && text->data[text->len - 1] == '/') {
         text->len--;
     }
 
-    if (ngx_http_tgbot_conf_register_split(text, 1, &port) != NGX_OK
+    if (ngx_http_tgbot_conf_register_split(arg->cf, text, 1, &port) != NGX_OK
         || ngx_strlchr(text->data, text->data + text->len, '$'))
     {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                           "a URL such as "
-                                           "\"http://127.0.0.1:8081\"");
+        return ngx_http_tgbot_conf_expected(arg, "a URL such as "
+                                            "\"http://127.0.0.1:8081\"");
     }
 
     hook->api = *text;
 
-    hook->own_api = (text->len != sizeof(NGX_HTTP_TGBOT_CONF_REGISTER_API) - 1
-                     || ngx_strncmp(text->data,
-                                    NGX_HTTP_TGBOT_CONF_REGISTER_API,
-                                    text->len)
-                        != 0);
+    hook->own_api = !ngx_http_tgbot_conf_equal(text, &telegram);
 
     return NGX_CONF_OK;
 }

@@ -10,178 +10,121 @@
 #include "ngx_http_tgbot_conf.h"
 
 
-#define NGX_HTTP_TGBOT_CONF_MAX_RATE   1000000
-#define NGX_HTTP_TGBOT_CONF_MAX_BURST  1000000
-
-
-static char *ngx_http_tgbot_conf_seen_zone(ngx_conf_t *cf,
-    ngx_command_t *cmd, ngx_str_t *value, ngx_str_t *text,
-    ngx_http_tgbot_conf_parameter_t *par, void *conf);
-static char *ngx_http_tgbot_conf_window(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf);
-static char *ngx_http_tgbot_conf_key(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_http_complex_value_t *key);
-static char *ngx_http_tgbot_conf_limit_off(ngx_conf_t *cf,
-    ngx_http_tgbot_loc_conf_t *tlcf);
-static char *ngx_http_tgbot_conf_limit_zone(ngx_conf_t *cf,
-    ngx_command_t *cmd, ngx_str_t *value, ngx_str_t *text,
-    ngx_http_tgbot_conf_parameter_t *par, void *conf);
-static char *ngx_http_tgbot_conf_rate(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf);
-static char *ngx_http_tgbot_conf_action(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf);
-static char *ngx_http_tgbot_conf_notice(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf);
-static char *ngx_http_tgbot_conf_shared(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf);
+static char *ngx_http_tgbot_conf_window(ngx_http_tgbot_conf_arg_t *arg);
+static char *ngx_http_tgbot_conf_rate(ngx_http_tgbot_conf_arg_t *arg);
+static char *ngx_http_tgbot_conf_notice(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_limit_check(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_array_t *limits);
 static ngx_uint_t ngx_http_tgbot_conf_limit_equal(ngx_http_tgbot_limit_t *a,
     ngx_http_tgbot_limit_t *b);
-static char *ngx_http_tgbot_conf_cache_zone(ngx_conf_t *cf,
-    ngx_command_t *cmd, ngx_str_t *value, ngx_str_t *text,
-    ngx_http_tgbot_conf_parameter_t *par, void *conf);
+static char *ngx_http_tgbot_conf_cache_check(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *value);
 
 
-ngx_http_tgbot_dedup_t  ngx_http_tgbot_conf_dedup_default = {
-    NULL, NGX_HTTP_TGBOT_SEEN_WINDOW, 0
+static ngx_conf_enum_t  ngx_http_tgbot_conf_actions[] = {
+    { ngx_string("drop"), 0 },
+    { ngx_string("reject"), 1 },
+    { ngx_null_string, 0 }
 };
 
 
 static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_dedup_table[] = {
-    { ngx_string("zone="), ngx_http_tgbot_conf_seen_zone, 0, 0 },
-    { ngx_string("window="), ngx_http_tgbot_conf_window, 0, 0 },
-    { ngx_string("redis"), ngx_http_tgbot_conf_redis, 0, 0 },
-    { ngx_null_string, NULL, 0, 0 }
+
+    { ngx_string("zone="), ngx_http_tgbot_conf_zone,
+      offsetof(ngx_http_tgbot_dedup_t, zone), &ngx_http_tgbot_seen_zone, 0 },
+
+    { ngx_string("window="), ngx_http_tgbot_conf_window,
+      offsetof(ngx_http_tgbot_dedup_t, window), NULL, 0 },
+
+    { ngx_string("redis"), ngx_http_tgbot_conf_redis, 0, NULL, 0 },
+
+    { ngx_null_string, NULL, 0,
+      "\"zone=\" or \"window=\", or \"on\" or \"off\" alone", 0 }
 };
 
 
 static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_limit_table[] = {
-    { ngx_string("zone="), ngx_http_tgbot_conf_limit_zone, 0, 0 },
-    { ngx_string("rate="), ngx_http_tgbot_conf_rate, 0, 0 },
+
+    { ngx_null_string, ngx_http_tgbot_conf_key,
+      offsetof(ngx_http_tgbot_limit_t, key),
+      "a key, such as \"$tgbot_user_id\"", 0 },
+
+    { ngx_string("zone="), ngx_http_tgbot_conf_zone,
+      offsetof(ngx_http_tgbot_limit_t, zone), &ngx_http_tgbot_bucket_zone, 0 },
+
+    { ngx_string("rate="), ngx_http_tgbot_conf_rate, 0, NULL, 0 },
 
     { ngx_string("burst="), ngx_http_tgbot_conf_number,
-      offsetof(ngx_http_tgbot_limit_t, burst), NGX_HTTP_TGBOT_CONF_MAX_BURST },
+      offsetof(ngx_http_tgbot_limit_t, burst), NULL, 1000000 },
 
-    { ngx_string("action="), ngx_http_tgbot_conf_action, 0, 0 },
-    { ngx_string("reply="), ngx_http_tgbot_conf_notice, 0, 0 },
-    { ngx_string("shared"), ngx_http_tgbot_conf_shared, 0, 0 },
-    { ngx_string("redis"), ngx_http_tgbot_conf_redis, 0, 0 },
-    { ngx_null_string, NULL, 0, 0 }
+    { ngx_string("action="), ngx_http_tgbot_conf_enum,
+      offsetof(ngx_http_tgbot_limit_t, reject),
+      ngx_http_tgbot_conf_actions, 0 },
+
+    { ngx_string("reply="), ngx_http_tgbot_conf_notice,
+      offsetof(ngx_http_tgbot_limit_t, reply), NULL, 0 },
+
+    { ngx_string("shared"), ngx_http_tgbot_conf_word,
+      offsetof(ngx_http_tgbot_limit_t, shared), NULL, 0 },
+
+    { ngx_string("redis"), ngx_http_tgbot_conf_redis, 0, NULL, 0 },
+
+    { ngx_null_string, NULL, 0,
+      "\"zone=\", \"rate=\", \"burst=\", \"action=\", \"reply=\" or "
+      "\"shared\"", 0 }
 };
 
 
 static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_cache_table[] = {
-    { ngx_string("zone="), ngx_http_tgbot_conf_cache_zone, 0, 0 },
+
+    { ngx_null_string, ngx_http_tgbot_conf_key,
+      offsetof(ngx_http_tgbot_answers_t, key),
+      "a key, such as \"$tgbot_user_id\"", 0 },
+
+    { ngx_string("zone="), ngx_http_tgbot_conf_zone,
+      offsetof(ngx_http_tgbot_answers_t, zone), &ngx_http_tgbot_cache_zone, 0 },
 
     { ngx_string("valid="), ngx_http_tgbot_conf_time,
-      offsetof(ngx_http_tgbot_answers_t, valid), 0 },
+      offsetof(ngx_http_tgbot_answers_t, valid), NULL, 0 },
 
     { ngx_string("lock_timeout="), ngx_http_tgbot_conf_time,
-      offsetof(ngx_http_tgbot_answers_t, lock_timeout), 0 },
+      offsetof(ngx_http_tgbot_answers_t, lock_timeout), NULL, 0 },
 
-    { ngx_null_string, NULL, 0, 0 }
+    { ngx_null_string, NULL, 0,
+      "\"zone=\", \"valid=\" or \"lock_timeout=\"", 0 }
+};
+
+
+ngx_http_tgbot_dedup_t  ngx_http_tgbot_conf_dedup_default = {
+    NULL, NGX_HTTP_TGBOT_SEEN_WINDOW
+};
+
+ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_dedup_directive = {
+    ngx_http_tgbot_conf_dedup_table, &ngx_http_tgbot_conf_dedup_default,
+    sizeof(ngx_http_tgbot_dedup_t), 1, NULL
+};
+
+
+static ngx_http_tgbot_answers_t  ngx_http_tgbot_conf_cache_default = {
+    NULL, NULL, 60000, 5000
+};
+
+ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_cache = {
+    ngx_http_tgbot_conf_cache_table, &ngx_http_tgbot_conf_cache_default,
+    sizeof(ngx_http_tgbot_answers_t), 1, ngx_http_tgbot_conf_cache_check
 };
 
 
 char *
 ngx_http_tgbot_conf_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_tgbot_loc_conf_t *tlcf = conf;
+    /* "on": as without parameters */
 
-    ngx_str_t               *value;
-    ngx_http_tgbot_dedup_t  *dedup;
-
-    if (tlcf->dedup != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
+    if (ngx_http_tgbot_conf_alone(cf, "on")) {
+        cf->args->nelts = 1;
     }
 
-    dedup = ngx_palloc(cf->pool, sizeof(ngx_http_tgbot_dedup_t));
-    if (dedup == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    *dedup = ngx_http_tgbot_conf_dedup_default;
-
-    tlcf->dedup = dedup;
-
-    value = cf->args->elts;
-
-    if (cf->args->nelts == 2) {
-
-        if (ngx_strcmp(value[1].data, "on") == 0) {
-            return NGX_CONF_OK;
-        }
-
-        if (ngx_strcmp(value[1].data, "off") == 0) {
-            dedup->off = 1;
-            return NGX_CONF_OK;
-        }
-    }
-
-    return ngx_http_tgbot_conf_parameters(cf, cmd, 1,
-                                     ngx_http_tgbot_conf_dedup_table, dedup,
-                                     "\"zone=\" or \"window=\", or \"on\" or "
-                                     "\"off\" alone");
-}
-
-
-static char *
-ngx_http_tgbot_conf_seen_zone(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
-{
-    ngx_http_tgbot_dedup_t *dedup = conf;
-
-    dedup->zone = ngx_http_tgbot_conf_zone(cf, cmd, text,
-                                           &ngx_http_tgbot_seen_zone);
-
-    return dedup->zone ? NGX_CONF_OK : NGX_CONF_ERROR;
-}
-
-
-static char *
-ngx_http_tgbot_conf_window(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
-{
-    ngx_http_tgbot_dedup_t *dedup = conf;
-
-    ngx_int_t  n;
-
-    n = ngx_atoi(text->data, text->len);
-
-    if (n < NGX_HTTP_TGBOT_SEEN_WINDOW_MIN
-        || n > NGX_HTTP_TGBOT_SEEN_WINDOW_MAX
-        || (n & (n - 1)) != 0)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\" in \"%V\" directive, "
-                           "expected a power of two between %d and %d",
-                           value, &cmd->name, NGX_HTTP_TGBOT_SEEN_WINDOW_MIN,
-                           NGX_HTTP_TGBOT_SEEN_WINDOW_MAX);
-        return NGX_CONF_ERROR;
-    }
-
-    dedup->window = n;
-
-    return NGX_CONF_OK;
-}
-
-
-char *
-ngx_http_tgbot_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
-{
-    return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                       "\"zone=name:size\": this version "
-                                       "knows no redis");
+    return ngx_http_tgbot_conf_object(cf, cmd, conf);
 }
 
 
@@ -191,46 +134,25 @@ ngx_http_tgbot_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_tgbot_loc_conf_t *tlcf = conf;
 
     char                    *rv;
-    ngx_str_t               *value;
+    ngx_uint_t               off;
     ngx_http_tgbot_limit_t  *limit;
 
-    value = cf->args->elts;
+    off = ngx_http_tgbot_conf_alone(cf, "off");
 
-    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
-        return ngx_http_tgbot_conf_limit_off(cf, tlcf);
-    }
-
-    if (tlcf->limits == NULL) {
-        return "is duplicate, \"off\" stands alone";
-    }
-
-    if (tlcf->limits == NGX_CONF_UNSET_PTR) {
-        tlcf->limits = ngx_array_create(cf->pool, 2,
-                                        sizeof(ngx_http_tgbot_limit_t));
-        if (tlcf->limits == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    limit = ngx_array_push(tlcf->limits);
-    if (limit == NULL) {
-        return NGX_CONF_ERROR;
+    rv = ngx_http_tgbot_conf_several(cf, &tlcf->limits,
+                                     sizeof(ngx_http_tgbot_limit_t), off,
+                                     &limit);
+    if (rv != NGX_CONF_OK || off) {
+        return rv;
     }
 
     ngx_memzero(limit, sizeof(ngx_http_tgbot_limit_t));
 
     limit->burst = 20;
 
-    rv = ngx_http_tgbot_conf_key(cf, cmd, &limit->key);
-
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    rv = ngx_http_tgbot_conf_parameters(cf, cmd, 2,
-                                    ngx_http_tgbot_conf_limit_table, limit,
-                                    "\"zone=\", \"rate=\", \"burst=\", "
-                                    "\"action=\", \"reply=\" or \"shared\"");
+    rv = ngx_http_tgbot_conf_parameters(cf, cmd,
+                                        ngx_http_tgbot_conf_limit_table,
+                                        limit);
     if (rv != NGX_CONF_OK) {
         return rv;
     }
@@ -239,68 +161,62 @@ ngx_http_tgbot_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-static char *
-ngx_http_tgbot_conf_limit_off(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *tlcf)
+char *
+ngx_http_tgbot_conf_zone(ngx_http_tgbot_conf_arg_t *arg)
 {
-    if (tlcf->limits != NGX_CONF_UNSET_PTR) {
-        return "is duplicate, \"off\" stands alone";
-    }
+    ngx_http_tgbot_zone_t       *zone;
+    ngx_http_tgbot_main_conf_t  *tmcf;
 
-    tlcf->limits = NULL;
+    tmcf = ngx_http_conf_get_module_main_conf(arg->cf, ngx_http_tgbot_module);
 
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_tgbot_conf_key(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_http_complex_value_t *key)
-{
-    ngx_str_t  *value;
-
-    value = cf->args->elts;
-
-    if (value[1].len == 0) {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, &value[1],
-                                           "a key, such as "
-                                           "\"$tgbot_user_id\"");
-    }
-
-    if (ngx_http_tgbot_conf_compile(cf, value[1].data, value[1].len, key)
-        != NGX_OK)
-    {
+    zone = ngx_http_tgbot_zone_add(arg->cf, &tmcf->zones, &arg->cmd->name,
+                                   &arg->text, arg->par->data,
+                                   &ngx_http_tgbot_module);
+    if (zone == NULL) {
         return NGX_CONF_ERROR;
     }
 
+    *(ngx_http_tgbot_zone_t **) arg->field = zone;
+
     return NGX_CONF_OK;
 }
 
 
-static char *
-ngx_http_tgbot_conf_limit_zone(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
+char *
+ngx_http_tgbot_conf_redis(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_http_tgbot_limit_t *limit = conf;
-
-    limit->zone = ngx_http_tgbot_conf_zone(cf, cmd, text,
-                                           &ngx_http_tgbot_bucket_zone);
-
-    return limit->zone ? NGX_CONF_OK : NGX_CONF_ERROR;
+    return ngx_http_tgbot_conf_expected(arg, "\"zone=name:size\": this "
+                                        "version knows no redis");
 }
 
 
 static char *
-ngx_http_tgbot_conf_rate(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
+ngx_http_tgbot_conf_window(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_http_tgbot_limit_t *limit = conf;
+    ngx_int_t  n;
+
+    n = ngx_atoi(arg->text.data, arg->text.len);
+
+    return ngx_http_tgbot_conf_bounded(arg, (n & (n - 1)) ? NGX_ERROR : n,
+                               NGX_HTTP_TGBOT_SEEN_WINDOW_MIN,
+                               NGX_HTTP_TGBOT_SEEN_WINDOW_MAX,
+                               "a power of two between "
+                               ngx_value(NGX_HTTP_TGBOT_SEEN_WINDOW_MIN) " and "
+                               ngx_value(NGX_HTTP_TGBOT_SEEN_WINDOW_MAX));
+}
+
+
+static char *
+ngx_http_tgbot_conf_rate(ngx_http_tgbot_conf_arg_t *arg)
+{
+    ngx_http_tgbot_limit_t *limit = arg->field;
 
     u_char     *unit;
     ngx_int_t   n;
+    ngx_str_t  *text;
 
     n = NGX_ERROR;
+    text = &arg->text;
 
     if (text->len > 3) {
         unit = text->data + text->len - 3;
@@ -312,61 +228,22 @@ ngx_http_tgbot_conf_rate(ngx_conf_t *cf, ngx_command_t *cmd,
         }
     }
 
-    if (n < 1 || n > NGX_HTTP_TGBOT_CONF_MAX_RATE) {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                           "a number between 1 and 1000000 "
-                                           "with \"r/s\" or \"r/m\"");
-    }
+    arg->field = &limit->rate;
 
-    limit->rate = n;
-
-    return NGX_CONF_OK;
+    return ngx_http_tgbot_conf_bounded(arg, n, 1, 1000000,
+                                       "a number between 1 and 1000000 with "
+                                       "\"r/s\" or \"r/m\"");
 }
 
 
 static char *
-ngx_http_tgbot_conf_action(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
+ngx_http_tgbot_conf_notice(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_http_tgbot_limit_t *limit = conf;
-
-    limit->reject = (ngx_strcmp(text->data, "reject") == 0);
-
-    if (!limit->reject && ngx_strcmp(text->data, "drop") != 0) {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
-                                           "\"drop\" or \"reject\"");
+    if (arg->text.len == 0) {
+        return ngx_http_tgbot_conf_expected(arg, "a text");
     }
 
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_tgbot_conf_notice(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
-{
-    ngx_http_tgbot_limit_t *limit = conf;
-
-    if (text->len == 0) {
-        return ngx_http_tgbot_conf_invalid(cf, cmd, value, "a text");
-    }
-
-    limit->reply = *text;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_tgbot_conf_shared(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
-{
-    ngx_http_tgbot_limit_t *limit = conf;
-
-    limit->shared = 1;
+    *(ngx_str_t *) arg->field = arg->text;
 
     return NGX_CONF_OK;
 }
@@ -387,13 +264,9 @@ ngx_http_tgbot_conf_limit_check(ngx_conf_t *cf, ngx_command_t *cmd,
     last = limits->nelts - 1;
 
     if (limit[last].zone == NULL || limit[last].rate == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "value \"%V\" in \"%V\" directive stands without "
-                           "\"%s=\", expected \"zone=name:size\" and "
-                           "\"rate=\" with it",
-                           &value[1], &cmd->name,
-                           limit[last].zone ? "rate" : "zone");
-        return NGX_CONF_ERROR;
+        return ngx_http_tgbot_conf_without(cf, cmd,
+                                         limit[last].zone ? "rate" : "zone",
+                                         "\"zone=name:size\" and \"rate=\"");
     }
 
     if (limit[last].reject && limit[last].reply.len) {
@@ -441,78 +314,34 @@ ngx_http_tgbot_conf_limit_equal(ngx_http_tgbot_limit_t *a,
            && a->per_minute == b->per_minute
            && a->burst == b->burst
            && a->shared == b->shared
-           && a->key.value.len == b->key.value.len
-           && ngx_strncmp(a->key.value.data, b->key.value.data,
-                          a->key.value.len)
-              == 0;
-}
-
-
-char *
-ngx_http_tgbot_conf_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_tgbot_loc_conf_t *tlcf = conf;
-
-    char                      *rv;
-    ngx_str_t                 *value;
-    ngx_http_tgbot_answers_t  *answers;
-
-    if (tlcf->answers != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
-        tlcf->answers = NULL;
-        return NGX_CONF_OK;
-    }
-
-    answers = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_answers_t));
-    if (answers == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    answers->valid = 60000;
-    answers->lock_timeout = 5000;
-
-    rv = ngx_http_tgbot_conf_key(cf, cmd, &answers->key);
-
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    rv = ngx_http_tgbot_conf_parameters(cf, cmd, 2,
-                                  ngx_http_tgbot_conf_cache_table, answers,
-                                  "\"zone=\", \"valid=\" or "
-                                  "\"lock_timeout=\"");
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    if (answers->zone == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "value \"%V\" in \"%V\" directive stands without "
-                           "\"zone=\", expected \"zone=name:size\" with it",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    tlcf->answers = answers;
-
-    return NGX_CONF_OK;
+           && ngx_http_tgbot_conf_equal(&a->key->value, &b->key->value);
 }
 
 
 static char *
-ngx_http_tgbot_conf_cache_zone(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_str_t *text, ngx_http_tgbot_conf_parameter_t *par,
-    void *conf)
+ngx_http_tgbot_conf_cache_check(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *value)
 {
-    ngx_http_tgbot_answers_t *answers = conf;
+    ngx_http_tgbot_answers_t *answers = value;
 
-    answers->zone = ngx_http_tgbot_conf_zone(cf, cmd, text,
-                                             &ngx_http_tgbot_cache_zone);
+    return answers->zone ? NGX_CONF_OK
+                         : ngx_http_tgbot_conf_without(cf, cmd, "zone",
+                                                   "\"zone=name:size\"");
+}
 
-    return answers->zone ? NGX_CONF_OK : NGX_CONF_ERROR;
+
+char *
+ngx_http_tgbot_conf_without(ngx_conf_t *cf, ngx_command_t *cmd,
+    const char *parameter, const char *expected)
+{
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "value \"%V\" in \"%V\" directive stands without "
+                       "\"%s=\", expected %s with it",
+                       &value[1], &cmd->name, parameter, expected);
+
+    return NGX_CONF_ERROR;
 }

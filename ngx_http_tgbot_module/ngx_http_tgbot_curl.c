@@ -112,11 +112,11 @@ ngx_http_tgbot_curl_options(ngx_http_tgbot_curl_t *call)
     curl_easy_setopt(e, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
 
-#if (LIBCURL_VERSION_NUM >= 0x075500)
+#if (NGX_HTTP_TGBOT_CURL_PROTOCOLS_STR)
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 #endif
 
-#if (LIBCURL_VERSION_NUM >= 0x075700)
+#if (NGX_HTTP_TGBOT_CURL_QUICK_EXIT)
 
     /* or else the end of a process waits for its resolver */
 

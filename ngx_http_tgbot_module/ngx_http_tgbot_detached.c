@@ -29,6 +29,7 @@
 
 static void ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
     ngx_http_tgbot_client_t *client);
+static void ngx_http_tgbot_detached_log(ngx_http_tgbot_detached_t *d);
 static ngx_int_t ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
     ngx_http_tgbot_client_t *client);
 static void ngx_http_tgbot_detached_handler(ngx_event_t *ev);
@@ -90,11 +91,7 @@ ngx_http_tgbot_detached_create(ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
 
     /* the core has just set the log of the server */
 
-    d->log.file = error_log->file;
-    d->log.next = NULL;
-    d->log.log_level = error_log->log_level;
-    d->log.writer = ngx_http_tgbot_detached_log_writer;
-    d->log.wdata = d;
+    ngx_http_tgbot_detached_log(d);
 
     if (ngx_http_tgbot_detached_request(d, client) != NGX_OK) {
         ngx_http_tgbot_detached_free(d);
@@ -119,11 +116,8 @@ ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
     c->start_time = ngx_current_msec;
 
-    d->log = *d->error_log;
-    d->log.connection = c->number;
-    d->log.handler = ngx_http_tgbot_detached_log_error;
-    d->log.data = &d->log_ctx;
-    d->log.action = NULL;
+    ngx_http_tgbot_detached_log(d);
+
     d->log_ctx.connection = c;
 
     c->log = &d->log;
@@ -158,6 +152,22 @@ ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
     d->write.write = 1;
     d->write.active = (ngx_event_flags & NGX_USE_CLEAR_EVENT) ? 1 : 0;
     d->write.ready = 1;
+}
+
+
+/* all of the log at once: what else is in it differs among forks of nginx */
+
+static void
+ngx_http_tgbot_detached_log(ngx_http_tgbot_detached_t *d)
+{
+    d->log = *d->error_log;
+    d->log.connection = d->connection.number;
+    d->log.handler = ngx_http_tgbot_detached_log_error;
+    d->log.data = &d->log_ctx;
+    d->log.action = NULL;
+    d->log.next = NULL;
+    d->log.writer = ngx_http_tgbot_detached_log_writer;
+    d->log.wdata = d;
 }
 
 
@@ -202,7 +212,7 @@ ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
         return NGX_ERROR;
     }
 
-#if (nginx_version < 1023000)
+#if !(NGX_HTTP_TGBOT_COOKIE_LIST)
 
     if (ngx_array_init(&r->headers_in.cookies, r->pool, 1,
                        sizeof(ngx_table_elt_t *))
@@ -472,9 +482,9 @@ ngx_http_tgbot_detached_cleanup(void *data)
 static u_char *
 ngx_http_tgbot_detached_log_error(ngx_log_t *log, u_char *buf, size_t len)
 {
-    u_char              *p;
-    ngx_http_request_t  *r;
-    ngx_http_log_ctx_t  *ctx;
+    u_char                     *p;
+    ngx_http_log_ctx_t         *ctx;
+    ngx_http_tgbot_detached_t  *d;
 
     if (log->action) {
         p = ngx_snprintf(buf, len, " while %s", log->action);
@@ -483,13 +493,13 @@ ngx_http_tgbot_detached_log_error(ngx_log_t *log, u_char *buf, size_t len)
     }
 
     ctx = log->data;
-    r = ctx->request;
+    d = (ngx_http_tgbot_detached_t *) ctx->connection;
 
-    if (r == NULL) {
+    if (ctx->request == NULL || d->log_handler == NULL) {
         return buf;
     }
 
-    return r->log_handler(r, ctx->current_request, buf, len);
+    return d->log_handler(ctx->request, ctx->current_request, buf, len);
 }
 
 
@@ -503,7 +513,6 @@ ngx_http_tgbot_detached_log_writer(ngx_log_t *log, ngx_uint_t level,
     u_char *buf, size_t len)
 {
     u_char                     *p;
-    ssize_t                     n;
     ngx_str_t                   text;
     ngx_log_t                  *l;
     ngx_http_tgbot_detached_t  *d;
@@ -533,14 +542,6 @@ ngx_http_tgbot_detached_log_writer(ngx_log_t *log, ngx_uint_t level,
             continue;
         }
 
-        if (ngx_time() == l->disk_full_time) {
-            continue;
-        }
-
-        n = ngx_write_fd(l->file->fd, buf, len);
-
-        if (n == -1 && ngx_errno == NGX_ENOSPC) {
-            l->disk_full_time = ngx_time();
-        }
+        (void) ngx_write_fd(l->file->fd, buf, len);
     }
 }

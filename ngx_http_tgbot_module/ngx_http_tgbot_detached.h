@@ -38,6 +38,7 @@ struct ngx_http_tgbot_detached_s {
     ngx_http_connection_t          http_connection;
 
     ngx_http_request_t            *request;
+    ngx_http_log_handler_pt        log_handler;  /* NULL: none; not r's own */
     ngx_log_t                     *error_log;
     ngx_array_t                   *redact;
 

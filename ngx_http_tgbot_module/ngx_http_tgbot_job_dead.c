@@ -87,8 +87,11 @@ ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
         record.client = job->client;
         record.body = job->body;
 
-        if (ngx_http_tgbot_record_write(&record, &letter->data, job->pool)
-            != NGX_OK)
+        if (ngx_http_tgbot_update_write(&job->update, &job->body,
+                                        &record.parsed, job->pool)
+            != NGX_OK
+            || ngx_http_tgbot_record_write(&record, &letter->data, job->pool)
+               != NGX_OK)
         {
             return NGX_ERROR;
         }

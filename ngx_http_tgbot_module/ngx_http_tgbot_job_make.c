@@ -19,6 +19,8 @@ static void ngx_http_tgbot_job_list(ngx_http_tgbot_job_t *job);
 static ngx_int_t ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job,
     ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body);
 static ngx_int_t ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job);
+static ngx_int_t ngx_http_tgbot_job_update(ngx_http_tgbot_job_t *job,
+    ngx_str_t *parsed);
 static ngx_int_t ngx_http_tgbot_job_copy_calls(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_answer_t *answer);
 
@@ -264,9 +266,7 @@ ngx_http_tgbot_job_restore(ngx_http_tgbot_bot_t *bot,
 static ngx_int_t
 ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
 {
-    ngx_buf_t                b;
     ngx_int_t                rc;
-    ngx_chain_t              cl;
     ngx_http_tgbot_record_t  record;
 
     rc = ngx_http_tgbot_record_read(&record, &job->item.data, job->pool);
@@ -277,16 +277,7 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
     job->client = record.client;
     job->body = record.body;
 
-    ngx_memzero(&b, sizeof(ngx_buf_t));
-
-    b.memory = 1;
-    b.pos = record.body.data;
-    b.last = b.pos + record.body.len;
-
-    cl.buf = &b;
-    cl.next = NULL;
-
-    rc = ngx_http_tgbot_update_parse(&job->update, &cl, job->pool);
+    rc = ngx_http_tgbot_job_update(job, &record.parsed);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -322,6 +313,33 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
     job->resumed = (job->item.failures != 0);
 
     return NGX_OK;
+}
+
+
+/* parses what was not, or by another version of the module */
+
+static ngx_int_t
+ngx_http_tgbot_job_update(ngx_http_tgbot_job_t *job, ngx_str_t *parsed)
+{
+    ngx_buf_t    b;
+    ngx_chain_t  cl;
+
+    if (ngx_http_tgbot_update_read(&job->update, &job->body, parsed) == NGX_OK
+        && job->update.update_id == job->item.update_id)
+    {
+        return NGX_OK;
+    }
+
+    ngx_memzero(&b, sizeof(ngx_buf_t));
+
+    b.memory = 1;
+    b.pos = job->body.data;
+    b.last = b.pos + job->body.len;
+
+    cl.buf = &b;
+    cl.next = NULL;
+
+    return ngx_http_tgbot_update_parse(&job->update, &cl, job->pool);
 }
 
 

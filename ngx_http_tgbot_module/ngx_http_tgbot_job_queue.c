@@ -310,7 +310,7 @@ ngx_http_tgbot_job_queue_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
     ngx_msec_t                       delay;
     ngx_http_tgbot_item_t           *item;
-    ngx_http_tgbot_attempts_t       *attempts;
+    ngx_http_tgbot_retry_t          *attempts;
     ngx_http_tgbot_queue_program_e   program;
 
     item = &job->item;

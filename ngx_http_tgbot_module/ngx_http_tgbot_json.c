@@ -32,11 +32,19 @@ typedef struct {
     ngx_http_tgbot_json_pt    handler;
     void                     *data;
     yajl_handle               yajl;
+    yajl_callbacks            callbacks;  /* in force */
 
     size_t                    base;     /* offset of the current buffer */
     ngx_uint_t                depth;
-    ngx_uint_t                deep;     /* whether tokens were withheld */
+    ngx_uint_t                deep;     /* whether it was too deep */
+
+    /* of what is passed over */
+    ngx_uint_t                level;    /* the depth where it began */
+    ngx_uint_t                end;      /* whether its end is delivered */
+
     ngx_int_t                 rc;       /* why a callback stopped the parser */
+
+    ngx_http_tgbot_json_token_t  token; /* that is delivered */
 
     jmp_buf                   nomem;
     ngx_queue_t               blocks;
@@ -67,13 +75,24 @@ static int ngx_http_tgbot_json_map_start(void *ctx);
 static int ngx_http_tgbot_json_map_end(void *ctx);
 static int ngx_http_tgbot_json_array_start(void *ctx);
 static int ngx_http_tgbot_json_array_end(void *ctx);
+static int ngx_http_tgbot_json_skip_start(void *ctx);
+static int ngx_http_tgbot_json_skip_map_end(void *ctx);
+static int ngx_http_tgbot_json_skip_array_end(void *ctx);
+static int ngx_http_tgbot_json_skip_end(ngx_http_tgbot_json_t *json,
+    ngx_uint_t type);
 static void *ngx_http_tgbot_json_alloc(void *ctx, size_t size);
 static void *ngx_http_tgbot_json_realloc(void *ctx, void *ptr, size_t size);
 static void ngx_http_tgbot_json_free(void *ctx, void *ptr);
+static u_char *ngx_http_tgbot_json_unclean(u_char *p, u_char *last);
 static size_t ngx_http_tgbot_json_utf8(u_char *p, u_char *last);
 
 
-static yajl_callbacks  ngx_http_tgbot_json_callbacks = {
+/*
+ * yajl looks at its callbacks at each token, and decodes no string that none
+ * is called for: so the table changes with what is of use.
+ */
+
+static const yajl_callbacks  ngx_http_tgbot_json_all = {
     ngx_http_tgbot_json_null,
     ngx_http_tgbot_json_boolean,
     NULL,                                /* numbers come as written */
@@ -85,6 +104,40 @@ static yajl_callbacks  ngx_http_tgbot_json_callbacks = {
     ngx_http_tgbot_json_map_end,
     ngx_http_tgbot_json_array_start,
     ngx_http_tgbot_json_array_end
+};
+
+
+/* behind a key whose value is passed over */
+
+static const yajl_callbacks  ngx_http_tgbot_json_skip_value = {
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    ngx_http_tgbot_json_skip_start,
+    ngx_http_tgbot_json_key,
+    ngx_http_tgbot_json_map_end,
+    ngx_http_tgbot_json_skip_start,
+    NULL
+};
+
+
+/* in a container that is passed over: its depth is all that counts */
+
+static const yajl_callbacks  ngx_http_tgbot_json_skip_inside = {
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    ngx_http_tgbot_json_skip_start,
+    NULL,
+    ngx_http_tgbot_json_skip_map_end,
+    ngx_http_tgbot_json_skip_start,
+    ngx_http_tgbot_json_skip_array_end
 };
 
 
@@ -100,10 +153,12 @@ ngx_http_tgbot_json_parse(ngx_chain_t *in, ngx_http_tgbot_json_pt handler,
     json.handler = handler;
     json.data = data;
     json.yajl = NULL;
+    json.callbacks = ngx_http_tgbot_json_all;
     json.base = 0;
     json.depth = 0;
     json.deep = 0;
     json.rc = NGX_OK;
+    json.token.json = &json;
     json.pos = ngx_align_ptr(json.arena, NGX_ALIGNMENT);
 
     ngx_queue_init(&json.blocks);
@@ -174,7 +229,7 @@ ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json, ngx_chain_t *in)
     funcs.free = ngx_http_tgbot_json_free;
     funcs.ctx = json;
 
-    json->yajl = yajl_alloc(&ngx_http_tgbot_json_callbacks, &funcs, json);
+    json->yajl = yajl_alloc(&json->callbacks, &funcs, json);
 
     /* Telegram passes on bytes that are not UTF-8 in callback data */
     yajl_config(json->yajl, yajl_dont_validate_strings, 1);
@@ -191,6 +246,8 @@ ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json, ngx_chain_t *in)
             continue;
         }
 
+        json->token.buf = in->buf;
+
         rc = ngx_http_tgbot_json_status(json,
                                  yajl_parse(json->yajl, in->buf->pos, len));
         if (rc != NGX_OK) {
@@ -200,7 +257,18 @@ ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json, ngx_chain_t *in)
         json->base += len;
     }
 
-    /* a number at the end and a document cut short are only seen here */
+    /*
+     * a string or word that is begun behind the document is no error of yajl,
+     * but may not go on like this
+     */
+
+    rc = ngx_http_tgbot_json_status(json,
+                             yajl_parse(json->yajl, (u_char *) "\n", 1));
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    /* a document cut short is only seen here */
 
     rc = ngx_http_tgbot_json_status(json, yajl_complete_parse(json->yajl));
 
@@ -229,21 +297,30 @@ static int
 ngx_http_tgbot_json_token(ngx_http_tgbot_json_t *json, ngx_uint_t type,
     const u_char *data, size_t len)
 {
-    ngx_http_tgbot_json_token_t  token;
+    ngx_http_tgbot_json_token_t  *token;
 
-    if (json->depth > NGX_HTTP_TGBOT_JSON_MAX_DEPTH) {
-        return 1;
-    }
+    token = &json->token;
 
-    token.type = type;
-    token.depth = json->depth;
-    token.text.data = (u_char *) data;
-    token.text.len = len;
-    token.end = json->base + yajl_get_bytes_consumed(json->yajl);
+    token->type = type;
+    token->depth = json->depth;
+    token->text.data = (u_char *) data;
+    token->text.len = len;
+    token->skip = 0;
 
-    json->rc = json->handler(json->data, &token);
+    json->rc = json->handler(json->data, token);
 
     return json->rc == NGX_OK;
+}
+
+
+size_t
+ngx_http_tgbot_json_offset(ngx_http_tgbot_json_token_t *token)
+{
+    ngx_http_tgbot_json_t  *json;
+
+    json = token->json;
+
+    return json->base + yajl_get_bytes_consumed(json->yajl);
 }
 
 
@@ -254,9 +331,18 @@ ngx_http_tgbot_json_start(ngx_http_tgbot_json_t *json, ngx_uint_t type)
         return 0;
     }
 
-    if (json->depth++ == NGX_HTTP_TGBOT_JSON_MAX_DEPTH) {
+    if (json->depth == NGX_HTTP_TGBOT_JSON_MAX_DEPTH) {
         json->deep = 1;
+        json->token.skip = 1;
     }
+
+    if (json->token.skip) {
+        json->level = json->depth;
+        json->end = 1;
+        json->callbacks = ngx_http_tgbot_json_skip_inside;
+    }
+
+    json->depth++;
 
     return 1;
 }
@@ -266,6 +352,7 @@ static int
 ngx_http_tgbot_json_end(ngx_http_tgbot_json_t *json, ngx_uint_t type)
 {
     json->depth--;
+    json->callbacks = ngx_http_tgbot_json_all;
 
     return ngx_http_tgbot_json_token(json, type, NULL, 0);
 }
@@ -308,7 +395,29 @@ ngx_http_tgbot_json_string(void *ctx, const u_char *data, size_t len)
 static int
 ngx_http_tgbot_json_key(void *ctx, const u_char *data, size_t len)
 {
-    return ngx_http_tgbot_json_token(ctx, NGX_HTTP_TGBOT_JSON_KEY, data, len);
+    ngx_http_tgbot_json_t *json = ctx;
+
+    ngx_uint_t  skipped;
+
+    skipped = (json->callbacks.yajl_string == NULL);
+
+    if (!ngx_http_tgbot_json_token(json, NGX_HTTP_TGBOT_JSON_KEY, data, len)) {
+        return 0;
+    }
+
+    if (json->token.skip) {
+        json->level = json->depth;
+        json->end = 0;
+
+        if (!skipped) {
+            json->callbacks = ngx_http_tgbot_json_skip_value;
+        }
+
+    } else if (skipped) {
+        json->callbacks = ngx_http_tgbot_json_all;
+    }
+
+    return 1;
 }
 
 
@@ -337,6 +446,56 @@ static int
 ngx_http_tgbot_json_array_end(void *ctx)
 {
     return ngx_http_tgbot_json_end(ctx, NGX_HTTP_TGBOT_JSON_ARRAY_END);
+}
+
+
+static int
+ngx_http_tgbot_json_skip_start(void *ctx)
+{
+    ngx_http_tgbot_json_t *json = ctx;
+
+    if (json->depth == json->level) {
+        json->callbacks = ngx_http_tgbot_json_skip_inside;
+    }
+
+    if (json->depth++ == NGX_HTTP_TGBOT_JSON_MAX_DEPTH) {
+        json->deep = 1;
+    }
+
+    return 1;
+}
+
+
+static int
+ngx_http_tgbot_json_skip_map_end(void *ctx)
+{
+    return ngx_http_tgbot_json_skip_end(ctx, NGX_HTTP_TGBOT_JSON_MAP_END);
+}
+
+
+static int
+ngx_http_tgbot_json_skip_array_end(void *ctx)
+{
+    return ngx_http_tgbot_json_skip_end(ctx, NGX_HTTP_TGBOT_JSON_ARRAY_END);
+}
+
+
+static int
+ngx_http_tgbot_json_skip_end(ngx_http_tgbot_json_t *json, ngx_uint_t type)
+{
+    if (json->depth - 1 > json->level) {
+        json->depth--;
+        return 1;
+    }
+
+    if (json->end) {
+        return ngx_http_tgbot_json_end(json, type);
+    }
+
+    json->depth--;
+    json->callbacks = ngx_http_tgbot_json_all;
+
+    return 1;
 }
 
 
@@ -428,8 +587,8 @@ ngx_http_tgbot_json_free(void *ctx, void *ptr)
 ngx_int_t
 ngx_http_tgbot_json_int64(ngx_str_t *text, int64_t *value)
 {
-    u_char    *p, *last;
-    uint64_t   n, max;
+    u_char     c, *p, *last;
+    uint64_t   n, max, safe;
 
     p = text->data;
     last = text->data + text->len;
@@ -444,17 +603,16 @@ ngx_http_tgbot_json_int64(ngx_str_t *text, int64_t *value)
         return NGX_DECLINED;
     }
 
+    safe = max / 10;
+
     for (n = 0; p < last; p++) {
+        c = (u_char) (*p - '0');
 
-        if (*p < '0' || *p > '9') {
+        if (c > 9 || (n >= safe && n > (max - c) / 10)) {
             return NGX_DECLINED;
         }
 
-        if (n > (max - (*p - '0')) / 10) {
-            return NGX_DECLINED;
-        }
-
-        n = n * 10 + (*p - '0');
+        n = n * 10 + c;
     }
 
     *value = (text->data[0] == '-') ? (int64_t) (0 - n) : (int64_t) n;
@@ -469,9 +627,9 @@ ngx_http_tgbot_json_clean(ngx_str_t *text)
     size_t   n;
     u_char  *p, *dst, *last;
 
-    p = text->data;
+    last = text->data + text->len;
+    p = ngx_http_tgbot_json_unclean(text->data, last);
     dst = p;
-    last = p + text->len;
 
     while (p < last) {
 
@@ -501,6 +659,48 @@ ngx_http_tgbot_json_clean(ngx_str_t *text)
     }
 
     text->len = dst - text->data;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_json_is_clean(ngx_str_t *text)
+{
+    u_char  *last;
+
+    last = text->data + text->len;
+
+    return ngx_http_tgbot_json_unclean(text->data, last) == last;
+}
+
+
+/* the first character that is to be changed, or last */
+
+static u_char *
+ngx_http_tgbot_json_unclean(u_char *p, u_char *last)
+{
+    size_t  n;
+
+    while (p < last) {
+
+        if (*p >= 0x20 && *p < 0x7f) {
+            p++;
+            continue;
+        }
+
+        if (*p < 0x80) {
+            break;
+        }
+
+        n = ngx_http_tgbot_json_utf8(p, last);
+
+        if (n == 0 || (*p == 0xc2 && p[1] < 0xa0)) {
+            break;
+        }
+
+        p += n;
+    }
+
+    return p;
 }
 
 

@@ -48,7 +48,15 @@ typedef struct {
      */
     ngx_str_t         text;
 
-    size_t            end;      /* offset in the document behind the token */
+    ngx_buf_t        *buf;      /* that is read; text may point into it */
+
+    /*
+     * Set by the handler.  At a key: of its value nothing is delivered.  At
+     * the start of a container: nothing is up to its end.
+     */
+    ngx_uint_t        skip;     /* unsigned  skip:1 */
+
+    void             *json;     /* the parser's own */
 } ngx_http_tgbot_json_token_t;
 
 
@@ -80,6 +88,10 @@ ngx_int_t ngx_http_tgbot_json_parse_str(ngx_str_t *in,
     ngx_http_tgbot_json_pt handler, void *data);
 
 
+/* offset in the document behind the token; only during the call */
+size_t ngx_http_tgbot_json_offset(ngx_http_tgbot_json_token_t *token);
+
+
 /*
  * Reads an integer of up to 64 bits as JSON writes it.  NGX_DECLINED, with
  * *value untouched, for fractions, exponents and what does not fit.
@@ -94,6 +106,9 @@ ngx_int_t ngx_http_tgbot_json_int64(ngx_str_t *text, int64_t *value);
  * C1 character takes two bytes.
  */
 void ngx_http_tgbot_json_clean(ngx_str_t *text);
+
+/* whether the above would leave text as it is */
+ngx_uint_t ngx_http_tgbot_json_is_clean(ngx_str_t *text);
 
 
 /*

@@ -29,13 +29,28 @@ static const ngx_http_tgbot_key_t  ngx_http_tgbot_key_in_message[] = {
     { ngx_string("chat"), NGX_HTTP_TGBOT_KEY_CHAT },
     { ngx_string("date"), NGX_HTTP_TGBOT_KEY_DATE },
     { ngx_string("text"), NGX_HTTP_TGBOT_KEY_TEXT },
+    { ngx_string("entities"), NGX_HTTP_TGBOT_KEY_OTHER },
     { ngx_string("caption"), NGX_HTTP_TGBOT_KEY_CAPTION },
+    { ngx_string("reply_to_message"), NGX_HTTP_TGBOT_KEY_OTHER },
     { ngx_string("edit_date"), NGX_HTTP_TGBOT_KEY_EDIT_DATE },
     { ngx_string("sender_chat"), NGX_HTTP_TGBOT_KEY_SENDER_CHAT },
     { ngx_string("message_thread_id"), NGX_HTTP_TGBOT_KEY_THREAD_ID },
     { ngx_string("is_topic_message"), NGX_HTTP_TGBOT_KEY_TOPIC },
     { ngx_string("business_connection_id"), NGX_HTTP_TGBOT_KEY_CONNECTION_ID },
     { ngx_string("guest_query_id"), NGX_HTTP_TGBOT_KEY_QUERY_ID },
+
+    /* frequent ones that are no kind */
+
+    { ngx_string("caption_entities"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("forward_origin"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("forward_date"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("forward_from"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("forward_from_chat"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("link_preview_options"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("reply_markup"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("media_group_id"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("via_bot"), NGX_HTTP_TGBOT_KEY_OTHER },
+
     { ngx_null_string, NGX_HTTP_TGBOT_KEY_KIND }
 };
 
@@ -259,6 +274,7 @@ ngx_http_tgbot_key_find(ngx_uint_t in, ngx_str_t *name)
     for (key = ngx_http_tgbot_key_in[in]; key->name.len; key++) {
 
         if (key->name.len == name->len
+            && key->name.data[0] == name->data[0]
             && ngx_memcmp(key->name.data, name->data, name->len) == 0)
         {
             break;

@@ -8,6 +8,7 @@
 #include "ngx_http_tgbot_conf.h"
 #include "ngx_http_tgbot_persist.h"
 #include "ngx_http_tgbot_register.h"
+#include "ngx_http_tgbot_secret.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_variables.h"
 #include "ngx_http_tgbot_webhook.h"
@@ -19,10 +20,8 @@ static char *ngx_http_tgbot_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
-static char *ngx_http_tgbot_merge_status(ngx_conf_t *cf,
-    ngx_http_tgbot_loc_conf_t *conf, ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_tgbot_merge_bot(ngx_conf_t *cf,
-    ngx_http_tgbot_loc_conf_t *conf, ngx_http_core_loc_conf_t *clcf);
+    ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_tgbot_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_tgbot_init_process(ngx_cycle_t *cycle);
@@ -43,30 +42,30 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
 
     { ngx_string("tgbot_token"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_token,
+      ngx_http_tgbot_conf_secret,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, token),
+      &ngx_http_tgbot_secret_token_shape },
 
     { ngx_string("tgbot_token_file"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_token_file,
+      ngx_http_tgbot_conf_secret_file,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_tgbot_loc_conf_t, token),
       NULL },
 
     { ngx_string("tgbot_secret_token"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
       ngx_http_tgbot_conf_secret,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, secret),
+      &ngx_http_tgbot_secret_shape },
 
     { ngx_string("tgbot_secret_token_file"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_tgbot_conf_secret_file,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_tgbot_loc_conf_t, secret),
       NULL },
 
     { ngx_string("tgbot_reply"),
@@ -92,31 +91,31 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
 
     { ngx_string("tgbot_reply_via"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_reply_via,
+      ngx_http_tgbot_conf_value,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, reply_via),
+      &ngx_http_tgbot_conf_reply_via },
 
     { ngx_string("tgbot_hold_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_hold_timeout,
+      ngx_http_tgbot_conf_value,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, hold_timeout),
+      &ngx_http_tgbot_conf_hold_timeout },
 
     { ngx_string("tgbot_call_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_call_timeout,
+      ngx_http_tgbot_conf_value,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, call_timeout),
+      &ngx_http_tgbot_conf_call_timeout },
 
     { ngx_string("tgbot_retry"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_http_tgbot_conf_retry,
+      ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, retry),
+      &ngx_http_tgbot_conf_retry },
 
     { ngx_string("tgbot_retry_on"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
@@ -127,17 +126,17 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
 
     { ngx_string("tgbot_response_size"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_response_size,
+      ngx_http_tgbot_conf_value,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, response_size),
+      &ngx_http_tgbot_conf_response_size },
 
     { ngx_string("tgbot_dedup"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_tgbot_conf_dedup,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, dedup),
+      &ngx_http_tgbot_conf_dedup_directive },
 
     { ngx_string("tgbot_limit"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
@@ -155,66 +154,66 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
 
     { ngx_string("tgbot_cache"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_http_tgbot_conf_cache,
+      ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, answers),
+      &ngx_http_tgbot_conf_cache },
 
     { ngx_string("tgbot_queue"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_http_tgbot_conf_queue,
+      ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, lanes),
+      &ngx_http_tgbot_conf_queue },
 
     { ngx_string("tgbot_dead_letters"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_http_tgbot_conf_dead_letters,
+      ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, letters),
+      &ngx_http_tgbot_conf_dead_letters },
 
     { ngx_string("tgbot_attempts"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
-      ngx_http_tgbot_conf_attempts,
+      ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, attempts),
+      &ngx_http_tgbot_conf_attempts },
 
     { ngx_string("tgbot_max_age"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_max_age,
+      ngx_http_tgbot_conf_value,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, max_age),
+      &ngx_http_tgbot_conf_max_age },
 
     { ngx_string("tgbot_log"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_log,
+      ngx_http_tgbot_conf_value,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, log),
+      &ngx_http_tgbot_conf_log },
 
     { ngx_string("tgbot_register"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_http_tgbot_conf_register,
+      ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, hook),
+      &ngx_http_tgbot_conf_register },
 
     { ngx_string("tgbot_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
-      ngx_http_tgbot_conf_status,
+      ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_loc_conf_t, status),
+      &ngx_http_tgbot_conf_status },
 
     { ngx_string("tgbot_max_calls"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_http_tgbot_conf_max_calls,
+      ngx_http_tgbot_conf_value,
       NGX_HTTP_MAIN_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_tgbot_main_conf_t, max_calls),
+      &ngx_http_tgbot_conf_max_calls },
 
       ngx_null_command
 };
@@ -320,22 +319,11 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     conf->bot = NULL;
-     *     conf->token = { 0, NULL };
-     *     conf->token_file = { 0, NULL };
-     *     conf->secret = { 0, NULL };
-     *     conf->old_secret = { 0, NULL };
-     *     conf->secret_file = { 0, NULL };
      *     conf->retry_on = 0;
-     *     conf->status_file = NULL;
-     *     conf->status_line = 0;
-     *     conf->status_format = 0;
-     *     conf->status_payload = 0;
-     *     conf->status_write = 0;
-     *     conf->status_ready_age = 0;
-     *     conf->status_hosts = NULL;
      */
 
-    conf->secret_off = NGX_CONF_UNSET;
+    conf->token = NGX_CONF_UNSET_PTR;
+    conf->secret = NGX_CONF_UNSET_PTR;
     conf->replies = NGX_CONF_UNSET_PTR;
     conf->handler = NGX_CONF_UNSET_PTR;
     conf->api = NGX_CONF_UNSET_PTR;
@@ -354,6 +342,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
     conf->max_age = NGX_CONF_UNSET;
     conf->hook = NGX_CONF_UNSET_PTR;
     conf->log = NGX_CONF_UNSET_PTR;
+    conf->status = NGX_CONF_UNSET_PTR;
 
     return conf;
 }
@@ -367,8 +356,8 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_core_loc_conf_t  *clcf;
 
-    ngx_http_tgbot_conf_merge_secrets(conf, prev);
-
+    ngx_conf_merge_ptr_value(conf->token, prev->token, NULL);
+    ngx_conf_merge_ptr_value(conf->secret, prev->secret, NULL);
     ngx_conf_merge_ptr_value(conf->replies, prev->replies, NULL);
     ngx_conf_merge_ptr_value(conf->handler, prev->handler, NULL);
     ngx_conf_merge_ptr_value(conf->api, prev->api, NULL);
@@ -403,71 +392,48 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
+    ngx_conf_init_ptr_value(conf->status, clcf->noname ? prev->status : NULL);
+
     if (clcf->noname) {
         conf->bot = prev->bot;
-        conf->status_file = prev->status_file;
-        conf->status_line = prev->status_line;
-        conf->status_format = prev->status_format;
-        conf->status_payload = prev->status_payload;
-        conf->status_write = prev->status_write;
-        conf->status_ready_age = prev->status_ready_age;
-        conf->status_hosts = prev->status_hosts;
-    }
 
-    if (conf->status_file) {
-        return ngx_http_tgbot_merge_status(cf, conf, clcf);
-    }
+        /* or else the methods of a limit_except would get a static file */
 
-    if (conf->bot) {
-        return ngx_http_tgbot_merge_bot(cf, conf, clcf);
-    }
+        if (clcf->lmt_excpt && clcf->handler == NULL) {
+            clcf->handler = conf->status ? ngx_http_tgbot_status_handler
+                            : conf->bot ? ngx_http_tgbot_webhook_handler
+                            : NULL;
+        }
 
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_tgbot_merge_status(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *conf,
-    ngx_http_core_loc_conf_t *clcf)
-{
-    if (!clcf->noname) {
-        return ngx_http_tgbot_conf_check_status(cf, conf, clcf);
-    }
-
-    /* or else it would serve a static file to the methods it is for */
-
-    if (clcf->lmt_excpt && clcf->handler == NULL) {
-        clcf->handler = ngx_http_tgbot_status_handler;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_tgbot_merge_bot(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *conf,
-    ngx_http_core_loc_conf_t *clcf)
-{
-    if (!clcf->noname
-        && (ngx_http_tgbot_conf_check(cf, conf->bot) != NGX_CONF_OK
-            || ngx_http_tgbot_conf_hook(cf, conf->bot) != NGX_CONF_OK
-            || ngx_http_tgbot_conf_memory(cf, conf->bot) != NGX_CONF_OK))
+    } else if ((conf->status
+                && ngx_http_tgbot_conf_check_status(cf, conf->status, clcf)
+                   != NGX_CONF_OK)
+               || (conf->bot
+                   && ngx_http_tgbot_merge_bot(cf, conf->bot) != NGX_CONF_OK))
     {
         return NGX_CONF_ERROR;
     }
 
-    /* likewise */
-
-    if (clcf->lmt_excpt && clcf->handler == NULL) {
-        clcf->handler = ngx_http_tgbot_webhook_handler;
-    }
-
     /* core is merged already: an update is never written to a file */
 
-    clcf->client_body_in_file_only = 0;
+    if (conf->bot) {
+        clcf->client_body_in_file_only = 0;
+        clcf->client_body_buffer_size = ngx_max(clcf->client_body_buffer_size,
+                                                NGX_HTTP_TGBOT_CONF_BODY_SIZE);
+    }
 
-    if (clcf->client_body_buffer_size < NGX_HTTP_TGBOT_CONF_BODY_SIZE) {
-        clcf->client_body_buffer_size = NGX_HTTP_TGBOT_CONF_BODY_SIZE;
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_tgbot_merge_bot(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+{
+    if (ngx_http_tgbot_conf_check(cf, bot) != NGX_CONF_OK
+        || ngx_http_tgbot_conf_hook(cf, bot) != NGX_CONF_OK
+        || ngx_http_tgbot_conf_memory(cf, bot) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;

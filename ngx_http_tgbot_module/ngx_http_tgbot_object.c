@@ -149,11 +149,13 @@ ngx_http_tgbot_object_token(void *data, ngx_http_tgbot_json_token_t *token)
     switch (token->type) {
 
     case NGX_HTTP_TGBOT_JSON_MAP_START:
-        ngx_http_tgbot_object_start(ctx, token->end - 1);
+        ngx_http_tgbot_object_start(ctx,
+                                    ngx_http_tgbot_json_offset(token) - 1);
         break;
 
     case NGX_HTTP_TGBOT_JSON_MAP_END:
-        return ngx_http_tgbot_object_end(ctx, token->end);
+        return ngx_http_tgbot_object_end(ctx,
+                                         ngx_http_tgbot_json_offset(token));
 
     case NGX_HTTP_TGBOT_JSON_ARRAY_END:
         break;
@@ -219,7 +221,7 @@ ngx_http_tgbot_object_key(ngx_http_tgbot_object_ctx_t *ctx,
     }
 
     ctx->key = key;
-    ctx->key_end = token->end;
+    ctx->key_end = ngx_http_tgbot_json_offset(token);
 
     if ((key == NGX_HTTP_TGBOT_OBJECT_METHOD
          || key == NGX_HTTP_TGBOT_OBJECT_CHAT_ID)
@@ -261,7 +263,7 @@ ngx_http_tgbot_object_value(ngx_http_tgbot_object_ctx_t *ctx,
         if (token->type == NGX_HTTP_TGBOT_JSON_NUMBER
             || token->type == NGX_HTTP_TGBOT_JSON_STRING)
         {
-            ngx_http_tgbot_object_chat(ctx, token->end);
+            ngx_http_tgbot_object_chat(ctx, ngx_http_tgbot_json_offset(token));
         }
 
         break;

@@ -11,6 +11,7 @@
 #define NGX_HTTP_TGBOT_RECORD_VERSION  1
 
 #define NGX_HTTP_TGBOT_RECORD_CACHED   0x01
+#define NGX_HTTP_TGBOT_RECORD_PARSED   0x02
 
 
 /* what is left to be read */
@@ -52,6 +53,10 @@ ngx_http_tgbot_record_write(ngx_http_tgbot_record_t *record, ngx_str_t *data,
         len += NGX_HTTP_TGBOT_CACHE_KEY;
     }
 
+    if (record->parsed.len) {
+        len += sizeof(uint32_t) + record->parsed.len;
+    }
+
     p = ngx_pnalloc(pool, len);
     if (p == NULL) {
         return NGX_ERROR;
@@ -61,7 +66,8 @@ ngx_http_tgbot_record_write(ngx_http_tgbot_record_t *record, ngx_str_t *data,
     data->len = len;
 
     *p++ = NGX_HTTP_TGBOT_RECORD_VERSION;
-    *p++ = record->cached ? NGX_HTTP_TGBOT_RECORD_CACHED : 0;
+    *p++ = (record->cached ? NGX_HTTP_TGBOT_RECORD_CACHED : 0)
+           | (record->parsed.len ? NGX_HTTP_TGBOT_RECORD_PARSED : 0);
 
     if (record->cached) {
         p = ngx_cpymem(p, record->cache_key, NGX_HTTP_TGBOT_CACHE_KEY);
@@ -74,7 +80,12 @@ ngx_http_tgbot_record_write(ngx_http_tgbot_record_t *record, ngx_str_t *data,
                                   client->addr_text.len);
     p = ngx_http_tgbot_record_put(p, client->host.data, client->host.len);
     p = ngx_http_tgbot_record_put(p, client->server.data, client->server.len);
-    (void) ngx_http_tgbot_record_put(p, record->body.data, record->body.len);
+    p = ngx_http_tgbot_record_put(p, record->body.data, record->body.len);
+
+    if (record->parsed.len) {
+        (void) ngx_http_tgbot_record_put(p, record->parsed.data,
+                                         record->parsed.len);
+    }
 
     return NGX_OK;
 }
@@ -137,6 +148,8 @@ ngx_http_tgbot_record_read(ngx_http_tgbot_record_t *record, ngx_str_t *data,
         || ngx_http_tgbot_record_string(&rd, &client->host) != NGX_OK
         || ngx_http_tgbot_record_string(&rd, &client->server) != NGX_OK
         || ngx_http_tgbot_record_string(&rd, &record->body) != NGX_OK
+        || ((flags & NGX_HTTP_TGBOT_RECORD_PARSED)
+            && ngx_http_tgbot_record_string(&rd, &record->parsed) != NGX_OK)
         || rd.pos != rd.last)
     {
         return NGX_DECLINED;

@@ -19,6 +19,7 @@
 typedef struct {
     ngx_http_tgbot_client_t   client;
     ngx_str_t                 body;      /* the Update as it came */
+    ngx_str_t                 parsed;    /* of it, see update.h; len 0: none */
 
     /* of the cache to be filled */
     u_char                    cache_key[NGX_HTTP_TGBOT_CACHE_KEY];

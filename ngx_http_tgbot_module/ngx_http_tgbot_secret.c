@@ -9,79 +9,61 @@
 #define NGX_HTTP_TGBOT_SECRET_FILE_SIZE  4096
 
 
-typedef struct {
-    size_t                    digits;    /* and a colon before the rest */
-    size_t                    max;
-    const char               *expected;
-} ngx_http_tgbot_secret_shape_t;
-
-
-typedef struct {
-    ngx_conf_t               *cf;
-    ngx_http_tgbot_bot_t     *bot;
-    const char               *directive;
-    ngx_str_t                 path;
-    ngx_uint_t                shape;
-} ngx_http_tgbot_secret_file_t;
-
-
 static size_t ngx_http_tgbot_secret_span(ngx_str_t *text, size_t from,
     size_t max, ngx_uint_t digits);
-static ngx_int_t ngx_http_tgbot_secret_token(ngx_conf_t *cf,
-    ngx_http_tgbot_bot_t *bot);
-static ngx_http_tgbot_bot_t *ngx_http_tgbot_secret_known(ngx_conf_t *cf,
-    ngx_http_tgbot_bot_t *bot);
-static ngx_int_t ngx_http_tgbot_secret_file(ngx_http_tgbot_secret_file_t *f,
-    ngx_str_t *path, ngx_str_t *lines, ngx_uint_t max);
-static ngx_int_t ngx_http_tgbot_secret_load(ngx_http_tgbot_secret_file_t *f,
-    u_char *buf, size_t *len);
-static ngx_int_t ngx_http_tgbot_secret_access(ngx_http_tgbot_secret_file_t *f,
-    ngx_fd_t fd);
-static ngx_int_t ngx_http_tgbot_secret_line(ngx_http_tgbot_secret_file_t *f,
-    ngx_str_t *text, ngx_uint_t n, ngx_str_t *line);
-static ngx_int_t ngx_http_tgbot_secret_refuse(ngx_http_tgbot_secret_file_t *f,
-    ngx_err_t err, const char *why);
+static ngx_int_t ngx_http_tgbot_secret_lines(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_secret_t *secret,
+    ngx_http_tgbot_secret_shape_t *shape, ngx_uint_t max, ngx_str_t *lines);
+static ngx_int_t ngx_http_tgbot_secret_access(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_secret_t *secret,
+    ngx_str_t *path, ngx_file_info_t *fi);
+static const char *ngx_http_tgbot_secret_split(ngx_str_t *text,
+    ngx_http_tgbot_secret_shape_t *shape, ngx_uint_t max, ngx_str_t *lines,
+    ngx_uint_t *n);
 
 
-/* in the order of ngx_http_tgbot_secret_shape_e */
+ngx_http_tgbot_secret_shape_t  ngx_http_tgbot_secret_token_shape = {
+    20, 128, "1 to 20 digits, \":\" and 1 to 128 of [A-Za-z0-9_-]"
+};
 
-static ngx_http_tgbot_secret_shape_t  ngx_http_tgbot_secret_shapes[] = {
-    { 20, 128, "1 to 20 digits, \":\" and 1 to 128 of [A-Za-z0-9_-]" },
-    { 0, 256, "1 to 256 of [A-Za-z0-9_-]" },
-    { 0, 32, "1 to 32 of [A-Za-z0-9_-]" }
+ngx_http_tgbot_secret_shape_t  ngx_http_tgbot_secret_shape = {
+    0, 256, "1 to 256 of [A-Za-z0-9_-]"
+};
+
+ngx_http_tgbot_secret_shape_t  ngx_http_tgbot_secret_name_shape = {
+    0, 32, "1 to 32 of [A-Za-z0-9_-]"
 };
 
 
 static ngx_str_t  ngx_http_tgbot_secret_variable = ngx_string("tgbot_bot");
 
 
-ngx_int_t
-ngx_http_tgbot_secret_check(ngx_str_t *text, ngx_uint_t shape,
-    ngx_str_t *fault)
+const char *
+ngx_http_tgbot_secret_fault(ngx_str_t *text,
+    ngx_http_tgbot_secret_shape_t *shape)
 {
-    u_char                         *p, *last;
-    size_t                          pos, from;
-    ngx_http_tgbot_secret_shape_t  *sp;
+    u_char         *p, *last;
+    size_t          pos, from;
 
-    sp = &ngx_http_tgbot_secret_shapes[shape];
+    static u_char   fault[128];
 
-    pos = ngx_http_tgbot_secret_span(text, 0, sp->digits, 1);
+    pos = ngx_http_tgbot_secret_span(text, 0, shape->digits, 1);
     from = 0;
 
     if (pos > 0 && pos < text->len && text->data[pos] == ':') {
         from = pos + 1;
     }
 
-    if (from > 0 || sp->digits == 0) {
-        pos = ngx_http_tgbot_secret_span(text, from, sp->max, 0);
+    if (from > 0 || shape->digits == 0) {
+        pos = ngx_http_tgbot_secret_span(text, from, shape->max, 0);
 
         if (pos == text->len && pos > from) {
-            return NGX_OK;
+            return NULL;
         }
     }
 
-    p = fault->data;
-    last = p + NGX_HTTP_TGBOT_SECRET_FAULT_LEN;
+    p = fault;
+    last = fault + sizeof(fault) - 1;
 
     if (text->len == 0) {
         p = ngx_slprintf(p, last, "it is empty");
@@ -94,11 +76,11 @@ ngx_http_tgbot_secret_check(ngx_str_t *text, ngx_uint_t shape,
                          pos + 1, text->len);
     }
 
-    p = ngx_slprintf(p, last, ", expected %s", sp->expected);
+    p = ngx_slprintf(p, last, ", expected %s", shape->expected);
 
-    fault->len = p - fault->data;
+    *p = '\0';
 
-    return NGX_DECLINED;
+    return (char *) fault;
 }
 
 
@@ -114,21 +96,13 @@ ngx_http_tgbot_secret_span(ngx_str_t *text, size_t from, size_t max,
     for (i = from; i < text->len && i < from + max; i++) {
         c = text->data[i];
 
-        if (c >= '0' && c <= '9') {
-            continue;
-        }
-
-        if (digits) {
+        if ((c < '0' || c > '9')
+            && (digits
+                || ((ngx_tolower(c) < 'a' || ngx_tolower(c) > 'z')
+                    && c != '_' && c != '-')))
+        {
             break;
         }
-
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-            || c == '_' || c == '-')
-        {
-            continue;
-        }
-
-        break;
     }
 
     return i;
@@ -204,39 +178,19 @@ ngx_http_tgbot_secret_path(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *name,
 ngx_int_t
 ngx_http_tgbot_secret_read(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    ngx_str_t                      lines[2];
-    ngx_http_tgbot_bot_t          *known;
-    ngx_http_tgbot_loc_conf_t     *conf;
-    ngx_http_tgbot_secret_file_t   f;
+    ngx_str_t  lines[2];
 
-    if (ngx_http_tgbot_secret_token(cf, bot) != NGX_OK) {
+    if (bot->conf->token
+        && ngx_http_tgbot_secret_lines(cf, bot, bot->conf->token,
+                                       &ngx_http_tgbot_secret_token_shape, 1,
+                                       &bot->token)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    conf = bot->conf;
-
-    if (conf->secret_file.len == 0) {
-        bot->secret = conf->secret;
-        bot->old_secret = conf->old_secret;
-
-        return NGX_OK;
-    }
-
-    known = ngx_http_tgbot_secret_known(cf, bot);
-
-    if (known) {
-        bot->secret = known->secret;
-        bot->old_secret = known->old_secret;
-
-        return NGX_OK;
-    }
-
-    f.cf = cf;
-    f.bot = bot;
-    f.directive = "tgbot_secret_token_file";
-    f.shape = NGX_HTTP_TGBOT_SECRET_WORD;
-
-    if (ngx_http_tgbot_secret_file(&f, &conf->secret_file, lines, 2)
+    if (ngx_http_tgbot_secret_lines(cf, bot, bot->conf->secret,
+                                    &ngx_http_tgbot_secret_shape, 2, lines)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -249,106 +203,138 @@ ngx_http_tgbot_secret_read(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 }
 
 
+/* up to max lines of a file, or what the directive has instead of one */
+
 static ngx_int_t
-ngx_http_tgbot_secret_token(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+ngx_http_tgbot_secret_lines(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_secret_t *secret, ngx_http_tgbot_secret_shape_t *shape,
+    ngx_uint_t max, ngx_str_t *lines)
 {
-    ngx_http_tgbot_loc_conf_t     *conf;
-    ngx_http_tgbot_secret_file_t   f;
+    ngx_err_t         err;
+    ngx_str_t         path, text;
+    ngx_uint_t        n;
+    const char       *why;
+    ngx_file_info_t   fi;
 
-    conf = bot->conf;
+    ngx_memcpy(lines, secret->lines, max * sizeof(ngx_str_t));
 
-    if (conf->token_file.len == 0) {
-        bot->token = conf->token;
+    if (secret->file.len == 0) {
         return NGX_OK;
     }
 
-    f.cf = cf;
-    f.bot = bot;
-    f.directive = "tgbot_token_file";
-    f.shape = NGX_HTTP_TGBOT_SECRET_TOKEN;
-
-    return ngx_http_tgbot_secret_file(&f, &conf->token_file, &bot->token, 1);
-}
-
-
-/*
- * a bot that has read the same directive without a variable: so that a file
- * of a hundred bots is read, and warned of, once
- */
-
-static ngx_http_tgbot_bot_t *
-ngx_http_tgbot_secret_known(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
-{
-    ngx_str_t                    *path;
-    ngx_uint_t                    i;
-    ngx_http_tgbot_bot_t        **bots;
-    ngx_http_tgbot_main_conf_t   *mcf;
-
-    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
-
-    path = &bot->conf->secret_file;
-
-    if (ngx_strlchr(path->data, path->data + path->len, '$')) {
-        return NULL;
-    }
-
-    bots = mcf->bots.elts;
-
-    for (i = 0; i < mcf->bots.nelts; i++) {
-        if (bots[i]->secret.len
-            && bots[i]->conf->secret_file.data == path->data)
-        {
-            return bots[i];
-        }
-    }
-
-    return NULL;
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_secret_file(ngx_http_tgbot_secret_file_t *f, ngx_str_t *path,
-    ngx_str_t *lines, ngx_uint_t max)
-{
-    u_char      *p, *last, *end;
-    size_t       len;
-    ngx_str_t    text;
-    ngx_uint_t   n;
-    u_char       buf[NGX_HTTP_TGBOT_SECRET_FILE_SIZE + 1];
-
-    ngx_memzero(lines, max * sizeof(ngx_str_t));
-    len = 0;
-
     /* other variables were refused when the directive was read */
 
-    if (ngx_http_tgbot_secret_path(f->cf, path, &f->bot->name, &f->path)
+    if (ngx_http_tgbot_secret_path(cf, &secret->file, &bot->name, &path)
         != NGX_OK
-        || ngx_conf_full_name(f->cf->cycle, &f->path, 1) != NGX_OK)
+        || ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (ngx_http_tgbot_secret_load(f, buf, &len) != NGX_OK) {
+    n = 0;
+
+    why = ngx_http_tgbot_secret_file(cf, &path,
+                                     NGX_HTTP_TGBOT_SECRET_FILE_SIZE, &text,
+                                     &fi, &err);
+    if (why == NULL) {
+
+        if (ngx_http_tgbot_secret_access(cf, bot, secret, &path, &fi)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        why = ngx_http_tgbot_secret_split(&text, shape, max, lines, &n);
+    }
+
+    if (why == NULL) {
+
+        /* a file of a hundred bots is read, and warned of, once */
+
+        if (ngx_strlchr(secret->file.data,
+                        secret->file.data + secret->file.len, '$')
+            == NULL)
+        {
+            ngx_memcpy(secret->lines, lines, max * sizeof(ngx_str_t));
+            secret->file.len = 0;
+        }
+
+        return NGX_OK;
+    }
+
+    if (n) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "invalid line %ui of file \"%V\" of \"%V\" directive: "
+                      "%s in %s:%ui",
+                      n, &path, &secret->directive, why, bot->file, bot->line);
+
+    } else {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, err,
+                      "file \"%V\" of \"%V\" directive %s, expected a file "
+                      "of %s in %s:%ui",
+                      &path, &secret->directive, why,
+                      max == 1 ? "one line" : "one or two lines",
+                      bot->file, bot->line);
+    }
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_secret_access(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_secret_t *secret, ngx_str_t *path, ngx_file_info_t *fi)
+{
+    if (ngx_file_access(fi) & S_IWOTH) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "file \"%V\" of \"%V\" directive is world-writable, "
+                      "expected that only its owner can write to it in %s:%ui",
+                      path, &secret->directive, bot->file, bot->line);
         return NGX_ERROR;
     }
 
-    p = buf;
-    end = buf + len;
+    if (ngx_file_access(fi) & S_IROTH) {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "file \"%V\" of \"%V\" directive is world-readable "
+                      "in %s:%ui",
+                      path, &secret->directive, bot->file, bot->line);
+    }
+
+    return NGX_OK;
+}
+
+
+/* NULL, or what is wrong with line *n, or with the file if *n is 0 */
+
+static const char *
+ngx_http_tgbot_secret_split(ngx_str_t *text,
+    ngx_http_tgbot_secret_shape_t *shape, ngx_uint_t max, ngx_str_t *lines,
+    ngx_uint_t *n)
+{
+    u_char      *p, *end, *last;
+    ngx_str_t   *line;
+    const char  *fault;
+
+    if (text->len > NGX_HTTP_TGBOT_SECRET_FILE_SIZE) {
+        return "is larger than 4096 bytes";
+    }
+
+    p = text->data;
+    end = p + text->len;
 
     while (end > p && (end[-1] == LF || end[-1] == CR)) {
         end--;
     }
 
     if (p == end) {
-        return ngx_http_tgbot_secret_refuse(f, 0, "is empty");
+        return "is empty";
     }
 
-    for (n = 0; p < end; n++) {
+    for (line = lines; p < end; line++) {
 
-        if (n == max) {
-            return ngx_http_tgbot_secret_refuse(f, 0,
-                               (max == 1) ? "has more than one line"
-                                          : "has more than two lines");
+        if (line == lines + max) {
+            return max == 1 ? "has more than one line"
+                            : "has more than two lines";
         }
 
         last = ngx_strlchr(p, end, LF);
@@ -356,149 +342,82 @@ ngx_http_tgbot_secret_file(ngx_http_tgbot_secret_file_t *f, ngx_str_t *path,
             last = end;
         }
 
-        text.data = p;
-        text.len = last - p;
+        line->data = p;
+        line->len = last - p;
 
-        if (text.len && last[-1] == CR) {
-            text.len--;
+        if (line->len && last[-1] == CR) {
+            line->len--;
         }
 
-        if (ngx_http_tgbot_secret_line(f, &text, n, &lines[n]) != NGX_OK) {
-            return NGX_ERROR;
+        fault = ngx_http_tgbot_secret_fault(line, shape);
+
+        if (fault) {
+            *n = line - lines + 1;
+            return fault;
         }
 
         p = last + 1;
     }
 
-    return NGX_OK;
+    return NULL;
 }
 
 
-static ngx_int_t
-ngx_http_tgbot_secret_load(ngx_http_tgbot_secret_file_t *f, u_char *buf,
-    size_t *len)
+const char *
+ngx_http_tgbot_secret_file(ngx_conf_t *cf, ngx_str_t *path, size_t max,
+    ngx_str_t *text, ngx_file_info_t *fi, ngx_err_t *err)
 {
-    ssize_t    n;
-    ngx_fd_t   fd;
-    ngx_err_t  err;
-    ngx_int_t  rc;
+    size_t       size;
+    ssize_t      n;
+    ngx_fd_t     fd;
+    const char  *why;
 
-    /* a FIFO must not block: it is refused below */
+    /* a FIFO must not block */
 
-    fd = ngx_open_file(f->path.data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
+    fd = ngx_open_file(path->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
                        NGX_FILE_OPEN, 0);
 
-    if (fd == NGX_INVALID_FILE) {
-        return ngx_http_tgbot_secret_refuse(f, ngx_errno,
-                                         "is expected to be a readable file, "
-                                         ngx_open_file_n " failed");
+    if (fd == NGX_INVALID_FILE || ngx_fd_info(fd, fi) == NGX_FILE_ERROR) {
+        *err = ngx_errno;
+        why = "cannot be read";
+        goto done;
     }
 
-    rc = ngx_http_tgbot_secret_access(f, fd);
+    *err = 0;
 
-    n = 0;
-    err = 0;
-
-    if (rc == NGX_OK) {
-        n = ngx_read_fd(fd, buf, NGX_HTTP_TGBOT_SECRET_FILE_SIZE + 1);
-        err = ngx_errno;
+    if (!ngx_is_file(fi)) {
+        why = "is not a regular file";
+        goto done;
     }
 
-    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
-        ngx_log_error(NGX_LOG_ALERT, f->cf->log, ngx_errno,
-                      ngx_close_file_n " \"%V\" failed", &f->path);
+    /* one whose size the system does not tell is read as well */
+
+    size = ngx_file_size(fi);
+
+    if (size == 0 || size > max) {
+        size = max + 1;
     }
 
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
-    }
+    text->data = ngx_pnalloc(cf->pool, size + 1);
+    n = text->data ? ngx_read_fd(fd, text->data, size) : -1;
 
     if (n == -1) {
-        return ngx_http_tgbot_secret_refuse(f, err,
-                                         "is expected to be a readable file, "
-                                         ngx_read_fd_n " failed");
+        *err = ngx_errno;
+        why = "cannot be read";
+        goto done;
     }
 
-    if (n > NGX_HTTP_TGBOT_SECRET_FILE_SIZE) {
-        return ngx_http_tgbot_secret_refuse(f, 0,
-                                            "is larger than 4096 bytes");
+    text->data[n] = '\0';
+    text->len = n;
+
+    why = NULL;
+
+done:
+
+    if (fd != NGX_INVALID_FILE && ngx_close_file(fd) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, cf->log, ngx_errno,
+                      ngx_close_file_n " \"%V\" failed", path);
     }
 
-    *len = n;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_secret_access(ngx_http_tgbot_secret_file_t *f, ngx_fd_t fd)
-{
-    ngx_file_info_t  fi;
-
-    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
-        return ngx_http_tgbot_secret_refuse(f, ngx_errno,
-                                            "is expected to be a regular "
-                                            "file, " ngx_fd_info_n " failed");
-    }
-
-    if (!ngx_is_file(&fi)) {
-        return ngx_http_tgbot_secret_refuse(f, 0, "is not a regular file");
-    }
-
-    if (ngx_file_access(&fi) & S_IWOTH) {
-        return ngx_http_tgbot_secret_refuse(f, 0,
-                                            "is world-writable, expected "
-                                            "that only its owner can write "
-                                            "to it");
-    }
-
-    if (ngx_file_access(&fi) & S_IROTH) {
-        ngx_log_error(NGX_LOG_WARN, f->cf->log, 0,
-                      "file \"%V\" of \"%s\" directive is world-readable "
-                      "in %s:%ui",
-                      &f->path, f->directive, f->bot->file, f->bot->line);
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_secret_line(ngx_http_tgbot_secret_file_t *f, ngx_str_t *text,
-    ngx_uint_t n, ngx_str_t *line)
-{
-    ngx_str_t  fault;
-    u_char     buf[NGX_HTTP_TGBOT_SECRET_FAULT_LEN];
-
-    fault.data = buf;
-
-    if (ngx_http_tgbot_secret_check(text, f->shape, &fault) != NGX_OK) {
-        ngx_log_error(NGX_LOG_EMERG, f->cf->log, 0,
-                      "invalid line %ui of file \"%V\" of \"%s\" directive: "
-                      "%V in %s:%ui",
-                      n + 1, &f->path, f->directive, &fault,
-                      f->bot->file, f->bot->line);
-        return NGX_ERROR;
-    }
-
-    line->data = ngx_pstrdup(f->cf->pool, text);
-    if (line->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    line->len = text->len;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_secret_refuse(ngx_http_tgbot_secret_file_t *f, ngx_err_t err,
-    const char *why)
-{
-    ngx_log_error(NGX_LOG_EMERG, f->cf->log, err,
-                  "file \"%V\" of \"%s\" directive %s in %s:%ui",
-                  &f->path, f->directive, why, f->bot->file, f->bot->line);
-
-    return NGX_ERROR;
+    return why;
 }

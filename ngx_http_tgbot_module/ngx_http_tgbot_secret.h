@@ -15,26 +15,26 @@
 #include "ngx_http_tgbot_bot.h"
 
 
-#define NGX_HTTP_TGBOT_SECRET_FAULT_LEN  128
-
-
 /* what a text is to be */
 
-typedef enum {
-    NGX_HTTP_TGBOT_SECRET_TOKEN = 0,     /* [0-9]{1,20}:[A-Za-z0-9_-]{1,128} */
-    NGX_HTTP_TGBOT_SECRET_WORD,          /* [A-Za-z0-9_-]{1,256} */
-    NGX_HTTP_TGBOT_SECRET_NAME           /* [A-Za-z0-9_-]{1,32} */
-} ngx_http_tgbot_secret_shape_e;
+typedef struct {
+    size_t                    digits;    /* and a colon before the rest */
+    size_t                    max;
+    const char               *expected;
+} ngx_http_tgbot_secret_shape_t;
+
+extern ngx_http_tgbot_secret_shape_t  ngx_http_tgbot_secret_token_shape;
+extern ngx_http_tgbot_secret_shape_t  ngx_http_tgbot_secret_shape;
+extern ngx_http_tgbot_secret_shape_t  ngx_http_tgbot_secret_name_shape;
 
 
 /*
- * NGX_OK, or NGX_DECLINED if the text has not that shape.  fault->data is
- * the caller's, of NGX_HTTP_TGBOT_SECRET_FAULT_LEN bytes; in the latter case
- * it gets a description of the text that does not quote it, and of what is
- * expected.
+ * NULL, or a description, valid until the next call, of what is wrong with a
+ * text that is not of the shape, and of what is expected.  It does not quote
+ * the text.
  */
-ngx_int_t ngx_http_tgbot_secret_check(ngx_str_t *text, ngx_uint_t shape,
-    ngx_str_t *fault);
+const char *ngx_http_tgbot_secret_fault(ngx_str_t *text,
+    ngx_http_tgbot_secret_shape_t *shape);
 
 /*
  * Replaces $tgbot_bot and ${tgbot_bot} in path; *expanded is NUL-terminated
@@ -43,6 +43,14 @@ ngx_int_t ngx_http_tgbot_secret_check(ngx_str_t *text, ngx_uint_t shape,
  */
 ngx_int_t ngx_http_tgbot_secret_path(ngx_conf_t *cf, ngx_str_t *path,
     ngx_str_t *name, ngx_str_t *expanded);
+
+/*
+ * Reads a regular file, up to max bytes and one more, into a text that is
+ * NUL-terminated and lives in cf->pool.  Returns NULL, or what is wrong, with
+ * *err: an error, or 0.
+ */
+const char *ngx_http_tgbot_secret_file(ngx_conf_t *cf, ngx_str_t *path,
+    size_t max, ngx_str_t *text, ngx_file_info_t *fi, ngx_err_t *err);
 
 /*
  * Fills in token, secret and old_secret of a bot from its merged bot->conf,

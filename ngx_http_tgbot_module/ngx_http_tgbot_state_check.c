@@ -248,7 +248,7 @@ ngx_http_tgbot_state_check_header(ngx_http_tgbot_state_header_t *header,
         return "it is of a newer version of the module";
     }
 
-    if (header->version != NGX_HTTP_TGBOT_STATE_VERSION
+    if (header->version == 0
         || header->record != sizeof(ngx_http_tgbot_state_record_t))
     {
         return "it is of another version of the module";

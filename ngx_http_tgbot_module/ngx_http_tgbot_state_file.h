@@ -27,7 +27,9 @@
 
 #define NGX_HTTP_TGBOT_STATE_MAGIC    "tgbstate"
 #define NGX_HTTP_TGBOT_STATE_ORDER    0x01020304
-#define NGX_HTTP_TGBOT_STATE_VERSION  1
+
+/* of 1 no update has with it what was found in it, all else is the same */
+#define NGX_HTTP_TGBOT_STATE_VERSION  2
 
 #define NGX_HTTP_TGBOT_STATE_NAME     32
 

@@ -158,8 +158,8 @@ ngx_http_tgbot_status_format(ngx_http_request_t *r)
 
     tlcf = ngx_http_get_module_loc_conf(r, ngx_http_tgbot_module);
 
-    if (tlcf->status_format) {
-        return tlcf->status_format;
+    if (tlcf->status->format) {
+        return tlcf->status->format;
     }
 
     if (ngx_http_arg(r, (u_char *) "format", sizeof("format") - 1, &value)

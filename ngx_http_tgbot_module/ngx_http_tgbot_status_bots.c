@@ -42,8 +42,8 @@ ngx_http_tgbot_status_bots(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_json_text(s, "version", &version);
     ngx_http_tgbot_status_json_member(s, "now", ngx_time());
     ngx_http_tgbot_status_json_member(s, "start_time", snapshot->start);
-    ngx_http_tgbot_status_json_flag(s, "write", tlcf->status_write);
-    ngx_http_tgbot_status_json_flag(s, "payload", tlcf->status_payload);
+    ngx_http_tgbot_status_json_flag(s, "write", tlcf->status->write);
+    ngx_http_tgbot_status_json_flag(s, "payload", tlcf->status->payload);
 
     ngx_http_tgbot_status_bots_metrics(s, snapshot, NGX_HTTP_TGBOT_OF_ALL);
 

@@ -80,7 +80,7 @@ ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r, ngx_str_t *path)
     case NGX_HTTP_GET:
     case NGX_HTTP_HEAD:
 
-        if (d.conf->status_payload) {
+        if (d.conf->status->payload) {
             refused = ngx_http_tgbot_status_guard(r, NULL);
 
             if (refused) {
@@ -281,7 +281,7 @@ ngx_http_tgbot_status_dead_show(ngx_http_tgbot_status_dead_t *d)
 
     ngx_http_tgbot_status_dead_letter(&s, &letter);
 
-    if (d->conf->status_payload) {
+    if (d->conf->status->payload) {
 
         rc = ngx_http_tgbot_replay_show(&letter, r->pool, &update, &calls);
 

@@ -28,7 +28,7 @@ ngx_http_tgbot_status_guard(ngx_http_request_t *r, const char *action)
 
     if (action) {
 
-        if (!tlcf->status_write || r != r->main) {
+        if (!tlcf->status->write || r != r->main) {
             return "expected \"write=on\" of \"tgbot_status\" for a change";
         }
 
@@ -47,7 +47,7 @@ ngx_http_tgbot_status_guard(ngx_http_request_t *r, const char *action)
     }
 
     if (!ngx_http_tgbot_status_guard_host(&r->headers_in.server,
-                                          tlcf->status_hosts))
+                                          tlcf->status->hosts))
     {
         return "expected an address, \"localhost\" or an exact server_name "
                "as the host";

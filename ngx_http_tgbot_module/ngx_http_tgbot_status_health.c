@@ -107,12 +107,12 @@ ngx_http_tgbot_status_health_queue(ngx_http_tgbot_status_health_t *h)
         ngx_http_tgbot_status_health_reason(h, "the queue is full");
     }
 
-    if (state.oldest > h->conf->status_ready_age) {
+    if (state.oldest > h->conf->status->ready_age) {
         ngx_http_tgbot_status_health_reason(h,
                              "the oldest update in the queue was received "
                              "%M s ago, expected at most %M s",
                              state.oldest / 1000,
-                             h->conf->status_ready_age / 1000);
+                             h->conf->status->ready_age / 1000);
     }
 }
 

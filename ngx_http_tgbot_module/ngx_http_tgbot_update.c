@@ -1,8 +1,7 @@
 
 /*
  * An Update is read in one pass.  The reader goes into the few objects that
- * matter, each by its table of keys; all else is passed over by its depth
- * alone.
+ * matter, each by its table of keys; all else it tells the parser to skip.
  */
 
 #include <ngx_config.h>
@@ -26,6 +25,38 @@
 
 #define NGX_HTTP_TGBOT_UPDATE_PARTIES                                        \
     (NGX_HTTP_TGBOT_KEY_OTHER - NGX_HTTP_TGBOT_KEY_CHAT)
+
+
+/* places take 16 bits: what is larger is rare, and parsed again */
+#define NGX_HTTP_TGBOT_UPDATE_MAX_WRITTEN  65535
+
+/* to be raised when there are other fields, or others of them are found */
+#define NGX_HTTP_TGBOT_UPDATE_VERSION      1
+
+
+/*
+ * Written are the head, what stands before the strings in the update, the
+ * places of the strings that there are, and the bytes of those that are not
+ * in the Update's body.
+ */
+
+typedef struct {
+    uint32_t                          version;
+    uint32_t                          strings;    /* bits */
+} ngx_http_tgbot_update_head_t;
+
+
+#define NGX_HTTP_TGBOT_UPDATE_FIXED                                          \
+    offsetof(ngx_http_tgbot_update_t, type)
+
+#define NGX_HTTP_TGBOT_UPDATE_STAMP                                          \
+    (NGX_HTTP_TGBOT_UPDATE_VERSION << 16 | sizeof(ngx_http_tgbot_update_t))
+
+
+typedef struct {
+    uint16_t                          pos;        /* beyond the body: behind */
+    uint16_t                          len;
+} ngx_http_tgbot_update_place_t;
 
 
 /* a chat or a user */
@@ -78,14 +109,16 @@ typedef struct {
 static ngx_int_t ngx_http_tgbot_update_token(void *data,
     ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_update_key(
-    ngx_http_tgbot_update_reader_t *rd, ngx_str_t *name);
+    ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_update_value(
     ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
-static void ngx_http_tgbot_update_open(ngx_http_tgbot_update_reader_t *rd);
+static ngx_uint_t ngx_http_tgbot_update_open(
+    ngx_http_tgbot_update_reader_t *rd);
 static ngx_int_t ngx_http_tgbot_update_string(
-    ngx_http_tgbot_update_reader_t *rd, ngx_str_t *text);
+    ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_update_keep(
-    ngx_http_tgbot_update_reader_t *rd, ngx_str_t *text, ngx_str_t *value);
+    ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token,
+    ngx_str_t *value);
 static void ngx_http_tgbot_update_number(ngx_http_tgbot_update_reader_t *rd,
     ngx_str_t *text);
 static ngx_uint_t ngx_http_tgbot_update_digits(ngx_str_t *text);
@@ -155,14 +188,10 @@ ngx_http_tgbot_update_token(void *data, ngx_http_tgbot_json_token_t *token)
 {
     ngx_http_tgbot_update_reader_t *rd = data;
 
-    if (token->depth > rd->level) {
-        return NGX_OK;
-    }
-
     switch (token->type) {
 
     case NGX_HTTP_TGBOT_JSON_KEY:
-        return ngx_http_tgbot_update_key(rd, &token->text);
+        return ngx_http_tgbot_update_key(rd, token);
 
     case NGX_HTTP_TGBOT_JSON_MAP_END:
     case NGX_HTTP_TGBOT_JSON_ARRAY_END:
@@ -173,33 +202,53 @@ ngx_http_tgbot_update_token(void *data, ngx_http_tgbot_json_token_t *token)
 
         return NGX_OK;
 
-    case NGX_HTTP_TGBOT_JSON_NULL:
-        return NGX_OK;
+    case NGX_HTTP_TGBOT_JSON_MAP_START:
+    case NGX_HTTP_TGBOT_JSON_ARRAY_START:
+
+        /* what is not entered below */
+
+        token->skip = 1;
+
+        /* fall through */
 
     default:
         return ngx_http_tgbot_update_value(rd, token);
+
+    case NGX_HTTP_TGBOT_JSON_NULL:
+        return NGX_OK;
     }
 }
 
 
 static ngx_int_t
-ngx_http_tgbot_update_key(ngx_http_tgbot_update_reader_t *rd, ngx_str_t *name)
+ngx_http_tgbot_update_key(ngx_http_tgbot_update_reader_t *rd,
+    ngx_http_tgbot_json_token_t *token)
 {
-    rd->key = ngx_http_tgbot_key_find(rd->levels[rd->level].in, name);
+    ngx_http_tgbot_update_level_t  *level;
+
+    level = &rd->levels[rd->level];
+
+    rd->key = ngx_http_tgbot_key_find(level->in, &token->text);
 
     if (rd->key == NGX_HTTP_TGBOT_KEY_KIND) {
-        rd->next_kind = ngx_http_tgbot_key_kind(name);
+        rd->next_kind = ngx_http_tgbot_key_kind(&token->text);
+        token->skip = (rd->next_kind >= rd->kind);
         return NGX_OK;
     }
 
-    if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE
-        && !(rd->levels[1].seen & ((uint32_t) 1 << NGX_HTTP_TGBOT_KEY_UPDATE)))
+    if (rd->key == NGX_HTTP_TGBOT_KEY_OTHER
+        || (level->seen & ((uint32_t) 1 << rd->key)))
     {
-        rd->type = ngx_http_tgbot_key_type(name);
+        token->skip = 1;
+        return NGX_OK;
+    }
+
+    if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE) {
+        rd->type = ngx_http_tgbot_key_type(&token->text);
         rd->name = rd->type->name;
 
         if (rd->name.len == 0) {
-            return ngx_http_tgbot_update_keep(rd, name, &rd->name);
+            return ngx_http_tgbot_update_keep(rd, token, &rd->name);
         }
     }
 
@@ -211,11 +260,15 @@ static ngx_int_t
 ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd,
     ngx_http_tgbot_json_token_t *token)
 {
-    uint32_t    bit;
     ngx_uint_t  no;
 
     if (rd->level == 0) {
-        rd->level = (token->type == NGX_HTTP_TGBOT_JSON_MAP_START);
+
+        if (token->type == NGX_HTTP_TGBOT_JSON_MAP_START) {
+            rd->level = 1;
+            token->skip = 0;
+        }
+
         return NGX_OK;
     }
 
@@ -225,21 +278,13 @@ ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd,
     if (rd->key == NGX_HTTP_TGBOT_KEY_KIND) {
 
         if (!no) {
-            rd->kind = ngx_min(rd->kind, rd->next_kind);
+            rd->kind = rd->next_kind;
         }
 
         return NGX_OK;
     }
 
-    bit = (uint32_t) 1 << rd->key;
-
-    if (rd->key == NGX_HTTP_TGBOT_KEY_OTHER
-        || (rd->levels[rd->level].seen & bit))
-    {
-        return NGX_OK;
-    }
-
-    rd->levels[rd->level].seen |= bit;
+    rd->levels[rd->level].seen |= (uint32_t) 1 << rd->key;
 
     if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE) {
         rd->update->type = rd->name;
@@ -249,16 +294,16 @@ ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd,
     switch (token->type) {
 
     case NGX_HTTP_TGBOT_JSON_MAP_START:
-        ngx_http_tgbot_update_open(rd);
+        token->skip = !ngx_http_tgbot_update_open(rd);
         break;
 
     case NGX_HTTP_TGBOT_JSON_STRING:
-        return ngx_http_tgbot_update_string(rd, &token->text);
+        return ngx_http_tgbot_update_string(rd, token);
 
     case NGX_HTTP_TGBOT_JSON_NUMBER:
 
         if (rd->key == NGX_HTTP_TGBOT_KEY_QUERY_ID) {
-            return ngx_http_tgbot_update_string(rd, &token->text);
+            return ngx_http_tgbot_update_string(rd, token);
         }
 
         ngx_http_tgbot_update_number(rd, &token->text);
@@ -275,7 +320,9 @@ ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd,
 }
 
 
-static void
+/* whether there is something to be read in the object */
+
+static ngx_uint_t
 ngx_http_tgbot_update_open(ngx_http_tgbot_update_reader_t *rd)
 {
     ngx_uint_t                      in;
@@ -287,7 +334,7 @@ ngx_http_tgbot_update_open(ngx_http_tgbot_update_reader_t *rd)
     if (in == NGX_HTTP_TGBOT_KEY_IN_NOTHING
         || rd->level == NGX_HTTP_TGBOT_UPDATE_LEVELS)
     {
-        return;
+        return 0;
     }
 
     level = &rd->levels[++rd->level];
@@ -300,12 +347,14 @@ ngx_http_tgbot_update_open(ngx_http_tgbot_update_reader_t *rd)
     level->party = (rd->key < NGX_HTTP_TGBOT_KEY_CHAT)
                    ? rd->parties
                    : &rd->parties[rd->key - NGX_HTTP_TGBOT_KEY_CHAT];
+
+    return 1;
 }
 
 
 static ngx_int_t
 ngx_http_tgbot_update_string(ngx_http_tgbot_update_reader_t *rd,
-    ngx_str_t *text)
+    ngx_http_tgbot_json_token_t *token)
 {
     ngx_str_t                      *value;
     ngx_http_tgbot_update_party_t  *party;
@@ -339,43 +388,51 @@ ngx_http_tgbot_update_string(ngx_http_tgbot_update_reader_t *rd,
         value = &rd->strings[rd->key];
     }
 
-    return ngx_http_tgbot_update_keep(rd, text, value);
+    return ngx_http_tgbot_update_keep(rd, token, value);
 }
 
 
 static ngx_int_t
-ngx_http_tgbot_update_keep(ngx_http_tgbot_update_reader_t *rd, ngx_str_t *text,
-    ngx_str_t *value)
+ngx_http_tgbot_update_keep(ngx_http_tgbot_update_reader_t *rd,
+    ngx_http_tgbot_json_token_t *token, ngx_str_t *value)
 {
-    size_t  len, min;
+    size_t      len, min;
+    ngx_buf_t  *b;
+    ngx_str_t   text;
 
-    len = text->len;
+    b = token->buf;
+    text = token->text;
 
-    if (len == 0) {
+    if (text.len == 0) {
         return NGX_OK;
     }
 
-    if (len > NGX_HTTP_TGBOT_UPDATE_MAX_STRING) {
+    if (text.len > NGX_HTTP_TGBOT_UPDATE_MAX_STRING) {
 
         /* not inside of a character */
 
         len = NGX_HTTP_TGBOT_UPDATE_MAX_STRING;
         min = len - 3;
 
-        while (len > min && (text->data[len] & 0xc0) == 0x80) {
+        while (len > min && (text.data[len] & 0xc0) == 0x80) {
             len--;
         }
+
+        text.len = len;
     }
 
-    value->data = ngx_pnalloc(rd->pool, len);
-    if (value->data == NULL) {
-        return NGX_ERROR;
+    if (text.data < b->pos || text.data >= b->last
+        || !ngx_http_tgbot_json_is_clean(&text))
+    {
+        text.data = ngx_pstrdup(rd->pool, &text);
+        if (text.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_http_tgbot_json_clean(&text);
     }
 
-    ngx_memcpy(value->data, text->data, len);
-    value->len = len;
-
-    ngx_http_tgbot_json_clean(value);
+    *value = text;
 
     return NGX_OK;
 }
@@ -602,6 +659,146 @@ ngx_http_tgbot_update_copy(ngx_http_tgbot_update_t *dst,
             p = ngx_cpymem(p, s->data, s->len);
             s->data = p - s->len;
         }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_update_write(ngx_http_tgbot_update_t *update, ngx_str_t *body,
+    ngx_str_t *data, ngx_pool_t *pool)
+{
+    size_t                          size;
+    u_char                         *p;
+    ngx_str_t                      *s, *beside[NGX_HTTP_TGBOT_UPDATE_COPIED];
+    ngx_uint_t                      i, n, nbeside;
+    ngx_http_tgbot_update_head_t    head;
+    ngx_http_tgbot_update_place_t   place[NGX_HTTP_TGBOT_UPDATE_COPIED];
+
+    head.version = NGX_HTTP_TGBOT_UPDATE_STAMP;
+    head.strings = 0;
+
+    n = 0;
+    nbeside = 0;
+    size = 0;
+
+    for (i = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
+        s = (ngx_str_t *) ((u_char *) update
+                           + ngx_http_tgbot_update_strings[i]);
+
+        if (s->len == 0) {
+            continue;
+        }
+
+        head.strings |= (uint32_t) 1 << i;
+        place[n].len = (uint16_t) s->len;
+
+        if (s->data >= body->data && s->data < body->data + body->len) {
+            place[n].pos = (uint16_t) (s->data - body->data);
+
+        } else {
+            place[n].pos = (uint16_t) (body->len + size);
+            beside[nbeside++] = s;
+            size += s->len;
+        }
+
+        n++;
+    }
+
+    if (body->len + size > NGX_HTTP_TGBOT_UPDATE_MAX_WRITTEN) {
+        ngx_str_null(data);
+        return NGX_OK;
+    }
+
+    data->len = sizeof(ngx_http_tgbot_update_head_t)
+                + NGX_HTTP_TGBOT_UPDATE_FIXED
+                + n * sizeof(ngx_http_tgbot_update_place_t) + size;
+
+    data->data = ngx_pnalloc(pool, data->len);
+    if (data->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(data->data, &head, sizeof(ngx_http_tgbot_update_head_t));
+    p = ngx_cpymem(p, update, NGX_HTTP_TGBOT_UPDATE_FIXED);
+    p = ngx_cpymem(p, place, n * sizeof(ngx_http_tgbot_update_place_t));
+
+    for (i = 0; i < nbeside; i++) {
+        p = ngx_cpymem(p, beside[i]->data, beside[i]->len);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_update_read(ngx_http_tgbot_update_t *update, ngx_str_t *body,
+    ngx_str_t *data)
+{
+    u_char                         *p, *last;
+    ngx_str_t                      *s, beside;
+    ngx_uint_t                      i, n;
+    ngx_http_tgbot_update_head_t    head;
+    ngx_http_tgbot_update_place_t   place[NGX_HTTP_TGBOT_UPDATE_COPIED];
+
+    p = data->data;
+    last = p + data->len;
+
+    if (data->len < sizeof(ngx_http_tgbot_update_head_t)
+                    + NGX_HTTP_TGBOT_UPDATE_FIXED)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_memcpy(&head, p, sizeof(ngx_http_tgbot_update_head_t));
+    p += sizeof(ngx_http_tgbot_update_head_t);
+
+    if (head.version != NGX_HTTP_TGBOT_UPDATE_STAMP) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(update, sizeof(ngx_http_tgbot_update_t));
+    ngx_memcpy(update, p, NGX_HTTP_TGBOT_UPDATE_FIXED);
+    p += NGX_HTTP_TGBOT_UPDATE_FIXED;
+
+    for (i = 0, n = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
+        n += (head.strings >> i) & 1;
+    }
+
+    n *= sizeof(ngx_http_tgbot_update_place_t);
+
+    if (head.strings >> i || (size_t) (last - p) < n) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memcpy(place, p, n);
+
+    beside.data = p + n;
+    beside.len = last - beside.data;
+
+    for (i = 0, n = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
+
+        if (!((head.strings >> i) & 1)) {
+            continue;
+        }
+
+        s = (ngx_str_t *) ((u_char *) update
+                           + ngx_http_tgbot_update_strings[i]);
+
+        *s = (place[n].pos < body->len) ? *body : beside;
+
+        if (place[n].pos >= body->len) {
+            place[n].pos -= (uint16_t) body->len;
+        }
+
+        if (place[n].pos > s->len || place[n].len > s->len - place[n].pos) {
+            return NGX_DECLINED;
+        }
+
+        s->data += place[n].pos;
+        s->len = place[n].len;
+        n++;
     }
 
     return NGX_OK;

@@ -38,14 +38,22 @@ typedef struct {
      */
     ngx_uint_t   life;
 
-    ngx_str_t    type;             /* key beside update_id: "message" ... */
-
     int64_t      chat_id;
     int64_t      user_id;          /* sender_chat before from */
     int64_t      message_id;
     int64_t      thread_id;        /* only of a topic message */
     int64_t      date;             /* Unix time, seconds; of an edit its own */
 
+    unsigned     has_update_id:1;
+    unsigned     has_chat_id:1;
+    unsigned     has_user_id:1;
+    unsigned     has_message_id:1;
+    unsigned     has_thread_id:1;
+    unsigned     has_date:1;
+
+    /* strings are behind all else */
+
+    ngx_str_t    type;             /* key beside update_id: "message" ... */
     ngx_str_t    chat_type;
     ngx_str_t    username;
     ngx_str_t    first_name;
@@ -58,19 +66,13 @@ typedef struct {
     ngx_str_t    query_id;         /* id of the query to be answered */
     ngx_str_t    business_connection_id;
     ngx_str_t    poll_id;          /* of poll and poll_answer */
-
-    unsigned     has_update_id:1;
-    unsigned     has_chat_id:1;
-    unsigned     has_user_id:1;
-    unsigned     has_message_id:1;
-    unsigned     has_thread_id:1;
-    unsigned     has_date:1;
 } ngx_http_tgbot_update_t;
 
 
 /*
- * Reads an Update from the memory buffers of "in"; what is kept is copied
- * into pool.  Keys may come in any order, unknown types are looked up by the
+ * Reads an Update from the memory buffers of "in".  Its strings point into
+ * those, which must live as long, or are in pool where they had to be decoded
+ * or cleaned.  Keys may come in any order, unknown types are looked up by the
  * usual places of chat and user.  Where a key stands twice the first one
  * counts, but null is as if the key were not there.
  *
@@ -89,6 +91,23 @@ size_t ngx_http_tgbot_update_size(ngx_http_tgbot_update_t *update);
 /* a copy that owns its strings, in pool; NGX_ERROR: no memory */
 ngx_int_t ngx_http_tgbot_update_copy(ngx_http_tgbot_update_t *dst,
     ngx_http_tgbot_update_t *src, ngx_pool_t *pool);
+
+/*
+ * What was found in the Update "body", as bytes that outlive the worker, in
+ * pool: strings that lie in body are told by their place there, the others
+ * are with the bytes.  No bytes: it is too large for that.  NGX_ERROR: no
+ * memory.
+ */
+ngx_int_t ngx_http_tgbot_update_write(ngx_http_tgbot_update_t *update,
+    ngx_str_t *body, ngx_str_t *data, ngx_pool_t *pool);
+
+/*
+ * The same update, its strings point into body and data, which must live as
+ * long.  NGX_DECLINED: no such bytes, or of a module that finds something
+ * else in an Update, so that body is to be parsed; *update is garbage.
+ */
+ngx_int_t ngx_http_tgbot_update_read(ngx_http_tgbot_update_t *update,
+    ngx_str_t *body, ngx_str_t *data);
 
 
 #endif /* _NGX_HTTP_TGBOT_UPDATE_H_INCLUDED_ */

@@ -219,7 +219,7 @@ ngx_http_tgbot_webhook_cache_key(ngx_http_tgbot_webhook_t *w)
         return NGX_DECLINED;
     }
 
-    if (ngx_http_complex_value(w->request, &answers->key, &key) != NGX_OK) {
+    if (ngx_http_complex_value(w->request, answers->key, &key) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -65,7 +65,7 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
 
     for (i = 0; i < limits->nelts; i++) {
 
-        rc = ngx_http_complex_value(w->request, &limit[i].key, &keys[i]);
+        rc = ngx_http_complex_value(w->request, limit[i].key, &keys[i]);
 
         if (rc == NGX_OK) {
             rc = ngx_http_tgbot_webhook_take(w, i, &keys[i], &result);

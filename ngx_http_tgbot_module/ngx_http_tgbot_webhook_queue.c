@@ -164,6 +164,13 @@ ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
 
     ngx_http_tgbot_body_text(w->body, &record.body);
 
+    if (ngx_http_tgbot_update_write(&w->update, &record.body, &record.parsed,
+                                    pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (w->cache.zone && !w->own) {
         record.cached = 1;
         ngx_memcpy(record.cache_key, w->cache.key, NGX_HTTP_TGBOT_CACHE_KEY);

@@ -88,13 +88,13 @@ for my $burst ('0', '-1', '', '5r', '1.5') {
     refused("limit burst=$burst",
             shop("$limit zone=a:1m rate=1r/s burst=$burst;"),
             qr/invalid value "burst=\Q$burst\E" in "tgbot_limit" directive/,
-            qr/expected a number greater than 0/);
+            qr/expected a number between 1 and 1000000/);
 }
 
 refused('limit burst=1000001',
         shop("$limit zone=a:1m rate=1r/s burst=1000001;"),
         qr/invalid value "burst=1000001" in "tgbot_limit" directive/,
-        qr/expected a number of at most 1000000/);
+        qr/expected a number between 1 and 1000000/);
 
 for my $action ('', 'deny', 'Drop', 'drop,reject') {
     refused("limit action=$action",

@@ -57,12 +57,12 @@ refused('queue redis', shop('tgbot_queue redis concurrency=4;'),
 for my $n ('0', '-1', '', 'many', '1.5', '4k') {
     refused("queue concurrency=$n", shop("$queue concurrency=$n;"),
             qr/invalid value "concurrency=$n" in "tgbot_queue" directive/,
-            qr/expected a number greater than 0/);
+            qr/expected a number between 1 and 4096/);
 }
 
 refused('queue concurrency=4097', shop("$queue concurrency=4097;"),
         qr/invalid value "concurrency=4097" in "tgbot_queue" directive/,
-        qr/expected a number of at most 4096/);
+        qr/expected a number between 1 and 4096/);
 
 for my $share ('0%', '101%', '25', '', '%', '-5%', '2.5%', '25%%', 'all') {
     refused("queue share=$share", shop("$queue share=$share;"),
@@ -322,12 +322,12 @@ refused('dead_letters redis', shop('tgbot_dead_letters redis;'),
 for my $n ('0', '-1', '', 'all', '5%') {
     refused("dead_letters max=$n", shop("tgbot_dead_letters max=$n;"),
             qr/invalid value "max=$n" in "tgbot_dead_letters" directive/,
-            qr/expected a number greater than 0/);
+            qr/expected a number between 1 and 1000000/);
 }
 
 refused('dead_letters max=1000001', shop('tgbot_dead_letters max=1000001;'),
         qr/invalid value "max=1000001" in "tgbot_dead_letters" directive/,
-        qr/expected a number of at most 1000000/);
+        qr/expected a number between 1 and 1000000/);
 
 refused("dead_letters with $_ twice", shop("tgbot_dead_letters $_ $_;"),
         qr/invalid value "$_" in "tgbot_dead_letters" directive/,

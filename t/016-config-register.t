@@ -58,7 +58,8 @@ sub bots {
 
 for my $value ('bot.example.com', 'http://bot.example.com', 'ftp://a', '""',
                'https://', 'https:///path', 'https://a:0', 'https://a:65536',
-               'https://a:x', '"https://a b"', 'https://user@host', 'on')
+               'https://a:x', '"https://a b"', 'https://user@host', 'on',
+               'https://[::1')
 {
     my ($text) = $value =~ m{^"?([^"/]*(?://[^"/]*)?)};
 
@@ -180,12 +181,12 @@ for my $n ('0', '-1', '', 'x', '1k') {
     refused("register max_connections=$n",
             hook("tgbot_register $url max_connections=$n;"),
             qr/invalid value "max_connections=$n" in "tgbot_register"/,
-            qr/expected a number greater than 0/);
+            qr/expected a number between 1 and 100/);
 }
 
 refused('register max_connections=101',
         hook("tgbot_register $url max_connections=101;"),
-        qr/expected a number of at most 100/);
+        qr/expected a number between 1 and 100/);
 
 for my $value ('', ',', 'message,', ',message', 'message,,poll', 'Message',
               'a-b', '"message, poll"')
@@ -229,7 +230,7 @@ for my $par ('certificate', 'ca') {
             qr/expected the path of a file, without variables/);
 
     for my $case (['missing.pem', 'cannot be read'],
-                  ['dir.pem', 'cannot be read'],
+                  ['dir.pem', 'is not a regular file'],
                   ['none.pem', 'holds no certificate'],
                   ['key.pem', 'holds a private key'],
                   ['large.pem', 'is larger than 1 MB'])

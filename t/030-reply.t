@@ -220,12 +220,12 @@ X-Verdict: done
 
 === TEST 13: the first reply that is not empty answers
 --- http_config
-    map $tgbot_command $first  { default ""; /one "1"; }
-    map $tgbot_command $second { default ""; /one "2"; /two "2"; }
+    map $tgbot_command $reply_one { default ""; /one "1"; }
+    map $tgbot_command $reply_two { default ""; /one "2"; /two "2"; }
 --- config eval
 main::config(q{
-    tgbot_reply $first;
-    tgbot_reply $second;
+    tgbot_reply $reply_one;
+    tgbot_reply $reply_two;
     tgbot_reply "rest";
 })
 --- request eval

@@ -376,8 +376,9 @@ main::config('resolver 127.0.0.1:$TEST_NGINX_RAND_PORT_1;
 
 
 === TEST 19: a name without a resolver, and an address that is none
+Angie has one that nobody configured: it may find nothing, in no time.
 --- config eval
-main::config('proxy_pass http://$tgbot_text;')
+main::config('resolver_timeout 1s; proxy_pass http://$tgbot_text;')
 --- pipelined_requests eval
 [ map { main::post($_) } "nowhere.example", "127.0.0.1:99999", ":::/x" ]
 --- response_headers_like eval: main::headers((x => 'busy') x 3)

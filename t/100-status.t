@@ -373,7 +373,7 @@ POST /status
 --- error_code: 405
 --- response_headers
 Allow: GET, HEAD
---- response_body_like: 405 Not Allowed
+--- response_body_like: 405 (?:Method )?Not Allowed
 --- then
 for (qw(PUT DELETE PATCH OPTIONS)) {
     like(end(begin($_, '/status', [], '')), qr/^HTTP\/1\.1 405 /, $_);

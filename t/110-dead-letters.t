@@ -348,6 +348,8 @@ sub letters {
     is($got, $want, $block->name . " - letters");
 }
 
+# in a line of error.log, in which Angie has the client in quotes
+
 sub logged {
     my ($text, $n) = @_;
 
@@ -357,7 +359,7 @@ sub logged {
     do {
         sleep 0.02 if defined $got;
         open my $in, '<', $Test::Nginx::Util::ErrLogFile or die "no log: $!\n";
-        $got = grep { /\Q$text\E/ } <$in>;
+        $got = grep { s/client: "(.*?)"/client: $1/; /\Q$text\E/ } <$in>;
     } while ($got < $n && time < $end);
 
     is($got, $n, $block->name . " - log \"$text\"");

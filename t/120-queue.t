@@ -656,3 +656,64 @@ asked('sleep/0.5/say/x', 'api sendMessage', 'api sendMessage');
 depth('accepted!=2 done!=2');
 check(end(begin(id => $n, text => '/hi')), 'duplicate', '');
 
+
+
+
+=== TEST 22: an update that is queued has the variables of one that is held
+--- config eval
+my @names = qw(update_id update_type chat_id chat_type user_id username
+               first_name language text command args data message_id thread_id
+               message_kind query_id date attempts);
+my $handler = 'tgbot_handler "/_program/json/1?'
+              . join('&', map { "$_=-\$tgbot_$_" } @names) . '";';
+
+main::bot($handler) . main::bot("$handler tgbot_queue off;", 'h')
+--- then
+my $from = { id => 9, first_name => "A\x{431}", username => 'ann',
+             language_code => 'de', is_bot => JSON::PP::false };
+my $chat = { id => -1002000000001, type => 'supergroup', title => 'T' };
+my %all = (message_id => 3, date => 1700000000, from => $from,
+           chat => $chat);
+
+my @updates = (
+    { message => { %all, text => '/start@bot x  "y"' } },
+    { message => { %all, text => "/a b\nc\x{7f}\x{e9}\x{1f600}" } },
+    { message => { %all, photo => [{ file_id => 'x' }], caption => "\x{e9}",
+                   is_topic_message => JSON::PP::true,
+                   message_thread_id => 5 } },
+    { edited_channel_post => { %all, edit_date => 1700000001, text => '' } },
+    { business_message => { %all, business_connection_id => 'abc',
+                            sender_chat => { id => -5, type => 'channel',
+                                             username => 'chan' } } },
+    { callback_query => { id => '77', from => $from, data => "a\x{0}b\\",
+                          message => { message_id => 8, chat => $chat } } },
+    { inline_query => { id => '78', from => $from, query => 'find me',
+                        chat_type => 'sender' } },
+    { poll_answer => { poll_id => '79', user => $from } },
+    { chat_boost => { chat => $chat, boost => { source => { user => $from } } } },
+    { "new\x{44f}type" => { chat => $chat, from => $from, text => "\x{44f}" } },
+    {},
+);
+
+my @seen;
+
+for my $bot ('h', 'b') {
+    my $n = 500;
+
+    for my $in (@updates) {
+        my $answer = end(begin(bot => $bot, id => ++$n, in => $in));
+        check($answer, $bot eq 'h' ? 'done' : 'queued');
+        until_asked(qr/update_id=-$n&.*\n/);
+        $asked =~ s/^(\S+)//m;
+        push @{$seen[$bot eq 'b']}, $1;
+        $asked = '';
+    }
+}
+
+is($seen[1][$_], $seen[0][$_], $block->name . " - update $_")
+    for 0 .. $#updates;
+
+like($seen[1][0], qr/&user_id=-9&username=-ann&first_name=-A%D0%B1&/,
+     $block->name . ' - a name');
+like($seen[1][1], qr/&command=-%2Fa&args=-b%20c%20%3F%F0%9F%98%80&/,
+     $block->name . ' - a text');

@@ -1,9 +1,10 @@
 """
 The bots in examples/bots: each runs behind nginx with its own locations.conf, and what it
-answers to Updates has to arrive at the Bot API.  And the configurations in README.md.
+answers to Updates has to arrive at the Bot API.  And the configurations in README.md and docs.
 """
 
 import asyncio
+import glob
 import http.client
 import os
 import re
@@ -18,6 +19,9 @@ from simulator.botapi import BotApi
 
 BOTS = f"{TOP}/examples/bots"
 ANN = updates.person(471100001, "Ann")
+
+# at least so many are in README.md, docs and examples/bots
+CONFIGURATIONS = 14
 
 HTTP = """\
     tgbot_token_file $tgbot_bot.token;
@@ -198,12 +202,17 @@ async def test_node_grammy(case):
 
 
 async def test_configurations(case):
-    """nginx accepts each configuration in README.md, and warns of nothing it should not."""
-    with open(f"{TOP}/README.md", encoding="utf-8") as file:
-        blocks = re.findall(r"^```nginx\n(.*?)^```", file.read(), re.MULTILINE | re.DOTALL)
-    with open(f"{BOTS}/README.md", encoding="utf-8") as file:
-        (block,) = re.findall(r"^    http \{\n(.*?)^    \}", file.read(), re.MULTILINE | re.DOTALL)
-    case.check(len(blocks) >= 6, f"README.md has {len(blocks)} configurations")
+    """nginx accepts each configuration in README.md and docs, and warns of nothing."""
+    blocks = []
+    for path in ["README.md", *sorted(glob.glob("docs/*.md", root_dir=TOP))]:
+        text = _read(f"{TOP}/{path}").decode()
+        found = re.findall(r"^```nginx\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        case.equal(len(found), text.count("```nginx\n"), f"configurations in {path}")
+        blocks += [(path, block) for block in found]
+    text = _read(f"{BOTS}/README.md").decode()
+    (block,) = re.findall(r"^    http \{\n(.*?)^    \}", text, re.MULTILINE | re.DOTALL)
+    blocks.append(("examples/bots/README.md", block))
+    case.check(len(blocks) >= CONFIGURATIONS, f"only {len(blocks)} configurations")
 
     directory = f"{case.directory}/tgbot"
     os.makedirs(directory)
@@ -218,7 +227,7 @@ async def test_configurations(case):
         _write(f"{directory}/{name}.token", f"{number}{TOKEN}\n")
         _write(f"{directory}/{name}.secret", f"{SECRET}\n")
 
-    for number, text in enumerate(blocks + [block]):
+    for path, text in blocks:
         if not re.search(r"^\s*(server|map|log_format) ", text, re.MULTILINE):
             text = f"server {{\n{text}\n}}"
         elif "tgbot_api " in text and "location = /_api" not in text \
@@ -233,7 +242,7 @@ async def test_configurations(case):
         nginx.configure(MAIN.format(module=MODULE, user="", workers=1, shutdown="1s", http=text))
         status, output = await nginx.test()
         case.check(status == 0 and "[warn]" not in output,
-                   f"configuration {number + 1} of README.md: {output}\n{text}")
+                   f"a configuration of {path}: {output}\n{text}")
 
 
 async def installed(case, name, program):

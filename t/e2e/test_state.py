@@ -5,7 +5,9 @@ import os
 import shutil
 import signal
 import stat
+import struct
 import tempfile
+import zlib
 
 import clients
 from harness import FULL, MODULE, alive, children, until
@@ -82,6 +84,91 @@ async def test_quit(case):
 
 async def test_term(case):
     await _stop_and_start(case, signal.SIGTERM)
+
+
+HEADER = struct.Struct("=8sIIQQqIIQQ")
+RECORD = struct.Struct("=Qq5q14I")
+PARSED = 2  # of what is behind the version in an update's data
+
+
+def _rewrite(path, version, change):
+    """The file as another version of the module writes it; -> number of updates."""
+    with open(path, "rb") as file:
+        data = file.read()
+    header = list(HEADER.unpack_from(data))
+    at = HEADER.size
+    records = b""
+    updates = 0
+    while at < len(data):
+        record = list(RECORD.unpack_from(data, at))
+        at += RECORD.size
+        kind, *lengths = record[7:11]
+        name, item, answer = (data[at + sum(lengths[:i]):at + sum(lengths[:i + 1])]
+                              for i in range(3))
+        at += sum(lengths)
+        if kind == 1:
+            updates += 1
+            item = change(item, _strings(item))
+            record[9] = len(item)
+        records += RECORD.pack(*record) + name + item + answer
+    header[2] = version
+    header[3] = HEADER.size + len(records)
+    start = HEADER.pack(*header)[:44]
+    header[7] = zlib.crc32(start, zlib.crc32(records))
+    with open(path, "wb") as file:
+        file.write(HEADER.pack(*header) + records)
+    return updates
+
+
+def _strings(item):
+    """-> where the strings of an update's data start and end"""
+    at = 2
+    places = []
+    while at < len(item):
+        length, = struct.unpack_from("=I", item, at)
+        places.append((at, at + 4 + length))
+        at += 4 + length
+    return places
+
+
+def _unparsed(item, places):
+    """what is found in the update is not with it"""
+    assert item[1] == PARSED
+    return item[:1] + b"\0" + item[2:places[-1][0]]
+
+
+def _other_fields(item, places):
+    """another version of the module has found it"""
+    at = places[-1][0] + 4
+    return item[:at] + bytes([item[at] ^ 1]) + item[at + 1:]
+
+
+async def _other_version(case, version, change):
+    """Updates are parsed again where what was found in them is of no use."""
+    scene, nginx = await case.scene(directives=DIRECTIVES, program_latency=0.005)
+    path = f"{case.directory}/queue.state"
+    scene.program.hold()
+    await _fill(case, nginx, count=50)
+    nginx.signal(signal.SIGTERM)
+    case.equal(await nginx.exited(20), 0, "nginx's exit status")
+    case.equal(_rewrite(path, version, change), 50, "updates in the file")
+    scene.program.release()
+
+    await nginx.start()
+    await _all_handled(case, scene, 50)
+    status = await case.check_status(nginx, 30)
+    case.equal(status.value("queue_items_total", "loaded"), 50, "loaded")
+    case.equal(status.value("queue_items_total", "done"), 50, "done")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_version_before(case):
+    await _other_version(case, 1, _unparsed)
+
+
+async def test_other_fields(case):
+    await _other_version(case, 2, _other_fields)
 
 
 async def test_dead_letters(case):

@@ -69,8 +69,8 @@ async def _scrape(nginx):
 
 
 def _documented():
-    """Names in the tables of the README's section of metrics."""
-    with open(f"{TOP}/README.md", encoding="utf-8") as file:
+    """Names in the tables of the section of metrics in docs/operations.md."""
+    with open(f"{TOP}/docs/operations.md", encoding="utf-8") as file:
         section = file.read().partition("\n### Metrics\n")[2].partition("\n### ")[0]
     names = set()
     for line in section.splitlines():

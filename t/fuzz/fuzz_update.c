@@ -52,6 +52,19 @@ check_string(ngx_str_t *s)
 
 
 static void
+check_bytes(ngx_str_t *s)
+{
+    size_t           i;
+    volatile u_char  c;
+
+    for (i = 0; i < s->len; i++) {
+        c = s->data[i];
+        (void) c;
+    }
+}
+
+
+static void
 check_update(ngx_http_tgbot_update_t *u)
 {
     if (u->has_update_id != (u->update_id != NGX_HTTP_TGBOT_UPDATE_NO_ID)
@@ -76,6 +89,43 @@ check_update(ngx_http_tgbot_update_t *u)
 }
 
 
+/* what is written is read; what is damaged has no strings but in its bytes */
+
+static void
+check_written(ngx_http_tgbot_update_t *u, ngx_str_t *body, ngx_uint_t at,
+    ngx_pool_t *pool)
+{
+    ngx_str_t                data, moved;
+    ngx_http_tgbot_update_t  v;
+
+    if (ngx_http_tgbot_update_write(u, body, &data, pool) != NGX_OK
+        || ngx_http_tgbot_update_read(&v, body, &data) != NGX_OK
+        || v.update_id != u->update_id || v.life != u->life)
+    {
+        ngx_abort();
+    }
+
+    check_update(&v);
+
+    moved.len = data.len;
+    moved.data = malloc(data.len);
+    ngx_memcpy(moved.data, data.data, data.len);
+
+    moved.data[at % data.len] ^= 1 << at % 8;
+
+    if (ngx_http_tgbot_update_read(&v, body, &moved) == NGX_OK) {
+        check_bytes(&v.type);
+        check_bytes(&v.text);
+        check_bytes(&v.args);
+        check_bytes(&v.data);
+        check_bytes(&v.username);
+        check_bytes(&v.message_kind);
+    }
+
+    free(moved.data);
+}
+
+
 static ngx_uint_t
 differ(ngx_str_t *a, ngx_str_t *b)
 {
@@ -89,6 +139,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t                   at;
     ngx_int_t                rc;
+    ngx_str_t                body;
+    ngx_chain_t             *in;
     ngx_pool_t              *pool, *pool2;
     ngx_http_tgbot_update_t  whole, cut, copy;
 
@@ -104,8 +156,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pool = ngx_create_pool(1024, ngx_cycle->log);
     pool2 = ngx_create_pool(1024, ngx_cycle->log);
 
-    rc = ngx_http_tgbot_update_parse(&whole, unit_chain(pool, data, size, 0),
-                                     pool);
+    in = unit_chain(pool, data, size, 0);
+
+    rc = ngx_http_tgbot_update_parse(&whole, in, pool);
 
     if (rc != NGX_OK && rc != NGX_DECLINED) {
         ngx_abort();
@@ -122,6 +175,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (rc == NGX_OK) {
         check_update(&whole);
+
+        body.data = in->buf->pos;
+        body.len = size;
+
+        check_written(&whole, &body, at, pool);
 
         if (whole.update_id != cut.update_id || whole.life != cut.life
             || whole.chat_id != cut.chat_id || whole.user_id != cut.user_id

@@ -44,10 +44,12 @@ sub main_conf {
 }
 
 
+# Tengine has so many variables that it warns of the size of their table
+
 sub http_block {
     my ($text) = @_;
 
-    return join '', "http {\naccess_log off;\n",
+    return join '', "http {\naccess_log off; variables_hash_max_size 2048;\n",
         map("${_}_temp_path $home/$_;\n",
             qw(client_body proxy fastcgi uwsgi scgi)),
         "$text\n}\n";

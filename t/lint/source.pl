@@ -77,6 +77,12 @@ my @banned = qw(
     redisConnectWithTimeout redisConnectUnix redisCommand
 );
 
+# forks of nginx and of libcurl count as they like: config tests for a feature
+my @versions = qw(
+    nginx_version NGINX_VERSION NGINX_VER LIBCURL_VERSION LIBCURL_VERSION_NUM
+    LIBCURL_VERSION_MAJOR LIBCURL_VERSION_MINOR
+);
+
 my $unfinished = qr/\b(?:TODO|FIXME|XXX|HACK)\b|not implemented/;
 
 my $dir = shift // '.';
@@ -115,6 +121,7 @@ for my $file (@sources, @harness) {
         functions($file, $code);
         includes($file, $text);
         calls($file, $code);
+        versions($file, $code);
         secrets($file, $code);
     }
 }
@@ -124,6 +131,8 @@ page($_, content($_)) for @pages;
 unfinished($_) for @sources, @pages, @harness, sort(everything('t')),
                    grep { -f } qw(README.md config nginx.conf.sample);
 directives();
+variables();
+documents();
 
 exit($found ? 1 : 0);
 
@@ -313,6 +322,17 @@ sub calls {
 }
 
 
+sub versions {
+    my ($file, $code) = @_;
+
+    my $names = join '|', @versions;
+
+    while ($code =~ /\b($names)\b/g) {
+        report('versions', $file, line_of($code, $-[1]), $1);
+    }
+}
+
+
 # what returns at the first byte that differs tells how much was guessed
 
 sub secrets {
@@ -372,32 +392,190 @@ sub unfinished {
 }
 
 
-# every directive is in the README
+# each row of the tables of this type: name => [file, line]
 
-sub directives {
-    my %directive;
+sub rows {
+    my ($type) = @_;
+
+    my %rows;
 
     for my $file (@sources) {
         my $text = content($file);
 
-        while ($text =~ /^static\s+ngx_command_t\s[^{]*\{(.*?)^\};/msg) {
+        while ($text =~ /^static\s+$type\s[^{]*\{(.*?)^\};/msg) {
             my ($table, $offset) = ($1, $-[1]);
 
             while ($table =~ /ngx_string\("(tgbot_\w+)"\)/g) {
-                $directive{$1} = [$file, line_of($text, $offset + $-[1])];
+                $rows{$1} = [$file, line_of($text, $offset + $-[1])];
             }
         }
     }
 
-    if (!%directive) {
+    return \%rows;
+}
+
+
+# every directive has a section, and README.md links it
+
+sub directives {
+    my $directives = rows('ngx_command_t');
+
+    if (!%$directives) {
         report('directives', $module, 0, 'no table of directives found');
         return;
     }
 
     my $readme = -f 'README.md' ? content('README.md') : '';
+    my $file = 'docs/directives.md';
+    my $text = -f $file ? content($file) : '';
 
-    for my $name (sort keys %directive) {
-        report('directives', @{$directive{$name}}, "README.md lacks $name")
-            if $readme !~ /(?<!\w)$name(?!\w)/;
+    for my $name (sort keys %$directives) {
+        my @where = @{$directives->{$name}};
+
+        report('directives', @where, "README.md has no link to $name")
+            if $readme !~ /\]\(\Q$file\E#$name\)/;
+
+        report('directives', @where, "$file has no section of $name with its "
+                                     . 'Syntax, Default and Context')
+            if $text !~ /^\#\#\ $name\n\n
+                         \ {4}Syntax:\ +$name\b.*\n(?:\ {14}.*\n)*
+                         \ {4}Default:\ +\S.*\n
+                         \ {4}Context:\ +\S/mx;
+    }
+
+    while ($text =~ /^## (tgbot_\w+)$/mg) {
+        report('directives', $file, line_of($text, $-[0]),
+               "there is no directive $1") if !$directives->{$1};
+    }
+}
+
+
+# every variable is in its table, and README.md links it
+
+sub variables {
+    my $variables = rows('ngx_http_variable_t');
+
+    my $readme = -f 'README.md' ? content('README.md') : '';
+    my $file = 'docs/variables.md';
+    my $text = -f $file ? content($file) : '';
+
+    for my $name (sort keys %$variables) {
+        my @where = @{$variables->{$name}};
+
+        report('variables', @where, "README.md has no link to \$$name")
+            if $readme !~ /\]\(\Q$file\E#$name\)/;
+
+        report('variables', @where, "$file lacks \$$name")
+            if $text !~ /^\|.*<a id="$name"><\/a>`\$$name`/m;
+    }
+
+    while ($text =~ /<a id="(tgbot_\w+)">/g) {
+        report('variables', $file, line_of($text, $-[0]),
+               "there is no variable \$$1") if !$variables->{$1};
+    }
+}
+
+
+sub documents {
+    my @documents = grep { -f } qw(README.md CONTRIBUTING.md SECURITY.md
+                                   examples/bots/README.md),
+                                sort glob 'docs/*.md';
+
+    my %anchors = map { $_ => anchors(prose(content($_))) } @documents;
+
+    for my $file (@documents) {
+        links($file, prose(content($file)), \%anchors);
+        paths($file, content($file));
+        words($file, content($file));
+        unfinished($file) if $file ne 'README.md';
+    }
+}
+
+
+# the text with blocks of code and `code` blanked, line for line
+
+sub prose {
+    my ($text) = @_;
+
+    $text =~ s{^(```.*?^```|(?: {4,}|\t)[^\n]*)}{blank($1)}gsme;
+
+    return $text;
+}
+
+
+# what GitHub makes of a heading, and ids that are written
+
+sub anchors {
+    my ($text) = @_;
+
+    my %anchors;
+
+    while ($text =~ /^#+ +(.*?) *$/mg) {
+        my $anchor = lc $1;
+
+        $anchor =~ s/[^\w\- ]//g;
+        $anchor =~ s/ /-/g;
+
+        $anchors{$anchor}++;
+    }
+
+    $anchors{$1}++ while $text =~ /<a id="([^"]+)">/g;
+
+    return \%anchors;
+}
+
+
+# each relative link leads to a file, and its #anchor into it
+
+sub links {
+    my ($file, $text, $anchors) = @_;
+
+    $text =~ s/(`[^`\n]*`)/blank($1)/ge;
+
+    my ($dir) = $file =~ m{^(.*/)};
+
+    while ($text =~ /\]\(([^()\s]*)\)/g) {
+        my ($link, $line) = ($1, line_of($text, $-[0]));
+
+        next if $link =~ /^[a-z]+:/;
+
+        my ($path, $anchor) = $link =~ /^([^#]*)(?:#(.*))?$/;
+
+        $path = $path eq '' ? $file : ($dir // '') . $path;
+        1 while $path =~ s{(?:^|(?<=/))(?!\.\./)[^/]+/\.\./}{};
+
+        if (!-e $path) {
+            report('links', $file, $line, "there is no $path");
+
+        } elsif (defined $anchor && !($anchors->{$path} // {})->{$anchor}) {
+            report('links', $file, $line, "$path has no #$anchor");
+        }
+    }
+}
+
+
+# `folder/file` of the module, without what all names begin with, is there
+
+sub paths {
+    my ($file, $text) = @_;
+
+    my $folders = join '|', map { m{([^/]+)$} } grep { -d } glob "$module/*";
+
+    return if $folders eq '';
+
+    while ($text =~ /`((?:$folders)\/)(?:ngx_http_tgbot_)?([\w*]+)[.`]/g) {
+        report('paths', $file, line_of($text, $-[0]), "there is no $1$2")
+            if !(() = glob "$module/$1ngx_http_tgbot_$2.*");
+    }
+}
+
+
+# words that plain English does without
+
+sub words {
+    my ($file, $text) = @_;
+
+    while ($text =~ /\b(likewise|somebody|nobody|whoever|anew)\b/ig) {
+        report('words', $file, line_of($text, $-[0]), "\"$1\"");
     }
 }

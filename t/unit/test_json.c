@@ -2,17 +2,22 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <stdio.h>
+
 #include "ngx_http_tgbot_json.h"
 #include "unit.h"
 
 
 /*
  * The tokens of a document are written down as text, each with its depth:
- * "{0 k1:a n1:1 }0"; with ends also "@" and the offset behind it.
+ * "{0 k1:a n1:1 }0"; with ends also "@" and the offset behind it.  With skip
+ * the value of a key "x" is skipped, and what is in the value of a key "y".
  */
 
 typedef struct {
     ngx_uint_t   ends;
+    ngx_uint_t   skip;
+    ngx_uint_t   inside;     /* the token before was "y" */
     ngx_uint_t   tokens;
     ngx_uint_t   deepest;
     ngx_uint_t   stop_at;
@@ -52,10 +57,19 @@ log_token(void *data, ngx_http_tgbot_json_token_t *token)
     }
 
     if (l->ends) {
-        p = ngx_slprintf(p, last, "@%uz", token->end);
+        p = ngx_slprintf(p, last, "@%uz", ngx_http_tgbot_json_offset(token));
     }
 
     l->len = p - l->text;
+
+    if (l->skip && token->type != NGX_HTTP_TGBOT_JSON_KEY) {
+        token->skip = l->inside;
+        l->inside = 0;
+
+    } else if (l->skip && token->text.len == 1) {
+        token->skip = (token->text.data[0] == 'x');
+        l->inside = (token->text.data[0] == 'y');
+    }
 
     return NGX_OK;
 }
@@ -65,6 +79,8 @@ static void
 log_reset(void)
 {
     tlog.ends = 0;
+    tlog.skip = 0;
+    tlog.inside = 0;
     tlog.tokens = 0;
     tlog.deepest = 0;
     tlog.stop_at = 0;
@@ -179,7 +195,8 @@ test_not_json(void)
         "\"abc", "tru", "-", "01", "+1", ".5", "1.", "1e", "nul", "NaN",
         "Infinity", "{a:1}", "{'a':1}", "{1:2}", "[1,]", "{\"a\":1,}",
         "{\"a\" 1}", "[1 2]", "]", "}", "[}", "{]", "{\"a\":1]",
-        "{} {}", "{}x", "[]]", "1 2", "{},", "/* c */ {}", "{} // c",
+        "{} {}", "{}x", "{}\"", "{}\"x", "[] \"\\", "{} tru", "1 n",
+        "[]]", "1 2", "{},", "/* c */ {}", "{} // c",
         "\xef\xbb\xbf{}", "[\"\n\"]", "[\"\t\"]", "[\"\\x\"]", "[\"\\u12\"]",
         "[\"\\u12g4\"]", "[\"\\\"]", "\xff", "{\"a\":\xc3\xa9}",
         "update_id=1", "<html></html>",
@@ -230,6 +247,93 @@ test_no_buffers(void)
     log_reset();
     is_int(ngx_http_tgbot_json_parse(in, log_token, &tlog), NGX_OK);
     is_int(tlog.tokens, 3);
+}
+
+
+static ngx_int_t
+parse_skip(const void *data, size_t len, size_t size)
+{
+    ngx_chain_t  *in;
+
+    in = unit_chain(unit_pool(), data, len, size);
+    log_reset();
+    tlog.ends = 1;
+    tlog.skip = 1;
+
+    return ngx_http_tgbot_json_parse(in, log_token, &tlog);
+}
+
+
+static void
+test_skip(void)
+{
+    size_t       i, size, len;
+    ngx_str_t    s;
+    static char  json[512];
+
+    static const struct {
+        const char  *json;
+        const char  *log;
+    } rows[] = {
+        { "{\"x\":1}", "{0@1 k1:x@4 }0@7" },
+        { "{\"x\":\"\\u00e9\",\"a\":2}",
+          "{0@1 k1:x@4 k1:a@17 n1:2@19 }0@20" },
+        { "{\"x\":null,\"x\":true,\"x\":1.5,\"a\":false}",
+          "{0@1 k1:x@4 k1:x@13 k1:x@22 k1:a@30 b1:false@36 }0@37" },
+        { "{\"x\":{},\"x\":[],\"a\":[]}",
+          "{0@1 k1:x@4 k1:x@11 k1:a@18 [1@20 ]1@21 }0@22" },
+        { "{\"x\":{\"a\":[{},[1,\"\\n\"],{\"b\":{\"c\":2}}],\"d\":0},"
+          "\"a\":3}",
+          "{0@1 k1:x@4 k1:a@48 n1:3@50 }0@51" },
+
+        /* what is behind the object is not skipped */
+        { "[{\"x\":1},2,{\"a\":{\"x\":[3]}},\"b\"]",
+          "[0@1 {1@2 k2:x@5 }1@8 n1:2@10 {1@12 k2:a@15 {2@17 k3:x@20 "
+          "}2@25 }1@26 s1:b@30 ]0@31" },
+
+        { "{\"y\":{\"a\":{\"b\":[]},\"c\":1},\"a\":2}",
+          "{0@1 k1:y@4 {1@6 }1@25 k1:a@29 n1:2@31 }0@32" },
+        { "{\"y\":[[1],{\"a\":2},\"\\u00e9\"],\"a\":2}",
+          "{0@1 k1:y@4 [1@6 ]1@27 k1:a@31 n1:2@33 }0@34" },
+        { "{\"y\":{},\"y\":[],\"y\":1,\"x\":2,\"a\":3}",
+          "{0@1 k1:y@4 {1@6 }1@7 k1:y@11 [1@13 ]1@14 k1:y@18 n1:1@20 "
+          "k1:x@24 k1:a@30 n1:3@32 }0@33" },
+        { "{\"y\":[1],\"x\":[2],\"y\":{\"x\":1},\"x\":{\"y\":[2]}}",
+          "{0@1 k1:y@4 [1@6 ]1@8 k1:x@12 k1:y@20 {1@22 }1@28 k1:x@32 "
+          "}0@43" },
+    };
+
+    static const char  *bad[] = {
+        "", "{", "[", "1,", "tru", "01", "nul", "[1,]", "{\"a\":1,}",
+        "{\"a\" 1}", "[1 2]", "[}", "{]", "{\"a\":1]", "{\"a\"}", "{1:2}",
+        "\"\n\"", "\"\\x\"", "\"\\u12g4\"", "\"a", "-", "1e", "}", "]",
+        "[\"\\x\"]", "{\"\\x\":1}", "{\"a\":\"\n\"}", "[1e]", "1 2",
+    };
+
+    for (i = 0; i < unit_n(rows); i++) {
+        len = strlen(rows[i].json);
+
+        for (size = 0; size <= len; size++) {
+            unit_context("%s: pieces of %d", rows[i].json, (int) size);
+
+            is_int(parse_skip(rows[i].json, len, size), NGX_OK);
+
+            s = logged();
+            is_str(&s, rows[i].log);
+        }
+    }
+
+    /* what is skipped must be JSON as well */
+
+    for (i = 0; i < unit_n(bad); i++) {
+        unit_context("skipped: %s", bad[i]);
+
+        len = sprintf(json, "{\"x\":%s}", bad[i]);
+        is_int(parse_skip(json, len, 0), NGX_DECLINED);
+
+        len = sprintf(json, "{\"y\":[%s%s]}", i ? "" : ",", bad[i]);
+        is_int(parse_skip(json, len, 0), NGX_DECLINED);
+    }
 }
 
 
@@ -401,6 +505,32 @@ test_depth(void)
     len = ngx_cpymem(json + n, ",7,[8]]", 7) - json;
     is_int(parse(json, len), NGX_BUSY);
     is_int(tlog.tokens, 2 * (max + 1) + 4);
+
+    unit_context("a skipped value, as deep as may be");
+    n = nest(json + 5, "[", max - 1, "", "]") + 5;
+    ngx_memcpy(json, "{\"x\":", 5);
+    len = ngx_cpymem(json + n, ",\"a\":1}", 7) - json;
+    is_int(parse_skip(json, len, 0), NGX_OK);
+    is_int(tlog.tokens, 5);
+
+    unit_context("deeper, and tokens behind it");
+    n = nest(json + 5, "[", max, "", "]") + 5;
+    len = ngx_cpymem(json + n, ",\"a\":1}", 7) - json;
+    is_int(parse_skip(json, len, 0), NGX_BUSY);
+    is_int(tlog.tokens, 5);
+
+    unit_context("what is in a value, as deep as may be");
+    json[2] = 'y';
+    n = nest(json + 5, "[", max - 1, "", "]") + 5;
+    len = ngx_cpymem(json + n, ",\"a\":1}", 7) - json;
+    is_int(parse_skip(json, len, 0), NGX_OK);
+    is_int(tlog.tokens, 7);
+
+    unit_context("deeper");
+    n = nest(json + 5, "[", max, "", "]") + 5;
+    len = ngx_cpymem(json + n, ",\"a\":1}", 7) - json;
+    is_int(parse_skip(json, len, 0), NGX_BUSY);
+    is_int(tlog.tokens, 7);
 
     unit_context("a mebibyte of brackets");
     len = nest(json, "[", sizeof(json) / 2, "", "]");
@@ -639,6 +769,7 @@ main(void)
         { "escapes", test_escapes },
         { "what is not JSON", test_not_json },
         { "no buffers, and buffers without memory", test_no_buffers },
+        { "what is skipped", test_skip },
         { "offsets of tokens, cut at every byte", test_ends },
         { "documents cut short", test_cut_short },
         { "the handler stops the parser", test_stop },

@@ -1017,7 +1017,7 @@ test_foreign(void)
     ok(test_refused(&two, test_buf, size));                                  \
     ok(test_told(text))
 
-    test_header(header->version = 2, "newer version");
+    test_header(header->version = 3, "newer version");
     test_header(header->version = 0, "another version");
     test_header(header->order = 0x04030201, "another kind of machine");
     test_header(header->magic[7]++, "no state file");

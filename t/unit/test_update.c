@@ -88,6 +88,64 @@ parse(ngx_http_tgbot_update_t *update, const void *data, size_t len)
 }
 
 
+/* bytes that are as long as they are, so that what is read beyond is seen */
+
+static ngx_str_t
+exact(ngx_str_t *src)
+{
+    ngx_str_t  s;
+
+    s.len = src->len;
+    s.data = ngx_alloc(src->len, ngx_cycle->log);
+    ngx_memcpy(s.data, src->data, src->len);
+
+    return s;
+}
+
+
+/* what is read back elsewhere, and in which nothing of the first is left */
+
+static void
+check_written(const char *json, size_t len)
+{
+    ngx_str_t                body, moved, data, moved_data, want, s;
+    ngx_uint_t               numbered;
+    ngx_pool_t              *pool;
+    ngx_chain_t             *in;
+    ngx_http_tgbot_update_t  u, v;
+
+    pool = ngx_create_pool(1024, ngx_cycle->log);
+    in = unit_chain(pool, json, len, 0);
+
+    body.data = in->buf->pos;
+    body.len = len;
+
+    is_int(ngx_http_tgbot_update_parse(&u, in, pool), NGX_OK);
+    is_int(ngx_http_tgbot_update_write(&u, &body, &data, pool), NGX_OK);
+
+    s = describe(&u);
+    want.len = s.len;
+    want.data = ngx_pstrdup(unit_pool(), &s);
+    numbered = u.has_update_id;
+
+    moved = exact(&body);
+    moved_data = exact(&data);
+
+    ngx_memset(&u, 0xff, sizeof(ngx_http_tgbot_update_t));
+    ngx_memset(&v, 0xff, sizeof(ngx_http_tgbot_update_t));
+    ngx_destroy_pool(pool);
+
+    is_int(ngx_http_tgbot_update_read(&v, &moved, &moved_data), NGX_OK);
+
+    s = describe(&v);
+    is_same(&s, &want);
+    is_int(v.has_update_id, numbered);
+
+    ngx_free(moved.data);
+    ngx_free(moved_data.data);
+}
+
+
 typedef struct {
     const char  *json;
     const char  *want;
@@ -108,6 +166,8 @@ check(const row_t *rows, ngx_uint_t n)
             s = describe(&u);
             is_str(&s, rows[i].want);
             is_int(u.has_update_id, 1);
+
+            check_written(rows[i].json, strlen(rows[i].json));
         }
     }
 }
@@ -538,6 +598,8 @@ test_integers(void)
         is_int(parse(&u, json, strlen(json)), NGX_OK);
         ok(u.update_id == rows[i].id);
         is_int(u.has_update_id, rows[i].id != NGX_HTTP_TGBOT_UPDATE_NO_ID);
+
+        check_written(json, strlen(json));
     }
 }
 
@@ -836,7 +898,7 @@ static void
 test_no_memory(void)
 {
     size_t                    i;
-    ngx_str_t                 s;
+    ngx_str_t                 s, body, data;
     ngx_int_t                 rc;
     ngx_uint_t                n, failed;
     ngx_pool_t               *pool;
@@ -844,6 +906,7 @@ test_no_memory(void)
     ngx_http_tgbot_update_t   u, copy;
 
     failed = 0;
+    ngx_str_set(&body, "");
 
     for (i = 0; i < unit_n(types); i++) {
 
@@ -859,6 +922,10 @@ test_no_memory(void)
 
             if (rc == NGX_OK) {
                 rc = ngx_http_tgbot_update_copy(&copy, &u, pool);
+            }
+
+            if (rc == NGX_OK) {
+                rc = ngx_http_tgbot_update_write(&u, &body, &data, pool);
             }
 
             is_int(unit_live, 0);
@@ -906,6 +973,202 @@ test_copy(void)
         s = describe(&copy);
         is_str(&s, types[i].want);
         is_int(copy.has_update_id, 1);
+    }
+}
+
+
+/* strings of their own are written only if the body does not have them */
+
+static void
+test_written_size(void)
+{
+    size_t                    i, max;
+    ngx_str_t                 body, data;
+    ngx_pool_t               *pool;
+    ngx_chain_t              *in;
+    ngx_http_tgbot_update_t   u;
+
+    static const struct {
+        const char  *text;
+        size_t       beside;
+    } rows[] = {
+        { "plain", 0 },
+        { "\xd1\x8f", 0 },
+        { "\\u044f", 2 },
+        { "a\\nb", 3 },
+        { "a\xff", 2 },
+        { "a\xc2\x85", 2 },
+    };
+
+    pool = unit_pool();
+
+    for (i = 0; i < unit_n(rows); i++) {
+        unit_context("%s", rows[i].text);
+
+        body.data = ngx_pnalloc(pool, 1000);
+        body.len = sprintf((char *) body.data,
+                           "{\"update_id\":1,\"message\":{\"text\":\"%s\"}}",
+                           rows[i].text);
+        in = unit_chain(pool, body.data, body.len, 0);
+        body.data = in->buf->pos;
+
+        is_int(ngx_http_tgbot_update_parse(&u, in, pool), NGX_OK);
+        is_int(ngx_http_tgbot_update_write(&u, &body, &data, pool), NGX_OK);
+
+        /* type and kind lie nowhere in the body */
+
+        max = 8 + offsetof(ngx_http_tgbot_update_t, type) + 3 * 4
+              + sizeof("message") - 1 + sizeof("text") - 1;
+
+        is_int(data.len, max + rows[i].beside);
+    }
+}
+
+
+/* places take 16 bits */
+
+static void
+test_written_large(void)
+{
+    size_t                    i, len;
+    ngx_str_t                 body, data;
+    ngx_pool_t               *pool;
+    ngx_chain_t              *in;
+    ngx_http_tgbot_update_t   u, v;
+
+    static char  text[65536];
+
+    static const struct {
+        size_t      len;
+        ngx_int_t   rc;
+    } rows[] = {
+        { 65535 - 11, NGX_OK },          /* "message" and "text" are behind */
+        { 65535 - 10, NGX_DECLINED },
+        { 65535, NGX_DECLINED },
+        { 200000, NGX_DECLINED },
+    };
+
+    pool = unit_pool();
+
+    for (i = 0; i < unit_n(rows); i++) {
+        unit_context("%d bytes", (int) rows[i].len);
+
+        len = ngx_min(rows[i].len, 65535) - 46;
+        ngx_memset(text, 'x', len);
+
+        body.data = ngx_pnalloc(pool, rows[i].len);
+        body.len = sprintf((char *) body.data,
+                           "{\"update_id\":1,\"message\":{\"text\":\"%.*s\"}}",
+                           (int) len, text);
+        ngx_memset(body.data + body.len, ' ', rows[i].len - body.len);
+        body.len = rows[i].len;
+
+        in = unit_chain(pool, body.data, body.len, 0);
+        body.data = in->buf->pos;
+
+        is_int(ngx_http_tgbot_update_parse(&u, in, pool), NGX_OK);
+        is_int(ngx_http_tgbot_update_write(&u, &body, &data, pool), NGX_OK);
+        is_int(ngx_http_tgbot_update_read(&v, &body, &data), rows[i].rc);
+
+        if (rows[i].rc == NGX_OK) {
+            is_int(v.text.len, len);
+            is_same(&v.text, &u.text);
+            is_str(&v.message_kind, "text");
+        }
+    }
+}
+
+
+static void
+check_within(ngx_str_t *s, ngx_str_t *body, ngx_str_t *data)
+{
+    if (s->len) {
+        ok((s->data >= body->data
+            && s->data + s->len <= body->data + body->len)
+           || (s->data >= data->data
+               && s->data + s->len <= data->data + data->len));
+    }
+}
+
+
+/* what died half-way, or another module wrote: never anything outside */
+
+static void
+test_written_garbage(void)
+{
+    size_t                    i, at, len;
+    u_char                    c;
+    ngx_str_t                 s, body, data;
+    ngx_int_t                 rc;
+    ngx_pool_t               *pool;
+    ngx_chain_t              *in;
+    ngx_http_tgbot_update_t   u;
+
+    static const u_char  masks[] = { 0x01, 0x10, 0x80, 0xff };
+
+    for (i = 0; i < unit_n(types); i++) {
+        pool = unit_pool();
+        in = unit_chain(pool, types[i].json, strlen(types[i].json), 0);
+
+        body.data = in->buf->pos;
+        body.len = in->buf->last - in->buf->pos;
+
+        is_int(ngx_http_tgbot_update_parse(&u, in, pool), NGX_OK);
+        is_int(ngx_http_tgbot_update_write(&u, &body, &data, pool), NGX_OK);
+
+        s = exact(&body);
+        body = s;
+
+        for (len = 0; len < data.len; len++) {
+            unit_context("%s: %d bytes", types[i].want, (int) len);
+
+            s.data = data.data;
+            s.len = len;
+            s = exact(&s);
+
+            is_int(ngx_http_tgbot_update_read(&u, &body, &s), NGX_DECLINED);
+            ngx_free(s.data);
+        }
+
+        s = exact(&data);
+
+        for (at = 0; at < data.len * unit_n(masks); at++) {
+            unit_context("%s: byte %d", types[i].want,
+                         (int) (at / unit_n(masks)));
+
+            c = s.data[at / unit_n(masks)];
+            s.data[at / unit_n(masks)] ^= masks[at % unit_n(masks)];
+
+            rc = ngx_http_tgbot_update_read(&u, &body, &s);
+
+            s.data[at / unit_n(masks)] = c;
+
+            if (at < sizeof(uint32_t) * unit_n(masks)) {
+                is_int(rc, NGX_DECLINED);
+            }
+
+            if (rc == NGX_OK) {
+                check_within(&u.type, &body, &s);
+                check_within(&u.chat_type, &body, &s);
+                check_within(&u.username, &body, &s);
+                check_within(&u.first_name, &body, &s);
+                check_within(&u.language, &body, &s);
+                check_within(&u.text, &body, &s);
+                check_within(&u.command, &body, &s);
+                check_within(&u.args, &body, &s);
+                check_within(&u.data, &body, &s);
+                check_within(&u.message_kind, &body, &s);
+                check_within(&u.query_id, &body, &s);
+                check_within(&u.business_connection_id, &body, &s);
+                check_within(&u.poll_id, &body, &s);
+
+            } else {
+                is_int(rc, NGX_DECLINED);
+            }
+        }
+
+        ngx_free(s.data);
+        ngx_free(body.data);
     }
 }
 
@@ -996,6 +1259,8 @@ check_file(const char *name, char *data, size_t len, char **want)
     }
 
     is_same(u.text.len ? &u.text : &u.data, &text);
+
+    check_written(data, len);
 }
 
 
@@ -1083,6 +1348,9 @@ main(void)
         { "cut at every byte", test_split },
         { "no memory", test_no_memory },
         { "copies", test_copy },
+        { "what is written is short", test_written_size },
+        { "what is too large to be written", test_written_large },
+        { "garbage that was written", test_written_garbage },
         { "real Updates", test_real },
     };
 
