@@ -57,13 +57,6 @@ static u_char *ngx_http_tgbot_log_line(u_char *p, u_char *last,
 static u_char *ngx_http_tgbot_log_type(u_char *p, ngx_str_t *type);
 
 
-/* ngx_http_tgbot_api_result_e */
-
-static const char  *ngx_http_tgbot_log_results[NGX_HTTP_TGBOT_API_RESULTS] = {
-    "ok", "429", "4xx", "5xx", "error"
-};
-
-
 ngx_int_t
 ngx_http_tgbot_log_file(ngx_conf_t *cf, ngx_open_file_t *file)
 {
@@ -347,8 +340,8 @@ ngx_http_tgbot_log_line(u_char *p, u_char *last, ngx_http_tgbot_log_t *entry)
     for (i = 0; entry->results && i < NGX_HTTP_TGBOT_API_RESULTS; i++) {
 
         if (entry->results[i]) {
-            p = ngx_slprintf(p, last, "%s\"%s\":%ui", n++ ? "," : "",
-                             ngx_http_tgbot_log_results[i],
+            p = ngx_slprintf(p, last, "%s\"%V\":%ui", n++ ? "," : "",
+                             &ngx_http_tgbot_stats_results[i],
                              entry->results[i]);
         }
     }

@@ -23,7 +23,7 @@ my @layers = (
                     backoff verdict cacheable lane info redact)],
     zones     => [qw(zone slot seen bucket cache stats store queue dead
                     state registry)],
-    transport => [qw(abandon body call capture detached share curl)],
+    transport => [qw(abandon body header call capture detached share curl)],
     work      => [qw(bot handler job ride send wait worker record take
                     replay wake persist log)],
     faces     => [qw(module conf secret webhook acknowledge authenticate
@@ -45,12 +45,13 @@ my %same_layer = (
     seen      => [qw(zone slot)],
     bucket    => [qw(zone)],
     cache     => [qw(zone slot)],
-    stats     => [qw(zone slot)],
+    stats     => [qw(zone slot dead)],
     store     => [qw(zone)],
     queue     => [qw(zone slot store)],
     dead      => [qw(zone slot store)],
     state     => [qw(zone seen store queue dead)],
     abandon   => [qw(detached)],
+    capture   => [qw(header)],
     call      => [qw(abandon capture detached share)],
     handler   => [qw(bot)],
     job       => [qw(bot handler log ride send wait record wake)],
