@@ -5,12 +5,11 @@
 
 #include "ngx_http_tgbot_acknowledge.h"
 #include "ngx_http_tgbot_backoff.h"
+#include "ngx_http_tgbot_header.h"
 
 
 static ngx_int_t ngx_http_tgbot_acknowledge_headers(ngx_http_request_t *r,
     ngx_http_tgbot_ctx_t *ctx, ngx_http_tgbot_acknowledgement_t *ack);
-static ngx_int_t ngx_http_tgbot_acknowledge_header(ngx_http_request_t *r,
-    const char *name, size_t len, ngx_str_t *value);
 static ngx_int_t ngx_http_tgbot_acknowledge_ride(ngx_http_request_t *r,
     ngx_http_tgbot_method_t *ride);
 
@@ -69,16 +68,13 @@ static ngx_int_t
 ngx_http_tgbot_acknowledge_headers(ngx_http_request_t *r,
     ngx_http_tgbot_ctx_t *ctx, ngx_http_tgbot_acknowledgement_t *ack)
 {
-    ngx_str_t   value;
-    ngx_uint_t  seconds;
+    u_char      *value;
+    ngx_uint_t   seconds;
 
     switch (r->headers_out.status) {
 
     case NGX_HTTP_NOT_ALLOWED:
-        ngx_str_set(&value, "POST");
-
-        return ngx_http_tgbot_acknowledge_header(r, "Allow",
-                                                 sizeof("Allow") - 1, &value);
+        return ngx_http_tgbot_header_push(r, "Allow", "POST");
 
     case NGX_HTTP_TOO_MANY_REQUESTS:
     case NGX_HTTP_SERVICE_UNAVAILABLE:
@@ -93,38 +89,14 @@ ngx_http_tgbot_acknowledge_headers(ngx_http_request_t *r,
                                                  ctx->update->life,
                                                  ack->elapsed, ngx_random());
 
-    value.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
-    if (value.data == NULL) {
+    value = ngx_pnalloc(r->pool, NGX_INT_T_LEN + 1);
+    if (value == NULL) {
         return NGX_ERROR;
     }
 
-    value.len = ngx_sprintf(value.data, "%ui", seconds) - value.data;
+    ngx_sprintf(value, "%ui%Z", seconds);
 
-    return ngx_http_tgbot_acknowledge_header(r, "Retry-After",
-                                             sizeof("Retry-After") - 1,
-                                             &value);
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_acknowledge_header(ngx_http_request_t *r, const char *name,
-    size_t len, ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(h, sizeof(ngx_table_elt_t));
-
-    h->hash = 1;
-    h->key.data = (u_char *) name;
-    h->key.len = len;
-    h->value = *value;
-
-    return NGX_OK;
+    return ngx_http_tgbot_header_push(r, "Retry-After", (char *) value);
 }
 
 

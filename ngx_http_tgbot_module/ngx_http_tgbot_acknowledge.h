@@ -1,6 +1,6 @@
 
 /*
- * Verdict → the answer Telegram gets.
+ * Verdicts, and what Telegram is answered.
  */
 
 #ifndef _NGX_HTTP_TGBOT_ACKNOWLEDGE_H_INCLUDED_

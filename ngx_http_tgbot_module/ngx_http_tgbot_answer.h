@@ -1,6 +1,6 @@
 
 /*
- * What a program or a tgbot_reply answers to an Update → Bot API calls.
+ * What a program or a tgbot_reply answers to an Update, as Bot API calls.
  */
 
 #ifndef _NGX_HTTP_TGBOT_ANSWER_H_INCLUDED_

@@ -5,6 +5,7 @@
 
 #include "ngx_http_tgbot_authenticate.h"
 #include "ngx_http_tgbot_form.h"
+#include "ngx_http_tgbot_header.h"
 
 
 /* wrong secrets are reported once in as many seconds, with their number */
@@ -52,35 +53,17 @@ static ngx_uint_t
 ngx_http_tgbot_authenticate_secret(ngx_http_request_t *r,
     ngx_http_tgbot_bot_t *bot)
 {
-    ngx_str_t         given, name;
-    ngx_uint_t        i, current, old;
-    ngx_list_part_t  *part;
+    ngx_str_t         given;
+    ngx_uint_t        current, old;
     ngx_table_elt_t  *h;
 
     ngx_str_null(&given);
-    ngx_str_set(&name, "X-Telegram-Bot-Api-Secret-Token");
 
-    part = &r->headers_in.headers.part;
-    h = part->elts;
+    h = ngx_http_tgbot_header(&r->headers_in.headers,
+                              "X-Telegram-Bot-Api-Secret-Token", NULL);
 
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == name.len
-            && ngx_strncasecmp(h[i].key.data, name.data, name.len) == 0)
-        {
-            given = h[i].value;
-            break;
-        }
+    if (h) {
+        given = h->value;
     }
 
     current = ngx_http_tgbot_authenticate_equal(&bot->secret, &given);

@@ -1,7 +1,7 @@
 
 /*
- * Attempt → delay; Retry-After for Telegram.  No clock and no random source:
- * the caller brings elapsed times and a random number.
+ * The delay after an attempt; Retry-After for Telegram.  No clock and no
+ * random source: the caller brings elapsed times and a random number.
  */
 
 #ifndef _NGX_HTTP_TGBOT_BACKOFF_H_INCLUDED_

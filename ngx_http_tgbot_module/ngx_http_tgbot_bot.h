@@ -24,7 +24,31 @@
 #include "ngx_http_tgbot_verdict.h"
 
 
-/* Bot API calls are repeated after … (tgbot_retry_on) */
+/*
+ * The words of this module, in code, logs, metrics and documents alike:
+ *
+ * delivery     one POST of Telegram; a redelivery brings the Update again
+ * Update       what Telegram delivers, an update: known by its update_id
+ * claim        this worker handles the update and no other one does
+ * accept       the update will be answered 2xx, now or when it comes again
+ * settle       the end of a claim, a delivery or an item, with a verdict
+ * reply        what Telegram is sent for an update
+ * ride         a reply rides in the response to the webhook's request
+ * job          the work on one update
+ * call         one request to an internal location: to the bot's program, or
+ *              to the Bot API
+ * attempt      one call of the program for an update
+ * lane         updates that are handled one after the other: those of a chat
+ * item         an update in the queue
+ * lease        the right of a worker to a claim, an item or a dead letter; it
+ *              ends with the worker
+ * dead letter  an update that was given up, kept with the cause
+ * expired      Telegram's own life of the update is over
+ * call slot    one of the calls that tgbot_max_calls allows a worker
+ */
+
+
+/* tgbot_retry_on: after which outcomes a Bot API call is repeated */
 #define NGX_HTTP_TGBOT_RETRY_ON_429      0x0002
 #define NGX_HTTP_TGBOT_RETRY_ON_5XX      0x0004
 #define NGX_HTTP_TGBOT_RETRY_ON_ERROR    0x0008

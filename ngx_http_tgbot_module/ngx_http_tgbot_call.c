@@ -522,7 +522,9 @@ ngx_http_tgbot_call_expire(ngx_event_t *ev)
     call = ev->data;
     d = call->detached;
 
-    if (call->event.posted) {
+    /* over, and but for a thread it ends now */
+
+    if (call->event.posted && !d->request->blocked) {
         return;
     }
 

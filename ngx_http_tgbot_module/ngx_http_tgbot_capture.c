@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_capture.h"
+#include "ngx_http_tgbot_header.h"
 
 
 static void ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
@@ -12,12 +13,8 @@ static ngx_uint_t ngx_http_tgbot_capture_peers(ngx_http_request_t *sr);
 static ngx_uint_t ngx_http_tgbot_capture_truncated(ngx_http_request_t *sr);
 static void ngx_http_tgbot_capture_collect(ngx_http_tgbot_capture_t *result,
     ngx_http_request_t *sr);
-static void ngx_http_tgbot_capture_header(ngx_http_tgbot_capture_t *result,
-    ngx_table_elt_t *h);
 static void ngx_http_tgbot_capture_cache_control(
     ngx_http_tgbot_capture_t *result, ngx_str_t *value);
-static ngx_uint_t ngx_http_tgbot_capture_named(ngx_table_elt_t *h,
-    const char *name, size_t len);
 
 
 /*
@@ -237,8 +234,7 @@ ngx_http_tgbot_capture_collect(ngx_http_tgbot_capture_t *result,
     ngx_http_request_t *sr)
 {
     ngx_buf_t        *b;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
+    ngx_list_t       *headers;
     ngx_table_elt_t  *h;
 
     result->type = sr->headers_out.content_type;
@@ -249,46 +245,20 @@ ngx_http_tgbot_capture_collect(ngx_http_tgbot_capture_t *result,
         result->body.len = b->last - b->pos;
     }
 
-    part = sr->upstream ? &sr->upstream->headers_in.headers.part
-                        : &sr->headers_out.headers.part;
-    h = part->elts;
+    headers = sr->upstream ? &sr->upstream->headers_in.headers
+                           : &sr->headers_out.headers;
+    h = NULL;
 
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].hash != 0) {
-            ngx_http_tgbot_capture_header(result, &h[i]);
+    while ((h = ngx_http_tgbot_header(headers, "Retry-After", h))) {
+        if (h->hash != 0 && result->retry_after.len == 0) {
+            result->retry_after = h->value;
         }
     }
-}
 
-
-static void
-ngx_http_tgbot_capture_header(ngx_http_tgbot_capture_t *result,
-    ngx_table_elt_t *h)
-{
-    static const char  retry_after[] = "Retry-After";
-    static const char  cache_control[] = "Cache-Control";
-
-    if (result->retry_after.len == 0
-        && ngx_http_tgbot_capture_named(h, retry_after,
-                                        sizeof(retry_after) - 1))
-    {
-        result->retry_after = h->value;
-
-    } else if (ngx_http_tgbot_capture_named(h, cache_control,
-                                            sizeof(cache_control) - 1))
-    {
-        ngx_http_tgbot_capture_cache_control(result, &h->value);
+    while ((h = ngx_http_tgbot_header(headers, "Cache-Control", h))) {
+        if (h->hash != 0) {
+            ngx_http_tgbot_capture_cache_control(result, &h->value);
+        }
     }
 }
 
@@ -331,12 +301,4 @@ ngx_http_tgbot_capture_cache_control(ngx_http_tgbot_capture_t *result,
 
         result->max_age = ngx_min(n, 2147483);
     }
-}
-
-
-static ngx_uint_t
-ngx_http_tgbot_capture_named(ngx_table_elt_t *h, const char *name, size_t len)
-{
-    return h->key.len == len
-           && ngx_strncasecmp(h->key.data, (u_char *) name, len) == 0;
 }

@@ -72,7 +72,7 @@ typedef struct {
 extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone;
 
 /* "failed" ... by cause */
-extern ngx_str_t  ngx_http_tgbot_dead_causes[];
+extern ngx_str_t  ngx_http_tgbot_dead_causes[NGX_HTTP_TGBOT_DEAD_CAUSES];
 
 
 /*

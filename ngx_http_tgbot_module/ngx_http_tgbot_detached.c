@@ -366,7 +366,7 @@ ngx_http_tgbot_detached_held(ngx_http_tgbot_detached_t *d)
 
     n = NGX_HTTP_TGBOT_DETACHED_COUNT + (r->postponed != NULL);
 
-    return r->blocked || r->count > n;
+    return r->blocked || (!d->terminated && r->count > n);
 }
 
 

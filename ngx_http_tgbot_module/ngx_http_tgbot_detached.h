@@ -89,7 +89,8 @@ void ngx_http_tgbot_detached_free(ngx_http_tgbot_detached_t *d);
 
 /*
  * Whether nginx does not let go of the request yet: a thread works for it, or
- * a module has a reference besides that of the subrequest.
+ * a module has a reference besides that of the subrequest, and was not told by
+ * its cleanup that nginx has terminated the request.
  */
 ngx_uint_t ngx_http_tgbot_detached_held(ngx_http_tgbot_detached_t *d);
 

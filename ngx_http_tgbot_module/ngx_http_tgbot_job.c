@@ -28,6 +28,10 @@ static void ngx_http_tgbot_job_waiting(ngx_http_tgbot_send_t *send,
 void
 ngx_http_tgbot_job_run(ngx_http_tgbot_job_t *job)
 {
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, job->bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\", update %L: job runs",
+                   &job->bot->name, job->update.update_id);
+
     if (job->queued
         && !job->own
         && ngx_http_tgbot_job_queue_cache(job) == NGX_AGAIN)
@@ -78,6 +82,11 @@ ngx_http_tgbot_job_handled(ngx_http_tgbot_handler_t *handler,
     ngx_http_tgbot_job_t  *job;
 
     job = handler->data;
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, job->bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\", update %L: program answered %ui, \"%V\"",
+                   &job->bot->name, job->update.update_id, result->status,
+                   &ngx_http_tgbot_verdict_names[verdict]);
 
     ngx_http_tgbot_job_heard(job, verdict, result);
 
@@ -303,13 +312,19 @@ ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send)
 
     /* in order, or not at all: those that follow are kept with it */
 
-    if (send->given_up
-        && ngx_http_tgbot_job_holds(job)
-        && ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_UNSENT)
-           == NGX_OK)
-    {
-        ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_DEAD);
-        return;
+    if (send->given_up) {
+
+        if (!ngx_http_tgbot_job_holds(job)) {
+            ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_BUSY);
+            return;
+        }
+
+        if (ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_UNSENT)
+            == NGX_OK)
+        {
+            ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_DEAD);
+            return;
+        }
     }
 
     ngx_http_tgbot_job_next(job);
@@ -322,6 +337,10 @@ ngx_http_tgbot_job_waiting(ngx_http_tgbot_send_t *send, ngx_msec_t delay)
     ngx_http_tgbot_job_t  *job;
 
     job = send->data;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, job->bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\", update %L: Bot API call waits %M ms",
+                   &job->bot->name, job->update.update_id, delay);
 
     if (job->queued) {
         ngx_http_tgbot_job_queue_wait(job, delay);
@@ -376,6 +395,11 @@ void
 ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
     ngx_http_tgbot_settled_t  settled;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, job->bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\", update %L: job ends, \"%V\"",
+                   &job->bot->name, job->update.update_id,
+                   &ngx_http_tgbot_verdict_names[verdict]);
 
     if (job->queued) {
         ngx_http_tgbot_job_queue_end(job, verdict);

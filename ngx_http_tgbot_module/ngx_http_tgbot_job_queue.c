@@ -264,6 +264,10 @@ ngx_http_tgbot_job_queue_give(ngx_http_tgbot_job_t *job, ngx_msec_t delay,
         return;
     }
 
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, job->bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\", update %L: item is given back for %M ms",
+                   &job->bot->name, job->update.update_id, delay);
+
     rc = ngx_http_tgbot_queue_give(job->bot->queue, &job->taken,
                                    &job->item.progress, delay, program);
 
@@ -331,6 +335,7 @@ ngx_http_tgbot_job_queue_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
         progress->attempts++;
 
         if (progress->attempts >= attempts->attempts
+            && ngx_http_tgbot_job_holds(job)
             && ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_FAILED)
                == NGX_OK)
         {
@@ -363,6 +368,10 @@ ngx_http_tgbot_job_queue_settle(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_queue_event_e event, const char *verdict)
 {
     ngx_int_t  rc;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, job->bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\", update %L: item is settled, \"%s\"",
+                   &job->bot->name, job->update.update_id, verdict);
 
     rc = ngx_http_tgbot_queue_settle(job->bot->queue, &job->taken, event,
                                      NGX_HTTP_TGBOT_QUEUE_UNTRIED);

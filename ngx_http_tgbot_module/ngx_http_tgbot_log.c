@@ -57,13 +57,6 @@ static u_char *ngx_http_tgbot_log_line(u_char *p, u_char *last,
 static u_char *ngx_http_tgbot_log_type(u_char *p, ngx_str_t *type);
 
 
-/* ngx_http_tgbot_api_result_e */
-
-static const char  *ngx_http_tgbot_log_results[NGX_HTTP_TGBOT_API_RESULTS] = {
-    "ok", "429", "4xx", "5xx", "error"
-};
-
-
 ngx_int_t
 ngx_http_tgbot_log_file(ngx_conf_t *cf, ngx_open_file_t *file)
 {
@@ -228,7 +221,7 @@ ngx_http_tgbot_log_flush(ngx_open_file_t *file, ngx_log_t *log)
 
 /*
  * Whether the file still ends where a write of ours was cut: it may have been
- * opened again since, or somebody else has written to it.
+ * opened again since, or another program wrote to it.
  */
 
 static ngx_uint_t
@@ -347,8 +340,8 @@ ngx_http_tgbot_log_line(u_char *p, u_char *last, ngx_http_tgbot_log_t *entry)
     for (i = 0; entry->results && i < NGX_HTTP_TGBOT_API_RESULTS; i++) {
 
         if (entry->results[i]) {
-            p = ngx_slprintf(p, last, "%s\"%s\":%ui", n++ ? "," : "",
-                             ngx_http_tgbot_log_results[i],
+            p = ngx_slprintf(p, last, "%s\"%V\":%ui", n++ ? "," : "",
+                             &ngx_http_tgbot_stats_results[i],
                              entry->results[i]);
         }
     }

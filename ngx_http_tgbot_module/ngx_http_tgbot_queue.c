@@ -483,7 +483,7 @@ ngx_http_tgbot_queue_state(ngx_http_tgbot_queue_t *queue,
     }
 
     for (i = 0; i < NGX_HTTP_TGBOT_QUEUE_EVENTS; i++) {
-        state->events[i] = (ngx_uint_t) own->events[i];
+        state->events[i] = own->events[i];
     }
 
     ngx_http_tgbot_zone_unlock(queue->zone);

@@ -179,7 +179,7 @@ typedef struct {
      * since the zone was carved; the first three less the others are what is
      * waiting and in flight
      */
-    ngx_uint_t               events[NGX_HTTP_TGBOT_QUEUE_EVENTS];
+    uint64_t                 events[NGX_HTTP_TGBOT_QUEUE_EVENTS];
 } ngx_http_tgbot_queue_state_t;
 
 void ngx_http_tgbot_queue_state(ngx_http_tgbot_queue_t *queue,

@@ -6,6 +6,10 @@
 #include "ngx_http_tgbot_redact.h"
 
 
+/* how many times a token, whatever its colon, is as long as the mark */
+#define NGX_HTTP_TGBOT_REDACT_SHRINKS  8
+
+
 static u_char *ngx_http_tgbot_redact_find(ngx_array_t *tokens,
     ngx_str_t *text, u_char *p, u_char **end);
 static size_t ngx_http_tgbot_redact_colon(u_char *p, u_char *last);
@@ -168,11 +172,19 @@ ngx_int_t
 ngx_http_tgbot_redact(ngx_array_t *tokens, ngx_str_t *text, size_t max,
     ngx_pool_t *pool)
 {
-    size_t   size;
+    size_t   len, size;
     u_char  *p, *end, *dst;
 
     if (text->len == 0) {
         return NGX_OK;
+    }
+
+    /* of a long text only what may be left of it is looked at, for each bot */
+
+    len = text->len;
+
+    if (len / NGX_HTTP_TGBOT_REDACT_SHRINKS > max) {
+        text->len = max * NGX_HTTP_TGBOT_REDACT_SHRINKS;
     }
 
     size = text->len;
@@ -193,6 +205,7 @@ ngx_http_tgbot_redact(ngx_array_t *tokens, ngx_str_t *text, size_t max,
 
         dst = ngx_pnalloc(pool, size);
         if (dst == NULL) {
+            text->len = len;
             return NGX_ERROR;
         }
 

@@ -365,7 +365,7 @@ ngx_http_tgbot_register_refused(ngx_http_tgbot_register_task_t *task)
 
 /*
  * What we had registered is not what Telegram has now.  "refused": it is the
- * secret, which somebody else may have changed as well.
+ * secret, which another program may have changed as well.
  */
 
 static void

@@ -253,25 +253,15 @@ ngx_http_tgbot_register_json(ngx_http_tgbot_register_task_t *task,
 
     task->call.body.data = p;
 
+    *p++ = '{';
+
     for (i = 0; i < fields->nelts; i++) {
-
-        *p++ = i ? ',' : '{';
-
-        p = ngx_sprintf(p, "\"%s\":", field[i].name);
-
         quote = ngx_strcmp(field[i].name, "max_connections") != 0
                 && ngx_strcmp(field[i].name, "allowed_updates") != 0
                 && ngx_strcmp(field[i].name, "drop_pending_updates") != 0;
 
-        if (quote) {
-            *p++ = '"';
-        }
-
-        p = ngx_cpymem(p, field[i].value.data, field[i].value.len);
-
-        if (quote) {
-            *p++ = '"';
-        }
+        p = ngx_sprintf(p, quote ? "%s\"%s\":\"%V\"" : "%s\"%s\":%V",
+                        i ? "," : "", field[i].name, &field[i].value);
     }
 
     *p++ = '}';

@@ -40,7 +40,7 @@ typedef enum {
 typedef struct {
     ngx_uint_t    state;             /* ngx_http_tgbot_registry_state_e */
 
-    /* fingerprints of the settings that …; zero: none */
+    /* fingerprints of the settings; zero: none */
     u_char        wanted[NGX_HTTP_TGBOT_REGISTRY_PRINT];
                                      /* the configuration had last time */
     u_char        registered[NGX_HTTP_TGBOT_REGISTRY_PRINT];

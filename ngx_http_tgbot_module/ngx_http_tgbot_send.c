@@ -14,6 +14,8 @@ static void ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result);
+static void ngx_http_tgbot_send_refused(ngx_http_tgbot_send_t *send,
+    ngx_http_tgbot_method_result_t *result, ngx_uint_t status);
 static void ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_method_result_t *result);
 static void ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send,
@@ -188,6 +190,11 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
 
     bot = send->bot;
 
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\", update %L: %V was answered %ui",
+                   &bot->name, send->ctx->update->update_id,
+                   &send->method->name, capture->status);
+
     if (ngx_http_tgbot_method_result(&result, capture->status,
                                      &capture->retry_after, &capture->body,
                                      send->pool)
@@ -246,23 +253,33 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
     }
 
     if (result.outcome != NGX_HTTP_TGBOT_METHOD_OK) {
-
-        if (ngx_http_tgbot_bot_redact(bot, &result.description,
-                                      NGX_HTTP_TGBOT_METHOD_DESCRIPTION,
-                                      send->pool)
-            != NGX_OK)
-        {
-            ngx_str_null(&result.description);
-        }
-
-        ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\", update %L: %V was refused with %ui: "
-                      "\"%V\"", &bot->name, send->ctx->update->update_id,
-                      &send->method->name, capture->status,
-                      &result.description);
+        ngx_http_tgbot_send_refused(send, &result, capture->status);
     }
 
     ngx_http_tgbot_send_finish(send);
+}
+
+
+static void
+ngx_http_tgbot_send_refused(ngx_http_tgbot_send_t *send,
+    ngx_http_tgbot_method_result_t *result, ngx_uint_t status)
+{
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = send->bot;
+
+    if (ngx_http_tgbot_bot_redact(bot, &result->description,
+                                  NGX_HTTP_TGBOT_METHOD_DESCRIPTION,
+                                  send->pool)
+        != NGX_OK)
+    {
+        ngx_str_null(&result->description);
+    }
+
+    ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\", update %L: %V was refused with %ui: "
+                  "\"%V\"", &bot->name, send->ctx->update->update_id,
+                  &send->method->name, status, &result->description);
 }
 
 

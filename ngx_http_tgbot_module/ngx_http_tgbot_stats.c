@@ -356,7 +356,8 @@ ngx_http_tgbot_stats_cache(ngx_http_tgbot_stats_t *stats,
 
 
 void
-ngx_http_tgbot_stats_dead(ngx_http_tgbot_stats_t *stats, ngx_uint_t cause)
+ngx_http_tgbot_stats_dead(ngx_http_tgbot_stats_t *stats,
+    ngx_http_tgbot_dead_cause_e cause)
 {
     ngx_http_tgbot_stats_add(
         ngx_http_tgbot_stats_stripe(stats)->dead[cause], 1);

@@ -10,6 +10,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_dead.h"
 #include "ngx_http_tgbot_slot.h"
 #include "ngx_http_tgbot_verdict.h"
 #include "ngx_http_tgbot_zone.h"
@@ -20,6 +21,12 @@
 
 /* of the zone tgbot_stats_<name> */
 #define NGX_HTTP_TGBOT_STATS_SIZE    (128 * 1024)
+
+/* with "other" */
+#define NGX_HTTP_TGBOT_STATS_METHODS  48
+
+/* of a histogram; the last one has no bound */
+#define NGX_HTTP_TGBOT_STATS_BUCKETS  16
 
 
 /* why a delivery was rejected */
@@ -95,10 +102,6 @@ typedef enum {
 } ngx_http_tgbot_cache_result_e;
 
 
-/* of dead letters, ngx_http_tgbot_dead_cause_e in dead.h */
-#define NGX_HTTP_TGBOT_STATS_CAUSES  3
-
-
 /* gauges by process: what is going on now */
 
 typedef enum {
@@ -135,6 +138,28 @@ typedef enum {
     NGX_HTTP_TGBOT_STAT_QUEUE_FULL,      /* deliveries refused for it */
     NGX_HTTP_TGBOT_STATS
 } ngx_http_tgbot_stat_e;
+
+
+/* what is counted; the offset of a member says which counter is meant */
+
+typedef struct {
+    ngx_atomic_t                     stat[NGX_HTTP_TGBOT_STATS];
+    ngx_atomic_t                     verdict[NGX_HTTP_TGBOT_VERDICTS];
+    ngx_atomic_t                     rejected[NGX_HTTP_TGBOT_REJECTIONS];
+    ngx_atomic_t                     call[NGX_HTTP_TGBOT_CALL_KINDS]
+                                         [NGX_HTTP_TGBOT_CALL_EVENTS];
+    ngx_atomic_t                     handled[NGX_HTTP_TGBOT_HANDLER_OUTCOMES];
+    ngx_atomic_t                     api[NGX_HTTP_TGBOT_STATS_METHODS]
+                                        [NGX_HTTP_TGBOT_API_RESULTS];
+    ngx_atomic_t                     limit[NGX_HTTP_TGBOT_STATS_LIMITS]
+                                          [NGX_HTTP_TGBOT_LIMIT_OUTCOMES];
+    ngx_atomic_t                     cache[NGX_HTTP_TGBOT_CACHE_RESULTS];
+    ngx_atomic_t                     dead[NGX_HTTP_TGBOT_DEAD_CAUSES];
+    ngx_atomic_t                     duration[NGX_HTTP_TGBOT_DURATIONS]
+                                             [NGX_HTTP_TGBOT_STATS_BUCKETS];
+    ngx_atomic_t                     elapsed[NGX_HTTP_TGBOT_DURATIONS];
+                                                /* together, ms */
+} ngx_http_tgbot_stats_counters_t;
 
 
 typedef struct ngx_http_tgbot_stats_sh_s  ngx_http_tgbot_stats_sh_t;
@@ -211,9 +236,9 @@ void ngx_http_tgbot_stats_limit(ngx_http_tgbot_stats_t *stats, ngx_uint_t i,
 void ngx_http_tgbot_stats_cache(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_cache_result_e result);
 
-/* a dead letter more; "cause" is below NGX_HTTP_TGBOT_STATS_CAUSES */
+/* one dead letter more */
 void ngx_http_tgbot_stats_dead(ngx_http_tgbot_stats_t *stats,
-    ngx_uint_t cause);
+    ngx_http_tgbot_dead_cause_e cause);
 
 
 /*
@@ -226,45 +251,26 @@ void ngx_http_tgbot_stats_init_process(ngx_http_tgbot_stats_t *stats);
 void ngx_http_tgbot_stats_sweep(ngx_http_tgbot_stats_t *stats);
 
 
-/*
- * One table of metrics feeds all that shows them.  A metric has up to two
- * labels, whose values are named by the table; "value" sums the stripes.  The
- * values of a histogram are those of its buckets, each by itself, by "le".
- */
+/* names of what is counted, by index */
+extern const ngx_str_t  ngx_http_tgbot_stats_methods[
+                                          NGX_HTTP_TGBOT_STATS_METHODS];
+extern const ngx_str_t  ngx_http_tgbot_stats_results[
+                                          NGX_HTTP_TGBOT_API_RESULTS];
 
-typedef enum {
-    NGX_HTTP_TGBOT_COUNTER = 0,
-    NGX_HTTP_TGBOT_COUNTER_SPARSE,             /* of many values, most 0 */
-    NGX_HTTP_TGBOT_GAUGE,
-    NGX_HTTP_TGBOT_HISTOGRAM
-} ngx_http_tgbot_metric_type_e;
+/* upper bounds of the buckets of a histogram, seconds */
+extern const ngx_str_t  ngx_http_tgbot_stats_seconds[
+                                          NGX_HTTP_TGBOT_STATS_BUCKETS];
 
-typedef struct {
-    const char                 *name;          /* "deliveries_total" */
-    ngx_uint_t                  type;          /* as above */
-    const char                 *help;
-    const char                 *label[2];      /* NULL: none */
-    ngx_uint_t                  n[2];          /* values of each, 1: none */
-} ngx_http_tgbot_metric_t;
-
-
-extern const ngx_http_tgbot_metric_t  ngx_http_tgbot_stats_metrics[];
-extern const ngx_uint_t               ngx_http_tgbot_stats_nmetrics;
-
-/* the name of the i-th value of a metric's label; "": it is not in use */
-ngx_str_t ngx_http_tgbot_stats_label(ngx_http_tgbot_stats_t *stats,
-    ngx_uint_t metric, ngx_uint_t label, ngx_uint_t i);
-
+/* the counter at an offset in ngx_http_tgbot_stats_counters_t */
 uint64_t ngx_http_tgbot_stats_value(ngx_http_tgbot_stats_t *stats,
-    ngx_uint_t metric, ngx_uint_t i, ngx_uint_t j);
+    size_t offset);
 
-/* a gauge without its metric: the bot's, over all processes */
+/* the bot's gauge, over all processes */
 uint64_t ngx_http_tgbot_stats_gauge(ngx_http_tgbot_stats_t *stats,
     ngx_uint_t gauge);
 
-/* of a histogram: all durations together, ms */
-uint64_t ngx_http_tgbot_stats_sum(ngx_http_tgbot_stats_t *stats,
-    ngx_uint_t metric);
+/* when an update was received last, seconds since the epoch, 0: not yet */
+time_t ngx_http_tgbot_stats_last(ngx_http_tgbot_stats_t *stats);
 
 /* when the zone was carved, seconds since the epoch */
 time_t ngx_http_tgbot_stats_start(ngx_http_tgbot_stats_t *stats);

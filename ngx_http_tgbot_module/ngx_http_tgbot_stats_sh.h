@@ -21,32 +21,6 @@
 /* MD5 of a limit's zone */
 #define NGX_HTTP_TGBOT_STATS_NAME     16
 
-/* with "other" */
-#define NGX_HTTP_TGBOT_STATS_METHODS  48
-
-/* of a histogram; the last one has no bound */
-#define NGX_HTTP_TGBOT_STATS_BUCKETS  16
-
-
-typedef struct {
-    ngx_atomic_t                     stat[NGX_HTTP_TGBOT_STATS];
-    ngx_atomic_t                     verdict[NGX_HTTP_TGBOT_VERDICTS];
-    ngx_atomic_t                     rejected[NGX_HTTP_TGBOT_REJECTIONS];
-    ngx_atomic_t                     call[NGX_HTTP_TGBOT_CALL_KINDS]
-                                         [NGX_HTTP_TGBOT_CALL_EVENTS];
-    ngx_atomic_t                     handled[NGX_HTTP_TGBOT_HANDLER_OUTCOMES];
-    ngx_atomic_t                     api[NGX_HTTP_TGBOT_STATS_METHODS]
-                                        [NGX_HTTP_TGBOT_API_RESULTS];
-    ngx_atomic_t                     limit[NGX_HTTP_TGBOT_STATS_LIMITS]
-                                          [NGX_HTTP_TGBOT_LIMIT_OUTCOMES];
-    ngx_atomic_t                     cache[NGX_HTTP_TGBOT_CACHE_RESULTS];
-    ngx_atomic_t                     dead[NGX_HTTP_TGBOT_STATS_CAUSES];
-    ngx_atomic_t                     duration[NGX_HTTP_TGBOT_DURATIONS]
-                                             [NGX_HTTP_TGBOT_STATS_BUCKETS];
-    ngx_atomic_t                     elapsed[NGX_HTTP_TGBOT_DURATIONS];
-                                                /* together, ms */
-} ngx_http_tgbot_stats_counters_t;
-
 
 typedef union {
     ngx_http_tgbot_stats_counters_t  counters;

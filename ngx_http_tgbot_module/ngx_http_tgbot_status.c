@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_header.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_status_bots.h"
 #include "ngx_http_tgbot_status_dead.h"
@@ -86,9 +87,7 @@ ngx_http_tgbot_status_handler(ngx_http_request_t *r)
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
 
-        if (ngx_http_tgbot_status_json_header(r, "Allow", "GET, HEAD")
-            != NGX_OK)
-        {
+        if (ngx_http_tgbot_header_push(r, "Allow", "GET, HEAD") != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
@@ -116,7 +115,7 @@ ngx_http_tgbot_status_state(ngx_http_request_t *r)
                                           "or \"html\" as \"format\"");
     }
 
-    if (ngx_http_tgbot_status_json_header(r, "Vary", "Accept") != NGX_OK) {
+    if (ngx_http_tgbot_header_push(r, "Vary", "Accept") != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -136,11 +135,13 @@ ngx_http_tgbot_status_state(ngx_http_request_t *r)
     if (format == NGX_HTTP_TGBOT_STATUS_PROMETHEUS) {
         ngx_http_tgbot_status_prometheus(&s, &snapshot);
 
-    } else {
-        ngx_http_tgbot_status_bots(&s, &snapshot, tlcf);
+        return ngx_http_tgbot_status_json_send(r, &s, NGX_HTTP_OK);
     }
 
-    return ngx_http_tgbot_status_json_send(r, &s, NGX_HTTP_OK);
+    ngx_http_tgbot_status_json_open(&s, '{');
+    ngx_http_tgbot_status_bots(&s, &snapshot, tlcf);
+
+    return ngx_http_tgbot_status_json_done(r, &s, NGX_HTTP_OK);
 }
 
 
@@ -150,8 +151,7 @@ static ngx_uint_t
 ngx_http_tgbot_status_format(ngx_http_request_t *r)
 {
     ngx_str_t                   value;
-    ngx_uint_t                  i, format;
-    ngx_list_part_t            *part;
+    ngx_uint_t                  format;
     ngx_table_elt_t            *h;
     ngx_conf_enum_t            *e;
     ngx_http_tgbot_loc_conf_t  *tlcf;
@@ -178,20 +178,10 @@ ngx_http_tgbot_status_format(ngx_http_request_t *r)
 
     format = NGX_HTTP_TGBOT_STATUS_JSON;
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
+    h = NULL;
 
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len == sizeof("Accept") - 1
-                && ngx_strncasecmp(h[i].key.data, (u_char *) "Accept",
-                                   sizeof("Accept") - 1)
-                   == 0)
-            {
-                format = ngx_max(format,
-                                 ngx_http_tgbot_status_accept(&h[i].value));
-            }
-        }
+    while ((h = ngx_http_tgbot_header(&r->headers_in.headers, "Accept", h))) {
+        format = ngx_max(format, ngx_http_tgbot_status_accept(&h->value));
     }
 
     return format;

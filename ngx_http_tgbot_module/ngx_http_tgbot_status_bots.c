@@ -12,16 +12,15 @@
 #include "ngx_http_tgbot_status_webhook.h"
 
 
-static void ngx_http_tgbot_status_bots_groups(ngx_http_tgbot_status_json_t *s,
-    void *data, ngx_uint_t of);
+static void ngx_http_tgbot_status_bots_metrics(ngx_http_tgbot_status_json_t *s,
+    void *of, ngx_uint_t kind);
 static void ngx_http_tgbot_status_bots_metric(ngx_http_tgbot_status_json_t *s,
-    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m);
+    const ngx_http_tgbot_metric_t *metric, void *of);
 static void ngx_http_tgbot_status_bots_values(ngx_http_tgbot_status_json_t *s,
-    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m,
-    ngx_uint_t i);
+    const ngx_http_tgbot_metric_t *metric, void *of, ngx_uint_t i);
 static void ngx_http_tgbot_status_bots_histogram(
-    ngx_http_tgbot_status_json_t *s,
-    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m);
+    ngx_http_tgbot_status_json_t *s, const ngx_http_tgbot_metric_t *metric,
+    void *of);
 static void ngx_http_tgbot_status_bots_bot(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_bot_t *bot);
 static void ngx_http_tgbot_status_bots_seen(ngx_http_tgbot_status_json_t *s,
@@ -40,60 +39,47 @@ ngx_http_tgbot_status_bots(ngx_http_tgbot_status_json_t *s,
 
     ngx_str_set(&version, NGX_HTTP_TGBOT_VERSION);
 
-    ngx_http_tgbot_status_json_open(s);
-
-    ngx_http_tgbot_status_json_key(s, "version");
-    ngx_http_tgbot_status_json_string(s, &version);
-
+    ngx_http_tgbot_status_json_text(s, "version", &version);
     ngx_http_tgbot_status_json_member(s, "now", ngx_time());
     ngx_http_tgbot_status_json_member(s, "start_time", snapshot->start);
     ngx_http_tgbot_status_json_flag(s, "write", tlcf->status->write);
     ngx_http_tgbot_status_json_flag(s, "payload", tlcf->status->payload);
 
-    ngx_http_tgbot_status_bots_groups(s, snapshot,
-                                      NGX_HTTP_TGBOT_STATUS_OF_ALL);
+    ngx_http_tgbot_status_bots_metrics(s, snapshot, NGX_HTTP_TGBOT_OF_ALL);
 
     ngx_http_tgbot_status_json_key(s, "bots");
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
     for (i = 0; i < snapshot->nbots; i++) {
         ngx_http_tgbot_status_bots_bot(s, &snapshot->bots[i]);
     }
 
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 
     ngx_http_tgbot_status_json_key(s, "zones");
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
     for (i = 0; i < snapshot->nzones; i++) {
         ngx_http_tgbot_status_bots_zone(s, &snapshot->zones[i]);
     }
 
-    ngx_http_tgbot_status_json_close(s);
-    ngx_http_tgbot_status_json_close(s);
-
-    ngx_http_tgbot_status_json_write(s, "\n", 1);
+    ngx_http_tgbot_status_json_close(s, '}');
 }
 
 
-/* all metrics that are of such a thing */
+/* all metrics of this kind of object */
 
 static void
-ngx_http_tgbot_status_bots_groups(ngx_http_tgbot_status_json_t *s, void *data,
-    ngx_uint_t of)
+ngx_http_tgbot_status_bots_metrics(ngx_http_tgbot_status_json_t *s, void *of,
+    ngx_uint_t kind)
 {
-    ngx_uint_t                            m;
-    const ngx_http_tgbot_status_group_t  *group;
+    const ngx_http_tgbot_metric_t  *metric;
 
-    for (group = ngx_http_tgbot_status_groups; group->metrics; group++) {
+    for (metric = ngx_http_tgbot_metrics; metric->name; metric++) {
 
-        if (group->of != of || (group->has && !group->has(data))) {
-            continue;
-        }
-
-        for (m = 0; m < *group->nmetrics; m++) {
-            ngx_http_tgbot_status_json_key(s, group->metrics[m].name);
-            ngx_http_tgbot_status_bots_metric(s, group, data, m);
+        if (metric->of == kind) {
+            ngx_http_tgbot_status_json_key(s, metric->name);
+            ngx_http_tgbot_status_bots_metric(s, metric, of);
         }
     }
 }
@@ -101,96 +87,96 @@ ngx_http_tgbot_status_bots_groups(ngx_http_tgbot_status_json_t *s, void *data,
 
 static void
 ngx_http_tgbot_status_bots_metric(ngx_http_tgbot_status_json_t *s,
-    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m)
+    const ngx_http_tgbot_metric_t *metric, void *of)
 {
-    ngx_str_t                       name;
-    ngx_uint_t                      i;
-    const ngx_http_tgbot_metric_t  *metric;
-
-    metric = &group->metrics[m];
+    ngx_str_t   name;
+    ngx_uint_t  i;
 
     if (metric->type == NGX_HTTP_TGBOT_HISTOGRAM) {
-        ngx_http_tgbot_status_bots_histogram(s, group, of, m);
+        ngx_http_tgbot_status_bots_histogram(s, metric, of);
         return;
     }
 
-    if (metric->label[0] == NULL) {
-        ngx_http_tgbot_status_json_number(s, group->value(of, m, 0, 0));
+    if (metric->labels[0].name == NULL) {
+        ngx_http_tgbot_status_bots_values(s, metric, of, 0);
         return;
     }
 
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
-    for (i = 0; i < metric->n[0]; i++) {
-        name = group->label(of, m, 0, i);
+    for (i = 0; i < metric->labels[0].n; i++) {
+        name = ngx_http_tgbot_metric_label(metric, of, 0, i);
 
         if (name.len) {
             ngx_http_tgbot_status_json_name(s, &name);
-            ngx_http_tgbot_status_bots_values(s, group, of, m, i);
+            ngx_http_tgbot_status_bots_values(s, metric, of, i);
         }
     }
 
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 }
 
 
 static void
 ngx_http_tgbot_status_bots_values(ngx_http_tgbot_status_json_t *s,
-    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m,
-    ngx_uint_t i)
+    const ngx_http_tgbot_metric_t *metric, void *of, ngx_uint_t i)
 {
-    ngx_str_t                       name;
-    ngx_uint_t                      j;
-    const ngx_http_tgbot_metric_t  *metric;
+    ngx_str_t   name;
+    ngx_uint_t  j;
 
-    metric = &group->metrics[m];
-
-    if (metric->label[1] == NULL) {
-        ngx_http_tgbot_status_json_number(s, group->value(of, m, i, 0));
+    if (metric->labels[1].name == NULL) {
+        ngx_http_tgbot_status_json_number(s,
+                              ngx_http_tgbot_metric_value(metric, of, i, 0));
         return;
     }
 
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
-    for (j = 0; j < metric->n[1]; j++) {
-        name = group->label(of, m, 1, j);
+    for (j = 0; j < metric->labels[1].n; j++) {
+        name = ngx_http_tgbot_metric_label(metric, of, 1, j);
 
         ngx_http_tgbot_status_json_name(s, &name);
-        ngx_http_tgbot_status_json_number(s, group->value(of, m, i, j));
+        ngx_http_tgbot_status_json_number(s,
+                              ngx_http_tgbot_metric_value(metric, of, i, j));
     }
 
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 }
 
 
 static void
 ngx_http_tgbot_status_bots_histogram(ngx_http_tgbot_status_json_t *s,
-    const ngx_http_tgbot_status_group_t *group, void *of, ngx_uint_t m)
+    const ngx_http_tgbot_metric_t *metric, void *of)
 {
-    uint64_t    count;
-    ngx_str_t   name;
-    ngx_uint_t  i;
+    u_char      *p;
+    uint64_t     count, sum;
+    ngx_str_t    name;
+    ngx_uint_t   i;
+
+    u_char  seconds[NGX_INT64_LEN + sizeof(".000") - 1];
 
     count = 0;
+    sum = metric->value(of, metric->sum, 0);
+    p = ngx_sprintf(seconds, "%uL.%03uL", sum / 1000, sum % 1000);
 
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
     ngx_http_tgbot_status_json_key(s, "buckets");
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
-    for (i = 0; i < group->metrics[m].n[0]; i++) {
-        name = group->label(of, m, 0, i);
-        count += group->value(of, m, i, 0);
+    for (i = 0; i < metric->labels[0].n; i++) {
+        name = ngx_http_tgbot_metric_label(metric, of, 0, i);
+        count += ngx_http_tgbot_metric_value(metric, of, i, 0);
 
         ngx_http_tgbot_status_json_name(s, &name);
         ngx_http_tgbot_status_json_number(s, count);
     }
 
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 
     ngx_http_tgbot_status_json_key(s, "sum");
-    ngx_http_tgbot_status_json_seconds(s, group->sum(of, m));
+    ngx_http_tgbot_status_json_value(s, seconds, p - seconds);
     ngx_http_tgbot_status_json_member(s, "count", count);
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 }
 
 
@@ -203,12 +189,20 @@ ngx_http_tgbot_status_bots_bot(ngx_http_tgbot_status_json_t *s,
     b = bot->bot;
 
     ngx_http_tgbot_status_json_name(s, &b->name);
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
     ngx_http_tgbot_status_json_member(s, "start_time",
                                       ngx_http_tgbot_stats_start(b->stats));
 
-    ngx_http_tgbot_status_bots_groups(s, bot, NGX_HTTP_TGBOT_STATUS_OF_BOT);
+    ngx_http_tgbot_status_bots_metrics(s, bot, NGX_HTTP_TGBOT_OF_BOT);
+
+    if (b->queue) {
+        ngx_http_tgbot_status_bots_metrics(s, bot, NGX_HTTP_TGBOT_OF_QUEUE);
+    }
+
+    if (bot->known) {
+        ngx_http_tgbot_status_bots_metrics(s, bot, NGX_HTTP_TGBOT_OF_WEBHOOK);
+    }
 
     /* what follows is no metric */
 
@@ -229,21 +223,21 @@ ngx_http_tgbot_status_bots_bot(ngx_http_tgbot_status_json_t *s,
 
     if (b->dead) {
         ngx_http_tgbot_status_json_key(s, "dead_letters");
-        ngx_http_tgbot_status_json_open(s);
+        ngx_http_tgbot_status_json_open(s, '{');
 
         ngx_http_tgbot_status_json_member(s, "letters", bot->dead.letters);
         ngx_http_tgbot_status_json_member(s, "blocks", bot->dead.blocks);
         ngx_http_tgbot_status_json_member(s, "evicted", bot->dead.evicted);
         ngx_http_tgbot_status_json_member(s, "oldest", bot->dead.oldest);
 
-        ngx_http_tgbot_status_json_close(s);
+        ngx_http_tgbot_status_json_close(s, '}');
     }
 
     if (bot->known) {
         ngx_http_tgbot_status_webhook(s, bot);
     }
 
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 }
 
 
@@ -256,7 +250,7 @@ ngx_http_tgbot_status_bots_seen(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_seen_state(seen, &state);
 
     ngx_http_tgbot_status_json_key(s, "seen");
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
     ngx_http_tgbot_status_json_member(s, "records", state.records);
     ngx_http_tgbot_status_json_member(s, "leased", state.leased);
@@ -264,15 +258,12 @@ ngx_http_tgbot_status_bots_seen(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_json_member(s, "rides_evicted", state.rides_evicted);
 
     ngx_http_tgbot_status_json_key(s, "top");
-    ngx_http_tgbot_status_json_write(s, "[", 1);
-
+    ngx_http_tgbot_status_json_open(s, '[');
     ngx_http_tgbot_status_json_id(s, state.top[0]);
-    ngx_http_tgbot_status_json_write(s, ",", 1);
     ngx_http_tgbot_status_json_id(s, state.top[1]);
+    ngx_http_tgbot_status_json_close(s, ']');
 
-    ngx_http_tgbot_status_json_write(s, "]", 1);
-
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 }
 
 
@@ -289,14 +280,13 @@ ngx_http_tgbot_status_bots_zone(ngx_http_tgbot_status_json_t *s,
     kind.len = ngx_strlen(z->kind->name);
 
     ngx_http_tgbot_status_json_name(s, &z->shm_zone->shm.name);
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
-    ngx_http_tgbot_status_json_key(s, "kind");
-    ngx_http_tgbot_status_json_string(s, &kind);
+    ngx_http_tgbot_status_json_text(s, "kind", &kind);
 
     ngx_http_tgbot_status_json_member(s, "size", z->size);
 
-    ngx_http_tgbot_status_bots_groups(s, zone, NGX_HTTP_TGBOT_STATUS_OF_ZONE);
+    ngx_http_tgbot_status_bots_metrics(s, zone, NGX_HTTP_TGBOT_OF_ZONE);
 
     /* what follows is no metric */
 
@@ -320,5 +310,5 @@ ngx_http_tgbot_status_bots_zone(ngx_http_tgbot_status_json_t *s,
         ngx_http_tgbot_status_json_member(s, "orphaned", zone->orphaned);
     }
 
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 }

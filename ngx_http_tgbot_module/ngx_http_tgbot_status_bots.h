@@ -15,7 +15,10 @@
 #include "ngx_http_tgbot_status_metrics.h"
 
 
-/* tlcf: of the location that shows it */
+/*
+ * Writes the members of the object that is open; tlcf: of the location that
+ * shows it
+ */
 void ngx_http_tgbot_status_bots(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_snapshot_t *snapshot,
     ngx_http_tgbot_loc_conf_t *tlcf);

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_header.h"
 #include "ngx_http_tgbot_json.h"
 #include "ngx_http_tgbot_method.h"
 #include "ngx_http_tgbot_replay.h"
@@ -97,8 +98,7 @@ ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r, ngx_str_t *path)
 
     default:
 
-        if (ngx_http_tgbot_status_json_header(r, "Allow",
-                                              "GET, HEAD, POST, DELETE")
+        if (ngx_http_tgbot_header_push(r, "Allow", "GET, HEAD, POST, DELETE")
             != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -227,36 +227,27 @@ ngx_http_tgbot_status_dead_list(ngx_http_tgbot_status_dead_t *d)
     n = ngx_http_tgbot_dead_list(d->bot->dead, after, letters, limit);
 
     ngx_http_tgbot_status_json_init(&s, r);
-    ngx_http_tgbot_status_json_open(&s);
+    ngx_http_tgbot_status_json_open(&s, '{');
 
-    ngx_http_tgbot_status_json_key(&s, "bot");
-    ngx_http_tgbot_status_json_string(&s, &d->bot->name);
+    ngx_http_tgbot_status_json_text(&s, "bot", &d->bot->name);
 
     ngx_http_tgbot_status_json_key(&s, "letters");
-    ngx_http_tgbot_status_json_write(&s, "[", 1);
+    ngx_http_tgbot_status_json_open(&s, '[');
 
     for (i = 0; i < n; i++) {
-
-        if (i) {
-            ngx_http_tgbot_status_json_write(&s, ",", 1);
-        }
-
-        ngx_http_tgbot_status_json_open(&s);
+        ngx_http_tgbot_status_json_open(&s, '{');
         ngx_http_tgbot_status_dead_letter(&s, &letters[i]);
-        ngx_http_tgbot_status_json_close(&s);
+        ngx_http_tgbot_status_json_close(&s, '}');
     }
 
-    ngx_http_tgbot_status_json_write(&s, "]", 1);
-    s.comma = 1;
+    ngx_http_tgbot_status_json_close(&s, ']');
 
     /* where to go on; 0: this was all */
 
     ngx_http_tgbot_status_json_member(&s, "next",
                                       (n == limit) ? letters[n - 1].id : 0);
-    ngx_http_tgbot_status_json_close(&s);
-    ngx_http_tgbot_status_json_write(&s, "\n", 1);
 
-    return ngx_http_tgbot_status_json_send(r, &s, NGX_HTTP_OK);
+    return ngx_http_tgbot_status_json_done(r, &s, NGX_HTTP_OK);
 }
 
 
@@ -284,10 +275,9 @@ ngx_http_tgbot_status_dead_show(ngx_http_tgbot_status_dead_t *d)
     }
 
     ngx_http_tgbot_status_json_init(&s, r);
-    ngx_http_tgbot_status_json_open(&s);
+    ngx_http_tgbot_status_json_open(&s, '{');
 
-    ngx_http_tgbot_status_json_key(&s, "bot");
-    ngx_http_tgbot_status_json_string(&s, &d->bot->name);
+    ngx_http_tgbot_status_json_text(&s, "bot", &d->bot->name);
 
     ngx_http_tgbot_status_dead_letter(&s, &letter);
 
@@ -304,10 +294,7 @@ ngx_http_tgbot_status_dead_show(ngx_http_tgbot_status_dead_t *d)
         }
     }
 
-    ngx_http_tgbot_status_json_close(&s);
-    ngx_http_tgbot_status_json_write(&s, "\n", 1);
-
-    return ngx_http_tgbot_status_json_send(r, &s, NGX_HTTP_OK);
+    return ngx_http_tgbot_status_json_done(r, &s, NGX_HTTP_OK);
 }
 
 
@@ -326,9 +313,8 @@ ngx_http_tgbot_status_dead_letter(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_json_key(s, "update_id");
     ngx_http_tgbot_status_json_id(s, item->head.update_id);
 
-    ngx_http_tgbot_status_json_key(s, "cause");
-    ngx_http_tgbot_status_json_string(s,
-                                      &ngx_http_tgbot_dead_causes[end->cause]);
+    ngx_http_tgbot_status_json_text(s, "cause",
+                                    &ngx_http_tgbot_dead_causes[end->cause]);
 
     ngx_http_tgbot_status_json_member(s, "status", end->status);
     ngx_http_tgbot_status_json_member(s, "attempts", item->progress.attempts);
@@ -351,28 +337,21 @@ ngx_http_tgbot_status_dead_payload(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_dead_value(s, update);
 
     ngx_http_tgbot_status_json_key(s, "calls");
-    ngx_http_tgbot_status_json_write(s, "[", 1);
+    ngx_http_tgbot_status_json_open(s, '[');
 
     method = calls->elts;
 
     for (i = 0; i < calls->nelts; i++) {
-
-        if (i) {
-            ngx_http_tgbot_status_json_write(s, ",", 1);
-        }
-
-        ngx_http_tgbot_status_json_open(s);
-        ngx_http_tgbot_status_json_key(s, "method");
-        ngx_http_tgbot_status_json_string(s, &method[i].name);
-        ngx_http_tgbot_status_json_key(s, "content_type");
-        ngx_http_tgbot_status_json_string(s, &method[i].content_type);
+        ngx_http_tgbot_status_json_open(s, '{');
+        ngx_http_tgbot_status_json_text(s, "method", &method[i].name);
+        ngx_http_tgbot_status_json_text(s, "content_type",
+                                        &method[i].content_type);
         ngx_http_tgbot_status_json_key(s, "body");
         ngx_http_tgbot_status_dead_value(s, &method[i].body);
-        ngx_http_tgbot_status_json_close(s);
+        ngx_http_tgbot_status_json_close(s, '}');
     }
 
-    ngx_http_tgbot_status_json_write(s, "]", 1);
-    s->comma = 1;
+    ngx_http_tgbot_status_json_close(s, ']');
 }
 
 
@@ -399,8 +378,7 @@ ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_json_t *s,
                                          NULL)
            == NGX_OK)
     {
-        ngx_http_tgbot_status_json_write(s, text.data, text.len);
-        s->comma = 1;
+        ngx_http_tgbot_status_json_value(s, text.data, text.len);
         return;
     }
 
@@ -469,7 +447,7 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
     }
 
     ngx_http_tgbot_status_json_init(&s, r);
-    ngx_http_tgbot_status_json_open(&s);
+    ngx_http_tgbot_status_json_open(&s, '{');
     ngx_http_tgbot_status_json_member(&s, replay ? "replayed" : "dropped",
                                       d->done);
 
@@ -478,10 +456,7 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
         ngx_http_tgbot_status_json_member(&s, "being_replayed", d->replayed);
     }
 
-    ngx_http_tgbot_status_json_close(&s);
-    ngx_http_tgbot_status_json_write(&s, "\n", 1);
-
-    return ngx_http_tgbot_status_json_send(r, &s, NGX_HTTP_OK);
+    return ngx_http_tgbot_status_json_done(r, &s, NGX_HTTP_OK);
 }
 
 

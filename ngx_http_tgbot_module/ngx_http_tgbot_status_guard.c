@@ -4,12 +4,13 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_header.h"
 #include "ngx_http_tgbot_status_guard.h"
 
 
 static ngx_uint_t ngx_http_tgbot_status_guard_site(ngx_http_request_t *r);
 static ngx_str_t *ngx_http_tgbot_status_guard_header(ngx_http_request_t *r,
-    ngx_str_t *name);
+    const char *name);
 static ngx_uint_t ngx_http_tgbot_status_guard_is(ngx_str_t *value,
     const char *text);
 static ngx_uint_t ngx_http_tgbot_status_guard_host(ngx_str_t *host,
@@ -23,8 +24,6 @@ ngx_http_tgbot_status_guard(ngx_http_request_t *r, const char *action)
     ngx_str_t                  *value;
     ngx_http_tgbot_loc_conf_t  *tlcf;
 
-    static ngx_str_t  header = ngx_string("X-Tgbot-Action");
-
     tlcf = ngx_http_get_module_loc_conf(r, ngx_http_tgbot_module);
 
     if (action) {
@@ -35,7 +34,7 @@ ngx_http_tgbot_status_guard(ngx_http_request_t *r, const char *action)
 
         /* no form of another site can send it */
 
-        value = ngx_http_tgbot_status_guard_header(r, &header);
+        value = ngx_http_tgbot_status_guard_header(r, "X-Tgbot-Action");
 
         if (value == NULL || !ngx_http_tgbot_status_guard_is(value, action)) {
             return "expected the header \"X-Tgbot-Action\" with \"replay\" "
@@ -69,17 +68,14 @@ ngx_http_tgbot_status_guard_site(ngx_http_request_t *r)
     u_char     *p, *last;
     ngx_str_t  *value, *host;
 
-    static ngx_str_t  site = ngx_string("Sec-Fetch-Site");
-    static ngx_str_t  origin = ngx_string("Origin");
-
-    value = ngx_http_tgbot_status_guard_header(r, &site);
+    value = ngx_http_tgbot_status_guard_header(r, "Sec-Fetch-Site");
 
     if (value) {
         return ngx_http_tgbot_status_guard_is(value, "same-origin")
                || ngx_http_tgbot_status_guard_is(value, "none");
     }
 
-    value = ngx_http_tgbot_status_guard_header(r, &origin);
+    value = ngx_http_tgbot_status_guard_header(r, "Origin");
 
     if (value == NULL) {
         return 1;
@@ -108,26 +104,16 @@ ngx_http_tgbot_status_guard_site(ngx_http_request_t *r)
 /* the header, of several the last one */
 
 static ngx_str_t *
-ngx_http_tgbot_status_guard_header(ngx_http_request_t *r, ngx_str_t *name)
+ngx_http_tgbot_status_guard_header(ngx_http_request_t *r, const char *name)
 {
     ngx_str_t        *value;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
+    h = NULL;
     value = NULL;
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len == name->len
-                && ngx_strncasecmp(h[i].key.data, name->data, name->len) == 0)
-            {
-                value = &h[i].value;
-            }
-        }
+    while ((h = ngx_http_tgbot_header(&r->headers_in.headers, name, h))) {
+        value = &h->value;
     }
 
     return value;

@@ -210,28 +210,20 @@ ngx_http_tgbot_status_health_send(ngx_http_request_t *r, ngx_array_t *reasons)
     }
 
     ngx_http_tgbot_status_json_init(&s, r);
-    ngx_http_tgbot_status_json_open(&s);
+    ngx_http_tgbot_status_json_open(&s, '{');
 
-    ngx_http_tgbot_status_json_key(&s, "status");
-    ngx_http_tgbot_status_json_string(&s, &status);
+    ngx_http_tgbot_status_json_text(&s, "status", &status);
 
     ngx_http_tgbot_status_json_key(&s, "reasons");
-    ngx_http_tgbot_status_json_write(&s, "[", 1);
+    ngx_http_tgbot_status_json_open(&s, '[');
 
     for (i = 0; i < n; i++) {
-
-        if (i) {
-            ngx_http_tgbot_status_json_write(&s, ",", 1);
-        }
-
         ngx_http_tgbot_status_json_string(&s, &reason[i]);
     }
 
-    ngx_http_tgbot_status_json_write(&s, "]", 1);
-    ngx_http_tgbot_status_json_close(&s);
-    ngx_http_tgbot_status_json_write(&s, "\n", 1);
+    ngx_http_tgbot_status_json_close(&s, ']');
 
-    return ngx_http_tgbot_status_json_send(r, &s,
+    return ngx_http_tgbot_status_json_done(r, &s,
                                            n ? NGX_HTTP_SERVICE_UNAVAILABLE
                                              : NGX_HTTP_OK);
 }

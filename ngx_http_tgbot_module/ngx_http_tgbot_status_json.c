@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_header.h"
 #include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_update.h"
 
@@ -34,29 +35,6 @@ ngx_http_tgbot_status_json_init(ngx_http_tgbot_status_json_t *s,
 
 
 ngx_int_t
-ngx_http_tgbot_status_json_header(ngx_http_request_t *r, const char *name,
-    const char *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(h, sizeof(ngx_table_elt_t));
-
-    h->hash = 1;
-    h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
-    h->value.data = (u_char *) value;
-    h->value.len = ngx_strlen(value);
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
 ngx_http_tgbot_status_json_send(ngx_http_request_t *r,
     ngx_http_tgbot_status_json_t *s, ngx_uint_t status)
 {
@@ -73,10 +51,8 @@ ngx_http_tgbot_status_json_send(ngx_http_request_t *r,
     r->headers_out.content_type_len = s->type.len;
     r->headers_out.content_type_lowcase = NULL;
 
-    if (ngx_http_tgbot_status_json_header(r, "Cache-Control", "no-store")
-        != NGX_OK
-        || ngx_http_tgbot_status_json_header(r, "X-Content-Type-Options",
-                                        "nosniff")
+    if (ngx_http_tgbot_header_push(r, "Cache-Control", "no-store") != NGX_OK
+        || ngx_http_tgbot_header_push(r, "X-Content-Type-Options", "nosniff")
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -107,27 +83,37 @@ ngx_http_tgbot_status_json_error(ngx_http_request_t *r, ngx_uint_t status,
 
     ngx_http_tgbot_status_json_init(&s, r);
 
-    ngx_http_tgbot_status_json_open(&s);
-    ngx_http_tgbot_status_json_key(&s, "error");
-    ngx_http_tgbot_status_json_string(&s, &value);
-    ngx_http_tgbot_status_json_close(&s);
+    ngx_http_tgbot_status_json_open(&s, '{');
+    ngx_http_tgbot_status_json_text(&s, "error", &value);
+    ngx_http_tgbot_status_json_close(&s, '}');
 
     return ngx_http_tgbot_status_json_send(r, &s, status);
 }
 
 
-void
-ngx_http_tgbot_status_json_open(ngx_http_tgbot_status_json_t *s)
+ngx_int_t
+ngx_http_tgbot_status_json_done(ngx_http_request_t *r,
+    ngx_http_tgbot_status_json_t *s, ngx_uint_t status)
 {
-    ngx_http_tgbot_status_json_write(s, "{", 1);
+    ngx_http_tgbot_status_json_close(s, '}');
+    ngx_http_tgbot_status_json_write(s, "\n", 1);
+
+    return ngx_http_tgbot_status_json_send(r, s, status);
+}
+
+
+void
+ngx_http_tgbot_status_json_open(ngx_http_tgbot_status_json_t *s, char bracket)
+{
+    ngx_http_tgbot_status_json_value(s, &bracket, 1);
     s->comma = 0;
 }
 
 
 void
-ngx_http_tgbot_status_json_close(ngx_http_tgbot_status_json_t *s)
+ngx_http_tgbot_status_json_close(ngx_http_tgbot_status_json_t *s, char bracket)
 {
-    ngx_http_tgbot_status_json_write(s, "}", 1);
+    ngx_http_tgbot_status_json_write(s, &bracket, 1);
     s->comma = 1;
 }
 
@@ -149,12 +135,18 @@ void
 ngx_http_tgbot_status_json_name(ngx_http_tgbot_status_json_t *s,
     ngx_str_t *name)
 {
-    if (s->comma) {
-        ngx_http_tgbot_status_json_write(s, ",", 1);
-    }
-
     ngx_http_tgbot_status_json_string(s, name);
     ngx_http_tgbot_status_json_write(s, ":", 1);
+    s->comma = 0;
+}
+
+
+void
+ngx_http_tgbot_status_json_text(ngx_http_tgbot_status_json_t *s,
+    const char *name, ngx_str_t *value)
+{
+    ngx_http_tgbot_status_json_key(s, name);
+    ngx_http_tgbot_status_json_string(s, value);
 }
 
 
@@ -172,28 +164,8 @@ ngx_http_tgbot_status_json_flag(ngx_http_tgbot_status_json_t *s,
     const char *name, ngx_uint_t value)
 {
     ngx_http_tgbot_status_json_key(s, name);
-
-    if (value) {
-        ngx_http_tgbot_status_json_write(s, "true", sizeof("true") - 1);
-
-    } else {
-        ngx_http_tgbot_status_json_write(s, "false", sizeof("false") - 1);
-    }
-
-    s->comma = 1;
-}
-
-
-void
-ngx_http_tgbot_status_json_seconds(ngx_http_tgbot_status_json_t *s,
-    uint64_t msec)
-{
-    u_char  *p, buf[NGX_INT64_LEN + sizeof(".000") - 1];
-
-    p = ngx_sprintf(buf, "%uL.%03uL", msec / 1000, msec % 1000);
-
-    ngx_http_tgbot_status_json_write(s, buf, p - buf);
-    s->comma = 1;
+    ngx_http_tgbot_status_json_value(s, value ? "true" : "false",
+                                     value ? 4 : 5);
 }
 
 
@@ -201,12 +173,10 @@ void
 ngx_http_tgbot_status_json_number(ngx_http_tgbot_status_json_t *s,
     uint64_t value)
 {
-    u_char  *p, buf[NGX_INT64_LEN];
+    u_char  buf[NGX_INT64_LEN];
 
-    p = ngx_sprintf(buf, "%uL", value);
-
-    ngx_http_tgbot_status_json_write(s, buf, p - buf);
-    s->comma = 1;
+    ngx_http_tgbot_status_json_value(s, buf,
+                                     ngx_sprintf(buf, "%uL", value) - buf);
 }
 
 
@@ -214,13 +184,15 @@ void
 ngx_http_tgbot_status_json_id(ngx_http_tgbot_status_json_t *s,
     int64_t update_id)
 {
-    u_char  *p, buf[NGX_INT64_LEN];
+    u_char  buf[NGX_INT64_LEN];
 
-    p = (update_id == NGX_HTTP_TGBOT_UPDATE_NO_ID)
-        ? ngx_sprintf(buf, "null") : ngx_sprintf(buf, "%L", update_id);
+    if (update_id == NGX_HTTP_TGBOT_UPDATE_NO_ID) {
+        ngx_http_tgbot_status_json_value(s, "null", 4);
+        return;
+    }
 
-    ngx_http_tgbot_status_json_write(s, buf, p - buf);
-    s->comma = 1;
+    ngx_http_tgbot_status_json_value(s, buf,
+                                     ngx_sprintf(buf, "%L", update_id) - buf);
 }
 
 
@@ -238,6 +210,8 @@ ngx_http_tgbot_status_json_string(ngx_http_tgbot_status_json_t *s,
 
     escape = ngx_escape_json(NULL, text.data, text.len);
 
+    ngx_http_tgbot_status_json_value(s, NULL, 0);
+
     p = ngx_http_tgbot_status_json_room(s, text.len + escape + 2);
 
     if (p == NULL) {
@@ -247,7 +221,18 @@ ngx_http_tgbot_status_json_string(ngx_http_tgbot_status_json_t *s,
     *p++ = '"';
     p = (u_char *) ngx_escape_json(p, text.data, text.len);
     *p = '"';
+}
 
+
+void
+ngx_http_tgbot_status_json_value(ngx_http_tgbot_status_json_t *s,
+    const void *data, size_t len)
+{
+    if (s->comma) {
+        ngx_http_tgbot_status_json_write(s, ",", 1);
+    }
+
+    ngx_http_tgbot_status_json_write(s, data, len);
     s->comma = 1;
 }
 

@@ -35,19 +35,21 @@ typedef struct {
 void ngx_http_tgbot_status_json_init(ngx_http_tgbot_status_json_t *s,
     ngx_http_request_t *r);
 
-/* an object */
-void ngx_http_tgbot_status_json_open(ngx_http_tgbot_status_json_t *s);
-void ngx_http_tgbot_status_json_close(ngx_http_tgbot_status_json_t *s);
+/* an object or an array, by its bracket */
+void ngx_http_tgbot_status_json_open(ngx_http_tgbot_status_json_t *s,
+    char bracket);
+void ngx_http_tgbot_status_json_close(ngx_http_tgbot_status_json_t *s,
+    char bracket);
 
-/* a member's name, by a C string or any bytes, with the comma before it */
+/* a member's name, by a C string or any bytes */
 void ngx_http_tgbot_status_json_key(ngx_http_tgbot_status_json_t *s,
     const char *name);
 void ngx_http_tgbot_status_json_name(ngx_http_tgbot_status_json_t *s,
     ngx_str_t *name);
 
 /*
- * values; a string is redacted, cleaned and escaped, an update_id that did
- * not fit is null
+ * Values, with the comma before them; a string is redacted, cleaned and
+ * escaped, an update_id that did not fit is null, "value" is JSON as it is.
  */
 void ngx_http_tgbot_status_json_number(ngx_http_tgbot_status_json_t *s,
     uint64_t value);
@@ -55,14 +57,14 @@ void ngx_http_tgbot_status_json_id(ngx_http_tgbot_status_json_t *s,
     int64_t update_id);
 void ngx_http_tgbot_status_json_string(ngx_http_tgbot_status_json_t *s,
     ngx_str_t *value);
+void ngx_http_tgbot_status_json_value(ngx_http_tgbot_status_json_t *s,
+    const void *data, size_t len);
 
-/* ms, as seconds with three decimals */
-void ngx_http_tgbot_status_json_seconds(ngx_http_tgbot_status_json_t *s,
-    uint64_t msec);
-
-/* a number, and true or false, with its name */
+/* members: a number, a string, and true or false, with their name */
 void ngx_http_tgbot_status_json_member(ngx_http_tgbot_status_json_t *s,
     const char *name, uint64_t value);
+void ngx_http_tgbot_status_json_text(ngx_http_tgbot_status_json_t *s,
+    const char *name, ngx_str_t *value);
 void ngx_http_tgbot_status_json_flag(ngx_http_tgbot_status_json_t *s,
     const char *name, ngx_uint_t value);
 
@@ -75,15 +77,15 @@ void ngx_http_tgbot_status_json_write(ngx_http_tgbot_status_json_t *s,
     const void *data, size_t len);
 
 
-/* adds a header to the response; the strings are not copied */
-ngx_int_t ngx_http_tgbot_status_json_header(ngx_http_request_t *r,
-    const char *name, const char *value);
-
 /* what the content handler returns: the response is sent, with this status */
 ngx_int_t ngx_http_tgbot_status_json_send(ngx_http_request_t *r,
     ngx_http_tgbot_status_json_t *s, ngx_uint_t status);
 
-/* likewise, an object with the text as "error" */
+/* the same, after the end of the outermost object and of its line */
+ngx_int_t ngx_http_tgbot_status_json_done(ngx_http_request_t *r,
+    ngx_http_tgbot_status_json_t *s, ngx_uint_t status);
+
+/* the same for an object with the text as "error" */
 ngx_int_t ngx_http_tgbot_status_json_error(ngx_http_request_t *r,
     ngx_uint_t status, const char *text);
 

@@ -7,29 +7,56 @@
 #include "ngx_http_tgbot_cache.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_status_metrics.h"
-#include "ngx_http_tgbot_status_webhook.h"
 
 
-/* by their places in the tables below */
+/* the labels of a row */
 
-typedef enum {
-    NGX_HTTP_TGBOT_STATUS_BUILD_INFO = 0,
-    NGX_HTTP_TGBOT_STATUS_START_TIME
-} ngx_http_tgbot_status_all_e;
+#define ngx_http_tgbot_metric_names(name, values)                             \
+    { name, sizeof(values) / sizeof(ngx_str_t), values }
+#define ngx_http_tgbot_metric_no_label                                        \
+    { NULL, 1, NULL }
 
-typedef enum {
-    NGX_HTTP_TGBOT_STATUS_QUEUE_ITEMS = 0,
-    NGX_HTTP_TGBOT_STATUS_QUEUE_DEPTH,
-    NGX_HTTP_TGBOT_STATUS_QUEUE_OLDEST
-} ngx_http_tgbot_status_queue_e;
+#define ngx_http_tgbot_metric_plain                                           \
+    { ngx_http_tgbot_metric_no_label, ngx_http_tgbot_metric_no_label }
+#define ngx_http_tgbot_metric_by(name, values)                                \
+    { ngx_http_tgbot_metric_names(name, values),                              \
+      ngx_http_tgbot_metric_no_label }
 
-typedef enum {
-    NGX_HTTP_TGBOT_STATUS_ZONE_BYTES = 0,
-    NGX_HTTP_TGBOT_STATUS_ZONE_EVICTED,
-    NGX_HTTP_TGBOT_STATUS_ZONE_REPAIRED
-} ngx_http_tgbot_status_zone_e;
+/* the end of a row: what the metric is of, and where its numbers are */
+
+#define ngx_http_tgbot_metric_counter(member)                                 \
+    NGX_HTTP_TGBOT_OF_BOT, ngx_http_tgbot_metric_count,                       \
+    offsetof(ngx_http_tgbot_stats_counters_t, member), 0
+
+#define ngx_http_tgbot_metric_stat(name)                                      \
+    ngx_http_tgbot_metric_counter(stat[NGX_HTTP_TGBOT_STAT_##name])
+
+#define ngx_http_tgbot_metric_histogram(name)                                 \
+    NGX_HTTP_TGBOT_OF_BOT, ngx_http_tgbot_metric_count,                       \
+    offsetof(ngx_http_tgbot_stats_counters_t,                                 \
+             duration[NGX_HTTP_TGBOT_DURATION_##name]),                       \
+    offsetof(ngx_http_tgbot_stats_counters_t,                                 \
+             elapsed[NGX_HTTP_TGBOT_DURATION_##name])
+
+#define ngx_http_tgbot_metric_gauge(name)                                     \
+    NGX_HTTP_TGBOT_OF_BOT, ngx_http_tgbot_metric_now,                         \
+    NGX_HTTP_TGBOT_GAUGE_##name, 0
+
+#define ngx_http_tgbot_metric_number(of, type, member)                        \
+    NGX_HTTP_TGBOT_OF_##of, ngx_http_tgbot_metric_read,                       \
+    offsetof(ngx_http_tgbot_status_##type##_t, member), 0
 
 
+static uint64_t ngx_http_tgbot_metric_count(void *of, size_t where,
+    ngx_uint_t i);
+static uint64_t ngx_http_tgbot_metric_limit(void *of, size_t where,
+    ngx_uint_t i);
+static uint64_t ngx_http_tgbot_metric_now(void *of, size_t where,
+    ngx_uint_t i);
+static uint64_t ngx_http_tgbot_metric_last(void *of, size_t where,
+    ngx_uint_t i);
+static uint64_t ngx_http_tgbot_metric_read(void *of, size_t where,
+    ngx_uint_t i);
 static ngx_int_t ngx_http_tgbot_status_snapshot_bot(
     ngx_http_tgbot_status_snapshot_t *snapshot,
     ngx_http_tgbot_status_bot_t *bot, ngx_pool_t *pool);
@@ -38,46 +65,77 @@ static void ngx_http_tgbot_status_snapshot_zone(
 static void ngx_http_tgbot_status_orphaned(
     ngx_http_tgbot_status_snapshot_t *snapshot,
     ngx_http_tgbot_status_bot_t *bot);
-static ngx_str_t ngx_http_tgbot_status_all_label(void *of, ngx_uint_t metric,
-    ngx_uint_t label, ngx_uint_t i);
-static uint64_t ngx_http_tgbot_status_all_value(void *of, ngx_uint_t metric,
-    ngx_uint_t i, ngx_uint_t j);
-static ngx_str_t ngx_http_tgbot_status_stats_label(void *of,
-    ngx_uint_t metric, ngx_uint_t label, ngx_uint_t i);
-static uint64_t ngx_http_tgbot_status_stats_value(void *of, ngx_uint_t metric,
-    ngx_uint_t i, ngx_uint_t j);
-static uint64_t ngx_http_tgbot_status_stats_sum(void *of, ngx_uint_t metric);
-static ngx_uint_t ngx_http_tgbot_status_queue_has(void *of);
-static ngx_str_t ngx_http_tgbot_status_queue_label(void *of,
-    ngx_uint_t metric, ngx_uint_t label, ngx_uint_t i);
-static uint64_t ngx_http_tgbot_status_queue_value(void *of, ngx_uint_t metric,
-    ngx_uint_t i, ngx_uint_t j);
-static ngx_str_t ngx_http_tgbot_status_zone_label(void *of, ngx_uint_t metric,
-    ngx_uint_t label, ngx_uint_t i);
-static uint64_t ngx_http_tgbot_status_zone_value(void *of, ngx_uint_t metric,
-    ngx_uint_t i, ngx_uint_t j);
 
 
-static const ngx_http_tgbot_metric_t  ngx_http_tgbot_status_all_metrics[] = {
-
-    { "build_info", NGX_HTTP_TGBOT_GAUGE,
-      "The version of the module; always 1.",
-      { "version", NULL }, { 1, 1 } },
-
-    { "start_time_seconds", NGX_HTTP_TGBOT_GAUGE,
-      "When the oldest of the counters began.",
-      { NULL, NULL }, { 1, 1 } }
+static const ngx_str_t  ngx_http_tgbot_metric_version[] = {
+    ngx_string(NGX_HTTP_TGBOT_VERSION)
 };
 
-static const ngx_uint_t  ngx_http_tgbot_status_all_n =
-    sizeof(ngx_http_tgbot_status_all_metrics)
-    / sizeof(ngx_http_tgbot_metric_t);
-
-
-/* ngx_http_tgbot_queue_event_e */
 
 static const ngx_str_t
-    ngx_http_tgbot_status_queue_events[NGX_HTTP_TGBOT_QUEUE_EVENTS] =
+    ngx_http_tgbot_metric_reasons[NGX_HTTP_TGBOT_REJECTIONS] =
+{
+    ngx_string("secret"),
+    ngx_string("method"),
+    ngx_string("type"),
+    ngx_string("json")
+};
+
+
+static const ngx_str_t
+    ngx_http_tgbot_metric_kinds[NGX_HTTP_TGBOT_CALL_KINDS] =
+{
+    ngx_string("handler"),
+    ngx_string("api")
+};
+
+
+static const ngx_str_t
+    ngx_http_tgbot_metric_events[NGX_HTTP_TGBOT_CALL_EVENTS] =
+{
+    ngx_string("started"),
+    ngx_string("ok"),
+    ngx_string("failed"),
+    ngx_string("unknown"),
+    ngx_string("aborted")
+};
+
+
+static const ngx_str_t
+    ngx_http_tgbot_metric_outcomes[NGX_HTTP_TGBOT_HANDLER_OUTCOMES] =
+{
+    ngx_string("handled"),
+    ngx_string("unavailable"),
+    ngx_string("failed")
+};
+
+
+static const ngx_str_t
+    ngx_http_tgbot_metric_decided[NGX_HTTP_TGBOT_LIMIT_OUTCOMES] =
+{
+    ngx_string("passed"),
+    ngx_string("dropped"),
+    ngx_string("rejected"),
+    ngx_string("dropped_dry_run"),
+    ngx_string("rejected_dry_run")
+};
+
+
+static const ngx_str_t
+    ngx_http_tgbot_metric_cache_results[NGX_HTTP_TGBOT_CACHE_RESULTS] =
+{
+    ngx_string("hit"),
+    ngx_string("miss"),
+    ngx_string("wait"),
+    ngx_string("timeout"),
+    ngx_string("bypass"),
+    ngx_string("stored"),
+    ngx_string("uncacheable")
+};
+
+
+static const ngx_str_t
+    ngx_http_tgbot_metric_queue_events[NGX_HTTP_TGBOT_QUEUE_EVENTS] =
 {
     ngx_string("accepted"),
     ngx_string("replayed"),
@@ -89,7 +147,9 @@ static const ngx_str_t
 };
 
 
-static const ngx_str_t  ngx_http_tgbot_status_queue_states[] = {
+static const ngx_str_t
+    ngx_http_tgbot_metric_queue_states[5] =
+{
     ngx_string("waiting"),
     ngx_string("delayed"),
     ngx_string("inflight"),
@@ -98,91 +158,202 @@ static const ngx_str_t  ngx_http_tgbot_status_queue_states[] = {
 };
 
 
-static const ngx_http_tgbot_metric_t  ngx_http_tgbot_status_queue_metrics[] = {
-
-    { "queue_items_total", NGX_HTTP_TGBOT_COUNTER,
-      "Updates that came into the queue, and that went.",
-      { "event", NULL }, { NGX_HTTP_TGBOT_QUEUE_EVENTS, 1 } },
-
-    { "queue_depth", NGX_HTTP_TGBOT_GAUGE,
-      "Updates in the queue, and those that were given up.",
-      { "state", NULL },
-      { sizeof(ngx_http_tgbot_status_queue_states) / sizeof(ngx_str_t), 1 } },
-
-    { "queue_oldest_age_seconds", NGX_HTTP_TGBOT_GAUGE,
-      "How long ago the oldest update in the queue was received.",
-      { NULL, NULL }, { 1, 1 } }
-};
-
-static const ngx_uint_t  ngx_http_tgbot_status_queue_n =
-    sizeof(ngx_http_tgbot_status_queue_metrics)
-    / sizeof(ngx_http_tgbot_metric_t);
-
-
-static const ngx_str_t  ngx_http_tgbot_status_zone_states[] = {
+static const ngx_str_t
+    ngx_http_tgbot_metric_zone_states[2] =
+{
     ngx_string("used"),
     ngx_string("free")
 };
 
 
-static const ngx_http_tgbot_metric_t  ngx_http_tgbot_status_zone_metrics[] = {
+const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
+
+    { "build_info", NGX_HTTP_TGBOT_GAUGE,
+      "Version of the module; always 1.",
+      ngx_http_tgbot_metric_by("version", ngx_http_tgbot_metric_version),
+      ngx_http_tgbot_metric_number(ALL, snapshot, build) },
+
+    { "start_time_seconds", NGX_HTTP_TGBOT_GAUGE,
+      "Time at which the oldest counters started.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_number(ALL, snapshot, start) },
+
+    { "received_total", NGX_HTTP_TGBOT_COUNTER,
+      "Deliveries of updates received.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_stat(RECEIVED) },
+
+    { "held", NGX_HTTP_TGBOT_GAUGE,
+      "Deliveries that have no answer yet.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_gauge(HELD) },
+
+    { "deliveries_total", NGX_HTTP_TGBOT_COUNTER,
+      "Deliveries, by verdict.",
+      { { "verdict", NGX_HTTP_TGBOT_VERDICTS - 1,
+          &ngx_http_tgbot_verdict_names[1] },
+        ngx_http_tgbot_metric_no_label },
+      ngx_http_tgbot_metric_counter(verdict[1]) },
+
+    { "rejected_total", NGX_HTTP_TGBOT_COUNTER,
+      "Rejected deliveries, by reason.",
+      ngx_http_tgbot_metric_by("reason", ngx_http_tgbot_metric_reasons),
+      ngx_http_tgbot_metric_counter(rejected) },
+
+    { "calls_total", NGX_HTTP_TGBOT_COUNTER,
+      "Calls of the bot's program and of the Bot API, by event.",
+      { ngx_http_tgbot_metric_names("kind", ngx_http_tgbot_metric_kinds),
+        ngx_http_tgbot_metric_names("event", ngx_http_tgbot_metric_events) },
+      ngx_http_tgbot_metric_counter(call) },
+
+    { "calls_inflight", NGX_HTTP_TGBOT_GAUGE,
+      "Calls in flight.",
+      ngx_http_tgbot_metric_by("kind", ngx_http_tgbot_metric_kinds),
+      ngx_http_tgbot_metric_gauge(HANDLER) },
+
+    { "calls_expired_total", NGX_HTTP_TGBOT_COUNTER,
+      "Calls ended by tgbot_call_timeout.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_stat(CALLS_EXPIRED) },
+
+    { "handler_calls_total", NGX_HTTP_TGBOT_COUNTER,
+      "Calls of the bot's program, by outcome.",
+      ngx_http_tgbot_metric_by("outcome", ngx_http_tgbot_metric_outcomes),
+      ngx_http_tgbot_metric_counter(handled) },
+
+    { "api_calls_total", NGX_HTTP_TGBOT_COUNTER_SPARSE,
+      "Attempts of Bot API calls, by method and result.",
+      { ngx_http_tgbot_metric_names("method", ngx_http_tgbot_stats_methods),
+        ngx_http_tgbot_metric_names("result", ngx_http_tgbot_stats_results) },
+      ngx_http_tgbot_metric_counter(api) },
+
+    { "api_calls_given_up_total", NGX_HTTP_TGBOT_COUNTER,
+      "Bot API calls given up.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_stat(GIVEN_UP) },
+
+    { "api_calls_unsent_total", NGX_HTTP_TGBOT_COUNTER,
+      "Bot API calls dropped: no tgbot_api.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_stat(UNSENT) },
+
+    { "limit_decisions_total", NGX_HTTP_TGBOT_COUNTER,
+      "Decisions of tgbot_limit, by zone and outcome.",
+      { { "zone", NGX_HTTP_TGBOT_STATS_LIMITS, NULL },
+        ngx_http_tgbot_metric_names("outcome", ngx_http_tgbot_metric_decided) },
+      NGX_HTTP_TGBOT_OF_BOT, ngx_http_tgbot_metric_limit, 0, 0 },
+
+    { "cache_total", NGX_HTTP_TGBOT_COUNTER,
+      "Cache lookups and stores, by result.",
+      ngx_http_tgbot_metric_by("result", ngx_http_tgbot_metric_cache_results),
+      ngx_http_tgbot_metric_counter(cache) },
+
+    { "queue_full_total", NGX_HTTP_TGBOT_COUNTER,
+      "Deliveries refused because the queue was full.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_stat(QUEUE_FULL) },
+
+    { "dead_letters_total", NGX_HTTP_TGBOT_COUNTER,
+      "Updates that became dead letters, by cause.",
+      ngx_http_tgbot_metric_by("cause", ngx_http_tgbot_dead_causes),
+      ngx_http_tgbot_metric_counter(dead) },
+
+    { "seen_rebased_total", NGX_HTTP_TGBOT_COUNTER,
+      "Times that update_ids moved far from the earlier ones.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_stat(SEEN_REBASED) },
+
+    { "seen_full_total", NGX_HTTP_TGBOT_COUNTER,
+      "Updates without a record because all records were in work.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_stat(SEEN_FULL) },
+
+    { "seen_unnumbered_total", NGX_HTTP_TGBOT_COUNTER,
+      "Updates not deduplicated: their update_id exceeds 64 bits.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_stat(SEEN_UNNUMBERED) },
+
+    { "leases_lost_total", NGX_HTTP_TGBOT_COUNTER,
+      "Results dropped: another worker had taken the update over.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_stat(LEASES_LOST) },
+
+    { "attempts_spent_total", NGX_HTTP_TGBOT_COUNTER,
+      "Updates that failed as often as tgbot_attempts allows.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_stat(ATTEMPTS_SPENT) },
+
+    { "rides_repeated_total", NGX_HTTP_TGBOT_COUNTER,
+      "Calls repeated in the answer to a duplicate.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_stat(RIDES_REPEATED) },
+
+    { "update_duration_seconds", NGX_HTTP_TGBOT_HISTOGRAM,
+      "Time from receiving a delivery to answering it.",
+      ngx_http_tgbot_metric_by("le", ngx_http_tgbot_stats_seconds),
+      ngx_http_tgbot_metric_histogram(UPDATE) },
+
+    { "handler_duration_seconds", NGX_HTTP_TGBOT_HISTOGRAM,
+      "Duration of calls of the bot's program.",
+      ngx_http_tgbot_metric_by("le", ngx_http_tgbot_stats_seconds),
+      ngx_http_tgbot_metric_histogram(HANDLER) },
+
+    { "last_update_timestamp_seconds", NGX_HTTP_TGBOT_GAUGE,
+      "Time of the last update; 0 before the first.",
+      ngx_http_tgbot_metric_plain,
+      NGX_HTTP_TGBOT_OF_BOT, ngx_http_tgbot_metric_last, 0, 0 },
+
+    { "unauthorized_workers", NGX_HTTP_TGBOT_GAUGE,
+      "Workers whose calls wait because the Bot API refused the token.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_gauge(UNAUTHORIZED) },
+
+    { "queue_items_total", NGX_HTTP_TGBOT_COUNTER,
+      "Updates that entered or left the queue, by event.",
+      ngx_http_tgbot_metric_by("event", ngx_http_tgbot_metric_queue_events),
+      ngx_http_tgbot_metric_number(QUEUE, bot, queue.events) },
+
+    { "queue_depth", NGX_HTTP_TGBOT_GAUGE,
+      "Updates in the queue and dead letters, by state.",
+      ngx_http_tgbot_metric_by("state", ngx_http_tgbot_metric_queue_states),
+      ngx_http_tgbot_metric_number(QUEUE, bot, depth) },
+
+    { "queue_oldest_age_seconds", NGX_HTTP_TGBOT_GAUGE,
+      "Age of the oldest update in the queue.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_number(QUEUE, bot, oldest) },
+
+    { "webhook_pending_updates", NGX_HTTP_TGBOT_GAUGE,
+      "Updates that waited at Telegram when it was last asked.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_number(WEBHOOK, bot, pending) },
+
+    { "webhook_last_error_timestamp_seconds", NGX_HTTP_TGBOT_GAUGE,
+      "Time of Telegram's last failed delivery; 0: none since setWebhook.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_number(WEBHOOK, bot, error_date) },
+
+    { "webhook_url_ok", NGX_HTTP_TGBOT_GAUGE,
+      "Whether Telegram had the configured URL when it was last asked.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_number(WEBHOOK, bot, url_ok) },
 
     { "zone_bytes", NGX_HTTP_TGBOT_GAUGE,
-      "Size of a zone, of those that fill up what is in use of it.",
-      { "state", NULL }, { 2, 1 } },
+      "Bytes of a zone; all are used if the zone does not fill up.",
+      ngx_http_tgbot_metric_by("state", ngx_http_tgbot_metric_zone_states),
+      ngx_http_tgbot_metric_number(ZONE, zone, bytes) },
 
     { "zone_evicted_total", NGX_HTTP_TGBOT_COUNTER,
-      "Records that made room for others.",
-      { NULL, NULL }, { 1, 1 } },
+      "Records evicted to make room for others.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_number(ZONE, zone, evicted) },
 
     { "zone_repaired_total", NGX_HTTP_TGBOT_COUNTER,
-      "Times that a process died inside of a zone.",
-      { NULL, NULL }, { 1, 1 } }
-};
+      "Repairs of a zone after a process died inside it.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_number(ZONE, zone, repaired) },
 
-static const ngx_uint_t  ngx_http_tgbot_status_zone_n =
-    sizeof(ngx_http_tgbot_status_zone_metrics)
-    / sizeof(ngx_http_tgbot_metric_t);
-
-
-const ngx_http_tgbot_status_group_t  ngx_http_tgbot_status_groups[] = {
-
-    { NGX_HTTP_TGBOT_STATUS_OF_ALL,
-      ngx_http_tgbot_status_all_metrics, &ngx_http_tgbot_status_all_n,
-      NULL,
-      ngx_http_tgbot_status_all_label,
-      ngx_http_tgbot_status_all_value,
-      NULL },
-
-    { NGX_HTTP_TGBOT_STATUS_OF_BOT,
-      ngx_http_tgbot_stats_metrics, &ngx_http_tgbot_stats_nmetrics,
-      NULL,
-      ngx_http_tgbot_status_stats_label,
-      ngx_http_tgbot_status_stats_value,
-      ngx_http_tgbot_status_stats_sum },
-
-    { NGX_HTTP_TGBOT_STATUS_OF_BOT,
-      ngx_http_tgbot_status_queue_metrics, &ngx_http_tgbot_status_queue_n,
-      ngx_http_tgbot_status_queue_has,
-      ngx_http_tgbot_status_queue_label,
-      ngx_http_tgbot_status_queue_value,
-      NULL },
-
-    { NGX_HTTP_TGBOT_STATUS_OF_BOT,
-      ngx_http_tgbot_status_webhook_metrics, &ngx_http_tgbot_status_webhook_n,
-      ngx_http_tgbot_status_webhook_has,
-      NULL,
-      ngx_http_tgbot_status_webhook_value,
-      NULL },
-
-    { NGX_HTTP_TGBOT_STATUS_OF_ZONE,
-      ngx_http_tgbot_status_zone_metrics, &ngx_http_tgbot_status_zone_n,
-      NULL,
-      ngx_http_tgbot_status_zone_label,
-      ngx_http_tgbot_status_zone_value,
-      NULL },
-
-    { 0, NULL, NULL, NULL, NULL, NULL, NULL }
+    { NULL, 0, NULL, ngx_http_tgbot_metric_plain, 0, NULL, 0, 0 }
 };
 
 
@@ -194,6 +365,7 @@ ngx_http_tgbot_status_snapshot(ngx_http_tgbot_status_snapshot_t *snapshot,
     ngx_http_tgbot_bot_t   **bots;
     ngx_http_tgbot_zone_t  **zones;
 
+    snapshot->build = 1;
     snapshot->start = ngx_time();
     snapshot->nbots = tmcf->bots.nelts;
     snapshot->nzones = tmcf->zones.nelts;
@@ -236,7 +408,7 @@ static ngx_int_t
 ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
     ngx_http_tgbot_status_bot_t *bot, ngx_pool_t *pool)
 {
-    time_t                 start;
+    uint64_t               start;
     ngx_http_tgbot_bot_t  *b;
 
     b = bot->bot;
@@ -252,7 +424,16 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
 
     if (b->queue) {
         ngx_http_tgbot_queue_state(b->queue, &bot->queue);
+
+        /* each update in one of them */
+
+        bot->depth[0] = bot->queue.waiting - bot->queue.delayed;
+        bot->depth[1] = bot->queue.delayed;
+        bot->depth[2] = bot->queue.inflight;
+        bot->depth[3] = bot->dead.letters;
         ngx_http_tgbot_status_orphaned(snapshot, bot);
+
+        bot->oldest = bot->queue.oldest / 1000;
     }
 
     if (b->hook == NULL) {
@@ -267,6 +448,10 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
     if (ngx_http_tgbot_registry_get(b->registry, bot->known) != NGX_OK) {
         ngx_memzero(bot->known, sizeof(ngx_http_tgbot_registration_t));
     }
+
+    bot->pending = bot->known->pending;
+    bot->error_date = bot->known->error_date;
+    bot->url_ok = bot->known->url_ok;
 
     return NGX_OK;
 }
@@ -292,7 +477,7 @@ ngx_http_tgbot_status_orphaned(ngx_http_tgbot_status_snapshot_t *snapshot,
 
     for (i = 0; i < snapshot->nzones; i++) {
         if (snapshot->zones[i].zone == zone) {
-            bot->orphaned = snapshot->zones[i].orphaned;
+            bot->depth[4] = snapshot->zones[i].orphaned;
             return;
         }
     }
@@ -338,148 +523,122 @@ ngx_http_tgbot_status_snapshot_zone(ngx_http_tgbot_status_zone_t *zone)
         zone->items = store.sh->items;
         zone->broken = store.sh->broken;
     }
-}
 
+    /* what does not fill up is all set aside */
 
-static ngx_str_t
-ngx_http_tgbot_status_all_label(void *of, ngx_uint_t metric, ngx_uint_t label,
-    ngx_uint_t i)
-{
-    ngx_str_t  version = ngx_string(NGX_HTTP_TGBOT_VERSION);
+    zone->bytes[0] = zone->total ? z->size * zone->used / zone->total
+                                 : z->size;
+    zone->bytes[1] = z->size - zone->bytes[0];
 
-    return version;
+    zone->evicted = z->sh->evicted;
+    zone->repaired = z->sh->repaired;
 }
 
 
 static uint64_t
-ngx_http_tgbot_status_all_value(void *of, ngx_uint_t metric, ngx_uint_t i,
-    ngx_uint_t j)
+ngx_http_tgbot_metric_count(void *of, size_t where, ngx_uint_t i)
 {
-    ngx_http_tgbot_status_snapshot_t *snapshot = of;
+    ngx_http_tgbot_status_bot_t *bot = of;
 
-    if (metric == NGX_HTTP_TGBOT_STATUS_BUILD_INFO) {
-        return 1;
-    }
-
-    return snapshot->start;
+    return ngx_http_tgbot_stats_value(bot->bot->stats,
+                                      where + i * sizeof(ngx_atomic_t));
 }
 
 
-static ngx_str_t
-ngx_http_tgbot_status_stats_label(void *of, ngx_uint_t metric,
+static uint64_t
+ngx_http_tgbot_metric_limit(void *of, size_t where, ngx_uint_t i)
+{
+    ngx_http_tgbot_status_bot_t *bot = of;
+
+    ngx_uint_t               limit, outcome;
+    ngx_http_tgbot_stats_t  *stats;
+
+    stats = bot->bot->stats;
+    limit = i / NGX_HTTP_TGBOT_LIMIT_OUTCOMES;
+    outcome = i % NGX_HTTP_TGBOT_LIMIT_OUTCOMES;
+
+    if (limit >= stats->nlimits) {
+        return 0;
+    }
+
+    return ngx_http_tgbot_metric_count(of,
+                          offsetof(ngx_http_tgbot_stats_counters_t, limit),
+                          stats->limit[limit] * NGX_HTTP_TGBOT_LIMIT_OUTCOMES
+                          + outcome);
+}
+
+
+static uint64_t
+ngx_http_tgbot_metric_now(void *of, size_t where, ngx_uint_t i)
+{
+    ngx_http_tgbot_status_bot_t *bot = of;
+
+    return ngx_http_tgbot_stats_gauge(bot->bot->stats, where + i);
+}
+
+
+static uint64_t
+ngx_http_tgbot_metric_last(void *of, size_t where, ngx_uint_t i)
+{
+    ngx_http_tgbot_status_bot_t *bot = of;
+
+    return ngx_http_tgbot_stats_last(bot->bot->stats);
+}
+
+
+/* what the snapshot has */
+
+static uint64_t
+ngx_http_tgbot_metric_read(void *of, size_t where, ngx_uint_t i)
+{
+    return ((uint64_t *) ((u_char *) of + where))[i];
+}
+
+
+ngx_str_t
+ngx_http_tgbot_metric_label(const ngx_http_tgbot_metric_t *metric, void *of,
     ngx_uint_t label, ngx_uint_t i)
 {
-    ngx_http_tgbot_status_bot_t *bot = of;
+    ngx_str_t                             none;
+    ngx_uint_t                            n;
+    ngx_http_tgbot_stats_t               *stats;
+    ngx_http_tgbot_status_bot_t          *bot;
+    const ngx_http_tgbot_metric_label_t  *l;
 
-    return ngx_http_tgbot_stats_label(bot->bot->stats, metric, label, i);
-}
+    ngx_str_null(&none);
 
+    l = &metric->labels[label];
 
-static uint64_t
-ngx_http_tgbot_status_stats_value(void *of, ngx_uint_t metric, ngx_uint_t i,
-    ngx_uint_t j)
-{
-    ngx_http_tgbot_status_bot_t *bot = of;
-
-    return ngx_http_tgbot_stats_value(bot->bot->stats, metric, i, j);
-}
-
-
-static uint64_t
-ngx_http_tgbot_status_stats_sum(void *of, ngx_uint_t metric)
-{
-    ngx_http_tgbot_status_bot_t *bot = of;
-
-    return ngx_http_tgbot_stats_sum(bot->bot->stats, metric);
-}
-
-
-static ngx_uint_t
-ngx_http_tgbot_status_queue_has(void *of)
-{
-    ngx_http_tgbot_status_bot_t *bot = of;
-
-    return bot->bot->queue != NULL;
-}
-
-
-static ngx_str_t
-ngx_http_tgbot_status_queue_label(void *of, ngx_uint_t metric,
-    ngx_uint_t label, ngx_uint_t i)
-{
-    if (metric == NGX_HTTP_TGBOT_STATUS_QUEUE_ITEMS) {
-        return ngx_http_tgbot_status_queue_events[i];
+    if (l->name == NULL || i >= l->n) {
+        return none;
     }
 
-    return ngx_http_tgbot_status_queue_states[i];
-}
-
-
-static uint64_t
-ngx_http_tgbot_status_queue_value(void *of, ngx_uint_t metric, ngx_uint_t i,
-    ngx_uint_t j)
-{
-    ngx_http_tgbot_status_bot_t *bot = of;
-
-    uint64_t                       depth[5];
-    ngx_http_tgbot_queue_state_t  *state;
-
-    state = &bot->queue;
-
-    switch (metric) {
-
-    case NGX_HTTP_TGBOT_STATUS_QUEUE_ITEMS:
-        return state->events[i];
-
-    case NGX_HTTP_TGBOT_STATUS_QUEUE_DEPTH:
-
-        /* each update in one of them */
-
-        depth[0] = state->waiting - state->delayed;
-        depth[1] = state->delayed;
-        depth[2] = state->inflight;
-        depth[3] = bot->dead.letters;
-        depth[4] = bot->orphaned;
-
-        return depth[i];
-
-    default: /* NGX_HTTP_TGBOT_STATUS_QUEUE_OLDEST */
-        return state->oldest / 1000;
+    if (l->values) {
+        return l->values[i];
     }
-}
 
+    bot = of;
+    stats = bot->bot->stats;
 
-static ngx_str_t
-ngx_http_tgbot_status_zone_label(void *of, ngx_uint_t metric,
-    ngx_uint_t label, ngx_uint_t i)
-{
-    return ngx_http_tgbot_status_zone_states[i];
-}
-
-
-static uint64_t
-ngx_http_tgbot_status_zone_value(void *of, ngx_uint_t metric, ngx_uint_t i,
-    ngx_uint_t j)
-{
-    ngx_http_tgbot_status_zone_t *zone = of;
-
-    uint64_t  used;
-
-    switch (metric) {
-
-    case NGX_HTTP_TGBOT_STATUS_ZONE_BYTES:
-
-        /* what does not fill up is all set aside */
-
-        used = zone->total ? zone->zone->size * zone->used / zone->total
-                           : zone->zone->size;
-
-        return (i == 0) ? used : zone->zone->size - used;
-
-    case NGX_HTTP_TGBOT_STATUS_ZONE_EVICTED:
-        return zone->zone->sh->evicted;
-
-    default: /* NGX_HTTP_TGBOT_STATUS_ZONE_REPAIRED */
-        return zone->zone->sh->repaired;
+    if (i >= stats->nlimits) {
+        return none;
     }
+
+    /* limits with a zone in common are counted together */
+
+    for (n = 0; n < i; n++) {
+        if (stats->limit[n] == stats->limit[i]) {
+            return none;
+        }
+    }
+
+    return stats->limits[i];
+}
+
+
+uint64_t
+ngx_http_tgbot_metric_value(const ngx_http_tgbot_metric_t *metric, void *of,
+    ngx_uint_t i, ngx_uint_t j)
+{
+    return metric->value(of, metric->where, i * metric->labels[1].n + j);
 }

@@ -1,7 +1,7 @@
 
 /*
- * The list of all metrics, and the state they are read from: what renders
- * them walks this list.
+ * The table of all metrics, and the state they are read from: JSON and
+ * Prometheus' text are made of it.
  */
 
 #ifndef _NGX_HTTP_TGBOT_STATUS_METRICS_H_INCLUDED_
@@ -15,16 +15,26 @@
 #include "ngx_http_tgbot_bot.h"
 
 
-/* of a bot, or of a zone, what needs a lock, or is needed more than once */
+/*
+ * What a bot and a zone say now.  Numbers that are metrics are of uint64_t:
+ * the table has their offsets.
+ */
 
 typedef struct {
     ngx_http_tgbot_bot_t                *bot;
     ngx_http_tgbot_queue_state_t         queue;     /* zeros without it */
-    ngx_http_tgbot_dead_state_t          dead;      /* likewise */
-    ngx_uint_t                           orphaned;  /* of the queue's zone, of
-                                                       the first of its bots */
+    ngx_http_tgbot_dead_state_t          dead;      /* zeros without them */
     ngx_http_tgbot_registration_t       *known;     /* of the webhook; NULL:
                                                        not registered by us */
+
+    /* waiting, delayed, in flight, dead and orphaned updates, the last ones
+       of the queue's zone, with the first of its bots */
+    uint64_t                             depth[5];
+    uint64_t                             oldest;    /* s */
+
+    uint64_t                             pending;   /* at Telegram */
+    uint64_t                             error_date;
+    uint64_t                             url_ok;
 } ngx_http_tgbot_status_bot_t;
 
 
@@ -34,8 +44,12 @@ typedef struct {
     uint64_t                             total;     /* 0: it does not fill up */
     ngx_uint_t                           entries;   /* of a cache */
     ngx_uint_t                           items;     /* of a queue, letters */
-    ngx_uint_t                           broken;    /* likewise */
+    ngx_uint_t                           broken;    /* of a queue, letters */
     ngx_uint_t                           orphaned;  /* of a queue */
+
+    uint64_t                             bytes[2];  /* used, free */
+    uint64_t                             evicted;
+    uint64_t                             repaired;
 } ngx_http_tgbot_status_zone_t;
 
 
@@ -46,41 +60,70 @@ typedef struct {
     ngx_uint_t                           nbots;
     ngx_http_tgbot_status_zone_t        *zones;
     ngx_uint_t                           nzones;
-    time_t                               start;     /* of the oldest counters */
+    uint64_t                             build;     /* 1 */
+    uint64_t                             start;     /* of the oldest counters */
 } ngx_http_tgbot_status_snapshot_t;
 
 
-/* what a group of metrics is of, and gets as "of" */
+typedef enum {
+    NGX_HTTP_TGBOT_COUNTER = 0,
+    NGX_HTTP_TGBOT_COUNTER_SPARSE,       /* of many values, most 0 */
+    NGX_HTTP_TGBOT_GAUGE,
+    NGX_HTTP_TGBOT_HISTOGRAM
+} ngx_http_tgbot_metric_type_e;
+
+
+/* what a metric is of, and its functions get as "of" */
 
 typedef enum {
-    NGX_HTTP_TGBOT_STATUS_OF_ALL = 0,    /* ngx_http_tgbot_status_snapshot_t */
-    NGX_HTTP_TGBOT_STATUS_OF_BOT,        /* ngx_http_tgbot_status_bot_t */
-    NGX_HTTP_TGBOT_STATUS_OF_ZONE        /* ngx_http_tgbot_status_zone_t */
-} ngx_http_tgbot_status_of_e;
+    NGX_HTTP_TGBOT_OF_ALL = 0,           /* ngx_http_tgbot_status_snapshot_t */
+    NGX_HTTP_TGBOT_OF_BOT,               /* ngx_http_tgbot_status_bot_t */
+    NGX_HTTP_TGBOT_OF_QUEUE,             /* a bot with tgbot_queue */
+    NGX_HTTP_TGBOT_OF_WEBHOOK,           /* a bot with tgbot_register */
+    NGX_HTTP_TGBOT_OF_ZONE               /* ngx_http_tgbot_status_zone_t */
+} ngx_http_tgbot_metric_of_e;
 
 
 typedef struct {
-    ngx_uint_t                           of;
-    const ngx_http_tgbot_metric_t       *metrics;
-    const ngx_uint_t                    *nmetrics;
-
-    /* whether this one has the metrics; NULL: each has */
-    ngx_uint_t                         (*has)(void *of);
-
-    /* the i-th value of a label; "": it is not in use.  NULL: no labels */
-    ngx_str_t                          (*label)(void *of, ngx_uint_t metric,
-                                            ngx_uint_t label, ngx_uint_t i);
-
-    uint64_t                           (*value)(void *of, ngx_uint_t metric,
-                                            ngx_uint_t i, ngx_uint_t j);
-
-    /* of histograms, ms; NULL: there are none */
-    uint64_t                           (*sum)(void *of, ngx_uint_t metric);
-} ngx_http_tgbot_status_group_t;
+    const char        *name;             /* NULL: there is no such label */
+    ngx_uint_t         n;                /* values, 1 without the label */
+    const ngx_str_t   *values;           /* NULL: zones of the bot's limits */
+} ngx_http_tgbot_metric_label_t;
 
 
-/* in the order in which they are shown; the last one has no metrics */
-extern const ngx_http_tgbot_status_group_t  ngx_http_tgbot_status_groups[];
+/*
+ * The i-th number from "where" on, an offset or what the function takes.
+ * Those of a histogram are its buckets, each by itself.
+ */
+
+typedef uint64_t (*ngx_http_tgbot_metric_pt)(void *of, size_t where,
+    ngx_uint_t i);
+
+
+typedef struct {
+    const char                      *name;
+    ngx_uint_t                       type;
+    const char                      *help;
+    ngx_http_tgbot_metric_label_t    labels[2];
+    ngx_uint_t                       of;
+    ngx_http_tgbot_metric_pt         value;
+    size_t                           where;
+    size_t                           sum;  /* "where" of a histogram's sum,
+                                              ms */
+} ngx_http_tgbot_metric_t;
+
+
+/* all metrics, in the order in which they are shown; the last has no name */
+extern const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[];
+
+
+/* the name of the i-th value of a label; "": it is not in use */
+ngx_str_t ngx_http_tgbot_metric_label(const ngx_http_tgbot_metric_t *metric,
+    void *of, ngx_uint_t label, ngx_uint_t i);
+
+/* the number for the i-th value of the first label and the j-th of the other */
+uint64_t ngx_http_tgbot_metric_value(const ngx_http_tgbot_metric_t *metric,
+    void *of, ngx_uint_t i, ngx_uint_t j);
 
 
 /*

@@ -3,7 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_tgbot_status_json.h"
+#include "ngx_http_tgbot_header.h"
 #include "ngx_http_tgbot_status_page.h"
 #include "ngx_http_tgbot_status_page_html.h"
 
@@ -39,7 +39,7 @@ ngx_http_tgbot_status_page(ngx_http_request_t *r)
 
     for (i = 0; ngx_http_tgbot_status_page_headers[i][0]; i++) {
 
-        if (ngx_http_tgbot_status_json_header(r,
+        if (ngx_http_tgbot_header_push(r,
                                     ngx_http_tgbot_status_page_headers[i][0],
                                     ngx_http_tgbot_status_page_headers[i][1])
             != NGX_OK)

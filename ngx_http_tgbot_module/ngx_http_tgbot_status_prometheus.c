@@ -16,14 +16,12 @@
 /* a metric of one bot, of one zone, or of the module */
 
 typedef struct {
-    ngx_http_tgbot_status_json_t         *s;
-    const ngx_http_tgbot_status_group_t  *group;
-    ngx_uint_t                            m;
-    const ngx_http_tgbot_metric_t        *metric;
+    ngx_http_tgbot_status_json_t   *s;
+    const ngx_http_tgbot_metric_t  *metric;
 
-    void                                 *of;
-    const char                           *label;    /* NULL: of the module */
-    ngx_str_t                            *owner;
+    void                           *of;
+    const char                     *label;    /* NULL: of the module */
+    ngx_str_t                      *owner;
 } ngx_http_tgbot_status_prometheus_t;
 
 
@@ -59,9 +57,7 @@ void
 ngx_http_tgbot_status_prometheus(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_snapshot_t *snapshot)
 {
-    ngx_uint_t                            m;
-    ngx_http_tgbot_status_prometheus_t    p;
-    const ngx_http_tgbot_status_group_t  *group;
+    ngx_http_tgbot_status_prometheus_t  p;
 
     ngx_str_set(&s->type, "text/plain; version=0.0.4; charset=utf-8");
 
@@ -69,15 +65,8 @@ ngx_http_tgbot_status_prometheus(ngx_http_tgbot_status_json_t *s,
 
     p.s = s;
 
-    for (group = ngx_http_tgbot_status_groups; group->metrics; group++) {
-
-        for (m = 0; m < *group->nmetrics; m++) {
-            p.group = group;
-            p.m = m;
-            p.metric = &group->metrics[m];
-
-            ngx_http_tgbot_status_prometheus_family(&p, snapshot);
-        }
+    for (p.metric = ngx_http_tgbot_metrics; p.metric->name; p.metric++) {
+        ngx_http_tgbot_status_prometheus_family(&p, snapshot);
     }
 }
 
@@ -86,7 +75,8 @@ static void
 ngx_http_tgbot_status_prometheus_family(ngx_http_tgbot_status_prometheus_t *p,
     ngx_http_tgbot_status_snapshot_t *snapshot)
 {
-    ngx_uint_t  i;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_status_bot_t  *bot;
 
     ngx_http_tgbot_status_prometheus_text(p, "# HELP "
                                              NGX_HTTP_TGBOT_STATUS_PREFIX);
@@ -101,21 +91,33 @@ ngx_http_tgbot_status_prometheus_family(ngx_http_tgbot_status_prometheus_t *p,
               ngx_http_tgbot_status_prometheus_types[p->metric->type]);
     ngx_http_tgbot_status_prometheus_text(p, "\n");
 
-    switch (p->group->of) {
+    switch (p->metric->of) {
 
-    case NGX_HTTP_TGBOT_STATUS_OF_BOT:
+    case NGX_HTTP_TGBOT_OF_BOT:
+    case NGX_HTTP_TGBOT_OF_QUEUE:
+    case NGX_HTTP_TGBOT_OF_WEBHOOK:
         p->label = "bot";
 
         for (i = 0; i < snapshot->nbots; i++) {
-            p->of = &snapshot->bots[i];
-            p->owner = &snapshot->bots[i].bot->name;
+            bot = &snapshot->bots[i];
+
+            if ((p->metric->of == NGX_HTTP_TGBOT_OF_QUEUE
+                 && bot->bot->queue == NULL)
+                || (p->metric->of == NGX_HTTP_TGBOT_OF_WEBHOOK
+                    && bot->known == NULL))
+            {
+                continue;
+            }
+
+            p->of = bot;
+            p->owner = &bot->bot->name;
 
             ngx_http_tgbot_status_prometheus_samples(p);
         }
 
         break;
 
-    case NGX_HTTP_TGBOT_STATUS_OF_ZONE:
+    case NGX_HTTP_TGBOT_OF_ZONE:
         p->label = "zone";
 
         for (i = 0; i < snapshot->nzones; i++) {
@@ -127,7 +129,7 @@ ngx_http_tgbot_status_prometheus_family(ngx_http_tgbot_status_prometheus_t *p,
 
         break;
 
-    default: /* NGX_HTTP_TGBOT_STATUS_OF_ALL */
+    default: /* NGX_HTTP_TGBOT_OF_ALL */
         p->label = NULL;
         p->of = snapshot;
 
@@ -139,46 +141,32 @@ ngx_http_tgbot_status_prometheus_family(ngx_http_tgbot_status_prometheus_t *p,
 static void
 ngx_http_tgbot_status_prometheus_samples(ngx_http_tgbot_status_prometheus_t *p)
 {
-    ngx_str_t                             one, two;
-    ngx_uint_t                            i, j;
-    const ngx_http_tgbot_metric_t        *metric;
-    const ngx_http_tgbot_status_group_t  *group;
+    ngx_str_t                       one, two;
+    ngx_uint_t                      i, j;
+    const ngx_http_tgbot_metric_t  *metric;
 
-    group = p->group;
     metric = p->metric;
-
-    if (group->has && !group->has(p->of)) {
-        return;
-    }
 
     if (metric->type == NGX_HTTP_TGBOT_HISTOGRAM) {
         ngx_http_tgbot_status_prometheus_histogram(p);
         return;
     }
 
-    ngx_str_null(&one);
-    ngx_str_null(&two);
+    for (i = 0; i < metric->labels[0].n; i++) {
+        one = ngx_http_tgbot_metric_label(metric, p->of, 0, i);
 
-    for (i = 0; i < metric->n[0]; i++) {
-
-        if (metric->label[0]) {
-            one = group->label(p->of, p->m, 0, i);
-
-            if (one.len == 0 || ngx_http_tgbot_status_prometheus_absent(p, i))
-            {
-                continue;
-            }
+        if (metric->labels[0].name
+            && (one.len == 0 || ngx_http_tgbot_status_prometheus_absent(p, i)))
+        {
+            continue;
         }
 
-        for (j = 0; j < metric->n[1]; j++) {
-
-            if (metric->label[1]) {
-                two = group->label(p->of, p->m, 1, j);
-            }
+        for (j = 0; j < metric->labels[1].n; j++) {
+            two = ngx_http_tgbot_metric_label(metric, p->of, 1, j);
 
             ngx_http_tgbot_status_prometheus_series(p, "", &one, &two);
             ngx_http_tgbot_status_prometheus_value(p,
-                                         group->value(p->of, p->m, i, j));
+                           ngx_http_tgbot_metric_value(metric, p->of, i, j));
         }
     }
 }
@@ -196,13 +184,13 @@ ngx_http_tgbot_status_prometheus_absent(ngx_http_tgbot_status_prometheus_t *p,
     ngx_uint_t  j;
 
     if (p->metric->type != NGX_HTTP_TGBOT_COUNTER_SPARSE
-        || i == p->metric->n[0] - 1)
+        || i == p->metric->labels[0].n - 1)
     {
         return 0;
     }
 
-    for (j = 0; j < p->metric->n[1]; j++) {
-        if (p->group->value(p->of, p->m, i, j)) {
+    for (j = 0; j < p->metric->labels[1].n; j++) {
+        if (ngx_http_tgbot_metric_value(p->metric, p->of, i, j)) {
             return 0;
         }
     }
@@ -215,26 +203,30 @@ static void
 ngx_http_tgbot_status_prometheus_histogram(
     ngx_http_tgbot_status_prometheus_t *p)
 {
-    uint64_t    count;
-    ngx_str_t   le, none;
-    ngx_uint_t  i;
+    u_char      *last;
+    uint64_t     count, sum;
+    ngx_str_t    le, none;
+    ngx_uint_t   i;
+
+    u_char  buf[NGX_INT64_LEN + sizeof(" .000\n") - 1];
 
     ngx_str_null(&none);
 
     count = 0;
 
-    for (i = 0; i < p->metric->n[0]; i++) {
-        le = p->group->label(p->of, p->m, 0, i);
-        count += p->group->value(p->of, p->m, i, 0);
+    for (i = 0; i < p->metric->labels[0].n; i++) {
+        le = ngx_http_tgbot_metric_label(p->metric, p->of, 0, i);
+        count += ngx_http_tgbot_metric_value(p->metric, p->of, i, 0);
 
         ngx_http_tgbot_status_prometheus_series(p, "_bucket", &le, &none);
         ngx_http_tgbot_status_prometheus_value(p, count);
     }
 
     ngx_http_tgbot_status_prometheus_series(p, "_sum", &none, &none);
-    ngx_http_tgbot_status_prometheus_text(p, " ");
-    ngx_http_tgbot_status_json_seconds(p->s, p->group->sum(p->of, p->m));
-    ngx_http_tgbot_status_prometheus_text(p, "\n");
+
+    sum = p->metric->value(p->of, p->metric->sum, 0);
+    last = ngx_sprintf(buf, " %uL.%03uL\n", sum / 1000, sum % 1000);
+    ngx_http_tgbot_status_json_write(p->s, buf, last - buf);
 
     ngx_http_tgbot_status_prometheus_series(p, "_count", &none, &none);
     ngx_http_tgbot_status_prometheus_value(p, count);
@@ -260,12 +252,12 @@ ngx_http_tgbot_status_prometheus_series(ngx_http_tgbot_status_prometheus_t *p,
     }
 
     if (one->len) {
-        ngx_http_tgbot_status_prometheus_label(p, &n, p->metric->label[0],
+        ngx_http_tgbot_status_prometheus_label(p, &n, p->metric->labels[0].name,
                                                one);
     }
 
     if (two->len) {
-        ngx_http_tgbot_status_prometheus_label(p, &n, p->metric->label[1],
+        ngx_http_tgbot_status_prometheus_label(p, &n, p->metric->labels[1].name,
                                                two);
     }
 
@@ -329,9 +321,10 @@ static void
 ngx_http_tgbot_status_prometheus_value(ngx_http_tgbot_status_prometheus_t *p,
     uint64_t value)
 {
-    ngx_http_tgbot_status_prometheus_text(p, " ");
-    ngx_http_tgbot_status_json_number(p->s, value);
-    ngx_http_tgbot_status_prometheus_text(p, "\n");
+    u_char  *last, buf[NGX_INT64_LEN + sizeof(" \n") - 1];
+
+    last = ngx_sprintf(buf, " %uL\n", value);
+    ngx_http_tgbot_status_json_write(p->s, buf, last - buf);
 }
 
 

@@ -7,38 +7,11 @@
 #include "ngx_http_tgbot_status_webhook.h"
 
 
-typedef enum {
-    NGX_HTTP_TGBOT_STATUS_WEBHOOK_PENDING = 0,
-    NGX_HTTP_TGBOT_STATUS_WEBHOOK_ERROR,
-    NGX_HTTP_TGBOT_STATUS_WEBHOOK_URL
-} ngx_http_tgbot_status_webhook_e;
-
-
 static void ngx_http_tgbot_status_webhook_text(
     ngx_http_tgbot_status_json_t *s, const char *name, u_char *data,
     size_t len);
 static void ngx_http_tgbot_status_webhook_names(
     ngx_http_tgbot_status_json_t *s, ngx_http_tgbot_registration_t *known);
-
-
-const ngx_http_tgbot_metric_t  ngx_http_tgbot_status_webhook_metrics[] = {
-
-    { "webhook_pending_updates", NGX_HTTP_TGBOT_GAUGE,
-      "Updates that wait at Telegram, when it was asked last.",
-      { NULL, NULL }, { 1, 1 } },
-
-    { "webhook_last_error_timestamp_seconds", NGX_HTTP_TGBOT_GAUGE,
-      "When Telegram last failed to deliver, 0: not since setWebhook.",
-      { NULL, NULL }, { 1, 1 } },
-
-    { "webhook_url_ok", NGX_HTTP_TGBOT_GAUGE,
-      "Whether Telegram had the configured URL, when it was asked last.",
-      { NULL, NULL }, { 1, 1 } }
-};
-
-const ngx_uint_t  ngx_http_tgbot_status_webhook_n =
-    sizeof(ngx_http_tgbot_status_webhook_metrics)
-    / sizeof(ngx_http_tgbot_metric_t);
 
 
 /* ngx_http_tgbot_registry_state_e */
@@ -52,35 +25,6 @@ static ngx_str_t  ngx_http_tgbot_status_webhook_states[] = {
 };
 
 
-ngx_uint_t
-ngx_http_tgbot_status_webhook_has(void *of)
-{
-    ngx_http_tgbot_status_bot_t *bot = of;
-
-    return bot->known != NULL;
-}
-
-
-uint64_t
-ngx_http_tgbot_status_webhook_value(void *of, ngx_uint_t metric, ngx_uint_t i,
-    ngx_uint_t j)
-{
-    ngx_http_tgbot_status_bot_t *bot = of;
-
-    switch (metric) {
-
-    case NGX_HTTP_TGBOT_STATUS_WEBHOOK_PENDING:
-        return bot->known->pending;
-
-    case NGX_HTTP_TGBOT_STATUS_WEBHOOK_ERROR:
-        return bot->known->error_date;
-
-    default: /* NGX_HTTP_TGBOT_STATUS_WEBHOOK_URL */
-        return bot->known->url_ok;
-    }
-}
-
-
 void
 ngx_http_tgbot_status_webhook(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_bot_t *bot)
@@ -90,16 +34,14 @@ ngx_http_tgbot_status_webhook(ngx_http_tgbot_status_json_t *s,
     known = bot->known;
 
     ngx_http_tgbot_status_json_key(s, "webhook");
-    ngx_http_tgbot_status_json_open(s);
+    ngx_http_tgbot_status_json_open(s, '{');
 
-    ngx_http_tgbot_status_json_key(s, "state");
-    ngx_http_tgbot_status_json_string(s,
-                        &ngx_http_tgbot_status_webhook_states[known->state]);
+    ngx_http_tgbot_status_json_text(s, "state",
+                           &ngx_http_tgbot_status_webhook_states[known->state]);
 
     ngx_http_tgbot_status_webhook_text(s, "url", known->url, known->url_len);
 
-    ngx_http_tgbot_status_json_key(s, "expected");
-    ngx_http_tgbot_status_json_string(s, &bot->bot->hook->shown);
+    ngx_http_tgbot_status_json_text(s, "expected", &bot->bot->hook->shown);
 
     ngx_http_tgbot_status_webhook_text(s, "ip_address", known->address,
                                        known->address_len);
@@ -121,7 +63,7 @@ ngx_http_tgbot_status_webhook(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_webhook_text(s, "error", known->error,
                                        known->error_len);
 
-    ngx_http_tgbot_status_json_close(s);
+    ngx_http_tgbot_status_json_close(s, '}');
 }
 
 
@@ -134,8 +76,7 @@ ngx_http_tgbot_status_webhook_text(ngx_http_tgbot_status_json_t *s,
     text.data = data;
     text.len = len;
 
-    ngx_http_tgbot_status_json_key(s, name);
-    ngx_http_tgbot_status_json_string(s, &text);
+    ngx_http_tgbot_status_json_text(s, name, &text);
 }
 
 
@@ -151,17 +92,16 @@ ngx_http_tgbot_status_webhook_names(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_status_json_key(s, "allowed_updates");
 
     if (!known->has_names) {
-        ngx_http_tgbot_status_json_write(s, "null", 4);
-        s->comma = 1;
+        ngx_http_tgbot_status_json_value(s, "null", 4);
         return;
     }
 
-    ngx_http_tgbot_status_json_write(s, "[", 1);
+    ngx_http_tgbot_status_json_open(s, '[');
 
     p = known->names;
     last = p + known->names_len;
 
-    while (p < last) {
+    for ( /* void */ ; p < last; p++) {
         name.data = p;
 
         while (p < last && *p != ',') {
@@ -171,12 +111,7 @@ ngx_http_tgbot_status_webhook_names(ngx_http_tgbot_status_json_t *s,
         name.len = p - name.data;
 
         ngx_http_tgbot_status_json_string(s, &name);
-
-        if (p++ < last) {
-            ngx_http_tgbot_status_json_write(s, ",", 1);
-        }
     }
 
-    ngx_http_tgbot_status_json_write(s, "]", 1);
-    s->comma = 1;
+    ngx_http_tgbot_status_json_close(s, ']');
 }

@@ -175,6 +175,10 @@ ngx_http_tgbot_take_start(ngx_http_tgbot_bot_t *bot,
     rc = ngx_http_tgbot_take_read(bot, taken, &job);
 
     if (rc == NGX_OK) {
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
+                       "tgbot bot \"%V\", update %L: item is taken",
+                       &bot->name, job->update.update_id);
+
         ngx_http_tgbot_job_queue_start(job);
         return;
     }

@@ -293,6 +293,11 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
 
     w->settled = 1;
 
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
+                   "tgbot bot \"%V\", update %L: delivery is settled, \"%V\"",
+                   &w->ctx.bot->name, w->update.update_id,
+                   &ngx_http_tgbot_verdict_names[w->ctx.verdict]);
+
     if (w->timer.timer_set) {
         ngx_del_timer(&w->timer);
     }

@@ -40,6 +40,11 @@ ngx_http_tgbot_webhook_claim(ngx_http_tgbot_webhook_t *w)
     rc = ngx_http_tgbot_seen_claim(bot->seen, w->update.update_id, &w->claim,
                                    &type, &body);
 
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
+                   "tgbot bot \"%V\", update %L: claim %i, attempt %ui",
+                   &bot->name, w->update.update_id, rc,
+                   w->claim.attempts + 1);
+
     switch (rc) {
 
     case NGX_OK:

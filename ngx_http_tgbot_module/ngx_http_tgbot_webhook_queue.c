@@ -56,6 +56,10 @@ ngx_http_tgbot_webhook_enqueue(ngx_http_tgbot_webhook_t *w)
     if (rc == NGX_OK) {
         w->ctx.verdict = NGX_HTTP_TGBOT_QUEUED;
 
+        ngx_log_debug3(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
+                       "tgbot bot \"%V\", update %L: put in lane %xL",
+                       &bot->name, w->update.update_id, item.head.lane);
+
         ngx_http_tgbot_wake();
 
         return NGX_DONE;

@@ -1,4 +1,4 @@
-# No token and no control character comes into a log line, whoever wrote it:
+# No token and no control character comes into a log line, no matter who wrote it:
 # the Bot API, the program, nginx about one of them, or a user.
 
 use Test::Nginx::Socket;

@@ -1,128 +1,24 @@
-# Each update once: what Telegram delivers again, in work, done or failed.
-#
-#   --- then      steps that follow the requests, in Perl
+# Each update once: what Telegram delivers again, in work, done or failed.  For
+# blocks with steps see TgbotSteps.pm.
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
-use TgbotProgram;
+use TgbotSteps;
 
-use IO::Socket::INET;
-use Time::HiRes qw(sleep);
+use Time::HiRes qw(time sleep);
 
-our $block;
+# old enough for tgbot_max_age
 
-add_block_preprocessor(sub {
-    my $block = shift;
-
-    $block->set_value("init", "TgbotProgram::forget();");
-
-    for (qw(no_error_log no_shutdown_error_log)) {
-        $block->set_value($_, "[alert]\n[crit]\n[emerg]")
-            unless defined $block->$_;
-    }
-
-    if (!defined $block->more_headers) {
-        $block->set_value("more_headers", "Content-Type: application/json");
-    }
-
-    if (!defined $block->request && !defined $block->pipelined_requests) {
-        $block->set_value("request", "GET /seen");
-    }
-
-    $block->set_value("http_config", ($block->http_config // '') . <<"_EOC_");
-    tgbot_secret_token  off;
-_EOC_
-
-    $block->set_value("config", $block->config . <<"_EOC_");
-    location /_program/ {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-    }
-
-    location /_api/ {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-    }
-
-    location = /_closed {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_RAND_PORT_1/;
-    }
-
-    location = /seen {
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/seen;
-    }
-
-    location /do/ {
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-    }
-
-    location = /status {
-        tgbot_status;
-    }
-_EOC_
-});
-
-TgbotProgram::start($Test::Nginx::Util::PidFile,
-                    $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1);
-
-Test::Nginx::Socket::add_response_body_check(sub {
-    my ($of, $body, $index, $repeated, $dry_run) = @_;
-
-    return if $dry_run || !defined $of->then || $index;
-
-    $block = $of;
-
-    eval "package main; " . $of->then . "; 1"
-        or fail($of->name . " - steps: $@");
-});
-
-# a webhook /NAME, whose program does what the text of a message says, and
-# whose Bot API answers well
-
-sub bot {
-    my ($directives, $name) = @_;
-
-    $name //= 'b';
-    $directives //= '';
-
-    my $handler = $directives =~ /tgbot_handler/
-                  ? '' : 'tgbot_handler /_program/$tgbot_text;';
-
-    return <<"_EOC_";
-    location = /$name {
-        tgbot_webhook  $name;
-        $handler
-        $directives
-
-        add_header  X-Verdict   \$tgbot_verdict   always;
-        add_header  X-Attempts  \$tgbot_attempts  always;
-        add_header  X-Worker    \$pid             always;
-    }
-_EOC_
-}
+TgbotSteps::start(request => 'GET /seen', update => { date => 1700000000 });
 
 our $api = 'tgbot_token_file $TEST_NGINX_TOKEN_FILE;
             tgbot_api /_api/json/%7B%22ok%22:true%7D;';
 
-sub message {
-    my ($id, $text) = @_;
-
-    $text //= 'say/x';
-    $text =~ s/(["\\])/\\$1/g;
-
-    return "{\"update_id\":$id,\"message\":{\"message_id\":2,"
-           . "\"date\":1700000000,\"chat\":{\"id\":7,\"type\":\"private\"},"
-           . "\"from\":{\"id\":7,\"first_name\":\"Ann\"},\"text\":\"$text\"}}";
-}
-
 sub post {
     my ($id, $text, $bot) = @_;
 
-    return "POST /" . ($bot // 'b') . "\n" . message($id, $text);
+    return "POST /" . ($bot // 'b') . "\n" . update(id => $id, text => $text);
 }
-
-sub verdicts { [ map { $_ ? "X-Verdict: $_" : "" } @_ ] }
 
 sub said { "{\"method\":\"sendMessage\",\"chat_id\":7,\"text\":\"$_[0]\"}" }
 
@@ -130,68 +26,37 @@ sub said { "{\"method\":\"sendMessage\",\"chat_id\":7,\"text\":\"$_[0]\"}" }
 
 sub long { 'y' x ($_[0] - length(said('')) - length('application/json')) }
 
-# a pattern for what the program was asked, each time
+# a pattern for what /seen tells of these paths
 
-sub asked { '^' . join('', map { "/\Q$_\E [^\\n]*\\n" } @_) . '$' }
+sub seen_like { '^' . join('', map { "/\Q$_\E [^\\n]*\\n" } @_) . '$' }
 
 
 # steps
 
-sub begin {
+sub fetch {
     my ($id, $text, $bot) = @_;
 
-    my $socket = IO::Socket::INET->new(
-                     PeerAddr => '127.0.0.1',
-                     PeerPort => $Test::Nginx::Util::ServerPortForClient,
-                     Timeout => 30)
-        or die "cannot connect: $!\n";
-
-    my $body = message($id, $text);
-
-    print $socket "POST /" . ($bot // 'b') . " HTTP/1.1\r\nHost: localhost\r\n"
-                  . "Connection: close\r\nContent-Type: application/json\r\n"
-                  . "Content-Length: " . length($body) . "\r\n\r\n$body";
-    $socket->flush;
-
-    return $socket;
+    return end(begin(id => $id, text => $text, bot => $bot));
 }
 
-sub end {
-    my $socket = shift;
+# the answer once the update is no longer in work
 
-    local $/;
-    my $answer = <$socket>;
-    close $socket;
+sub settled {
+    my @of = @_;
+    my $end = time + 10 * $slowness;
+    my $answer;
 
-    return $answer // '';
-}
+    do {
+        $answer = fetch(@of);
+    } while ($answer =~ /^X-Verdict: busy/m && time < $end && sleep 0.1);
 
-sub fetch { end(begin(@_)) }
-
-# in work, as its program is asked for it
-
-sub held {
-    my ($id, $seconds, $then) = @_;
-
-    my $socket = begin($id, "sleep/$seconds/$then");
-
-    for (1 .. 200) {
-        my $asked = TgbotProgram::seen();
-        return $socket if $asked =~ /"update_id":$id\b/;
-        sleep 0.05;
-    }
-
-    fail($block->name . " - update $id is not in work");
-
-    return $socket;
+    return $answer;
 }
 
 sub told {
     my ($answer, $verdict, $pattern) = @_;
 
-    my ($got) = $answer =~ /^X-Verdict: (\w+)/m;
-
-    is($got, $verdict, $block->name . " - verdict");
+    check($answer, $verdict);
     like($answer, qr/$pattern/s, $block->name . " - answer") if $pattern;
 }
 
@@ -199,28 +64,6 @@ sub header_of {
     my ($answer, $name) = @_;
 
     return $answer =~ /^\Q$name\E: ([^\r\n]*)/m ? $1 : undef;
-}
-
-sub master {
-    open my $in, '<', $Test::Nginx::Util::PidFile or die "no pid file: $!\n";
-    chomp(my $pid = <$in>);
-
-    return $pid;
-}
-
-sub workers_of {
-    my ($master) = @_;
-
-    my @workers;
-
-    for my $file (glob '/proc/[0-9]*/stat') {
-        open my $stat, '<', $file or next;
-        my ($pid, $parent) = (<$stat> // '') =~ /^(\d+) \(.*\) \S (\d+)/
-            or next;
-        push @workers, $pid if $parent == $master;
-    }
-
-    return @workers;
 }
 
 master_on();
@@ -231,13 +74,13 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: handled once, and its reply repeated, where nothing is said of it
+=== TEST 1: an update is handled once, and its reply is repeated, by default
 --- config eval: main::bot()
 --- request eval
 [ (map { main::post(1000) } 1 .. 3), "GET /seen" ]
 --- response_headers eval: main::verdicts('done', 'duplicate', 'duplicate', '')
 --- response_body_like eval
-[ ('^' . quotemeta(main::said('x')) . '$') x 3, main::asked('say/x') ]
+[ ('^' . quotemeta(main::said('x')) . '$') x 3, main::seen_like('say/x') ]
 --- error_code eval: [(200) x 4]
 
 
@@ -249,7 +92,7 @@ __DATA__
 --- response_headers eval
 [ "X-Verdict: done\nContent-Length: 0",
   "X-Verdict: duplicate\nContent-Length: 0", "" ]
---- response_body_like eval: ['^$', '^$', main::asked('json/%7B%7D')]
+--- response_body_like eval: ['^$', '^$', main::seen_like('json/%7B%7D')]
 --- error_code eval: [(200) x 3]
 
 
@@ -261,12 +104,12 @@ __DATA__
   main::post(1001, 'say/a'), "GET /seen" ]
 --- response_headers eval: main::verdicts('done', 'duplicate', 'done', '')
 --- response_body_like eval
-[ ('^' . quotemeta(main::said('a')) . '$') x 3, main::asked('say/a', 'say/a') ]
+[ ('^' . quotemeta(main::said('a')) . '$') x 3, main::seen_like('say/a', 'say/a') ]
 --- error_code eval: [(200) x 4]
 
 
 
-=== TEST 4: in any order
+=== TEST 4: update_ids come in any order
 --- config eval: main::bot()
 --- pipelined_requests eval
 [ map { main::post($_) } 1005, 1001, 1003, 1001, 1005, 1004, 1002, 1003, 1004 ]
@@ -315,12 +158,12 @@ map $tgbot_attempts $path {
 [ main::post(1000), main::post(1000), main::post(1000), "GET /seen" ]
 --- response_headers eval: main::verdicts('failed', 'busy', 'busy', '')
 --- response_body_like eval
-[ ('^$') x 3, main::asked('status/500', 'status/503', 'status/503') ]
+[ ('^$') x 3, main::seen_like('status/500', 'status/503', 'status/503') ]
 --- error_code eval: [500, 503, 503, 200]
 
 
 
-=== TEST 8: a program that is not there costs no attempt
+=== TEST 8: an attempt without a reachable program is not counted
 --- config eval
 main::bot('tgbot_handler $uri_of;')
 --- http_config
@@ -340,7 +183,7 @@ map $tgbot_text $uri_of {
 
 
 
-=== TEST 9: without dead letters tgbot_attempts tells, and gives nothing up
+=== TEST 9: tgbot_attempts logs, and gives nothing up, without dead letters
 --- config eval: main::bot('tgbot_attempts 2; tgbot_dead_letters off;')
 --- then
 told(fetch(1000, 'status/500'), 'failed', '^HTTP/1.1 500 ') for 1 .. 4;
@@ -355,10 +198,10 @@ has failed 4 times
 
 
 
-=== TEST 10: in work, by another delivery
+=== TEST 10: a second delivery of an update that is in work is busy
 --- config eval: main::bot()
 --- then
-my $first = held(1000, 1, 'say/first');
+my $first = held(id => 1000, text => 'sleep/1/say/first');
 
 for (1 .. 5) {
     told(fetch(1000, 'say/second'), 'busy',
@@ -373,10 +216,10 @@ is(TgbotProgram::seen(), '', $block->name . ' - asked once');
 
 
 
-=== TEST 11: many at once, over all workers
+=== TEST 11: fifty deliveries at once, over all workers
 --- config eval: main::bot()
 --- then
-my @sockets = map { begin(1000, 'sleep/0.5/say/once') } 1 .. 50;
+my @sockets = map { begin(id => 1000, text => 'sleep/0.5/say/once') } 1 .. 50;
 my %count;
 
 for (@sockets) {
@@ -393,27 +236,25 @@ is(scalar(() = TgbotProgram::seen() =~ /once/g), 2,
 
 
 
-=== TEST 12: the webhook is let go, and the reply rides with a duplicate
+=== TEST 12: an update is done after tgbot_hold_timeout, and its reply rides with a duplicate
 --- config eval: main::bot('tgbot_hold_timeout 300ms;')
 --- then
 told(fetch(1000, 'sleep/1/say/late'), 'busy', '^HTTP/1.1 503 ');
 told(fetch(1000, 'say/again'), 'busy', '^HTTP/1.1 503 ');
-sleep($ENV{TEST_NGINX_USE_VALGRIND} ? 5 : 1.2);
-told(fetch(1000, 'say/again'), 'duplicate', '"text":"late"\}$') for 1 .. 2;
+told(settled(1000, 'say/again'), 'duplicate', '"text":"late"\}$') for 1 .. 2;
 
 
 
-=== TEST 13: a client that hangs up
+=== TEST 13: an update is done after its client hung up
 --- config eval: main::bot()
 --- then
-close held(1000, 0.5, 'say/late');
+close held(id => 1000, text => 'sleep/0.5/say/late');
 told(fetch(1000, 'say/again'), 'busy', '^HTTP/1.1 503 ');
-sleep($ENV{TEST_NGINX_USE_VALGRIND} ? 3 : 0.8);
-told(fetch(1000, 'say/again'), 'duplicate', '"text":"late"\}$');
+told(settled(1000, 'say/again'), 'duplicate', '"text":"late"\}$');
 
 
 
-=== TEST 14: a program whose calls go by tgbot_api calls once
+=== TEST 14: calls that went by tgbot_api are not repeated
 --- config eval: main::bot($main::api)
 --- request eval
 [ main::post(1000), main::post(1000), "GET /seen" ]
@@ -468,7 +309,7 @@ _EOC_
 
 
 
-=== TEST 18: a larger one rides once
+=== TEST 18: a reply that is too large to be kept rides once
 --- config eval: main::bot('tgbot_handler "/_program/say/$tgbot_text";')
 --- request eval
 [ (main::post(1000, main::long(4097))) x 2 ]
@@ -492,7 +333,7 @@ main::verdicts(('done') x 70, 'duplicate', 'duplicate')
 
 
 
-=== TEST 20: what nginx answers itself is evaluated again
+=== TEST 20: tgbot_reply is evaluated again for a duplicate
 --- config eval
 main::bot('tgbot_reply "You said $tgbot_text"; tgbot_handler off;')
 --- request eval
@@ -504,7 +345,7 @@ main::bot('tgbot_reply "You said $tgbot_text"; tgbot_handler off;')
 
 
 
-=== TEST 21: also where there is a Bot API
+=== TEST 21: tgbot_reply is evaluated again where there is a Bot API
 --- config eval
 main::bot("$main::api tgbot_reply hello; tgbot_handler off;")
 --- request eval
@@ -515,7 +356,7 @@ main::bot("$main::api tgbot_reply hello; tgbot_handler off;")
 
 
 
-=== TEST 22: but not what it sent by the Bot API
+=== TEST 22: tgbot_reply is not repeated when it was sent by the Bot API
 --- config eval
 main::bot("$main::api tgbot_reply hello; tgbot_handler off;
            tgbot_reply_via api;")
@@ -539,7 +380,7 @@ main::bot("$main::api tgbot_reply hello; tgbot_handler off;
 
 
 
-=== TEST 24: one that is too old
+=== TEST 24: an update older than tgbot_max_age is stale, and then a duplicate
 --- config eval: main::bot('tgbot_max_age 1h;')
 --- request eval: [ main::post(1000), main::post(1000), "GET /seen" ]
 --- response_headers eval: main::verdicts('stale', 'duplicate', '')
@@ -548,7 +389,7 @@ main::bot("$main::api tgbot_reply hello; tgbot_handler off;
 
 
 
-=== TEST 25: nor is it answered when it comes again
+=== TEST 25: a stale update gets no tgbot_reply when it comes again
 --- config eval
 main::bot('tgbot_max_age 1h; tgbot_reply hello;')
 --- request eval: [ main::post(1000), main::post(1000) ]
@@ -558,7 +399,7 @@ main::bot('tgbot_max_age 1h; tgbot_reply hello;')
 
 
 
-=== TEST 26: what is not of Telegram is not remembered
+=== TEST 26: a rejected request is not remembered
 --- config eval: main::bot('tgbot_secret_token right;')
 --- more_headers eval
 my $json = "Content-Type: application/json\n";
@@ -572,7 +413,7 @@ main::verdicts('rejected', 'rejected', 'done', 'duplicate')
 
 
 
-=== TEST 27: off
+=== TEST 27: tgbot_dedup off
 --- config eval: main::bot('tgbot_dedup off;')
 --- request eval
 [ main::post(1000), main::post(1000), main::post(1000, 'status/500'),
@@ -582,12 +423,12 @@ main::verdicts('rejected', 'rejected', 'done', 'duplicate')
   "X-Verdict: done\nX-Attempts: 1", "" ]
 --- response_body_like eval
 [ ('^' . quotemeta(main::said('x')) . '$') x 2, '^$', 'X-Tgbot-Attempt: 1\D',
-  main::asked('say/x', 'say/x', 'status/500', 'dump') ]
+  main::seen_like('say/x', 'say/x', 'status/500', 'dump') ]
 --- error_code eval: [200, 200, 500, 200, 200]
 
 
 
-=== TEST 28: each bot has a numbering of its own
+=== TEST 28: update_ids of two bots are told apart
 --- config eval: main::bot() . main::bot('', 'c')
 --- request eval
 [ main::post(1000), main::post(1000, 'say/y', 'c'), main::post(1000),
@@ -599,7 +440,7 @@ main::verdicts('rejected', 'rejected', 'done', 'duplicate')
 
 
 
-=== TEST 29: also in one zone
+=== TEST 29: update_ids of two bots in one zone are told apart
 --- http_config: tgbot_dedup zone=all:4m;
 --- config eval: main::bot() . main::bot('', 'c')
 --- request eval
@@ -613,7 +454,7 @@ main::verdicts('done', 'done', 'duplicate', 'duplicate', 'done')
 
 
 
-=== TEST 30: a window, and what is below it
+=== TEST 30: a window, and an update_id below it
 --- config eval: main::bot('tgbot_dedup window=1024;')
 --- pipelined_requests eval
 [ map { main::post($_, 'json/{}') } 10000, 10001, 11000, 10000, 11024, 10001,
@@ -625,7 +466,7 @@ main::verdicts(qw(done done done duplicate done duplicate done duplicate
 
 
 
-=== TEST 31: a zone is as small as its windows
+=== TEST 31: the smallest zone for two windows
 --- http_config: tgbot_dedup zone=all:1200k window=4096;
 --- config eval: main::bot() . main::bot('', 'c')
 --- request eval
@@ -636,7 +477,7 @@ main::verdicts(qw(done done done duplicate done duplicate done duplicate
 
 
 
-=== TEST 32: four million where nothing is said of it
+=== TEST 32: the default window is four million update_ids
 --- config eval: main::bot()
 --- pipelined_requests eval
 [ map { main::post($_, 'json/{}') } 870000000, 874194303, 870000000,
@@ -647,7 +488,7 @@ main::verdicts(qw(done done duplicate done duplicate done done done))
 
 
 
-=== TEST 33: an id from elsewhere, and the status that counts it
+=== TEST 33: an update_id far from the others, counted as seen_rebased_total
 --- config eval: main::bot()
 --- pipelined_requests eval
 [ (map { main::post($_) } 870000000, 9007199254740992, 870000000, 5,
@@ -661,7 +502,7 @@ main::verdicts(qw(done done duplicate done duplicate duplicate done duplicate),
 
 
 
-=== TEST 34: known over a reload
+=== TEST 34: updates are known after a reload
 --- config eval: main::bot()
 --- request eval
 [ main::post(1000), main::post(1001, 'status/500'),
@@ -679,10 +520,10 @@ my $x = quotemeta main::said('x');
 
 
 
-=== TEST 35: in work in a worker of before a reload
+=== TEST 35: an update that a worker of before the reload has in work is busy
 --- config eval: main::bot()
 --- then
-my $first = held(1000, 2, 'say/old');
+my $first = held(id => 1000, text => 'sleep/2/say/old');
 
 kill HUP => master();
 sleep 1;
@@ -699,7 +540,7 @@ told(fetch(1000, 'say/new'), 'duplicate', '"text":"old"\}$');
 
 
 
-=== TEST 36: in work in a worker that is killed
+=== TEST 36: an update whose worker is killed is handled again
 --- config eval: main::bot()
 --- no_error_log
 [crit]
@@ -708,7 +549,7 @@ told(fetch(1000, 'say/new'), 'duplicate', '"text":"old"\}$');
 told(fetch(1, 'say/who'), 'done');
 told(fetch(1000, 'status/500'), 'failed');
 
-my @held = map { held($_, 3, 'say/old') } 1000 .. 1003;
+my @held = map { held(id => $_, text => 'sleep/3/say/old') } 1000 .. 1003;
 
 kill KILL => workers_of(master());
 
@@ -722,14 +563,14 @@ told(fetch(1, 'say/newer'), 'duplicate', '"text":"who"\}$');
 
 
 
-=== TEST 37: to which a limit had let it
+=== TEST 37: an update whose worker is killed is not limited again
 --- config eval
 main::bot('tgbot_limit all zone=users:1m rate=1r/m burst=1;')
 --- no_error_log
 [crit]
 [emerg]
 --- then
-my $held = held(1000, 3, 'say/old');
+my $held = held(id => 1000, text => 'sleep/3/say/old');
 
 kill KILL => workers_of(master());
 

@@ -2,71 +2,12 @@
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
-use TgbotProgram;
+use TgbotSteps;
 
-add_block_preprocessor(sub {
-    my $block = shift;
+# tokens come by the clock
 
-    $block->set_value("init", "TgbotProgram::forget();");
-
-    if (!defined $block->no_error_log) {
-        $block->set_value("no_error_log", "[alert]\n[crit]\n[emerg]\n[error]");
-    }
-
-    if (!defined $block->more_headers) {
-        $block->set_value("more_headers", "Content-Type: application/json");
-    }
-
-    $block->set_value("http_config", ($block->http_config // '') . <<"_EOC_");
-    tgbot_secret_token  off;
-_EOC_
-
-    $block->set_value("config", $block->config . <<"_EOC_");
-    location /_program/ {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-    }
-
-    location = /seen {
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/seen;
-    }
-
-    location /do/ {
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-    }
-
-    location = /status {
-        tgbot_status;
-    }
-_EOC_
-});
-
-TgbotProgram::start($Test::Nginx::Util::PidFile);
-
-our $id = 0;
-
-# the webhook /tg of bot "b", or /NAME of another; its program does what the
-# text of a message says
-
-sub bot {
-    my ($directives, $name) = @_;
-
-    my $uri = $name // 'tg';
-    my $bot = $name // 'b';
-
-    my $handler = $directives =~ /tgbot_handler/
-                  ? '' : 'tgbot_handler /_program/$tgbot_text;';
-
-    return <<"_EOC_";
-    location = /$uri {
-        tgbot_webhook  $bot;
-        $handler
-        $directives
-
-        add_header  X-Verdict  \$tgbot_verdict  always;
-    }
-_EOC_
-}
+TgbotSteps::start(update => { user => 7 }, real_time => 1,
+                  no_error_log => '[error]');
 
 # an update with an id of its own; "user" is in a private chat, unless there is
 # a "chat"
@@ -74,17 +15,7 @@ _EOC_
 sub post {
     my (%of) = @_;
 
-    my $user = $of{user} // 7;
-    my $chat = $of{chat} // $user;
-    my $type = $chat < 0 ? 'supergroup' : 'private';
-    my $text = $of{text} // 'say/x';
-    my $update_id = $of{id} // ++$id;
-    my $uri = $of{bot} // 'tg';
-    my $more = $of{more} ? "\"$of{more}\":{}" : "\"text\":\"$text\"";
-
-    return "POST /$uri\n{\"update_id\":$update_id,\"message\":{\"message_id\":2,"
-           . "\"date\":1700000000,\"chat\":{\"id\":$chat,\"type\":\"$type\"},"
-           . "\"from\":{\"id\":$user,\"first_name\":\"Ann\"},$more}}";
+    return "POST /" . ($of{bot} // 'b') . "\n" . update(%of);
 }
 
 # an update of another type, from user 7
@@ -94,7 +25,7 @@ sub other {
 
     $more = $more ? ",$more" : '';
 
-    return "POST /tg\n{\"update_id\":" . ++$id . ",\"$type\":{\"id\":\"5\","
+    return "POST /b\n{\"update_id\":" . ++$id . ",\"$type\":{\"id\":\"5\","
            . "\"from\":{\"id\":7,\"first_name\":\"Ann\"}$more}}";
 }
 
@@ -103,8 +34,6 @@ sub member {
                         . '"old_chat_member":{"status":"member"},'
                         . '"new_chat_member":{"status":"kicked"}');
 }
-
-sub verdicts { [ map { "X-Verdict: $_" } @_ ] }
 
 # what the program says, and what a limit does
 
@@ -137,7 +66,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: a burst, then nothing
+=== TEST 1: a burst passes, then nothing
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=3;')
 --- pipelined_requests eval
@@ -151,7 +80,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=3;')
 
 
 
-=== TEST 2: what was dropped is answered with nothing
+=== TEST 2: a dropped update is answered with nothing
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
                        action=drop;')
@@ -178,7 +107,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/s burst=2;')
 
 
 
-=== TEST 4: a burst is 20 where nothing is said of it
+=== TEST 4: the default burst is 20
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m;')
 --- pipelined_requests eval: [map { main::post() } 1 .. 22]
@@ -188,7 +117,7 @@ main::verdicts(('done') x 20, 'limited', 'limited')
 
 
 
-=== TEST 5: over connections and workers
+=== TEST 5: one burst over connections and workers
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=5;')
 --- request eval: [map { main::post() } 1 .. 12]
@@ -198,7 +127,7 @@ main::verdicts(('done') x 5, ('limited') x 7)
 
 
 
-=== TEST 6: rejected, with the time of the bucket
+=== TEST 6: a rejected update gets Retry-After, when there is a token again
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=6r/m burst=1
                        action=reject;')
@@ -212,7 +141,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=6r/m burst=1
 
 
 
-=== TEST 7: a long time is a minute, a short one a second
+=== TEST 7: Retry-After is at most a minute and at least a second
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
                        action=reject;')
@@ -227,7 +156,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
 
 
 
-=== TEST 8: not more than the update lives
+=== TEST 8: Retry-After is at most what the update has to live
 --- config eval
 main::bot('tgbot_handler /_program/say/x;
            tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
@@ -242,7 +171,7 @@ main::bot('tgbot_handler /_program/say/x;
 
 
 
-=== TEST 9: what was rejected comes again, and is handled then
+=== TEST 9: a rejected update that comes again is handled
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/s burst=1
                        action=reject;')
@@ -256,7 +185,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/s burst=1
 
 
 
-=== TEST 10: error pages are not for it
+=== TEST 10: error_page does not apply to a rejected update
 --- config eval
 main::bot('error_page 429 =200 /page;
            tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
@@ -270,7 +199,7 @@ main::bot('error_page 429 =200 /page;
 
 
 
-=== TEST 11: what was dropped is a duplicate when it comes again
+=== TEST 11: a dropped update is a duplicate when it comes again
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/s burst=1;')
 --- pipelined_requests eval
@@ -296,11 +225,11 @@ main::verdicts(qw(done duplicate duplicate done duplicate limited))
 
 
 
-=== TEST 13: nor does what is no update
+=== TEST 13: a request that is no update takes no token
 --- config eval
 main::bot('tgbot_limit all zone=one:1m rate=1r/m burst=1;')
 --- pipelined_requests eval
-[ "POST /tg\n{}", "POST /tg\n[", "GET /tg", main::post(), main::post() ]
+[ "POST /b\n{}", "POST /b\n[", "GET /b", main::post(), main::post() ]
 --- response_headers eval
 main::verdicts(qw(rejected rejected rejected done limited))
 --- error_code eval: [400, 400, 405, 200, 200]
@@ -329,7 +258,7 @@ my ($said, $notice) = map { "^\Q$_\E\$" } $main::said, $main::notice;
 
 
 
-=== TEST 15: the notice goes to whom it is for
+=== TEST 15: the notice goes to the chat of the update
 --- config eval
 main::bot('tgbot_handler /_program/say/x;
            tgbot_limit $tgbot_chat_id zone=one:1m rate=1r/m burst=1
@@ -350,7 +279,7 @@ main::bot('tgbot_handler /_program/say/x;
 
 
 
-=== TEST 16: where nobody is to be told there is none
+=== TEST 16: no notice without a chat
 --- config eval
 main::bot('tgbot_handler /_program/say/x;
            tgbot_limit all zone=one:1m rate=1r/m burst=1 reply=slow;')
@@ -362,7 +291,7 @@ main::bot('tgbot_handler /_program/say/x;
 
 
 
-=== TEST 17: a notice that Telegram did not get is told again
+=== TEST 17: a notice that Telegram did not get is sent again
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
                        "reply=Not so fast";')
@@ -375,7 +304,7 @@ main::verdicts(qw(done limited duplicate limited duplicate))
 
 
 
-=== TEST 18: a notice by the Bot API
+=== TEST 18: a notice is sent by the Bot API
 --- config eval
 main::bot('tgbot_token_file $TEST_NGINX_TOKEN_FILE;
            tgbot_api /_api;
@@ -412,7 +341,7 @@ main::verdicts(qw(done done done done limited done done limited))
 
 
 
-=== TEST 20: payments, and who blocks the bot, are never limited
+=== TEST 20: payments, and users who block the bot, are never limited
 --- config eval
 main::bot('tgbot_handler /_program/say/x;
            tgbot_limit all zone=one:1m rate=1r/m burst=1;
@@ -434,7 +363,7 @@ main::verdicts(('done') x 7, 'limited', ('done') x 6, 'limited', 'limited')
 
 
 
-=== TEST 21: limits are taken in order, and given back
+=== TEST 21: limits are taken in order, and their tokens given back
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
            tgbot_limit $tgbot_chat_id zone=two:1m rate=1r/m burst=1;')
@@ -450,7 +379,7 @@ main::verdicts(qw(done limited limited limited done limited done))
 
 
 
-=== TEST 22: likewise in one zone, with the third of three
+=== TEST 22: tokens of three limits in one zone are given back
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
            tgbot_limit $tgbot_command zone=one rate=1r/m burst=2;
@@ -469,7 +398,7 @@ main::verdicts(qw(done limited limited limited done limited limited done done))
 
 
 
-=== TEST 23: the limit that refuses says how
+=== TEST 23: the verdict is that of the limit that refuses
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2
                        "reply=Not so fast";
@@ -496,7 +425,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2
 
 
 
-=== TEST 25: unless they are shared
+=== TEST 25: two bots share buckets with shared
 --- http_config
     tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2 shared;
 --- config eval
@@ -512,7 +441,7 @@ main::verdicts(qw(done done limited limited), (qw(done done limited)) x 2)
 
 
 
-=== TEST 26: one that comes again after a failure is not charged again
+=== TEST 26: an update that comes again after a failure takes no second token
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2
                        action=reject;')
@@ -530,7 +459,7 @@ main::verdicts(('failed') x 4, ('busy') x 4, 'limited', 'failed')
 
 
 
-=== TEST 27: nor when it is handled at last
+=== TEST 27: an update that is handled at last takes no second token
 --- http_config
     map $tgbot_attempts $steps {
         volatile;
@@ -553,7 +482,7 @@ main::verdicts(qw(failed failed done duplicate limited))
 
 
 
-=== TEST 28: it is handled though others emptied the bucket meanwhile
+=== TEST 28: an update that comes again is handled when others emptied the bucket
 --- http_config
     map $tgbot_attempts $steps {
         volatile;
@@ -575,7 +504,7 @@ main::verdicts(qw(failed failed limited done done duplicate))
 
 
 
-=== TEST 29: without de-duplication each delivery is one
+=== TEST 29: each delivery takes a token without de-duplication
 --- config eval
 main::bot('tgbot_dedup off;
            tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;')
@@ -591,7 +520,7 @@ main::bot('tgbot_dedup off;
 
 
 
-=== TEST 30: replies of the configuration are limited as well
+=== TEST 30: replies of tgbot_reply are limited
 --- config eval
 main::bot('tgbot_reply Hello;
            tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
@@ -607,7 +536,7 @@ my $hello = $main::notice =~ s/Not so fast/Hello/r;
 
 
 
-=== TEST 31: a dry run counts and does nothing
+=== TEST 31: a dry run counts and limits nothing
 --- config eval
 main::bot('tgbot_limit_dry_run on;
            tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1
@@ -627,7 +556,7 @@ main::bot('tgbot_limit_dry_run on;
 
 
 
-=== TEST 32: it counts what would be: a token that would be given back is
+=== TEST 32: a dry run counts a token that would be given back
 --- config eval
 main::bot('tgbot_limit_dry_run on;
            tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
@@ -646,7 +575,7 @@ main::bot('tgbot_limit_dry_run on;
 
 
 
-=== TEST 33: in earnest it counts likewise
+=== TEST 33: the same limits without a dry run
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
            tgbot_limit $tgbot_chat_id zone=two:1m rate=1r/m burst=1
@@ -665,7 +594,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
 
 
 
-=== TEST 34: a dry run that is not inherited
+=== TEST 34: a dry run is not inherited
 --- http_config
     tgbot_limit_dry_run on;
     tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1;
@@ -678,7 +607,7 @@ main::bot('', 'a') . main::bot('tgbot_limit_dry_run off;', 'b')
 
 
 
-=== TEST 35: off
+=== TEST 35: tgbot_limit off
 --- http_config
     tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1;
 --- config eval
@@ -690,7 +619,7 @@ main::bot('', 'a') . main::bot('tgbot_limit off;', 'b')
 
 
 
-=== TEST 36: a level with a limit has none of those above
+=== TEST 36: a level with a limit does not inherit those above
 --- http_config
     tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1;
     tgbot_limit $tgbot_chat_id zone=one rate=1r/m burst=3;
@@ -706,7 +635,7 @@ main::verdicts(qw(done limited limited), qw(done done done limited))
 
 
 
-=== TEST 37: keys by a map: no limit for some, one bucket for others
+=== TEST 37: keys of a map: no limit for some users, one bucket for others
 --- http_config
     map $tgbot_chat_id $key {
         volatile;
@@ -725,7 +654,7 @@ main::verdicts(('done') x 3, qw(done limited), qw(done limited),
 
 
 
-=== TEST 38: keys of several variables, and of what the update says
+=== TEST 38: keys of several variables of the update
 --- config eval
 main::bot('tgbot_limit "$tgbot_chat_id:$tgbot_user_id:$tgbot_update_type"
                        zone=one:1m rate=1r/m burst=1;
@@ -739,7 +668,7 @@ main::bot('tgbot_limit "$tgbot_chat_id:$tgbot_user_id:$tgbot_update_type"
 
 
 
-=== TEST 39: long keys with a beginning in common
+=== TEST 39: long keys with the same beginning
 --- config eval
 main::bot('tgbot_limit $tgbot_text zone=one:1m rate=1r/m burst=1;
            tgbot_handler /_program/say/x;')
@@ -757,7 +686,7 @@ main::verdicts(qw(done done done done limited limited),
 
 
 
-=== TEST 40: the smallest zone, and the users that came before
+=== TEST 40: the smallest zone, and users whose buckets were evicted
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:36k rate=1r/m burst=1;
            tgbot_reply Hello;')
@@ -776,7 +705,7 @@ main::bot('tgbot_limit $tgbot_user_id zone=one:36k rate=1r/m burst=1;
 
 
 
-=== TEST 41: a reload forgets nobody
+=== TEST 41: buckets are kept over a reload
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=3
                        "reply=Not so fast";')

@@ -1,230 +1,39 @@
-# What tgbot_status tells, and that the books balance.
+# What tgbot_status tells, and that the books balance.  For blocks with steps
+# see TgbotSteps.pm.
 #
-#   --- then      steps that follow the request (GET /status), in Perl
 #   --- counts    "bot metric name=value ...": all of a metric's values that
 #                 are not zero, as the status has them in the end; without a
 #                 "=" the value of a metric that has no labels
 #   --- like      pattern for the status in the end
+#
+# The first name of an update's sender is the path of its Bot API.
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
-use TgbotProgram;
+use TgbotSteps;
 
-use IO::Socket::INET;
 use JSON::PP;
 use Time::HiRes qw(time sleep);
 
-my $token = '123456:TOKEN';
-my $private = 4242424242;
+our $private = 4242424242;
 
-our ($block, $id);
-
-add_block_preprocessor(sub {
-    my $block = shift;
-
-    $block->set_value("init", "TgbotProgram::forget();");
-
-    for (qw(no_error_log no_shutdown_error_log)) {
-        $block->set_value($_, "[alert]\n[crit]\n[emerg]")
-            unless defined $block->$_;
-    }
-
-    $block->set_value("request", "GET /status") unless defined $block->request;
-
-    $block->set_value("http_config", ($block->http_config // '') . <<"_EOC_");
-    tgbot_secret_token  sekret;
-    tgbot_dead_letters  off;
-_EOC_
-
-    $block->set_value("config", $block->config . <<"_EOC_");
-    location = /status {
-        tgbot_status;
-    }
-
-    location /_program/ {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-    }
-
-    location /_api/ {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-    }
-_EOC_
-});
-
-TgbotProgram::start($Test::Nginx::Util::PidFile);
-
-Test::Nginx::Socket::add_response_body_check(sub {
-    my ($of, $body, $index, $repeated, $dry_run) = @_;
-
-    return if $dry_run;
-
-    ($block, $id) = ($of, 0);
-
-    if ($block->request =~ m{^GET /status}) {
-        parsed($body);
-    }
-
-    if (defined $block->then) {
-        eval "package main; " . $block->then . "; 1"
-            or fail($block->name . " - steps: $@");
-    }
-
-    check() if defined $block->counts || defined $block->like;
-});
-
-
-# a webhook /NAME, whose program does what the text of a message says, and
-# whose Bot API what the first name of its sender says
-
-sub bot {
-    my ($name, $directives) = @_;
-
-    $directives //= '';
-
-    my $handler = $directives =~ /tgbot_handler/
-                  ? '' : 'tgbot_handler /_program/$tgbot_text;';
-
-    return <<"_EOC_";
-    location = /$name {
-        tgbot_webhook  $name;
-        $handler
-        $directives
-
-        add_header  X-Verdict  \$tgbot_verdict  always;
-        add_header  X-Worker   \$pid            always;
-    }
-_EOC_
-}
-
+TgbotSteps::start(
+    request   => 'GET /status',
+    real_time => 1,
+    http      => 'tgbot_secret_token sekret; tgbot_dead_letters off;',
+    headers   => [ 'Content-Type: application/json',
+                   'X-Telegram-Bot-Api-Secret-Token: sekret' ],
+    update    => { user => $private, name => 'status/200',
+                   text => 'say/private_text' },
+    before    => sub { parsed($_[0]) if $block->request =~ m{^GET /status} },
+    after     => sub { balanced() if defined $block->counts
+                                     || defined $block->like });
 
 # with a Bot API; its calls are not repeated
 
 our $api = 'tgbot_token_file $TEST_NGINX_TOKEN_FILE;
             tgbot_api /_api/$tgbot_first_name;
             tgbot_retry attempts=1; tgbot_retry_on error;';
-
-
-# steps
-
-sub begin {
-    my ($method, $uri, $headers, $body) = @_;
-
-    my $socket = IO::Socket::INET->new(
-                     PeerAddr => '127.0.0.1',
-                     PeerPort => $Test::Nginx::Util::ServerPortForClient,
-                     Timeout => 30)
-        or die "cannot connect: $!\n";
-
-    my $length = length $body;
-
-    print $socket "$method $uri HTTP/1.1\r\nHost: localhost\r\n"
-                  . "Connection: close\r\nContent-Length: $length\r\n"
-                  . CORE::join('', map { "$_\r\n" } @$headers) . "\r\n$body";
-    $socket->flush;
-
-    return $socket;
-}
-
-
-sub end {
-    my $socket = shift;
-
-    local $/;
-    my $answer = <$socket>;
-    close $socket;
-
-    return $answer // '';
-}
-
-
-sub update {
-    my (%of) = @_;
-
-    my $update_id = $of{id} // ++$id;
-
-    return encode_json({
-        update_id => $update_id,
-        message => {
-            message_id => 2,
-            date => int($of{date} // time),
-            chat => { id => $private, type => 'private' },
-            from => { id => $private, first_name => $of{api} // 'status/200' },
-            text => $of{text} // 'say/private_text',
-        },
-    });
-}
-
-
-sub beginning {
-    my ($bot, %of) = @_;
-
-    my $headers = $of{headers}
-                  // [ 'Content-Type: application/json',
-                       'X-Telegram-Bot-Api-Secret-Token: sekret' ];
-
-    return begin($of{method} // 'POST', "/$bot", $headers,
-                 $of{body} // update(%of));
-}
-
-
-# delivers an update and expects a verdict
-
-sub deliver {
-    my ($verdict, $bot, %of) = @_;
-
-    my $answer = end(beginning($bot, %of));
-    my ($got) = $answer =~ /^X-Verdict: (\w+)/m;
-
-    is($got, $verdict, $block->name . " - verdict");
-
-    return $answer;
-}
-
-
-sub status {
-    my $answer = end(begin('GET', '/status', [], ''));
-
-    $answer =~ s/^.*?\r\n\r\n//s;
-
-    return $answer;
-}
-
-
-sub workers_of {
-    open my $in, '<', $Test::Nginx::Util::PidFile or die "no pid file: $!\n";
-    my $master = <$in>;
-    chomp $master;
-
-    my @workers;
-
-    for my $file (glob '/proc/[0-9]*/stat') {
-        open my $stat, '<', $file or next;
-        my ($pid, $parent) = (<$stat> // '') =~ /^(\d+) \(.*\) \S (\d+)/
-            or next;
-        push @workers, $pid if $parent == $master;
-    }
-
-    return @workers;
-}
-
-
-# until a status is as wanted, or has had the time to be
-
-sub until_status {
-    my ($want) = @_;
-
-    my $end = time + 10;
-    my $status;
-
-    do {
-        sleep 0.05 if $status;
-        $status = decode_json(status());
-    } until ($want->($status) || time > $end);
-
-    return $status;
-}
 
 
 # checks
@@ -288,9 +97,9 @@ sub flat {
 }
 
 
-sub check {
+sub balanced {
     my $name = $block->name;
-    my $text = status();
+    my $text = get('/status') =~ s/^.*?\r\n\r\n//sr;
     my $status = parsed($text);
 
     for my $line (split /\n/, $block->counts // '') {
@@ -326,9 +135,9 @@ qr/^\{"version":"(\d+\.\d+\.\d+)","now":(\d{10}),"start_time":\2,"write":false,"
 
 
 === TEST 2: a bot to which nothing was sent
---- config eval: main::bot('b')
+--- config eval: main::bot()
 --- then
-my $bot = decode_json(status())->{bots}{b};
+my $bot = status()->{bots}{b};
 
 cmp_ok(abs($bot->{start_time} - time), '<', 60, 'start time');
 
@@ -350,8 +159,8 @@ b held 0
 
 
 
-=== TEST 3: HEAD
---- config eval: main::bot('b')
+=== TEST 3: HEAD gets the length
+--- config eval: main::bot()
 --- request
 HEAD /status
 --- response_headers
@@ -359,14 +168,14 @@ Content-Type: application/json
 Cache-Control: no-store
 --- response_body
 --- then
-my ($length) = end(begin('HEAD', '/status', [], ''))
+my ($length) = get('/status', [], 'HEAD')
                =~ /^Content-Length: (\d+)/m;
-is($length, length(status()), 'the length that GET has');
+is($length, length((get('/status'))[2]), 'the length that GET has');
 
 
 
-=== TEST 4: other methods
---- config eval: main::bot('b')
+=== TEST 4: other methods are refused
+--- config eval: main::bot()
 --- request
 POST /status
 {}
@@ -376,16 +185,16 @@ Allow: GET, HEAD
 --- response_body_like: 405 (?:Method )?Not Allowed
 --- then
 for (qw(PUT DELETE PATCH OPTIONS)) {
-    like(end(begin($_, '/status', [], '')), qr/^HTTP\/1\.1 405 /, $_);
+    is((get('/status', [], $_))[0], 405, $_);
 }
 
 
 
 === TEST 5: every verdict of one delivery
 --- config eval
-main::bot('b', 'tgbot_limit $tgbot_text zone=one:1m rate=1r/m burst=2;
-                tgbot_max_age 1h;')
-. main::bot('i', 'tgbot_handler off;')
+main::bot('tgbot_limit $tgbot_text zone=one:1m rate=1r/m burst=2;
+           tgbot_max_age 1h;')
+. main::bot('tgbot_handler off;', 'i')
 --- then
 deliver('done', 'b', id => 100) for 1;
 deliver('duplicate', 'b', id => 100) for 1 .. 2;
@@ -416,14 +225,14 @@ i calls_total
 
 
 
-=== TEST 6: calls
---- config eval: main::bot('b', $main::api)
+=== TEST 6: calls are counted by outcome
+--- config eval: main::bot($main::api)
 --- then
 deliver('done', 'b') for 1 .. 2;
-deliver('done', 'b', api => 'status/400');
-deliver('done', 'b', api => 'flood/1');
-deliver('done', 'b', api => 'status/500');
-deliver('done', 'b', api => 'close');
+deliver('done', 'b', name => 'status/400');
+deliver('done', 'b', name => 'flood/1');
+deliver('done', 'b', name => 'status/500');
+deliver('done', 'b', name => 'close');
 deliver('done', 'b',
         text => 'json/[{"method":"deletemessage","message_id":1},'
                 . '{"method":"sendPhoto","photo":"x"},{"method":"sendFog"}]');
@@ -441,12 +250,12 @@ b api_calls_unsent_total 0
 
 
 
-=== TEST 7: calls that are repeated
+=== TEST 7: calls that are repeated are counted
 --- config eval
-main::bot('b', $main::api =~ s/tgbot_retry .*//sr
+main::bot($main::api =~ s/tgbot_retry .*//sr
                . 'tgbot_retry attempts=3 backoff=50ms max_backoff=50ms;')
 --- then
-deliver('done', 'b', api => 'close');
+deliver('done', 'b', name => 'close');
 --- counts
 b calls_total api.started=3 api.unknown=3 handler.ok=1 handler.started=1
 b api_calls_total sendMessage.error=3
@@ -454,9 +263,9 @@ b api_calls_given_up_total 1
 
 
 
-=== TEST 8: calls without a way out
+=== TEST 8: calls are counted as unsent without tgbot_api
 --- config eval
-main::bot('b', 'tgbot_reply_via response;')
+main::bot('tgbot_reply_via response;')
 --- then
 deliver('done', 'b',
         text => 'json/[{"method":"sendMessage","text":"x"},'
@@ -472,10 +281,10 @@ b calls_total handler.ok=1 handler.started=1
 
 
 
-=== TEST 9: what is going on
---- config eval: main::bot('b', $main::api)
+=== TEST 9: updates and calls in flight
+--- config eval: main::bot($main::api)
 --- then
-my $slow = beginning('b', text => 'sleep/1/say/x', api => 'sleep/1/status/200');
+my $slow = begin(text => 'sleep/1/say/x', name => 'sleep/1/status/200');
 
 my $bot = until_status(sub { $_[0]{bots}{b}{calls_inflight}{handler} })
           ->{bots}{b};
@@ -503,10 +312,10 @@ b deliveries_total done=1
 
 
 
-=== TEST 10: a client that hangs up
---- config eval: main::bot('b')
+=== TEST 10: a client that hangs up is counted as aborted
+--- config eval: main::bot()
 --- then
-my $client = beginning('b', text => 'sleep/0.5/say/x');
+my $client = begin(text => 'sleep/0.5/say/x');
 
 until_status(sub { $_[0]{bots}{b}{calls_inflight}{handler} });
 close $client;
@@ -521,9 +330,9 @@ b calls_total handler.ok=1 handler.started=1
 
 
 === TEST 11: an update in work, delivered again
---- config eval: main::bot('b')
+--- config eval: main::bot()
 --- then
-my $first = beginning('b', id => 5, text => 'sleep/0.5/say/x');
+my $first = begin(id => 5, text => 'sleep/0.5/say/x');
 
 until_status(sub { $_[0]{bots}{b}{calls_inflight}{handler} });
 like(deliver('busy', 'b', id => 5), qr/^HTTP\/1\.1 503 /, 'told to come again')
@@ -537,13 +346,13 @@ b calls_total handler.ok=1 handler.started=1
 
 
 
-=== TEST 12: two workers, one set of books
---- config eval: main::bot('b')
+=== TEST 12: two workers count together
+--- config eval: main::bot()
 --- then
 my (%workers, $n);
 
 for my $round (1 .. 50) {
-    my @sockets = map { beginning('b', text => 'sleep/0.1/say/x') } 1 .. 4;
+    my @sockets = map { begin(text => 'sleep/0.1/say/x') } 1 .. 4;
 
     for (map { end($_) } @sockets) {
         $n++ if /^X-Verdict: done/m;
@@ -555,7 +364,7 @@ for my $round (1 .. 50) {
 
 is(scalar keys %workers, 2, 'both workers had some');
 
-my $bot = decode_json(status())->{bots}{b};
+my $bot = status()->{bots}{b};
 
 is($bot->{received_total}, $n, 'received');
 is($bot->{deliveries_total}{done}, $n, 'done');
@@ -566,16 +375,16 @@ b calls_inflight
 
 
 
-=== TEST 13: counters over a reload
+=== TEST 13: counters are kept over a reload
 --- config eval
-main::bot('b', 'tgbot_limit $tgbot_text zone=one:1m rate=1r/m burst=2;')
+main::bot('tgbot_limit $tgbot_text zone=one:1m rate=1r/m burst=2;')
 --- then
 deliver('done', 'b', text => 'say/x');
 
-my $before = decode_json(status());
+my $before = status();
 my @old = workers_of();
 
-my $slow = beginning('b', text => 'sleep/1/say/y');
+my $slow = begin(text => 'sleep/1/say/y');
 until_status(sub { $_[0]{bots}{b}{held} });
 
 TgbotProgram::signal('HUP');
@@ -585,7 +394,7 @@ until_status(sub {
     return keys %now > 2 || !grep { $now{$_} } @old;
 });
 
-my $between = decode_json(status());
+my $between = status();
 
 is($between->{start_time}, $before->{start_time}, 'start time');
 is($between->{bots}{b}{start_time}, $before->{bots}{b}{start_time},
@@ -606,14 +415,14 @@ b limit_decisions_total one.dropped=1 one.passed=3
 
 
 
-=== TEST 14: killed workers
---- config eval: main::bot('b', $main::api)
+=== TEST 14: counters balance after workers are killed
+--- config eval: main::bot($main::api)
 --- then
 deliver('done', 'b');
 
 my @sockets = (
-    (map { beginning('b', text => 'stall') } 1 .. 3),
-    (map { beginning('b', api => 'stall') } 1 .. 2),
+    (map { begin(text => 'stall') } 1 .. 3),
+    (map { begin(name => 'stall') } 1 .. 2),
 );
 
 my $bot = until_status(sub {
@@ -649,10 +458,10 @@ was locked by
 
 
 
-=== TEST 15: a killed worker of two, told by the other one
---- config eval: main::bot('b')
+=== TEST 15: the other worker settles the counters of a killed one
+--- config eval: main::bot()
 --- then
-my $held = beginning('b', text => 'stall');
+my $held = begin(text => 'stall');
 
 until_status(sub { $_[0]{bots}{b}{calls_inflight}{handler} });
 
@@ -676,21 +485,21 @@ b calls_total handler.aborted=1 handler.started=1
 
 
 
-=== TEST 16: limits, their zones and their trial
+=== TEST 16: limits, zones and dry runs
 --- config eval
-main::bot('a', 'tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
-                tgbot_limit all$tgbot_bot zone=one rate=1r/m burst=3;
-                tgbot_limit $tgbot_chat_id zone=two:2m rate=1r/m burst=1
-                            action=reject;')
-. main::bot('b', 'tgbot_limit $tgbot_chat_id zone=two rate=1r/m burst=1
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
+           tgbot_limit all$tgbot_bot zone=one rate=1r/m burst=3;
+           tgbot_limit $tgbot_chat_id zone=two:2m rate=1r/m burst=1
+                            action=reject;', 'a')
+. main::bot('tgbot_limit $tgbot_chat_id zone=two rate=1r/m burst=1
                               action=reject;
-                  tgbot_limit_dry_run on;')
+             tgbot_limit_dry_run on;')
 --- then
 deliver('done', 'a');
 deliver('limited', 'a');
 deliver('done', 'b') for 1 .. 3;
 
-my $zones = decode_json(status())->{zones};
+my $zones = status()->{zones};
 
 is($zones->{one}{kind}, 'limit', 'kind');
 is($zones->{one}{size}, 1048576, 'size');
@@ -706,10 +515,10 @@ b limit_decisions_total two.passed=1 two.rejected_dry_run=2
 
 
 
-=== TEST 17: a cache
+=== TEST 17: the counters of a cache
 --- config eval
-main::bot('b', 'tgbot_cache $tgbot_command zone=answers:1m;
-                tgbot_handler /_program/$tgbot_args;')
+main::bot('tgbot_cache $tgbot_command zone=answers:1m;
+           tgbot_handler /_program/$tgbot_args;')
 --- then
 my $text = '/start json/{"method":"sendMessage","text":"x"}';
 
@@ -717,7 +526,7 @@ deliver('done', 'b', text => $text) for 1 .. 3;
 deliver('done', 'b', text => '/other say/of_another_chat') for 1 .. 2;
 deliver('done', 'b', text => 'no command');
 
-my $zone = decode_json(status())->{zones}{answers};
+my $zone = status()->{zones}{answers};
 
 is($zone->{kind}, 'cache', 'kind');
 cmp_ok($zone->{entries}, '>', 0, 'entries');
@@ -730,16 +539,16 @@ b calls_total handler.ok=4 handler.started=4
 
 
 
-=== TEST 18: what is remembered of updates
+=== TEST 18: the state of de-duplication
 --- config eval
-main::bot('b') . main::bot('off', 'tgbot_dedup off;')
+main::bot() . main::bot('tgbot_dedup off;', 'off')
 --- then
 deliver('done', 'b', id => 77);
 deliver('failed', 'b', id => 78, text => 'status/500');
 deliver('duplicate', 'b', id => 77) for 1 .. 2;
 deliver('done', 'off', id => 77) for 1 .. 2;
 
-my $status = decode_json(status());
+my $status = status();
 
 is($status->{bots}{b}{seen}{records}, 2, 'one comes again, one has a call');
 is($status->{bots}{b}{seen}{leased}, 0, 'none in work');
@@ -753,21 +562,21 @@ off deliveries_total done=2
 
 
 
-=== TEST 19: an answer of many buffers
+=== TEST 19: an answer of several buffers
 --- config eval
-CORE::join('', map { main::bot("bot_number-$_") } 1 .. 9)
+CORE::join('', map { main::bot('', "bot_number-$_") } 1 .. 9)
 --- then
 deliver('done', 'bot_number-9');
-cmp_ok(length status(), '>', 16384, 'length');
+cmp_ok(length((get('/status'))[2]), '>', 16384, 'length');
 --- counts
 bot_number-1 received_total 0
 bot_number-9 received_total 1
 
 
 
-=== TEST 20: any name of a zone
+=== TEST 20: a zone's name is escaped
 --- config eval
-main::bot('b', "tgbot_limit \$tgbot_user_id 'zone=o\\\"n\\\\e \xe9\x01:1m'
+main::bot("tgbot_limit \$tgbot_user_id 'zone=o\\\"n\\\\e \xe9\x01:1m'
                             rate=1r/m burst=1;")
 --- then
 deliver('done', 'b');
@@ -794,8 +603,8 @@ access forbidden by rule
 
 
 
-=== TEST 22: not beside a webhook
---- config eval: main::bot('b', 'tgbot_status;')
+=== TEST 22: tgbot_status is refused beside tgbot_webhook
+--- config eval: main::bot('tgbot_status;')
 --- must_die
 --- no_error_log
 [alert]

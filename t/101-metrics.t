@@ -1,183 +1,25 @@
-# Histograms, times, and what else tgbot_status tells of metrics.
-#
-#   --- then      steps, in Perl
+# Histograms, times, and what else tgbot_status tells of metrics.  For blocks
+# with steps see TgbotSteps.pm.
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
-use TgbotProgram;
+use TgbotSteps;
 
-use IO::Socket::INET;
 use JSON::PP;
 use List::Util qw(sum);
 use Time::HiRes qw(time sleep);
 
-our ($block, $id);
-
 add_block_preprocessor(sub {
     my $block = shift;
 
-    $block->set_value("init", "TgbotProgram::forget();");
-
-    for (qw(no_error_log no_shutdown_error_log)) {
-        $block->set_value($_, "[alert]\n[crit]\n[emerg]")
-            unless defined $block->$_;
-    }
-
-    $block->set_value("request", "GET /idle") unless defined $block->request;
-
-    $block->set_value("http_config", ($block->http_config // '') . <<'_EOC_');
-    tgbot_secret_token  off;
-_EOC_
-
-    $block->set_value("config", ($block->config // '') . <<"_EOC_");
+    $block->set_value("config", ($block->config // '') . <<'_EOC_');
     location = /idle {
         return 200;
     }
-
-    location /status {
-        tgbot_status;
-    }
-
-    location /_program/ {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-    }
-
-    location /_api/ {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-    }
 _EOC_
 });
 
-TgbotProgram::start($Test::Nginx::Util::PidFile);
-
-Test::Nginx::Socket::add_response_body_check(sub {
-    my ($of, $body, $index, $repeated, $dry_run) = @_;
-
-    return if $dry_run || !defined $of->then;
-
-    ($block, $id) = ($of, 0);
-
-    eval "package main; " . $of->then . "; 1"
-        or fail($of->name . " - steps: $@");
-});
-
-
-# a webhook /NAME, whose program does what the text of a message says
-
-sub bot {
-    my ($name, $directives) = @_;
-
-    $directives //= '';
-
-    my $handler = $directives =~ /tgbot_handler/
-                  ? '' : 'tgbot_handler /_program/$tgbot_text;';
-
-    return <<"_EOC_";
-    location = /$name {
-        tgbot_webhook  $name;
-        $handler
-        $directives
-
-        add_header  X-Verdict  \$tgbot_verdict  always;
-    }
-_EOC_
-}
-
-
-# steps
-
-sub begin {
-    my ($method, $uri, $headers, $body) = @_;
-
-    my $socket = IO::Socket::INET->new(
-                     PeerAddr => '127.0.0.1',
-                     PeerPort => $Test::Nginx::Util::ServerPortForClient,
-                     Timeout => 30)
-        or die "cannot connect: $!\n";
-
-    my $length = length $body;
-
-    print $socket "$method $uri HTTP/1.1\r\nHost: localhost\r\n"
-                  . "Connection: close\r\nContent-Length: $length\r\n"
-                  . CORE::join('', map { "$_\r\n" } @$headers) . "\r\n$body";
-    $socket->flush;
-
-    return $socket;
-}
-
-sub end {
-    my $socket = shift;
-
-    local $/;
-    my $answer = <$socket>;
-    close $socket;
-
-    return $answer // '';
-}
-
-sub update {
-    my (%of) = @_;
-
-    return encode_json({
-        update_id => $of{id} // ++$id,
-        message => {
-            message_id => 2,
-            date => time,
-            chat => { id => $of{chat} // 7, type => 'private' },
-            from => { id => 7, first_name => 'Ann' },
-            text => $of{text} // 'say/x',
-        },
-    });
-}
-
-sub beginning {
-    my ($bot, %of) = @_;
-
-    return begin('POST', "/$bot", [ 'Content-Type: application/json' ],
-                 $of{body} // update(%of));
-}
-
-# delivers an update and expects a verdict
-
-sub deliver {
-    my ($verdict, $bot, %of) = @_;
-
-    my ($got) = end(beginning($bot, %of)) =~ /^X-Verdict: (\w+)/m;
-
-    is($got, $verdict, $block->name . " - verdict");
-}
-
-# an answer of the status: its HTTP status, headers and body
-
-sub get {
-    my ($uri, $headers, $method) = @_;
-
-    my ($head, $body) = split /\r\n\r\n/,
-                        end(begin($method // 'GET', $uri, $headers // [],
-                                  '')), 2;
-
-    return ($head =~ m{^HTTP/1\.1 (\d+)})[0], $head, $body;
-}
-
-sub status {
-    return decode_json((get('/status'))[2]);
-}
-
-sub until_status {
-    my ($want) = @_;
-
-    my $end = time + 10;
-    my $status;
-
-    do {
-        sleep 0.05 if $status;
-        $status = status();
-    } until ($want->($status) || time > $end);
-
-    return $status;
-}
+TgbotSteps::start(request => 'GET /idle', real_time => 1);
 
 # what there is in the buckets of a histogram, each by itself
 
@@ -329,7 +171,7 @@ run_tests();
 __DATA__
 
 === TEST 1: how long updates and calls of the program take
---- config eval: main::bot('b') . main::bot('none', 'tgbot_handler off;')
+--- config eval: main::bot() . main::bot('tgbot_handler off;', 'none')
 --- then
 deliver('done', 'b', text => "sleep/0.7/say/$_") for 1 .. 2;
 deliver('failed', 'b', text => 'sleep/0.3/status/500');
@@ -364,8 +206,8 @@ is(CORE::join(' ', sort { $a <=> $b }
 
 === TEST 2: a call of the program that is aborted, and one in a queue
 --- config eval
-main::bot('b', 'tgbot_hold_timeout 300ms;')
-. main::bot('q', 'tgbot_queue zone=updates:4m;')
+main::bot('tgbot_hold_timeout 300ms;')
+. main::bot('tgbot_queue zone=updates:4m;', 'q')
 --- then
 deliver('busy', 'b', text => 'sleep/0.7/say/x');
 deliver('queued', 'q', text => 'sleep/1/say/x');
@@ -390,7 +232,7 @@ cmp_ok($bots->{q}{update_duration_seconds}{sum}, '<',
 
 
 === TEST 3: the time of the last update
---- config eval: main::bot('b') . main::bot('c')
+--- config eval: main::bot() . main::bot('', 'c')
 --- then
 is(status()->{bots}{b}{last_update_timestamp_seconds}, 0, 'none yet');
 
@@ -404,12 +246,12 @@ is($bots->{c}{last_update_timestamp_seconds}, 0, 'of another bot');
 
 
 
-=== TEST 4: a refused token
+=== TEST 4: workers with a refused token are counted
 --- config eval
-main::bot('b', 'tgbot_token 1:TOKEN; tgbot_api /_api/status/401;')
-. main::bot('c', 'tgbot_token 2:TOKEN; tgbot_api /_api/say/x;')
+main::bot('tgbot_token 1:TOKEN; tgbot_api /_api/status/401;')
+. main::bot('tgbot_token 2:TOKEN; tgbot_api /_api/say/x;', 'c')
 --- then
-my $held = beginning('b');
+my $held = begin();
 
 my $bots = until_status(sub { $_[0]{bots}{b}{unauthorized_workers} })->{bots};
 
@@ -421,8 +263,8 @@ close $held;
 
 === TEST 5: bytes of zones
 --- config eval
-main::bot('b', 'tgbot_limit $tgbot_chat_id zone=one:1m rate=1r/m burst=9;
-                tgbot_queue zone=updates:4m; tgbot_attempts 9 backoff=1m max_backoff=1m;')
+main::bot('tgbot_limit $tgbot_chat_id zone=one:1m rate=1r/m burst=9;
+           tgbot_queue zone=updates:4m; tgbot_attempts 9 backoff=1m max_backoff=1m;')
 --- then
 deliver('queued', 'b', text => 'status/500');
 
@@ -447,10 +289,10 @@ is($zones->{tgbot_slots}{zone_bytes}{free}, 0, 'slots');
 
 === TEST 6: updates of a bot that has another token, which nobody works on
 --- config eval
-main::bot('a', 'tgbot_queue zone=updates:4m; tgbot_token_file $TEST_NGINX_SERVER_ROOT/html/token;
-                tgbot_api /_api/say/x;')
-. main::bot('b', 'tgbot_queue zone=updates;')
-. main::bot('c', 'tgbot_queue zone=others:4m;')
+main::bot('tgbot_queue zone=updates:4m; tgbot_token_file $TEST_NGINX_SERVER_ROOT/html/token;
+           tgbot_api /_api/say/x;', 'a')
+. main::bot('tgbot_queue zone=updates;')
+. main::bot('tgbot_queue zone=others:4m;', 'c')
 --- user_files
 >>> token
 1:TOKEN
@@ -490,14 +332,14 @@ is($bots->{a}{queue_depth}{inflight}, 0, 'not those of the name');
 
 === TEST 7: Prometheus and JSON say the same
 --- config eval
-main::bot('b', 'tgbot_limit $tgbot_chat_id zone=one:1m rate=1r/m burst=3;
-                tgbot_limit all zone=two:1m rate=1r/m burst=99;
-                tgbot_cache $tgbot_command zone=answers:1m;
-                tgbot_token 1:TOKEN; tgbot_retry attempts=1;
-                tgbot_api /_api/status/200;')
-. main::bot('q', 'tgbot_queue zone=updates:4m; tgbot_attempts 1;')
-. main::bot('none', 'tgbot_handler off; tgbot_dedup off;
-                     tgbot_dead_letters off;')
+main::bot('tgbot_limit $tgbot_chat_id zone=one:1m rate=1r/m burst=3;
+           tgbot_limit all zone=two:1m rate=1r/m burst=99;
+           tgbot_cache $tgbot_command zone=answers:1m;
+           tgbot_token 1:TOKEN; tgbot_retry attempts=1;
+           tgbot_api /_api/status/200;')
+. main::bot('tgbot_queue zone=updates:4m; tgbot_attempts 1;', 'q')
+. main::bot('tgbot_handler off; tgbot_dedup off;
+                     tgbot_dead_letters off;', 'none')
 --- then
 deliver('done', 'b') for 1 .. 2;
 deliver('failed', 'b', text => 'status/500');
@@ -535,8 +377,8 @@ is($got->{'nginx_tgbot_zone_bytes{zone="one",state="used"}'}
 
 === TEST 8: methods of the Bot API
 --- config eval
-main::bot('b', 'tgbot_token 1:TOKEN; tgbot_api /_api/json/%7B%7D;')
-. main::bot('c', 'tgbot_token 2:TOKEN; tgbot_api /_api/json/%7B%7D;')
+main::bot('tgbot_token 1:TOKEN; tgbot_api /_api/json/%7B%7D;')
+. main::bot('tgbot_token 2:TOKEN; tgbot_api /_api/json/%7B%7D;', 'c')
 --- then
 deliver('done', 'b', text => 'json/[{"method":"sendPhoto","photo":"x"}]');
 deliver('done', 'b', text => 'json/[{"method":"sendFog"}]');
@@ -571,9 +413,9 @@ is_deeply([ sort keys %{scrape()} ],
 
 
 
-=== TEST 10: any name of a zone
+=== TEST 10: a zone's name is escaped
 --- config eval
-main::bot('b', "tgbot_limit \$tgbot_chat_id 'zone=o\\\"n\\\\e{}, \xe9\x01\xd1\x8b:1m'
+main::bot("tgbot_limit \$tgbot_chat_id 'zone=o\\\"n\\\\e{}, \xe9\x01\xd1\x8b:1m'
                             rate=1r/m burst=1;")
 --- then
 my ($status, undef, $body) = get('/status?format=prometheus');
@@ -585,7 +427,7 @@ like($body, qr/zone_bytes\{zone="o\\"n\\\\e\{\}, \? \xd1\x8b",state="used"\}/,
 
 
 
-=== TEST 11: which format
+=== TEST 11: the format by argument and Accept
 --- config
     location /json { tgbot_status format=json; }
     location /prometheus { tgbot_status format=prometheus; }
@@ -643,8 +485,8 @@ for my $format ('xml', '', 'JSON', 'prom', 'json1') {
 
 
 
-=== TEST 12: HEAD
---- config eval: main::bot('b')
+=== TEST 12: HEAD gets the length of Prometheus' format
+--- config eval: main::bot()
 --- then
 my ($status, $head, $body) = get('/status?format=prometheus', [], 'HEAD');
 my ($length) = $head =~ /^Content-Length: (\d+)/m;
@@ -655,9 +497,9 @@ is($length, length((get('/status?format=prometheus'))[2]), 'length');
 
 
 
-=== TEST 13: healthy
+=== TEST 13: health of a server that is ready
 --- config eval
-main::bot('b', 'tgbot_queue zone=updates:4m;') . main::bot('c')
+main::bot('tgbot_queue zone=updates:4m;') . main::bot('', 'c')
 . 'location /slash/ { tgbot_status; } location = /exact { tgbot_status; }'
 --- then
 deliver('queued', 'b', text => 'sleep/0.5/say/x');
@@ -690,10 +532,10 @@ is((get("/$_"))[0], 404, $_)
 
 
 
-=== TEST 14: an update that waits for too long
+=== TEST 14: not ready: an update waits for too long
 --- config eval
-main::bot('b', 'tgbot_queue zone=updates:4m;')
-. main::bot('c', 'tgbot_queue zone=updates;')
+main::bot('tgbot_queue zone=updates:4m;')
+. main::bot('tgbot_queue zone=updates;', 'c')
 . 'location /strict { tgbot_status ready_age=1s; }
    location /if { tgbot_status ready_age=1s; if ($arg_if) { set $x 1; } }'
 --- then
@@ -720,15 +562,15 @@ is((get('/strict/ready'))[0], 200, 'afterwards');
 
 
 
-=== TEST 15: a full queue
+=== TEST 15: not ready: a full queue
 --- config eval
-main::bot('b', 'tgbot_queue zone=updates:4m concurrency=1;
-                tgbot_handler /_program/sleep/5/say/x;') . main::bot('c')
+main::bot('tgbot_queue zone=updates:4m concurrency=1;
+           tgbot_handler /_program/sleep/5/say/x;') . main::bot('', 'c')
 --- then
 my ($n, $answer) = 0;
 
 do {
-    $answer = end(beginning('b', text => 'x' x 4000));
+    $answer = end(begin(text => 'x' x 4000));
 } while ($answer =~ /^X-Verdict: queued/m && $n++ < 2000);
 
 like($answer, qr/^X-Verdict: busy/m, 'full');
@@ -749,14 +591,14 @@ is_deeply(decode_json($body),
 
 
 
-=== TEST 16: a refused token makes it not ready, in whichever worker
+=== TEST 16: not ready: a refused token, in any worker
 --- config eval
-main::bot('b', 'tgbot_token 1:TOKEN; tgbot_api /_api/status/401;')
-. main::bot('c', 'tgbot_token 2:TOKEN; tgbot_api /_api/say/x;')
+main::bot('tgbot_token 1:TOKEN; tgbot_api /_api/status/401;')
+. main::bot('tgbot_token 2:TOKEN; tgbot_api /_api/say/x;', 'c')
 --- then
 is((get('/status/ready'))[0], 200, 'nobody knows yet');
 
-my $held = beginning('b');
+my $held = begin();
 until_status(sub { $_[0]{bots}{b}{unauthorized_workers} });
 
 for (1 .. 20) {
@@ -772,7 +614,7 @@ close $held;
 
 
 === TEST 17: a delivery that comes again is timed by itself
---- config eval: main::bot('b')
+--- config eval: main::bot()
 --- then
 deliver('failed', 'b', id => 9, text => 'status/500');
 sleep 2.2;

@@ -1,124 +1,30 @@
 # Dead letters: what is given up is kept, listed, shown, replayed and dropped.
-#
-#   --- then      steps that follow the request (GET /status), in Perl
+# For blocks with steps see TgbotSteps.pm.
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
-use TgbotProgram;
+use TgbotSteps;
 
 use Encode ();
-use IO::Socket::INET;
 use JSON::PP;
 use Math::BigInt;
 use Time::HiRes qw(time sleep);
 
-our ($block, $id);
-
 our $by_host = qr/^expected an address, "localhost" or /;
 our $by_site = qr/^expected no page of another site/;
 
-my $asked;
-
-my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1;
-
-add_block_preprocessor(sub {
-    my $block = shift;
-
-    $block->set_value("init", "TgbotProgram::forget();");
-
-    for (qw(no_error_log no_shutdown_error_log)) {
-        $block->set_value($_, "[alert]\n[crit]\n[emerg]")
-            unless defined $block->$_;
-    }
+TgbotSteps::start(
+    request => 'GET /status',
+    status  => 'payload=on write=on',
 
     # what is left would be worked on for ever
+    main    => "worker_shutdown_timeout ${slowness}s;",
 
-    $block->set_value("main_config", "worker_shutdown_timeout ${slowness}s;");
-
-    $block->set_value("request", "GET /status");
-
-    $block->set_value("http_config", ($block->http_config // '') . <<"_EOC_");
-    tgbot_secret_token  off;
-
-    # fails at the first two attempts, the third one has what is asked for
-    map "\$tgbot_attempts:\$tgbot_text" \$third {
-        volatile;
-        "~^[12]:"     status/500;
-        "~^\\d+:(.*)"  \$1;
-    }
-
-    log_format verdict "verdict \$tgbot_verdict \$status";
-_EOC_
-
-    $block->set_value("config", $block->config . <<"_EOC_");
-    location /_program/ {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-        proxy_read_timeout 20s;
-    }
-
-    location /_api/ {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-    }
-
-    location = /_closed {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_RAND_PORT_1/;
-    }
-
-    location /status {
-        tgbot_status payload=on write=on;
-    }
-_EOC_
-});
-
-TgbotProgram::start($Test::Nginx::Util::PidFile, $slowness);
-
-Test::Nginx::Socket::add_response_body_check(sub {
-    my ($of, $body, $index, $repeated, $dry_run) = @_;
-
-    return if $dry_run;
-
-    ($block, $id, $asked) = ($of, 1000, '');
-
-    eval "package main; " . $of->then . "; 1"
-        or fail($of->name . " - steps: $@");
-});
-
-
-# a webhook /NAME, whose program does what the text of a message says
-
-sub bot {
-    my ($directives, $name) = @_;
-
-    $name //= 'b';
-    $directives //= '';
-
-    my $handler = $directives =~ /tgbot_handler/
-                  ? '' : 'tgbot_handler /_program/$tgbot_text;';
-    my $api = $directives =~ /tgbot_api/
-              ? '' : 'tgbot_api /_api/header/X-Method/$tgbot_method/'
-                     . 'json/%7B%7D;';
-    my $token = $name eq 'b' ? '1:TOKEN' : '2:TOKEN';
-    my $attempts = $directives =~ /tgbot_attempts/
-                   ? '' : 'tgbot_attempts 2 backoff=50ms max_backoff=100ms;';
-
-    return <<"_EOC_";
-    location = /$name {
-        tgbot_webhook  $name;
-        tgbot_token    $token;
-        $handler
-        $api
-        $attempts
-        $directives
-
-        add_header  X-Verdict  \$tgbot_verdict  always;
-        add_header  X-Worker   \$pid            always;
-        access_log  logs/error.log  verdict;
-    }
-_EOC_
-}
+    webhook => {
+        tgbot_token    => sub { $_[0] eq 'b' ? '1:TOKEN' : '2:TOKEN' },
+        tgbot_api      => '/_api/header/X-Method/$tgbot_method/json/%7B%7D',
+        tgbot_attempts => '2 backoff=50ms max_backoff=100ms',
+    });
 
 
 # a program that fails until it is mended
@@ -172,68 +78,6 @@ sub mend {
 
 # steps
 
-# an update with an id of its own: "key", "text", "chat", "bot", or all that is
-# "in" it
-
-sub begin {
-    my (%of) = @_;
-
-    my $socket = IO::Socket::INET->new(
-                     PeerAddr => '127.0.0.1',
-                     PeerPort => $Test::Nginx::Util::ServerPortForClient,
-                     Timeout => 30)
-        or die "cannot connect: $!\n";
-
-    my $chat = $of{chat} // 7;
-
-    my $body = JSON::PP->new->latin1->allow_bignum->encode({
-        update_id => $of{id} // ++$id,
-        %{$of{in} // { message => {
-            message_id => 2,
-            date => 1700000000,
-            chat => { id => $chat,
-                      type => $chat < 0 ? 'supergroup' : 'private' },
-            from => { id => 9, first_name => 'Ann' },
-            text => $of{text} // 'say/x',
-        } } },
-    });
-
-    my $uri = '/' . ($of{bot} // 'b') . '?k=' . ($of{key} // 'k');
-
-    print $socket "POST $uri HTTP/1.1\r\nHost: localhost\r\n"
-                  . "Connection: close\r\nContent-Type: application/json\r\n"
-                  . "Content-Length: " . length($body) . "\r\n\r\n$body";
-    $socket->flush;
-
-    return $socket;
-}
-
-sub end {
-    my $socket = shift;
-
-    local $/;
-    my $answer = <$socket>;
-    close $socket;
-
-    return $answer // '';
-}
-
-sub check {
-    my ($answer, $verdict, $body) = @_;
-
-    my ($got) = $answer =~ /^X-Verdict: (\w+)/m;
-    my $what = $block->name;
-
-    is($got, $verdict, "$what - verdict");
-
-    return if !defined $body;
-
-    my ($of) = $answer =~ /\r\n\r\n(.*)\z/s;
-
-    ref $body ? like($of, $body, "$what - body")
-              : is($of, $body, "$what - body");
-}
-
 # delivers an update as often as it takes to be given up
 
 sub give_up {
@@ -245,87 +89,20 @@ sub give_up {
     check(end(begin(%of)), 'dead', '');
 }
 
-# what the program and the Bot API were asked since the last time, by path, in
-# order
-
-sub asked {
-    my (@paths) = @_;
-
-    my $n = @paths;
-    my $end = time + 10;
-    my @got;
-
-    do {
-        sleep 0.02 if @got;
-        $asked .= TgbotProgram::seen();
-        @got = $asked =~ m{^/(\S*) }mg;
-    } while (@got < $n && time < $end);
-
-    $asked = '';
-
-    s{^header/X-Method/(\w+)/.*}{api $1}s for @got;
-
-    is(CORE::join("\n", @got), CORE::join("\n", @paths),
-       $block->name . " - asked");
-}
-
-# waits until such a thing was asked
-
-sub until_asked {
-    my ($what) = @_;
-
-    for (1 .. 500) {
-        $asked .= TgbotProgram::seen();
-        return if $asked =~ $what;
-        sleep 0.02;
-    }
-
-    fail($block->name . " - nobody asked");
-}
-
-sub get {
-    my ($uri, $method, $header) = @_;
-
-    my $socket = IO::Socket::INET->new(
-                     PeerAddr => '127.0.0.1',
-                     PeerPort => $Test::Nginx::Util::ServerPortForClient,
-                     Timeout => 30)
-        or die "cannot connect: $!\n";
-
-    $header //= '';
-    $header .= "Host: localhost\r\n" if $header !~ /^Host:/m;
-    $header =~ s/^Host: none\r\n//m;
-
-    print $socket(($method // 'GET') . " $uri HTTP/1.0\r\n$header\r\n");
-    $socket->flush;
-
-    return end($socket);
-}
-
-sub status {
-    my $answer = get('/status');
-    $answer =~ s/^.*?\r\n\r\n//s;
-
-    return decode_json($answer);
-}
-
 # an answer of the status: its HTTP status, and its JSON
 
 sub answer {
-    my $got = get(@_);
+    my ($status, undef, $body) = get(@_);
 
-    my ($status) = $got =~ m{^HTTP/1\.\d (\d+)};
-    my ($json) = $got =~ /\r\n\r\n(.+)\z/s;
-
-    return $status, defined $json ? decode_json($json) : undef;
+    return $status, $body ? decode_json($body) : undef;
 }
 
 sub change {
     my ($method, $uri, $action, @headers) = @_;
 
-    return answer($uri, $method,
-                  CORE::join '', map { "$_\r\n" }
-                  $action ? "X-Tgbot-Action: $action" : (), @headers);
+    push @headers, "X-Tgbot-Action: $action" if $action;
+
+    return answer($uri, \@headers, $method);
 }
 
 # the letters of a bot, as "id cause ..."
@@ -333,58 +110,13 @@ sub change {
 sub letters {
     my ($want, $bot, $query) = @_;
 
-    my $end = time + 5;
-    my $got;
-
-    do {
-        sleep 0.02 if defined $got;
+    becomes($want, 'letters', sub {
         my (undef, $json) = answer('/status/dead/' . ($bot // 'b')
                                    . ($query // ''));
 
-        $got = CORE::join ', ', map { "$_->{id} $_->{cause}" }
-                         @{$json->{letters}};
-    } while ($got ne $want && time < $end);
-
-    is($got, $want, $block->name . " - letters");
-}
-
-# in a line of error.log, in which Angie has the client in quotes
-
-sub logged {
-    my ($text, $n) = @_;
-
-    my $end = time + 5;
-    my $got;
-
-    do {
-        sleep 0.02 if defined $got;
-        open my $in, '<', $Test::Nginx::Util::ErrLogFile or die "no log: $!\n";
-        $got = grep { s/client: "(.*?)"/client: $1/; /\Q$text\E/ } <$in>;
-    } while ($got < $n && time < $end);
-
-    is($got, $n, $block->name . " - log \"$text\"");
-}
-
-sub master {
-    open my $in, '<', $Test::Nginx::Util::PidFile or die "no pid file: $!\n";
-    chomp(my $pid = <$in>);
-
-    return $pid;
-}
-
-sub workers_of {
-    my ($master) = @_;
-
-    my @workers;
-
-    for my $file (glob '/proc/[0-9]*/stat') {
-        open my $stat, '<', $file or next;
-        my ($pid, $parent) = (<$stat> // '') =~ /^(\d+) \(.*\) \S (\d+)/
-            or next;
-        push @workers, $pid if $parent == $master;
-    }
-
-    return @workers;
+        return CORE::join ', ', map { "$_->{id} $_->{cause}" }
+                                @{$json->{letters}};
+    });
 }
 
 master_on();
@@ -421,7 +153,7 @@ is($status->{dead_letters_total}{failed}, 1, $block->name . ' - counted');
 
 
 
-=== TEST 2: shown as the user wrote it, and as JSON nonetheless
+=== TEST 2: a letter is shown as the user wrote it, in valid JSON
 --- config eval: main::bot('tgbot_handler /_program/status/500;')
 --- then
 my $text = '</script><b>"hi"\\ ' . chr(1) . 'ы';
@@ -438,7 +170,7 @@ is_deeply($json->{calls}, [], $block->name . ' - no calls');
 
 
 
-=== TEST 3: nothing of a user where it is not asked for
+=== TEST 3: nothing of a user is shown without payload=on
 --- config eval
 main::bot('tgbot_handler /_program/status/500;')
 . 'location /plain { tgbot_status; }'
@@ -451,7 +183,7 @@ unlike($answer, qr/secretive/, $block->name . ' - without its text');
 
 
 
-=== TEST 4: a call that is given up, and those that follow it
+=== TEST 4: a letter has the call that was given up, and the calls after it
 --- config eval
 main::bot('tgbot_api /_api/$of/header/X-Method/$tgbot_method/json/%7B%7D;
            tgbot_retry attempts=1;')
@@ -476,7 +208,7 @@ is($json->{calls}[0]{body}{photo}, 'a', $block->name . ' - body');
 
 
 
-=== TEST 5: replayed when the program is mended
+=== TEST 5: a letter is replayed when the program is mended
 --- config eval
 main::bot('tgbot_handler /_mended;') . $main::mended
 --- then
@@ -502,7 +234,7 @@ is((change(POST => '/status/dead/b/2', 'replay'))[0], 404,
 
 
 
-=== TEST 6: all of them, through a queue
+=== TEST 6: all letters are replayed through a queue
 --- config eval
 main::bot('tgbot_handler /_mended; tgbot_queue zone=updates:4m;')
 . $main::mended
@@ -554,7 +286,7 @@ unlike($asked, qr/sendDice|json\/\[/, $block->name . ' - the program is not');
 
 
 
-=== TEST 8: dropped
+=== TEST 8: letters are dropped
 --- config eval: main::bot()
 --- then
 give_up(text => 'status/500') for 1 .. 3;
@@ -589,7 +321,7 @@ is((answer('/status/dead/b?after=x'))[0], 400, $block->name . ' - x');
 
 
 
-=== TEST 10: no more than so many
+=== TEST 10: the oldest letter is evicted
 --- config eval: main::bot('tgbot_dead_letters max=2;')
 --- then
 give_up(text => 'status/500') for 1 .. 3;
@@ -599,7 +331,7 @@ logged('1 older dead letters are dropped', 1);
 
 
 
-=== TEST 11: changes have to be allowed, and meant
+=== TEST 11: changes need write=on and X-Tgbot-Action
 --- config eval: main::bot() . 'location /plain { tgbot_status; }'
 --- then
 give_up(text => 'status/500');
@@ -619,7 +351,7 @@ letters('1 failed');
 
 
 
-=== TEST 12: what there is not
+=== TEST 12: 404 for what there is not
 --- config eval
 main::bot() . main::bot('tgbot_dead_letters off;', 'c')
 . 'location = /exact { tgbot_status; }'
@@ -629,7 +361,7 @@ is((answer("/status/$_"))[0], 404, $block->name . " - $_")
 is((get("/status/$_") =~ m{ (\d+) })[0], 404, $block->name . " - $_")
     for qw(x deadly dead);
 is((answer('/status/'))[0], 200, $block->name . ' - all');
-is((get('/status/dead/b', 'PUT') =~ m{ (\d+) })[0], 405,
+is((get('/status/dead/b', [], 'PUT') =~ m{ (\d+) })[0], 405,
    $block->name . ' - method');
 
 
@@ -645,7 +377,7 @@ is((answer('/status/dead/b/2'))[0], 404, $block->name . ' - not his');
 
 
 
-=== TEST 14: over a reload
+=== TEST 14: letters are kept over a reload
 --- config eval: main::bot()
 --- then
 give_up(text => 'status/500');
@@ -655,7 +387,7 @@ letters('1 failed');
 
 
 
-=== TEST 15: out of a queue into it again
+=== TEST 15: a letter of a queue is replayed into it
 --- config eval
 main::bot('tgbot_queue zone=updates:4m; tgbot_attempts 1;
            tgbot_handler /_program/$tgbot_text;')
@@ -675,7 +407,7 @@ is($items->{dead}, 2, $block->name . ' - dead');
 
 
 
-=== TEST 16: no page of another site, and no other name, changes anything
+=== TEST 16: pages of other sites, and other host names, change nothing
 --- config eval
 main::bot()
 --- then
@@ -731,7 +463,7 @@ is((change(DELETE => '/status/dead/b', 'drop', 'Host: evil.example'))[0],
 
 
 
-=== TEST 17: names of the server
+=== TEST 17: host names of the server are accepted
 --- config eval
 main::bot()
 . 'server_name bot.example.com *.wild.example .dot.example tail.*
@@ -758,7 +490,7 @@ for my $host ('evil.wild.example', 'wild.example', 'dot.example',
 
 
 
-=== TEST 18: inside of if and limit_except
+=== TEST 18: host names inside of if and limit_except
 --- config eval
 main::bot()
 . 'server_name bot.example.com;
@@ -806,7 +538,7 @@ for (
 
 
 
-=== TEST 20: no token is shown, whoever wrote it
+=== TEST 20: no token is shown, whatever wrote it
 --- config eval
 main::bot('tgbot_api /_api/close; tgbot_retry attempts=1;')
 . main::bot('tgbot_handler /_program/status/500;', 'c')
@@ -836,7 +568,7 @@ for my $id (2, 3) {
 
 
 
-=== TEST 21: nor reads what users wrote
+=== TEST 21: pages of other sites, and other host names, read no payload
 --- config eval
 main::bot('tgbot_handler /_program/status/500;')
 . 'server_name bot.example.com;
@@ -870,11 +602,10 @@ for my $row (
 ) {
     my ($want, @headers) = @$row;
     my $name = $block->name . ' - ' . CORE::join(', ', @headers);
-    my $headers = CORE::join '', map { "$_\r\n" } @headers;
 
     for my $uri ('/status/dead/b/1', '/status/dead/b') {
-        my ($status, $json) = answer($uri, 'GET', $headers);
-        my $head = get($uri, 'HEAD', $headers);
+        my ($status, $json) = answer($uri, \@headers);
+        my $head = get($uri, \@headers, 'HEAD');
 
         is($status, $want eq $written ? 200 : 403, "$name - $uri");
         like($head, qr/^HTTP\S+ $status /, "$name - HEAD $uri");
@@ -889,7 +620,7 @@ for my $row (
 
     # what shows nothing of a user
 
-    is((answer($_, 'GET', $headers))[0], 200, "$name - $_")
+    is((answer($_, \@headers))[0], 200, "$name - $_")
         for '/status', '/plain/dead/b/1', '/plain/dead/b';
 }
 
@@ -897,7 +628,7 @@ logged('a look at dead letters is refused: expected', 13 * 4);
 
 
 
-=== TEST 22: replayed once at a time, and there when the worker is killed
+=== TEST 22: a letter is replayed once at a time, and kept when its worker is killed
 --- config eval
 main::bot('tgbot_handler /_step;') . $main::stalls
 --- no_error_log
@@ -954,7 +685,7 @@ letters('');
 
 
 
-=== TEST 23: what fails once more is one letter, and takes no other's place
+=== TEST 23: a letter that fails once more stays one letter, and evicts no other
 --- config eval
 main::bot('tgbot_handler /_program/status/500; tgbot_dead_letters max=2;')
 --- then

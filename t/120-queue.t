@@ -1,188 +1,39 @@
-# The queue: acknowledged first, in work later, in order.
-#
-#   --- then      steps that follow the request (GET /status), in Perl
+# The queue: acknowledged first, in work later, in order.  For blocks with steps
+# see TgbotSteps.pm.
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
-use TgbotProgram;
+use TgbotSteps;
 
-use IO::Socket::INET;
 use JSON::PP;
 use Time::HiRes qw(time sleep);
 
-our ($block, $id);
-
-my $asked;
-
-my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1;
-
-add_block_preprocessor(sub {
-    my $block = shift;
-
-    $block->set_value("init", "TgbotProgram::forget();");
-
-    for (qw(no_error_log no_shutdown_error_log)) {
-        $block->set_value($_, "[alert]\n[crit]\n[emerg]")
-            unless defined $block->$_;
-    }
+TgbotSteps::start(
+    request => 'GET /status',
+    status  => 'payload=on write=on',
 
     # what is left would be worked on for ever
+    main    => "worker_shutdown_timeout ${slowness}s;",
 
-    $block->set_value("main_config", "worker_shutdown_timeout ${slowness}s;");
-
-    $block->set_value("request", "GET /status");
-
-    $block->set_value("http_config", ($block->http_config // '') . <<"_EOC_");
+    http    => <<'_EOC_',
     tgbot_secret_token  off;
 
     # fails at the first two attempts, the third one has what is asked for
-    map "\$tgbot_attempts:\$tgbot_text" \$third {
+    map "$tgbot_attempts:$tgbot_text" $third {
         volatile;
         "~^[12]:"     status/500;
-        "~^\\d+:(.*)"  \$1;
-    }
-
-    log_format verdict "verdict \$tgbot_verdict \$status";
-_EOC_
-
-    $block->set_value("config", $block->config . <<"_EOC_");
-    location /_program/ {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-        proxy_read_timeout 20s;
-    }
-
-    location /_api/ {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/;
-    }
-
-    location = /_closed {
-        internal;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_RAND_PORT_1/;
-    }
-
-    location /status {
-        tgbot_status payload=on write=on;
+        "~^\d+:(.*)"  $1;
     }
 _EOC_
-});
-
-TgbotProgram::start($Test::Nginx::Util::PidFile, $slowness);
-
-Test::Nginx::Socket::add_response_body_check(sub {
-    my ($of, $body, $index, $repeated, $dry_run) = @_;
-
-    return if $dry_run;
-
-    ($block, $id, $asked) = ($of, 1000, '');
-
-    eval "package main; " . $of->then . "; 1"
-        or fail($of->name . " - steps: $@");
-});
-
-
-# a webhook /NAME, whose program does what the text of a message says
-
-sub bot {
-    my ($directives, $name) = @_;
-
-    $name //= 'b';
-    $directives //= '';
-
-    my $handler = $directives =~ /tgbot_handler/
-                  ? '' : 'tgbot_handler /_program/$tgbot_text;';
-    my $queue = $directives =~ /tgbot_queue/
-                ? '' : 'tgbot_queue zone=updates'
-                       . ($name eq 'b' ? ':4m;' : ';');
-    my $api = $directives =~ /tgbot_api/
-              ? '' : 'tgbot_api /_api/header/X-Method/$tgbot_method/'
-                     . 'json/%7B%7D;';
-    my $token = $name eq 'b' ? '1:TOKEN' : '2:TOKEN';
-    my $attempts = $directives =~ /tgbot_attempts/
-                   ? '' : 'tgbot_attempts 10 backoff=100ms max_backoff=200ms;';
-
-    return <<"_EOC_";
-    location = /$name {
-        tgbot_webhook  $name;
-        tgbot_token    $token;
-        $handler
-        $queue
-        $api
-        $attempts
-        $directives
-
-        add_header  X-Verdict  \$tgbot_verdict  always;
-        add_header  X-Worker   \$pid            always;
-        access_log  logs/error.log  verdict;
-    }
-_EOC_
-}
+    webhook => {
+        tgbot_token    => sub { $_[0] eq 'b' ? '1:TOKEN' : '2:TOKEN' },
+        tgbot_api      => '/_api/header/X-Method/$tgbot_method/json/%7B%7D',
+        tgbot_attempts => '10 backoff=100ms max_backoff=200ms',
+        tgbot_queue    => sub { 'zone=updates' . ($_[0] eq 'b' ? ':4m' : '') },
+    });
 
 
 # steps
-
-# an update with an id of its own: "key", "text", "chat", "bot", or all that is
-# "in" it
-
-sub begin {
-    my (%of) = @_;
-
-    my $socket = IO::Socket::INET->new(
-                     PeerAddr => '127.0.0.1',
-                     PeerPort => $Test::Nginx::Util::ServerPortForClient,
-                     Timeout => 30)
-        or die "cannot connect: $!\n";
-
-    my $chat = $of{chat} // 7;
-
-    my $body = JSON::PP->new->latin1->encode({
-        update_id => $of{id} // ++$id,
-        %{$of{in} // { message => {
-            message_id => 2,
-            date => 1700000000,
-            chat => { id => $chat,
-                      type => $chat < 0 ? 'supergroup' : 'private' },
-            from => { id => 9, first_name => 'Ann' },
-            text => $of{text} // 'say/x',
-        } } },
-    });
-
-    my $uri = '/' . ($of{bot} // 'b') . '?k=' . ($of{key} // 'k');
-
-    print $socket "POST $uri HTTP/1.1\r\nHost: localhost\r\n"
-                  . "Connection: close\r\nContent-Type: application/json\r\n"
-                  . "Content-Length: " . length($body) . "\r\n\r\n$body";
-    $socket->flush;
-
-    return $socket;
-}
-
-sub end {
-    my $socket = shift;
-
-    local $/;
-    my $answer = <$socket>;
-    close $socket;
-
-    return $answer // '';
-}
-
-sub check {
-    my ($answer, $verdict, $body) = @_;
-
-    my ($got) = $answer =~ /^X-Verdict: (\w+)/m;
-    my $what = $block->name;
-
-    is($got, $verdict, "$what - verdict");
-
-    return if !defined $body;
-
-    my ($of) = $answer =~ /\r\n\r\n(.*)\z/s;
-
-    ref $body ? like($of, $body, "$what - body")
-              : is($of, $body, "$what - body");
-}
 
 # puts an update in the queue
 
@@ -190,124 +41,20 @@ sub enqueue {
     check(end(begin(@_)), 'queued', '');
 }
 
-# what the program and the Bot API were asked since the last time, by path, in
-# order
-
-sub asked {
-    my (@paths) = @_;
-
-    my $n = @paths;
-    my $end = time + 10 * $slowness;
-    my @got;
-
-    do {
-        sleep 0.02 if @got;
-        $asked .= TgbotProgram::seen();
-        @got = $asked =~ m{^/(\S*) }mg;
-    } while (@got < $n && time < $end);
-
-    $asked = '';
-
-    s{^header/X-Method/(\w+)/.*}{api $1}s for @got;
-
-    is(CORE::join("\n", @got), CORE::join("\n", @paths),
-       $block->name . " - asked");
-}
-
-# waits until such a thing was asked
-
-sub until_asked {
-    my ($what) = @_;
-
-    for (1 .. 500) {
-        $asked .= TgbotProgram::seen();
-        return if $asked =~ $what;
-        sleep 0.02;
-    }
-
-    fail($block->name . " - nobody asked");
-}
-
-sub get {
-    my ($uri, $method, $header) = @_;
-
-    my $socket = IO::Socket::INET->new(
-                     PeerAddr => '127.0.0.1',
-                     PeerPort => $Test::Nginx::Util::ServerPortForClient,
-                     Timeout => 30)
-        or die "cannot connect: $!\n";
-
-    print $socket(($method // 'GET') . " $uri HTTP/1.0\r\n"
-                  . ($header // '') . "\r\n");
-    $socket->flush;
-
-    return end($socket);
-}
-
-sub status {
-    my $answer = get('/status');
-    $answer =~ s/^.*?\r\n\r\n//s;
-
-    return decode_json($answer);
-}
-
 # what there is in the queue of a bot, and what became of the rest
 
 sub depth {
     my ($want, $bot) = @_;
 
-    my $end = time + 10 * $slowness;
-    my $got;
-
-    do {
-        sleep 0.02 if defined $got;
+    becomes($want, 'depth', sub {
         my $of = status()->{bots}{$bot // 'b'};
         my %n = (%{$of->{queue_depth}},
                  map { ("$_!" => $of->{queue_items_total}{$_}) }
                      keys %{$of->{queue_items_total}});
 
-        $got = CORE::join ' ', map { "$_=$n{$_}" } grep { $n{$_} }
-                         sort keys %n;
-    } while ($got ne $want && time < $end);
-
-    is($got, $want, $block->name . " - depth");
-}
-
-sub logged {
-    my ($text, $n) = @_;
-
-    my $end = time + 5;
-    my $got;
-
-    do {
-        sleep 0.02 if defined $got;
-        open my $in, '<', $Test::Nginx::Util::ErrLogFile or die "no log: $!\n";
-        $got = grep { /\Q$text\E/ } <$in>;
-    } while ($got < $n && time < $end);
-
-    is($got, $n, $block->name . " - log \"$text\"");
-}
-
-sub master {
-    open my $in, '<', $Test::Nginx::Util::PidFile or die "no pid file: $!\n";
-    chomp(my $pid = <$in>);
-
-    return $pid;
-}
-
-sub workers_of {
-    my ($master) = @_;
-
-    my @workers;
-
-    for my $file (glob '/proc/[0-9]*/stat') {
-        open my $stat, '<', $file or next;
-        my ($pid, $parent) = (<$stat> // '') =~ /^(\d+) \(.*\) \S (\d+)/
-            or next;
-        push @workers, $pid if $parent == $master;
-    }
-
-    return @workers;
+        return CORE::join ' ', map { "$_=$n{$_}" } grep { $n{$_} }
+                               sort keys %n;
+    });
 }
 
 master_on();
@@ -319,7 +66,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: acknowledged at once, in work later
+=== TEST 1: an update is acknowledged at once, and in work later
 --- config eval: main::bot()
 --- then
 my $start = time;
@@ -332,7 +79,7 @@ depth('accepted!=1 done!=1');
 
 
 
-=== TEST 2: a chat's updates one after the other, others beside them
+=== TEST 2: updates of a chat are in work one after the other, those of other chats beside them
 --- config eval: main::bot()
 --- then
 enqueue(text => "sleep/0.5/say/$_") for 1 .. 5;
@@ -344,7 +91,7 @@ asked('sleep/0.5/say/1', 'say/other', 'api sendMessage', 'api sendMessage',
 
 
 
-=== TEST 3: again until it does, and nothing overtakes
+=== TEST 3: an update is tried until the program succeeds, and no update of its chat overtakes it
 --- config eval: main::bot('tgbot_handler /_program/$third;')
 --- then
 enqueue(text => 'say/a');
@@ -356,7 +103,7 @@ depth('accepted!=2 done!=2');
 
 
 
-=== TEST 4: the program sees which attempt it is
+=== TEST 4: X-Tgbot-Attempt counts the attempts
 --- config eval
 main::bot('tgbot_handler /_program/header/A/$tgbot_attempts/$third;')
 --- then
@@ -367,7 +114,7 @@ asked('header/A/1/status/500', 'header/A/2/status/500', 'header/A/3/say/a',
 
 
 
-=== TEST 5: given up after so many, and the chat goes on
+=== TEST 5: an update is given up after tgbot_attempts, and its chat goes on
 --- config eval
 main::bot('tgbot_attempts 3 backoff=50ms max_backoff=100ms;')
 --- then
@@ -380,7 +127,7 @@ logged('is given up and is dead letter 1: failed', 1);
 
 
 
-=== TEST 6: without dead letters it is not given up
+=== TEST 6: an update is not given up without dead letters
 --- config eval
 main::bot('tgbot_attempts 2 backoff=50ms max_backoff=100ms;
            tgbot_dead_letters off; tgbot_handler /_program/$third;')
@@ -391,7 +138,7 @@ asked(('status/500') x 2, 'say/a', 'api sendMessage');
 
 
 
-=== TEST 7: a program that is not there costs no attempt
+=== TEST 7: an attempt without a reachable program is not counted
 --- config eval
 main::bot('tgbot_attempts 1; tgbot_handler /_closed;')
 --- no_shutdown_error_log
@@ -405,7 +152,7 @@ depth('accepted!=1 delayed=1');
 
 
 
-=== TEST 8: what the program asks for is waited for
+=== TEST 8: Retry-After of the program is waited for
 --- config eval
 main::bot('tgbot_handler /_program/$again;')
 --- http_config
@@ -426,7 +173,7 @@ depth('accepted!=1 delayed=1');
 
 
 
-=== TEST 9: a second delivery of what is in the queue, and of what is done
+=== TEST 9: a second delivery of an update that is queued, and of one that is done
 --- config eval: main::bot()
 --- then
 my $n = ++$id;
@@ -439,7 +186,7 @@ depth('accepted!=1 done!=1');
 
 
 
-=== TEST 10: nginx's own answer rides if nothing is before it
+=== TEST 10: tgbot_reply rides if nothing is queued before it
 --- config eval
 main::bot('tgbot_reply $hello;')
 --- http_config
@@ -460,7 +207,7 @@ depth('accepted!=2 done!=2');
 
 
 
-=== TEST 11: lanes by a key of one's own
+=== TEST 11: lanes by the key of the directive
 --- config eval: main::bot('tgbot_queue zone=updates:4m lane=$lane;')
 --- http_config
     map $tgbot_text $lane {
@@ -479,7 +226,7 @@ asked('sleep/0.8/say/a', 'sleep/0.2/say/free', ('api sendMessage') x 2,
 
 
 
-=== TEST 12: as many at once as is said
+=== TEST 12: no more updates at once than concurrency says
 --- config eval
 main::bot('tgbot_queue zone=updates:4m concurrency=2;')
 --- then
@@ -492,7 +239,7 @@ depth('accepted!=4 done!=4');
 
 
 
-=== TEST 13: a call of several is tried again, the program is not asked
+=== TEST 13: a call is tried again, and the program is not asked again
 --- config eval
 main::bot('tgbot_api /_api/$of/header/X-Method/$tgbot_method/json/%7B%7D;
            tgbot_retry attempts=5 backoff=1500ms;')
@@ -517,7 +264,7 @@ unlike($asked, qr/sendDice|json\/\[/, $block->name . ' - only this one');
 
 
 
-=== TEST 14: over a reload
+=== TEST 14: updates in work are finished over a reload
 --- config eval: main::bot('tgbot_queue zone=updates:4m concurrency=1;')
 --- then
 enqueue(text => "sleep/0.3/say/$_", chat => $_) for 1 .. 6;
@@ -533,7 +280,7 @@ is(scalar(@got), 6, $block->name . ' - each once');
 
 
 
-=== TEST 15: over the death of a worker
+=== TEST 15: updates of a killed worker are tried again
 --- config eval: main::bot()
 --- no_error_log
 [crit]
@@ -551,7 +298,7 @@ depth('accepted!=2 done!=2');
 
 
 
-=== TEST 16: at an end everything is done first
+=== TEST 16: a queue is emptied before nginx quits
 --- config eval: main::bot('tgbot_queue zone=updates:4m concurrency=1;')
 --- then
 enqueue(text => "sleep/0.2/say/$_", chat => $_) for 1 .. 4;
@@ -563,7 +310,7 @@ depth('accepted!=4 done!=4');
 
 
 
-=== TEST 17: a zone that is full
+=== TEST 17: a full zone: 503, and counted
 --- config eval
 main::bot('tgbot_queue zone=updates:1200k; tgbot_handler /_closed;')
 --- no_shutdown_error_log
@@ -587,7 +334,7 @@ logged('has no room in zone "updates"', 1);
 
 
 
-=== TEST 18: two bots in one zone
+=== TEST 18: two bots in one zone have lanes of their own
 --- config eval: main::bot() . main::bot('', 'c')
 --- then
 enqueue(text => 'sleep/0.2/say/b', id => 5000);
@@ -600,7 +347,7 @@ depth('accepted!=1 done!=1', 'c');
 
 
 
-=== TEST 19: answers of the program are kept
+=== TEST 19: the answer of the program is cached for queued updates
 --- config eval
 main::bot('tgbot_cache all zone=answers:1m;')
 --- then
@@ -623,15 +370,14 @@ enqueue(text => 'say/a');
 depth('accepted!=1 dead=1 dead!=1');
 asked('status/500');
 
-like(get('/status/dead/b/1', 'POST', "X-Tgbot-Action: replay\r\n"
-                                     . "Host: localhost\r\n"),
-     qr/ 200 /, $block->name . ' - replayed');
+is((get('/status/dead/b/1', ['X-Tgbot-Action: replay'], 'POST'))[0], 200,
+   $block->name . ' - replayed');
 depth('accepted!=1 dead=1 dead!=2 replayed!=1');
 asked('status/500');
 
 
 
-=== TEST 21: a second delivery of what nginx answers itself
+=== TEST 21: a second delivery of an update that tgbot_reply answers
 --- config eval
 main::bot('tgbot_reply $hello;')
 --- http_config

@@ -114,6 +114,7 @@ database('GeoIP.mmdb', mmdb());
 my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 10 : 1;
 
 $ENV{TEST_NGINX_CALL_TIMEOUT} = 200 * $slowness . 'ms';
+$ENV{TEST_NGINX_LATE} = 0.7 * $slowness;
 
 TgbotProgram::start($Test::Nginx::Util::PidFile, $slowness);
 
@@ -514,7 +515,71 @@ bot: "b", update: 2, subrequest: "/_program/long"
 
 
 
-=== TEST 8: a request that nginx does not let go of is abandoned until it does
+=== TEST 8: whatever modules wait for, they let go of a call that is aborted
+--- modules: ndk_http_module ngx_http_lua_module ngx_http_echo_module ngx_http_js_module ngx_http_perl_module
+--- http_config
+    tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
+    js_path    $TEST_NGINX_HTML_DIR;
+    js_import  main from main.js;
+--- user_files
+>>> main.js
+function timer(r) { setTimeout(() => r.return(200, ''), r.variables.late * 1000); }
+async function fetch(r) {
+    await ngx.fetch(`http://127.0.0.1:${r.variables.program_port}/stall`);
+    r.return(200, '');
+}
+export default { timer, fetch };
+--- config
+    set $program_port PORT;
+    set $late $TEST_NGINX_LATE;
+
+    location /_program/ {
+        internal;
+        location = /_program/lua {
+            content_by_lua_block {
+                ngx.thread.spawn(function()
+                    local socket = ngx.socket.tcp()
+                    socket:connect('127.0.0.1', ngx.var.program_port)
+                    socket:send('POST /stall HTTP/1.0\r\n\r\n')
+                    socket:receive('*a')
+                end)
+                ngx.thread.spawn(function()
+                    require 'ngx.semaphore'.new():wait($TEST_NGINX_LATE)
+                end)
+                ngx.sleep($TEST_NGINX_LATE)
+            }
+        }
+        location = /_program/timer { js_content main.timer; }
+        location = /_program/fetch { js_content main.fetch; }
+        location = /_program/echo { echo_sleep $TEST_NGINX_LATE; echo 'HI'; }
+        location = /_program/perl {
+            perl 'sub {
+                my $r = shift;
+                $r->sleep(1000 * $TEST_NGINX_LATE, sub { return 200; });
+                return 200;
+            }';
+        }
+        location = /_program/last {
+            content_by_lua_block {
+                ngx.timer.at($TEST_NGINX_LATE, function()
+                    ngx.log(ngx.WARN, 'all would have ended')
+                end)
+                ngx.header.content_type = 'application/json'
+                ngx.say('HI')
+            }
+        }
+    }
+--- updates: lua timer fetch echo perl last
+--- error_code eval: [500, 500, 500, 500, 500, 200]
+--- calls
+handler.ok=1 api.ok=1 handler.unknown=5
+--- lines
+bot: "b", update: 5, subrequest: "/_program/perl"
+all would have ended
+
+
+
+=== TEST 9: a request that nginx does not let go of is abandoned until it does
 --- modules: ndk_http_module ngx_http_lua_module
 --- log_level: debug
 --- http_config
@@ -549,7 +614,37 @@ tgbot abandoned request is freed
 
 
 
-=== TEST 9: so is a Bot API call, whose token nothing shows afterwards
+=== TEST 10: or terminates it, whatever else it waits for
+--- modules: ndk_http_module ngx_http_lua_module
+--- log_level: debug
+--- http_config
+    tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
+--- config
+    location = /_program/held {
+        internal;
+        content_by_lua_block {
+            ngx.location.capture_multi({{'/closes'}, {'/sleeps'}})
+        }
+    }
+    location = /closes {
+        internal;
+        content_by_lua_block { ngx.sleep(0.7) ngx.exit(444) }
+    }
+    location = /sleeps {
+        internal;
+        content_by_lua_block { ngx.sleep(3600) }
+    }
+--- updates: held
+--- error_code: 500
+--- calls
+handler.unknown=1
+--- lines
+tgbot: the call by "tgbot_handler" is not over after
+tgbot abandoned request is freed
+
+
+
+=== TEST 11: so is a Bot API call, whose token nothing shows afterwards
 --- modules: ndk_http_module ngx_http_lua_module
 --- http_config
     tgbot_max_calls     1;
@@ -585,7 +680,7 @@ a late end: /bot<redacted>/sendMessage
 
 
 
-=== TEST 10: a stop does not wait for what was abandoned
+=== TEST 12: a stop does not wait for what was abandoned
 --- modules: ndk_http_module ngx_http_lua_module
 --- http_config
     tgbot_call_timeout  $TEST_NGINX_CALL_TIMEOUT;
@@ -606,7 +701,7 @@ handler.unknown=1
 
 
 
-=== TEST 11: echo
+=== TEST 13: echo
 --- modules: ngx_http_echo_module
 --- config
     location /_program/ {
@@ -632,7 +727,7 @@ handler.unknown=1
 
 
 
-=== TEST 12: echo, whose subrequests a call cannot have
+=== TEST 14: echo, whose subrequests a call cannot have
 --- modules: ngx_http_echo_module
 --- config
     location = /_program/location { internal; echo_location /said; }
@@ -648,7 +743,7 @@ nested in-memory subrequest "/said"
 
 
 
-=== TEST 13: echo before and after what passes a call on
+=== TEST 15: echo before and after what passes a call on
 --- modules: ngx_http_echo_module
 --- config
     location = /_program/hi {
@@ -661,7 +756,7 @@ nested in-memory subrequest "/said"
 
 
 
-=== TEST 14: njs
+=== TEST 16: njs
 --- modules: ngx_http_js_module
 --- http_config
     js_path    $TEST_NGINX_HTML_DIR;
@@ -720,7 +815,7 @@ handler.ok=3 api.ok=3 handler.failed=2
 
 
 
-=== TEST 15: njs filters, of the webhook as well
+=== TEST 17: njs filters, of the webhook as well
 --- modules: ngx_http_js_module
 --- http_config
     js_path    $TEST_NGINX_HTML_DIR;
@@ -753,7 +848,7 @@ X-Js: /tg
 
 
 
-=== TEST 16: Perl
+=== TEST 18: Perl
 --- modules: ngx_http_perl_module
 --- config
     location /_program/ {
@@ -803,7 +898,7 @@ handler.ok=2 api.ok=2 handler.failed=2
 
 
 
-=== TEST 17: a channel of nchan is a program that takes updates
+=== TEST 19: a channel of nchan is a program that takes updates
 --- modules: ngx_nchan_module
 --- config
     location = /_program/publish {
@@ -828,7 +923,7 @@ handler.ok=2 handler.failed=1
 
 
 
-=== TEST 18: content that is not for POST: of fancyindex, dav-ext, brotli-static, uploadprogress
+=== TEST 20: content that is not for POST: of fancyindex, dav-ext, brotli-static, uploadprogress
 --- modules: ngx_http_fancyindex_module ngx_http_dav_ext_module ngx_http_brotli_static_module ngx_http_uploadprogress_module
 --- http_config
     upload_progress uploads 1m;
@@ -859,7 +954,7 @@ handler.failed=4
 
 
 
-=== TEST 19: memc, with nobody there
+=== TEST 21: memc, with no server there
 --- modules: ngx_http_memc_module
 --- config
     location = /_program/hi {
@@ -874,7 +969,7 @@ handler.failed=1
 
 
 
-=== TEST 20: filters in called locations that change nothing
+=== TEST 22: filters in called locations that change nothing
 --- modules: ngx_http_brotli_filter_module ngx_http_xslt_filter_module ngx_http_uploadprogress_module ngx_http_auth_pam_module ngx_http_upstream_fair_module ngx_http_cache_purge_module
 --- http_config
     upload_progress   uploads 1m;
@@ -919,7 +1014,7 @@ handler.failed=1
 
 
 
-=== TEST 21: filters in called locations that change answers and requests
+=== TEST 23: filters in called locations that change answers and requests
 --- modules: ndk_http_module ngx_http_subs_filter_module ngx_http_headers_more_filter_module ngx_http_set_misc_module
 --- config
     location = /_program/hi {
@@ -945,7 +1040,7 @@ handler.failed=1
 
 
 
-=== TEST 22: filters that do not take JSON
+=== TEST 24: filters that do not take JSON
 --- modules: ngx_http_image_filter_module ngx_http_xslt_filter_module
 --- user_files
 >>> x.xsl
@@ -970,7 +1065,7 @@ handler.unknown=2
 
 
 
-=== TEST 23: srcache, whose subrequests a call cannot have: nothing is cached
+=== TEST 25: srcache, whose subrequests a call cannot have: nothing is cached
 --- modules: ngx_http_srcache_filter_module
 --- config
     location = /_program/hi {
@@ -987,7 +1082,7 @@ handler.unknown=2
 
 
 
-=== TEST 24: modsecurity
+=== TEST 26: modsecurity
 --- modules: ngx_http_modsecurity_module
 --- http_config
     modsecurity on;
@@ -1001,7 +1096,7 @@ handler.unknown=2
 
 
 
-=== TEST 25: geoip and geoip2
+=== TEST 27: geoip and geoip2
 --- modules: ngx_http_geoip_module ngx_http_geoip2_module
 --- http_config eval
 "    geoip_country  $main::databases/GeoIP.dat;
@@ -1020,7 +1115,7 @@ handler.unknown=2
 
 
 
-=== TEST 26: filters at http level
+=== TEST 28: filters at http level
 --- modules: ndk_http_module ngx_http_lua_module ngx_http_headers_more_filter_module ngx_http_subs_filter_module ngx_http_brotli_filter_module ngx_http_js_module ngx_http_uploadprogress_module ngx_http_echo_module ngx_http_srcache_filter_module ngx_nchan_module ngx_http_xslt_filter_module ngx_http_image_filter_module
 --- http_config
     more_set_headers        'X-More: x';
@@ -1042,7 +1137,7 @@ X-Verdict: done
 
 
 
-=== TEST 27: an answer that rides, through them
+=== TEST 29: an answer that rides, through them
 --- modules: ndk_http_module ngx_http_lua_module ngx_http_headers_more_filter_module ngx_http_subs_filter_module ngx_http_brotli_filter_module
 --- http_config
     tgbot_reply_via         response;

@@ -61,6 +61,22 @@ export async function open(url, options = {}, answers = null) {
     }
   });
   await page.addInitScript(() => {
+    // questions whose answers the page has not dealt with: what waits for an answer, or for its
+    // text, goes on before the message comes
+    const { fetch } = window;
+    const { text } = Response.prototype;
+    const counted = (promise) => {
+      const { port1, port2 } = new MessageChannel();
+      const over = () => port2.postMessage(0);
+      window.asking++;
+      port1.onmessage = () => { window.asking--; };
+      promise.then(over, over);
+      return promise;
+    };
+    window.asking = 0;
+    window.fetch = (...of) => counted(fetch(...of));
+    Response.prototype.text = function () { return counted(text.call(this)); };
+
     window.violations = [];
     document.addEventListener('securitypolicyviolation',
       (event) => window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`));
@@ -89,11 +105,33 @@ export async function open(url, options = {}, answers = null) {
   return { page, seen };
 }
 
-/** Lets so many questions of the page be answered, by a clock of its own. */
+/** Until a condition is true, or for 20 seconds. */
+export async function until(condition) {
+  for (const end = Date.now() + 20000; Date.now() < end;) {
+    if (await condition()) {
+      return true;
+    }
+    await new Promise((resolve) => { setTimeout(resolve, 100); });
+  }
+  return false;
+}
+
+/** Until the page has dealt with the answers to all its questions. */
+export async function answered(page) {
+  for (let tries = 0; await page.evaluate(() => window.asking > 0); tries++) {
+    if (tries === 2000) {
+      throw new Error('no answer to a question of the page');
+    }
+    await page.waitForTimeout(10);
+  }
+}
+
+/** Lets so many questions of the page be asked and answered, by a clock of its own. */
 export async function steps(page, count) {
+  await answered(page);
   for (let i = 0; i < count; i++) {
     await page.clock.runFor(2000);
-    await page.waitForTimeout(20);
+    await answered(page);
   }
 }
 

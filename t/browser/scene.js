@@ -2,7 +2,7 @@
 // nobody else can do that.  t/browser/run looks after what comes of it.
 
 import {
-  PHONE, check, config, contrast, equal, fits, open, run, shot, sound,
+  PHONE, check, config, contrast, equal, fits, open, run, shot, sound, until,
 } from './browser.js';
 
 const WRITES = `${config.url}/dead/e2e`;
@@ -10,17 +10,6 @@ const WRITES = `${config.url}/dead/e2e`;
 async function listed() {
   const answer = await fetch(WRITES);
   return (await answer.json()).letters.map((letter) => letter.id);
-}
-
-/** Until a condition is true, or for 20 seconds. */
-async function until(condition) {
-  for (const end = Date.now() + 20000; Date.now() < end;) {
-    if (await condition()) {
-      return true;
-    }
-    await new Promise((resolve) => { setTimeout(resolve, 100); });
-  }
-  return false;
 }
 
 /** Presses Tab until the button of that name has the focus, and says how it is seen. */
@@ -133,8 +122,10 @@ async function keyboard() {
   await page.keyboard.press('Enter');
   check(await until(async () => await items.count() === 2), 'dropped');
   equal(await listed(), [shown.id, kept.id], 'that letter and no other');
-  equal(await page.locator('h3', { hasText: 'Dead letters' }).textContent(), 'Dead letters: 2',
-    'how many there are');
+  // the list is asked for by itself
+  const title = page.locator('h3', { hasText: 'Dead letters' });
+  await until(async () => await title.textContent() === 'Dead letters: 2');
+  equal(await title.textContent(), 'Dead letters: 2', 'how many there are');
   await sound(opened, 'keyboard');
 }
 
@@ -204,10 +195,11 @@ async function all() {
   await page.getByRole('button', { name: 'Replay all' }).click();
   await page.getByText('2 letters were replayed').waitFor();
   await page.getByText('No dead letters.').waitFor();
-  equal(await page.evaluate(() => document.activeElement.textContent), 'Dead letters',
-    'the focus is not lost with the button');
-  check(await page.getByRole('button', { name: 'Drop all' }).count() === 0,
-    'nothing is there to be dropped');
+  const focus = () => page.evaluate(() => document.activeElement.textContent);
+  await until(async () => await focus() === 'Dead letters');
+  equal(await focus(), 'Dead letters', 'the focus is not lost with the button');
+  check(await until(async () => await page.getByRole('button', { name: 'Drop all' })
+    .count() === 0), 'nothing is there to be dropped');
   await sound(opened, 'all of them');
 }
 

@@ -1,7 +1,7 @@
 // The page with states that a small scene does not have, out of fixture.js.
 
 import {
-  PHONE, check, config, contrast, equal, fits, open, run, shot, sound, steps,
+  PHONE, answered, check, config, contrast, equal, fits, open, run, shot, sound, steps,
 } from './browser.js';
 import { HOSTILE, NOW, bot, letters, status, webhook } from './fixture.js';
 
@@ -278,7 +278,7 @@ async function hidden() {
   await steps(page, 10);
   equal(seen.requests.length, asked, 'asks nothing while nobody looks');
   await hide(false);
-  await page.waitForTimeout(200);
+  await answered(page);
   check(seen.requests.length > asked, 'asks at once when somebody looks again');
   await sound(opened, 'hidden');
 }
@@ -315,9 +315,9 @@ async function manyLetters() {
   await steps(page, 2);
   equal(await items.count(), 20, 'twenty letters');
   await more.click();
-  await page.waitForTimeout(200);
+  await answered(page);
   await more.click();
-  await page.waitForTimeout(200);
+  await answered(page);
   equal(await items.count(), 50, 'and more of them');
   check(await more.isHidden(), 'until there are no more');
   await steps(page, 2);

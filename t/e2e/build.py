@@ -1,6 +1,8 @@
 """Builds for tests: the module with something defined, and libraries to preload."""
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import shutil
 
@@ -31,39 +33,48 @@ def _configured():
     return objs, own if os.path.isdir(own) else "/usr/share/nginx/src"
 
 
+@contextlib.contextmanager
+def _alone(directory):
+    """Holds a directory that tests in other processes build as well."""
+    with open(f"{directory}.lock", "w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 async def module(name, *defines):
     """The path of build/<name>/ngx_http_tgbot_module.so, configured as the tested one."""
     objs, source = _configured()
     target = f"{TOP}/build/{name}"
     os.makedirs(f"{target}/addon/ngx_http_tgbot_module", exist_ok=True)
 
-    with open(f"{objs}/Makefile", encoding="utf-8") as file:
-        rules = file.read()
-    flags = " ".join(f"-D{define}" for define in defines)
-    rules = rules.replace(objs, target).replace("CFLAGS = ", f"CFLAGS = {flags} ", 1)
-    # what takes its time, and what cannot do without it
-    rules = rules.replace("-O2", "-O0").replace("-D_FORTIFY_SOURCE=2", "")
-    old = ""
-    if os.path.exists(f"{target}/Makefile"):
-        with open(f"{target}/Makefile", encoding="utf-8") as file:
-            old = file.read()
-    if old != rules:
-        shutil.rmtree(target)
-        os.makedirs(f"{target}/addon/ngx_http_tgbot_module")
-        with open(f"{target}/Makefile", "w", encoding="utf-8") as file:
-            file.write(rules)
-    for copied in COPIED:
-        if os.path.exists(f"{objs}/{copied}"):
-            shutil.copy2(f"{objs}/{copied}", target)
+    with _alone(target):
+        with open(f"{objs}/Makefile", encoding="utf-8") as file:
+            rules = file.read()
+        flags = " ".join(f"-D{define}" for define in defines)
+        rules = rules.replace(objs, target).replace("CFLAGS = ", f"CFLAGS = {flags} ", 1)
+        # what takes its time, and what cannot do without it
+        rules = rules.replace("-O2", "-O0").replace("-D_FORTIFY_SOURCE=2", "")
+        old = ""
+        if os.path.exists(f"{target}/Makefile"):
+            with open(f"{target}/Makefile", encoding="utf-8") as file:
+                old = file.read()
+        if old != rules:
+            shutil.rmtree(target)
+            os.makedirs(f"{target}/addon/ngx_http_tgbot_module")
+            with open(f"{target}/Makefile", "w", encoding="utf-8") as file:
+                file.write(rules)
+        for copied in COPIED:
+            if os.path.exists(f"{objs}/{copied}"):
+                shutil.copy2(f"{objs}/{copied}", target)
 
-    await _run("make", "-s", f"-j{os.cpu_count()}", "-f", f"{target}/Makefile", "modules",
-               directory=source)
+        await _run("make", "-s", f"-j{os.cpu_count()}", "-f", f"{target}/Makefile", "modules",
+                   directory=source)
     return f"{target}/ngx_http_tgbot_module.so"
 
 
 async def library(source, directory):
-    """The path of a shared library made of one file below t."""
+    """The path of a shared library made of one file in t/tools."""
     path = f"{directory}/{source.removesuffix('.c')}.so"
     await _run(os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O2", "-o", path,
-               f"{TOP}/t/{source}")
+               f"{TOP}/t/tools/{source}")
     return path

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -373,6 +374,16 @@ async def until(condition, seconds=20.0, step=0.02):
             return False
         await asyncio.sleep(step)
     return True
+
+
+async def turns(scene, updates):
+    """Yields 1, 2 ...: each time that Telegram got so many more updates to deliver."""
+    for turn in itertools.count(1):
+        while len(scene.webhook.deliveries) < turn * updates:
+            await asyncio.sleep(0.02)
+        yield turn
+        # signals that come at once are one
+        await asyncio.sleep(0.2)
 
 
 async def suspend(pid):

@@ -5,7 +5,7 @@ import random
 import signal
 
 import clients
-from harness import FULL, bot
+from harness import FULL, bot, turns
 
 LOAD = dict(updates=40000 if FULL else 5000, chats=300, connections=40, ramp=0.1,
             program_latency=0.01, program_fail=0.01, lost_ack=0.05)
@@ -18,13 +18,12 @@ COPIES = 50
 
 
 async def _unrest(scene, nginx):
-    """A reload each second, and each other second a worker is killed."""
+    """A reload each 400 updates, and each other time a worker is killed as well."""
     chance = random.Random(1)
-    while True:
-        for _ in range(2):
-            await asyncio.sleep(1)
-            nginx.signal(signal.SIGHUP)
-        nginx.kill(chance.choice(nginx.workers()), scene)
+    async for turn in turns(scene, 400):
+        nginx.signal(signal.SIGHUP)
+        if turn % 2 == 0:
+            nginx.kill(chance.choice(nginx.workers()), scene)
 
 
 async def _lost_acknowledgements(case, api):

@@ -183,6 +183,70 @@ async def test_hung_replay(case):
     case.check_logs(nginx)
 
 
+async def test_hung_call(case):
+    """
+    Nor does it send what is left of the answer if the call that it was at is given up.
+    """
+    scene, nginx = await case.scene(
+        "tgbot_attempts 1; tgbot_retry attempts=1;", api_timeout="60s", calls=2, stall=10.0,
+        locations="        location /letters { tgbot_status write=on; }\n")
+    program, api = scene.program, scene.api
+    program.fault = "500"
+    await clients.post(nginx.port, clients.text(1, "fails"))
+    program.fault = None
+    api.fault = "stall"
+
+    case.equal(await clients.replay(nginx.port, "e2e/1"), b'{"replayed":1}\n', "replayed")
+    end = time.monotonic() + 5
+    while not (await case.status(nginx)).value("calls_inflight", "api"):
+        case.check(time.monotonic() < end, "no call of the Bot API")
+        await asyncio.sleep(0.05)
+    hung = int(program.arrivals(1)[1].worker)
+    case.at_end(lambda: _go_on(hung))
+    await suspend(hung)
+    api.fault = None
+
+    end = time.monotonic() + HANG
+    while await clients.replay(nginx.port, "e2e/1") != b'{"replayed":1}\n':
+        case.check(time.monotonic() < end, "not replayed by another worker")
+        await asyncio.sleep(0.2)
+    await until(lambda: len(api.executed) == 2)
+    os.kill(hung, signal.SIGCONT)
+    case.check(await until(lambda: "its result is dropped" in nginx.read("error.log")),
+               "the woken worker's result is not dropped")
+    await case.stop(nginx)
+    case.equal([call.params["text"] for call in api.executed],
+               ["reply 1", "reply 1 part 2"], "calls")
+    case.check_logs(nginx)
+
+
+async def test_hung_dead(case):
+    """An update of a queue that another worker has done is no dead letter of one that hung."""
+    scene, nginx = await case.scene("tgbot_queue zone=jobs:1m; tgbot_attempts 1;",
+                                    program_timeout="60s")
+    program, api = scene.program, scene.api
+    program.fault = "500"
+    program.hold()
+    await clients.post(nginx.port, clients.text(1, "held"))
+    await until(lambda: program.arrivals(1))
+    hung = int(program.arrivals(1)[0].worker)
+    case.at_end(lambda: _go_on(hung))
+    await suspend(hung)
+    program.fault = None
+
+    case.check(await until(lambda: len(program.arrivals(1)) == 2, HANG), "not taken over")
+    program.release()
+    await until(lambda: api.executed)
+    os.kill(hung, signal.SIGCONT)
+    case.check(await until(lambda: "its result is dropped" in nginx.read("error.log")),
+               "the woken worker's result is not dropped")
+    status = await case.check_status(nginx)
+    case.equal(status.value("dead_letters", "letters"), 0, "letters")
+    case.equal(status.value("leases_lost_total"), 1, "results dropped")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
 def _go_on(pid):
     try:
         os.kill(pid, signal.SIGCONT)

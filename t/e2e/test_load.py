@@ -3,6 +3,8 @@
 import asyncio
 import signal
 
+from harness import turns
+
 LOAD = dict(
     updates=5000, chats=300, connections=40, schedule=0.1, stall=2.0,
     program_latency=0.005, program_fail=0.03, program_reset=0.02,
@@ -40,8 +42,7 @@ async def test_reload(case):
     scene, nginx = await case.scene(**QUICK, **LOAD, rate=500.0)
 
     async def reload():
-        while True:
-            await asyncio.sleep(1)
+        async for _ in turns(scene, 400):
             nginx.signal(signal.SIGHUP)
 
     scene.play()

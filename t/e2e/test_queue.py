@@ -7,7 +7,7 @@ import signal
 import time
 
 import clients
-from harness import FULL, bot, free_port, until
+from harness import FULL, bot, free_port, turns, until
 from simulator import updates
 from simulator.program import Program
 from test_memory import own_allocator
@@ -63,13 +63,10 @@ async def test_unrest(case):
     chance = random.Random(1)
 
     async def unrest():
-        rounds = 0
-        while True:
-            await asyncio.sleep(1)
-            rounds += 1
-            if rounds % 2 == 0:
+        async for turn in turns(scene, 400):
+            if turn % 2 == 0:
                 nginx.kill(chance.choice(nginx.workers()), scene)
-            if rounds % 3 == 0:
+            if turn % 3 == 0:
                 nginx.signal(signal.SIGHUP)
 
     scene.play()

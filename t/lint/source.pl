@@ -23,7 +23,7 @@ my @layers = (
                     backoff verdict cacheable lane info redact)],
     zones     => [qw(zone slot list chain seen bucket cache stats item store
                     queue dead state registry)],
-    transport => [qw(abandon body call capture detached share curl)],
+    transport => [qw(abandon body header call capture detached share curl)],
     work      => [qw(bot handler job ride send wait worker record take
                     replay wake persist log)],
     faces     => [qw(module conf secret webhook acknowledge authenticate
@@ -45,7 +45,7 @@ my %same_layer = (
     seen      => [qw(zone slot list chain)],
     bucket    => [qw(zone list)],
     cache     => [qw(zone slot list chain)],
-    stats     => [qw(zone slot)],
+    stats     => [qw(zone slot dead)],
     list      => [qw(zone)],
     chain     => [qw(zone list)],
     store     => [qw(zone list chain item)],
@@ -53,6 +53,7 @@ my %same_layer = (
     dead      => [qw(zone slot item store)],
     state     => [qw(zone seen item store queue dead)],
     abandon   => [qw(detached)],
+    capture   => [qw(header)],
     call      => [qw(abandon capture detached share)],
     handler   => [qw(bot)],
     job       => [qw(bot handler log ride send wait record wake)],
@@ -107,6 +108,7 @@ my @harness = sort glob "t/unit/*.[ch] t/fuzz/*.[ch]";
 my @pages = sort glob "$module/*.html";
 my @scripts = grep { -f } sort glob "dev config config.make .ci/* t/lint/* "
                                     . "t/unit/run t/*/run t/*/*.py t/lib/* "
+                                    . "t/tools/*.sh "
                                     . "$module/*.sh";
 
 report('sources', $module, 0, 'has no sources') unless @sources;

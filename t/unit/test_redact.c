@@ -183,6 +183,50 @@ test_cut(void)
 }
 
 
+/* of a long text, too, the result is as long as it may be */
+
+static void
+test_long(void)
+{
+    size_t        i, n;
+    u_char       *p;
+    ngx_str_t     text, token;
+    ngx_pool_t   *pool;
+    ngx_array_t  *array;
+
+    static const char  key[] = "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw-";
+
+    pool = unit_pool();
+    array = ngx_array_create(pool, 1, sizeof(ngx_http_tgbot_redact_token_t));
+    token = unit_str(pool, "9007199254740991:"
+                           "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw-");
+    is_int(ngx_http_tgbot_redact_add(array, &token), NGX_OK);
+
+    for (n = 64; n <= 256; n++) {
+        unit_context("%d bytes", (int) n);
+
+        text.len = 1000 * (sizeof("9007199254740991\\u003a") - 1
+                           + sizeof(key) - 1);
+        text.data = ngx_pnalloc(pool, text.len);
+
+        p = text.data;
+
+        for (i = 0; i < 1000; i++) {
+            p = ngx_cpymem(p, "9007199254740991\\u003a",
+                           sizeof("9007199254740991\\u003a") - 1);
+            p = ngx_cpymem(p, key, sizeof(key) - 1);
+        }
+
+        is_int(ngx_http_tgbot_redact(array, &text, n, pool), NGX_OK);
+        is_int(text.len, n);
+
+        for (i = 0; i < n; i++) {
+            ok(text.data[i] == "<redacted>"[i % 10]);
+        }
+    }
+}
+
+
 /* no room in a line: it ends there */
 
 static void
@@ -239,6 +283,7 @@ static unit_case_t  cases[] = {
     { "texts", test_texts },
     { "a token at the end of a line", test_ends },
     { "redacted, then cut", test_cut },
+    { "a long text", test_long },
     { "no room", test_room },
     { "no memory", test_memory },
 };

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "ngx_http_tgbot_stats.h"
+#include "ngx_http_tgbot_status_metrics.h"
 #include "unit.h"
 #include "zones.h"
 
@@ -76,26 +77,58 @@ test_close(void)
 }
 
 
-static ngx_uint_t
+static const ngx_http_tgbot_metric_t *
 test_metric(const char *name)
 {
-    ngx_uint_t  m;
+    const ngx_http_tgbot_metric_t  *metric;
 
-    for (m = 0; m < ngx_http_tgbot_stats_nmetrics; m++) {
-        if (strcmp(ngx_http_tgbot_stats_metrics[m].name, name) == 0) {
-            return m;
+    for (metric = ngx_http_tgbot_metrics; metric->name; metric++) {
+        if (strcmp(metric->name, name) == 0) {
+            return metric;
         }
     }
 
     unit_context("no metric %s", name);
     ok(0);
 
-    return 0;
+    exit(1);
+}
+
+
+/* a bot that has these statistics, and nothing else */
+
+static void *
+test_bot(ngx_http_tgbot_stats_t *stats)
+{
+    static ngx_http_tgbot_bot_t         bot;
+    static ngx_http_tgbot_status_bot_t  status;
+
+    bot.stats = stats;
+    status.bot = &bot;
+
+    return &status;
+}
+
+
+static ngx_str_t
+test_name(const ngx_http_tgbot_metric_t *metric,
+    ngx_http_tgbot_stats_t *stats, ngx_uint_t label, ngx_uint_t i)
+{
+    return ngx_http_tgbot_metric_label(metric, test_bot(stats), label, i);
+}
+
+
+static uint64_t
+test_number(const ngx_http_tgbot_metric_t *metric,
+    ngx_http_tgbot_stats_t *stats, ngx_uint_t i, ngx_uint_t j)
+{
+    return ngx_http_tgbot_metric_value(metric, test_bot(stats), i, j);
 }
 
 
 static ngx_uint_t
-test_label(ngx_http_tgbot_stats_t *stats, ngx_uint_t m, ngx_uint_t label,
+test_label(ngx_http_tgbot_stats_t *stats,
+    const ngx_http_tgbot_metric_t *metric, ngx_uint_t label,
     const char *value)
 {
     ngx_str_t   name;
@@ -105,8 +138,8 @@ test_label(ngx_http_tgbot_stats_t *stats, ngx_uint_t m, ngx_uint_t label,
         return 0;
     }
 
-    for (i = 0; i < ngx_http_tgbot_stats_metrics[m].n[label]; i++) {
-        name = ngx_http_tgbot_stats_label(stats, m, label, i);
+    for (i = 0; i < metric->labels[label].n; i++) {
+        name = test_name(metric, stats, label, i);
 
         if (name.len == strlen(value)
             && memcmp(name.data, value, name.len) == 0)
@@ -126,12 +159,12 @@ static uint64_t
 test_value(ngx_http_tgbot_stats_t *stats, const char *name, const char *one,
     const char *two)
 {
-    ngx_uint_t  m;
+    const ngx_http_tgbot_metric_t  *metric;
 
-    m = test_metric(name);
+    metric = test_metric(name);
 
-    return ngx_http_tgbot_stats_value(stats, m, test_label(stats, m, 0, one),
-                                      test_label(stats, m, 1, two));
+    return test_number(metric, stats, test_label(stats, metric, 0, one),
+                       test_label(stats, metric, 1, two));
 }
 
 
@@ -144,16 +177,15 @@ static uint64_t
 test_sum(ngx_http_tgbot_stats_t *stats, const char *name)
 {
     uint64_t                        sum;
-    ngx_uint_t                      m, i, j;
+    ngx_uint_t                      i, j;
     const ngx_http_tgbot_metric_t  *metric;
 
-    m = test_metric(name);
-    metric = &ngx_http_tgbot_stats_metrics[m];
+    metric = test_metric(name);
     sum = 0;
 
-    for (i = 0; i < metric->n[0]; i++) {
-        for (j = 0; j < metric->n[1]; j++) {
-            sum += ngx_http_tgbot_stats_value(stats, m, i, j);
+    for (i = 0; i < metric->labels[0].n; i++) {
+        for (j = 0; j < metric->labels[1].n; j++) {
+            sum += test_number(metric, stats, i, j);
         }
     }
 
@@ -203,14 +235,22 @@ test_size(void)
 static void
 test_fresh(void)
 {
-    ngx_uint_t  m;
+    ngx_uint_t                      n;
+    const ngx_http_tgbot_metric_t  *metric;
 
     test_open("one ");
 
-    for (m = 0; m < ngx_http_tgbot_stats_nmetrics; m++) {
-        unit_context("%s", ngx_http_tgbot_stats_metrics[m].name);
-        is_int(test_sum(&test_stats, ngx_http_tgbot_stats_metrics[m].name), 0);
+    n = 0;
+
+    for (metric = ngx_http_tgbot_metrics; metric->name; metric++) {
+        if (metric->of == NGX_HTTP_TGBOT_OF_BOT) {
+            unit_context("%s", metric->name);
+            is_int(test_sum(&test_stats, metric->name), 0);
+            n++;
+        }
     }
+
+    ok(n > 20);
 
     is_int(ngx_http_tgbot_stats_start(&test_stats), 1700000000);
 
@@ -295,7 +335,8 @@ test_labels(void)
             "uncacheable" } },
     };
 
-    ngx_uint_t  m, n, r;
+    ngx_uint_t                      n, r;
+    const ngx_http_tgbot_metric_t  *m;
 
     test_open("one two ");
 
@@ -305,26 +346,24 @@ test_labels(void)
         for (i = 0; i < 16 && rows[r].names[i]; i++) {
             unit_context("%s %d", rows[r].metric, (int) i);
 
-            name = ngx_http_tgbot_stats_label(&test_stats, m, rows[r].label,
-                                              i);
+            name = test_name(m, &test_stats, rows[r].label, i);
             is_str(&name, rows[r].names[i]);
         }
 
-        n = ngx_http_tgbot_stats_metrics[m].n[rows[r].label];
+        n = m->labels[rows[r].label].n;
 
         if (strcmp(rows[r].metric, "limit_decisions_total") != 0) {
             is_int(n, i);
         }
 
         for ( /* void */ ; i < n + 2; i++) {
-            name = ngx_http_tgbot_stats_label(&test_stats, m, rows[r].label,
-                                              i);
+            name = test_name(m, &test_stats, rows[r].label, i);
             is_int(name.len, 0);
         }
     }
 
     m = test_metric("received_total");
-    name = ngx_http_tgbot_stats_label(&test_stats, m, 0, 0);
+    name = test_name(m, &test_stats, 0, 0);
     is_int(name.len, 0);
 
     test_close();
@@ -336,7 +375,8 @@ test_labels(void)
 static void
 test_values(void)
 {
-    ngx_uint_t  i, j, m;
+    ngx_uint_t                      i, j;
+    const ngx_http_tgbot_metric_t  *m;
 
     test_open("one two ");
 
@@ -348,7 +388,7 @@ test_values(void)
 
         unit_context("verdict %d", (int) i);
         m = test_metric("deliveries_total");
-        is_int(ngx_http_tgbot_stats_value(&test_stats, m, i - 1, 0), i);
+        is_int(test_number(m, &test_stats, i - 1, 0), i);
     }
 
     is_int(value("deliveries_total", "duplicate", NULL), 3);
@@ -387,7 +427,7 @@ test_values(void)
     is_int(value("cache_total", "miss", NULL), 2);
     is_int(value("cache_total", "uncacheable", NULL), 7);
 
-    for (i = 0; i < NGX_HTTP_TGBOT_STATS_CAUSES; i++) {
+    for (i = 0; i < NGX_HTTP_TGBOT_DEAD_CAUSES; i++) {
         for (j = 0; j <= i; j++) {
             ngx_http_tgbot_stats_dead(&test_stats, i);
         }
@@ -420,9 +460,10 @@ test_values(void)
 static void
 test_methods(void)
 {
-    ngx_str_t    name;
-    ngx_uint_t   i, m, n;
-    ngx_pool_t  *pool;
+    ngx_str_t                       name;
+    ngx_uint_t                      i, n;
+    ngx_pool_t                     *pool;
+    const ngx_http_tgbot_metric_t  *m;
 
     static const char  *others[] = {
         "", "a", "zzz", "sendMessag", "sendMessages", "getMe", "other2",
@@ -433,12 +474,12 @@ test_methods(void)
     test_open("");
 
     m = test_metric("api_calls_total");
-    n = ngx_http_tgbot_stats_metrics[m].n[0];
+    n = m->labels[0].n;
 
     /* each of the list finds itself, in any case */
 
     for (i = 0; i < n - 1; i++) {
-        name = ngx_http_tgbot_stats_label(&test_stats, m, 0, i);
+        name = test_name(m, &test_stats, 0, i);
         unit_context("%.*s", (int) name.len, name.data);
 
         ok(name.len > 4);
@@ -451,10 +492,8 @@ test_methods(void)
 
         ngx_http_tgbot_stats_api(&test_stats, &name, NGX_HTTP_TGBOT_API_429);
 
-        is_int(ngx_http_tgbot_stats_value(&test_stats, m, i,
-                                          NGX_HTTP_TGBOT_API_OK), 1);
-        is_int(ngx_http_tgbot_stats_value(&test_stats, m, i,
-                                          NGX_HTTP_TGBOT_API_429), 1);
+        is_int(test_number(m, &test_stats, i, NGX_HTTP_TGBOT_API_OK), 1);
+        is_int(test_number(m, &test_stats, i, NGX_HTTP_TGBOT_API_429), 1);
     }
 
     is_int(value("api_calls_total", "sendMessage", "429"), 1);
@@ -924,8 +963,8 @@ test_places(void)
                1);
 
         for (n = 0; n < NGX_HTTP_TGBOT_LIMIT_OUTCOMES; n++) {
-            is_int(ngx_http_tgbot_stats_value(&stats,
-                                   test_metric("limit_decisions_total"), 1, n),
+            is_int(test_number(test_metric("limit_decisions_total"), &stats,
+                               1, n),
                    0);
             ngx_http_tgbot_stats_limit(&stats, 1, n);
         }
@@ -963,8 +1002,8 @@ test_places(void)
 static void
 test_common(void)
 {
-    ngx_str_t   name;
-    ngx_uint_t  m;
+    ngx_str_t                       name;
+    const ngx_http_tgbot_metric_t  *m;
 
     test_open("one two one ");
 
@@ -977,10 +1016,10 @@ test_common(void)
 
     m = test_metric("limit_decisions_total");
 
-    name = ngx_http_tgbot_stats_label(&test_stats, m, 0, 1);
+    name = test_name(m, &test_stats, 0, 1);
     is_str(&name, "two");
 
-    name = ngx_http_tgbot_stats_label(&test_stats, m, 0, 2);
+    name = test_name(m, &test_stats, 0, 2);
     is_str(&name, "");
 
     test_close();
@@ -1017,7 +1056,8 @@ test_dirty(void)
 static void
 test_durations(void)
 {
-    ngx_uint_t  i, m;
+    ngx_uint_t                      i;
+    const ngx_http_tgbot_metric_t  *m;
 
     static const struct {
         ngx_msec_t   duration;
@@ -1046,7 +1086,8 @@ test_durations(void)
         is_int(test_sum(&test_stats, "handler_duration_seconds"), 0);
 
         m = test_metric("update_duration_seconds");
-        is_int(ngx_http_tgbot_stats_sum(&test_stats, m), rows[i].duration);
+        is_int((m->value)(test_bot(&test_stats), m->sum, 0),
+               rows[i].duration);
 
         test_close();
     }
@@ -1142,13 +1183,12 @@ static void
 test_table(void)
 {
     size_t                          len;
-    ngx_uint_t                      m, n, total;
-    const ngx_http_tgbot_metric_t  *metric;
+    ngx_uint_t                      n, total;
+    const ngx_http_tgbot_metric_t  *metric, *m;
 
     static const char  chars[] = "abcdefghijklmnopqrstuvwxyz_";
 
-    for (m = 0; m < ngx_http_tgbot_stats_nmetrics; m++) {
-        metric = &ngx_http_tgbot_stats_metrics[m];
+    for (metric = ngx_http_tgbot_metrics; metric->name; metric++) {
         unit_context("%s", metric->name);
 
         len = strlen(metric->name);
@@ -1160,8 +1200,8 @@ test_table(void)
                      || metric->type == NGX_HTTP_TGBOT_COUNTER_SPARSE));
 
         if (metric->type == NGX_HTTP_TGBOT_HISTOGRAM) {
-            ok(strcmp(metric->label[0], "le") == 0);
-            ok(metric->label[1] == NULL);
+            ok(strcmp(metric->labels[0].name, "le") == 0);
+            ok(metric->labels[1].name == NULL);
         }
 
         len = strlen(metric->help);
@@ -1171,20 +1211,23 @@ test_table(void)
 
         for (n = 0; n < 2; n++) {
 
-            if (metric->label[n] == NULL) {
-                is_int(metric->n[n], 1);
+            if (metric->labels[n].name == NULL) {
+                is_int(metric->labels[n].n, 1);
                 continue;
             }
 
-            ok(metric->n[n] > 1);
-            is_int(strspn(metric->label[n], chars), strlen(metric->label[n]));
-            ok(n == 0 || metric->label[0] != NULL);
-            ok(strcmp(metric->label[n], "bot") != 0);
+            /* each build has one version */
+
+            ok(metric->labels[n].n > 1
+               || strcmp(metric->name, "build_info") == 0);
+            is_int(strspn(metric->labels[n].name, chars),
+                   strlen(metric->labels[n].name));
+            ok(n == 0 || metric->labels[0].name != NULL);
+            ok(strcmp(metric->labels[n].name, "bot") != 0);
         }
 
-        for (n = 0; n < m; n++) {
-            ok(strcmp(ngx_http_tgbot_stats_metrics[n].name, metric->name)
-               != 0);
+        for (m = ngx_http_tgbot_metrics; m < metric; m++) {
+            ok(strcmp(m->name, metric->name) != 0);
         }
     }
 }

@@ -33,7 +33,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: a map of user text is escaped in the query, whoever saw it before
+=== TEST 1: the value of a map of user text is escaped in a query, also when it was read before
 --- http_config
     map $tgbot_text $topic {
         default  $tgbot_text;
@@ -98,7 +98,7 @@ POST /tg
 
 
 
-=== TEST 3: nor does the location's own URI have it
+=== TEST 3: the URI of the location has no token when the call is logged
 --- http_config eval: $main::api
 --- config
     location = /tg {
@@ -128,7 +128,7 @@ POST /tg
 
 
 
-=== TEST 4: nor when it is rewritten to it
+=== TEST 4: a rewritten URI has no token when the call is logged
 --- http_config eval
 $main::api . '
     log_format calls "[$uri] [$document_uri] [$args]";'
