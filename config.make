@@ -1,9 +1,10 @@
 
 # the page of tgbot_status, as bytes in a header
 
-ngx_tgbot_page=$ngx_addon_dir/ngx_http_tgbot_module/ngx_http_tgbot_status_page
+ngx_tgbot_http=$ngx_addon_dir/ngx_http_tgbot_module/http
+ngx_tgbot_page=$ngx_tgbot_http/ngx_http_tgbot_status_page
 ngx_tgbot_html=$NGX_OBJS/ngx_http_tgbot_status_page_html.h
-ngx_tgbot_objs=$NGX_OBJS/addon/ngx_http_tgbot_module
+ngx_tgbot_objs=$NGX_OBJS/addon/http
 
 cat << END                                                    >> $NGX_MAKEFILE
 

@@ -162,7 +162,7 @@ _POINT = re.compile(r'ngx_http_tgbot_zone_stop\("([^"]+)"\)')
 def _points():
     """Where the sources can be stopped with a zone locked."""
     points = set()
-    for name in glob.glob(f"{TOP}/ngx_http_tgbot_module/*.c"):
+    for name in glob.glob(f"{TOP}/ngx_http_tgbot_module/*/*.c"):
         with open(name, encoding="utf-8") as file:
             points.update(_POINT.findall(file.read()))
     return sorted(point for point in points if not point.startswith(_MASTER))

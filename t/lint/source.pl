@@ -11,64 +11,14 @@ use warnings;
 
 my $columns = 80;
 my $python_columns = 100;
-my $function_lines = 100;
+my $function_lines = 80;
 my $file_lines = 1200;
 
-# A file includes headers of its own layer only where it is said below.
-# A file x_y is a part of x: it may include what x may, and x.h, and only x
-# and its parts may include x_y.h.
+# The folders of the module, and the floor that each stands on: a file includes
+# headers of its own folder and of those on lower floors.
 
-my @layers = (
-    words     => [qw(json key command update method object answer form
-                    backoff verdict cacheable lane info redact)],
-    zones     => [qw(zone slot list chain seen bucket cache stats item store
-                    queue dead state registry)],
-    transport => [qw(abandon body header call capture detached share curl)],
-    work      => [qw(bot handler job ride send wait worker record take
-                    replay wake persist log)],
-    faces     => [qw(module conf secret webhook acknowledge authenticate
-                     reply status variables register)],
-);
-
-my %same_layer = (
-    update    => [qw(json key command)],
-    method    => [qw(json form)],
-    object    => [qw(json update method)],
-    answer    => [qw(json update method object form)],
-    form      => [qw(json)],
-    cacheable => [qw(json update method object answer form)],
-    lane      => [qw(update)],
-    info      => [qw(json)],
-    redact    => [qw(json)],
-    slot      => [qw(zone)],
-    registry  => [qw(zone slot)],
-    seen      => [qw(zone slot list chain)],
-    bucket    => [qw(zone list)],
-    cache     => [qw(zone slot list chain)],
-    stats     => [qw(zone slot dead)],
-    list      => [qw(zone)],
-    chain     => [qw(zone list)],
-    store     => [qw(zone list chain item)],
-    queue     => [qw(zone slot list item store)],
-    dead      => [qw(zone slot item store)],
-    state     => [qw(zone seen item store queue dead)],
-    abandon   => [qw(detached)],
-    capture   => [qw(header)],
-    call      => [qw(abandon capture detached share)],
-    handler   => [qw(bot)],
-    job       => [qw(bot handler log ride send wait record wake)],
-    log       => [qw(bot)],
-    ride      => [qw(bot)],
-    send      => [qw(bot)],
-    take      => [qw(bot job wake)],
-    replay    => [qw(bot job record wake)],
-    persist   => [qw(bot wake)],
-    worker    => [qw(bot job take wait)],
-    module    => [qw(conf secret webhook reply status variables
-                     register)],
-    conf      => [qw(secret webhook status)],
-    webhook   => [qw(acknowledge authenticate reply)],
-);
+my %floor = (telegram => 0, zones => 1, calls => 1, work => 2, http => 3,
+             conf => 4);
 
 # functions that block, do not know a length, or have one in nginx
 
@@ -94,22 +44,14 @@ my $found = 0;
 
 chdir $dir or die "$dir: $!\n";
 
-my (%layer, %rank);
-
-for (my $i = 0; $i < @layers; $i += 2) {
-    for my $file (@{$layers[$i + 1]}) {
-        $layer{$file} = $layers[$i];
-        $rank{$file} = $i;
-    }
-}
-
-my @sources = sort glob "$module/*.[ch]";
+my @sources = sort glob "$module/*/*.[ch]";
+my %folder = map { m{([^/]+)/([^/]+)$} ? ($2 => $1) : () } @sources;
 my @harness = sort glob "t/unit/*.[ch] t/fuzz/*.[ch]";
-my @pages = sort glob "$module/*.html";
+my @pages = sort glob "$module/*/*.html";
 my @scripts = grep { -f } sort glob "dev config config.make .ci/* t/lint/* "
                                     . "t/unit/run t/*/run t/*/*.py t/lib/* "
                                     . "t/tools/*.sh "
-                                    . "$module/*.sh";
+                                    . "$module/*/*.sh";
 
 report('sources', $module, 0, 'has no sources') unless @sources;
 
@@ -133,6 +75,7 @@ lines($_, content($_)) for @scripts, @pages;
 page($_, content($_)) for @pages;
 unfinished($_) for @sources, @pages, @harness, sort(everything('t')),
                    grep { -f } qw(README.md config nginx.conf.sample);
+circles();
 directives();
 variables();
 documents();
@@ -247,63 +190,73 @@ sub functions {
 sub includes {
     my ($file, $text) = @_;
 
-    my ($self) = $file =~ /ngx_http_tgbot_(\w+)\.[ch]$/;
+    my ($in) = $file =~ m{^$module/([^/]+)/};
 
-    my $owner = owner($self // '');
-
-    if (!defined $owner) {
-        report('layers', $file, 1, 'is in no layer: add it to t/lint');
+    if (!defined $floor{$in}) {
+        report('layers', $file, 1, "\"$in\" is no folder of the module");
         return;
     }
 
-    my $layer = $layer{$owner};
+    while ($text =~ /^\s*#\s*include\s*[<"]([^>"\n]*)[>"]/mg) {
+        my ($header, $line) = ($1, line_of($text, $-[1]));
 
-    while ($text =~ /^\s*#\s*include\s*([<"][^>"\n]*[>"])/mg) {
-        my $header = $1;
-        my $line = line_of($text, $-[1]);
+        report('layers', $file, $line, "$in/ knows no request")
+            if $in eq 'telegram' && $header =~ /^ngx_(?:http|event)\.h$/
+               || $in eq 'zones' && $header eq 'ngx_http.h';
 
-        report('layers', $file, $line, "$layer know no request")
-            if $layer eq 'words' && $header =~ /ngx_(?:http|event)\.h/
-               || $layer eq 'zones' && $header =~ /ngx_http\.h/;
+        next if $header !~ /^ngx_http_tgbot_\w+\.h$/;
 
-        my ($other) = $header =~ /ngx_http_tgbot_(\w+)\.h/;
-
-        next if !defined $other;
-
-        my $of = owner($other);
+        my $of = $folder{$header};
 
         if (!defined $of) {
-            report('layers', $file, $line, "$header is in no layer");
 
-        } elsif ($of eq $owner) {
-            next;
+            # made by config.make
 
-        } elsif ($of ne $other) {
-            report('layers', $file, $line,
-                   "$self includes $header, which is a part of $of");
+            report('layers', $file, $line, "there is no $header")
+                if $header !~ /_html\.h$/;
 
-        } elsif ($rank{$of} > $rank{$owner}) {
-            report('layers', $file, $line,
-                   "$layer include $header of $layer{$of}");
-
-        } elsif ($rank{$of} == $rank{$owner}
-                 && !grep { $_ eq $of } @{$same_layer{$owner} // []})
-        {
-            report('layers', $file, $line,
-                   "$self includes $header of its own layer");
+        } elsif ($of ne $in && $floor{$of} >= $floor{$in}) {
+            report('layers', $file, $line, "$in/ includes $header of $of/");
         }
     }
 }
 
 
-# the file of the table above that this one is, or is a part of
+# No two files call each other, but for those of one idea: x and x_y.
 
-sub owner {
-    my ($name) = @_;
+sub circles {
+    my (%defined, %calls);
 
-    return $name if defined $rank{$name};
+    for my $file (grep { /\.c$/ } @sources) {
+        my $code = code(content($file));
 
-    return $name =~ /^([a-z]+)_/ && defined $rank{$1} ? $1 : undef;
+        while ($code =~ /^(?!static\b)\w[\w ]*[ *]*\n(ngx_http_tgbot_\w+)
+                          \([^;{]*\)\n\{/mgx)
+        {
+            $defined{$1} = $file;
+        }
+    }
+
+    for my $file (grep { /\.c$/ } @sources) {
+        my $code = code(content($file));
+
+        while ($code =~ /\b(ngx_http_tgbot_\w+)/g) {
+            my $other = $defined{$1};
+            $calls{$file}{$other} //= $1 if defined $other && $other ne $file;
+        }
+    }
+
+    for my $file (sort keys %calls) {
+        for my $other (sort keys %{$calls{$file}}) {
+            next if $file gt $other || !$calls{$other}{$file};
+
+            my ($x, $y) = map { m{([^/]+)\.c$} } $file, $other;
+
+            report('circles', $file, 1, "calls $calls{$file}{$other}() of"
+                   . " $other, which calls $calls{$other}{$file}()")
+                if index($y, $x . '_') != 0 && index($x, $y . '_') != 0;
+        }
+    }
 }
 
 
