@@ -12,10 +12,47 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_tgbot_capture.h"
 #include "ngx_http_tgbot_detached.h"
 #include "ngx_http_tgbot_share.h"
 
+
+/*
+ * What came of an in-memory subrequest.
+ */
+
+typedef enum {
+    /* a complete answer with "status"; its body is captured */
+    NGX_HTTP_TGBOT_ANSWERED = 0,
+
+    /* refused, unresolved, no live upstream, nginx's own error: never sent */
+    NGX_HTTP_TGBOT_NOT_SENT,
+
+    /* sent, then reset, cut short, garbled, or too large to be captured */
+    NGX_HTTP_TGBOT_BROKEN,
+
+    /* sent, then no answer in time */
+    NGX_HTTP_TGBOT_TIMED_OUT
+} ngx_http_tgbot_outcome_e;
+
+
+/* strings live as long as the subrequest */
+
+typedef struct {
+    ngx_uint_t     outcome;           /* ngx_http_tgbot_outcome_e */
+    ngx_uint_t     status;            /* HTTP status, 0: there is none */
+    ngx_str_t      body;
+    ngx_str_t      type;              /* Content-Type */
+    ngx_str_t      retry_after;       /* header, may be "" */
+    ngx_int_t      max_age;           /* of Cache-Control, seconds, -1: none */
+    const char    *reason;            /* of a failure, for logs */
+
+    unsigned       no_store:1;        /* likewise: for nobody but the asker */
+    unsigned       by_nginx:1;        /* answered without an upstream */
+    unsigned       too_large:1;       /* status and retry_after are known */
+    unsigned       resent:1;          /* by nginx, to more than one peer */
+    unsigned       expired:1;         /* by tgbot_call_timeout */
+    unsigned       external:1;        /* the location is not internal */
+} ngx_http_tgbot_capture_t;
 
 typedef struct ngx_http_tgbot_call_s  ngx_http_tgbot_call_t;
 

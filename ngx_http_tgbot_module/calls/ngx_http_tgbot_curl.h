@@ -10,9 +10,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <curl/curl.h>
 
-/* an answer that is longer is a failure */
-#define NGX_HTTP_TGBOT_CURL_MAX    (64 * 1024)
 
 #define NGX_HTTP_TGBOT_CURL_ERROR  256
 

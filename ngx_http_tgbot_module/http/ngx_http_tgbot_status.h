@@ -34,4 +34,12 @@ typedef enum {
 ngx_int_t ngx_http_tgbot_status_handler(ngx_http_request_t *r);
 
 
+/*
+ * Health, below the location of tgbot_status, for load balancers and the
+ * like.
+ */
+
+/* content handlers, of GET and HEAD: 200, and of ready 503 with reasons */
+
+
 #endif /* _NGX_HTTP_TGBOT_STATUS_H_INCLUDED_ */

@@ -24,4 +24,9 @@ void ngx_http_tgbot_status_bots(ngx_http_tgbot_status_json_t *s,
     ngx_http_tgbot_loc_conf_t *tlcf);
 
 
+/*
+ * What Telegram says of the webhooks that are registered.
+ */
+
+
 #endif /* _NGX_HTTP_TGBOT_STATUS_BOTS_H_INCLUDED_ */

@@ -3,11 +3,19 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_tgbot_authenticate.h"
 #include "ngx_http_tgbot_body.h"
-#include "ngx_http_tgbot_reply.h"
+#include "ngx_http_tgbot_form.h"
+#include "ngx_http_tgbot_header.h"
+#include "ngx_http_tgbot_job_queue.h"
 #include "ngx_http_tgbot_log.h"
+#include "ngx_http_tgbot_record.h"
+#include "ngx_http_tgbot_reply.h"
+#include "ngx_http_tgbot_update.h"
 #include "ngx_http_tgbot_webhook.h"
+
+
+/* a full queue is told of once in so many seconds */
+#define NGX_HTTP_TGBOT_WEBHOOK_FULL   60
 
 
 typedef struct {
@@ -16,7 +24,12 @@ typedef struct {
 } ngx_http_tgbot_stage_t;
 
 
+/* wrong secrets are reported once in as many seconds, with their number */
+#define NGX_HTTP_TGBOT_AUTHENTICATE_WARN  60
+
+
 static void ngx_http_tgbot_webhook_run(ngx_http_tgbot_webhook_t *w);
+static void ngx_http_tgbot_webhook_finish(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_authenticate(
     ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_reject(ngx_http_tgbot_webhook_t *w,
@@ -29,6 +42,26 @@ static void ngx_http_tgbot_webhook_log(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_acknowledge(
     ngx_http_tgbot_webhook_t *w);
 static void ngx_http_tgbot_webhook_cleanup(void *data);
+static ngx_uint_t ngx_http_tgbot_authenticate(ngx_http_request_t *r,
+    ngx_http_tgbot_bot_t *bot);
+static ngx_uint_t ngx_http_tgbot_authenticate_secret(ngx_http_request_t *r,
+    ngx_http_tgbot_bot_t *bot);
+static ngx_uint_t ngx_http_tgbot_authenticate_equal(ngx_str_t *secret,
+    ngx_str_t *given);
+static void ngx_http_tgbot_authenticate_warn(ngx_http_request_t *r,
+    ngx_http_tgbot_bot_t *bot);
+static ngx_int_t ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w);
+static ngx_int_t ngx_http_tgbot_webhook_hold(ngx_http_tgbot_webhook_t *w);
+static void ngx_http_tgbot_webhook_timeout(ngx_event_t *ev);
+static void ngx_http_tgbot_webhook_settled(void *data,
+    ngx_http_tgbot_settled_t *settled);
+static ngx_int_t ngx_http_tgbot_webhook_enqueue(ngx_http_tgbot_webhook_t *w);
+static ngx_int_t ngx_http_tgbot_webhook_lane(ngx_http_tgbot_webhook_t *w,
+    uint64_t *lane);
+static ngx_int_t ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
+    ngx_http_tgbot_item_t *item);
+static ngx_int_t ngx_http_tgbot_webhook_no_room(ngx_http_tgbot_webhook_t *w,
+    ngx_msec_t oldest);
 
 
 static const ngx_http_tgbot_stage_t  ngx_http_tgbot_webhook_stages[] = {
@@ -149,7 +182,9 @@ ngx_http_tgbot_webhook_resume(ngx_http_tgbot_webhook_t *w)
 }
 
 
-void
+/* likewise with settling, as the verdict is reached */
+
+static void
 ngx_http_tgbot_webhook_finish(ngx_http_tgbot_webhook_t *w)
 {
     w->stage = NGX_HTTP_TGBOT_WEBHOOK_SETTLE;
@@ -396,4 +431,458 @@ ngx_http_tgbot_webhook_cleanup(void *data)
         ngx_http_tgbot_job_cancel(w->after);
         w->after = NULL;
     }
+}
+
+
+/*
+ * 0, or the status of the refusal, which is logged: 401 wrong or missing
+ * secret token, 405 not POST, 415 not application/json.  The body has not
+ * been read.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_authenticate(ngx_http_request_t *r, ngx_http_tgbot_bot_t *bot)
+{
+    if (bot->secret.len && !ngx_http_tgbot_authenticate_secret(r, bot)) {
+        ngx_http_tgbot_authenticate_warn(r, bot);
+        return NGX_HTTP_UNAUTHORIZED;
+    }
+
+    if (r->method != NGX_HTTP_POST) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "tgbot: bot \"%V\": method \"%V\" instead of POST",
+                      &bot->name, &r->method_name);
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    if (r->headers_in.content_type == NULL
+        || !ngx_http_tgbot_form_type(&r->headers_in.content_type->value,
+                                     "application/json"))
+    {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "tgbot: bot \"%V\": Content-Type is not "
+                      "application/json", &bot->name);
+        return NGX_HTTP_UNSUPPORTED_MEDIA_TYPE;
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_authenticate_secret(ngx_http_request_t *r,
+    ngx_http_tgbot_bot_t *bot)
+{
+    ngx_str_t         given;
+    ngx_uint_t        current, old;
+    ngx_table_elt_t  *h;
+
+    ngx_str_null(&given);
+
+    h = ngx_http_tgbot_header(&r->headers_in.headers,
+                              "X-Telegram-Bot-Api-Secret-Token", NULL);
+
+    if (h) {
+        given = h->value;
+    }
+
+    current = ngx_http_tgbot_authenticate_equal(&bot->secret, &given);
+    old = ngx_http_tgbot_authenticate_equal(&bot->old_secret, &given);
+
+    return current | old;
+}
+
+
+/* takes the time of the configured length, whatever is given */
+
+static ngx_uint_t
+ngx_http_tgbot_authenticate_equal(ngx_str_t *secret, ngx_str_t *given)
+{
+    u_char       c;
+    size_t       i;
+    ngx_uint_t   diff;
+
+    diff = (secret->len == 0) | (secret->len ^ given->len);
+
+    for (i = 0; i < secret->len; i++) {
+        c = (i < given->len) ? given->data[i] : 0;
+        diff |= secret->data[i] ^ c;
+    }
+
+    return diff == 0;
+}
+
+
+static void
+ngx_http_tgbot_authenticate_warn(ngx_http_request_t *r,
+    ngx_http_tgbot_bot_t *bot)
+{
+    bot->unauthorized_secrets++;
+
+    if (ngx_time() - bot->secret_warned < NGX_HTTP_TGBOT_AUTHENTICATE_WARN) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "tgbot: bot \"%V\": wrong or missing secret token",
+                      &bot->name);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                  "tgbot: bot \"%V\": wrong or missing secret token, "
+                  "%ui such requests since the last warning",
+                  &bot->name, bot->unauthorized_secrets);
+
+    bot->unauthorized_secrets = 0;
+    bot->secret_warned = ngx_time();
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_uint_t             age;
+    ngx_http_tgbot_bot_t  *bot;
+    ngx_http_tgbot_job_t  *job;
+
+    bot = w->ctx.bot;
+
+    if (!w->own && bot->conf->handler == NULL) {
+        w->ctx.verdict = NGX_HTTP_TGBOT_IGNORED;
+        return NGX_DONE;
+    }
+
+    if (bot->queue) {
+        return ngx_http_tgbot_webhook_enqueue(w);
+    }
+
+    job = ngx_http_tgbot_job_find(bot, w->update.update_id);
+
+    if (job) {
+        w->start = job->start;
+
+        age = (ngx_current_msec - job->start) / 1000;
+        return ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
+    }
+
+    job = ngx_http_tgbot_job_create(bot, w->request, &w->ctx, w->body);
+
+    if (job == NULL) {
+        return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
+    }
+
+    if (w->own && ngx_http_tgbot_job_answer(job, &w->answer, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* what was taken for the update is settled by the job from now on */
+
+    job->start = w->start;
+    w->worked = 1;
+    job->claim = w->claim;
+    job->cache = w->cache;
+    job->charged = w->charged;
+
+    /* an answer of the cache that could ride has done so */
+
+    job->by_api = w->keep;
+
+    w->claim.lease.token = 0;
+    w->cache.lease.token = 0;
+
+    w->job = job;
+
+    return ngx_http_tgbot_webhook_hold(w);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_hold(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_http_tgbot_job_t  *job;
+
+    job = w->job;
+
+    if (ngx_http_tgbot_webhook_suspend(w) != NGX_OK) {
+        ngx_http_tgbot_job_cancel(job);
+        w->job = NULL;
+        return NGX_ERROR;
+    }
+
+    job->settled = ngx_http_tgbot_webhook_settled;
+    job->data = w;
+
+    ngx_http_tgbot_job_run(job);
+
+    return NGX_AGAIN;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_webhook_suspend(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_http_request_t  *r;
+
+    r = w->request;
+
+    if (!w->timer.timer_set) {
+        w->timer.handler = ngx_http_tgbot_webhook_timeout;
+        w->timer.data = w;
+        w->timer.log = r->connection->log;
+
+        ngx_add_timer(&w->timer, w->ctx.bot->conf->hold_timeout);
+    }
+
+    /*
+     * a client that hangs up is let go, the job is not; it may have done so
+     * with the last bytes of its update, and no other event tells
+     */
+
+    if (r->connection->read->ready) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_webhook_busy(ngx_http_tgbot_webhook_t *w, ngx_uint_t retry_min,
+    ngx_uint_t retry_max)
+{
+    w->ctx.verdict = NGX_HTTP_TGBOT_BUSY;
+    w->ack.status = 0;
+    w->ack.ride = NULL;
+    w->ack.retry_min = retry_min;
+    w->ack.retry_max = retry_max;
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_tgbot_webhook_timeout(ngx_event_t *ev)
+{
+    ngx_uint_t                 age;
+    ngx_http_tgbot_webhook_t  *w;
+
+    w = ev->data;
+
+    age = (ngx_current_msec - w->start) / 1000;
+
+    ngx_log_error(NGX_LOG_WARN, w->request->connection->log, 0,
+                  "tgbot: bot \"%V\", update %L is still in work after %ui s, "
+                  "Telegram is told to come again", &w->ctx.bot->name,
+                  w->update.update_id, age);
+
+    (void) ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
+
+    ngx_http_tgbot_webhook_finish(w);
+}
+
+
+static void
+ngx_http_tgbot_webhook_settled(void *data, ngx_http_tgbot_settled_t *settled)
+{
+    ngx_http_tgbot_webhook_t *w = data;
+
+    w->job = NULL;
+
+    w->ctx.verdict = settled->verdict;
+    w->ack.ride = settled->ride;
+    w->ack.retry_min = settled->retry_min;
+    w->ack.retry_max = settled->retry_max;
+
+    ngx_http_tgbot_webhook_finish(w);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_webhook_first(ngx_http_tgbot_webhook_t *w)
+{
+    uint64_t  lane;
+
+    if (w->answer.calls.nelts != 1) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_tgbot_webhook_lane(w, &lane) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_tgbot_queue_empty(w->ctx.bot->queue, lane) ? NGX_OK
+                                                               : NGX_DECLINED;
+}
+
+
+/* puts the update there, with w->answer if that is known: a stage's result */
+
+static ngx_int_t
+ngx_http_tgbot_webhook_enqueue(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_int_t               rc;
+    ngx_msec_t              oldest;
+    ngx_http_tgbot_bot_t   *bot;
+    ngx_http_tgbot_item_t   item;
+
+    bot = w->ctx.bot;
+
+    if (ngx_http_tgbot_webhook_item(w, &item) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_tgbot_queue_put(bot->queue, &item,
+                                  NGX_HTTP_TGBOT_QUEUE_ACCEPTED, &oldest);
+
+    if (rc == NGX_OK) {
+        w->ctx.verdict = NGX_HTTP_TGBOT_QUEUED;
+
+        ngx_log_debug3(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
+                       "tgbot bot \"%V\", update %L: put in lane %xL",
+                       &bot->name, w->update.update_id, item.head.lane);
+
+        ngx_http_tgbot_wake();
+
+        return NGX_DONE;
+    }
+
+    ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_QUEUE_FULL);
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_ERR, w->request->connection->log, 0,
+                      "tgbot: bot \"%V\", update %L of %uz bytes is larger "
+                      "than what the bot may have of zone \"%V\"",
+                      &bot->name, w->update.update_id,
+                      item.data.len + item.answer.len,
+                      &bot->queue->zone->shm_zone->shm.name);
+
+        oldest = 0;
+    }
+
+    return ngx_http_tgbot_webhook_no_room(w, oldest);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_no_room(ngx_http_tgbot_webhook_t *w, ngx_msec_t oldest)
+{
+    time_t                 now;
+    ngx_uint_t             seconds;
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = w->ctx.bot;
+    now = ngx_time();
+
+    /* Telegram will ask often, and all that is to be said is said once */
+
+    if (now - bot->full_warned >= NGX_HTTP_TGBOT_WEBHOOK_FULL) {
+        bot->full_warned = now;
+
+        ngx_log_error(NGX_LOG_ERR, w->request->connection->log, 0,
+                      "tgbot: bot \"%V\" has no room in zone \"%V\" for "
+                      "update %L, the oldest one has waited for %M ms: "
+                      "Telegram is told to come again", &bot->name,
+                      &bot->queue->zone->shm_zone->shm.name,
+                      w->update.update_id, oldest);
+    }
+
+    seconds = (ngx_uint_t) (oldest / 4000);
+
+    return ngx_http_tgbot_webhook_busy(w, ngx_max(seconds, 1),
+                                       seconds + seconds / 4
+                                       + NGX_HTTP_TGBOT_WEBHOOK_RETRY);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_lane(ngx_http_tgbot_webhook_t *w, uint64_t *lane)
+{
+    ngx_str_t                key;
+    ngx_http_tgbot_lanes_t  *lanes;
+    u_char                   buf[NGX_HTTP_TGBOT_LANE_KEY];
+
+    lanes = w->ctx.bot->conf->lanes;
+
+    ngx_str_null(&key);
+
+    if (lanes->lane
+        && ngx_http_complex_value(w->request, lanes->lane, &key) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (lanes->lane == NULL) {
+        ngx_http_tgbot_lane_key(&w->update, buf, &key);
+
+    } else if (key.len == 0) {
+
+        /* in no order with others */
+
+        key.data = buf;
+        key.len = ngx_sprintf(buf, "update %L", w->update.update_id) - buf;
+    }
+
+    *lane = ngx_http_tgbot_queue_lane(&key);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
+    ngx_http_tgbot_item_t *item)
+{
+    ngx_pool_t               *pool;
+    ngx_http_tgbot_record_t   record;
+
+    pool = w->request->pool;
+
+    ngx_memzero(item, sizeof(ngx_http_tgbot_item_t));
+    ngx_memzero(&record, sizeof(ngx_http_tgbot_record_t));
+
+    if (ngx_http_tgbot_webhook_lane(w, &item->head.lane) != NGX_OK
+        || ngx_http_tgbot_detached_client(&record.client, w->request, pool)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_body_text(w->body, &record.body);
+
+    if (ngx_http_tgbot_update_write(&w->update, &record.body, &record.parsed,
+                                    pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (w->cache.zone && !w->own) {
+        record.cached = 1;
+        ngx_memcpy(record.cache_key, w->cache.key, NGX_HTTP_TGBOT_CACHE_KEY);
+    }
+
+    item->head.update_id = w->update.update_id;
+    item->head.received = w->start;
+    item->head.life = (uint32_t) w->update.life;
+
+    /* it may have been held before a reload */
+
+    item->progress.attempts = (uint32_t) (w->ctx.attempts - 1);
+
+    if (w->own) {
+        item->answered = 1;
+
+        if (ngx_http_tgbot_record_write_calls(&w->answer.calls, &item->answer,
+                                              pool)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_tgbot_record_write(&record, &item->data, pool);
 }

@@ -13,15 +13,13 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_acknowledge.h"
+#include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_wait.h"
 
 
 /* Retry-After when there is no room for another update in work, seconds */
 #define NGX_HTTP_TGBOT_WEBHOOK_RETRY  5
-
-/* a full queue is told of once in so many seconds */
-#define NGX_HTTP_TGBOT_WEBHOOK_FULL   60
 
 
 typedef struct {
@@ -74,13 +72,9 @@ ngx_int_t ngx_http_tgbot_webhook_stale(ngx_http_tgbot_webhook_t *w);
 ngx_int_t ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w);
 ngx_int_t ngx_http_tgbot_webhook_reply(ngx_http_tgbot_webhook_t *w);
 ngx_int_t ngx_http_tgbot_webhook_cache(ngx_http_tgbot_webhook_t *w);
-ngx_int_t ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w);
 
 /* goes on with the stage it is at, from an event that is not its request's */
 void ngx_http_tgbot_webhook_resume(ngx_http_tgbot_webhook_t *w);
-
-/* likewise with settling, as the verdict is reached */
-void ngx_http_tgbot_webhook_finish(ngx_http_tgbot_webhook_t *w);
 
 /* what the verdict makes of the claim, which the verdict may follow */
 void ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w);
@@ -100,9 +94,6 @@ ngx_int_t ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w);
 
 /* in ngx_http_tgbot_webhook_queue.c, of a bot that has a queue: */
 
-/* puts the update there, with w->answer if that is known: a stage's result */
-ngx_int_t ngx_http_tgbot_webhook_enqueue(ngx_http_tgbot_webhook_t *w);
-
 /*
  * whether w->answer may go with the response, as it is one call and nothing
  * of the lane is before it: NGX_OK or NGX_DECLINED
@@ -118,6 +109,11 @@ ngx_int_t ngx_http_tgbot_webhook_cache_key(ngx_http_tgbot_webhook_t *w);
 
 /* the request is held: at most for tgbot_hold_timeout, or till hang-up */
 ngx_int_t ngx_http_tgbot_webhook_suspend(ngx_http_tgbot_webhook_t *w);
+
+
+/*
+ * Whether a request comes from Telegram, by what its header says.
+ */
 
 
 #endif /* _NGX_HTTP_TGBOT_WEBHOOK_H_INCLUDED_ */

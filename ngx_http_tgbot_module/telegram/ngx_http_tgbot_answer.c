@@ -5,7 +5,7 @@
 #include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_form.h"
 #include "ngx_http_tgbot_json.h"
-#include "ngx_http_tgbot_object.h"
+#include "ngx_http_tgbot_method.h"
 
 
 typedef struct {

@@ -7,7 +7,6 @@
 #include "ngx_http_tgbot_form.h"
 #include "ngx_http_tgbot_json.h"
 #include "ngx_http_tgbot_method.h"
-#include "ngx_http_tgbot_object.h"
 #include "ngx_http_tgbot_update.h"
 
 

@@ -7,10 +7,17 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_http_tgbot_command.h"
 #include "ngx_http_tgbot_json.h"
 #include "ngx_http_tgbot_key.h"
 #include "ngx_http_tgbot_update.h"
+
+
+/*
+ * Commands in the text of a message.
+ */
+
+/* letters, digits and underscores behind the slash */
+#define NGX_HTTP_TGBOT_COMMAND_LEN  32
 
 
 #define NGX_HTTP_TGBOT_UPDATE_DAY          86400
@@ -106,6 +113,56 @@ typedef struct {
 } ngx_http_tgbot_update_reader_t;
 
 
+/* whose order counts */
+
+typedef enum {
+    NGX_HTTP_TGBOT_LANE_CHAT = 0,
+    NGX_HTTP_TGBOT_LANE_USER,
+    NGX_HTTP_TGBOT_LANE_POLL,
+    NGX_HTTP_TGBOT_LANE_NOBODY
+} ngx_http_tgbot_lane_of_e;
+
+
+typedef struct {
+    ngx_str_t     type;
+    ngx_uint_t    queue;     /* types with one number share their queues */
+    ngx_uint_t    of;        /* ngx_http_tgbot_lane_of_e */
+} ngx_http_tgbot_lane_t;
+
+
+/* the queue ids of telegram-bot-api (Client.cpp, add_update) */
+
+static const ngx_http_tgbot_lane_t  ngx_http_tgbot_lanes[] = {
+    { ngx_string("message"), 0, NGX_HTTP_TGBOT_LANE_CHAT },
+    { ngx_string("edited_message"), 0, NGX_HTTP_TGBOT_LANE_CHAT },
+    { ngx_string("channel_post"), 0, NGX_HTTP_TGBOT_LANE_CHAT },
+    { ngx_string("edited_channel_post"), 0, NGX_HTTP_TGBOT_LANE_CHAT },
+    { ngx_string("inline_query"), 1, NGX_HTTP_TGBOT_LANE_USER },
+    { ngx_string("chosen_inline_result"), 2, NGX_HTTP_TGBOT_LANE_USER },
+    { ngx_string("callback_query"), 3, NGX_HTTP_TGBOT_LANE_USER },
+    { ngx_string("shipping_query"), 4, NGX_HTTP_TGBOT_LANE_USER },
+    { ngx_string("pre_checkout_query"), 4, NGX_HTTP_TGBOT_LANE_USER },
+    { ngx_string("my_chat_member"), 5, NGX_HTTP_TGBOT_LANE_CHAT },
+    { ngx_string("chat_member"), 6, NGX_HTTP_TGBOT_LANE_USER },
+    { ngx_string("chat_join_request"), 6, NGX_HTTP_TGBOT_LANE_USER },
+    { ngx_string("chat_boost"), 7, NGX_HTTP_TGBOT_LANE_CHAT },
+    { ngx_string("removed_chat_boost"), 7, NGX_HTTP_TGBOT_LANE_CHAT },
+    { ngx_string("message_reaction"), 8, NGX_HTTP_TGBOT_LANE_CHAT },
+    { ngx_string("message_reaction_count"), 9, NGX_HTTP_TGBOT_LANE_CHAT },
+    { ngx_string("business_connection"), 10, NGX_HTTP_TGBOT_LANE_USER },
+    { ngx_string("business_message"), 11, NGX_HTTP_TGBOT_LANE_CHAT },
+    { ngx_string("edited_business_message"), 11, NGX_HTTP_TGBOT_LANE_CHAT },
+    { ngx_string("deleted_business_messages"), 11, NGX_HTTP_TGBOT_LANE_CHAT },
+    { ngx_string("purchased_paid_media"), 12, NGX_HTTP_TGBOT_LANE_USER },
+    { ngx_string("guest_message"), 12, NGX_HTTP_TGBOT_LANE_CHAT },
+    { ngx_string("managed_bot"), 13, NGX_HTTP_TGBOT_LANE_USER },
+    { ngx_string("poll"), 14, NGX_HTTP_TGBOT_LANE_POLL },
+    { ngx_string("poll_answer"), 14, NGX_HTTP_TGBOT_LANE_POLL },
+    { ngx_string("custom_event"), 15, NGX_HTTP_TGBOT_LANE_NOBODY },
+    { ngx_null_string, 16, NGX_HTTP_TGBOT_LANE_CHAT }
+};
+
+
 static ngx_int_t ngx_http_tgbot_update_token(void *data,
     ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_update_key(
@@ -129,6 +186,9 @@ static ngx_uint_t ngx_http_tgbot_update_integer(
 static void ngx_http_tgbot_update_parties(ngx_http_tgbot_update_reader_t *rd);
 static ngx_http_tgbot_update_party_t *ngx_http_tgbot_update_party(
     ngx_http_tgbot_update_reader_t *rd, ngx_uint_t first, ngx_uint_t last);
+static void ngx_http_tgbot_command_parse(ngx_str_t *text, ngx_str_t *command,
+    ngx_str_t *args);
+static u_char *ngx_http_tgbot_command_word(u_char *p, u_char *last);
 
 
 static const size_t  ngx_http_tgbot_update_strings[] = {
@@ -802,4 +862,129 @@ ngx_http_tgbot_update_read(ngx_http_tgbot_update_t *update, ngx_str_t *body,
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Of "/start@my_bot x y" the command is "/start" and the arguments are "x y",
+ * without spaces around; both point into text.  If the text does not begin
+ * with a command both are left as they are.  The text is cleaned by
+ * ngx_http_tgbot_json_clean(), so that any white space is a space.
+ */
+
+static void
+ngx_http_tgbot_command_parse(ngx_str_t *text, ngx_str_t *command,
+    ngx_str_t *args)
+{
+    u_char  *p, *end, *bot, *last;
+
+    if (text->len == 0 || text->data[0] != '/') {
+        return;
+    }
+
+    p = text->data + 1;
+    last = text->data + text->len;
+
+    end = ngx_http_tgbot_command_word(p, last);
+
+    if (end == p || end - p > NGX_HTTP_TGBOT_COMMAND_LEN) {
+        return;
+    }
+
+    p = end;
+
+    if (p < last && *p == '@') {
+        bot = ++p;
+        p = ngx_http_tgbot_command_word(bot, last);
+
+        if (p == bot) {
+            return;
+        }
+    }
+
+    if (p < last && *p != ' ') {
+        return;
+    }
+
+    while (p < last && *p == ' ') {
+        p++;
+    }
+
+    while (p < last && last[-1] == ' ') {
+        last--;
+    }
+
+    command->data = text->data;
+    command->len = end - text->data;
+
+    args->data = p;
+    args->len = last - p;
+}
+
+
+/* the end of the letters, digits and underscores at p */
+
+static u_char *
+ngx_http_tgbot_command_word(u_char *p, u_char *last)
+{
+    u_char  c;
+
+    for ( /* void */ ; p < last; p++) {
+        c = (u_char) (*p | 0x20);
+
+        if ((c < 'a' || c > 'z') && (*p < '0' || *p > '9') && *p != '_') {
+            break;
+        }
+    }
+
+    return p;
+}
+
+
+void
+ngx_http_tgbot_lane_key(ngx_http_tgbot_update_t *update, u_char *buf,
+    ngx_str_t *key)
+{
+    u_char                       *p, *last;
+    ngx_uint_t                    of;
+    const ngx_http_tgbot_lane_t  *lane;
+
+    for (lane = ngx_http_tgbot_lanes; lane->type.len; lane++) {
+
+        if (lane->type.len == update->type.len
+            && ngx_strncmp(lane->type.data, update->type.data,
+                           lane->type.len)
+               == 0)
+        {
+            break;
+        }
+    }
+
+    of = lane->of;
+
+    /* a type that is newer than the table */
+
+    if (lane->type.len == 0 && !update->has_chat_id) {
+        of = NGX_HTTP_TGBOT_LANE_USER;
+    }
+
+    last = buf + NGX_HTTP_TGBOT_LANE_KEY;
+
+    p = ngx_slprintf(buf, last, "%ui:", lane->queue);
+
+    if (of == NGX_HTTP_TGBOT_LANE_CHAT && update->has_chat_id) {
+        p = ngx_slprintf(p, last, "%L", update->chat_id);
+
+    } else if (of == NGX_HTTP_TGBOT_LANE_USER && update->has_user_id) {
+        p = ngx_slprintf(p, last, "%L", update->user_id);
+
+    } else if (of == NGX_HTTP_TGBOT_LANE_POLL && update->poll_id.len) {
+        p = ngx_slprintf(p, last, "%V", &update->poll_id);
+
+    } else {
+        p = ngx_slprintf(p, last, "update %L", update->update_id);
+    }
+
+    key->data = buf;
+    key->len = p - buf;
 }

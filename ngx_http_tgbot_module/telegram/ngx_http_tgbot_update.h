@@ -110,4 +110,21 @@ ngx_int_t ngx_http_tgbot_update_read(ngx_http_tgbot_update_t *update,
     ngx_str_t *body, ngx_str_t *data);
 
 
+/*
+ * Which updates are to be handled in order: Telegram's own queues.
+ */
+
+/* a key takes at most so many bytes: a type, and an identifier */
+#define NGX_HTTP_TGBOT_LANE_KEY  128
+
+
+/*
+ * Writes the key of the update's queue into buf, of LANE_KEY bytes.  Updates
+ * with one key are delivered by Telegram one after the other; one that has
+ * no company has a key of its own.
+ */
+void ngx_http_tgbot_lane_key(ngx_http_tgbot_update_t *update, u_char *buf,
+    ngx_str_t *key);
+
+
 #endif /* _NGX_HTTP_TGBOT_UPDATE_H_INCLUDED_ */

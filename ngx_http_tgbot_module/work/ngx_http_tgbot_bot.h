@@ -21,7 +21,6 @@
 #include "ngx_http_tgbot_seen.h"
 #include "ngx_http_tgbot_stats.h"
 #include "ngx_http_tgbot_update.h"
-#include "ngx_http_tgbot_verdict.h"
 
 
 /*

@@ -21,14 +21,6 @@
 #include "ngx_http_tgbot_wait.h"
 
 
-/*
- * jobs of one worker, and bytes of their updates and answers, with those in
- * requests that are held
- */
-#define NGX_HTTP_TGBOT_JOB_MAX       16384
-#define NGX_HTTP_TGBOT_JOB_MAX_SIZE  (256 * 1024 * 1024)
-
-
 typedef struct ngx_http_tgbot_job_s  ngx_http_tgbot_job_t;
 
 
@@ -174,34 +166,14 @@ void ngx_http_tgbot_job_taken_over(ngx_http_tgbot_bot_t *bot,
 /* all jobs of this worker, by "queue" */
 extern ngx_queue_t  ngx_http_tgbot_job_queue;
 
-/* tells who waits, once */
-void ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_settled_t *result);
-
 /* ms since the update was received; our clock may be behind another worker's */
 ngx_msec_t ngx_http_tgbot_job_age(ngx_http_tgbot_job_t *job);
-
-/* bytes that the job takes are part of the worker's sum */
-void ngx_http_tgbot_job_account(ngx_http_tgbot_job_t *job, size_t size);
-
-/* makes the next call of the answer, or ends the job */
-void ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job);
 
 /* a line of tgbot_log: the update has come to this end */
 void ngx_http_tgbot_job_log(ngx_http_tgbot_job_t *job, const char *verdict);
 
-/* the end of a job, and what it means for Telegram, or for the queue */
-void ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict);
-
 /* what is still claimed is released */
 void ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job);
-
-/* gives the job up; who waits is told "busy" */
-void ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job);
-
-/* whether it may stay at shutdown although it waits for "delay" */
-ngx_uint_t ngx_http_tgbot_job_stays(ngx_http_tgbot_job_t *job,
-    ngx_msec_t delay);
 
 /*
  * The update is accepted; with "ride", that call is kept for a duplicate.

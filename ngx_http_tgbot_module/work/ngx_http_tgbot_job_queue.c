@@ -1,12 +1,13 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_event.h>
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_backoff.h"
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_job_queue.h"
 #include "ngx_http_tgbot_record.h"
-#include "ngx_http_tgbot_wake.h"
 
 
 /* a call that waits for longer does not keep a job, ms */
@@ -32,6 +33,9 @@ static void ngx_http_tgbot_job_queue_again(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
 static void ngx_http_tgbot_job_queue_settle(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_queue_event_e event, const char *verdict);
+
+
+static ngx_event_t  ngx_http_tgbot_wake_event;
 
 
 void
@@ -388,4 +392,34 @@ ngx_http_tgbot_job_queue_settle(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_job_free(job);
 
     ngx_http_tgbot_wake();
+}
+
+
+void
+ngx_http_tgbot_wake_init_process(ngx_event_handler_pt handler, ngx_log_t *log)
+{
+    ngx_memzero(&ngx_http_tgbot_wake_event, sizeof(ngx_event_t));
+
+    ngx_http_tgbot_wake_event.handler = handler;
+    ngx_http_tgbot_wake_event.log = log;
+}
+
+
+void
+ngx_http_tgbot_wake(void)
+{
+    if (ngx_http_tgbot_wake_event.handler) {
+        ngx_post_event(&ngx_http_tgbot_wake_event, &ngx_posted_events);
+    }
+}
+
+
+void
+ngx_http_tgbot_wake_exit_process(void)
+{
+    if (ngx_http_tgbot_wake_event.posted) {
+        ngx_delete_posted_event(&ngx_http_tgbot_wake_event);
+    }
+
+    ngx_http_tgbot_wake_event.handler = NULL;
 }

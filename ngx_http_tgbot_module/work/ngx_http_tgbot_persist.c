@@ -3,9 +3,9 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_job_queue.h"
 #include "ngx_http_tgbot_persist.h"
 #include "ngx_http_tgbot_state.h"
-#include "ngx_http_tgbot_wake.h"
 
 
 /* another master ends when its administrator likes: looked for so often, ms */

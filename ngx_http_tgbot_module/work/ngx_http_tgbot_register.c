@@ -8,7 +8,11 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <ngx_http.h>
+#include <ngx_sha1.h>
 
+#include "ngx_http_tgbot_backoff.h"
+#include "ngx_http_tgbot_json.h"
+#include "ngx_http_tgbot_method.h"
 #include "ngx_http_tgbot_register.h"
 
 
@@ -28,6 +32,19 @@
 #define NGX_HTTP_TGBOT_REGISTER_CALLS  4
 
 
+#define NGX_HTTP_TGBOT_REGISTER_BACKOFF      1000
+#define NGX_HTTP_TGBOT_REGISTER_MAX_BACKOFF  (5 * 60 * 1000)
+
+/*
+ * Telegram takes one setWebhook of a bot per second (Client.cpp), and the
+ * second one may be faster on its way, ms
+ */
+#define NGX_HTTP_TGBOT_REGISTER_PAUSE        1200
+
+/* a longer pause than this is not believed, seconds */
+#define NGX_HTTP_TGBOT_REGISTER_RETRY_MAX    3600
+
+
 static void ngx_http_tgbot_register_run(ngx_event_t *ev);
 static ngx_uint_t ngx_http_tgbot_register_leave(void);
 static void ngx_http_tgbot_register_tasks(void);
@@ -35,7 +52,43 @@ static ngx_int_t ngx_http_tgbot_register_start(
     ngx_http_tgbot_register_task_t *task);
 static ngx_uint_t ngx_http_tgbot_register_due(
     ngx_http_tgbot_register_task_t *task);
+static void ngx_http_tgbot_register_finish(ngx_http_tgbot_register_task_t *task,
+    ngx_msec_t delay);
 static void ngx_http_tgbot_register_end(ngx_http_tgbot_register_task_t *task);
+static void ngx_http_tgbot_register_check(ngx_http_tgbot_register_task_t *task);
+static void ngx_http_tgbot_register_call(ngx_http_tgbot_register_task_t *task,
+    const char *method);
+static void ngx_http_tgbot_register_done(ngx_http_tgbot_curl_t *call);
+static void ngx_http_tgbot_register_result(
+    ngx_http_tgbot_register_task_t *task);
+static void ngx_http_tgbot_register_told(ngx_http_tgbot_register_task_t *task);
+static void ngx_http_tgbot_register_keep(ngx_http_tgbot_register_task_t *task);
+static void ngx_http_tgbot_register_verify(
+    ngx_http_tgbot_register_task_t *task, const char *differs);
+static void ngx_http_tgbot_register_decide(
+    ngx_http_tgbot_register_task_t *task, const char *differs);
+static ngx_uint_t ngx_http_tgbot_register_refused(
+    ngx_http_tgbot_register_task_t *task);
+static void ngx_http_tgbot_register_taken(
+    ngx_http_tgbot_register_task_t *task, ngx_uint_t refused);
+static void ngx_http_tgbot_register_stop(ngx_http_tgbot_register_task_t *task,
+    ngx_uint_t refused);
+static ngx_uint_t ngx_http_tgbot_register_soon(
+    ngx_http_tgbot_register_task_t *task);
+static void ngx_http_tgbot_register_set(ngx_http_tgbot_register_task_t *task);
+static void ngx_http_tgbot_register_registered(
+    ngx_http_tgbot_register_task_t *task);
+static void ngx_http_tgbot_register_ok(ngx_http_tgbot_register_task_t *task);
+static void ngx_http_tgbot_register_failed(
+    ngx_http_tgbot_register_task_t *task, ngx_str_t *why, ngx_msec_t delay);
+static ngx_uint_t ngx_http_tgbot_register_equal(u_char *a, u_char *b);
+static void ngx_http_tgbot_register_print(ngx_http_tgbot_register_task_t *task,
+    u_char *print);
+static void ngx_http_tgbot_register_split(ngx_str_t *url, ngx_str_t *host,
+    ngx_str_t *rest);
+static ngx_uint_t ngx_http_tgbot_register_same_host(ngx_str_t *a,
+    ngx_str_t *b);
+static ngx_uint_t ngx_http_tgbot_register_same(ngx_str_t *a, ngx_str_t *b);
 
 
 static ngx_http_tgbot_register_task_t  *ngx_http_tgbot_register_list;
@@ -44,6 +97,19 @@ static ngx_uint_t                       ngx_http_tgbot_register_first;
 static ngx_uint_t                       ngx_http_tgbot_register_stayed;
 static ngx_http_tgbot_zone_t           *ngx_http_tgbot_register_zone;
 static ngx_event_t                      ngx_http_tgbot_register_timer;
+
+
+u_char  ngx_http_tgbot_register_none[NGX_HTTP_TGBOT_REGISTRY_PRINT];
+
+
+/*
+ * What the Bot API says of a webhook, and what follows from that.
+ */
+
+
+/*
+ * Whether a webhook is as the configuration has it.
+ */
 
 
 ngx_int_t
@@ -265,7 +331,12 @@ ngx_http_tgbot_register_due(ngx_http_tgbot_register_task_t *task)
 }
 
 
-void
+/*
+ * The end of it: what is known now is kept, the next time is in so many
+ * milliseconds.  The task is not busy any more.
+ */
+
+static void
 ngx_http_tgbot_register_finish(ngx_http_tgbot_register_task_t *task,
     ngx_msec_t delay)
 {
@@ -323,4 +394,726 @@ ngx_http_tgbot_register_exit_process(void)
     }
 
     ngx_http_tgbot_register_nlist = 0;
+}
+
+
+/* asks for the webhook of a bot; task->known is what we knew before */
+
+static void
+ngx_http_tgbot_register_check(ngx_http_tgbot_register_task_t *task)
+{
+    task->setting = 0;
+
+    ngx_http_tgbot_register_call(task, "getWebhookInfo");
+}
+
+
+static void
+ngx_http_tgbot_register_call(ngx_http_tgbot_register_task_t *task,
+    const char *method)
+{
+    ngx_str_t  why;
+
+    task->call.done = ngx_http_tgbot_register_done;
+    task->call.data = task;
+
+    if (ngx_http_tgbot_register_request(task, method) != NGX_OK
+        || ngx_http_tgbot_curl_start(&task->call) != NGX_OK)
+    {
+        ngx_str_set(&why, "the request could not be made");
+        ngx_http_tgbot_register_failed(task, &why, 0);
+    }
+}
+
+
+static void
+ngx_http_tgbot_register_done(ngx_http_tgbot_curl_t *call)
+{
+    ngx_str_t                        why;
+    ngx_http_tgbot_register_task_t  *task;
+
+    task = call->data;
+
+    if (call->status) {
+        ngx_http_tgbot_register_result(task);
+        return;
+    }
+
+    why = call->error;
+
+    if (why.len == 0) {
+        ngx_str_set(&why, "no answer");
+    }
+
+    ngx_http_tgbot_register_failed(task, &why, 0);
+}
+
+
+static void
+ngx_http_tgbot_register_result(ngx_http_tgbot_register_task_t *task)
+{
+    ngx_str_t                        none, why;
+    ngx_msec_t                       delay;
+    ngx_http_tgbot_curl_t           *call;
+    ngx_http_tgbot_method_result_t   result;
+
+    call = &task->call;
+
+    ngx_str_null(&none);
+
+    if (ngx_http_tgbot_method_result(&result, call->status, &none,
+                                     &call->answer, task->pool)
+        != NGX_OK)
+    {
+        ngx_str_set(&why, "no memory");
+        ngx_http_tgbot_register_failed(task, &why, 0);
+        return;
+    }
+
+    if (result.outcome == NGX_HTTP_TGBOT_METHOD_OK) {
+
+        if (task->setting) {
+            ngx_http_tgbot_register_registered(task);
+
+        } else {
+            ngx_http_tgbot_register_told(task);
+        }
+
+        return;
+    }
+
+    why.data = ngx_pnalloc(task->pool, sizeof("HTTP status : ")
+                                       + NGX_INT_T_LEN
+                                       + result.description.len);
+    if (why.data == NULL) {
+        ngx_str_set(&why, "no memory");
+        ngx_http_tgbot_register_failed(task, &why, 0);
+        return;
+    }
+
+    why.len = ngx_sprintf(why.data, "HTTP status %ui%s%V", call->status,
+                          result.description.len ? ": " : "",
+                          &result.description)
+              - why.data;
+
+    delay = 0;
+
+    switch (result.outcome) {
+
+    case NGX_HTTP_TGBOT_METHOD_FLOOD:
+        delay = ngx_max(result.retry_after, call->retry_after);
+        delay = ngx_min(delay, NGX_HTTP_TGBOT_REGISTER_RETRY_MAX) * 1000;
+        break;
+
+    case NGX_HTTP_TGBOT_METHOD_UNAVAILABLE:
+        break;
+
+    default:
+
+        /* 409: another setWebhook came between */
+
+        if (call->status != NGX_HTTP_CONFLICT) {
+            delay = task->bot->hook->interval;
+        }
+    }
+
+    ngx_http_tgbot_register_failed(task, &why, delay);
+}
+
+
+/* getWebhookInfo was answered */
+
+static void
+ngx_http_tgbot_register_told(ngx_http_tgbot_register_task_t *task)
+{
+    ngx_int_t                       rc;
+    ngx_str_t                       why;
+    ngx_uint_t                      verify;
+    const char                     *differs;
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+
+    rc = ngx_http_tgbot_info_parse(&task->info, &task->call.answer,
+                                   task->pool);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_tgbot_bot_redact(task->bot, &task->info.message,
+                                       NGX_HTTP_TGBOT_REGISTRY_TEXT,
+                                       task->pool);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_str_set(&why, "the answer to getWebhookInfo was not understood");
+        ngx_http_tgbot_register_failed(task, &why, 0);
+        return;
+    }
+
+    differs = ngx_http_tgbot_register_differs(task);
+
+    known->checked = ngx_time();
+    known->url_ok = (differs == NULL || ngx_strcmp(differs, "url") != 0);
+
+    ngx_http_tgbot_register_keep(task);
+
+    verify = known->unverified
+             && ngx_http_tgbot_register_equal(known->registered,
+                                              known->wanted);
+
+    known->unverified = 0;
+
+    if (verify) {
+        ngx_http_tgbot_register_verify(task, differs);
+
+    } else {
+        ngx_http_tgbot_register_decide(task, differs);
+    }
+}
+
+
+static void
+ngx_http_tgbot_register_keep(ngx_http_tgbot_register_task_t *task)
+{
+    ngx_str_t                       url;
+    ngx_http_tgbot_info_t          *info;
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+    info = &task->info;
+
+    url = info->url;
+
+    if (ngx_http_tgbot_bot_redact(task->bot, &url, sizeof(known->url),
+                                  task->pool)
+        != NGX_OK)
+    {
+        url.len = 0;
+    }
+
+    known->url_len = ngx_http_tgbot_registry_text(known->url,
+                                                  sizeof(known->url), &url);
+    known->address_len = ngx_http_tgbot_registry_text(known->address,
+                                                      sizeof(known->address),
+                                                      &info->address);
+    known->message_len = ngx_http_tgbot_registry_text(known->message,
+                                                      sizeof(known->message),
+                                                      &info->message);
+    known->names_len = ngx_http_tgbot_registry_text(known->names,
+                                                    sizeof(known->names),
+                                                    &info->names);
+    known->pending = info->pending;
+    known->max_connections = info->max_connections;
+    known->error_date = info->error_date;
+    known->certificate = info->certificate;
+    known->has_names = info->has_names;
+}
+
+
+/* after a setWebhook, whose success alone says little */
+
+static void
+ngx_http_tgbot_register_verify(ngx_http_tgbot_register_task_t *task,
+    const char *differs)
+{
+    ngx_str_t                       why;
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+
+    if (!known->url_ok) {
+        ngx_memzero(known->registered, NGX_HTTP_TGBOT_REGISTRY_PRINT);
+
+        ngx_str_set(&why, "Telegram has another URL than it was given");
+        ngx_http_tgbot_register_failed(task, &why, 0);
+        return;
+    }
+
+    if (differs) {
+
+        /* such as a type of updates that Telegram does not know */
+
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "tgbot: bot \"%V\": \"%s\" of the webhook is not as it "
+                      "was set", &task->bot->name, differs);
+    }
+
+    ngx_http_tgbot_register_print(task, known->seen);
+    ngx_http_tgbot_register_ok(task);
+}
+
+
+static void
+ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
+    const char *differs)
+{
+    u_char                          print[NGX_HTTP_TGBOT_REGISTRY_PRINT];
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+
+    ngx_http_tgbot_register_print(task, print);
+
+    if (ngx_http_tgbot_register_equal(known->registered, known->wanted)) {
+
+        if (!ngx_http_tgbot_register_equal(known->seen, print)) {
+            ngx_http_tgbot_register_taken(task, 0);
+            return;
+        }
+
+        differs = NULL;
+
+    } else if (ngx_http_tgbot_register_equal(known->registered,
+                                             ngx_http_tgbot_register_none))
+    {
+        /* whether the secret is the same Telegram does not tell */
+
+        if (differs == NULL) {
+            ngx_memcpy(known->registered, known->wanted,
+                       NGX_HTTP_TGBOT_REGISTRY_PRINT);
+            ngx_memcpy(known->seen, print, NGX_HTTP_TGBOT_REGISTRY_PRINT);
+        }
+
+    } else {
+        differs = "configuration";
+    }
+
+    if (differs == NULL && ngx_http_tgbot_register_refused(task)) {
+        ngx_http_tgbot_register_taken(task, 1);
+        return;
+    }
+
+    if (differs) {
+        ngx_http_tgbot_register_set(task);
+        return;
+    }
+
+    ngx_http_tgbot_register_ok(task);
+}
+
+
+/* since the last setWebhook it was told that its secret is wrong */
+
+static ngx_uint_t
+ngx_http_tgbot_register_refused(ngx_http_tgbot_register_task_t *task)
+{
+    ngx_http_tgbot_info_t  *info;
+
+    info = &task->info;
+
+    return info->message.len >= 3
+           && info->error_date > (int64_t) task->known->registered_at
+           && ngx_strlcasestrn(info->message.data,
+                               info->message.data + info->message.len,
+                               (u_char *) "401", 3 - 1);
+}
+
+
+/*
+ * What we had registered is not what Telegram has now.  "refused": it is the
+ * secret, which another program may have changed as well.
+ */
+
+static void
+ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task,
+    ngx_uint_t refused)
+{
+    ngx_str_t                       url;
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+
+    if (ngx_http_tgbot_registry_taken(known, ngx_time())
+        >= NGX_HTTP_TGBOT_REGISTRY_TAKEN)
+    {
+        ngx_http_tgbot_register_stop(task, refused);
+        return;
+    }
+
+    if (ngx_http_tgbot_register_soon(task)) {
+        return;
+    }
+
+    if (refused) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "tgbot: bot \"%V\": Telegram was refused for its "
+                      "secret, the webhook is registered again",
+                      &task->bot->name);
+
+    } else {
+        url.data = known->url;
+        url.len = known->url_len;
+
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "tgbot: bot \"%V\": somebody else has changed the "
+                      "webhook, its URL is \"%V\": it is taken back",
+                      &task->bot->name, &url);
+    }
+
+    /* which counts when it is done: the Bot API may refuse it first */
+
+    task->taking = 1;
+
+    ngx_http_tgbot_register_set(task);
+}
+
+
+static void
+ngx_http_tgbot_register_stop(ngx_http_tgbot_register_task_t *task,
+    ngx_uint_t refused)
+{
+    ngx_str_t                       why;
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+
+    if (refused) {
+        ngx_str_set(&why, "Telegram is refused for its secret again and "
+                          "again");
+
+    } else {
+        ngx_str_set(&why, "somebody else changes the webhook again and again");
+    }
+
+    if (known->state != NGX_HTTP_TGBOT_REGISTRY_STOPPED) {
+        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
+                      "tgbot: bot \"%V\": %V, it is not registered again "
+                      "within this hour", &task->bot->name, &why);
+    }
+
+    known->state = NGX_HTTP_TGBOT_REGISTRY_STOPPED;
+    known->error_len = ngx_http_tgbot_registry_text(known->error,
+                                                    sizeof(known->error),
+                                                    &why);
+
+    ngx_http_tgbot_register_finish(task, task->bot->hook->interval);
+}
+
+
+/*
+ * Whether it is too soon for another setWebhook, for which there is a reason;
+ * the task waits then
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_register_soon(ngx_http_tgbot_register_task_t *task)
+{
+    ngx_msec_t                      passed;
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+    passed = ngx_current_msec - known->set;
+
+    /* an error is told of until all is seen to be well */
+
+    if (known->state == NGX_HTTP_TGBOT_REGISTRY_UNKNOWN
+        || known->state == NGX_HTTP_TGBOT_REGISTRY_OK)
+    {
+        known->state = NGX_HTTP_TGBOT_REGISTRY_PENDING;
+    }
+
+    if (known->set == 0 || passed >= NGX_HTTP_TGBOT_REGISTER_PAUSE) {
+        return 0;
+    }
+
+    ngx_http_tgbot_register_finish(task,
+                                   NGX_HTTP_TGBOT_REGISTER_PAUSE - passed);
+    return 1;
+}
+
+
+static void
+ngx_http_tgbot_register_set(ngx_http_tgbot_register_task_t *task)
+{
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+
+    if (ngx_http_tgbot_register_soon(task)) {
+        return;
+    }
+
+    known->set = ngx_current_msec;
+
+    /* a worker that takes over is to know of it */
+
+    if (ngx_http_tgbot_registry_put(task->bot->registry, known) != NGX_OK) {
+        ngx_http_tgbot_register_finish(task, 0);
+        return;
+    }
+
+    task->setting = 1;
+
+    ngx_http_tgbot_register_call(task, "setWebhook");
+}
+
+
+/* setWebhook went well, which failures do not end with */
+
+static void
+ngx_http_tgbot_register_registered(ngx_http_tgbot_register_task_t *task)
+{
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "tgbot: bot \"%V\": webhook registered at \"%V\"",
+                  &task->bot->name, &task->bot->hook->shown);
+
+    ngx_memcpy(known->registered, known->wanted,
+               NGX_HTTP_TGBOT_REGISTRY_PRINT);
+
+    if (task->taking) {
+        task->taking = 0;
+
+        ngx_memmove(&known->taken[1], &known->taken[0],
+                    sizeof(known->taken) - sizeof(known->taken[0]));
+
+        known->taken[0] = ngx_time();
+    }
+
+    known->registered_at = ngx_time();
+    known->unverified = 1;
+
+    if (ngx_exiting
+        || ngx_http_tgbot_registry_put(task->bot->registry, known) != NGX_OK)
+    {
+        ngx_http_tgbot_register_finish(task, 0);
+        return;
+    }
+
+    ngx_http_tgbot_register_check(task);
+}
+
+
+static void
+ngx_http_tgbot_register_ok(ngx_http_tgbot_register_task_t *task)
+{
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+
+    known->state = NGX_HTTP_TGBOT_REGISTRY_OK;
+    known->failures = 0;
+    known->error_len = 0;
+
+    ngx_http_tgbot_register_finish(task, task->bot->hook->interval);
+}
+
+
+/* "delay" 0: a backoff */
+
+static void
+ngx_http_tgbot_register_failed(ngx_http_tgbot_register_task_t *task,
+    ngx_str_t *why, ngx_msec_t delay)
+{
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+    known->failures++;
+
+    if (ngx_http_tgbot_bot_redact(task->bot, why, sizeof(known->error),
+                                  task->pool)
+        != NGX_OK)
+    {
+        ngx_str_set(why, "no memory");
+    }
+
+    if (delay == 0) {
+        delay = ngx_http_tgbot_backoff_delay(known->failures,
+                                        NGX_HTTP_TGBOT_REGISTER_BACKOFF,
+                                        NGX_HTTP_TGBOT_REGISTER_MAX_BACKOFF,
+                                        ngx_random());
+    }
+
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "tgbot: bot \"%V\": %s for webhook \"%V\" failed: %V, "
+                  "again in %M ms",
+                  &task->bot->name,
+                  task->setting ? "setWebhook" : "getWebhookInfo",
+                  &task->bot->hook->shown, why, delay);
+
+    known->state = NGX_HTTP_TGBOT_REGISTRY_FAILED;
+    known->error_len = ngx_http_tgbot_registry_text(known->error,
+                                                    sizeof(known->error),
+                                                    why);
+
+    ngx_http_tgbot_register_finish(task, delay);
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_register_equal(u_char *a, u_char *b)
+{
+    return ngx_memcmp(a, b, NGX_HTTP_TGBOT_REGISTRY_PRINT) == 0;
+}
+
+
+const char *
+ngx_http_tgbot_register_differs(ngx_http_tgbot_register_task_t *task)
+{
+    ngx_str_t               host, rest, other_host, other_rest;
+    ngx_http_tgbot_hook_t  *hook;
+    ngx_http_tgbot_info_t  *info;
+
+    hook = task->bot->hook;
+    info = &task->info;
+
+    ngx_http_tgbot_register_split(&hook->url, &host, &rest);
+    ngx_http_tgbot_register_split(&info->url, &other_host, &other_rest);
+
+    if (!ngx_http_tgbot_register_same_host(&host, &other_host)
+        || !ngx_http_tgbot_register_same(&rest, &other_rest))
+    {
+        return "url";
+    }
+
+    if (info->certificate != (hook->certificate.len != 0)) {
+        return "certificate";
+    }
+
+    /* what is not configured is Telegram's affair */
+
+    if (hook->address.len
+        && !ngx_http_tgbot_register_same(&hook->address, &info->address))
+    {
+        return "ip_address";
+    }
+
+    if (hook->max_connections
+        && (int64_t) hook->max_connections != info->max_connections)
+    {
+        return "max_connections";
+    }
+
+    switch (hook->allowed) {
+
+    case NGX_HTTP_TGBOT_HOOK_ALLOWED_DEFAULT:
+        return info->has_names ? "allowed_updates" : NULL;
+
+    case NGX_HTTP_TGBOT_HOOK_ALLOWED_LIST:
+
+        if (!info->has_names
+            || !ngx_http_tgbot_register_same(&hook->names, &info->names))
+        {
+            return "allowed_updates";
+        }
+
+        break;
+    }
+
+    return NULL;
+}
+
+
+/* fingerprint of what Telegram says of the settings we give it */
+
+static void
+ngx_http_tgbot_register_print(ngx_http_tgbot_register_task_t *task,
+    u_char *print)
+{
+    ngx_sha1_t              sha1;
+    ngx_http_tgbot_hook_t  *hook;
+    ngx_http_tgbot_info_t  *info;
+
+    hook = task->bot->hook;
+    info = &task->info;
+
+    ngx_sha1_init(&sha1);
+
+    ngx_sha1_update(&sha1, info->url.data, info->url.len);
+    ngx_sha1_update(&sha1, info->certificate ? "\n1" : "\n0", 2);
+
+    if (hook->address.len) {
+        ngx_sha1_update(&sha1, "\nip", 3);
+        ngx_sha1_update(&sha1, info->address.data, info->address.len);
+    }
+
+    if (hook->max_connections) {
+        ngx_sha1_update(&sha1, "\nmax", 4);
+        ngx_sha1_update(&sha1, &info->max_connections, sizeof(int64_t));
+    }
+
+    if (hook->allowed) {
+        ngx_sha1_update(&sha1, info->has_names ? "\n[]" : "\n  ", 3);
+        ngx_sha1_update(&sha1, info->names.data, info->names.len);
+    }
+
+    ngx_sha1_final(print, &sha1);
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_register_foreign(ngx_http_tgbot_register_task_t *task)
+{
+    ngx_str_t                       host, other, rest;
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+
+    if (known->registered_at
+        || ngx_memcmp(known->registered, ngx_http_tgbot_register_none,
+                      NGX_HTTP_TGBOT_REGISTRY_PRINT)
+           != 0)
+    {
+        return 0;
+    }
+
+    if (task->info.url.len == 0) {
+        return 1;
+    }
+
+    ngx_http_tgbot_register_split(&task->bot->hook->url, &host, &rest);
+    ngx_http_tgbot_register_split(&task->info.url, &other, &rest);
+
+    return !ngx_http_tgbot_register_same_host(&host, &other);
+}
+
+
+/* "host" without the scheme and its usual port, "rest" from the first slash */
+
+static void
+ngx_http_tgbot_register_split(ngx_str_t *url, ngx_str_t *host,
+    ngx_str_t *rest)
+{
+    u_char  *p, *last;
+
+    p = url->data;
+    last = p + url->len;
+
+    if (url->len >= sizeof("https://") - 1
+        && ngx_strncasecmp(p, (u_char *) "https://", sizeof("https://") - 1)
+           == 0)
+    {
+        p += sizeof("https://") - 1;
+    }
+
+    host->data = p;
+
+    while (p < last && *p != '/' && *p != '?') {
+        p++;
+    }
+
+    host->len = p - host->data;
+
+    rest->data = p;
+    rest->len = last - p;
+
+    if (host->len > 4 && ngx_strncmp(p - 4, ":443", 4) == 0) {
+        host->len -= 4;
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_register_same_host(ngx_str_t *a, ngx_str_t *b)
+{
+    return a->len == b->len && ngx_strncasecmp(a->data, b->data, a->len) == 0;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_register_same(ngx_str_t *a, ngx_str_t *b)
+{
+    return a->len == b->len && ngx_strncmp(a->data, b->data, a->len) == 0;
 }

@@ -48,16 +48,6 @@ void ngx_http_tgbot_register_exit_process(void);
  * from that.
  */
 
-/* asks for the webhook of a bot; task->known is what we knew before */
-void ngx_http_tgbot_register_check(ngx_http_tgbot_register_task_t *task);
-
-/*
- * The end of it: what is known now is kept, the next time is in so many
- * milliseconds.  The task is not busy any more.
- */
-void ngx_http_tgbot_register_finish(ngx_http_tgbot_register_task_t *task,
-    ngx_msec_t delay);
-
 /*
  * The first setting that is not as the configuration has it, NULL: none.  This
  * and what follows is in ngx_http_tgbot_register_compare.c.
@@ -67,10 +57,6 @@ const char *ngx_http_tgbot_register_differs(
 
 /* the fingerprint of nothing */
 extern u_char  ngx_http_tgbot_register_none[NGX_HTTP_TGBOT_REGISTRY_PRINT];
-
-/* fingerprint of what Telegram says of the settings we give it */
-void ngx_http_tgbot_register_print(ngx_http_tgbot_register_task_t *task,
-    u_char *print);
 
 /*
  * Whether Telegram's URL is of another host, or empty, and the webhook was

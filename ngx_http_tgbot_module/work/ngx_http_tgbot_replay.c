@@ -4,9 +4,9 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_job_queue.h"
 #include "ngx_http_tgbot_record.h"
 #include "ngx_http_tgbot_replay.h"
-#include "ngx_http_tgbot_wake.h"
 
 
 /* a letter is tried for a day, s, whatever its Update's life was */

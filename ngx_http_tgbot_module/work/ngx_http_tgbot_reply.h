@@ -33,4 +33,21 @@ ngx_int_t ngx_http_tgbot_reply_evaluate(ngx_http_request_t *r,
     ngx_http_tgbot_answer_t *answer);
 
 
+/*
+ * Which calls ride in the response of a webhook, and those left behind.
+ */
+
+/*
+ * Whether the first call of an answer goes to Telegram in the response, as
+ * long as that is still open.  own: the answer is nginx's own, not the
+ * program's.
+ */
+ngx_uint_t ngx_http_tgbot_ride_allowed(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_answer_t *answer, ngx_uint_t own);
+
+/* counts calls for which there is no way to Telegram, and logs the first */
+void ngx_http_tgbot_ride_unsent(ngx_http_tgbot_bot_t *bot, ngx_log_t *log,
+    ngx_uint_t n);
+
+
 #endif /* _NGX_HTTP_TGBOT_REPLY_H_INCLUDED_ */

@@ -78,14 +78,5 @@ ngx_msec_t ngx_http_tgbot_send_delay(ngx_http_tgbot_send_t *send);
 
 /* inside ngx_http_tgbot_send*.c: for the call */
 
-ngx_int_t ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
-    ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args);
-void ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call,
-    ngx_http_request_t *r);
-
-/* counts how a call ended */
-void ngx_http_tgbot_send_count(ngx_http_tgbot_send_t *send,
-    ngx_http_tgbot_capture_t *result);
-
 
 #endif /* _NGX_HTTP_TGBOT_SEND_H_INCLUDED_ */

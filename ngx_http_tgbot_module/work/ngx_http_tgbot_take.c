@@ -4,8 +4,8 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_job_queue.h"
 #include "ngx_http_tgbot_take.h"
-#include "ngx_http_tgbot_wake.h"
 
 
 /* what nobody tells us of is looked for so often, ms */

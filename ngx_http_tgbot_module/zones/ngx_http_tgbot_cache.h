@@ -10,6 +10,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_chain.h"
+#include "ngx_http_tgbot_list.h"
 #include "ngx_http_tgbot_slot.h"
 #include "ngx_http_tgbot_zone.h"
 
@@ -75,6 +77,72 @@ typedef struct {
 
 void ngx_http_tgbot_cache_state(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_cache_state_t *state);
+
+
+/*
+ * What lies in a zone of answers: a table of hash heads, and an array of
+ * blocks.  An entry is a chain of blocks, the first of which has its head;
+ * all is found by index.  To be used with the zone locked, by the parts of
+ * the cache alone.
+ */
+
+/* bytes of the table that come with a block, at most */
+#define NGX_HTTP_TGBOT_CACHE_HEADS  (2 * sizeof(uint32_t))
+
+
+typedef enum {
+    NGX_HTTP_TGBOT_CACHE_READY = 0,
+    NGX_HTTP_TGBOT_CACHE_PASS,
+    NGX_HTTP_TGBOT_CACHE_FILLING
+} ngx_http_tgbot_cache_state_e;
+
+
+/* the lists: what is kept by its last use, what is being filled by its age */
+
+typedef enum {
+    NGX_HTTP_TGBOT_CACHE_KEPT = 0,
+    NGX_HTTP_TGBOT_CACHE_TAKEN,
+    NGX_HTTP_TGBOT_CACHE_LISTS
+} ngx_http_tgbot_cache_list_e;
+
+
+typedef struct {
+
+    /* written once, when the zone is carved */
+
+    uint32_t                      mask;        /* of the table */
+    size_t                        offset;      /* of the blocks */
+
+    uint32_t                      entries;
+    ngx_http_tgbot_chain_sh_t     chain;
+
+    ngx_http_tgbot_list_t         lists[NGX_HTTP_TGBOT_CACHE_LISTS];
+
+    uint32_t                      table[];
+} ngx_http_tgbot_cache_sh_t;
+
+
+typedef struct {
+    uint32_t                      chain;       /* entry of the same hash */
+    ngx_http_tgbot_link_t         link;        /* in the list */
+    u_char                        key[NGX_HTTP_TGBOT_CACHE_KEY];
+    uint32_t                      state;
+    uint32_t                      length;
+    ngx_http_tgbot_lease_t        lease;       /* while it is filled */
+    ngx_msec_t                    since;
+    ngx_msec_t                    valid;       /* milliseconds; the value
+                                                  follows */
+} ngx_http_tgbot_cache_entry_t;
+
+/* LIST_NIL: there is no such entry */
+uint32_t ngx_http_tgbot_cache_store_find(ngx_http_tgbot_cache_sh_t *sh,
+    u_char *key);
+
+ngx_http_tgbot_cache_entry_t *ngx_http_tgbot_cache_store_entry(
+    ngx_http_tgbot_cache_sh_t *sh, uint32_t n);
+
+/* blocks that a value of this length takes, with that of the head */
+ngx_uint_t ngx_http_tgbot_cache_store_needs(size_t len);
 
 
 #endif /* _NGX_HTTP_TGBOT_CACHE_H_INCLUDED_ */

@@ -3,9 +3,23 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_dead.h"
-#include "ngx_http_tgbot_dead_item.h"
+#include "ngx_http_tgbot_slot.h"
 #include "ngx_http_tgbot_store.h"
 #include "ngx_http_tgbot_zone.h"
+
+
+/*
+ * One bot more fits in so many bytes of a zone: few, as bots that are gone
+ * leave their letters, and a zone is to go on when there are more bots.
+ */
+#define NGX_HTTP_TGBOT_DEAD_ENTRY  4096
+
+
+/* kept with an entry */
+
+typedef struct {
+    uint64_t                       evicted;
+} ngx_http_tgbot_dead_own_t;
 
 
 static ngx_int_t ngx_http_tgbot_dead_init(ngx_http_tgbot_zone_t *zone,
@@ -17,6 +31,22 @@ static ngx_uint_t ngx_http_tgbot_dead_make_room(ngx_http_tgbot_dead_t *dead,
 static ngx_uint_t ngx_http_tgbot_dead_largest(ngx_http_tgbot_store_t *store);
 static void ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store,
     ngx_uint_t n);
+static void ngx_http_tgbot_dead_tell(ngx_http_tgbot_store_t *store, void *item,
+    void *told);
+static uint32_t *ngx_http_tgbot_dead_head(ngx_http_tgbot_store_t *store,
+    uint64_t id);
+static void ngx_http_tgbot_dead_unindex(ngx_http_tgbot_store_t *store);
+static void ngx_http_tgbot_dead_index(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_dead_item_t *item);
+static ngx_http_tgbot_dead_item_t *
+    ngx_http_tgbot_dead_find( ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_dead_t *dead, uint64_t id);
+static ngx_http_tgbot_dead_item_t *ngx_http_tgbot_dead_lookup(
+    ngx_http_tgbot_store_t *store, ngx_uint_t entry, uint64_t id);
+static void ngx_http_tgbot_dead_retire(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_dead_item_t *item);
+static void ngx_http_tgbot_dead_repair(ngx_http_tgbot_store_t *store);
+static ngx_int_t ngx_http_tgbot_dead_leased(ngx_http_tgbot_dead_item_t *item);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
@@ -208,7 +238,9 @@ ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store, ngx_uint_t n)
 }
 
 
-void
+/* what an item says: see ngx_http_tgbot_store_layout_t */
+
+static void
 ngx_http_tgbot_dead_tell(ngx_http_tgbot_store_t *store, void *item,
     void *told)
 {
@@ -358,4 +390,314 @@ ngx_http_tgbot_dead_state(ngx_http_tgbot_dead_t *dead,
     }
 
     ngx_http_tgbot_zone_unlock(dead->zone);
+}
+
+
+void
+ngx_http_tgbot_dead_lock(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_store_t *store)
+{
+    ngx_http_tgbot_store_open(store, zone);
+
+    if (ngx_http_tgbot_zone_lock(zone) != NGX_OK) {
+        ngx_http_tgbot_dead_repair(store);
+    }
+}
+
+
+/* ids rise by one: they are spread as they are */
+
+static uint32_t *
+ngx_http_tgbot_dead_head(ngx_http_tgbot_store_t *store, uint64_t id)
+{
+    return (uint32_t *) store->tables + id % store->sh->chain.total;
+}
+
+
+/* nothing is in it */
+
+static void
+ngx_http_tgbot_dead_unindex(ngx_http_tgbot_store_t *store)
+{
+    ngx_memset(store->tables, 0xff,
+               (size_t) store->sh->chain.total * sizeof(uint32_t));
+}
+
+
+static void
+ngx_http_tgbot_dead_index(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_dead_item_t *item)
+{
+    uint32_t  *head;
+
+    head = ngx_http_tgbot_dead_head(store, item->store.seq);
+
+    item->chain = *head;
+
+    ngx_http_tgbot_zone_stop("dead: half indexed");
+
+    *head = ngx_http_tgbot_store_number(store, item);
+}
+
+
+/* the letter of a bot by its id, or NULL */
+
+static ngx_http_tgbot_dead_item_t *
+ngx_http_tgbot_dead_find(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_dead_t *dead, uint64_t id)
+{
+    if (ngx_http_tgbot_store_entry(store, dead) == NULL) {
+        return NULL;
+    }
+
+    return ngx_http_tgbot_dead_lookup(store, dead->entry, id);
+}
+
+
+static ngx_http_tgbot_dead_item_t *
+ngx_http_tgbot_dead_lookup(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
+    uint64_t id)
+{
+    uint32_t                     n;
+    ngx_http_tgbot_dead_item_t  *item;
+
+    n = *ngx_http_tgbot_dead_head(store, id);
+
+    while (n != NGX_HTTP_TGBOT_LIST_NIL) {
+        item = ngx_http_tgbot_store_item(store, n);
+
+        if (item->store.seq == id) {
+            return (item->store.entry == entry) ? item : NULL;
+        }
+
+        n = item->chain;
+    }
+
+    return NULL;
+}
+
+
+/* it is gone, from the index and from the store */
+
+static void
+ngx_http_tgbot_dead_retire(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_dead_item_t *item)
+{
+    uint32_t                     n, *chain;
+    ngx_http_tgbot_dead_item_t  *other;
+
+    n = ngx_http_tgbot_store_number(store, item);
+    chain = ngx_http_tgbot_dead_head(store, item->store.seq);
+
+    while (*chain != n) {
+        other = ngx_http_tgbot_store_item(store, *chain);
+        chain = &other->chain;
+    }
+
+    *chain = item->chain;
+
+    ngx_http_tgbot_zone_stop("dead: not indexed");
+
+    ngx_http_tgbot_store_retire(store, item);
+}
+
+
+static void
+ngx_http_tgbot_dead_repair(ngx_http_tgbot_store_t *store)
+{
+    ngx_uint_t                   i;
+    ngx_http_tgbot_dead_item_t  *item, *old;
+
+    ngx_http_tgbot_store_repair(store);
+
+    ngx_http_tgbot_zone_stop("dead: store repaired");
+
+    ngx_http_tgbot_dead_unindex(store);
+
+    for (i = 0; i < store->sh->bots; i++) {
+
+        if (store->entries[i].serial == 0) {
+            continue;
+        }
+
+        for (item = ngx_http_tgbot_store_next(store, i, NULL);
+             item;
+             item = ngx_http_tgbot_store_next(store, i, item))
+        {
+            ngx_http_tgbot_dead_index(store, item);
+
+            /* older ones are in the index by now */
+
+            old = ngx_http_tgbot_dead_lookup(store, i, item->store.head.letter);
+
+            if (old) {
+                ngx_http_tgbot_dead_retire(store, old);
+            }
+        }
+    }
+}
+
+
+/* NGX_OK: it is there, and no living process replays it; else as for drop */
+
+static ngx_int_t
+ngx_http_tgbot_dead_leased(ngx_http_tgbot_dead_item_t *item)
+{
+    if (item == NULL) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_tgbot_slot_alive(&item->lease) ? NGX_AGAIN : NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_dead_lease(ngx_http_tgbot_dead_t *dead, uint64_t id,
+    ngx_http_tgbot_lease_t *lease, ngx_uint_t *left)
+{
+    ngx_int_t                    rc;
+    ngx_http_tgbot_store_t       store;
+    ngx_http_tgbot_dead_item_t  *item;
+
+    ngx_http_tgbot_slot_lease(lease);
+
+    ngx_http_tgbot_dead_lock(dead->zone, &store);
+
+    item = ngx_http_tgbot_dead_find(&store, dead, id);
+
+    rc = ngx_http_tgbot_dead_leased(item);
+
+    if (rc == NGX_OK) {
+        *left = (item->lease.token != 0);
+
+        /* a death in between leaves no lease of another process */
+
+        item->lease.epoch = 0;
+
+        ngx_memory_barrier();
+
+        item->lease.slot = lease->slot;
+
+        ngx_memory_barrier();
+
+        item->lease.epoch = lease->epoch;
+        item->lease.token = lease->token;
+
+        ngx_http_tgbot_zone_stop("dead: letter leased");
+    }
+
+    ngx_http_tgbot_zone_unlock(dead->zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_dead_holds(ngx_http_tgbot_dead_t *dead, uint64_t id,
+    ngx_http_tgbot_lease_t *lease)
+{
+    ngx_int_t                    rc;
+    ngx_http_tgbot_store_t       store;
+    ngx_http_tgbot_dead_item_t  *item;
+
+    ngx_http_tgbot_dead_lock(dead->zone, &store);
+
+    item = ngx_http_tgbot_dead_find(&store, dead, id);
+
+    if (item == NULL) {
+        rc = NGX_DECLINED;
+
+    } else {
+        rc = ngx_http_tgbot_lease_equal(&item->lease, lease) ? NGX_OK
+                                                             : NGX_AGAIN;
+    }
+
+    ngx_http_tgbot_zone_unlock(dead->zone);
+
+    return rc;
+}
+
+
+void
+ngx_http_tgbot_dead_release(ngx_http_tgbot_dead_t *dead, uint64_t id,
+    ngx_http_tgbot_lease_t *lease, ngx_uint_t gone)
+{
+    ngx_http_tgbot_store_t       store;
+    ngx_http_tgbot_dead_item_t  *item;
+
+    ngx_http_tgbot_dead_lock(dead->zone, &store);
+
+    ngx_http_tgbot_zone_stop("dead: replayed");
+
+    item = ngx_http_tgbot_dead_find(&store, dead, id);
+
+    if (item && ngx_http_tgbot_lease_equal(&item->lease, lease)) {
+
+        if (gone) {
+            ngx_http_tgbot_dead_retire(&store, item);
+
+        } else {
+
+            /* the token tells that there was one */
+
+            item->lease.epoch = 0;
+        }
+    }
+
+    ngx_http_tgbot_zone_unlock(dead->zone);
+}
+
+
+void
+ngx_http_tgbot_dead_taken(ngx_http_tgbot_dead_t *dead, uint64_t id,
+    int64_t update_id)
+{
+    ngx_http_tgbot_store_t       store;
+    ngx_http_tgbot_dead_item_t  *item;
+
+    ngx_http_tgbot_dead_lock(dead->zone, &store);
+
+    item = ngx_http_tgbot_dead_find(&store, dead, id);
+
+    /* a zone that is new since then gives its ids again */
+
+    if (item && item->store.head.update_id == update_id) {
+        ngx_http_tgbot_dead_retire(&store, item);
+    }
+
+    ngx_http_tgbot_zone_unlock(dead->zone);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_dead_walk(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_store_cursor_t *cursor, ngx_http_tgbot_letter_t *letter,
+    ngx_pool_t *pool)
+{
+    return ngx_http_tgbot_store_walk(zone, &ngx_http_tgbot_dead_layout,
+                                     cursor, letter, pool);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_dead_enter(ngx_http_tgbot_dead_t *dead)
+{
+    return ngx_http_tgbot_store_enter(dead, &ngx_http_tgbot_dead_layout);
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_dead_bots(size_t size)
+{
+    /* without what nginx needs to keep account of the pages */
+
+    return (size - size / 64) / NGX_HTTP_TGBOT_DEAD_ENTRY;
+}
+
+
+uint64_t
+ngx_http_tgbot_dead_needs(ngx_http_tgbot_item_t *item)
+{
+    return ngx_http_tgbot_store_needs(sizeof(ngx_http_tgbot_dead_item_t),
+                                      item);
 }

@@ -17,13 +17,6 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/*
- * One bot more fits in so many bytes of a zone: few, as bots that are gone
- * leave their letters, and a zone is to go on when there are more bots.
- */
-#define NGX_HTTP_TGBOT_DEAD_ENTRY  4096
-
-
 /* one bot in a zone; begins as ngx_http_tgbot_store_user_t */
 
 typedef struct {
@@ -167,6 +160,35 @@ ngx_uint_t ngx_http_tgbot_dead_bots(size_t size);
 
 /* blocks that a letter takes */
 uint64_t ngx_http_tgbot_dead_needs(ngx_http_tgbot_item_t *item);
+
+
+/*
+ * Letters in the blocks of a zone, for the files of dead letters alone.
+ */
+
+/* the header of an item */
+
+typedef struct {
+    ngx_http_tgbot_store_item_t    store;
+
+    ngx_http_tgbot_dead_end_t      end;
+    ngx_http_tgbot_lease_t         lease;    /* of a replay */
+
+    uint32_t                       chain;    /* derived: next of the index */
+} ngx_http_tgbot_dead_item_t;
+
+
+extern const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_dead_layout;
+
+
+/* locks and opens the zone, after a repair if it was found dirty */
+void ngx_http_tgbot_dead_lock(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_store_t *store);
+
+/*
+ * The index by id.  All functions are called with the zone locked; an item is
+ * added once it is published, and goes by ngx_http_tgbot_dead_retire() alone.
+ */
 
 
 #endif /* _NGX_HTTP_TGBOT_DEAD_H_INCLUDED_ */

@@ -11,6 +11,10 @@
 #include "ngx_http_tgbot_zone.h"
 
 
+/* a queue without room for an update of this size, bytes, is shown as full */
+#define NGX_HTTP_TGBOT_QUEUE_ORDINARY     4096
+
+
 /* leases that lived are not asked again for so long, ms */
 #define NGX_HTTP_TGBOT_QUEUE_REAP  250
 
@@ -29,6 +33,23 @@ static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_pick(
     ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_area_t *area,
     ngx_msec_t *wait);
 static void ngx_http_tgbot_queue_reap(ngx_http_tgbot_queue_area_t *area);
+static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_held(
+    ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_area_t *area,
+    ngx_http_tgbot_taken_t *taken);
+static ngx_int_t ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone,
+    ngx_uint_t fresh);
+static ngx_int_t ngx_http_tgbot_queue_zone_carve(
+    ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_queue_zone_clear(void *own);
+static void ngx_http_tgbot_queue_zone_lock(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_store_t *store);
+
+
+const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_queue_zone = {
+    11, "queue",
+    NGX_HTTP_TGBOT_STORE_MIN,
+    ngx_http_tgbot_queue_zone_init
+};
 
 
 uint64_t
@@ -520,4 +541,406 @@ ngx_http_tgbot_queue_lock(ngx_http_tgbot_queue_t *queue,
     area->own = ngx_http_tgbot_queue_own(area, queue->entry);
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_queue_read(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_item_t *item, u_char *buf)
+{
+    ngx_http_tgbot_queue_area_t   area;
+    ngx_http_tgbot_queue_item_t  *it;
+
+    it = ngx_http_tgbot_queue_held(queue, &area, taken);
+
+    if (it) {
+        ngx_http_tgbot_queue_tell(&area.store, it, item);
+
+        item->data.data = buf;
+        item->answer.data = buf + item->data.len;
+
+        ngx_http_tgbot_store_copy(&area.store, it, item->data.data,
+                                  item->answer.data);
+    }
+
+    ngx_http_tgbot_zone_unlock(queue->zone);
+
+    return it ? NGX_OK : NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_queue_holds(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_taken_t *taken)
+{
+    ngx_int_t                    rc;
+    ngx_http_tgbot_queue_area_t  area;
+
+    rc = ngx_http_tgbot_queue_held(queue, &area, taken) ? NGX_OK
+                                                        : NGX_DECLINED;
+
+    ngx_http_tgbot_zone_unlock(queue->zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_item_t *item)
+{
+    ngx_int_t                     rc;
+    ngx_http_tgbot_progress_t    *kept, progress;
+    ngx_http_tgbot_queue_area_t   area;
+    ngx_http_tgbot_queue_item_t  *it;
+
+    it = ngx_http_tgbot_queue_held(queue, &area, taken);
+
+    rc = it ? NGX_OK : NGX_DECLINED;
+
+    if (it && item->answered && it->item.answer == NGX_HTTP_TGBOT_LIST_NIL) {
+        rc = ngx_http_tgbot_store_answer(&area.store, it, &item->answer);
+
+        if (rc == NGX_OK) {
+            area.own->asking--;
+            taken->size += item->answer.len;
+        }
+    }
+
+    if (rc == NGX_OK) {
+        kept = &it->item.progress[it->item.current];
+
+        progress = item->progress;
+        progress.attempts = kept->attempts;
+        progress.unavailable = kept->unavailable;
+
+        ngx_http_tgbot_store_note(&area.store, it, &progress);
+    }
+
+    ngx_http_tgbot_zone_unlock(queue->zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_progress_t *progress,
+    ngx_msec_t delay, ngx_http_tgbot_queue_program_e program)
+{
+    ngx_http_tgbot_queue_area_t   area;
+    ngx_http_tgbot_queue_item_t  *it;
+
+    it = ngx_http_tgbot_queue_held(queue, &area, taken);
+
+    if (it == NULL) {
+        ngx_http_tgbot_zone_unlock(queue->zone);
+        return NGX_DECLINED;
+    }
+
+    if (progress) {
+        ngx_http_tgbot_store_note(&area.store, it, progress);
+    }
+
+    it->due = ngx_current_msec
+              + ngx_min(delay, NGX_HTTP_TGBOT_QUEUE_DELAY_MAX);
+
+    ngx_memory_barrier();
+
+    ngx_http_tgbot_queue_lane_free(&area, it, 0);
+
+    ngx_http_tgbot_queue_breaker_tell(&area, it, queue->concurrency, program);
+
+    ngx_http_tgbot_zone_unlock(queue->zone);
+
+    ngx_memzero(&taken->lease, sizeof(ngx_http_tgbot_lease_t));
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_queue_settle(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_queue_event_e event,
+    ngx_http_tgbot_queue_program_e program)
+{
+    ngx_http_tgbot_queue_area_t   area;
+    ngx_http_tgbot_queue_item_t  *it;
+
+    it = ngx_http_tgbot_queue_held(queue, &area, taken);
+
+    if (it == NULL) {
+        ngx_http_tgbot_zone_unlock(queue->zone);
+        return NGX_DECLINED;
+    }
+
+    ngx_http_tgbot_queue_breaker_tell(&area, it, queue->concurrency, program);
+
+    ngx_http_tgbot_queue_lane_remove(&area, it);
+
+    ngx_http_tgbot_store_retire(&area.store, it);
+
+    ngx_http_tgbot_zone_stop("queue: item uncounted");
+
+    area.own->events[event]++;
+
+    ngx_http_tgbot_zone_unlock(queue->zone);
+
+    ngx_memzero(&taken->lease, sizeof(ngx_http_tgbot_lease_t));
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_tgbot_queue_took(ngx_http_tgbot_queue_t *queue)
+{
+    ngx_http_tgbot_queue_own_t   *own;
+    ngx_http_tgbot_queue_area_t   area;
+
+    ngx_http_tgbot_queue_lane_open(&area, queue->zone);
+
+    if (ngx_http_tgbot_store_entry(&area.store, queue) == NULL) {
+        return;
+    }
+
+    /* as almost always: what others may tell at once is lost in no case */
+
+    own = ngx_http_tgbot_queue_own(&area, queue->entry);
+
+    if (own->state == NGX_HTTP_TGBOT_QUEUE_CLOSED && own->row == 0) {
+        return;
+    }
+
+    if (ngx_http_tgbot_queue_lock(queue, &area) == NGX_OK) {
+        ngx_http_tgbot_queue_breaker_tell(&area, NULL, queue->concurrency,
+                                          NGX_HTTP_TGBOT_QUEUE_TOOK);
+    }
+
+    ngx_http_tgbot_zone_unlock(queue->zone);
+}
+
+
+/* locks; the item if the lease is still ours */
+
+static ngx_http_tgbot_queue_item_t *
+ngx_http_tgbot_queue_held(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_taken_t *taken)
+{
+    ngx_http_tgbot_queue_item_t  *it;
+
+    if (ngx_http_tgbot_queue_lock(queue, area) != NGX_OK
+        || taken->lease.token == 0)
+    {
+        return NULL;
+    }
+
+    it = ngx_http_tgbot_store_find(&area->store, taken->block, taken->seq);
+
+    if (it == NULL || it->item.entry != queue->entry
+        || !ngx_http_tgbot_lease_equal(&it->lease, &taken->lease))
+    {
+        return NULL;
+    }
+
+    return it;
+}
+
+
+void
+ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
+    void *told)
+{
+    ngx_msec_int_t                left;
+    ngx_http_tgbot_item_t        *to;
+    ngx_http_tgbot_queue_item_t  *it;
+
+    it = item;
+    to = told;
+
+    ngx_http_tgbot_store_tell(store, it, to);
+
+    if (it->place == NGX_HTTP_TGBOT_QUEUE_DELAYED) {
+        left = (ngx_msec_int_t) (it->due - ngx_current_msec);
+        to->delay = ngx_max(left, 0);
+    }
+}
+
+
+static const ngx_http_tgbot_store_layout_t
+    ngx_http_tgbot_queue_zone_layout =
+{
+    sizeof(ngx_http_tgbot_queue_item_t),
+    sizeof(ngx_http_tgbot_queue_own_t),
+    NGX_HTTP_TGBOT_QUEUE_ENTRY,
+    NGX_HTTP_TGBOT_QUEUE_HEADER,
+    NGX_HTTP_TGBOT_QUEUE_TABLES,
+    ngx_http_tgbot_queue_zone_clear,
+    ngx_http_tgbot_queue_zone_lock,
+    ngx_http_tgbot_queue_tell
+};
+
+
+static ngx_int_t
+ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
+{
+    if (fresh && ngx_http_tgbot_queue_zone_carve(zone) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_tgbot_store_init(zone, &ngx_http_tgbot_queue_zone_layout);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
+{
+    u_char                        hash[16];
+    uint32_t                      n;
+    ngx_md5_t                     md5;
+    ngx_uint_t                    items;
+    struct timeval                now;
+    ngx_http_tgbot_zone_t        *old;
+    ngx_http_tgbot_queue_area_t   area;
+
+    old = ngx_http_tgbot_zone_old(zone);
+    items = old ? ngx_http_tgbot_queue_items(old) : 0;
+
+    if (items) {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" holds %ui updates, expected its size to "
+                      "stay %uzk until it is empty, in %s:%ui",
+                      &zone->shm_zone->shm.name, items, old->size / 1024,
+                      zone->file, zone->line);
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_tgbot_store_carve(zone, &ngx_http_tgbot_queue_zone_layout)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_queue_lane_open(&area, zone);
+
+    ngx_memzero(area.sh, sizeof(ngx_http_tgbot_queue_sh_t));
+
+    area.sh->nheads = 1;
+    area.sh->shift = 64;
+
+    for (n = area.store.sh->chain.total; n > 1; n /= 2) {
+        area.sh->nheads *= 2;
+        area.sh->shift--;
+    }
+
+    ngx_gettimeofday(&now);
+
+    ngx_md5_init(&md5);
+    ngx_md5_update(&md5, &now, sizeof(struct timeval));
+    ngx_md5_update(&md5, &area.sh, sizeof(ngx_http_tgbot_queue_sh_t *));
+    ngx_md5_final(hash, &md5);
+
+    ngx_memcpy(&area.sh->seed, hash, sizeof(uint64_t));
+
+    area.sh->seed |= 1;
+
+    ngx_http_tgbot_queue_lane_open(&area, zone);
+    ngx_http_tgbot_queue_lane_empty(&area);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_queue_zone_clear(void *own)
+{
+    ngx_memzero(own, sizeof(ngx_http_tgbot_queue_own_t));
+
+    ngx_http_tgbot_queue_lane_clear(own);
+}
+
+
+static void
+ngx_http_tgbot_queue_zone_lock(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_store_t *store)
+{
+    ngx_http_tgbot_queue_area_t  area;
+
+    ngx_http_tgbot_queue_lock_zone(zone, &area);
+
+    *store = area.store;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_queue_items(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_uint_t                   n;
+    ngx_http_tgbot_queue_area_t  area;
+
+    ngx_http_tgbot_queue_lock_zone(zone, &area);
+
+    n = area.store.sh->items;
+
+    ngx_http_tgbot_zone_unlock(zone);
+
+    return n;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_queue_orphaned(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_uint_t                   n;
+    ngx_http_tgbot_queue_area_t  area;
+
+    ngx_http_tgbot_queue_lock_zone(zone, &area);
+
+    n = ngx_http_tgbot_store_orphaned(&area.store);
+
+    ngx_http_tgbot_zone_unlock(zone);
+
+    return n;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_queue_walk(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_store_cursor_t *cursor, ngx_http_tgbot_item_t *item,
+    ngx_pool_t *pool)
+{
+    return ngx_http_tgbot_store_walk(zone, &ngx_http_tgbot_queue_zone_layout,
+                                     cursor, item, pool);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_queue_enter(ngx_http_tgbot_queue_t *queue)
+{
+    return ngx_http_tgbot_store_enter(queue,
+                                      &ngx_http_tgbot_queue_zone_layout);
+}
+
+
+uint64_t
+ngx_http_tgbot_queue_needs(ngx_http_tgbot_item_t *item)
+{
+    return ngx_http_tgbot_store_needs(sizeof(ngx_http_tgbot_queue_item_t),
+                                      item);
+}
+
+
+uint64_t
+ngx_http_tgbot_queue_room(ngx_http_tgbot_zone_t *zone)
+{
+    uint64_t                     n;
+    ngx_http_tgbot_queue_area_t  area;
+
+    ngx_http_tgbot_queue_lock_zone(zone, &area);
+
+    n = ngx_http_tgbot_store_room(&area.store);
+
+    ngx_http_tgbot_zone_unlock(zone);
+
+    return n;
 }

@@ -25,9 +25,6 @@
 #define NGX_HTTP_TGBOT_QUEUE_BREAK_LANES  3
 #define NGX_HTTP_TGBOT_QUEUE_PROBE        1000
 
-/* a queue without room for an update of this size, bytes, is shown as full */
-#define NGX_HTTP_TGBOT_QUEUE_ORDINARY     4096
-
 
 /* one bot in a zone; begins as ngx_http_tgbot_store_user_t */
 

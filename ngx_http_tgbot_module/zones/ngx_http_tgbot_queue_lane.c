@@ -13,6 +13,10 @@
 #define NGX_HTTP_TGBOT_QUEUE_DUE  64
 
 
+/* jobs that a slow start begins with */
+#define NGX_HTTP_TGBOT_QUEUE_START  2
+
+
 static uint32_t *ngx_http_tgbot_queue_lane_hash(
     ngx_http_tgbot_queue_area_t *area, ngx_uint_t entry, uint64_t lane);
 static uint32_t *ngx_http_tgbot_queue_lane_chain(
@@ -23,6 +27,19 @@ static void ngx_http_tgbot_queue_lane_ready(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_item_t *item, ngx_uint_t front);
 static void ngx_http_tgbot_queue_lane_unlink(
     ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_queue_item_t *item);
+static void ngx_http_tgbot_queue_heap_push(ngx_http_tgbot_queue_area_t *area,
+    ngx_http_tgbot_queue_item_t *item);
+static void ngx_http_tgbot_queue_heap_pop(ngx_http_tgbot_queue_area_t *area);
+static void ngx_http_tgbot_queue_heap_set(ngx_http_tgbot_queue_area_t *area,
+    uint32_t i, uint32_t n);
+static ngx_uint_t ngx_http_tgbot_queue_heap_before(
+    ngx_http_tgbot_queue_area_t *area, uint32_t a, uint32_t b);
+static void ngx_http_tgbot_queue_breaker_took(
+    ngx_http_tgbot_queue_own_t *own, ngx_uint_t concurrency);
+static void ngx_http_tgbot_queue_breaker_unavailable(
+    ngx_http_tgbot_queue_own_t *own, uint64_t lane);
+static void ngx_http_tgbot_queue_repair_books(
+    ngx_http_tgbot_store_entry_t *entry, ngx_http_tgbot_queue_own_t *own);
 
 
 void
@@ -355,4 +372,315 @@ ngx_http_tgbot_queue_lane_unlink(ngx_http_tgbot_queue_area_t *area,
 
     ngx_http_tgbot_list_remove(&area->links, &own->list[item->place],
                                ngx_http_tgbot_queue_number(area, item));
+}
+
+
+static void
+ngx_http_tgbot_queue_heap_push(ngx_http_tgbot_queue_area_t *area,
+    ngx_http_tgbot_queue_item_t *item)
+{
+    uint32_t  i, n, up;
+
+    n = ngx_http_tgbot_queue_number(area, item);
+
+    for (i = area->sh->delayed++; i; i = up) {
+        up = (i - 1) / 2;
+
+        if (!ngx_http_tgbot_queue_heap_before(area, n, area->heap[up])) {
+            break;
+        }
+
+        ngx_http_tgbot_queue_heap_set(area, i, area->heap[up]);
+
+        ngx_http_tgbot_zone_stop("queue: one twice in the heap");
+    }
+
+    ngx_http_tgbot_queue_heap_set(area, i, n);
+}
+
+
+static void
+ngx_http_tgbot_queue_heap_pop(ngx_http_tgbot_queue_area_t *area)
+{
+    uint32_t  i, n, left, down;
+
+    left = --area->sh->delayed;
+
+    if (left == 0) {
+        return;
+    }
+
+    n = area->heap[left];
+
+    for (i = 0; 2 * i + 1 < left; i = down) {
+        down = 2 * i + 1;
+
+        if (down + 1 < left
+            && ngx_http_tgbot_queue_heap_before(area, area->heap[down + 1],
+                                                area->heap[down]))
+        {
+            down++;
+        }
+
+        if (!ngx_http_tgbot_queue_heap_before(area, area->heap[down], n)) {
+            break;
+        }
+
+        ngx_http_tgbot_queue_heap_set(area, i, area->heap[down]);
+
+        ngx_http_tgbot_zone_stop("queue: one missing in the heap");
+    }
+
+    ngx_http_tgbot_queue_heap_set(area, i, n);
+}
+
+
+static void
+ngx_http_tgbot_queue_heap_set(ngx_http_tgbot_queue_area_t *area, uint32_t i,
+    uint32_t n)
+{
+    area->heap[i] = n;
+
+    if (i == 0) {
+        area->sh->due = ngx_http_tgbot_queue_item(area, n)->due;
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_queue_heap_before(ngx_http_tgbot_queue_area_t *area,
+    uint32_t a, uint32_t b)
+{
+    ngx_msec_t  one, other;
+
+    one = ngx_http_tgbot_queue_item(area, a)->due;
+    other = ngx_http_tgbot_queue_item(area, b)->due;
+
+    return (ngx_msec_int_t) (one - other) < 0;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_queue_breaker_lets(ngx_http_tgbot_queue_area_t *area,
+    ngx_msec_t *wait)
+{
+    ngx_msec_int_t               left;
+    ngx_http_tgbot_queue_own_t  *own;
+
+    own = area->own;
+
+    switch (own->state) {
+
+    case NGX_HTTP_TGBOT_QUEUE_OPEN:
+        break;
+
+    case NGX_HTTP_TGBOT_QUEUE_SLOW:
+        return own->asking < own->allowed;
+
+    default: /* NGX_HTTP_TGBOT_QUEUE_CLOSED */
+        return 1;
+    }
+
+    if (own->probing) {
+        return 0;
+    }
+
+    left = (ngx_msec_int_t) (own->probe - ngx_current_msec);
+
+    if (left > 0) {
+        *wait = ngx_min(*wait, (ngx_msec_t) left);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+void
+ngx_http_tgbot_queue_breaker_ask(ngx_http_tgbot_queue_area_t *area,
+    ngx_http_tgbot_queue_item_t *item)
+{
+    ngx_http_tgbot_queue_own_t  *own;
+
+    own = area->own;
+
+    if (own->state == NGX_HTTP_TGBOT_QUEUE_OPEN) {
+        own->probing = item->item.seq;
+        own->probe = ngx_current_msec + NGX_HTTP_TGBOT_QUEUE_PROBE;
+    }
+}
+
+
+void
+ngx_http_tgbot_queue_breaker_tell(ngx_http_tgbot_queue_area_t *area,
+    ngx_http_tgbot_queue_item_t *item, ngx_uint_t concurrency,
+    ngx_http_tgbot_queue_program_e program)
+{
+    ngx_http_tgbot_queue_own_t  *own;
+
+    own = area->own;
+
+    if (item && own->probing == item->item.seq) {
+        own->probing = 0;
+
+        /* the program was not asked: another one may go at once */
+
+        if (program == NGX_HTTP_TGBOT_QUEUE_UNTRIED) {
+            own->probe = ngx_current_msec;
+        }
+    }
+
+    if (program == NGX_HTTP_TGBOT_QUEUE_TOOK) {
+        ngx_http_tgbot_queue_breaker_took(own, concurrency);
+
+    } else if (program == NGX_HTTP_TGBOT_QUEUE_UNAVAILABLE && item) {
+        ngx_http_tgbot_queue_breaker_unavailable(own, item->item.head.lane);
+    }
+}
+
+
+void
+ngx_http_tgbot_queue_breaker_lost(ngx_http_tgbot_queue_area_t *area,
+    ngx_http_tgbot_queue_item_t *item)
+{
+    if (area->own->probing == item->item.seq) {
+        area->own->probing = 0;
+    }
+}
+
+
+static void
+ngx_http_tgbot_queue_breaker_took(ngx_http_tgbot_queue_own_t *own,
+    ngx_uint_t concurrency)
+{
+    own->row = 0;
+    own->nlanes = 0;
+
+    switch (own->state) {
+
+    case NGX_HTTP_TGBOT_QUEUE_OPEN:
+        own->state = NGX_HTTP_TGBOT_QUEUE_SLOW;
+        own->allowed = NGX_HTTP_TGBOT_QUEUE_START;
+        own->probing = 0;
+        break;
+
+    case NGX_HTTP_TGBOT_QUEUE_SLOW:
+        own->allowed++;
+        break;
+
+    default: /* NGX_HTTP_TGBOT_QUEUE_CLOSED */
+        return;
+    }
+
+    if (own->allowed >= concurrency) {
+        own->state = NGX_HTTP_TGBOT_QUEUE_CLOSED;
+    }
+}
+
+
+static void
+ngx_http_tgbot_queue_breaker_unavailable(ngx_http_tgbot_queue_own_t *own,
+    uint64_t lane)
+{
+    ngx_uint_t  i;
+
+    if (own->state == NGX_HTTP_TGBOT_QUEUE_OPEN) {
+        return;
+    }
+
+    if (own->state == NGX_HTTP_TGBOT_QUEUE_CLOSED) {
+        own->row++;
+
+        for (i = 0; i < own->nlanes; i++) {
+            if (own->lane[i] == lane) {
+                break;
+            }
+        }
+
+        if (i == own->nlanes && i < NGX_HTTP_TGBOT_QUEUE_BREAK_LANES) {
+            own->lane[own->nlanes++] = lane;
+        }
+
+        if (own->row < NGX_HTTP_TGBOT_QUEUE_BREAK
+            || own->nlanes < NGX_HTTP_TGBOT_QUEUE_BREAK_LANES)
+        {
+            return;
+        }
+    }
+
+    own->state = NGX_HTTP_TGBOT_QUEUE_OPEN;
+    own->probe = ngx_current_msec + NGX_HTTP_TGBOT_QUEUE_PROBE;
+    own->probing = 0;
+}
+
+
+void
+ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area)
+{
+    ngx_uint_t                     i, n;
+    ngx_http_tgbot_store_t        *store;
+    ngx_http_tgbot_queue_item_t   *item;
+    ngx_http_tgbot_store_entry_t  *entry;
+
+    store = &area->store;
+    n = store->sh->nentries;
+
+    ngx_http_tgbot_store_repair(store);
+
+    ngx_http_tgbot_zone_stop("queue: store repaired");
+
+    ngx_http_tgbot_queue_lane_empty(area);
+
+    for (i = 0; i < n; i++) {
+        ngx_http_tgbot_queue_lane_clear(ngx_http_tgbot_queue_own(area, i));
+    }
+
+    for (i = 0; i < n; i++) {
+        entry = &store->entries[i];
+
+        if (entry->serial == 0) {
+            continue;
+        }
+
+        for (item = ngx_http_tgbot_store_next(store, i, NULL);
+             item;
+             item = ngx_http_tgbot_store_next(store, i, item))
+        {
+            ngx_http_tgbot_queue_lane_add(area, item);
+        }
+
+        ngx_http_tgbot_zone_stop("queue: lanes made");
+
+        ngx_http_tgbot_queue_repair_books(entry,
+                                          ngx_http_tgbot_queue_own(area, i));
+    }
+}
+
+
+/* an item came or went, and nobody lived to count it */
+
+static void
+ngx_http_tgbot_queue_repair_books(ngx_http_tgbot_store_entry_t *entry,
+    ngx_http_tgbot_queue_own_t *own)
+{
+    int64_t   diff;
+    uint64_t  came, went;
+
+    came = own->events[NGX_HTTP_TGBOT_QUEUE_ACCEPTED]
+           + own->events[NGX_HTTP_TGBOT_QUEUE_REPLAYED]
+           + own->events[NGX_HTTP_TGBOT_QUEUE_LOADED];
+
+    went = own->events[NGX_HTTP_TGBOT_QUEUE_DONE]
+           + own->events[NGX_HTTP_TGBOT_QUEUE_DEAD]
+           + own->events[NGX_HTTP_TGBOT_QUEUE_EXPIRED]
+           + own->events[NGX_HTTP_TGBOT_QUEUE_DROPPED];
+
+    diff = (int64_t) (went + entry->items.n - came);
+
+    if (diff > 0) {
+        own->events[NGX_HTTP_TGBOT_QUEUE_ACCEPTED] += diff;
+
+    } else if (diff < 0) {
+        own->events[NGX_HTTP_TGBOT_QUEUE_DONE] += -diff;
+    }
 }

@@ -173,11 +173,6 @@ void ngx_http_tgbot_queue_lane_due(ngx_http_tgbot_queue_area_t *area);
 
 /* the heap of delayed heads, by "due" */
 
-void ngx_http_tgbot_queue_heap_push(ngx_http_tgbot_queue_area_t *area,
-    ngx_http_tgbot_queue_item_t *item);
-void ngx_http_tgbot_queue_heap_pop(ngx_http_tgbot_queue_area_t *area);
-
-
 /* what is known of the program: of area->entry */
 
 /* whether it may be given an update; else *wait is when, or as it was */

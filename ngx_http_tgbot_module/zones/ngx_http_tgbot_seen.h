@@ -11,6 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_seen_area.h"
 #include "ngx_http_tgbot_slot.h"
 #include "ngx_http_tgbot_zone.h"
 
@@ -133,6 +134,21 @@ typedef struct {
 
 void ngx_http_tgbot_seen_state(ngx_http_tgbot_seen_t *seen,
     ngx_http_tgbot_seen_state_t *state);
+
+
+/*
+ * Which bots a zone knows, and where in it their areas are.
+ */
+
+/*
+ * The two below with the zone locked.  NGX_DECLINED: what stands in the area
+ * is not this bot's any more.
+ */
+ngx_int_t ngx_http_tgbot_seen_table_area(ngx_http_tgbot_seen_t *seen,
+    ngx_http_tgbot_seen_area_t *area);
+
+/* after somebody died inside */
+void ngx_http_tgbot_seen_table_repair(ngx_http_tgbot_zone_t *zone);
 
 
 #endif /* _NGX_HTTP_TGBOT_SEEN_H_INCLUDED_ */

@@ -92,9 +92,6 @@ typedef struct {
       - NGX_HTTP_TGBOT_SEEN_RECORDS * sizeof(ngx_http_tgbot_seen_record_t))   \
      / NGX_HTTP_TGBOT_CHAIN_BLOCK)
 
-#define ngx_http_tgbot_seen_area_number(area, rec)                            \
-    ((uint16_t) ((rec) - (area)->records))
-
 
 /* where the parts are in the memory at "data" */
 void ngx_http_tgbot_seen_area_init(ngx_http_tgbot_seen_area_t *area,
@@ -152,9 +149,6 @@ ngx_uint_t ngx_http_tgbot_seen_area_reap(ngx_http_tgbot_seen_area_t *area);
 /* for repair: the hash list of an id; to the end of the list of its state */
 uint16_t *ngx_http_tgbot_seen_area_head(ngx_http_tgbot_seen_area_t *area,
     int64_t update_id);
-void ngx_http_tgbot_seen_area_link(ngx_http_tgbot_seen_area_t *area,
-    ngx_http_tgbot_seen_record_t *rec);
-
 
 /* after somebody died inside */
 void ngx_http_tgbot_seen_repair(ngx_http_tgbot_seen_area_t *area);

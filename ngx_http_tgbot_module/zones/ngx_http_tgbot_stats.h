@@ -12,8 +12,32 @@
 
 #include "ngx_http_tgbot_dead.h"
 #include "ngx_http_tgbot_slot.h"
-#include "ngx_http_tgbot_verdict.h"
 #include "ngx_http_tgbot_zone.h"
+
+
+/*
+ * What became of a delivery.
+ */
+
+typedef enum {
+    NGX_HTTP_TGBOT_NONE = 0,
+    NGX_HTTP_TGBOT_DONE,
+    NGX_HTTP_TGBOT_QUEUED,
+    NGX_HTTP_TGBOT_DUPLICATE,
+    NGX_HTTP_TGBOT_LIMITED,
+    NGX_HTTP_TGBOT_STALE,
+    NGX_HTTP_TGBOT_IGNORED,
+    NGX_HTTP_TGBOT_DEAD,
+    NGX_HTTP_TGBOT_BUSY,
+    NGX_HTTP_TGBOT_FAILED,
+    NGX_HTTP_TGBOT_REJECTED,
+    NGX_HTTP_TGBOT_ABORTED,
+    NGX_HTTP_TGBOT_VERDICTS              /* how many */
+} ngx_http_tgbot_verdict_e;
+
+
+/* "done" ... by verdict */
+extern ngx_str_t  ngx_http_tgbot_verdict_names[];
 
 
 /* limits of a bot that are counted each by itself; more of them as the last */
@@ -274,6 +298,57 @@ time_t ngx_http_tgbot_stats_last(ngx_http_tgbot_stats_t *stats);
 
 /* when the zone was carved, seconds since the epoch */
 time_t ngx_http_tgbot_stats_start(ngx_http_tgbot_stats_t *stats);
+
+
+/*
+ * What a zone of statistics holds; for the files of stats only.
+ */
+
+/* so many workers count without getting into each other's way */
+#define NGX_HTTP_TGBOT_STATS_STRIPES  8
+
+#define NGX_HTTP_TGBOT_STATS_LINE     64
+
+/* MD5 of a limit's zone */
+#define NGX_HTTP_TGBOT_STATS_NAME     16
+
+
+typedef union {
+    ngx_http_tgbot_stats_counters_t  counters;
+    u_char                           lines[
+        ngx_align(sizeof(ngx_http_tgbot_stats_counters_t),
+                  NGX_HTTP_TGBOT_STATS_LINE)];
+} ngx_http_tgbot_stats_stripe_t;
+
+
+typedef struct {
+    ngx_atomic_t                     epoch;     /* 0: never used */
+    ngx_atomic_t                     gauges[NGX_HTTP_TGBOT_GAUGES];
+} ngx_http_tgbot_stats_gauges_t;
+
+
+typedef union {
+    ngx_http_tgbot_stats_gauges_t    process;
+    u_char                           line[NGX_HTTP_TGBOT_STATS_LINE];
+} ngx_http_tgbot_stats_slot_t;
+
+
+struct ngx_http_tgbot_stats_sh_s {
+    ngx_http_tgbot_stats_stripe_t    stripes[NGX_HTTP_TGBOT_STATS_STRIPES];
+    ngx_http_tgbot_stats_slot_t      slots[NGX_MAX_PROCESSES];
+
+    time_t                           start;
+    ngx_atomic_t                     last;      /* update, seconds, 0: none */
+
+    /* names of the places in counters.limit; under the zone's lock */
+    ngx_uint_t                       nlimits;
+    u_char                           limits[NGX_HTTP_TGBOT_STATS_LIMITS]
+                                           [NGX_HTTP_TGBOT_STATS_NAME];
+};
+
+
+/* upper bounds of buckets, ms */
+extern const ngx_msec_t  ngx_http_tgbot_stats_bounds[];
 
 
 #endif /* _NGX_HTTP_TGBOT_STATS_H_INCLUDED_ */

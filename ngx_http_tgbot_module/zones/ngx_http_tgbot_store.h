@@ -289,4 +289,12 @@ ngx_int_t ngx_http_tgbot_store_walk(ngx_http_tgbot_zone_t *zone,
 void ngx_http_tgbot_store_repair(ngx_http_tgbot_store_t *store);
 
 
+/*
+ * Items and their blocks, for the store's own files.  A block is marked as an
+ * item or is not; other marks are only looked at by a repair.
+ */
+
+#define NGX_HTTP_TGBOT_STORE_HEAD  0x6d657469  /* "item" */
+
+
 #endif /* _NGX_HTTP_TGBOT_STORE_H_INCLUDED_ */

@@ -15,7 +15,6 @@
 #include "ngx_http_tgbot_queue.h"
 #include "ngx_http_tgbot_queue_lane.h"
 #include "ngx_http_tgbot_store.h"
-#include "ngx_http_tgbot_store_item.h"
 
 #include "unit.h"
 #include "zones.h"

@@ -14,7 +14,6 @@
 #include "ngx_http_tgbot_seen.h"
 #include "ngx_http_tgbot_seen_area.h"
 #include "ngx_http_tgbot_seen_ring.h"
-#include "ngx_http_tgbot_seen_table.h"
 
 #include "unit.h"
 #include "zones.h"

@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "ngx_http_tgbot_cache.h"
-#include "ngx_http_tgbot_cache_store.h"
 #include "unit.h"
 #include "zones.h"
 

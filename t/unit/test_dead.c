@@ -3,7 +3,6 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_dead.h"
-#include "ngx_http_tgbot_dead_item.h"
 #include "ngx_http_tgbot_store.h"
 
 #include "queue.h"

@@ -2,7 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_http_tgbot_lane.h"
+#include "ngx_http_tgbot_update.h"
 #include "unit.h"
 
 

@@ -8,7 +8,6 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_store.h"
-#include "ngx_http_tgbot_store_item.h"
 
 #include "queue.h"
 

@@ -5,6 +5,7 @@
 
 #include "ngx_http_tgbot_cacheable.h"
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_record.h"
 #include "ngx_http_tgbot_wait.h"
 
 
@@ -17,6 +18,8 @@
 
 static ngx_int_t ngx_http_tgbot_job_cacheable(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_capture_t *result, ngx_str_t *kept, ngx_msec_t *valid);
+static ngx_int_t ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_letter_t *letter);
 
 
 ngx_int_t
@@ -240,4 +243,149 @@ ngx_http_tgbot_job_leave_cache(ngx_http_tgbot_job_t *job)
     job->cache.lease.token = 0;
 
     ngx_http_tgbot_wait_wake(&job->cache);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_job_give_up(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_dead_cause_e cause)
+{
+    ngx_int_t                 rc;
+    ngx_uint_t                evicted;
+    ngx_http_tgbot_bot_t     *bot;
+    ngx_http_tgbot_letter_t   letter;
+
+    bot = job->bot;
+
+    if (bot->dead == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(&letter, sizeof(ngx_http_tgbot_letter_t));
+
+    letter.end.cause = cause;
+
+    if (ngx_http_tgbot_job_letter(job, &letter) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_tgbot_dead_put(bot->dead, &letter, &evicted);
+
+    if (rc != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L does not fit into zone "
+                      "\"%V\" of dead letters: %uz bytes", &bot->name,
+                      job->update.update_id,
+                      &bot->dead->zone->shm_zone->shm.name,
+                      letter.item.data.len + letter.item.answer.len);
+        return NGX_DECLINED;
+    }
+
+    ngx_http_tgbot_stats_dead(bot->stats, cause);
+
+    ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\", update %L is given up and is dead "
+                  "letter %uL: %V", &bot->name, job->update.update_id,
+                  letter.id, &ngx_http_tgbot_dead_causes[cause]);
+
+    if (evicted) {
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: %ui older dead letters are dropped for it, "
+                      "there is no room in zone \"%V\" or for the bot",
+                      evicted, &bot->dead->zone->shm_zone->shm.name);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_letter_t *letter)
+{
+    ngx_http_tgbot_item_t    *item;
+    ngx_http_tgbot_record_t   record;
+
+    letter->end.status = (uint32_t) job->status;
+    letter->end.last = ngx_time();
+    letter->end.first = letter->end.last
+                        - (int64_t) (ngx_http_tgbot_job_age(job) / 1000);
+
+    item = &letter->item;
+
+    item->head = job->item.head;
+    item->head.update_id = job->update.update_id;
+    item->head.letter = job->letter;
+    item->progress.attempts = job->item.progress.attempts;
+    item->data = job->item.data;
+
+    if (item->data.len == 0) {
+        ngx_memzero(&record, sizeof(ngx_http_tgbot_record_t));
+
+        record.client = job->client;
+        record.body = job->body;
+
+        if (ngx_http_tgbot_update_write(&job->update, &job->body,
+                                        &record.parsed, job->pool)
+            != NGX_OK
+            || ngx_http_tgbot_record_write(&record, &item->data, job->pool)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (letter->end.cause == NGX_HTTP_TGBOT_DEAD_FAILED
+        || job->answer.calls.elts == NULL)
+    {
+        return NGX_OK;
+    }
+
+    item->answered = 1;
+    item->progress.next = (uint32_t) job->next;
+
+    if (letter->end.cause == NGX_HTTP_TGBOT_DEAD_UNSENT) {
+
+        /* this call is one of those not made */
+
+        item->progress.next--;
+    }
+
+    return ngx_http_tgbot_record_write_calls(&job->answer.calls, &item->answer,
+                                             job->pool);
+}
+
+
+void
+ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
+{
+    if (job->replay.token == 0) {
+
+        /* another worker replays it */
+
+        return;
+    }
+
+    switch (verdict) {
+
+    case NGX_HTTP_TGBOT_DONE:
+    case NGX_HTTP_TGBOT_IGNORED:
+        ngx_http_tgbot_dead_release(job->bot->dead, job->letter, &job->replay,
+                                    1);
+        job->replay.token = 0;
+        return;
+
+    case NGX_HTTP_TGBOT_DEAD:
+
+        /* a newer one of it is in its place */
+
+        job->replay.token = 0;
+        return;
+
+    default:
+        ngx_log_error(NGX_LOG_ERR, job->bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L: dead letter %uL stays, "
+                      "the program is unavailable", &job->bot->name,
+                      job->update.update_id, job->letter);
+    }
 }

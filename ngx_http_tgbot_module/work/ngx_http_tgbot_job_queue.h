@@ -3,8 +3,8 @@
  * Tells the one who takes jobs from the queues that there may be one.
  */
 
-#ifndef _NGX_HTTP_TGBOT_WAKE_H_INCLUDED_
-#define _NGX_HTTP_TGBOT_WAKE_H_INCLUDED_
+#ifndef _NGX_HTTP_TGBOT_JOB_QUEUE_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_JOB_QUEUE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -23,4 +23,4 @@ void ngx_http_tgbot_wake(void);
 void ngx_http_tgbot_wake_exit_process(void);
 
 
-#endif /* _NGX_HTTP_TGBOT_WAKE_H_INCLUDED_ */
+#endif /* _NGX_HTTP_TGBOT_JOB_QUEUE_H_INCLUDED_ */

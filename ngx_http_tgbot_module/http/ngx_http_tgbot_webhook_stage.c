@@ -1,0 +1,848 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_reply.h"
+#include "ngx_http_tgbot_webhook.h"
+
+
+static ngx_int_t ngx_http_tgbot_webhook_full(ngx_http_tgbot_webhook_t *w);
+static ngx_int_t ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w,
+    ngx_str_t *type, ngx_str_t *body);
+static ngx_int_t ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w,
+    ngx_str_t *type, ngx_str_t *body);
+static ngx_int_t ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w);
+static ngx_int_t ngx_http_tgbot_webhook_accept(ngx_http_tgbot_webhook_t *w);
+static ngx_uint_t ngx_http_tgbot_webhook_unlimited(
+    ngx_http_tgbot_update_t *update);
+static ngx_int_t ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w,
+    ngx_uint_t i, ngx_str_t *key, ngx_http_tgbot_bucket_result_t *result);
+static ngx_int_t ngx_http_tgbot_webhook_refuse(ngx_http_tgbot_webhook_t *w,
+    ngx_http_tgbot_limit_t *limit, ngx_http_tgbot_bucket_result_t *result);
+static ngx_int_t ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w,
+    ngx_str_t *text);
+static ngx_uint_t ngx_http_tgbot_webhook_is(ngx_str_t *s, ngx_str_t *names);
+static ngx_uint_t ngx_http_tgbot_webhook_rides(ngx_http_tgbot_webhook_t *w);
+static ngx_int_t ngx_http_tgbot_webhook_wait(ngx_http_tgbot_webhook_t *w);
+static void ngx_http_tgbot_webhook_ready(ngx_http_tgbot_wait_t *wait);
+
+
+static ngx_str_t  ngx_http_tgbot_webhook_payment_types[] = {
+    ngx_string("pre_checkout_query"),
+    ngx_string("shipping_query"),
+    ngx_string("purchased_paid_media"),
+    ngx_null_string
+};
+
+static ngx_str_t  ngx_http_tgbot_webhook_payment_kinds[] = {
+    ngx_string("successful_payment"),
+    ngx_string("refunded_payment"),
+    ngx_null_string
+};
+
+
+ngx_int_t
+ngx_http_tgbot_webhook_claim(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_int_t              rc;
+    ngx_str_t              type, body;
+    ngx_uint_t             age;
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = w->ctx.bot;
+
+    if (bot->seen == NULL) {
+        return NGX_OK;
+    }
+
+    if (!w->update.has_update_id) {
+        ngx_http_tgbot_stats_count(bot->stats,
+                                   NGX_HTTP_TGBOT_STAT_SEEN_UNNUMBERED);
+        return NGX_OK;
+    }
+
+    rc = ngx_http_tgbot_seen_claim(bot->seen, w->update.update_id, &w->claim,
+                                   &type, &body);
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
+                   "tgbot bot \"%V\", update %L: claim %i, attempt %ui",
+                   &bot->name, w->update.update_id, rc,
+                   w->claim.attempts + 1);
+
+    switch (rc) {
+
+    case NGX_OK:
+
+        if (w->claim.rebased) {
+            ngx_http_tgbot_stats_count(bot->stats,
+                                       NGX_HTTP_TGBOT_STAT_SEEN_REBASED);
+        }
+
+        w->start = w->claim.first;
+        w->charged = w->claim.charged;
+        w->ctx.attempts = w->claim.attempts + 1;
+
+        return NGX_OK;
+
+    case NGX_DECLINED:
+        w->ctx.verdict = NGX_HTTP_TGBOT_DUPLICATE;
+
+        return ngx_http_tgbot_webhook_repeat(w, &type, &body);
+
+    case NGX_BUSY:
+        w->start = w->claim.first;
+        w->claim.lease.token = 0;
+
+        age = (ngx_current_msec - w->start) / 1000;
+
+        return ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
+
+    default: /* NGX_AGAIN */
+        return ngx_http_tgbot_webhook_full(w);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_full(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = w->ctx.bot;
+
+    w->claim.lease.token = 0;
+
+    ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_SEEN_FULL);
+
+    ngx_log_error(NGX_LOG_INFO, w->request->connection->log, 0,
+                  "tgbot: bot \"%V\" has %d updates in work, update %L has to "
+                  "come again", &bot->name, NGX_HTTP_TGBOT_SEEN_RECORDS,
+                  w->update.update_id);
+
+    return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
+}
+
+
+/*
+ * Telegram executes what rides when it sees the 200, and it comes again only
+ * as it did not.
+ */
+
+static ngx_int_t
+ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
+    ngx_str_t *body)
+{
+    ngx_int_t              rc;
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = w->ctx.bot;
+
+    if (body->len) {
+        rc = ngx_http_tgbot_webhook_kept(w, type, body);
+
+    } else if (ngx_http_tgbot_webhook_stale(w) != NGX_OK) {
+
+        /* it was not answered, or it is too late now */
+
+        w->ctx.verdict = NGX_HTTP_TGBOT_DUPLICATE;
+        rc = NGX_DECLINED;
+
+    } else {
+        rc = ngx_http_tgbot_webhook_again(w);
+    }
+
+    if (rc == NGX_OK) {
+        ngx_http_tgbot_stats_count(bot->stats,
+                                   NGX_HTTP_TGBOT_STAT_RIDES_REPEATED);
+    }
+
+    return (rc == NGX_ERROR) ? NGX_ERROR : NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
+    ngx_str_t *body)
+{
+    ngx_http_tgbot_method_t  *ride, captured;
+
+    ngx_memzero(&captured, sizeof(ngx_http_tgbot_method_t));
+
+    captured.content_type = *type;
+    captured.body = *body;
+
+    ride = ngx_palloc(w->request->pool, sizeof(ngx_http_tgbot_method_t));
+
+    if (ride == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_tgbot_method_copy(ride, &captured, w->request->pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    w->ack.ride = ride;
+
+    return NGX_OK;
+}
+
+
+/* what nginx answers itself is made anew, if it is to ride */
+
+static ngx_int_t
+ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_int_t  rc;
+    ngx_str_t  value;
+
+    if (w->ctx.bot->queue) {
+
+        /* if it did not ride, it is in the queue, or was */
+
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_http_tgbot_reply_evaluate(w->request, &w->ctx, w->variables,
+                                       &w->answer);
+
+    if (rc == NGX_DECLINED) {
+
+        /* what is in the cache may have gone that way, and late */
+
+        if (w->ctx.bot->conf->api) {
+            return NGX_DECLINED;
+        }
+
+        rc = ngx_http_tgbot_webhook_cache_key(w);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        if (ngx_http_tgbot_cache_get(&w->cache, 0, &value) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        rc = ngx_http_tgbot_webhook_cached(w, &value);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (!ngx_http_tgbot_ride_allowed(w->ctx.bot, &w->answer, 1)) {
+        return NGX_DECLINED;
+    }
+
+    /* calls that followed it were not lost with the response */
+
+    w->ack.ride = w->answer.calls.elts;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_webhook_stale(ngx_http_tgbot_webhook_t *w)
+{
+    time_t                    max_age;
+    ngx_http_tgbot_update_t  *update;
+
+    update = &w->update;
+    max_age = w->ctx.bot->conf->max_age;
+
+    if (max_age == 0
+        || !update->has_date
+        || ngx_time() - update->date <= max_age
+        || ngx_http_tgbot_webhook_payment(update))
+    {
+        return NGX_OK;
+    }
+
+    w->ctx.verdict = NGX_HTTP_TGBOT_STALE;
+
+    return NGX_DONE;
+}
+
+
+void
+ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_int_t               rc;
+    ngx_http_tgbot_seen_t  *seen;
+
+    if (w->claim.lease.token == 0) {
+        return;
+    }
+
+    seen = w->ctx.bot->seen;
+
+    switch (w->ctx.verdict) {
+
+    case NGX_HTTP_TGBOT_LIMITED:
+        rc = w->ack.status ? ngx_http_tgbot_seen_forget(seen, &w->claim)
+                           : ngx_http_tgbot_webhook_accept(w);
+        break;
+
+    case NGX_HTTP_TGBOT_DONE:
+    case NGX_HTTP_TGBOT_QUEUED:
+    case NGX_HTTP_TGBOT_STALE:
+    case NGX_HTTP_TGBOT_IGNORED:
+        rc = ngx_http_tgbot_webhook_accept(w);
+        break;
+
+    default:
+        rc = ngx_http_tgbot_seen_release(seen, &w->claim, 0, w->charged);
+    }
+
+    w->claim.lease.token = 0;
+
+    if (rc == NGX_OK) {
+        return;
+    }
+
+    ngx_http_tgbot_job_taken_over(w->ctx.bot, w->update.update_id);
+
+    if (w->after) {
+        ngx_http_tgbot_job_cancel(w->after);
+        w->after = NULL;
+    }
+
+    (void) ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_accept(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_http_tgbot_seen_t    *seen;
+    ngx_http_tgbot_method_t  *ride;
+
+    seen = w->ctx.bot->seen;
+    ride = w->ack.ride;
+
+    /* a reply is there again for a duplicate, these are not */
+
+    if (w->keep && ride) {
+        return ngx_http_tgbot_seen_accept(seen, &w->claim,
+                                          &ride->content_type, &ride->body);
+    }
+
+    return ngx_http_tgbot_seen_accept(seen, &w->claim, NULL, NULL);
+}
+
+
+/* takes a token of each limit, or of none */
+
+ngx_int_t
+ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_int_t                        rc;
+    ngx_str_t                       *keys;
+    ngx_uint_t                       i;
+    ngx_array_t                     *limits;
+    ngx_http_tgbot_bot_t            *bot;
+    ngx_http_tgbot_limit_t          *limit;
+    ngx_http_tgbot_bucket_result_t   result;
+
+    bot = w->ctx.bot;
+    limits = bot->conf->limits;
+
+    /* a delivery that comes again has paid */
+
+    if (limits == NULL || w->charged
+        || ngx_http_tgbot_webhook_unlimited(&w->update))
+    {
+        return NGX_OK;
+    }
+
+    limit = limits->elts;
+
+    keys = ngx_pcalloc(w->request->pool, limits->nelts * sizeof(ngx_str_t));
+    if (keys == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < limits->nelts; i++) {
+
+        rc = ngx_http_complex_value(w->request, limit[i].key, &keys[i]);
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_tgbot_webhook_take(w, i, &keys[i], &result);
+        }
+
+        if (rc == NGX_OK) {
+            continue;
+        }
+
+        while (i-- > 0) {
+            if (keys[i].len) {
+                ngx_http_tgbot_bucket_give(&bot->buckets[i], &keys[i],
+                                           ngx_current_msec);
+            }
+        }
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+
+        break;
+    }
+
+    w->charged = 1;
+
+    return NGX_OK;
+}
+
+
+/* NGX_DECLINED: it would be refused in earnest, and is dealt with alike */
+
+static ngx_int_t
+ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w, ngx_uint_t i,
+    ngx_str_t *key, ngx_http_tgbot_bucket_result_t *result)
+{
+    ngx_uint_t               dry_run;
+    ngx_http_tgbot_bot_t    *bot;
+    ngx_http_tgbot_limit_t  *limit;
+
+    if (key->len == 0) {
+        return NGX_OK;
+    }
+
+    bot = w->ctx.bot;
+    limit = bot->conf->limits->elts;
+    limit = &limit[i];
+    dry_run = bot->conf->limit_dry_run;
+
+    if (ngx_http_tgbot_bucket_take(&bot->buckets[i], key, ngx_current_msec,
+                                   result)
+        == NGX_OK)
+    {
+        ngx_http_tgbot_stats_limit(bot->stats, i, NGX_HTTP_TGBOT_LIMIT_PASSED);
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, w->request->connection->log, 0,
+                  "tgbot: bot \"%V\", update %L is %s by zone \"%V\"%s",
+                  &bot->name, w->update.update_id,
+                  limit->reject ? "rejected" : "dropped",
+                  &limit->zone->shm_zone->shm.name,
+                  dry_run ? ", dry run" : "");
+
+    if (dry_run) {
+        ngx_http_tgbot_stats_limit(bot->stats, i, limit->reject
+                                   ? NGX_HTTP_TGBOT_LIMIT_REJECTED_DRY_RUN
+                                   : NGX_HTTP_TGBOT_LIMIT_DROPPED_DRY_RUN);
+
+        return NGX_DECLINED;
+    }
+
+    ngx_http_tgbot_stats_limit(bot->stats, i, limit->reject
+                                              ? NGX_HTTP_TGBOT_LIMIT_REJECTED
+                                              : NGX_HTTP_TGBOT_LIMIT_DROPPED);
+
+    return ngx_http_tgbot_webhook_refuse(w, limit, result);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_refuse(ngx_http_tgbot_webhook_t *w,
+    ngx_http_tgbot_limit_t *limit, ngx_http_tgbot_bucket_result_t *result)
+{
+    ngx_uint_t  seconds;
+
+    w->ctx.verdict = NGX_HTTP_TGBOT_LIMITED;
+
+    if (limit->reject) {
+        seconds = (result->wait + 999) / 1000;
+
+        w->ack.status = NGX_HTTP_TOO_MANY_REQUESTS;
+        w->ack.retry_min = seconds;
+        w->ack.retry_max = seconds + seconds / 4;
+
+        return NGX_DONE;
+    }
+
+    if (limit->reply.len && result->first) {
+        return ngx_http_tgbot_webhook_notice(w, &limit->reply);
+    }
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w, ngx_str_t *text)
+{
+    ngx_int_t              rc;
+    ngx_http_request_t    *r;
+    ngx_http_tgbot_bot_t  *bot;
+
+    r = w->request;
+    bot = w->ctx.bot;
+
+    rc = ngx_http_tgbot_answer_text(&w->answer, text, &w->update, r->pool);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_DONE : NGX_ERROR;
+    }
+
+    if (ngx_http_tgbot_ride_allowed(bot, &w->answer, 1)) {
+        w->ack.ride = w->answer.calls.elts;
+        w->keep = 1;
+
+        return NGX_DONE;
+    }
+
+    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, w->body);
+
+    if (w->after == NULL) {
+        return NGX_DONE;
+    }
+
+    if (ngx_http_tgbot_job_answer(w->after, &w->answer, 0) != NGX_OK) {
+        w->after = NULL;
+        return NGX_ERROR;
+    }
+
+    w->after->acked = 1;
+    w->after->notice = 1;
+
+    return NGX_DONE;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_webhook_unlimited(ngx_http_tgbot_update_t *update)
+{
+    /* a bot that misses that it was blocked goes on sending */
+
+    static ngx_str_t  members[] = {
+        ngx_string("my_chat_member"),
+        ngx_null_string
+    };
+
+    return ngx_http_tgbot_webhook_payment(update)
+           || ngx_http_tgbot_webhook_is(&update->type, members);
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_webhook_payment(ngx_http_tgbot_update_t *update)
+{
+    return ngx_http_tgbot_webhook_is(&update->type,
+                                     ngx_http_tgbot_webhook_payment_types)
+           || ngx_http_tgbot_webhook_is(&update->message_kind,
+                                        ngx_http_tgbot_webhook_payment_kinds);
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_webhook_is(ngx_str_t *s, ngx_str_t *names)
+{
+    for ( /* void */ ; names->len; names++) {
+
+        if (s->len == names->len
+            && ngx_strncmp(s->data, names->data, s->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_webhook_reply(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_tgbot_reply_evaluate(w->request, &w->ctx, w->variables,
+                                       &w->answer);
+
+    if (rc == NGX_DECLINED) {
+        return NGX_OK;
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_tgbot_webhook_answer(w);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_webhook_answer(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_int_t                rc;
+    ngx_http_tgbot_queue_t  *queue;
+
+    queue = w->ctx.bot->queue;
+
+    w->own = 1;
+    w->keep |= (queue != NULL);
+
+    if (ngx_http_tgbot_webhook_rides(w)) {
+
+        rc = queue ? ngx_http_tgbot_webhook_first(w) : NGX_OK;
+
+        if (rc != NGX_DECLINED) {
+            return (rc == NGX_OK) ? ngx_http_tgbot_webhook_ride(w)
+                                  : NGX_ERROR;
+        }
+    }
+
+    if (w->ctx.bot->conf->api == NULL) {
+
+        /* too large for a response */
+
+        ngx_http_tgbot_ride_unsent(w->ctx.bot, w->request->connection->log,
+                                   w->answer.calls.nelts);
+
+        w->ctx.verdict = NGX_HTTP_TGBOT_DONE;
+        return NGX_DONE;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_webhook_rides(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_http_tgbot_bot_t     *bot;
+    ngx_http_tgbot_method_t  *method;
+
+    bot = w->ctx.bot;
+
+    if (!ngx_http_tgbot_ride_allowed(bot, &w->answer, 1)) {
+        return 0;
+    }
+
+    /* if the response is lost, it has to be at hand */
+
+    method = w->answer.calls.elts;
+
+    return !w->keep
+           || bot->conf->api == NULL
+           || bot->conf->reply_via == NGX_HTTP_TGBOT_VIA_RESPONSE
+           || method->content_type.len + method->body.len
+              <= NGX_HTTP_TGBOT_SEEN_RIDE;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_uint_t             n;
+    ngx_http_request_t    *r;
+    ngx_http_tgbot_bot_t  *bot;
+
+    r = w->request;
+    bot = w->ctx.bot;
+
+    n = w->answer.calls.nelts;
+
+    w->ack.ride = w->answer.calls.elts;
+    w->ctx.verdict = NGX_HTTP_TGBOT_DONE;
+
+    if (n == 1) {
+        return NGX_DONE;
+    }
+
+    if (bot->conf->api == NULL) {
+        ngx_http_tgbot_ride_unsent(bot, r->connection->log, n - 1);
+        return NGX_DONE;
+    }
+
+    if (ngx_http_tgbot_job_find(bot, w->update.update_id)) {
+
+        /* they follow already, only the response was lost */
+
+        return NGX_DONE;
+    }
+
+    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, w->body);
+
+    if (w->after == NULL) {
+        return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
+    }
+
+    if (ngx_http_tgbot_job_answer(w->after, &w->answer, 1) != NGX_OK) {
+        w->after = NULL;
+        return NGX_ERROR;
+    }
+
+    return NGX_DONE;
+}
+
+
+/*
+ * An answer that is missing is got once for a key; those who come meanwhile
+ * wait for it.
+ */
+
+ngx_int_t
+ngx_http_tgbot_webhook_cache(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_int_t                rc;
+    ngx_str_t                value;
+    ngx_http_tgbot_stats_t  *stats;
+
+    if (w->own) {
+        return NGX_OK;
+    }
+
+    stats = w->ctx.bot->stats;
+
+    if (w->cache.zone == NULL) {
+        rc = ngx_http_tgbot_webhook_cache_key(w);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+        }
+    }
+
+    /* with a queue it is a job that gets what is missing */
+
+    rc = ngx_http_tgbot_cache_get(&w->cache, w->ctx.bot->queue == NULL,
+                                  &value);
+
+    if (rc != NGX_OK && w->ctx.bot->queue) {
+        return NGX_OK;
+    }
+
+    switch (rc) {
+
+    case NGX_OK:
+        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_HIT);
+
+        rc = ngx_http_tgbot_webhook_cached(w, &value);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+        }
+
+        w->keep = 1;
+
+        return ngx_http_tgbot_webhook_answer(w);
+
+    case NGX_DECLINED:
+        ngx_http_tgbot_stats_cache(stats, w->cache.lease.token
+                                          ? NGX_HTTP_TGBOT_CACHE_MISS
+                                          : NGX_HTTP_TGBOT_CACHE_BYPASS);
+        return NGX_OK;
+
+    case NGX_BUSY:
+        return ngx_http_tgbot_webhook_wait(w);
+
+    default: /* NGX_ABORT */
+        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_BYPASS);
+        return NGX_OK;
+    }
+}
+
+
+ngx_int_t
+ngx_http_tgbot_webhook_cache_key(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_str_t                  key;
+    ngx_http_tgbot_bot_t      *bot;
+    ngx_http_tgbot_answers_t  *answers;
+
+    bot = w->ctx.bot;
+    answers = bot->conf->answers;
+
+    if (answers == NULL || bot->conf->handler == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_complex_value(w->request, answers->key, &key) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (key.len == 0) {
+        ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_BYPASS);
+        return NGX_DECLINED;
+    }
+
+    ngx_http_tgbot_cache_key(&w->cache, answers->zone, &bot->name, bot->id,
+                             &key);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_webhook_cached(ngx_http_tgbot_webhook_t *w, ngx_str_t *value)
+{
+    ngx_str_t            body, type;
+    ngx_http_request_t  *r;
+
+    r = w->request;
+
+    body.len = value->len;
+    body.data = ngx_pstrdup(r->pool, value);
+
+    if (body.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&type, "application/json");
+
+    if (ngx_http_tgbot_answer_parse(&w->answer, &type, &body, &w->update,
+                                    r->pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return w->answer.calls.nelts ? NGX_OK : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_wait(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = w->ctx.bot;
+
+    if (!w->waited) {
+        w->waited = 1;
+        w->waiting = ngx_current_msec;
+
+        ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_WAIT);
+
+    } else if (ngx_current_msec - w->waiting
+               >= bot->conf->answers->lock_timeout)
+    {
+        ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_TIMEOUT);
+        return NGX_OK;
+    }
+
+    if (ngx_http_tgbot_webhook_suspend(w) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    w->wait.cache = &w->cache;
+    w->wait.ready = ngx_http_tgbot_webhook_ready;
+    w->wait.data = w;
+    w->wait.log = w->request->connection->log;
+
+    ngx_http_tgbot_wait_add(&w->wait);
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_tgbot_webhook_ready(ngx_http_tgbot_wait_t *wait)
+{
+    ngx_http_tgbot_webhook_resume(wait->data);
+}
