@@ -14,7 +14,7 @@ static ngx_int_t ngx_http_tgbot_call_x_accel_redirect(ngx_http_request_t *r,
     ngx_table_elt_t *h, ngx_uint_t offset);
 static ngx_int_t ngx_http_tgbot_call_x_accel_buffering(ngx_http_request_t *r,
     ngx_table_elt_t *h, ngx_uint_t offset);
-static void ngx_http_tgbot_call_run(ngx_http_tgbot_place_t *place);
+static void ngx_http_tgbot_call_run(ngx_http_tgbot_call_slot_t *slot);
 static ngx_int_t ngx_http_tgbot_call_subrequest(ngx_http_tgbot_call_t *call);
 static ngx_int_t ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r);
@@ -198,20 +198,20 @@ ngx_http_tgbot_call_start(ngx_http_tgbot_call_t *call)
 
     call->expiry.cancelable = 1;
 
-    call->place.share = call->share;
-    call->place.run = ngx_http_tgbot_call_run;
-    call->place.data = call;
+    call->slot.slots = call->slots;
+    call->slot.run = ngx_http_tgbot_call_run;
+    call->slot.data = call;
 
-    ngx_http_tgbot_share_enter(&call->place);
+    ngx_http_tgbot_call_slot_enter(&call->slot);
 }
 
 
 static void
-ngx_http_tgbot_call_run(ngx_http_tgbot_place_t *place)
+ngx_http_tgbot_call_run(ngx_http_tgbot_call_slot_t *slot)
 {
     ngx_http_tgbot_call_t  *call;
 
-    call = place->data;
+    call = slot->data;
 
     if (ngx_http_tgbot_call_subrequest(call) == NGX_OK) {
         ngx_add_timer(&call->expiry, call->timeout);
@@ -629,7 +629,7 @@ ngx_http_tgbot_call_exit_process(void)
 {
     ngx_http_tgbot_call_exiting = 1;
 
-    ngx_http_tgbot_share_exit_process();
+    ngx_http_tgbot_call_slot_exit_process();
 }
 
 
@@ -651,7 +651,7 @@ ngx_http_tgbot_call_leave(ngx_http_tgbot_call_t *call)
     call->active = 0;
     call->detached = NULL;
 
-    ngx_http_tgbot_share_leave(&call->place);
+    ngx_http_tgbot_call_slot_leave(&call->slot);
 }
 
 

@@ -12,8 +12,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_call_slot.h"
 #include "ngx_http_tgbot_detached.h"
-#include "ngx_http_tgbot_share.h"
 
 
 /*
@@ -64,7 +64,7 @@ struct ngx_http_tgbot_call_s {
      * to must outlive the call
      */
 
-    ngx_http_tgbot_share_t        *share;
+    ngx_http_tgbot_call_slots_t   *slots;
     ngx_http_conf_ctx_t           *ctx;       /* server of the location */
     ngx_log_t                     *error_log; /* of the webhook's location */
     ngx_http_tgbot_client_t       *client;    /* whom the call works for */
@@ -103,7 +103,7 @@ struct ngx_http_tgbot_call_s {
 
     /* private */
 
-    ngx_http_tgbot_place_t         place;
+    ngx_http_tgbot_call_slot_t     slot;
     ngx_http_tgbot_detached_t     *detached;
     ngx_http_request_t            *sr;
     ngx_event_t                    event;     /* the end, out of core's way */

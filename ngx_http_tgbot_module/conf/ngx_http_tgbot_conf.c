@@ -37,7 +37,7 @@ static char *ngx_http_tgbot_conf_log_file(ngx_http_tgbot_conf_arg_t *arg);
 
 
 static ngx_conf_enum_t  ngx_http_tgbot_conf_formats[] = {
-    { ngx_string("json"), NGX_HTTP_TGBOT_STATUS_JSON },
+    { ngx_string("json"), NGX_HTTP_TGBOT_STATUS_TEXT },
     { ngx_string("prometheus"), NGX_HTTP_TGBOT_STATUS_PROMETHEUS },
     { ngx_null_string, 0 }
 };
@@ -53,32 +53,32 @@ static ngx_conf_enum_t  ngx_http_tgbot_conf_flags[] = {
 static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_status_table[] = {
 
     { ngx_string("format="), ngx_http_tgbot_conf_enum,
-      offsetof(ngx_http_tgbot_status_t, format),
+      offsetof(ngx_http_tgbot_status_conf_t, format),
       ngx_http_tgbot_conf_formats, 0 },
 
     { ngx_string("payload="), ngx_http_tgbot_conf_enum,
-      offsetof(ngx_http_tgbot_status_t, payload),
+      offsetof(ngx_http_tgbot_status_conf_t, payload),
       ngx_http_tgbot_conf_flags, 0 },
 
     { ngx_string("write="), ngx_http_tgbot_conf_enum,
-      offsetof(ngx_http_tgbot_status_t, write),
+      offsetof(ngx_http_tgbot_status_conf_t, write),
       ngx_http_tgbot_conf_flags, 0 },
 
     { ngx_string("ready_age="), ngx_http_tgbot_conf_time,
-      offsetof(ngx_http_tgbot_status_t, ready_age), NULL, 0 },
+      offsetof(ngx_http_tgbot_status_conf_t, ready_age), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
       "\"format=\", \"payload=\", \"write=\" or \"ready_age=\"", 0 }
 };
 
 
-static ngx_http_tgbot_status_t  ngx_http_tgbot_conf_status_default = {
+static ngx_http_tgbot_status_conf_t  ngx_http_tgbot_conf_status_default = {
     .ready_age = NGX_HTTP_TGBOT_STATUS_READY_AGE
 };
 
 ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_status = {
     ngx_http_tgbot_conf_status_table, &ngx_http_tgbot_conf_status_default,
-    sizeof(ngx_http_tgbot_status_t), 0, ngx_http_tgbot_conf_status_check
+    sizeof(ngx_http_tgbot_status_conf_t), 0, ngx_http_tgbot_conf_status_check
 };
 
 
@@ -387,7 +387,7 @@ static char *
 ngx_http_tgbot_conf_status_check(ngx_conf_t *cf, ngx_command_t *cmd,
     void *value)
 {
-    ngx_http_tgbot_status_t *status = value;
+    ngx_http_tgbot_status_conf_t  *status = value;
 
     ngx_http_core_loc_conf_t  *clcf;
 

@@ -186,7 +186,7 @@ char *ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
  * In ngx_http_tgbot_conf_hook.c, then: the bot's own "tgbot_register", with
  * what is in its files.
  */
-char *ngx_http_tgbot_conf_hook(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
+char *ngx_http_tgbot_conf_reg(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
 
 /* when all is merged: the zone of those that have one, if there are any */
 ngx_int_t ngx_http_tgbot_conf_registry(ngx_conf_t *cf);
@@ -205,7 +205,7 @@ ngx_int_t ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf);
 
 /* an error if "tgbot_status" is not alone in its location */
 char *ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
-    ngx_http_tgbot_status_t *status, ngx_http_core_loc_conf_t *clcf);
+    ngx_http_tgbot_status_conf_t *status, ngx_http_core_loc_conf_t *clcf);
 
 
 /* what cmd->post is */
@@ -228,8 +228,8 @@ extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_status;
 /* what a directive is where it is not set, and where a parameter is not */
 extern ngx_http_tgbot_retry_t    ngx_http_tgbot_conf_retry_default;
 extern ngx_http_tgbot_retry_t    ngx_http_tgbot_conf_attempts_default;
-extern ngx_http_tgbot_dedup_t    ngx_http_tgbot_conf_dedup_default;
-extern ngx_http_tgbot_letters_t  ngx_http_tgbot_conf_letters_default;
+extern ngx_http_tgbot_dedup_conf_t  ngx_http_tgbot_conf_dedup_default;
+extern ngx_http_tgbot_dead_conf_t  ngx_http_tgbot_conf_dead_default;
 
 
 #endif /* _NGX_HTTP_TGBOT_CONF_H_INCLUDED_ */

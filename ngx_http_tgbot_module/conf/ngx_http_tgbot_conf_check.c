@@ -30,7 +30,7 @@ static ngx_int_t ngx_http_tgbot_conf_check_token(ngx_conf_t *cf,
 static void ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, const char *what);
 static char *ngx_http_tgbot_conf_hosts(ngx_conf_t *cf,
-    ngx_http_tgbot_status_t *status);
+    ngx_http_tgbot_status_conf_t *status);
 static void ngx_http_tgbot_conf_check_states(
     ngx_http_tgbot_main_conf_t *tmcf);
 static ngx_int_t ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf,
@@ -76,7 +76,7 @@ ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
                                  "\"tgbot_handler\": updates are ignored");
     }
 
-    if (bot->conf->answers && bot->conf->handler == NULL) {
+    if (bot->conf->cache && bot->conf->handler == NULL) {
         ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
                                  "has \"tgbot_cache\" without "
                                  "\"tgbot_handler\": there are no answers "
@@ -127,19 +127,19 @@ ngx_http_tgbot_conf_check_merged(ngx_http_tgbot_loc_conf_t *conf)
 static ngx_int_t
 ngx_http_tgbot_conf_check_queued(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    ngx_uint_t                  i;
-    const char                 *calls;
-    ngx_http_tgbot_limit_t     *limit;
-    ngx_http_tgbot_loc_conf_t  *conf;
+    ngx_uint_t                    i;
+    const char                   *calls;
+    ngx_http_tgbot_loc_conf_t    *conf;
+    ngx_http_tgbot_limit_conf_t  *limit;
 
     conf = bot->conf;
 
-    if (conf->lanes == NULL || conf->api) {
+    if (conf->queue == NULL || conf->api) {
         return NGX_OK;
     }
 
     calls = conf->replies ? "\"tgbot_reply\""
-            : conf->answers ? "\"tgbot_cache\""
+            : conf->cache ? "\"tgbot_cache\""
             : conf->reply_via == NGX_HTTP_TGBOT_VIA_RESPONSE
               ? "\"tgbot_reply_via response\"" : NULL;
 
@@ -212,7 +212,7 @@ ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
 
 char *
 ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
-    ngx_http_tgbot_status_t *status, ngx_http_core_loc_conf_t *clcf)
+    ngx_http_tgbot_status_conf_t *status, ngx_http_core_loc_conf_t *clcf)
 {
     if (clcf->handler == ngx_http_tgbot_status_handler) {
 
@@ -240,7 +240,7 @@ ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
 /* nginx keeps its own list only while it reads the configuration */
 
 static char *
-ngx_http_tgbot_conf_hosts(ngx_conf_t *cf, ngx_http_tgbot_status_t *status)
+ngx_http_tgbot_conf_hosts(ngx_conf_t *cf, ngx_http_tgbot_status_conf_t *status)
 {
     ngx_str_t                 *host, *name;
     ngx_uint_t                 i;
@@ -301,8 +301,8 @@ ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf)
 
     for (i = 0; i < tmcf->zones.nelts; i++) {
 
-        if (zones[i]->kind == &ngx_http_tgbot_seen_zone
-            && ngx_http_tgbot_seen_check(cf, zones[i]) != NGX_OK)
+        if (zones[i]->kind == &ngx_http_tgbot_dedup_zone
+            && ngx_http_tgbot_dedup_check(cf, zones[i]) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -368,17 +368,17 @@ ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
 static void
 ngx_http_tgbot_conf_check_states(ngx_http_tgbot_main_conf_t *tmcf)
 {
-    ngx_uint_t                i, n;
-    ngx_http_tgbot_lanes_t  **lanes;
+    ngx_uint_t                     i, n;
+    ngx_http_tgbot_queue_conf_t  **queue;
 
-    lanes = tmcf->lanes.elts;
+    queue = tmcf->queues.elts;
 
-    for (i = 0; i < tmcf->lanes.nelts; i++) {
+    for (i = 0; i < tmcf->queues.nelts; i++) {
 
-        for (n = 0; lanes[i]->state.len && n < tmcf->lanes.nelts; n++) {
+        for (n = 0; queue[i]->state.len && n < tmcf->queues.nelts; n++) {
 
-            if (lanes[n]->zone == lanes[i]->zone) {
-                lanes[n]->state = lanes[i]->state;
+            if (queue[n]->zone == queue[i]->zone) {
+                queue[n]->state = queue[i]->state;
             }
         }
     }

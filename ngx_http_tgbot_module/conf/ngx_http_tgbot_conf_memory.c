@@ -11,20 +11,20 @@
 
 
 /* enough for any process slot */
-#define NGX_HTTP_TGBOT_CONF_SLOTS_SIZE  (64 * 1024)
+#define NGX_HTTP_TGBOT_CONF_LEASES_SIZE  (64 * 1024)
 
 /* of a bot's own zone, which suffices for the default window */
-#define NGX_HTTP_TGBOT_CONF_SEEN_SIZE   (2 * 1024 * 1024)
+#define NGX_HTTP_TGBOT_CONF_DEDUP_SIZE  (2 * 1024 * 1024)
 
 /* of all bots without a zone for their dead letters, at least, and of each */
 #define NGX_HTTP_TGBOT_CONF_DEAD_SIZE   (4 * 1024 * 1024)
 #define NGX_HTTP_TGBOT_CONF_DEAD_BOT    (64 * 1024)
 
 
-static ngx_int_t ngx_http_tgbot_conf_bot_seen(ngx_conf_t *cf,
+static ngx_int_t ngx_http_tgbot_conf_bot_dedup(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static uint64_t ngx_http_tgbot_conf_bot_id(ngx_str_t *token);
-static ngx_int_t ngx_http_tgbot_conf_bot_buckets(ngx_conf_t *cf,
+static ngx_int_t ngx_http_tgbot_conf_bot_limits(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
@@ -54,19 +54,19 @@ ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
 
-    if (tmcf->slots == NULL) {
-        tmcf->slots = ngx_http_tgbot_conf_own_zone(&copy, "tgbot_slots", NULL,
-                                                NGX_HTTP_TGBOT_CONF_SLOTS_SIZE,
-                                                &ngx_http_tgbot_slot_zone);
-        if (tmcf->slots == NULL) {
+    if (tmcf->leases == NULL) {
+        tmcf->leases = ngx_http_tgbot_conf_own_zone(&copy, "tgbot_slots", NULL,
+                                              NGX_HTTP_TGBOT_CONF_LEASES_SIZE,
+                                              &ngx_http_tgbot_lease_zone);
+        if (tmcf->leases == NULL) {
             return NGX_CONF_ERROR;
         }
     }
 
     bot->id = ngx_http_tgbot_conf_bot_id(&bot->token);
 
-    if (ngx_http_tgbot_conf_bot_seen(&copy, bot) != NGX_OK
-        || ngx_http_tgbot_conf_bot_buckets(&copy, bot) != NGX_OK
+    if (ngx_http_tgbot_conf_bot_dedup(&copy, bot) != NGX_OK
+        || ngx_http_tgbot_conf_bot_limits(&copy, bot) != NGX_OK
         || ngx_http_tgbot_conf_bot_queue(&copy, bot) != NGX_OK
         || ngx_http_tgbot_conf_bot_dead(&copy, bot) != NGX_OK
         || ngx_http_tgbot_conf_bot_stats(&copy, bot) != NGX_OK)
@@ -79,47 +79,47 @@ ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
 
 static ngx_int_t
-ngx_http_tgbot_conf_bot_seen(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+ngx_http_tgbot_conf_bot_dedup(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    size_t                   size;
-    ngx_http_tgbot_seen_t   *seen;
-    ngx_http_tgbot_zone_t   *zone;
-    ngx_http_tgbot_dedup_t  *dedup;
+    size_t                        size;
+    ngx_http_tgbot_zone_t        *zone;
+    ngx_http_tgbot_dedup_t       *dedup;
+    ngx_http_tgbot_dedup_conf_t  *dcf;
 
-    dedup = bot->conf->dedup;
+    dcf = bot->conf->dedup;
 
-    if (dedup == NULL) {
+    if (dcf == NULL) {
         return NGX_OK;
     }
 
-    zone = dedup->zone;
+    zone = dcf->zone;
 
     if (zone == NULL) {
-        size = NGX_HTTP_TGBOT_CONF_SEEN_SIZE;
+        size = NGX_HTTP_TGBOT_CONF_DEDUP_SIZE;
 
-        if (dedup->window > NGX_HTTP_TGBOT_SEEN_WINDOW) {
+        if (dcf->window > NGX_HTTP_TGBOT_DEDUP_WINDOW) {
 
             /* and what nginx needs to keep account of the pages */
 
-            size = ngx_http_tgbot_seen_size(dedup->window);
-            size += size / 64 + NGX_HTTP_TGBOT_CONF_SLOTS_SIZE;
+            size = ngx_http_tgbot_dedup_size(dcf->window);
+            size += size / 64 + NGX_HTTP_TGBOT_CONF_LEASES_SIZE;
         }
 
         zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_seen_", &bot->name,
-                                            size, &ngx_http_tgbot_seen_zone);
+                                            size, &ngx_http_tgbot_dedup_zone);
     }
 
-    seen = ngx_http_tgbot_conf_user(cf, zone, sizeof(ngx_http_tgbot_seen_t));
-    if (seen == NULL) {
+    dedup = ngx_http_tgbot_conf_user(cf, zone, sizeof(ngx_http_tgbot_dedup_t));
+    if (dedup == NULL) {
         return NGX_ERROR;
     }
 
-    seen->zone = zone;
-    seen->bot = bot->name;
-    seen->bot_id = bot->id;
-    seen->window = dedup->window;
+    dedup->zone = zone;
+    dedup->bot = bot->name;
+    dedup->bot_id = bot->id;
+    dedup->window = dcf->window;
 
-    bot->seen = seen;
+    bot->dedup = dedup;
 
     return NGX_OK;
 }
@@ -144,12 +144,12 @@ ngx_http_tgbot_conf_bot_id(ngx_str_t *token)
 
 
 static ngx_int_t
-ngx_http_tgbot_conf_bot_buckets(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+ngx_http_tgbot_conf_bot_limits(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    ngx_str_t                all;
-    ngx_uint_t               i;
-    ngx_array_t             *limits;
-    ngx_http_tgbot_limit_t  *limit;
+    ngx_str_t                     all;
+    ngx_uint_t                    i;
+    ngx_array_t                  *limits;
+    ngx_http_tgbot_limit_conf_t  *limit;
 
     limits = bot->conf->limits;
 
@@ -157,9 +157,9 @@ ngx_http_tgbot_conf_bot_buckets(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         return NGX_OK;
     }
 
-    bot->buckets = ngx_pcalloc(cf->pool,
-                             limits->nelts * sizeof(ngx_http_tgbot_bucket_t));
-    if (bot->buckets == NULL) {
+    bot->limits = ngx_pcalloc(cf->pool,
+                            limits->nelts * sizeof(ngx_http_tgbot_limit_t));
+    if (bot->limits == NULL) {
         return NGX_ERROR;
     }
 
@@ -168,10 +168,10 @@ ngx_http_tgbot_conf_bot_buckets(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     for (i = 0; i < limits->nelts; i++) {
         ngx_str_set(&all, "");
 
-        ngx_http_tgbot_bucket_init(&bot->buckets[i], limit[i].zone,
-                                   limit[i].shared ? &all : &bot->name,
-                                   &limit[i].key->value, limit[i].rate,
-                                   limit[i].per_minute, limit[i].burst);
+        ngx_http_tgbot_limit_init(&bot->limits[i], limit[i].zone,
+                                  limit[i].shared ? &all : &bot->name,
+                                  &limit[i].key->value, limit[i].rate,
+                                  limit[i].per_minute, limit[i].burst);
     }
 
     return NGX_OK;
@@ -181,26 +181,26 @@ ngx_http_tgbot_conf_bot_buckets(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 static ngx_int_t
 ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    ngx_http_tgbot_lanes_t  *lanes;
-    ngx_http_tgbot_queue_t  *queue;
+    ngx_http_tgbot_queue_t       *queue;
+    ngx_http_tgbot_queue_conf_t  *qcf;
 
-    lanes = bot->conf->lanes;
+    qcf = bot->conf->queue;
 
-    if (lanes == NULL) {
+    if (qcf == NULL) {
         return NGX_OK;
     }
 
-    queue = ngx_http_tgbot_conf_user(cf, lanes->zone,
+    queue = ngx_http_tgbot_conf_user(cf, qcf->zone,
                                      sizeof(ngx_http_tgbot_queue_t));
     if (queue == NULL) {
         return NGX_ERROR;
     }
 
-    queue->zone = lanes->zone;
+    queue->zone = qcf->zone;
     queue->bot = bot->name;
     queue->bot_id = bot->id;
-    queue->concurrency = lanes->concurrency;
-    queue->share = lanes->share;
+    queue->concurrency = qcf->concurrency;
+    queue->share = qcf->share;
 
     bot->queue = queue;
 
@@ -213,16 +213,16 @@ ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
     ngx_http_tgbot_dead_t       *dead;
     ngx_http_tgbot_zone_t       *zone;
-    ngx_http_tgbot_letters_t    *letters;
+    ngx_http_tgbot_dead_conf_t  *dcf;
     ngx_http_tgbot_main_conf_t  *tmcf;
 
-    letters = bot->conf->letters;
+    dcf = bot->conf->dead;
 
-    if (letters == NULL) {
+    if (dcf == NULL) {
         return NGX_OK;
     }
 
-    zone = letters->zone;
+    zone = dcf->zone;
 
     if (zone == NULL) {
         zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", NULL, 0,
@@ -240,7 +240,7 @@ ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     dead->zone = zone;
     dead->bot = bot->name;
     dead->bot_id = bot->id;
-    dead->max = letters->max;
+    dead->max = dcf->max;
 
     bot->dead = dead;
 
@@ -296,10 +296,10 @@ ngx_http_tgbot_conf_dead(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    ngx_uint_t               i;
-    ngx_http_tgbot_zone_t   *zone;
-    ngx_http_tgbot_limit_t  *limit;
-    ngx_http_tgbot_stats_t  *stats;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_zone_t        *zone;
+    ngx_http_tgbot_stats_t       *stats;
+    ngx_http_tgbot_limit_conf_t  *limit;
 
     zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_stats_", &bot->name,
                                         NGX_HTTP_TGBOT_STATS_SIZE,

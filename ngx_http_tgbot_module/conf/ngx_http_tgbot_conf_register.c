@@ -9,9 +9,9 @@
 #include <ngx_sha1.h>
 
 #include "ngx_http_tgbot_conf.h"
-#include "ngx_http_tgbot_info.h"
-#include "ngx_http_tgbot_key.h"
 #include "ngx_http_tgbot_secret.h"
+#include "ngx_http_tgbot_update_key.h"
+#include "ngx_http_tgbot_webhook_info.h"
 
 
 #define NGX_HTTP_TGBOT_CONF_REGISTER_API  "https://api.telegram.org"
@@ -21,7 +21,7 @@
 #define NGX_HTTP_TGBOT_CONF_PEM_SIZE  (1024 * 1024)
 
 /* bots that the zone has room for, at least */
-#define NGX_HTTP_TGBOT_CONF_HOOKS     64
+#define NGX_HTTP_TGBOT_CONF_REGISTERS  64
 
 
 static char *ngx_http_tgbot_conf_register_url(
@@ -37,19 +37,19 @@ static ngx_int_t ngx_http_tgbot_conf_allowed_names(
 static ngx_int_t ngx_http_tgbot_conf_allowed_all(ngx_array_t *names);
 static char *ngx_http_tgbot_conf_interval(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_server(ngx_http_tgbot_conf_arg_t *arg);
-static ngx_int_t ngx_http_tgbot_conf_hook_url(ngx_conf_t *cf,
-    ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_hook_t *hook);
-static ngx_int_t ngx_http_tgbot_conf_hook_path(ngx_conf_t *cf,
+static ngx_int_t ngx_http_tgbot_conf_reg_url(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_register_conf_t *reg);
+static ngx_int_t ngx_http_tgbot_conf_reg_path(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, ngx_str_t *url);
-static ngx_int_t ngx_http_tgbot_conf_hook_unique(ngx_conf_t *cf,
-    ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_hook_t *hook);
-static ngx_int_t ngx_http_tgbot_conf_hook_pem(ngx_conf_t *cf,
+static ngx_int_t ngx_http_tgbot_conf_reg_unique(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_register_conf_t *reg);
+static ngx_int_t ngx_http_tgbot_conf_reg_pem(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, const char *name, ngx_str_t *pem);
-static ngx_int_t ngx_http_tgbot_conf_hook_error(ngx_conf_t *cf,
+static ngx_int_t ngx_http_tgbot_conf_reg_error(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, const char *what);
-static void ngx_http_tgbot_conf_hook_print(ngx_http_tgbot_bot_t *bot,
+static void ngx_http_tgbot_conf_reg_print(ngx_http_tgbot_bot_t *bot,
     u_char *print);
-static void ngx_http_tgbot_conf_hook_add(ngx_sha1_t *sha1, ngx_str_t *value);
+static void ngx_http_tgbot_conf_reg_add(ngx_sha1_t *sha1, ngx_str_t *value);
 
 
 /*
@@ -63,28 +63,28 @@ static ngx_http_tgbot_conf_parameter_t
     { ngx_null_string, ngx_http_tgbot_conf_register_url, 0, NULL, 0 },
 
     { ngx_string("ip_address="), ngx_http_tgbot_conf_address,
-      offsetof(ngx_http_tgbot_hook_t, address), NULL, 0 },
+      offsetof(ngx_http_tgbot_register_conf_t, address), NULL, 0 },
 
     { ngx_string("certificate="), ngx_http_tgbot_conf_path,
-      offsetof(ngx_http_tgbot_hook_t, certificate), NULL, 0 },
+      offsetof(ngx_http_tgbot_register_conf_t, certificate), NULL, 0 },
 
     /* of Telegram's documentation of setWebhook */
 
     { ngx_string("max_connections="), ngx_http_tgbot_conf_number,
-      offsetof(ngx_http_tgbot_hook_t, max_connections), NULL, 100 },
+      offsetof(ngx_http_tgbot_register_conf_t, max_connections), NULL, 100 },
 
     { ngx_string("allowed_updates="), ngx_http_tgbot_conf_allowed, 0, NULL, 0 },
 
     { ngx_string("drop_pending"), ngx_http_tgbot_conf_word,
-      offsetof(ngx_http_tgbot_hook_t, drop_pending), NULL, 0 },
+      offsetof(ngx_http_tgbot_register_conf_t, drop_pending), NULL, 0 },
 
     { ngx_string("interval="), ngx_http_tgbot_conf_interval,
-      offsetof(ngx_http_tgbot_hook_t, interval), NULL, 0 },
+      offsetof(ngx_http_tgbot_register_conf_t, interval), NULL, 0 },
 
     { ngx_string("api="), ngx_http_tgbot_conf_server, 0, NULL, 0 },
 
     { ngx_string("ca="), ngx_http_tgbot_conf_path,
-      offsetof(ngx_http_tgbot_hook_t, ca), NULL, 0 },
+      offsetof(ngx_http_tgbot_register_conf_t, ca), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
       "\"ip_address=\", \"certificate=\", \"max_connections=\", "
@@ -93,25 +93,26 @@ static ngx_http_tgbot_conf_parameter_t
 };
 
 
-static ngx_http_tgbot_hook_t  ngx_http_tgbot_conf_register_default = {
+static ngx_http_tgbot_register_conf_t  ngx_http_tgbot_conf_register_default = {
     .interval = 5 * 60 * 1000,
     .api = ngx_string(NGX_HTTP_TGBOT_CONF_REGISTER_API)
 };
 
 ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_register = {
     ngx_http_tgbot_conf_register_table, &ngx_http_tgbot_conf_register_default,
-    sizeof(ngx_http_tgbot_hook_t), 1, ngx_http_tgbot_conf_register_check
+    sizeof(ngx_http_tgbot_register_conf_t), 1,
+    ngx_http_tgbot_conf_register_check
 };
 
 
 static char *
 ngx_http_tgbot_conf_register_url(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_http_tgbot_hook_t *hook = arg->field;
+    ngx_http_tgbot_register_conf_t  *reg = arg->field;
 
-    hook->url = arg->text;
-    hook->file = arg->cf->conf_file->file.name.data;
-    hook->line = arg->cf->conf_file->line;
+    reg->url = arg->text;
+    reg->file = arg->cf->conf_file->file.name.data;
+    reg->line = arg->cf->conf_file->line;
 
     return NGX_CONF_OK;
 }
@@ -123,13 +124,13 @@ static char *
 ngx_http_tgbot_conf_register_check(ngx_conf_t *cf, ngx_command_t *cmd,
     void *value)
 {
-    ngx_http_tgbot_hook_t *hook = value;
+    ngx_http_tgbot_register_conf_t  *reg = value;
 
     u_char     *p, *last;
     ngx_str_t   origin, expanded;
     in_port_t   port;
 
-    origin = hook->url;
+    origin = reg->url;
     last = origin.data + origin.len;
 
     p = ngx_strlchr(origin.data, last, ':');
@@ -139,7 +140,7 @@ ngx_http_tgbot_conf_register_check(ngx_conf_t *cf, ngx_command_t *cmd,
         origin.len = p - origin.data;
     }
 
-    if (ngx_http_tgbot_conf_register_split(cf, &hook->url, hook->own_api,
+    if (ngx_http_tgbot_conf_register_split(cf, &reg->url, reg->own_api,
                                            &port)
         != NGX_OK)
     {
@@ -150,7 +151,7 @@ ngx_http_tgbot_conf_register_check(ngx_conf_t *cf, ngx_command_t *cmd,
                                            "and \"#\"");
     }
 
-    if (!hook->own_api
+    if (!reg->own_api
         && port != 443 && port != 80 && port != 88 && port != 8443)
     {
         return ngx_http_tgbot_conf_invalid(cf, cmd, &origin,
@@ -158,7 +159,7 @@ ngx_http_tgbot_conf_register_check(ngx_conf_t *cf, ngx_command_t *cmd,
                                            "connects to: 443, 80, 88, 8443");
     }
 
-    switch (ngx_http_tgbot_secret_path(cf, &hook->url, &cmd->name, &expanded))
+    switch (ngx_http_tgbot_secret_path(cf, &reg->url, &cmd->name, &expanded))
     {
     case NGX_OK:
         return NGX_CONF_OK;
@@ -256,17 +257,17 @@ ngx_http_tgbot_conf_address(ngx_http_tgbot_conf_arg_t *arg)
 static char *
 ngx_http_tgbot_conf_allowed(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_http_tgbot_hook_t *hook = arg->field;
+    ngx_http_tgbot_register_conf_t  *reg = arg->field;
 
     ngx_int_t    rc;
     ngx_array_t  names;
 
     if (ngx_strcmp(arg->text.data, "default") == 0) {
-        hook->allowed = NGX_HTTP_TGBOT_HOOK_ALLOWED_DEFAULT;
+        reg->allowed = NGX_HTTP_TGBOT_REGISTER_ALLOWED_DEFAULT;
         return NGX_CONF_OK;
     }
 
-    hook->allowed = NGX_HTTP_TGBOT_HOOK_ALLOWED_LIST;
+    reg->allowed = NGX_HTTP_TGBOT_REGISTER_ALLOWED_LIST;
 
     if (ngx_array_init(&names, arg->cf->temp_pool, 8, sizeof(ngx_str_t))
         != NGX_OK)
@@ -286,7 +287,7 @@ ngx_http_tgbot_conf_allowed(ngx_http_tgbot_conf_arg_t *arg)
     }
 
     if (rc != NGX_OK
-        || ngx_http_tgbot_info_join(&names, arg->cf->pool, &hook->names)
+        || ngx_http_tgbot_webhook_info_join(&names, arg->cf->pool, &reg->names)
            != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -331,7 +332,7 @@ ngx_http_tgbot_conf_allowed_names(ngx_http_tgbot_conf_arg_t *arg,
 
         /* Telegram may know types that are newer than this */
 
-        if (ngx_http_tgbot_key_type(name)->name.len == 0) {
+        if (ngx_http_tgbot_update_key_type(name)->name.len == 0) {
             ngx_conf_log_error(NGX_LOG_WARN, arg->cf, 0,
                                "value \"%V\" in \"%V\" directive is no type "
                                "of updates that is known here",
@@ -353,7 +354,7 @@ ngx_http_tgbot_conf_allowed_all(ngx_array_t *names)
     const ngx_http_tgbot_key_type_t  *type;
 
     for (i = 0; /* void */ ; i++) {
-        type = ngx_http_tgbot_key_type_at(i);
+        type = ngx_http_tgbot_update_key_type_at(i);
 
         if (type == NULL) {
             return NGX_OK;
@@ -382,7 +383,7 @@ ngx_http_tgbot_conf_interval(ngx_http_tgbot_conf_arg_t *arg)
 static char *
 ngx_http_tgbot_conf_server(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_http_tgbot_hook_t *hook = arg->field;
+    ngx_http_tgbot_register_conf_t  *reg = arg->field;
 
     ngx_str_t        *text;
     in_port_t         port;
@@ -402,56 +403,56 @@ ngx_http_tgbot_conf_server(ngx_http_tgbot_conf_arg_t *arg)
                                             "\"http://127.0.0.1:8081\"");
     }
 
-    hook->api = *text;
+    reg->api = *text;
 
-    hook->own_api = !ngx_http_tgbot_conf_equal(text, &telegram);
+    reg->own_api = !ngx_http_tgbot_conf_equal(text, &telegram);
 
     return NGX_CONF_OK;
 }
 
 
 char *
-ngx_http_tgbot_conf_hook(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+ngx_http_tgbot_conf_reg(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    ngx_http_tgbot_hook_t      *hook;
-    ngx_http_tgbot_registry_t  *registry;
+    ngx_http_tgbot_registry_t       *registry;
+    ngx_http_tgbot_register_conf_t  *reg;
 
-    if (bot->conf->hook == NULL) {
+    if (bot->conf->reg == NULL) {
         return NGX_CONF_OK;
     }
 
     if (bot->token.len == 0) {
-        (void) ngx_http_tgbot_conf_hook_error(cf, bot,
+        (void) ngx_http_tgbot_conf_reg_error(cf, bot,
                                          "has no token, expected "
                                          "\"tgbot_token\" or "
                                          "\"tgbot_token_file\"");
         return NGX_CONF_ERROR;
     }
 
-    hook = ngx_palloc(cf->pool, sizeof(ngx_http_tgbot_hook_t));
+    reg = ngx_palloc(cf->pool, sizeof(ngx_http_tgbot_register_conf_t));
     registry = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_registry_t));
 
-    if (hook == NULL || registry == NULL) {
+    if (reg == NULL || registry == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    *hook = *bot->conf->hook;
+    *reg = *bot->conf->reg;
 
-    if (ngx_http_tgbot_conf_hook_url(cf, bot, hook) != NGX_OK
-        || ngx_http_tgbot_conf_hook_unique(cf, bot, hook) != NGX_OK
-        || ngx_http_tgbot_conf_hook_pem(cf, bot, "certificate",
-                                        &hook->certificate)
+    if (ngx_http_tgbot_conf_reg_url(cf, bot, reg) != NGX_OK
+        || ngx_http_tgbot_conf_reg_unique(cf, bot, reg) != NGX_OK
+        || ngx_http_tgbot_conf_reg_pem(cf, bot, "certificate",
+                                       &reg->certificate)
            != NGX_OK
-        || ngx_http_tgbot_conf_hook_pem(cf, bot, "ca", &hook->ca) != NGX_OK)
+        || ngx_http_tgbot_conf_reg_pem(cf, bot, "ca", &reg->ca) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
 
-    bot->hook = hook;
+    bot->reg = reg;
 
     registry->bot = bot->name;
 
-    ngx_http_tgbot_conf_hook_print(bot, registry->wanted);
+    ngx_http_tgbot_conf_reg_print(bot, registry->wanted);
 
     bot->registry = registry;
 
@@ -460,15 +461,15 @@ ngx_http_tgbot_conf_hook(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
 
 static ngx_int_t
-ngx_http_tgbot_conf_hook_url(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_hook_t *hook)
+ngx_http_tgbot_conf_reg_url(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_register_conf_t *reg)
 {
     u_char     *p, *last;
     ngx_str_t   url;
 
     /* other variables were refused when the directive was read */
 
-    if (ngx_http_tgbot_secret_path(cf, &hook->url, &bot->name, &url)
+    if (ngx_http_tgbot_secret_path(cf, &reg->url, &bot->name, &url)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -479,20 +480,20 @@ ngx_http_tgbot_conf_hook_url(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
     p = ngx_strlchr(url.data, last, ':');
     p = ngx_strlchr(p + sizeof("://") - 1, last, '/');
 
-    if (p == NULL && ngx_http_tgbot_conf_hook_path(cf, bot, &url) != NGX_OK) {
+    if (p == NULL && ngx_http_tgbot_conf_reg_path(cf, bot, &url) != NGX_OK) {
         return NGX_ERROR;
     }
 
     if (url.len > NGX_HTTP_TGBOT_REGISTRY_URL) {
-        return ngx_http_tgbot_conf_hook_error(cf, bot,
-                                              "has a URL that is too long, "
-                                              "expected at most 1024 bytes");
+        return ngx_http_tgbot_conf_reg_error(cf, bot,
+                                             "has a URL that is too long, "
+                                             "expected at most 1024 bytes");
     }
 
-    hook->url = url;
-    hook->shown = url;
+    reg->url = url;
+    reg->shown = url;
 
-    return ngx_http_tgbot_bot_redact(bot, &hook->shown,
+    return ngx_http_tgbot_bot_redact(bot, &reg->shown,
                                      NGX_HTTP_TGBOT_REDACT_UNCUT, cf->pool);
 }
 
@@ -500,7 +501,7 @@ ngx_http_tgbot_conf_hook_url(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 /* that of the location */
 
 static ngx_int_t
-ngx_http_tgbot_conf_hook_path(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
+ngx_http_tgbot_conf_reg_path(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
     ngx_str_t *url)
 {
     u_char                    *p;
@@ -513,19 +514,19 @@ ngx_http_tgbot_conf_hook_path(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 #if (NGX_PCRE)
 
     if (clcf->regex) {
-        return ngx_http_tgbot_conf_hook_error(cf, bot,
-                                              "has a URL without a path in a "
-                                              "location with a regular "
-                                              "expression, expected a path");
+        return ngx_http_tgbot_conf_reg_error(cf, bot,
+                                             "has a URL without a path in a "
+                                             "location with a regular "
+                                             "expression, expected a path");
     }
 
 #endif
 
     if (clcf->named || clcf->name.len == 0 || clcf->name.data[0] != '/') {
-        return ngx_http_tgbot_conf_hook_error(cf, bot,
-                                              "has a URL without a path in a "
-                                              "location without one, "
-                                              "expected a path");
+        return ngx_http_tgbot_conf_reg_error(cf, bot,
+                                             "has a URL without a path in a "
+                                             "location without one, "
+                                             "expected a path");
     }
 
     escape = ngx_escape_uri(NULL, clcf->name.data, clcf->name.len,
@@ -551,8 +552,8 @@ ngx_http_tgbot_conf_hook_path(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 
 
 static ngx_int_t
-ngx_http_tgbot_conf_hook_unique(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_hook_t *hook)
+ngx_http_tgbot_conf_reg_unique(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_register_conf_t *reg)
 {
     ngx_uint_t                    i;
     ngx_http_tgbot_bot_t        **bots;
@@ -566,16 +567,16 @@ ngx_http_tgbot_conf_hook_unique(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 
         /* those not merged yet have none */
 
-        if (bots[i] != bot && bots[i]->hook
-            && ngx_http_tgbot_conf_equal(&bots[i]->hook->url, &hook->url))
+        if (bots[i] != bot && bots[i]->reg
+            && ngx_http_tgbot_conf_equal(&bots[i]->reg->url, &reg->url))
         {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "\"tgbot_register\" directive gives the bots "
                           "\"%V\" and \"%V\" one URL \"%V\", expected one of "
                           "its own for every bot, such as by \"$tgbot_bot\", "
                           "in %s:%ui",
-                          &bots[i]->name, &bot->name, &hook->shown,
-                          hook->file, hook->line);
+                          &bots[i]->name, &bot->name, &reg->shown,
+                          reg->file, reg->line);
             return NGX_ERROR;
         }
     }
@@ -587,14 +588,14 @@ ngx_http_tgbot_conf_hook_unique(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 /* a path becomes what is in the file */
 
 static ngx_int_t
-ngx_http_tgbot_conf_hook_pem(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
+ngx_http_tgbot_conf_reg_pem(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
     const char *name, ngx_str_t *pem)
 {
-    ngx_err_t               err;
-    ngx_str_t               path, text;
-    const char             *why;
-    ngx_file_info_t         fi;
-    ngx_http_tgbot_hook_t  *hook;
+    ngx_err_t                        err;
+    ngx_str_t                        path, text;
+    const char                      *why;
+    ngx_file_info_t                  fi;
+    ngx_http_tgbot_register_conf_t  *reg;
 
     if (pem->len == 0) {
         return NGX_OK;
@@ -627,25 +628,25 @@ ngx_http_tgbot_conf_hook_pem(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
         return NGX_OK;
     }
 
-    hook = bot->conf->hook;
+    reg = bot->conf->reg;
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, err,
                   "file \"%V\" of \"%s=\" in \"tgbot_register\" directive "
                   "%s, expected certificates in PEM in %s:%ui",
-                  &path, name, why, hook->file, hook->line);
+                  &path, name, why, reg->file, reg->line);
 
     return NGX_ERROR;
 }
 
 
 static ngx_int_t
-ngx_http_tgbot_conf_hook_error(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
+ngx_http_tgbot_conf_reg_error(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
     const char *what)
 {
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                   "\"tgbot_register\" directive of bot \"%V\" %s in %s:%ui",
-                  &bot->name, what, bot->conf->hook->file,
-                  bot->conf->hook->line);
+                  &bot->name, what, bot->conf->reg->file,
+                  bot->conf->reg->line);
 
     return NGX_ERROR;
 }
@@ -657,31 +658,31 @@ ngx_http_tgbot_conf_hook_error(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
  */
 
 static void
-ngx_http_tgbot_conf_hook_print(ngx_http_tgbot_bot_t *bot, u_char *print)
+ngx_http_tgbot_conf_reg_print(ngx_http_tgbot_bot_t *bot, u_char *print)
 {
-    ngx_sha1_t              sha1;
-    ngx_http_tgbot_hook_t  *hook;
+    ngx_sha1_t                       sha1;
+    ngx_http_tgbot_register_conf_t  *reg;
 
-    hook = bot->hook;
+    reg = bot->reg;
 
     ngx_sha1_init(&sha1);
 
-    ngx_http_tgbot_conf_hook_add(&sha1, &bot->token);
-    ngx_http_tgbot_conf_hook_add(&sha1, &bot->secret);
-    ngx_http_tgbot_conf_hook_add(&sha1, &hook->url);
-    ngx_http_tgbot_conf_hook_add(&sha1, &hook->address);
-    ngx_http_tgbot_conf_hook_add(&sha1, &hook->certificate);
-    ngx_http_tgbot_conf_hook_add(&sha1, &hook->names);
+    ngx_http_tgbot_conf_reg_add(&sha1, &bot->token);
+    ngx_http_tgbot_conf_reg_add(&sha1, &bot->secret);
+    ngx_http_tgbot_conf_reg_add(&sha1, &reg->url);
+    ngx_http_tgbot_conf_reg_add(&sha1, &reg->address);
+    ngx_http_tgbot_conf_reg_add(&sha1, &reg->certificate);
+    ngx_http_tgbot_conf_reg_add(&sha1, &reg->names);
 
-    ngx_sha1_update(&sha1, &hook->allowed, sizeof(ngx_uint_t));
-    ngx_sha1_update(&sha1, &hook->max_connections, sizeof(ngx_uint_t));
+    ngx_sha1_update(&sha1, &reg->allowed, sizeof(ngx_uint_t));
+    ngx_sha1_update(&sha1, &reg->max_connections, sizeof(ngx_uint_t));
 
     ngx_sha1_final(print, &sha1);
 }
 
 
 static void
-ngx_http_tgbot_conf_hook_add(ngx_sha1_t *sha1, ngx_str_t *value)
+ngx_http_tgbot_conf_reg_add(ngx_sha1_t *sha1, ngx_str_t *value)
 {
     ngx_sha1_update(sha1, &value->len, sizeof(size_t));
     ngx_sha1_update(sha1, value->data, value->len);
@@ -703,7 +704,7 @@ ngx_http_tgbot_conf_registry(ngx_conf_t *cf)
     n = 0;
 
     for (i = 0; i < tmcf->bots.nelts; i++) {
-        n += (bots[i]->hook != NULL);
+        n += (bots[i]->reg != NULL);
     }
 
     if (n == 0) {
@@ -712,7 +713,9 @@ ngx_http_tgbot_conf_registry(ngx_conf_t *cf)
 
     /* a bot more is to find the zone of the same size */
 
-    for (size = NGX_HTTP_TGBOT_CONF_HOOKS; size < n; size *= 2) { /* void */ }
+    for (size = NGX_HTTP_TGBOT_CONF_REGISTERS; size < n; size *= 2) {
+        /* void */
+    }
 
     zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_register", NULL,
                                         ngx_http_tgbot_registry_size(size),
@@ -723,7 +726,7 @@ ngx_http_tgbot_conf_registry(ngx_conf_t *cf)
 
     for (i = 0; i < tmcf->bots.nelts; i++) {
 
-        if (bots[i]->hook == NULL) {
+        if (bots[i]->reg == NULL) {
             continue;
         }
 
@@ -734,7 +737,7 @@ ngx_http_tgbot_conf_registry(ngx_conf_t *cf)
 
         /* the tokens of bots that stand below are known now */
 
-        if (ngx_http_tgbot_bot_redact(bots[i], &bots[i]->hook->shown,
+        if (ngx_http_tgbot_bot_redact(bots[i], &bots[i]->reg->shown,
                                       NGX_HTTP_TGBOT_REDACT_UNCUT, cf->pool)
             != NGX_OK)
         {

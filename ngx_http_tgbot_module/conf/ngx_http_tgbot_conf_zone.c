@@ -15,8 +15,8 @@ static char *ngx_http_tgbot_conf_rate(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_notice(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_limit_check(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_array_t *limits);
-static ngx_uint_t ngx_http_tgbot_conf_limit_equal(ngx_http_tgbot_limit_t *a,
-    ngx_http_tgbot_limit_t *b);
+static ngx_uint_t ngx_http_tgbot_conf_limit_equal(
+    ngx_http_tgbot_limit_conf_t *a, ngx_http_tgbot_limit_conf_t *b);
 static char *ngx_http_tgbot_conf_cache_check(ngx_conf_t *cf,
     ngx_command_t *cmd, void *value);
 static char *ngx_http_tgbot_conf_share(ngx_http_tgbot_conf_arg_t *arg);
@@ -35,10 +35,11 @@ static ngx_conf_enum_t  ngx_http_tgbot_conf_actions[] = {
 static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_dedup_table[] = {
 
     { ngx_string("zone="), ngx_http_tgbot_conf_zone,
-      offsetof(ngx_http_tgbot_dedup_t, zone), &ngx_http_tgbot_seen_zone, 0 },
+      offsetof(ngx_http_tgbot_dedup_conf_t, zone),
+      &ngx_http_tgbot_dedup_zone, 0 },
 
     { ngx_string("window="), ngx_http_tgbot_conf_window,
-      offsetof(ngx_http_tgbot_dedup_t, window), NULL, 0 },
+      offsetof(ngx_http_tgbot_dedup_conf_t, window), NULL, 0 },
 
     { ngx_string("redis"), ngx_http_tgbot_conf_redis, 0, NULL, 0 },
 
@@ -50,26 +51,27 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_dedup_table[] = {
 static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_limit_table[] = {
 
     { ngx_null_string, ngx_http_tgbot_conf_key,
-      offsetof(ngx_http_tgbot_limit_t, key),
+      offsetof(ngx_http_tgbot_limit_conf_t, key),
       "a key, such as \"$tgbot_user_id\"", 0 },
 
     { ngx_string("zone="), ngx_http_tgbot_conf_zone,
-      offsetof(ngx_http_tgbot_limit_t, zone), &ngx_http_tgbot_bucket_zone, 0 },
+      offsetof(ngx_http_tgbot_limit_conf_t, zone),
+      &ngx_http_tgbot_limit_zone, 0 },
 
     { ngx_string("rate="), ngx_http_tgbot_conf_rate, 0, NULL, 0 },
 
     { ngx_string("burst="), ngx_http_tgbot_conf_number,
-      offsetof(ngx_http_tgbot_limit_t, burst), NULL, 1000000 },
+      offsetof(ngx_http_tgbot_limit_conf_t, burst), NULL, 1000000 },
 
     { ngx_string("action="), ngx_http_tgbot_conf_enum,
-      offsetof(ngx_http_tgbot_limit_t, reject),
+      offsetof(ngx_http_tgbot_limit_conf_t, reject),
       ngx_http_tgbot_conf_actions, 0 },
 
     { ngx_string("reply="), ngx_http_tgbot_conf_notice,
-      offsetof(ngx_http_tgbot_limit_t, reply), NULL, 0 },
+      offsetof(ngx_http_tgbot_limit_conf_t, reply), NULL, 0 },
 
     { ngx_string("shared"), ngx_http_tgbot_conf_word,
-      offsetof(ngx_http_tgbot_limit_t, shared), NULL, 0 },
+      offsetof(ngx_http_tgbot_limit_conf_t, shared), NULL, 0 },
 
     { ngx_string("redis"), ngx_http_tgbot_conf_redis, 0, NULL, 0 },
 
@@ -82,60 +84,62 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_limit_table[] = {
 static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_cache_table[] = {
 
     { ngx_null_string, ngx_http_tgbot_conf_key,
-      offsetof(ngx_http_tgbot_answers_t, key),
+      offsetof(ngx_http_tgbot_cache_conf_t, key),
       "a key, such as \"$tgbot_user_id\"", 0 },
 
     { ngx_string("zone="), ngx_http_tgbot_conf_zone,
-      offsetof(ngx_http_tgbot_answers_t, zone), &ngx_http_tgbot_cache_zone, 0 },
+      offsetof(ngx_http_tgbot_cache_conf_t, zone),
+      &ngx_http_tgbot_cache_zone, 0 },
 
     { ngx_string("valid="), ngx_http_tgbot_conf_time,
-      offsetof(ngx_http_tgbot_answers_t, valid), NULL, 0 },
+      offsetof(ngx_http_tgbot_cache_conf_t, valid), NULL, 0 },
 
     { ngx_string("lock_timeout="), ngx_http_tgbot_conf_time,
-      offsetof(ngx_http_tgbot_answers_t, lock_timeout), NULL, 0 },
+      offsetof(ngx_http_tgbot_cache_conf_t, lock_timeout), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
       "\"zone=\", \"valid=\" or \"lock_timeout=\"", 0 }
 };
 
 
-ngx_http_tgbot_dedup_t  ngx_http_tgbot_conf_dedup_default = {
-    NULL, NGX_HTTP_TGBOT_SEEN_WINDOW
+ngx_http_tgbot_dedup_conf_t  ngx_http_tgbot_conf_dedup_default = {
+    NULL, NGX_HTTP_TGBOT_DEDUP_WINDOW
 };
 
 ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_dedup_directive = {
     ngx_http_tgbot_conf_dedup_table, &ngx_http_tgbot_conf_dedup_default,
-    sizeof(ngx_http_tgbot_dedup_t), 1, NULL
+    sizeof(ngx_http_tgbot_dedup_conf_t), 1, NULL
 };
 
 
-static ngx_http_tgbot_answers_t  ngx_http_tgbot_conf_cache_default = {
+static ngx_http_tgbot_cache_conf_t  ngx_http_tgbot_conf_cache_default = {
     NULL, NULL, 60000, 5000
 };
 
 ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_cache = {
     ngx_http_tgbot_conf_cache_table, &ngx_http_tgbot_conf_cache_default,
-    sizeof(ngx_http_tgbot_answers_t), 1, ngx_http_tgbot_conf_cache_check
+    sizeof(ngx_http_tgbot_cache_conf_t), 1, ngx_http_tgbot_conf_cache_check
 };
 
 
 static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_queue_table[] = {
 
     { ngx_string("zone="), ngx_http_tgbot_conf_zone,
-      offsetof(ngx_http_tgbot_lanes_t, zone), &ngx_http_tgbot_queue_zone, 0 },
+      offsetof(ngx_http_tgbot_queue_conf_t, zone),
+      &ngx_http_tgbot_queue_zone, 0 },
 
     { ngx_string("concurrency="), ngx_http_tgbot_conf_number,
-      offsetof(ngx_http_tgbot_lanes_t, concurrency), NULL, 4096 },
+      offsetof(ngx_http_tgbot_queue_conf_t, concurrency), NULL, 4096 },
 
     { ngx_string("lane="), ngx_http_tgbot_conf_key,
-      offsetof(ngx_http_tgbot_lanes_t, lane),
+      offsetof(ngx_http_tgbot_queue_conf_t, lane),
       "a key, such as \"lane=$tgbot_chat_id\"", 0 },
 
     { ngx_string("share="), ngx_http_tgbot_conf_share,
-      offsetof(ngx_http_tgbot_lanes_t, share), NULL, 0 },
+      offsetof(ngx_http_tgbot_queue_conf_t, share), NULL, 0 },
 
     { ngx_string("state="), ngx_http_tgbot_conf_state,
-      offsetof(ngx_http_tgbot_lanes_t, state), NULL, 0 },
+      offsetof(ngx_http_tgbot_queue_conf_t, state), NULL, 0 },
 
     { ngx_string("redis"), ngx_http_tgbot_conf_redis, 0, NULL, 0 },
 
@@ -145,13 +149,14 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_queue_table[] = {
 };
 
 
-static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_letters_table[] = {
+static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_dead_table[] = {
 
     { ngx_string("zone="), ngx_http_tgbot_conf_zone,
-      offsetof(ngx_http_tgbot_letters_t, zone), &ngx_http_tgbot_dead_zone, 0 },
+      offsetof(ngx_http_tgbot_dead_conf_t, zone),
+      &ngx_http_tgbot_dead_zone, 0 },
 
     { ngx_string("max="), ngx_http_tgbot_conf_number,
-      offsetof(ngx_http_tgbot_letters_t, max), NULL, 1000000 },
+      offsetof(ngx_http_tgbot_dead_conf_t, max), NULL, 1000000 },
 
     { ngx_string("redis"), ngx_http_tgbot_conf_redis, 0, NULL, 0 },
 
@@ -160,23 +165,23 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_letters_table[] = {
 };
 
 
-static ngx_http_tgbot_lanes_t  ngx_http_tgbot_conf_queue_default = {
+static ngx_http_tgbot_queue_conf_t  ngx_http_tgbot_conf_queue_default = {
     NULL, 32, 25, NULL, ngx_null_string
 };
 
 ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_queue = {
     ngx_http_tgbot_conf_queue_table, &ngx_http_tgbot_conf_queue_default,
-    sizeof(ngx_http_tgbot_lanes_t), 1, ngx_http_tgbot_conf_queue_check
+    sizeof(ngx_http_tgbot_queue_conf_t), 1, ngx_http_tgbot_conf_queue_check
 };
 
 
-ngx_http_tgbot_letters_t  ngx_http_tgbot_conf_letters_default = {
+ngx_http_tgbot_dead_conf_t  ngx_http_tgbot_conf_dead_default = {
     NULL, 1000
 };
 
 ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_dead_letters = {
-    ngx_http_tgbot_conf_letters_table, &ngx_http_tgbot_conf_letters_default,
-    sizeof(ngx_http_tgbot_letters_t), 1, NULL
+    ngx_http_tgbot_conf_dead_table, &ngx_http_tgbot_conf_dead_default,
+    sizeof(ngx_http_tgbot_dead_conf_t), 1, NULL
 };
 
 
@@ -205,18 +210,18 @@ ngx_http_tgbot_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     char                    *rv;
     ngx_uint_t               off;
-    ngx_http_tgbot_limit_t  *limit;
+    ngx_http_tgbot_limit_conf_t  *limit;
 
     off = ngx_http_tgbot_conf_alone(cf, "off");
 
     rv = ngx_http_tgbot_conf_several(cf, &tlcf->limits,
-                                     sizeof(ngx_http_tgbot_limit_t), off,
+                                     sizeof(ngx_http_tgbot_limit_conf_t), off,
                                      &limit);
     if (rv != NGX_CONF_OK || off) {
         return rv;
     }
 
-    ngx_memzero(limit, sizeof(ngx_http_tgbot_limit_t));
+    ngx_memzero(limit, sizeof(ngx_http_tgbot_limit_conf_t));
 
     limit->burst = 20;
 
@@ -268,18 +273,19 @@ ngx_http_tgbot_conf_window(ngx_http_tgbot_conf_arg_t *arg)
     n = ngx_atoi(arg->text.data, arg->text.len);
 
     return ngx_http_tgbot_conf_bounded(arg, (n & (n - 1)) ? NGX_ERROR : n,
-                               NGX_HTTP_TGBOT_SEEN_WINDOW_MIN,
-                               NGX_HTTP_TGBOT_SEEN_WINDOW_MAX,
+                               NGX_HTTP_TGBOT_DEDUP_WINDOW_MIN,
+                               NGX_HTTP_TGBOT_DEDUP_WINDOW_MAX,
                                "a power of two between "
-                               ngx_value(NGX_HTTP_TGBOT_SEEN_WINDOW_MIN) " and "
-                               ngx_value(NGX_HTTP_TGBOT_SEEN_WINDOW_MAX));
+                               ngx_value(NGX_HTTP_TGBOT_DEDUP_WINDOW_MIN)
+                               " and "
+                               ngx_value(NGX_HTTP_TGBOT_DEDUP_WINDOW_MAX));
 }
 
 
 static char *
 ngx_http_tgbot_conf_rate(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_http_tgbot_limit_t *limit = arg->field;
+    ngx_http_tgbot_limit_conf_t  *limit = arg->field;
 
     u_char     *unit;
     ngx_int_t   n;
@@ -325,9 +331,9 @@ static char *
 ngx_http_tgbot_conf_limit_check(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_array_t *limits)
 {
-    ngx_str_t               *value;
-    ngx_uint_t               i, last;
-    ngx_http_tgbot_limit_t  *limit;
+    ngx_str_t                    *value;
+    ngx_uint_t                    i, last;
+    ngx_http_tgbot_limit_conf_t  *limit;
 
     value = cf->args->elts;
     limit = limits->elts;
@@ -376,8 +382,8 @@ ngx_http_tgbot_conf_limit_check(ngx_conf_t *cf, ngx_command_t *cmd,
 /* whether two limits would take their tokens from the same buckets */
 
 static ngx_uint_t
-ngx_http_tgbot_conf_limit_equal(ngx_http_tgbot_limit_t *a,
-    ngx_http_tgbot_limit_t *b)
+ngx_http_tgbot_conf_limit_equal(ngx_http_tgbot_limit_conf_t *a,
+    ngx_http_tgbot_limit_conf_t *b)
 {
     return a->zone == b->zone
            && a->rate == b->rate
@@ -392,11 +398,11 @@ static char *
 ngx_http_tgbot_conf_cache_check(ngx_conf_t *cf, ngx_command_t *cmd,
     void *value)
 {
-    ngx_http_tgbot_answers_t *answers = value;
+    ngx_http_tgbot_cache_conf_t  *cache = value;
 
-    return answers->zone ? NGX_CONF_OK
-                         : ngx_http_tgbot_conf_without(cf, cmd, "zone",
-                                                   "\"zone=name:size\"");
+    return cache->zone ? NGX_CONF_OK
+                       : ngx_http_tgbot_conf_without(cf, cmd, "zone",
+                                                 "\"zone=name:size\"");
 }
 
 
@@ -500,26 +506,26 @@ static char *
 ngx_http_tgbot_conf_queue_check(ngx_conf_t *cf, ngx_command_t *cmd,
     void *value)
 {
-    ngx_http_tgbot_lanes_t *lanes = value;
+    ngx_http_tgbot_queue_conf_t  *queue = value;
 
     ngx_uint_t                    i, equal;
-    ngx_http_tgbot_lanes_t      **other, **last;
+    ngx_http_tgbot_queue_conf_t      **other, **last;
     ngx_http_tgbot_main_conf_t   *tmcf;
 
-    if (lanes->zone == NULL) {
+    if (queue->zone == NULL) {
         return ngx_http_tgbot_conf_without(cf, cmd, "zone",
                                            "\"zone=name:size\"");
     }
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
 
-    other = tmcf->lanes.elts;
+    other = tmcf->queues.elts;
 
-    for (i = 0; lanes->state.len && i < tmcf->lanes.nelts; i++) {
+    for (i = 0; queue->state.len && i < tmcf->queues.nelts; i++) {
 
-        equal = ngx_http_tgbot_conf_equal(&other[i]->state, &lanes->state);
+        equal = ngx_http_tgbot_conf_equal(&other[i]->state, &queue->state);
 
-        if (other[i]->zone != lanes->zone) {
+        if (other[i]->zone != queue->zone) {
 
             if (!equal) {
                 continue;
@@ -529,7 +535,7 @@ ngx_http_tgbot_conf_queue_check(ngx_conf_t *cf, ngx_command_t *cmd,
                                "invalid value \"state=%V\" in \"%V\" "
                                "directive, expected another file than that "
                                "of zone \"%V\"",
-                               &lanes->state, &cmd->name,
+                               &queue->state, &cmd->name,
                                &other[i]->zone->shm_zone->shm.name);
             return NGX_CONF_ERROR;
         }
@@ -539,18 +545,18 @@ ngx_http_tgbot_conf_queue_check(ngx_conf_t *cf, ngx_command_t *cmd,
                                "invalid value \"state=%V\" in \"%V\" "
                                "directive, expected \"state=%V\", which is "
                                "that of zone \"%V\"",
-                               &lanes->state, &cmd->name, &other[i]->state,
-                               &lanes->zone->shm_zone->shm.name);
+                               &queue->state, &cmd->name, &other[i]->state,
+                               &queue->zone->shm_zone->shm.name);
             return NGX_CONF_ERROR;
         }
     }
 
-    last = ngx_array_push(&tmcf->lanes);
+    last = ngx_array_push(&tmcf->queues);
     if (last == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    *last = lanes;
+    *last = queue;
 
     return NGX_CONF_OK;
 }

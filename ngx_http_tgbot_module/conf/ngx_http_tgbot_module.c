@@ -156,21 +156,21 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_tgbot_loc_conf_t, answers),
+      offsetof(ngx_http_tgbot_loc_conf_t, cache),
       &ngx_http_tgbot_conf_cache },
 
     { ngx_string("tgbot_queue"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_tgbot_loc_conf_t, lanes),
+      offsetof(ngx_http_tgbot_loc_conf_t, queue),
       &ngx_http_tgbot_conf_queue },
 
     { ngx_string("tgbot_dead_letters"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_tgbot_loc_conf_t, letters),
+      offsetof(ngx_http_tgbot_loc_conf_t, dead),
       &ngx_http_tgbot_conf_dead_letters },
 
     { ngx_string("tgbot_attempts"),
@@ -198,7 +198,7 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_tgbot_loc_conf_t, hook),
+      offsetof(ngx_http_tgbot_loc_conf_t, reg),
       &ngx_http_tgbot_conf_register },
 
     { ngx_string("tgbot_status"),
@@ -281,8 +281,8 @@ ngx_http_tgbot_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
-    if (ngx_array_init(&tmcf->lanes, cf->pool, 1,
-                       sizeof(ngx_http_tgbot_lanes_t *))
+    if (ngx_array_init(&tmcf->queues, cf->pool, 1,
+                       sizeof(ngx_http_tgbot_queue_conf_t *))
         != NGX_OK)
     {
         return NULL;
@@ -335,12 +335,12 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
     conf->dedup = NGX_CONF_UNSET_PTR;
     conf->limits = NGX_CONF_UNSET_PTR;
     conf->limit_dry_run = NGX_CONF_UNSET;
-    conf->answers = NGX_CONF_UNSET_PTR;
+    conf->cache = NGX_CONF_UNSET_PTR;
     conf->attempts = NGX_CONF_UNSET_PTR;
-    conf->lanes = NGX_CONF_UNSET_PTR;
-    conf->letters = NGX_CONF_UNSET_PTR;
+    conf->queue = NGX_CONF_UNSET_PTR;
+    conf->dead = NGX_CONF_UNSET_PTR;
     conf->max_age = NGX_CONF_UNSET;
-    conf->hook = NGX_CONF_UNSET_PTR;
+    conf->reg = NGX_CONF_UNSET_PTR;
     conf->log = NGX_CONF_UNSET_PTR;
     conf->status = NGX_CONF_UNSET_PTR;
 
@@ -380,14 +380,14 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                              &ngx_http_tgbot_conf_dedup_default);
     ngx_conf_merge_ptr_value(conf->limits, prev->limits, NULL);
     ngx_conf_merge_value(conf->limit_dry_run, prev->limit_dry_run, 0);
-    ngx_conf_merge_ptr_value(conf->answers, prev->answers, NULL);
+    ngx_conf_merge_ptr_value(conf->cache, prev->cache, NULL);
     ngx_conf_merge_ptr_value(conf->attempts, prev->attempts,
                              &ngx_http_tgbot_conf_attempts_default);
-    ngx_conf_merge_ptr_value(conf->lanes, prev->lanes, NULL);
-    ngx_conf_merge_ptr_value(conf->letters, prev->letters,
-                             &ngx_http_tgbot_conf_letters_default);
+    ngx_conf_merge_ptr_value(conf->queue, prev->queue, NULL);
+    ngx_conf_merge_ptr_value(conf->dead, prev->dead,
+                             &ngx_http_tgbot_conf_dead_default);
     ngx_conf_merge_sec_value(conf->max_age, prev->max_age, 0);
-    ngx_conf_merge_ptr_value(conf->hook, prev->hook, NULL);
+    ngx_conf_merge_ptr_value(conf->reg, prev->reg, NULL);
     ngx_conf_merge_ptr_value(conf->log, prev->log, NULL);
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
@@ -430,7 +430,7 @@ static char *
 ngx_http_tgbot_merge_bot(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
     if (ngx_http_tgbot_conf_check(cf, bot) != NGX_CONF_OK
-        || ngx_http_tgbot_conf_hook(cf, bot) != NGX_CONF_OK
+        || ngx_http_tgbot_conf_reg(cf, bot) != NGX_CONF_OK
         || ngx_http_tgbot_conf_memory(cf, bot) != NGX_CONF_OK)
     {
         return NGX_CONF_ERROR;
@@ -489,7 +489,7 @@ ngx_http_tgbot_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_tgbot_zone_init_process(&tmcf->zones);
-    ngx_http_tgbot_slot_init_process(tmcf->slots, cycle->log);
+    ngx_http_tgbot_lease_init_process(tmcf->leases, cycle->log);
 
     bots = tmcf->bots.elts;
 
@@ -516,7 +516,7 @@ ngx_http_tgbot_exit_process(ngx_cycle_t *cycle)
         ngx_http_tgbot_persist_exit_process();
         ngx_http_tgbot_register_exit_process();
         ngx_http_tgbot_worker_exit(cycle);
-        ngx_http_tgbot_slot_exit_process();
+        ngx_http_tgbot_lease_exit_process();
     }
 }
 

@@ -6,18 +6,18 @@
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_header.h"
 #include "ngx_http_tgbot_status.h"
-#include "ngx_http_tgbot_status_bots.h"
 #include "ngx_http_tgbot_status_dead.h"
 #include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_status_metrics.h"
 #include "ngx_http_tgbot_status_page.h"
 #include "ngx_http_tgbot_status_prometheus.h"
+#include "ngx_http_tgbot_status_text.h"
 
 
 typedef struct {
     ngx_str_t    path;
     ngx_int_t  (*handler)(ngx_http_request_t *r);
-} ngx_http_tgbot_status_page_t;
+} ngx_http_tgbot_status_route_t;
 
 
 #define NGX_HTTP_TGBOT_STATUS_REASON  256
@@ -58,7 +58,7 @@ static ngx_int_t ngx_http_tgbot_status_health_send(ngx_http_request_t *r,
 /* of ?format= */
 
 static ngx_conf_enum_t  ngx_http_tgbot_status_formats[] = {
-    { ngx_string("json"), NGX_HTTP_TGBOT_STATUS_JSON },
+    { ngx_string("json"), NGX_HTTP_TGBOT_STATUS_TEXT },
     { ngx_string("prometheus"), NGX_HTTP_TGBOT_STATUS_PROMETHEUS },
     { ngx_string("html"), NGX_HTTP_TGBOT_STATUS_PAGE },
     { ngx_null_string, 0 }
@@ -67,7 +67,7 @@ static ngx_conf_enum_t  ngx_http_tgbot_status_formats[] = {
 
 /* what is to be had by GET, below the location */
 
-static const ngx_http_tgbot_status_page_t  ngx_http_tgbot_status_pages[] = {
+static const ngx_http_tgbot_status_route_t  ngx_http_tgbot_status_pages[] = {
     { ngx_string(""), ngx_http_tgbot_status_state },
     { ngx_string("live"), ngx_http_tgbot_status_live },
     { ngx_string("ready"), ngx_http_tgbot_status_ready },
@@ -78,9 +78,9 @@ static const ngx_http_tgbot_status_page_t  ngx_http_tgbot_status_pages[] = {
 ngx_int_t
 ngx_http_tgbot_status_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                            rc;
-    ngx_str_t                            path;
-    const ngx_http_tgbot_status_page_t  *page;
+    ngx_int_t                             rc;
+    ngx_str_t                             path;
+    const ngx_http_tgbot_status_route_t  *page;
 
     rc = ngx_http_discard_request_body(r);
 
@@ -127,16 +127,16 @@ ngx_http_tgbot_status_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_tgbot_status_state(ngx_http_request_t *r)
 {
-    ngx_uint_t                         format;
-    ngx_http_tgbot_loc_conf_t         *tlcf;
-    ngx_http_tgbot_main_conf_t        *tmcf;
-    ngx_http_tgbot_status_json_t       s;
-    ngx_http_tgbot_status_snapshot_t   snapshot;
+    ngx_uint_t                        format;
+    ngx_http_tgbot_loc_conf_t        *tlcf;
+    ngx_http_tgbot_main_conf_t       *tmcf;
+    ngx_http_tgbot_status_text_t      s;
+    ngx_http_tgbot_status_snapshot_t  snapshot;
 
     format = ngx_http_tgbot_status_format(r);
 
     if (format == NGX_HTTP_TGBOT_STATUS_FORMAT_NONE) {
-        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_BAD_REQUEST,
+        return ngx_http_tgbot_status_text_error(r, NGX_HTTP_BAD_REQUEST,
                                           "expected \"json\", \"prometheus\" "
                                           "or \"html\" as \"format\"");
     }
@@ -156,18 +156,18 @@ ngx_http_tgbot_status_state(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_tgbot_status_json_init(&s, r);
+    ngx_http_tgbot_status_text_init(&s, r);
 
     if (format == NGX_HTTP_TGBOT_STATUS_PROMETHEUS) {
         ngx_http_tgbot_status_prometheus(&s, &snapshot);
 
-        return ngx_http_tgbot_status_json_send(r, &s, NGX_HTTP_OK);
+        return ngx_http_tgbot_status_text_send(r, &s, NGX_HTTP_OK);
     }
 
-    ngx_http_tgbot_status_json_open(&s, '{');
-    ngx_http_tgbot_status_bots(&s, &snapshot, tlcf);
+    ngx_http_tgbot_status_text_open(&s, '{');
+    ngx_http_tgbot_status_json(&s, &snapshot, tlcf);
 
-    return ngx_http_tgbot_status_json_done(r, &s, NGX_HTTP_OK);
+    return ngx_http_tgbot_status_text_done(r, &s, NGX_HTTP_OK);
 }
 
 
@@ -202,7 +202,7 @@ ngx_http_tgbot_status_format(ngx_http_request_t *r)
         return NGX_HTTP_TGBOT_STATUS_FORMAT_NONE;
     }
 
-    format = NGX_HTTP_TGBOT_STATUS_JSON;
+    format = NGX_HTTP_TGBOT_STATUS_TEXT;
 
     h = NULL;
 
@@ -222,7 +222,7 @@ ngx_http_tgbot_status_accept(ngx_str_t *value)
     u_char      *p, *comma, *last;
     ngx_uint_t   format, media;
 
-    format = NGX_HTTP_TGBOT_STATUS_JSON;
+    format = NGX_HTTP_TGBOT_STATUS_TEXT;
 
     p = value->data;
     last = p + value->len;
@@ -285,7 +285,7 @@ ngx_http_tgbot_status_media(u_char *p, u_char *last)
         return NGX_HTTP_TGBOT_STATUS_PROMETHEUS;
     }
 
-    return NGX_HTTP_TGBOT_STATUS_JSON;
+    return NGX_HTTP_TGBOT_STATUS_TEXT;
 }
 
 
@@ -436,7 +436,7 @@ ngx_http_tgbot_status_health_webhook(ngx_http_tgbot_status_health_t *h)
 {
     ngx_http_tgbot_registration_t  *known;
 
-    if (h->bot->hook == NULL) {
+    if (h->bot->reg == NULL) {
         return;
     }
 
@@ -488,10 +488,10 @@ ngx_http_tgbot_status_health_reason(ngx_http_tgbot_status_health_t *h,
 static ngx_int_t
 ngx_http_tgbot_status_health_send(ngx_http_request_t *r, ngx_array_t *reasons)
 {
-    ngx_str_t                     *reason;
-    ngx_str_t                      status;
-    ngx_uint_t                     i, n;
-    ngx_http_tgbot_status_json_t   s;
+    ngx_str_t                    *reason;
+    ngx_str_t                     status;
+    ngx_uint_t                    i, n;
+    ngx_http_tgbot_status_text_t  s;
 
     n = reasons ? reasons->nelts : 0;
     reason = reasons ? reasons->elts : NULL;
@@ -503,21 +503,21 @@ ngx_http_tgbot_status_health_send(ngx_http_request_t *r, ngx_array_t *reasons)
         ngx_str_set(&status, "ok");
     }
 
-    ngx_http_tgbot_status_json_init(&s, r);
-    ngx_http_tgbot_status_json_open(&s, '{');
+    ngx_http_tgbot_status_text_init(&s, r);
+    ngx_http_tgbot_status_text_open(&s, '{');
 
-    ngx_http_tgbot_status_json_text(&s, "status", &status);
+    ngx_http_tgbot_status_text_text(&s, "status", &status);
 
-    ngx_http_tgbot_status_json_key(&s, "reasons");
-    ngx_http_tgbot_status_json_open(&s, '[');
+    ngx_http_tgbot_status_text_key(&s, "reasons");
+    ngx_http_tgbot_status_text_open(&s, '[');
 
     for (i = 0; i < n; i++) {
-        ngx_http_tgbot_status_json_string(&s, &reason[i]);
+        ngx_http_tgbot_status_text_string(&s, &reason[i]);
     }
 
-    ngx_http_tgbot_status_json_close(&s, ']');
+    ngx_http_tgbot_status_text_close(&s, ']');
 
-    return ngx_http_tgbot_status_json_done(r, &s,
+    return ngx_http_tgbot_status_text_done(r, &s,
                                            n ? NGX_HTTP_SERVICE_UNAVAILABLE
                                              : NGX_HTTP_OK);
 }

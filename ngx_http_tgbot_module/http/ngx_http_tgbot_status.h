@@ -20,7 +20,7 @@
 
 typedef enum {
     NGX_HTTP_TGBOT_STATUS_FORMAT_NONE = 0,   /* not given, or not known */
-    NGX_HTTP_TGBOT_STATUS_JSON,
+    NGX_HTTP_TGBOT_STATUS_TEXT,
     NGX_HTTP_TGBOT_STATUS_PROMETHEUS,
     NGX_HTTP_TGBOT_STATUS_PAGE               /* for a browser */
 } ngx_http_tgbot_status_format_e;

@@ -10,7 +10,7 @@
 #include "ngx_http_tgbot_replay.h"
 #include "ngx_http_tgbot_status_dead.h"
 #include "ngx_http_tgbot_status_guard.h"
-#include "ngx_http_tgbot_status_json.h"
+#include "ngx_http_tgbot_status_text.h"
 
 
 /* letters in one answer, and changed by one request */
@@ -41,11 +41,11 @@ static ngx_int_t ngx_http_tgbot_status_dead_list(
     ngx_http_tgbot_status_dead_t *d);
 static ngx_int_t ngx_http_tgbot_status_dead_show(
     ngx_http_tgbot_status_dead_t *d);
-static void ngx_http_tgbot_status_dead_letter(ngx_http_tgbot_status_json_t *s,
+static void ngx_http_tgbot_status_dead_letter(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_letter_t *letter);
 static void ngx_http_tgbot_status_dead_payload(
-    ngx_http_tgbot_status_json_t *s, ngx_str_t *update, ngx_array_t *calls);
-static void ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_json_t *s,
+    ngx_http_tgbot_status_text_t *s, ngx_str_t *update, ngx_array_t *calls);
+static void ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_text_t *s,
     ngx_str_t *value);
 static ngx_int_t ngx_http_tgbot_status_dead_token(void *data,
     ngx_http_tgbot_json_token_t *token);
@@ -70,7 +70,7 @@ ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r, ngx_str_t *path)
     d.conf = ngx_http_get_module_loc_conf(r, ngx_http_tgbot_module);
 
     if (ngx_http_tgbot_status_dead_parse(&d, path) != NGX_OK) {
-        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_NOT_FOUND,
+        return ngx_http_tgbot_status_text_error(r, NGX_HTTP_NOT_FOUND,
                                        "expected dead/BOT or dead/BOT/ID of "
                                        "a bot that keeps dead letters");
     }
@@ -104,7 +104,7 @@ ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r, ngx_str_t *path)
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_NOT_ALLOWED,
+        return ngx_http_tgbot_status_text_error(r, NGX_HTTP_NOT_ALLOWED,
                                                 "no such method");
     }
 }
@@ -164,7 +164,7 @@ ngx_http_tgbot_status_dead_refuse(ngx_http_tgbot_status_dead_t *d,
                   "tgbot: bot \"%V\": %s dead letters is refused: %s",
                   &d->bot->name, what, why);
 
-    return ngx_http_tgbot_status_json_error(d->request, NGX_HTTP_FORBIDDEN,
+    return ngx_http_tgbot_status_text_error(d->request, NGX_HTTP_FORBIDDEN,
                                             why);
 }
 
@@ -197,11 +197,11 @@ ngx_http_tgbot_status_dead_number(ngx_http_request_t *r, const char *name,
 static ngx_int_t
 ngx_http_tgbot_status_dead_list(ngx_http_tgbot_status_dead_t *d)
 {
-    uint64_t                       after, limit;
-    ngx_uint_t                     i, n;
-    ngx_http_request_t            *r;
-    ngx_http_tgbot_letter_t       *letters;
-    ngx_http_tgbot_status_json_t   s;
+    uint64_t                      after, limit;
+    ngx_uint_t                    i, n;
+    ngx_http_request_t           *r;
+    ngx_http_tgbot_letter_t      *letters;
+    ngx_http_tgbot_status_text_t  s;
 
     r = d->request;
 
@@ -213,7 +213,7 @@ ngx_http_tgbot_status_dead_list(ngx_http_tgbot_status_dead_t *d)
         || limit == 0
         || limit > NGX_HTTP_TGBOT_STATUS_LETTERS_MAX)
     {
-        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_BAD_REQUEST,
+        return ngx_http_tgbot_status_text_error(r, NGX_HTTP_BAD_REQUEST,
                                           "expected numbers as \"after\" and "
                                           "as \"limit\", which is at most "
                                           "1000");
@@ -226,47 +226,47 @@ ngx_http_tgbot_status_dead_list(ngx_http_tgbot_status_dead_t *d)
 
     n = ngx_http_tgbot_dead_list(d->bot->dead, after, letters, limit);
 
-    ngx_http_tgbot_status_json_init(&s, r);
-    ngx_http_tgbot_status_json_open(&s, '{');
+    ngx_http_tgbot_status_text_init(&s, r);
+    ngx_http_tgbot_status_text_open(&s, '{');
 
-    ngx_http_tgbot_status_json_text(&s, "bot", &d->bot->name);
+    ngx_http_tgbot_status_text_text(&s, "bot", &d->bot->name);
 
-    ngx_http_tgbot_status_json_key(&s, "letters");
-    ngx_http_tgbot_status_json_open(&s, '[');
+    ngx_http_tgbot_status_text_key(&s, "letters");
+    ngx_http_tgbot_status_text_open(&s, '[');
 
     for (i = 0; i < n; i++) {
-        ngx_http_tgbot_status_json_open(&s, '{');
+        ngx_http_tgbot_status_text_open(&s, '{');
         ngx_http_tgbot_status_dead_letter(&s, &letters[i]);
-        ngx_http_tgbot_status_json_close(&s, '}');
+        ngx_http_tgbot_status_text_close(&s, '}');
     }
 
-    ngx_http_tgbot_status_json_close(&s, ']');
+    ngx_http_tgbot_status_text_close(&s, ']');
 
     /* where to go on; 0: this was all */
 
-    ngx_http_tgbot_status_json_member(&s, "next",
+    ngx_http_tgbot_status_text_member(&s, "next",
                                       (n == limit) ? letters[n - 1].id : 0);
 
-    return ngx_http_tgbot_status_json_done(r, &s, NGX_HTTP_OK);
+    return ngx_http_tgbot_status_text_done(r, &s, NGX_HTTP_OK);
 }
 
 
 static ngx_int_t
 ngx_http_tgbot_status_dead_show(ngx_http_tgbot_status_dead_t *d)
 {
-    ngx_int_t                      rc;
-    ngx_str_t                      update;
-    ngx_array_t                    calls;
-    ngx_http_request_t            *r;
-    ngx_http_tgbot_letter_t        letter;
-    ngx_http_tgbot_status_json_t   s;
+    ngx_int_t                     rc;
+    ngx_str_t                     update;
+    ngx_array_t                   calls;
+    ngx_http_request_t           *r;
+    ngx_http_tgbot_letter_t       letter;
+    ngx_http_tgbot_status_text_t  s;
 
     r = d->request;
 
     rc = ngx_http_tgbot_dead_get(d->bot->dead, d->id, &letter, r->pool);
 
     if (rc == NGX_DECLINED) {
-        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_NOT_FOUND,
+        return ngx_http_tgbot_status_text_error(r, NGX_HTTP_NOT_FOUND,
                                                 "no such letter");
     }
 
@@ -274,10 +274,10 @@ ngx_http_tgbot_status_dead_show(ngx_http_tgbot_status_dead_t *d)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_tgbot_status_json_init(&s, r);
-    ngx_http_tgbot_status_json_open(&s, '{');
+    ngx_http_tgbot_status_text_init(&s, r);
+    ngx_http_tgbot_status_text_open(&s, '{');
 
-    ngx_http_tgbot_status_json_text(&s, "bot", &d->bot->name);
+    ngx_http_tgbot_status_text_text(&s, "bot", &d->bot->name);
 
     ngx_http_tgbot_status_dead_letter(&s, &letter);
 
@@ -294,12 +294,12 @@ ngx_http_tgbot_status_dead_show(ngx_http_tgbot_status_dead_t *d)
         }
     }
 
-    return ngx_http_tgbot_status_json_done(r, &s, NGX_HTTP_OK);
+    return ngx_http_tgbot_status_text_done(r, &s, NGX_HTTP_OK);
 }
 
 
 static void
-ngx_http_tgbot_status_dead_letter(ngx_http_tgbot_status_json_t *s,
+ngx_http_tgbot_status_dead_letter(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_letter_t *letter)
 {
     ngx_http_tgbot_item_t      *item;
@@ -308,57 +308,57 @@ ngx_http_tgbot_status_dead_letter(ngx_http_tgbot_status_json_t *s,
     item = &letter->item;
     end = &letter->end;
 
-    ngx_http_tgbot_status_json_member(s, "id", letter->id);
+    ngx_http_tgbot_status_text_member(s, "id", letter->id);
 
-    ngx_http_tgbot_status_json_key(s, "update_id");
-    ngx_http_tgbot_status_json_id(s, item->head.update_id);
+    ngx_http_tgbot_status_text_key(s, "update_id");
+    ngx_http_tgbot_status_text_id(s, item->head.update_id);
 
-    ngx_http_tgbot_status_json_text(s, "cause",
+    ngx_http_tgbot_status_text_text(s, "cause",
                                     &ngx_http_tgbot_dead_causes[end->cause]);
 
-    ngx_http_tgbot_status_json_member(s, "status", end->status);
-    ngx_http_tgbot_status_json_member(s, "attempts", item->progress.attempts);
-    ngx_http_tgbot_status_json_member(s, "first", end->first);
-    ngx_http_tgbot_status_json_member(s, "last", end->last);
-    ngx_http_tgbot_status_json_member(s, "size", item->data.len);
-    ngx_http_tgbot_status_json_member(s, "answered", item->answered);
-    ngx_http_tgbot_status_json_member(s, "calls_done", item->progress.next);
+    ngx_http_tgbot_status_text_member(s, "status", end->status);
+    ngx_http_tgbot_status_text_member(s, "attempts", item->progress.attempts);
+    ngx_http_tgbot_status_text_member(s, "first", end->first);
+    ngx_http_tgbot_status_text_member(s, "last", end->last);
+    ngx_http_tgbot_status_text_member(s, "size", item->data.len);
+    ngx_http_tgbot_status_text_member(s, "answered", item->answered);
+    ngx_http_tgbot_status_text_member(s, "calls_done", item->progress.next);
 }
 
 
 static void
-ngx_http_tgbot_status_dead_payload(ngx_http_tgbot_status_json_t *s,
+ngx_http_tgbot_status_dead_payload(ngx_http_tgbot_status_text_t *s,
     ngx_str_t *update, ngx_array_t *calls)
 {
     ngx_uint_t                i;
     ngx_http_tgbot_method_t  *method;
 
-    ngx_http_tgbot_status_json_key(s, "update");
+    ngx_http_tgbot_status_text_key(s, "update");
     ngx_http_tgbot_status_dead_value(s, update);
 
-    ngx_http_tgbot_status_json_key(s, "calls");
-    ngx_http_tgbot_status_json_open(s, '[');
+    ngx_http_tgbot_status_text_key(s, "calls");
+    ngx_http_tgbot_status_text_open(s, '[');
 
     method = calls->elts;
 
     for (i = 0; i < calls->nelts; i++) {
-        ngx_http_tgbot_status_json_open(s, '{');
-        ngx_http_tgbot_status_json_text(s, "method", &method[i].name);
-        ngx_http_tgbot_status_json_text(s, "content_type",
+        ngx_http_tgbot_status_text_open(s, '{');
+        ngx_http_tgbot_status_text_text(s, "method", &method[i].name);
+        ngx_http_tgbot_status_text_text(s, "content_type",
                                         &method[i].content_type);
-        ngx_http_tgbot_status_json_key(s, "body");
+        ngx_http_tgbot_status_text_key(s, "body");
         ngx_http_tgbot_status_dead_value(s, &method[i].body);
-        ngx_http_tgbot_status_json_close(s, '}');
+        ngx_http_tgbot_status_text_close(s, '}');
     }
 
-    ngx_http_tgbot_status_json_close(s, ']');
+    ngx_http_tgbot_status_text_close(s, ']');
 }
 
 
 /* JSON as it is, anything else as a string */
 
 static void
-ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_json_t *s,
+ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_text_t *s,
     ngx_str_t *value)
 {
     ngx_str_t   text;
@@ -366,7 +366,7 @@ ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_json_t *s,
 
     text = *value;
 
-    ngx_http_tgbot_status_json_redact(s, &text);
+    ngx_http_tgbot_status_text_redact(s, &text);
 
     /* of what stands in a string our reader is no judge */
 
@@ -378,11 +378,11 @@ ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_json_t *s,
                                          NULL)
            == NGX_OK)
     {
-        ngx_http_tgbot_status_json_value(s, text.data, text.len);
+        ngx_http_tgbot_status_text_value(s, text.data, text.len);
         return;
     }
 
-    ngx_http_tgbot_status_json_string(s, &text);
+    ngx_http_tgbot_status_text_string(s, &text);
 }
 
 
@@ -397,11 +397,11 @@ ngx_http_tgbot_status_dead_token(void *data,
 static ngx_int_t
 ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
 {
-    ngx_int_t                      rc;
-    ngx_uint_t                     replay;
-    const char                    *refused;
-    ngx_http_request_t            *r;
-    ngx_http_tgbot_status_json_t   s;
+    ngx_int_t                     rc;
+    ngx_uint_t                    replay;
+    const char                   *refused;
+    ngx_http_request_t           *r;
+    ngx_http_tgbot_status_text_t  s;
 
     r = d->request;
     replay = (r->method == NGX_HTTP_POST);
@@ -428,16 +428,16 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
         break;
 
     case NGX_DECLINED:
-        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_NOT_FOUND,
+        return ngx_http_tgbot_status_text_error(r, NGX_HTTP_NOT_FOUND,
                                                 "no such letter");
 
     case NGX_AGAIN:
-        return ngx_http_tgbot_status_json_error(r, NGX_HTTP_CONFLICT,
+        return ngx_http_tgbot_status_text_error(r, NGX_HTTP_CONFLICT,
                                                 "the letter is being "
                                                 "replayed");
 
     case NGX_BUSY:
-        return ngx_http_tgbot_status_json_error(r,
+        return ngx_http_tgbot_status_text_error(r,
                                             NGX_HTTP_SERVICE_UNAVAILABLE,
                                             "there is no room for it now, or "
                                             "it is in work");
@@ -446,17 +446,17 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_tgbot_status_json_init(&s, r);
-    ngx_http_tgbot_status_json_open(&s, '{');
-    ngx_http_tgbot_status_json_member(&s, replay ? "replayed" : "dropped",
+    ngx_http_tgbot_status_text_init(&s, r);
+    ngx_http_tgbot_status_text_open(&s, '{');
+    ngx_http_tgbot_status_text_member(&s, replay ? "replayed" : "dropped",
                                       d->done);
 
     if (d->id == 0) {
-        ngx_http_tgbot_status_json_member(&s, "left", d->left);
-        ngx_http_tgbot_status_json_member(&s, "being_replayed", d->replayed);
+        ngx_http_tgbot_status_text_member(&s, "left", d->left);
+        ngx_http_tgbot_status_text_member(&s, "being_replayed", d->replayed);
     }
 
-    return ngx_http_tgbot_status_json_done(r, &s, NGX_HTTP_OK);
+    return ngx_http_tgbot_status_text_done(r, &s, NGX_HTTP_OK);
 }
 
 

@@ -4,305 +4,422 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
-#include "ngx_http_tgbot_header.h"
+#include "ngx_http_tgbot_cache.h"
+#include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_status_json.h"
-#include "ngx_http_tgbot_update.h"
+#include "ngx_http_tgbot_status_metrics.h"
+#include "ngx_http_tgbot_status_text.h"
 
 
-#define NGX_HTTP_TGBOT_STATUS_BUFFER  4096
-
-
-static u_char *ngx_http_tgbot_status_json_room(ngx_http_tgbot_status_json_t *s,
+static void ngx_http_tgbot_status_json_metrics(ngx_http_tgbot_status_text_t *s,
+    void *of, ngx_uint_t kind);
+static void ngx_http_tgbot_status_json_metric(ngx_http_tgbot_status_text_t *s,
+    const ngx_http_tgbot_metric_t *metric, void *of);
+static void ngx_http_tgbot_status_json_values(ngx_http_tgbot_status_text_t *s,
+    const ngx_http_tgbot_metric_t *metric, void *of, ngx_uint_t i);
+static void ngx_http_tgbot_status_json_histogram(
+    ngx_http_tgbot_status_text_t *s, const ngx_http_tgbot_metric_t *metric,
+    void *of);
+static void ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_status_bot_t *bot);
+static void ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_dedup_t *dedup);
+static void ngx_http_tgbot_status_json_zone(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_status_zone_t *zone);
+static void ngx_http_tgbot_status_webhook(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_status_bot_t *bot);
+static void ngx_http_tgbot_status_webhook_text(
+    ngx_http_tgbot_status_text_t *s, const char *name, u_char *data,
     size_t len);
+static void ngx_http_tgbot_status_webhook_names(
+    ngx_http_tgbot_status_text_t *s, ngx_http_tgbot_registration_t *known);
+
+
+/* ngx_http_tgbot_registry_state_e */
+
+static ngx_str_t  ngx_http_tgbot_status_webhook_states[] = {
+    ngx_string("unknown"),
+    ngx_string("ok"),
+    ngx_string("pending"),
+    ngx_string("error"),
+    ngx_string("stopped")
+};
 
 
 void
-ngx_http_tgbot_status_json_init(ngx_http_tgbot_status_json_t *s,
-    ngx_http_request_t *r)
+ngx_http_tgbot_status_json(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_status_snapshot_t *snapshot,
+    ngx_http_tgbot_loc_conf_t *tlcf)
 {
-    ngx_http_tgbot_main_conf_t  *tmcf;
+    ngx_str_t   version;
+    ngx_uint_t  i;
 
-    tmcf = ngx_http_get_module_main_conf(r, ngx_http_tgbot_module);
+    ngx_str_set(&version, NGX_HTTP_TGBOT_VERSION);
 
-    ngx_memzero(s, sizeof(ngx_http_tgbot_status_json_t));
+    ngx_http_tgbot_status_text_text(s, "version", &version);
+    ngx_http_tgbot_status_text_member(s, "now", ngx_time());
+    ngx_http_tgbot_status_text_member(s, "start_time", snapshot->start);
+    ngx_http_tgbot_status_text_flag(s, "write", tlcf->status->write);
+    ngx_http_tgbot_status_text_flag(s, "payload", tlcf->status->payload);
 
-    s->pool = r->pool;
-    s->tokens = &tmcf->tokens;
-    s->last = &s->chain;
+    ngx_http_tgbot_status_json_metrics(s, snapshot, NGX_HTTP_TGBOT_OF_ALL);
 
-    ngx_str_set(&s->type, "application/json");
-}
+    ngx_http_tgbot_status_text_key(s, "bots");
+    ngx_http_tgbot_status_text_open(s, '{');
 
-
-ngx_int_t
-ngx_http_tgbot_status_json_send(ngx_http_request_t *r,
-    ngx_http_tgbot_status_json_t *s, ngx_uint_t status)
-{
-    ngx_int_t  rc;
-
-    if (s->failed) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    for (i = 0; i < snapshot->nbots; i++) {
+        ngx_http_tgbot_status_json_bot(s, &snapshot->bots[i]);
     }
 
-    r->headers_out.status = status;
-    r->headers_out.content_length_n = s->size;
+    ngx_http_tgbot_status_text_close(s, '}');
 
-    r->headers_out.content_type = s->type;
-    r->headers_out.content_type_len = s->type.len;
-    r->headers_out.content_type_lowcase = NULL;
+    ngx_http_tgbot_status_text_key(s, "zones");
+    ngx_http_tgbot_status_text_open(s, '{');
 
-    if (ngx_http_tgbot_header_push(r, "Cache-Control", "no-store") != NGX_OK
-        || ngx_http_tgbot_header_push(r, "X-Content-Type-Options", "nosniff")
-           != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    for (i = 0; i < snapshot->nzones; i++) {
+        ngx_http_tgbot_status_json_zone(s, &snapshot->zones[i]);
     }
 
-    rc = ngx_http_send_header(r);
+    ngx_http_tgbot_status_text_close(s, '}');
+}
 
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
+
+/* all metrics of this kind of object */
+
+static void
+ngx_http_tgbot_status_json_metrics(ngx_http_tgbot_status_text_t *s, void *of,
+    ngx_uint_t kind)
+{
+    const ngx_http_tgbot_metric_t  *metric;
+
+    for (metric = ngx_http_tgbot_metrics; metric->name; metric++) {
+
+        if (metric->of == kind) {
+            ngx_http_tgbot_status_text_key(s, metric->name);
+            ngx_http_tgbot_status_json_metric(s, metric, of);
+        }
     }
-
-    s->buf->last_buf = (r == r->main);
-    s->buf->last_in_chain = 1;
-
-    return ngx_http_output_filter(r, s->chain);
 }
 
 
-ngx_int_t
-ngx_http_tgbot_status_json_error(ngx_http_request_t *r, ngx_uint_t status,
-    const char *text)
+static void
+ngx_http_tgbot_status_json_metric(ngx_http_tgbot_status_text_t *s,
+    const ngx_http_tgbot_metric_t *metric, void *of)
 {
-    ngx_str_t                      value;
-    ngx_http_tgbot_status_json_t   s;
+    ngx_str_t   name;
+    ngx_uint_t  i;
 
-    value.data = (u_char *) text;
-    value.len = ngx_strlen(text);
-
-    ngx_http_tgbot_status_json_init(&s, r);
-
-    ngx_http_tgbot_status_json_open(&s, '{');
-    ngx_http_tgbot_status_json_text(&s, "error", &value);
-    ngx_http_tgbot_status_json_close(&s, '}');
-
-    return ngx_http_tgbot_status_json_send(r, &s, status);
-}
-
-
-ngx_int_t
-ngx_http_tgbot_status_json_done(ngx_http_request_t *r,
-    ngx_http_tgbot_status_json_t *s, ngx_uint_t status)
-{
-    ngx_http_tgbot_status_json_close(s, '}');
-    ngx_http_tgbot_status_json_write(s, "\n", 1);
-
-    return ngx_http_tgbot_status_json_send(r, s, status);
-}
-
-
-void
-ngx_http_tgbot_status_json_open(ngx_http_tgbot_status_json_t *s, char bracket)
-{
-    ngx_http_tgbot_status_json_value(s, &bracket, 1);
-    s->comma = 0;
-}
-
-
-void
-ngx_http_tgbot_status_json_close(ngx_http_tgbot_status_json_t *s, char bracket)
-{
-    ngx_http_tgbot_status_json_write(s, &bracket, 1);
-    s->comma = 1;
-}
-
-
-void
-ngx_http_tgbot_status_json_key(ngx_http_tgbot_status_json_t *s,
-    const char *name)
-{
-    ngx_str_t  key;
-
-    key.data = (u_char *) name;
-    key.len = ngx_strlen(name);
-
-    ngx_http_tgbot_status_json_name(s, &key);
-}
-
-
-void
-ngx_http_tgbot_status_json_name(ngx_http_tgbot_status_json_t *s,
-    ngx_str_t *name)
-{
-    ngx_http_tgbot_status_json_string(s, name);
-    ngx_http_tgbot_status_json_write(s, ":", 1);
-    s->comma = 0;
-}
-
-
-void
-ngx_http_tgbot_status_json_text(ngx_http_tgbot_status_json_t *s,
-    const char *name, ngx_str_t *value)
-{
-    ngx_http_tgbot_status_json_key(s, name);
-    ngx_http_tgbot_status_json_string(s, value);
-}
-
-
-void
-ngx_http_tgbot_status_json_member(ngx_http_tgbot_status_json_t *s,
-    const char *name, uint64_t value)
-{
-    ngx_http_tgbot_status_json_key(s, name);
-    ngx_http_tgbot_status_json_number(s, value);
-}
-
-
-void
-ngx_http_tgbot_status_json_flag(ngx_http_tgbot_status_json_t *s,
-    const char *name, ngx_uint_t value)
-{
-    ngx_http_tgbot_status_json_key(s, name);
-    ngx_http_tgbot_status_json_value(s, value ? "true" : "false",
-                                     value ? 4 : 5);
-}
-
-
-void
-ngx_http_tgbot_status_json_number(ngx_http_tgbot_status_json_t *s,
-    uint64_t value)
-{
-    u_char  buf[NGX_INT64_LEN];
-
-    ngx_http_tgbot_status_json_value(s, buf,
-                                     ngx_sprintf(buf, "%uL", value) - buf);
-}
-
-
-void
-ngx_http_tgbot_status_json_id(ngx_http_tgbot_status_json_t *s,
-    int64_t update_id)
-{
-    u_char  buf[NGX_INT64_LEN];
-
-    if (update_id == NGX_HTTP_TGBOT_UPDATE_NO_ID) {
-        ngx_http_tgbot_status_json_value(s, "null", 4);
+    if (metric->type == NGX_HTTP_TGBOT_HISTOGRAM) {
+        ngx_http_tgbot_status_json_histogram(s, metric, of);
         return;
     }
 
-    ngx_http_tgbot_status_json_value(s, buf,
-                                     ngx_sprintf(buf, "%L", update_id) - buf);
-}
-
-
-void
-ngx_http_tgbot_status_json_string(ngx_http_tgbot_status_json_t *s,
-    ngx_str_t *value)
-{
-    u_char     *p;
-    size_t      escape;
-    ngx_str_t   text;
-
-    text = *value;
-
-    ngx_http_tgbot_status_json_redact(s, &text);
-
-    escape = ngx_escape_json(NULL, text.data, text.len);
-
-    ngx_http_tgbot_status_json_value(s, NULL, 0);
-
-    p = ngx_http_tgbot_status_json_room(s, text.len + escape + 2);
-
-    if (p == NULL) {
+    if (metric->labels[0].name == NULL) {
+        ngx_http_tgbot_status_json_values(s, metric, of, 0);
         return;
     }
 
-    *p++ = '"';
-    p = (u_char *) ngx_escape_json(p, text.data, text.len);
-    *p = '"';
-}
+    ngx_http_tgbot_status_text_open(s, '{');
 
+    for (i = 0; i < metric->labels[0].n; i++) {
+        name = ngx_http_tgbot_metric_label(metric, of, 0, i);
 
-void
-ngx_http_tgbot_status_json_value(ngx_http_tgbot_status_json_t *s,
-    const void *data, size_t len)
-{
-    if (s->comma) {
-        ngx_http_tgbot_status_json_write(s, ",", 1);
+        if (name.len) {
+            ngx_http_tgbot_status_text_name(s, &name);
+            ngx_http_tgbot_status_json_values(s, metric, of, i);
+        }
     }
 
-    ngx_http_tgbot_status_json_write(s, data, len);
-    s->comma = 1;
+    ngx_http_tgbot_status_text_close(s, '}');
 }
 
 
-void
-ngx_http_tgbot_status_json_redact(ngx_http_tgbot_status_json_t *s,
-    ngx_str_t *text)
+static void
+ngx_http_tgbot_status_json_values(ngx_http_tgbot_status_text_t *s,
+    const ngx_http_tgbot_metric_t *metric, void *of, ngx_uint_t i)
 {
-    if (ngx_http_tgbot_redact(s->tokens, text, NGX_HTTP_TGBOT_REDACT_UNCUT,
-                              s->pool)
-        != NGX_OK)
+    ngx_str_t   name;
+    ngx_uint_t  j;
+
+    if (metric->labels[1].name == NULL) {
+        ngx_http_tgbot_status_text_number(s,
+                              ngx_http_tgbot_metric_value(metric, of, i, 0));
+        return;
+    }
+
+    ngx_http_tgbot_status_text_open(s, '{');
+
+    for (j = 0; j < metric->labels[1].n; j++) {
+        name = ngx_http_tgbot_metric_label(metric, of, 1, j);
+
+        ngx_http_tgbot_status_text_name(s, &name);
+        ngx_http_tgbot_status_text_number(s,
+                              ngx_http_tgbot_metric_value(metric, of, i, j));
+    }
+
+    ngx_http_tgbot_status_text_close(s, '}');
+}
+
+
+static void
+ngx_http_tgbot_status_json_histogram(ngx_http_tgbot_status_text_t *s,
+    const ngx_http_tgbot_metric_t *metric, void *of)
+{
+    u_char      *p;
+    uint64_t     count, sum;
+    ngx_str_t    name;
+    ngx_uint_t   i;
+
+    u_char  seconds[NGX_INT64_LEN + sizeof(".000") - 1];
+
+    count = 0;
+    sum = metric->value(of, metric->sum, 0);
+    p = ngx_sprintf(seconds, "%uL.%03uL", sum / 1000, sum % 1000);
+
+    ngx_http_tgbot_status_text_open(s, '{');
+    ngx_http_tgbot_status_text_key(s, "buckets");
+    ngx_http_tgbot_status_text_open(s, '{');
+
+    for (i = 0; i < metric->labels[0].n; i++) {
+        name = ngx_http_tgbot_metric_label(metric, of, 0, i);
+        count += ngx_http_tgbot_metric_value(metric, of, i, 0);
+
+        ngx_http_tgbot_status_text_name(s, &name);
+        ngx_http_tgbot_status_text_number(s, count);
+    }
+
+    ngx_http_tgbot_status_text_close(s, '}');
+
+    ngx_http_tgbot_status_text_key(s, "sum");
+    ngx_http_tgbot_status_text_value(s, seconds, p - seconds);
+    ngx_http_tgbot_status_text_member(s, "count", count);
+    ngx_http_tgbot_status_text_close(s, '}');
+}
+
+
+static void
+ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_status_bot_t *bot)
+{
+    ngx_http_tgbot_bot_t  *b;
+
+    b = bot->bot;
+
+    ngx_http_tgbot_status_text_name(s, &b->name);
+    ngx_http_tgbot_status_text_open(s, '{');
+
+    ngx_http_tgbot_status_text_member(s, "start_time",
+                                      ngx_http_tgbot_stats_start(b->stats));
+
+    ngx_http_tgbot_status_json_metrics(s, bot, NGX_HTTP_TGBOT_OF_BOT);
+
+    if (b->queue) {
+        ngx_http_tgbot_status_json_metrics(s, bot, NGX_HTTP_TGBOT_OF_QUEUE);
+    }
+
+    if (bot->known) {
+        ngx_http_tgbot_status_json_metrics(s, bot, NGX_HTTP_TGBOT_OF_WEBHOOK);
+    }
+
+    /* what follows is no metric */
+
+    if (b->queue) {
+        ngx_http_tgbot_status_text_member(s, "queue_lanes", bot->queue.lanes);
+        ngx_http_tgbot_status_text_member(s, "queue_blocks",
+                                          bot->queue.blocks);
+
+        /* 0: as many as tgbot_queue says */
+
+        ngx_http_tgbot_status_text_member(s, "queue_allowed",
+                                          bot->queue.allowed);
+    }
+
+    if (b->dedup) {
+        ngx_http_tgbot_status_json_dedup(s, b->dedup);
+    }
+
+    if (b->dead) {
+        ngx_http_tgbot_status_text_key(s, "dead_letters");
+        ngx_http_tgbot_status_text_open(s, '{');
+
+        ngx_http_tgbot_status_text_member(s, "letters", bot->dead.letters);
+        ngx_http_tgbot_status_text_member(s, "blocks", bot->dead.blocks);
+        ngx_http_tgbot_status_text_member(s, "evicted", bot->dead.evicted);
+        ngx_http_tgbot_status_text_member(s, "oldest", bot->dead.oldest);
+
+        ngx_http_tgbot_status_text_close(s, '}');
+    }
+
+    if (bot->known) {
+        ngx_http_tgbot_status_webhook(s, bot);
+    }
+
+    ngx_http_tgbot_status_text_close(s, '}');
+}
+
+
+static void
+ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_dedup_t *dedup)
+{
+    ngx_http_tgbot_dedup_state_t  state;
+
+    ngx_http_tgbot_dedup_state(dedup, &state);
+
+    ngx_http_tgbot_status_text_key(s, "seen");
+    ngx_http_tgbot_status_text_open(s, '{');
+
+    ngx_http_tgbot_status_text_member(s, "records", state.records);
+    ngx_http_tgbot_status_text_member(s, "leased", state.leased);
+    ngx_http_tgbot_status_text_member(s, "rides", state.rides);
+    ngx_http_tgbot_status_text_member(s, "rides_evicted", state.rides_evicted);
+
+    ngx_http_tgbot_status_text_key(s, "top");
+    ngx_http_tgbot_status_text_open(s, '[');
+    ngx_http_tgbot_status_text_id(s, state.top[0]);
+    ngx_http_tgbot_status_text_id(s, state.top[1]);
+    ngx_http_tgbot_status_text_close(s, ']');
+
+    ngx_http_tgbot_status_text_close(s, '}');
+}
+
+
+static void
+ngx_http_tgbot_status_json_zone(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_status_zone_t *zone)
+{
+    ngx_str_t               kind;
+    ngx_http_tgbot_zone_t  *z;
+
+    z = zone->zone;
+
+    kind.data = (u_char *) z->kind->name;
+    kind.len = ngx_strlen(z->kind->name);
+
+    ngx_http_tgbot_status_text_name(s, &z->shm_zone->shm.name);
+    ngx_http_tgbot_status_text_open(s, '{');
+
+    ngx_http_tgbot_status_text_text(s, "kind", &kind);
+
+    ngx_http_tgbot_status_text_member(s, "size", z->size);
+
+    ngx_http_tgbot_status_json_metrics(s, zone, NGX_HTTP_TGBOT_OF_ZONE);
+
+    /* what follows is no metric */
+
+    if (zone->total) {
+        ngx_http_tgbot_status_text_member(s, "used", zone->used);
+        ngx_http_tgbot_status_text_member(s, "total", zone->total);
+    }
+
+    if (z->kind == &ngx_http_tgbot_cache_zone) {
+        ngx_http_tgbot_status_text_member(s, "entries", zone->entries);
+    }
+
+    if (z->kind == &ngx_http_tgbot_queue_zone
+        || z->kind == &ngx_http_tgbot_dead_zone)
     {
-        s->failed = 1;
-        ngx_str_null(text);
+        ngx_http_tgbot_status_text_member(s, "items", zone->items);
+        ngx_http_tgbot_status_text_member(s, "broken", zone->broken);
     }
+
+    if (z->kind == &ngx_http_tgbot_queue_zone) {
+        ngx_http_tgbot_status_text_member(s, "orphaned", zone->orphaned);
+    }
+
+    ngx_http_tgbot_status_text_close(s, '}');
 }
 
 
-void
-ngx_http_tgbot_status_json_write(ngx_http_tgbot_status_json_t *s,
-    const void *data, size_t len)
+/* the member "webhook" of a bot that has tgbot_register */
+
+static void
+ngx_http_tgbot_status_webhook(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_status_bot_t *bot)
 {
-    u_char  *p;
+    ngx_http_tgbot_registration_t  *known;
 
-    p = ngx_http_tgbot_status_json_room(s, len);
+    known = bot->known;
 
-    if (p && len) {
-        ngx_memcpy(p, data, len);
-    }
+    ngx_http_tgbot_status_text_key(s, "webhook");
+    ngx_http_tgbot_status_text_open(s, '{');
+
+    ngx_http_tgbot_status_text_text(s, "state",
+                           &ngx_http_tgbot_status_webhook_states[known->state]);
+
+    ngx_http_tgbot_status_webhook_text(s, "url", known->url, known->url_len);
+
+    ngx_http_tgbot_status_text_text(s, "expected", &bot->bot->reg->shown);
+
+    ngx_http_tgbot_status_webhook_text(s, "ip_address", known->address,
+                                       known->address_len);
+    ngx_http_tgbot_status_text_member(s, "max_connections",
+                                      known->max_connections);
+    ngx_http_tgbot_status_webhook_names(s, known);
+    ngx_http_tgbot_status_text_flag(s, "has_custom_certificate",
+                                    known->certificate);
+    ngx_http_tgbot_status_text_member(s, "pending_updates", known->pending);
+    ngx_http_tgbot_status_text_member(s, "last_error_date",
+                                      known->error_date);
+    ngx_http_tgbot_status_webhook_text(s, "last_error_message",
+                                       known->message, known->message_len);
+
+    ngx_http_tgbot_status_text_member(s, "checked", known->checked);
+    ngx_http_tgbot_status_text_member(s, "registered", known->registered_at);
+    ngx_http_tgbot_status_text_member(s, "taken",
+                           ngx_http_tgbot_registry_taken(known, ngx_time()));
+    ngx_http_tgbot_status_webhook_text(s, "error", known->error,
+                                       known->error_len);
+
+    ngx_http_tgbot_status_text_close(s, '}');
 }
 
 
-/* where to write "len" bytes, which are part of the answer from now on */
-
-static u_char *
-ngx_http_tgbot_status_json_room(ngx_http_tgbot_status_json_t *s, size_t len)
+static void
+ngx_http_tgbot_status_webhook_text(ngx_http_tgbot_status_text_t *s,
+    const char *name, u_char *data, size_t len)
 {
-    u_char       *p;
-    size_t        size;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
+    ngx_str_t  text;
 
-    if (s->failed) {
-        return NULL;
+    text.data = data;
+    text.len = len;
+
+    ngx_http_tgbot_status_text_text(s, name, &text);
+}
+
+
+/* names are separated by commas; null: Telegram's default */
+
+static void
+ngx_http_tgbot_status_webhook_names(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_registration_t *known)
+{
+    u_char     *p, *last;
+    ngx_str_t   name;
+
+    ngx_http_tgbot_status_text_key(s, "allowed_updates");
+
+    if (!known->has_names) {
+        ngx_http_tgbot_status_text_value(s, "null", 4);
+        return;
     }
 
-    if (s->buf == NULL || (size_t) (s->buf->end - s->buf->last) < len) {
+    ngx_http_tgbot_status_text_open(s, '[');
 
-        size = ngx_max(len, NGX_HTTP_TGBOT_STATUS_BUFFER);
+    p = known->names;
+    last = p + known->names_len;
 
-        cl = ngx_alloc_chain_link(s->pool);
-        b = ngx_create_temp_buf(s->pool, size);
+    for ( /* void */ ; p < last; p++) {
+        name.data = p;
 
-        if (cl == NULL || b == NULL) {
-            s->failed = 1;
-            return NULL;
+        while (p < last && *p != ',') {
+            p++;
         }
 
-        cl->buf = b;
-        cl->next = NULL;
+        name.len = p - name.data;
 
-        *s->last = cl;
-        s->last = &cl->next;
-        s->buf = b;
+        ngx_http_tgbot_status_text_string(s, &name);
     }
 
-    p = s->buf->last;
-
-    s->buf->last += len;
-    s->size += len;
-
-    return p;
+    ngx_http_tgbot_status_text_close(s, ']');
 }

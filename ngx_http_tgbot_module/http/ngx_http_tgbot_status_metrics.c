@@ -436,7 +436,7 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
         bot->oldest = bot->queue.oldest / 1000;
     }
 
-    if (b->hook == NULL) {
+    if (b->reg == NULL) {
         return NGX_OK;
     }
 
@@ -487,15 +487,15 @@ ngx_http_tgbot_status_orphaned(ngx_http_tgbot_status_snapshot_t *snapshot,
 static void
 ngx_http_tgbot_status_snapshot_zone(ngx_http_tgbot_status_zone_t *zone)
 {
-    ngx_http_tgbot_zone_t          *z;
-    ngx_http_tgbot_store_t          store;
-    ngx_http_tgbot_cache_state_t    cache;
-    ngx_http_tgbot_bucket_state_t   bucket;
+    ngx_http_tgbot_zone_t        *z;
+    ngx_http_tgbot_store_t        store;
+    ngx_http_tgbot_cache_state_t  cache;
+    ngx_http_tgbot_limit_state_t  bucket;
 
     z = zone->zone;
 
-    if (z->kind == &ngx_http_tgbot_bucket_zone) {
-        ngx_http_tgbot_bucket_state(z, &bucket);
+    if (z->kind == &ngx_http_tgbot_limit_zone) {
+        ngx_http_tgbot_limit_state(z, &bucket);
 
         zone->used = bucket.used;
         zone->total = bucket.total;

@@ -5,9 +5,9 @@
 
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_json.h"
-#include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_status_metrics.h"
 #include "ngx_http_tgbot_status_prometheus.h"
+#include "ngx_http_tgbot_status_text.h"
 
 
 #define NGX_HTTP_TGBOT_STATUS_PREFIX  "nginx_tgbot_"
@@ -16,7 +16,7 @@
 /* a metric of one bot, of one zone, or of the module */
 
 typedef struct {
-    ngx_http_tgbot_status_json_t   *s;
+    ngx_http_tgbot_status_text_t   *s;
     const ngx_http_tgbot_metric_t  *metric;
 
     void                           *of;
@@ -54,7 +54,7 @@ static const char  *ngx_http_tgbot_status_prometheus_types[] = {
 
 
 void
-ngx_http_tgbot_status_prometheus(ngx_http_tgbot_status_json_t *s,
+ngx_http_tgbot_status_prometheus(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_snapshot_t *snapshot)
 {
     ngx_http_tgbot_status_prometheus_t  p;
@@ -226,7 +226,7 @@ ngx_http_tgbot_status_prometheus_histogram(
 
     sum = p->metric->value(p->of, p->metric->sum, 0);
     last = ngx_sprintf(buf, " %uL.%03uL\n", sum / 1000, sum % 1000);
-    ngx_http_tgbot_status_json_write(p->s, buf, last - buf);
+    ngx_http_tgbot_status_text_write(p->s, buf, last - buf);
 
     ngx_http_tgbot_status_prometheus_series(p, "_count", &none, &none);
     ngx_http_tgbot_status_prometheus_value(p, count);
@@ -306,13 +306,13 @@ ngx_http_tgbot_status_prometheus_label(ngx_http_tgbot_status_prometheus_t *p,
     for (s = start; s < last; s++) {
 
         if (*s == '"' || *s == '\\') {
-            ngx_http_tgbot_status_json_write(p->s, start, s - start);
+            ngx_http_tgbot_status_text_write(p->s, start, s - start);
             ngx_http_tgbot_status_prometheus_text(p, "\\");
             start = s;
         }
     }
 
-    ngx_http_tgbot_status_json_write(p->s, start, last - start);
+    ngx_http_tgbot_status_text_write(p->s, start, last - start);
     ngx_http_tgbot_status_prometheus_text(p, "\"");
 }
 
@@ -324,7 +324,7 @@ ngx_http_tgbot_status_prometheus_value(ngx_http_tgbot_status_prometheus_t *p,
     u_char  *last, buf[NGX_INT64_LEN + sizeof(" \n") - 1];
 
     last = ngx_sprintf(buf, " %uL\n", value);
-    ngx_http_tgbot_status_json_write(p->s, buf, last - buf);
+    ngx_http_tgbot_status_text_write(p->s, buf, last - buf);
 }
 
 
@@ -332,5 +332,5 @@ static void
 ngx_http_tgbot_status_prometheus_text(ngx_http_tgbot_status_prometheus_t *p,
     const char *text)
 {
-    ngx_http_tgbot_status_json_write(p->s, text, ngx_strlen(text));
+    ngx_http_tgbot_status_text_write(p->s, text, ngx_strlen(text));
 }

@@ -11,12 +11,12 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_status_metrics.h"
+#include "ngx_http_tgbot_status_text.h"
 
 
 /* writes to s, whose type it sets */
-void ngx_http_tgbot_status_prometheus(ngx_http_tgbot_status_json_t *s,
+void ngx_http_tgbot_status_prometheus(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_snapshot_t *snapshot);
 
 

@@ -4,11 +4,11 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_body.h"
-#include "ngx_http_tgbot_form.h"
 #include "ngx_http_tgbot_header.h"
-#include "ngx_http_tgbot_job_queue.h"
+#include "ngx_http_tgbot_job_queued.h"
+#include "ngx_http_tgbot_job_record.h"
 #include "ngx_http_tgbot_log.h"
-#include "ngx_http_tgbot_record.h"
+#include "ngx_http_tgbot_method_form.h"
 #include "ngx_http_tgbot_reply.h"
 #include "ngx_http_tgbot_update.h"
 #include "ngx_http_tgbot_webhook.h"
@@ -337,7 +337,7 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
         ngx_del_timer(&w->timer);
     }
 
-    ngx_http_tgbot_wait_remove(&w->wait);
+    ngx_http_tgbot_cache_wait_remove(&w->wait);
 
     if (w->job) {
         ngx_http_tgbot_job_leave(w->job);
@@ -346,7 +346,7 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
 
     if (w->cache.lease.token) {
         ngx_http_tgbot_cache_release(&w->cache, 0);
-        ngx_http_tgbot_wait_wake(&w->cache);
+        ngx_http_tgbot_cache_wait_resume(&w->cache);
     }
 
     ngx_http_tgbot_webhook_unclaim(w);
@@ -400,7 +400,7 @@ ngx_http_tgbot_webhook_acknowledge(ngx_http_tgbot_webhook_t *w)
 
     if (w->after
         && (rc != NGX_ERROR
-            || (w->ctx.bot->seen && w->update.has_update_id)))
+            || (w->ctx.bot->dedup && w->update.has_update_id)))
     {
         after = w->after;
         w->after = NULL;
@@ -456,8 +456,8 @@ ngx_http_tgbot_authenticate(ngx_http_request_t *r, ngx_http_tgbot_bot_t *bot)
     }
 
     if (r->headers_in.content_type == NULL
-        || !ngx_http_tgbot_form_type(&r->headers_in.content_type->value,
-                                     "application/json"))
+        || !ngx_http_tgbot_method_form_type(&r->headers_in.content_type->value,
+                                            "application/json"))
     {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "tgbot: bot \"%V\": Content-Type is not "
@@ -745,7 +745,7 @@ ngx_http_tgbot_webhook_enqueue(ngx_http_tgbot_webhook_t *w)
                        "tgbot bot \"%V\", update %L: put in lane %xL",
                        &bot->name, w->update.update_id, item.head.lane);
 
-        ngx_http_tgbot_wake();
+        ngx_http_tgbot_queue_wake();
 
         return NGX_DONE;
     }
@@ -801,22 +801,22 @@ ngx_http_tgbot_webhook_no_room(ngx_http_tgbot_webhook_t *w, ngx_msec_t oldest)
 static ngx_int_t
 ngx_http_tgbot_webhook_lane(ngx_http_tgbot_webhook_t *w, uint64_t *lane)
 {
-    ngx_str_t                key;
-    ngx_http_tgbot_lanes_t  *lanes;
-    u_char                   buf[NGX_HTTP_TGBOT_LANE_KEY];
+    ngx_str_t                     key;
+    ngx_http_tgbot_queue_conf_t  *queue;
+    u_char                        buf[NGX_HTTP_TGBOT_LANE_KEY];
 
-    lanes = w->ctx.bot->conf->lanes;
+    queue = w->ctx.bot->conf->queue;
 
     ngx_str_null(&key);
 
-    if (lanes->lane
-        && ngx_http_complex_value(w->request, lanes->lane, &key) != NGX_OK)
+    if (queue->lane
+        && ngx_http_complex_value(w->request, queue->lane, &key) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (lanes->lane == NULL) {
-        ngx_http_tgbot_lane_key(&w->update, buf, &key);
+    if (queue->lane == NULL) {
+        ngx_http_tgbot_update_lane_key(&w->update, buf, &key);
 
     } else if (key.len == 0) {
 
@@ -836,13 +836,13 @@ static ngx_int_t
 ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
     ngx_http_tgbot_item_t *item)
 {
-    ngx_pool_t               *pool;
-    ngx_http_tgbot_record_t   record;
+    ngx_pool_t                  *pool;
+    ngx_http_tgbot_job_record_t  record;
 
     pool = w->request->pool;
 
     ngx_memzero(item, sizeof(ngx_http_tgbot_item_t));
-    ngx_memzero(&record, sizeof(ngx_http_tgbot_record_t));
+    ngx_memzero(&record, sizeof(ngx_http_tgbot_job_record_t));
 
     if (ngx_http_tgbot_webhook_lane(w, &item->head.lane) != NGX_OK
         || ngx_http_tgbot_detached_client(&record.client, w->request, pool)
@@ -876,13 +876,13 @@ ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
     if (w->own) {
         item->answered = 1;
 
-        if (ngx_http_tgbot_record_write_calls(&w->answer.calls, &item->answer,
-                                              pool)
+        if (ngx_http_tgbot_job_record_write_calls(&w->answer.calls,
+                                                  &item->answer, pool)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
 
-    return ngx_http_tgbot_record_write(&record, &item->data, pool);
+    return ngx_http_tgbot_job_record_write(&record, &item->data, pool);
 }

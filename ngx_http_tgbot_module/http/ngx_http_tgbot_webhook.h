@@ -14,8 +14,8 @@
 
 #include "ngx_http_tgbot_acknowledge.h"
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_cache_wait.h"
 #include "ngx_http_tgbot_job.h"
-#include "ngx_http_tgbot_wait.h"
 
 
 /* Retry-After when there is no room for another update in work, seconds */
@@ -37,7 +37,7 @@ typedef struct {
     ngx_http_tgbot_claim_t            claim;  /* without a lease: the job's */
 
     ngx_http_tgbot_cache_t            cache;  /* likewise; zone NULL: none */
-    ngx_http_tgbot_wait_t             wait;
+    ngx_http_tgbot_cache_wait_t       wait;
     ngx_msec_t                        waiting;    /* since, of the cache */
 
     ngx_http_tgbot_answer_t           answer;     /* of nginx itself */

@@ -17,15 +17,15 @@ static ngx_int_t ngx_http_tgbot_webhook_accept(ngx_http_tgbot_webhook_t *w);
 static ngx_uint_t ngx_http_tgbot_webhook_unlimited(
     ngx_http_tgbot_update_t *update);
 static ngx_int_t ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w,
-    ngx_uint_t i, ngx_str_t *key, ngx_http_tgbot_bucket_result_t *result);
+    ngx_uint_t i, ngx_str_t *key, ngx_http_tgbot_limit_result_t *result);
 static ngx_int_t ngx_http_tgbot_webhook_refuse(ngx_http_tgbot_webhook_t *w,
-    ngx_http_tgbot_limit_t *limit, ngx_http_tgbot_bucket_result_t *result);
+    ngx_http_tgbot_limit_conf_t *limit, ngx_http_tgbot_limit_result_t *result);
 static ngx_int_t ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w,
     ngx_str_t *text);
 static ngx_uint_t ngx_http_tgbot_webhook_is(ngx_str_t *s, ngx_str_t *names);
 static ngx_uint_t ngx_http_tgbot_webhook_rides(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_wait(ngx_http_tgbot_webhook_t *w);
-static void ngx_http_tgbot_webhook_ready(ngx_http_tgbot_wait_t *wait);
+static void ngx_http_tgbot_webhook_ready(ngx_http_tgbot_cache_wait_t *wait);
 
 
 static ngx_str_t  ngx_http_tgbot_webhook_payment_types[] = {
@@ -52,18 +52,18 @@ ngx_http_tgbot_webhook_claim(ngx_http_tgbot_webhook_t *w)
 
     bot = w->ctx.bot;
 
-    if (bot->seen == NULL) {
+    if (bot->dedup == NULL) {
         return NGX_OK;
     }
 
     if (!w->update.has_update_id) {
         ngx_http_tgbot_stats_count(bot->stats,
-                                   NGX_HTTP_TGBOT_STAT_SEEN_UNNUMBERED);
+                                   NGX_HTTP_TGBOT_STAT_DEDUP_UNNUMBERED);
         return NGX_OK;
     }
 
-    rc = ngx_http_tgbot_seen_claim(bot->seen, w->update.update_id, &w->claim,
-                                   &type, &body);
+    rc = ngx_http_tgbot_dedup_claim(bot->dedup, w->update.update_id, &w->claim,
+                                    &type, &body);
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
                    "tgbot bot \"%V\", update %L: claim %i, attempt %ui",
@@ -76,7 +76,7 @@ ngx_http_tgbot_webhook_claim(ngx_http_tgbot_webhook_t *w)
 
         if (w->claim.rebased) {
             ngx_http_tgbot_stats_count(bot->stats,
-                                       NGX_HTTP_TGBOT_STAT_SEEN_REBASED);
+                                       NGX_HTTP_TGBOT_STAT_DEDUP_REBASED);
         }
 
         w->start = w->claim.first;
@@ -113,11 +113,11 @@ ngx_http_tgbot_webhook_full(ngx_http_tgbot_webhook_t *w)
 
     w->claim.lease.token = 0;
 
-    ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_SEEN_FULL);
+    ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_DEDUP_FULL);
 
     ngx_log_error(NGX_LOG_INFO, w->request->connection->log, 0,
                   "tgbot: bot \"%V\" has %d updates in work, update %L has to "
-                  "come again", &bot->name, NGX_HTTP_TGBOT_SEEN_RECORDS,
+                  "come again", &bot->name, NGX_HTTP_TGBOT_DEDUP_RECORDS,
                   w->update.update_id);
 
     return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
@@ -271,19 +271,19 @@ ngx_http_tgbot_webhook_stale(ngx_http_tgbot_webhook_t *w)
 void
 ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_int_t               rc;
-    ngx_http_tgbot_seen_t  *seen;
+    ngx_int_t                rc;
+    ngx_http_tgbot_dedup_t  *dedup;
 
     if (w->claim.lease.token == 0) {
         return;
     }
 
-    seen = w->ctx.bot->seen;
+    dedup = w->ctx.bot->dedup;
 
     switch (w->ctx.verdict) {
 
     case NGX_HTTP_TGBOT_LIMITED:
-        rc = w->ack.status ? ngx_http_tgbot_seen_forget(seen, &w->claim)
+        rc = w->ack.status ? ngx_http_tgbot_dedup_forget(dedup, &w->claim)
                            : ngx_http_tgbot_webhook_accept(w);
         break;
 
@@ -295,7 +295,7 @@ ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w)
         break;
 
     default:
-        rc = ngx_http_tgbot_seen_release(seen, &w->claim, 0, w->charged);
+        rc = ngx_http_tgbot_dedup_release(dedup, &w->claim, 0, w->charged);
     }
 
     w->claim.lease.token = 0;
@@ -318,20 +318,20 @@ ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w)
 static ngx_int_t
 ngx_http_tgbot_webhook_accept(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_http_tgbot_seen_t    *seen;
+    ngx_http_tgbot_dedup_t   *dedup;
     ngx_http_tgbot_method_t  *ride;
 
-    seen = w->ctx.bot->seen;
+    dedup = w->ctx.bot->dedup;
     ride = w->ack.ride;
 
     /* a reply is there again for a duplicate, these are not */
 
     if (w->keep && ride) {
-        return ngx_http_tgbot_seen_accept(seen, &w->claim,
-                                          &ride->content_type, &ride->body);
+        return ngx_http_tgbot_dedup_accept(dedup, &w->claim,
+                                           &ride->content_type, &ride->body);
     }
 
-    return ngx_http_tgbot_seen_accept(seen, &w->claim, NULL, NULL);
+    return ngx_http_tgbot_dedup_accept(dedup, &w->claim, NULL, NULL);
 }
 
 
@@ -340,13 +340,13 @@ ngx_http_tgbot_webhook_accept(ngx_http_tgbot_webhook_t *w)
 ngx_int_t
 ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_int_t                        rc;
-    ngx_str_t                       *keys;
-    ngx_uint_t                       i;
-    ngx_array_t                     *limits;
-    ngx_http_tgbot_bot_t            *bot;
-    ngx_http_tgbot_limit_t          *limit;
-    ngx_http_tgbot_bucket_result_t   result;
+    ngx_int_t                      rc;
+    ngx_str_t                     *keys;
+    ngx_uint_t                     i;
+    ngx_array_t                   *limits;
+    ngx_http_tgbot_bot_t          *bot;
+    ngx_http_tgbot_limit_conf_t   *limit;
+    ngx_http_tgbot_limit_result_t  result;
 
     bot = w->ctx.bot;
     limits = bot->conf->limits;
@@ -380,8 +380,8 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
 
         while (i-- > 0) {
             if (keys[i].len) {
-                ngx_http_tgbot_bucket_give(&bot->buckets[i], &keys[i],
-                                           ngx_current_msec);
+                ngx_http_tgbot_limit_give(&bot->limits[i], &keys[i],
+                                          ngx_current_msec);
             }
         }
 
@@ -402,11 +402,11 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
 
 static ngx_int_t
 ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w, ngx_uint_t i,
-    ngx_str_t *key, ngx_http_tgbot_bucket_result_t *result)
+    ngx_str_t *key, ngx_http_tgbot_limit_result_t *result)
 {
-    ngx_uint_t               dry_run;
-    ngx_http_tgbot_bot_t    *bot;
-    ngx_http_tgbot_limit_t  *limit;
+    ngx_uint_t                    dry_run;
+    ngx_http_tgbot_bot_t         *bot;
+    ngx_http_tgbot_limit_conf_t  *limit;
 
     if (key->len == 0) {
         return NGX_OK;
@@ -417,8 +417,8 @@ ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w, ngx_uint_t i,
     limit = &limit[i];
     dry_run = bot->conf->limit_dry_run;
 
-    if (ngx_http_tgbot_bucket_take(&bot->buckets[i], key, ngx_current_msec,
-                                   result)
+    if (ngx_http_tgbot_limit_take(&bot->limits[i], key, ngx_current_msec,
+                                  result)
         == NGX_OK)
     {
         ngx_http_tgbot_stats_limit(bot->stats, i, NGX_HTTP_TGBOT_LIMIT_PASSED);
@@ -450,7 +450,7 @@ ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w, ngx_uint_t i,
 
 static ngx_int_t
 ngx_http_tgbot_webhook_refuse(ngx_http_tgbot_webhook_t *w,
-    ngx_http_tgbot_limit_t *limit, ngx_http_tgbot_bucket_result_t *result)
+    ngx_http_tgbot_limit_conf_t *limit, ngx_http_tgbot_limit_result_t *result)
 {
     ngx_uint_t  seconds;
 
@@ -632,7 +632,7 @@ ngx_http_tgbot_webhook_rides(ngx_http_tgbot_webhook_t *w)
            || bot->conf->api == NULL
            || bot->conf->reply_via == NGX_HTTP_TGBOT_VIA_RESPONSE
            || method->content_type.len + method->body.len
-              <= NGX_HTTP_TGBOT_SEEN_RIDE;
+              <= NGX_HTTP_TGBOT_DEDUP_RIDE;
 }
 
 
@@ -751,18 +751,18 @@ ngx_http_tgbot_webhook_cache(ngx_http_tgbot_webhook_t *w)
 ngx_int_t
 ngx_http_tgbot_webhook_cache_key(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_str_t                  key;
-    ngx_http_tgbot_bot_t      *bot;
-    ngx_http_tgbot_answers_t  *answers;
+    ngx_str_t                     key;
+    ngx_http_tgbot_bot_t         *bot;
+    ngx_http_tgbot_cache_conf_t  *cache;
 
     bot = w->ctx.bot;
-    answers = bot->conf->answers;
+    cache = bot->conf->cache;
 
-    if (answers == NULL || bot->conf->handler == NULL) {
+    if (cache == NULL || bot->conf->handler == NULL) {
         return NGX_DECLINED;
     }
 
-    if (ngx_http_complex_value(w->request, answers->key, &key) != NGX_OK) {
+    if (ngx_http_complex_value(w->request, cache->key, &key) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -771,7 +771,7 @@ ngx_http_tgbot_webhook_cache_key(ngx_http_tgbot_webhook_t *w)
         return NGX_DECLINED;
     }
 
-    ngx_http_tgbot_cache_key(&w->cache, answers->zone, &bot->name, bot->id,
+    ngx_http_tgbot_cache_key(&w->cache, cache->zone, &bot->name, bot->id,
                              &key);
 
     return NGX_OK;
@@ -820,7 +820,7 @@ ngx_http_tgbot_webhook_wait(ngx_http_tgbot_webhook_t *w)
         ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_WAIT);
 
     } else if (ngx_current_msec - w->waiting
-               >= bot->conf->answers->lock_timeout)
+               >= bot->conf->cache->lock_timeout)
     {
         ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_TIMEOUT);
         return NGX_OK;
@@ -835,14 +835,14 @@ ngx_http_tgbot_webhook_wait(ngx_http_tgbot_webhook_t *w)
     w->wait.data = w;
     w->wait.log = w->request->connection->log;
 
-    ngx_http_tgbot_wait_add(&w->wait);
+    ngx_http_tgbot_cache_wait_add(&w->wait);
 
     return NGX_AGAIN;
 }
 
 
 static void
-ngx_http_tgbot_webhook_ready(ngx_http_tgbot_wait_t *wait)
+ngx_http_tgbot_webhook_ready(ngx_http_tgbot_cache_wait_t *wait)
 {
     ngx_http_tgbot_webhook_resume(wait->data);
 }

@@ -3,9 +3,9 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_answer.h"
-#include "ngx_http_tgbot_form.h"
 #include "ngx_http_tgbot_json.h"
 #include "ngx_http_tgbot_method.h"
+#include "ngx_http_tgbot_method_form.h"
 
 
 typedef struct {
@@ -19,7 +19,7 @@ typedef struct {
 static ngx_int_t ngx_http_tgbot_answer_json(ngx_http_tgbot_answer_t *answer,
     ngx_str_t *body, ngx_http_tgbot_update_t *update, ngx_pool_t *pool);
 static ngx_int_t ngx_http_tgbot_answer_object(void *data,
-    ngx_http_tgbot_object_t *object);
+    ngx_http_tgbot_method_object_t *object);
 static ngx_int_t ngx_http_tgbot_answer_complete(
     ngx_http_tgbot_method_t *call, ngx_uint_t key,
     ngx_http_tgbot_update_t *update, ngx_pool_t *pool);
@@ -65,13 +65,13 @@ ngx_http_tgbot_answer_parse(ngx_http_tgbot_answer_t *answer,
         }
     }
 
-    if (ngx_http_tgbot_form_type(content_type, "application/json")) {
+    if (ngx_http_tgbot_method_form_type(content_type, "application/json")) {
         return ngx_http_tgbot_answer_json(answer, body, update, pool);
     }
 
-    if (ngx_http_tgbot_form_type(content_type, "multipart/form-data")
-        || ngx_http_tgbot_form_type(content_type,
-                                    "application/x-www-form-urlencoded"))
+    if (ngx_http_tgbot_method_form_type(content_type, "multipart/form-data")
+        || ngx_http_tgbot_method_form_type(content_type,
+                                           "application/x-www-form-urlencoded"))
     {
         return ngx_http_tgbot_answer_form(answer, content_type, body, pool);
     }
@@ -98,8 +98,8 @@ ngx_http_tgbot_answer_json(ngx_http_tgbot_answer_t *answer, ngx_str_t *body,
     ctx.pool = pool;
     ctx.objects = 0;
 
-    rc = ngx_http_tgbot_object_parse(body, ngx_http_tgbot_answer_object, &ctx,
-                                     &others);
+    rc = ngx_http_tgbot_method_object_parse(body, ngx_http_tgbot_answer_object,
+                                            &ctx, &others);
     if (rc == NGX_OK) {
 
         if (ctx.objects && others && answer->problem == NULL) {
@@ -133,7 +133,7 @@ ngx_http_tgbot_answer_json(ngx_http_tgbot_answer_t *answer, ngx_str_t *body,
 
 
 static ngx_int_t
-ngx_http_tgbot_answer_object(void *data, ngx_http_tgbot_object_t *object)
+ngx_http_tgbot_answer_object(void *data, ngx_http_tgbot_method_object_t *object)
 {
     ngx_http_tgbot_answer_ctx_t *ctx = data;
 
@@ -169,7 +169,7 @@ ngx_http_tgbot_answer_object(void *data, ngx_http_tgbot_object_t *object)
     call->chat_pos = object->chat_pos;
     call->chat_len = object->chat_len;
 
-    key = ngx_http_tgbot_object_missing(object, ctx->update);
+    key = ngx_http_tgbot_method_object_missing(object, ctx->update);
 
     if (key == NGX_HTTP_TGBOT_OBJECT_OTHER) {
         return NGX_OK;
@@ -189,7 +189,7 @@ ngx_http_tgbot_answer_complete(ngx_http_tgbot_method_t *call, ngx_uint_t key,
     size_t      len;
     ngx_str_t  *name;
 
-    name = ngx_http_tgbot_object_key_name(key);
+    name = ngx_http_tgbot_method_object_key_name(key);
 
     len = sizeof("{\"\":,") - 1 + name->len + call->body.len - 1;
 
@@ -231,7 +231,7 @@ ngx_http_tgbot_answer_form(ngx_http_tgbot_answer_t *answer,
     ngx_str_t                 name, chat;
     ngx_http_tgbot_method_t  *call;
 
-    rc = ngx_http_tgbot_form_field(content_type, body, "method", &name);
+    rc = ngx_http_tgbot_method_form_field(content_type, body, "method", &name);
 
     if (rc == NGX_DECLINED) {
         return NGX_OK;
@@ -266,7 +266,7 @@ ngx_http_tgbot_answer_form(ngx_http_tgbot_answer_t *answer,
     call->content_type.len = content_type->len;
     call->body = *body;
 
-    if (ngx_http_tgbot_form_field(content_type, body, "chat_id", &chat)
+    if (ngx_http_tgbot_method_form_field(content_type, body, "chat_id", &chat)
         == NGX_OK)
     {
         call->chat_pos = chat.data - body->data;

@@ -4,9 +4,9 @@
 
 #include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_cacheable.h"
-#include "ngx_http_tgbot_form.h"
 #include "ngx_http_tgbot_json.h"
 #include "ngx_http_tgbot_method.h"
+#include "ngx_http_tgbot_method_form.h"
 #include "ngx_http_tgbot_update.h"
 
 
@@ -54,7 +54,7 @@ static ngx_int_t ngx_http_tgbot_cacheable_string(
 static ngx_int_t ngx_http_tgbot_cacheable_inner(void *data,
     ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_cacheable_object(void *data,
-    ngx_http_tgbot_object_t *object);
+    ngx_http_tgbot_method_object_t *object);
 static ngx_uint_t ngx_http_tgbot_cacheable_names(ngx_str_t *key);
 static ngx_uint_t ngx_http_tgbot_cacheable_links(ngx_str_t *text);
 static ngx_uint_t ngx_http_tgbot_cacheable_find(ngx_str_t *list,
@@ -148,7 +148,7 @@ ngx_http_tgbot_cacheable(ngx_str_t *content_type, ngx_str_t *body,
     ngx_http_tgbot_answer_t         answer;
     ngx_http_tgbot_cacheable_ctx_t  ctx;
 
-    if (!ngx_http_tgbot_form_type(content_type, "application/json")) {
+    if (!ngx_http_tgbot_method_form_type(content_type, "application/json")) {
         return NGX_DECLINED;
     }
 
@@ -219,8 +219,9 @@ ngx_http_tgbot_cacheable_make(ngx_http_tgbot_cacheable_ctx_t *ctx,
 
     ctx->calls = 0;
 
-    return ngx_http_tgbot_object_parse(kept, ngx_http_tgbot_cacheable_object,
-                                       ctx, &others);
+    return ngx_http_tgbot_method_object_parse(kept,
+                                              ngx_http_tgbot_cacheable_object,
+                                              ctx, &others);
 }
 
 
@@ -279,7 +280,7 @@ ngx_http_tgbot_cacheable_key(ngx_http_tgbot_cacheable_ctx_t *ctx,
          *id != NGX_HTTP_TGBOT_OBJECT_OTHER;
          id++)
     {
-        name = ngx_http_tgbot_object_key_name(*id);
+        name = ngx_http_tgbot_method_object_key_name(*id);
 
         if (token->text.len == name->len
             && ngx_memcmp(token->text.data, name->data, name->len) == 0)
@@ -443,7 +444,8 @@ ngx_http_tgbot_cacheable_inner(void *data, ngx_http_tgbot_json_token_t *token)
 /* of what is kept: what was taken out of it has to be what it lacks */
 
 static ngx_int_t
-ngx_http_tgbot_cacheable_object(void *data, ngx_http_tgbot_object_t *object)
+ngx_http_tgbot_cacheable_object(void *data,
+    ngx_http_tgbot_method_object_t *object)
 {
     ngx_http_tgbot_cacheable_ctx_t *ctx = data;
 
@@ -471,7 +473,7 @@ ngx_http_tgbot_cacheable_object(void *data, ngx_http_tgbot_object_t *object)
     }
 
     if (taken != NGX_HTTP_TGBOT_OBJECT_OTHER
-        && taken != ngx_http_tgbot_object_missing(object, ctx->update))
+        && taken != ngx_http_tgbot_method_object_missing(object, ctx->update))
     {
         return NGX_DECLINED;
     }

@@ -52,7 +52,7 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                  *body;
-    ngx_http_tgbot_object_pt    handler;
+    ngx_http_tgbot_method_object_pt  handler;
     void                       *data;
 
     ngx_uint_t                  level;     /* depth of the objects */
@@ -63,9 +63,9 @@ typedef struct {
     size_t                      start;
     size_t                      key_end;
     ngx_uint_t                  key;       /* whose value is to come */
-    ngx_http_tgbot_object_t     object;
+    ngx_http_tgbot_method_object_t  object;
     u_char                      name[NGX_HTTP_TGBOT_OBJECT_NAME_LEN];
-} ngx_http_tgbot_object_ctx_t;
+} ngx_http_tgbot_method_object_ctx_t;
 
 
 static ngx_int_t ngx_http_tgbot_method_body(ngx_http_tgbot_method_body_t *ctx,
@@ -81,18 +81,20 @@ static ngx_int_t ngx_http_tgbot_method_description(ngx_str_t *dst,
 static ngx_uint_t ngx_http_tgbot_method_seconds(int64_t n);
 static u_char *ngx_http_tgbot_method_append(u_char *p, ngx_str_t *dst,
     ngx_str_t *src);
-static ngx_int_t ngx_http_tgbot_object_token(void *data,
+static ngx_int_t ngx_http_tgbot_method_object_token(void *data,
     ngx_http_tgbot_json_token_t *token);
-static void ngx_http_tgbot_object_start(ngx_http_tgbot_object_ctx_t *ctx,
-    size_t start);
-static ngx_int_t ngx_http_tgbot_object_end(ngx_http_tgbot_object_ctx_t *ctx,
-    size_t end);
-static void ngx_http_tgbot_object_key(ngx_http_tgbot_object_ctx_t *ctx,
+static void ngx_http_tgbot_method_object_start(
+    ngx_http_tgbot_method_object_ctx_t *ctx, size_t start);
+static ngx_int_t ngx_http_tgbot_method_object_end(
+    ngx_http_tgbot_method_object_ctx_t *ctx, size_t end);
+static void ngx_http_tgbot_method_object_key(
+    ngx_http_tgbot_method_object_ctx_t *ctx,
     ngx_http_tgbot_json_token_t *token);
-static void ngx_http_tgbot_object_value(ngx_http_tgbot_object_ctx_t *ctx,
+static void ngx_http_tgbot_method_object_value(
+    ngx_http_tgbot_method_object_ctx_t *ctx,
     ngx_http_tgbot_json_token_t *token);
-static void ngx_http_tgbot_object_chat(ngx_http_tgbot_object_ctx_t *ctx,
-    size_t end);
+static void ngx_http_tgbot_method_object_chat(
+    ngx_http_tgbot_method_object_ctx_t *ctx, size_t end);
 
 
 static ngx_str_t  ngx_http_tgbot_method_refused[] = {
@@ -124,9 +126,9 @@ static ngx_http_tgbot_method_key_t  ngx_http_tgbot_method_keys[] = {
 };
 
 
-/* in the order of ngx_http_tgbot_object_key_e */
+/* in the order of ngx_http_tgbot_method_object_key_e */
 
-static ngx_str_t  ngx_http_tgbot_object_keys[] = {
+static ngx_str_t  ngx_http_tgbot_method_object_keys[] = {
     ngx_string("method"),
     ngx_string("chat_id"),
     ngx_string("inline_message_id"),
@@ -138,7 +140,7 @@ static ngx_str_t  ngx_http_tgbot_object_keys[] = {
 };
 
 
-static ngx_http_tgbot_object_query_t  ngx_http_tgbot_object_queries[] = {
+static ngx_http_tgbot_object_query_t  ngx_http_tgbot_method_queries[] = {
 
     { ngx_string("answerCallbackQuery"), ngx_string("callback_query"),
       NGX_HTTP_TGBOT_OBJECT_CALLBACK_QUERY_ID },
@@ -158,7 +160,7 @@ static ngx_http_tgbot_object_query_t  ngx_http_tgbot_object_queries[] = {
 
 /* beginnings of methods to which a chat_id is unknown or another meaning */
 
-static ngx_str_t  ngx_http_tgbot_object_chatless[] = {
+static ngx_str_t  ngx_http_tgbot_method_object_chatless[] = {
     ngx_string("answer"),
     ngx_string("setMy"),
     ngx_string("deleteMy"),
@@ -515,20 +517,20 @@ ngx_http_tgbot_method_append(u_char *p, ngx_str_t *dst, ngx_str_t *src)
 
 
 ngx_int_t
-ngx_http_tgbot_object_parse(ngx_str_t *body, ngx_http_tgbot_object_pt handler,
-    void *data, ngx_uint_t *others)
+ngx_http_tgbot_method_object_parse(ngx_str_t *body,
+    ngx_http_tgbot_method_object_pt handler, void *data, ngx_uint_t *others)
 {
-    ngx_int_t                    rc;
-    ngx_http_tgbot_object_ctx_t  ctx;
+    ngx_int_t                           rc;
+    ngx_http_tgbot_method_object_ctx_t  ctx;
 
-    ngx_memzero(&ctx, sizeof(ngx_http_tgbot_object_ctx_t));
+    ngx_memzero(&ctx, sizeof(ngx_http_tgbot_method_object_ctx_t));
 
     ctx.body = body;
     ctx.handler = handler;
     ctx.data = data;
     ctx.key = NGX_HTTP_TGBOT_OBJECT_OTHER;
 
-    rc = ngx_http_tgbot_json_parse_str(body, ngx_http_tgbot_object_token,
+    rc = ngx_http_tgbot_json_parse_str(body, ngx_http_tgbot_method_object_token,
                                        &ctx);
 
     *others = ctx.others;
@@ -538,24 +540,25 @@ ngx_http_tgbot_object_parse(ngx_str_t *body, ngx_http_tgbot_object_pt handler,
 
 
 ngx_str_t *
-ngx_http_tgbot_object_key_name(ngx_uint_t key)
+ngx_http_tgbot_method_object_key_name(ngx_uint_t key)
 {
-    return &ngx_http_tgbot_object_keys[key];
+    return &ngx_http_tgbot_method_object_keys[key];
 }
 
 
 static ngx_int_t
-ngx_http_tgbot_object_token(void *data, ngx_http_tgbot_json_token_t *token)
+ngx_http_tgbot_method_object_token(void *data,
+    ngx_http_tgbot_json_token_t *token)
 {
-    ngx_http_tgbot_object_ctx_t *ctx = data;
+    ngx_http_tgbot_method_object_ctx_t  *ctx = data;
 
     if (token->depth == ctx->level + 1) {
 
         if (token->type == NGX_HTTP_TGBOT_JSON_KEY) {
-            ngx_http_tgbot_object_key(ctx, token);
+            ngx_http_tgbot_method_object_key(ctx, token);
 
         } else {
-            ngx_http_tgbot_object_value(ctx, token);
+            ngx_http_tgbot_method_object_value(ctx, token);
         }
 
         return NGX_OK;
@@ -568,13 +571,13 @@ ngx_http_tgbot_object_token(void *data, ngx_http_tgbot_json_token_t *token)
     switch (token->type) {
 
     case NGX_HTTP_TGBOT_JSON_MAP_START:
-        ngx_http_tgbot_object_start(ctx,
-                                    ngx_http_tgbot_json_offset(token) - 1);
+        ngx_http_tgbot_method_object_start(ctx,
+                                        ngx_http_tgbot_json_offset(token) - 1);
         break;
 
     case NGX_HTTP_TGBOT_JSON_MAP_END:
-        return ngx_http_tgbot_object_end(ctx,
-                                         ngx_http_tgbot_json_offset(token));
+        return ngx_http_tgbot_method_object_end(ctx,
+                                            ngx_http_tgbot_json_offset(token));
 
     case NGX_HTTP_TGBOT_JSON_ARRAY_END:
         break;
@@ -597,18 +600,20 @@ ngx_http_tgbot_object_token(void *data, ngx_http_tgbot_json_token_t *token)
 
 
 static void
-ngx_http_tgbot_object_start(ngx_http_tgbot_object_ctx_t *ctx, size_t start)
+ngx_http_tgbot_method_object_start(ngx_http_tgbot_method_object_ctx_t *ctx,
+    size_t start)
 {
     ctx->start = start;
 
-    ngx_memzero(&ctx->object, sizeof(ngx_http_tgbot_object_t));
+    ngx_memzero(&ctx->object, sizeof(ngx_http_tgbot_method_object_t));
 
     ctx->object.name.data = ctx->name;
 }
 
 
 static ngx_int_t
-ngx_http_tgbot_object_end(ngx_http_tgbot_object_ctx_t *ctx, size_t end)
+ngx_http_tgbot_method_object_end(ngx_http_tgbot_method_object_ctx_t *ctx,
+    size_t end)
 {
     if (!(ctx->object.keys & (1 << NGX_HTTP_TGBOT_OBJECT_METHOD))) {
         ctx->others++;
@@ -623,14 +628,14 @@ ngx_http_tgbot_object_end(ngx_http_tgbot_object_ctx_t *ctx, size_t end)
 
 
 static void
-ngx_http_tgbot_object_key(ngx_http_tgbot_object_ctx_t *ctx,
+ngx_http_tgbot_method_object_key(ngx_http_tgbot_method_object_ctx_t *ctx,
     ngx_http_tgbot_json_token_t *token)
 {
     ngx_str_t   *name;
     ngx_uint_t   key;
 
     for (key = 0; key < NGX_HTTP_TGBOT_OBJECT_OTHER; key++) {
-        name = &ngx_http_tgbot_object_keys[key];
+        name = &ngx_http_tgbot_method_object_keys[key];
 
         if (token->text.len == name->len
             && ngx_memcmp(token->text.data, name->data, name->len) == 0)
@@ -655,7 +660,7 @@ ngx_http_tgbot_object_key(ngx_http_tgbot_object_ctx_t *ctx,
 
 
 static void
-ngx_http_tgbot_object_value(ngx_http_tgbot_object_ctx_t *ctx,
+ngx_http_tgbot_method_object_value(ngx_http_tgbot_method_object_ctx_t *ctx,
     ngx_http_tgbot_json_token_t *token)
 {
     size_t      len;
@@ -682,7 +687,8 @@ ngx_http_tgbot_object_value(ngx_http_tgbot_object_ctx_t *ctx,
         if (token->type == NGX_HTTP_TGBOT_JSON_NUMBER
             || token->type == NGX_HTTP_TGBOT_JSON_STRING)
         {
-            ngx_http_tgbot_object_chat(ctx, ngx_http_tgbot_json_offset(token));
+            ngx_http_tgbot_method_object_chat(ctx,
+                                            ngx_http_tgbot_json_offset(token));
         }
 
         break;
@@ -693,7 +699,8 @@ ngx_http_tgbot_object_value(ngx_http_tgbot_object_ctx_t *ctx,
 /* the parser tells where a value ends; it begins behind its key's colon */
 
 static void
-ngx_http_tgbot_object_chat(ngx_http_tgbot_object_ctx_t *ctx, size_t end)
+ngx_http_tgbot_method_object_chat(ngx_http_tgbot_method_object_ctx_t *ctx,
+    size_t end)
 {
     size_t  pos;
 
@@ -709,7 +716,7 @@ ngx_http_tgbot_object_chat(ngx_http_tgbot_object_ctx_t *ctx, size_t end)
 
 
 ngx_uint_t
-ngx_http_tgbot_object_missing(ngx_http_tgbot_object_t *object,
+ngx_http_tgbot_method_object_missing(ngx_http_tgbot_method_object_t *object,
     ngx_http_tgbot_update_t *update)
 {
     ngx_str_t                      *name, *begin;
@@ -717,7 +724,7 @@ ngx_http_tgbot_object_missing(ngx_http_tgbot_object_t *object,
 
     name = &object->name;
 
-    for (query = ngx_http_tgbot_object_queries; query->method.len; query++) {
+    for (query = ngx_http_tgbot_method_queries; query->method.len; query++) {
 
         if (name->len == query->method.len
             && ngx_strncasecmp(name->data, query->method.data, name->len) == 0
@@ -738,7 +745,7 @@ ngx_http_tgbot_object_missing(ngx_http_tgbot_object_t *object,
         return NGX_HTTP_TGBOT_OBJECT_OTHER;
     }
 
-    for (begin = ngx_http_tgbot_object_chatless; begin->len; begin++) {
+    for (begin = ngx_http_tgbot_method_object_chatless; begin->len; begin++) {
 
         if (name->len >= begin->len
             && ngx_strncasecmp(name->data, begin->data, begin->len) == 0)

@@ -115,7 +115,7 @@ typedef enum {
     NGX_HTTP_TGBOT_OBJECT_PRE_CHECKOUT_QUERY_ID,
     NGX_HTTP_TGBOT_OBJECT_SHIPPING_QUERY_ID,
     NGX_HTTP_TGBOT_OBJECT_OTHER
-} ngx_http_tgbot_object_key_e;
+} ngx_http_tgbot_method_object_key_e;
 
 
 typedef struct {
@@ -134,12 +134,12 @@ typedef struct {
     ngx_uint_t    keys;       /* 1 << key for each that is there */
 
     unsigned      twice:1;    /* "method" or "chat_id" stands twice */
-} ngx_http_tgbot_object_t;
+} ngx_http_tgbot_method_object_t;
 
 
 /* any result but NGX_OK stops the parser, which returns it */
-typedef ngx_int_t (*ngx_http_tgbot_object_pt)(void *data,
-    ngx_http_tgbot_object_t *object);
+typedef ngx_int_t (*ngx_http_tgbot_method_object_pt)(void *data,
+    ngx_http_tgbot_method_object_t *object);
 
 
 /*
@@ -154,8 +154,8 @@ typedef ngx_int_t (*ngx_http_tgbot_object_pt)(void *data,
  * NGX_ERROR     no memory
  * other         what handler returned
  */
-ngx_int_t ngx_http_tgbot_object_parse(ngx_str_t *body,
-    ngx_http_tgbot_object_pt handler, void *data, ngx_uint_t *others);
+ngx_int_t ngx_http_tgbot_method_object_parse(ngx_str_t *body,
+    ngx_http_tgbot_method_object_pt handler, void *data, ngx_uint_t *others);
 
 /*
  * The key of the id which the object lacks to be a call in answer to update,
@@ -163,11 +163,11 @@ ngx_int_t ngx_http_tgbot_object_parse(ngx_str_t *body,
  * chat_id is left alone where it is unknown or has a meaning of its own, and
  * where the object names an inline message, or a user to be given something.
  */
-ngx_uint_t ngx_http_tgbot_object_missing(ngx_http_tgbot_object_t *object,
-    ngx_http_tgbot_update_t *update);
+ngx_uint_t ngx_http_tgbot_method_object_missing(
+    ngx_http_tgbot_method_object_t *object, ngx_http_tgbot_update_t *update);
 
 /* the key as it is written in JSON, without quotes; not for OTHER */
-ngx_str_t *ngx_http_tgbot_object_key_name(ngx_uint_t key);
+ngx_str_t *ngx_http_tgbot_method_object_key_name(ngx_uint_t key);
 
 
 #endif /* _NGX_HTTP_TGBOT_METHOD_H_INCLUDED_ */

@@ -8,8 +8,8 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_json.h"
-#include "ngx_http_tgbot_key.h"
 #include "ngx_http_tgbot_update.h"
+#include "ngx_http_tgbot_update_key.h"
 
 
 /*
@@ -81,7 +81,7 @@ typedef struct {
 /* an object that is open */
 
 typedef struct {
-    ngx_uint_t                        in;         /* ngx_http_tgbot_key_in_e */
+    ngx_uint_t                        in;       /* ngx_http_tgbot_update_in_e */
     uint32_t                          seen;       /* bits 1 << key */
     ngx_http_tgbot_update_party_t    *party;
 } ngx_http_tgbot_update_level_t;
@@ -120,19 +120,19 @@ typedef enum {
     NGX_HTTP_TGBOT_LANE_USER,
     NGX_HTTP_TGBOT_LANE_POLL,
     NGX_HTTP_TGBOT_LANE_NOBODY
-} ngx_http_tgbot_lane_of_e;
+} ngx_http_tgbot_update_lane_of_e;
 
 
 typedef struct {
     ngx_str_t     type;
     ngx_uint_t    queue;     /* types with one number share their queues */
-    ngx_uint_t    of;        /* ngx_http_tgbot_lane_of_e */
-} ngx_http_tgbot_lane_t;
+    ngx_uint_t    of;        /* ngx_http_tgbot_update_lane_of_e */
+} ngx_http_tgbot_update_lane_t;
 
 
 /* the queue ids of telegram-bot-api (Client.cpp, add_update) */
 
-static const ngx_http_tgbot_lane_t  ngx_http_tgbot_lanes[] = {
+static const ngx_http_tgbot_update_lane_t  ngx_http_tgbot_lanes[] = {
     { ngx_string("message"), 0, NGX_HTTP_TGBOT_LANE_CHAT },
     { ngx_string("edited_message"), 0, NGX_HTTP_TGBOT_LANE_CHAT },
     { ngx_string("channel_post"), 0, NGX_HTTP_TGBOT_LANE_CHAT },
@@ -186,9 +186,9 @@ static ngx_uint_t ngx_http_tgbot_update_integer(
 static void ngx_http_tgbot_update_parties(ngx_http_tgbot_update_reader_t *rd);
 static ngx_http_tgbot_update_party_t *ngx_http_tgbot_update_party(
     ngx_http_tgbot_update_reader_t *rd, ngx_uint_t first, ngx_uint_t last);
-static void ngx_http_tgbot_command_parse(ngx_str_t *text, ngx_str_t *command,
-    ngx_str_t *args);
-static u_char *ngx_http_tgbot_command_word(u_char *p, u_char *last);
+static void ngx_http_tgbot_update_command_parse(ngx_str_t *text,
+    ngx_str_t *command, ngx_str_t *args);
+static u_char *ngx_http_tgbot_update_command_word(u_char *p, u_char *last);
 
 
 static const size_t  ngx_http_tgbot_update_strings[] = {
@@ -288,10 +288,10 @@ ngx_http_tgbot_update_key(ngx_http_tgbot_update_reader_t *rd,
 
     level = &rd->levels[rd->level];
 
-    rd->key = ngx_http_tgbot_key_find(level->in, &token->text);
+    rd->key = ngx_http_tgbot_update_key_find(level->in, &token->text);
 
     if (rd->key == NGX_HTTP_TGBOT_KEY_KIND) {
-        rd->next_kind = ngx_http_tgbot_key_kind(&token->text);
+        rd->next_kind = ngx_http_tgbot_update_key_kind(&token->text);
         token->skip = (rd->next_kind >= rd->kind);
         return NGX_OK;
     }
@@ -304,7 +304,7 @@ ngx_http_tgbot_update_key(ngx_http_tgbot_update_reader_t *rd,
     }
 
     if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE) {
-        rd->type = ngx_http_tgbot_key_type(&token->text);
+        rd->type = ngx_http_tgbot_update_key_type(&token->text);
         rd->name = rd->type->name;
 
         if (rd->name.len == 0) {
@@ -389,7 +389,7 @@ ngx_http_tgbot_update_open(ngx_http_tgbot_update_reader_t *rd)
     ngx_http_tgbot_update_level_t  *level;
 
     in = (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE)
-         ? rd->type->in : ngx_http_tgbot_key_opens(rd->key);
+         ? rd->type->in : ngx_http_tgbot_update_key_opens(rd->key);
 
     if (in == NGX_HTTP_TGBOT_KEY_IN_NOTHING
         || rd->level == NGX_HTTP_TGBOT_UPDATE_LEVELS)
@@ -569,7 +569,7 @@ ngx_http_tgbot_update_finish(ngx_http_tgbot_update_reader_t *rd)
     update->poll_id = rd->strings[NGX_HTTP_TGBOT_KEY_POLL_ID];
 
     if (rd->kind != NGX_HTTP_TGBOT_KEY_NO_KIND) {
-        update->message_kind = *ngx_http_tgbot_key_kind_name(rd->kind);
+        update->message_kind = *ngx_http_tgbot_update_key_kind_name(rd->kind);
 
     } else if (rd->strings[NGX_HTTP_TGBOT_KEY_TEXT].len) {
         ngx_str_set(&update->message_kind, "text");
@@ -579,8 +579,8 @@ ngx_http_tgbot_update_finish(ngx_http_tgbot_update_reader_t *rd)
     ngx_http_tgbot_update_parties(rd);
 
     if (update->type.len && rd->type->command) {
-        ngx_http_tgbot_command_parse(&update->text, &update->command,
-                                     &update->args);
+        ngx_http_tgbot_update_command_parse(&update->text, &update->command,
+                                            &update->args);
     }
 }
 
@@ -873,7 +873,7 @@ ngx_http_tgbot_update_read(ngx_http_tgbot_update_t *update, ngx_str_t *body,
  */
 
 static void
-ngx_http_tgbot_command_parse(ngx_str_t *text, ngx_str_t *command,
+ngx_http_tgbot_update_command_parse(ngx_str_t *text, ngx_str_t *command,
     ngx_str_t *args)
 {
     u_char  *p, *end, *bot, *last;
@@ -885,7 +885,7 @@ ngx_http_tgbot_command_parse(ngx_str_t *text, ngx_str_t *command,
     p = text->data + 1;
     last = text->data + text->len;
 
-    end = ngx_http_tgbot_command_word(p, last);
+    end = ngx_http_tgbot_update_command_word(p, last);
 
     if (end == p || end - p > NGX_HTTP_TGBOT_COMMAND_LEN) {
         return;
@@ -895,7 +895,7 @@ ngx_http_tgbot_command_parse(ngx_str_t *text, ngx_str_t *command,
 
     if (p < last && *p == '@') {
         bot = ++p;
-        p = ngx_http_tgbot_command_word(bot, last);
+        p = ngx_http_tgbot_update_command_word(bot, last);
 
         if (p == bot) {
             return;
@@ -925,7 +925,7 @@ ngx_http_tgbot_command_parse(ngx_str_t *text, ngx_str_t *command,
 /* the end of the letters, digits and underscores at p */
 
 static u_char *
-ngx_http_tgbot_command_word(u_char *p, u_char *last)
+ngx_http_tgbot_update_command_word(u_char *p, u_char *last)
 {
     u_char  c;
 
@@ -942,12 +942,12 @@ ngx_http_tgbot_command_word(u_char *p, u_char *last)
 
 
 void
-ngx_http_tgbot_lane_key(ngx_http_tgbot_update_t *update, u_char *buf,
+ngx_http_tgbot_update_lane_key(ngx_http_tgbot_update_t *update, u_char *buf,
     ngx_str_t *key)
 {
-    u_char                       *p, *last;
-    ngx_uint_t                    of;
-    const ngx_http_tgbot_lane_t  *lane;
+    u_char                              *p, *last;
+    ngx_uint_t                           of;
+    const ngx_http_tgbot_update_lane_t  *lane;
 
     for (lane = ngx_http_tgbot_lanes; lane->type.len; lane++) {
 

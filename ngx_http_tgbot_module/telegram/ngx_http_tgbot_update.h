@@ -123,8 +123,8 @@ ngx_int_t ngx_http_tgbot_update_read(ngx_http_tgbot_update_t *update,
  * with one key are delivered by Telegram one after the other; one that has
  * no company has a key of its own.
  */
-void ngx_http_tgbot_lane_key(ngx_http_tgbot_update_t *update, u_char *buf,
-    ngx_str_t *key);
+void ngx_http_tgbot_update_lane_key(ngx_http_tgbot_update_t *update,
+    u_char *buf, ngx_str_t *key);
 
 
 #endif /* _NGX_HTTP_TGBOT_UPDATE_H_INCLUDED_ */

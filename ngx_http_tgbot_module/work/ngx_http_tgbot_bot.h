@@ -12,13 +12,13 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_tgbot_bucket.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_dead.h"
+#include "ngx_http_tgbot_dedup.h"
+#include "ngx_http_tgbot_limit.h"
 #include "ngx_http_tgbot_queue.h"
 #include "ngx_http_tgbot_redact.h"
 #include "ngx_http_tgbot_registry.h"
-#include "ngx_http_tgbot_seen.h"
 #include "ngx_http_tgbot_stats.h"
 #include "ngx_http_tgbot_update.h"
 
@@ -104,7 +104,7 @@ typedef struct {
 typedef struct {
     ngx_http_tgbot_zone_t         *zone;      /* NULL: the bot's own */
     ngx_uint_t                     window;
-} ngx_http_tgbot_dedup_t;
+} ngx_http_tgbot_dedup_conf_t;
 
 
 /* one tgbot_limit of a level; each bot has buckets of its own for it */
@@ -118,7 +118,7 @@ typedef struct {
     ngx_uint_t                     reject;    /* action */
     ngx_str_t                      reply;     /* text, "": none */
     ngx_flag_t                     shared;
-} ngx_http_tgbot_limit_t;
+} ngx_http_tgbot_limit_conf_t;
 
 
 typedef struct {
@@ -126,7 +126,7 @@ typedef struct {
     ngx_http_tgbot_zone_t         *zone;
     ngx_msec_t                     valid;
     ngx_msec_t                     lock_timeout;
-} ngx_http_tgbot_answers_t;                   /* tgbot_cache */
+} ngx_http_tgbot_cache_conf_t;                /* tgbot_cache */
 
 
 typedef struct {
@@ -135,7 +135,7 @@ typedef struct {
     ngx_uint_t                     share;     /* percent */
     ngx_http_complex_value_t      *lane;      /* NULL: Telegram's own */
     ngx_str_t                      state;     /* path, "": none */
-} ngx_http_tgbot_lanes_t;                     /* tgbot_queue */
+} ngx_http_tgbot_queue_conf_t;                /* tgbot_queue */
 
 
 /* tgbot_dead_letters */
@@ -143,14 +143,14 @@ typedef struct {
 typedef struct {
     ngx_http_tgbot_zone_t         *zone;      /* NULL: that of all bots */
     ngx_uint_t                     max;
-} ngx_http_tgbot_letters_t;
+} ngx_http_tgbot_dead_conf_t;
 
 
 typedef enum {
-    NGX_HTTP_TGBOT_HOOK_ALLOWED_UNSAID = 0,
-    NGX_HTTP_TGBOT_HOOK_ALLOWED_DEFAULT,
-    NGX_HTTP_TGBOT_HOOK_ALLOWED_LIST
-} ngx_http_tgbot_hook_allowed_e;
+    NGX_HTTP_TGBOT_REGISTER_ALLOWED_UNSAID = 0,
+    NGX_HTTP_TGBOT_REGISTER_ALLOWED_DEFAULT,
+    NGX_HTTP_TGBOT_REGISTER_ALLOWED_LIST
+} ngx_http_tgbot_register_allowed_e;
 
 
 /*
@@ -174,7 +174,7 @@ typedef struct {
 
     u_char                        *file;      /* where it stands */
     ngx_uint_t                     line;
-} ngx_http_tgbot_hook_t;
+} ngx_http_tgbot_register_conf_t;
 
 
 /* tgbot_status */
@@ -189,16 +189,16 @@ typedef struct {
 
     u_char                        *file;      /* where it stands */
     ngx_uint_t                     line;
-} ngx_http_tgbot_status_t;
+} ngx_http_tgbot_status_conf_t;
 
 
 typedef struct {
     ngx_array_t                    bots;      /* of ngx_http_tgbot_bot_t * */
     ngx_array_t                    tokens;    /* of all bots, see redact.h */
     ngx_array_t                    zones;     /* of ngx_http_tgbot_zone_t * */
-    ngx_array_t                    lanes;     /* of ngx_http_tgbot_lanes_t *,
-                                                 of each tgbot_queue */
-    ngx_http_tgbot_zone_t         *slots;     /* NULL without bots */
+    ngx_array_t                    queues;    /* of ngx_http_tgbot_queue_conf_t
+                                                 *, of each tgbot_queue */
+    ngx_http_tgbot_zone_t         *leases;    /* NULL without bots */
     ngx_http_tgbot_zone_t         *dead;      /* of bots without a zone for
                                                  their letters, or NULL */
     ngx_uint_t                     max_calls;
@@ -222,18 +222,18 @@ typedef struct {
     ngx_uint_t                     retry_on;
     size_t                         response_size;
 
-    ngx_http_tgbot_dedup_t        *dedup;     /* NULL: off */
+    ngx_http_tgbot_dedup_conf_t   *dedup;     /* NULL: off */
     ngx_array_t                   *limits;    /* NULL: off */
     ngx_flag_t                     limit_dry_run;
-    ngx_http_tgbot_answers_t      *answers;   /* NULL: off */
+    ngx_http_tgbot_cache_conf_t   *cache;   /* NULL: off */
     ngx_http_tgbot_retry_t        *attempts;  /* not NULL after merge */
-    ngx_http_tgbot_lanes_t        *lanes;     /* NULL: off */
-    ngx_http_tgbot_letters_t      *letters;   /* NULL: off */
-    ngx_http_tgbot_hook_t         *hook;      /* NULL: off */
+    ngx_http_tgbot_queue_conf_t   *queue;     /* NULL: off */
+    ngx_http_tgbot_dead_conf_t    *dead;   /* NULL: off */
+    ngx_http_tgbot_register_conf_t  *reg;    /* NULL: off */
     ngx_open_file_t               *log;       /* NULL: off */
     time_t                         max_age;   /* seconds, 0: off */
 
-    ngx_http_tgbot_status_t       *status;    /* NULL: not of this location */
+    ngx_http_tgbot_status_conf_t  *status;    /* NULL: not of this location */
 } ngx_http_tgbot_loc_conf_t;
 
 
@@ -264,13 +264,13 @@ struct ngx_http_tgbot_bot_s {
     ngx_http_core_loc_conf_t      *clcf;      /* likewise */
     ngx_http_conf_ctx_t           *ctx;       /* of its server */
 
-    ngx_http_tgbot_seen_t         *seen;      /* NULL: tgbot_dedup off */
-    ngx_http_tgbot_bucket_t       *buckets;   /* of conf->limits, each */
+    ngx_http_tgbot_dedup_t        *dedup;      /* NULL: tgbot_dedup off */
+    ngx_http_tgbot_limit_t        *limits;   /* of conf->limits, each */
     ngx_http_tgbot_queue_t        *queue;     /* NULL: held mode */
     ngx_http_tgbot_dead_t         *dead;      /* NULL: tgbot_dead_letters off */
     ngx_http_tgbot_stats_t        *stats;
 
-    ngx_http_tgbot_hook_t         *hook;      /* NULL: tgbot_register off */
+    ngx_http_tgbot_register_conf_t  *reg;    /* NULL: tgbot_register off */
     ngx_http_tgbot_registry_t     *registry;  /* likewise */
 
     u_char                        *file;      /* where tgbot_webhook stands */
@@ -280,7 +280,7 @@ struct ngx_http_tgbot_bot_s {
 
     ngx_rbtree_t                   jobs;      /* running, by update_id */
     ngx_rbtree_node_t              sentinel;
-    ngx_http_tgbot_share_t         share;
+    ngx_http_tgbot_call_slots_t    slots;
 
     ngx_uint_t                     given_up;  /* Bot API calls, for logs */
 

@@ -38,7 +38,7 @@ ngx_http_tgbot_handler_start(ngx_http_tgbot_handler_t *handler)
     handler->ignored = 0;
     handler->refused = 0;
 
-    call->share = &bot->share;
+    call->slots = &bot->slots;
     call->ctx = bot->ctx;
     call->error_log = bot->clcf->error_log;
     call->client = handler->client;

@@ -6,8 +6,8 @@
 #include "ngx_http_tgbot_abandon.h"
 #include "ngx_http_tgbot_body.h"
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_job_record.h"
 #include "ngx_http_tgbot_log.h"
-#include "ngx_http_tgbot_record.h"
 #include "ngx_http_tgbot_reply.h"
 
 
@@ -66,7 +66,7 @@ static ngx_uint_t ngx_http_tgbot_job_stays(ngx_http_tgbot_job_t *job,
 static void ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job);
 
 
-ngx_queue_t         ngx_http_tgbot_job_queue;
+ngx_queue_t         ngx_http_tgbot_jobs;
 
 static ngx_queue_t  ngx_http_tgbot_job_spare;
 static ngx_uint_t   ngx_http_tgbot_job_nspare;
@@ -83,7 +83,7 @@ ngx_http_tgbot_job_run(ngx_http_tgbot_job_t *job)
 
     if (job->queued
         && !job->own
-        && ngx_http_tgbot_job_queue_cache(job) == NGX_AGAIN)
+        && ngx_http_tgbot_job_queued_cache(job) == NGX_AGAIN)
     {
         return;
     }
@@ -329,7 +329,7 @@ ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
         && (job->bot->conf->api
             || job->claim.lease.token == 0
             || method->content_type.len + method->body.len
-               > NGX_HTTP_TGBOT_SEEN_RIDE))
+               > NGX_HTTP_TGBOT_DEDUP_RIDE))
     {
         return NGX_OK;
     }
@@ -392,7 +392,7 @@ ngx_http_tgbot_job_waiting(ngx_http_tgbot_send_t *send, ngx_msec_t delay)
                    &job->bot->name, job->update.update_id, delay);
 
     if (job->queued) {
-        ngx_http_tgbot_job_queue_wait(job, delay);
+        ngx_http_tgbot_job_queued_wait(job, delay);
         return;
     }
 
@@ -453,7 +453,7 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
                    &ngx_http_tgbot_verdict_names[verdict]);
 
     if (job->queued) {
-        ngx_http_tgbot_job_queue_end(job, verdict);
+        ngx_http_tgbot_job_queued_end(job, verdict);
         return;
     }
 
@@ -518,7 +518,7 @@ ngx_http_tgbot_job_log(ngx_http_tgbot_job_t *job, const char *verdict)
 void
 ngx_http_tgbot_job_init_process(void)
 {
-    ngx_queue_init(&ngx_http_tgbot_job_queue);
+    ngx_queue_init(&ngx_http_tgbot_jobs);
     ngx_queue_init(&ngx_http_tgbot_job_spare);
 }
 
@@ -655,7 +655,7 @@ ngx_http_tgbot_job_alloc(ngx_http_tgbot_bot_t *bot)
     job->start = ngx_current_msec;
     job->begun = ngx_current_msec;
 
-    ngx_queue_insert_tail(&ngx_http_tgbot_job_queue, &job->queue);
+    ngx_queue_insert_tail(&ngx_http_tgbot_jobs, &job->queue);
     ngx_http_tgbot_job_count++;
 
     return job;
@@ -750,10 +750,10 @@ ngx_http_tgbot_job_restore(ngx_http_tgbot_bot_t *bot,
 static ngx_int_t
 ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
 {
-    ngx_int_t                rc;
-    ngx_http_tgbot_record_t  record;
+    ngx_int_t                    rc;
+    ngx_http_tgbot_job_record_t  record;
 
-    rc = ngx_http_tgbot_record_read(&record, &job->item.data, job->pool);
+    rc = ngx_http_tgbot_job_record_read(&record, &job->item.data, job->pool);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -772,8 +772,8 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
     job->ctx.update = &job->update;
     job->ctx.attempts = job->item.progress.attempts + 1;
 
-    if (record.cached && job->bot->conf->answers) {
-        job->cache.zone = job->bot->conf->answers->zone;
+    if (record.cached && job->bot->conf->cache) {
+        job->cache.zone = job->bot->conf->cache->zone;
         ngx_memcpy(job->cache.key, record.cache_key,
                    NGX_HTTP_TGBOT_CACHE_KEY);
     }
@@ -782,8 +782,8 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
         return NGX_OK;
     }
 
-    rc = ngx_http_tgbot_record_read_calls(&job->answer.calls,
-                                          &job->item.answer, job->pool);
+    rc = ngx_http_tgbot_job_record_read_calls(&job->answer.calls,
+                                              &job->item.answer, job->pool);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -880,7 +880,7 @@ ngx_http_tgbot_job_copy_calls(ngx_http_tgbot_job_t *job,
 void
 ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job)
 {
-    ngx_http_tgbot_wait_remove(&job->wait);
+    ngx_http_tgbot_cache_wait_remove(&job->wait);
 
     (void) ngx_http_tgbot_job_unclaim(job, NGX_HTTP_TGBOT_BUSY);
     ngx_http_tgbot_job_leave_cache(job);
@@ -891,7 +891,7 @@ ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job)
     }
 
     if (job->taken.lease.token) {
-        ngx_http_tgbot_job_queue_give(job, 0, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+        ngx_http_tgbot_job_queued_give(job, 0, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
     }
 
     if (job->listed) {
@@ -924,8 +924,8 @@ ngx_http_tgbot_job_release(void)
     ngx_queue_t           *q, *next;
     ngx_http_tgbot_job_t  *job;
 
-    for (q = ngx_queue_head(&ngx_http_tgbot_job_queue);
-         q != ngx_queue_sentinel(&ngx_http_tgbot_job_queue);
+    for (q = ngx_queue_head(&ngx_http_tgbot_jobs);
+         q != ngx_queue_sentinel(&ngx_http_tgbot_jobs);
          q = next)
     {
         next = ngx_queue_next(q);
@@ -942,7 +942,7 @@ ngx_http_tgbot_job_release(void)
 
             /* with the answer that it has */
 
-            ngx_http_tgbot_job_queue_wait(job, delay);
+            ngx_http_tgbot_job_queued_wait(job, delay);
             continue;
         }
 
@@ -977,8 +977,8 @@ ngx_http_tgbot_job_abort(ngx_uint_t tell)
     ngx_queue_t           *q, *next;
     ngx_http_tgbot_job_t  *job;
 
-    for (q = ngx_queue_head(&ngx_http_tgbot_job_queue);
-         q != ngx_queue_sentinel(&ngx_http_tgbot_job_queue);
+    for (q = ngx_queue_head(&ngx_http_tgbot_jobs);
+         q != ngx_queue_sentinel(&ngx_http_tgbot_jobs);
          q = next)
     {
         next = ngx_queue_next(q);

@@ -16,9 +16,9 @@
 #include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache.h"
+#include "ngx_http_tgbot_cache_wait.h"
 #include "ngx_http_tgbot_handler.h"
 #include "ngx_http_tgbot_send.h"
-#include "ngx_http_tgbot_wait.h"
 
 
 typedef struct ngx_http_tgbot_job_s  ngx_http_tgbot_job_t;
@@ -64,8 +64,8 @@ struct ngx_http_tgbot_job_s {
 
     /* of a job from the queue */
     ngx_http_tgbot_item_t          item;
-    ngx_http_tgbot_taken_t         taken;
-    ngx_http_tgbot_wait_t          wait;      /* for the cache */
+    ngx_http_tgbot_queue_taken_t   taken;
+    ngx_http_tgbot_cache_wait_t    wait;      /* for the cache */
     ngx_msec_t                     waiting;   /* since */
 
     uint64_t                       letter;    /* that is replayed, 0: none */
@@ -138,7 +138,7 @@ ngx_int_t ngx_http_tgbot_job_answer(ngx_http_tgbot_job_t *job,
 void ngx_http_tgbot_job_run(ngx_http_tgbot_job_t *job);
 
 /* runs a job that was taken from the queue, unless its life is over */
-void ngx_http_tgbot_job_queue_start(ngx_http_tgbot_job_t *job);
+void ngx_http_tgbot_job_queued_start(ngx_http_tgbot_job_t *job);
 
 /* gives the job up; settled() is not called */
 void ngx_http_tgbot_job_cancel(ngx_http_tgbot_job_t *job);
@@ -164,7 +164,7 @@ void ngx_http_tgbot_job_taken_over(ngx_http_tgbot_bot_t *bot,
 /* inside ngx_http_tgbot_job*.c */
 
 /* all jobs of this worker, by "queue" */
-extern ngx_queue_t  ngx_http_tgbot_job_queue;
+extern ngx_queue_t  ngx_http_tgbot_jobs;
 
 /* ms since the update was received; our clock may be behind another worker's */
 ngx_msec_t ngx_http_tgbot_job_age(ngx_http_tgbot_job_t *job);
@@ -213,18 +213,18 @@ void ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job,
  * Of a job from the queue.  The answer from the cache: NGX_OK, job->own tells
  * whether there is one; NGX_AGAIN: it waits for another job to get it.
  */
-ngx_int_t ngx_http_tgbot_job_queue_cache(ngx_http_tgbot_job_t *job);
+ngx_int_t ngx_http_tgbot_job_queued_cache(ngx_http_tgbot_job_t *job);
 
 /* a Bot API call waits: over a second the item does, and the job is gone */
-void ngx_http_tgbot_job_queue_wait(ngx_http_tgbot_job_t *job,
+void ngx_http_tgbot_job_queued_wait(ngx_http_tgbot_job_t *job,
     ngx_msec_t delay);
 
 /* gives the item back, to be taken again after "delay"; the job remains */
-void ngx_http_tgbot_job_queue_give(ngx_http_tgbot_job_t *job,
+void ngx_http_tgbot_job_queued_give(ngx_http_tgbot_job_t *job,
     ngx_msec_t delay, ngx_http_tgbot_queue_program_e program);
 
 /* its end; the job is gone */
-void ngx_http_tgbot_job_queue_end(ngx_http_tgbot_job_t *job,
+void ngx_http_tgbot_job_queued_end(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
 
 

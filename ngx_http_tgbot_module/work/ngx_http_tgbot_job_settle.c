@@ -3,10 +3,10 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_cache_wait.h"
 #include "ngx_http_tgbot_cacheable.h"
 #include "ngx_http_tgbot_job.h"
-#include "ngx_http_tgbot_record.h"
-#include "ngx_http_tgbot_wait.h"
+#include "ngx_http_tgbot_job_record.h"
 
 
 /*
@@ -26,18 +26,18 @@ ngx_int_t
 ngx_http_tgbot_job_accept(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_method_t *ride)
 {
-    ngx_int_t               rc;
-    ngx_http_tgbot_seen_t  *seen;
+    ngx_int_t                rc;
+    ngx_http_tgbot_dedup_t  *dedup;
 
     if (job->claim.lease.token == 0) {
         return NGX_OK;
     }
 
-    seen = job->bot->seen;
+    dedup = job->bot->dedup;
 
-    rc = ngx_http_tgbot_seen_accept(seen, &job->claim,
-                                    ride ? &ride->content_type : NULL,
-                                    ride ? &ride->body : NULL);
+    rc = ngx_http_tgbot_dedup_accept(dedup, &job->claim,
+                                     ride ? &ride->content_type : NULL,
+                                     ride ? &ride->body : NULL);
 
     job->claim.lease.token = 0;
 
@@ -66,13 +66,13 @@ ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
         return ngx_http_tgbot_job_accept(job, NULL);
 
     case NGX_HTTP_TGBOT_FAILED:
-        rc = ngx_http_tgbot_seen_release(job->bot->seen, &job->claim, 1,
-                                         job->charged);
+        rc = ngx_http_tgbot_dedup_release(job->bot->dedup, &job->claim, 1,
+                                          job->charged);
         break;
 
     default: /* NGX_HTTP_TGBOT_BUSY */
-        rc = ngx_http_tgbot_seen_release(job->bot->seen, &job->claim, 0,
-                                         job->charged);
+        rc = ngx_http_tgbot_dedup_release(job->bot->dedup, &job->claim, 0,
+                                          job->charged);
     }
 
     job->claim.lease.token = 0;
@@ -147,7 +147,7 @@ ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job)
     } else {
 
         if (job->claim.lease.token == 0
-            || ngx_http_tgbot_seen_holds(job->bot->seen, &job->claim))
+            || ngx_http_tgbot_dedup_holds(job->bot->dedup, &job->claim))
         {
             return 1;
         }
@@ -187,7 +187,7 @@ ngx_http_tgbot_job_fill_cache(ngx_http_tgbot_job_t *job,
     }
 
     stats = job->bot->stats;
-    valid = job->bot->conf->answers->valid;
+    valid = job->bot->conf->cache->valid;
 
     rc = ngx_http_tgbot_job_cacheable(job, result, &kept, &valid);
 
@@ -196,7 +196,7 @@ ngx_http_tgbot_job_fill_cache(ngx_http_tgbot_job_t *job,
 
     } else if (rc == NGX_DECLINED) {
         ngx_http_tgbot_cache_release(&job->cache,
-                                     ngx_min(job->bot->conf->answers->valid,
+                                     ngx_min(job->bot->conf->cache->valid,
                                              NGX_HTTP_TGBOT_JOB_PASS));
     } else {
         ngx_http_tgbot_cache_release(&job->cache, 0);
@@ -208,7 +208,7 @@ ngx_http_tgbot_job_fill_cache(ngx_http_tgbot_job_t *job,
                                       ? NGX_HTTP_TGBOT_CACHE_STORED
                                       : NGX_HTTP_TGBOT_CACHE_UNCACHEABLE);
 
-    ngx_http_tgbot_wait_wake(&job->cache);
+    ngx_http_tgbot_cache_wait_resume(&job->cache);
 }
 
 
@@ -242,7 +242,7 @@ ngx_http_tgbot_job_leave_cache(ngx_http_tgbot_job_t *job)
 
     job->cache.lease.token = 0;
 
-    ngx_http_tgbot_wait_wake(&job->cache);
+    ngx_http_tgbot_cache_wait_resume(&job->cache);
 }
 
 
@@ -303,8 +303,8 @@ static ngx_int_t
 ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_letter_t *letter)
 {
-    ngx_http_tgbot_item_t    *item;
-    ngx_http_tgbot_record_t   record;
+    ngx_http_tgbot_item_t       *item;
+    ngx_http_tgbot_job_record_t  record;
 
     letter->end.status = (uint32_t) job->status;
     letter->end.last = ngx_time();
@@ -320,7 +320,7 @@ ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
     item->data = job->item.data;
 
     if (item->data.len == 0) {
-        ngx_memzero(&record, sizeof(ngx_http_tgbot_record_t));
+        ngx_memzero(&record, sizeof(ngx_http_tgbot_job_record_t));
 
         record.client = job->client;
         record.body = job->body;
@@ -328,7 +328,7 @@ ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
         if (ngx_http_tgbot_update_write(&job->update, &job->body,
                                         &record.parsed, job->pool)
             != NGX_OK
-            || ngx_http_tgbot_record_write(&record, &item->data, job->pool)
+            || ngx_http_tgbot_job_record_write(&record, &item->data, job->pool)
                != NGX_OK)
         {
             return NGX_ERROR;
@@ -351,8 +351,8 @@ ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
         item->progress.next--;
     }
 
-    return ngx_http_tgbot_record_write_calls(&job->answer.calls, &item->answer,
-                                             job->pool);
+    return ngx_http_tgbot_job_record_write_calls(&job->answer.calls, &item->answer,
+                                                 job->pool);
 }
 
 

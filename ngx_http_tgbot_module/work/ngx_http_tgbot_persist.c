@@ -3,7 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_tgbot_job_queue.h"
+#include "ngx_http_tgbot_job_queued.h"
 #include "ngx_http_tgbot_persist.h"
 #include "ngx_http_tgbot_state.h"
 
@@ -178,11 +178,11 @@ ngx_http_tgbot_persist_load(ngx_event_t *ev)
                 state[i].path.len = 0;
             }
 
-            ngx_http_tgbot_wake();
+            ngx_http_tgbot_queue_wake();
             break;
 
         case NGX_AGAIN:
-            ngx_http_tgbot_wake();
+            ngx_http_tgbot_queue_wake();
 
             wait = NGX_HTTP_TGBOT_PERSIST_MORE;
             left++;
@@ -307,19 +307,19 @@ ngx_http_tgbot_persist_collect(ngx_array_t *states,
     for (i = 0; i < tmcf->bots.nelts; i++) {
         bot = bots[i];
 
-        if (bot->queue == NULL || bot->conf->lanes->state.len == 0) {
+        if (bot->queue == NULL || bot->conf->queue->state.len == 0) {
             continue;
         }
 
-        state = ngx_http_tgbot_persist_find(states, &bot->conf->lanes->state,
+        state = ngx_http_tgbot_persist_find(states, &bot->conf->queue->state,
                                             suffix, cycle);
         if (state == NULL
             || ngx_http_tgbot_persist_add(state, bot->queue->zone) != NGX_OK
             || (bot->dead
                 && ngx_http_tgbot_persist_add(state, bot->dead->zone)
                    != NGX_OK)
-            || (bot->seen
-                && ngx_http_tgbot_persist_add(state, bot->seen->zone)
+            || (bot->dedup
+                && ngx_http_tgbot_persist_add(state, bot->dedup->zone)
                    != NGX_OK))
         {
             return NGX_ERROR;

@@ -125,7 +125,7 @@ ngx_http_tgbot_register_init_process(ngx_cycle_t *cycle,
     n = 0;
 
     for (i = 0; i < tmcf->bots.nelts; i++) {
-        n += (bots[i]->hook != NULL);
+        n += (bots[i]->reg != NULL);
     }
 
     if (n == 0) {
@@ -144,7 +144,7 @@ ngx_http_tgbot_register_init_process(ngx_cycle_t *cycle,
 
     for (i = 0; i < tmcf->bots.nelts; i++) {
 
-        if (bots[i]->hook) {
+        if (bots[i]->reg) {
             ngx_http_tgbot_register_zone = bots[i]->registry->zone;
             task->bot = bots[i];
             task++;
@@ -175,7 +175,7 @@ ngx_http_tgbot_register_run(ngx_event_t *ev)
             return;
         }
 
-    } else if (!ngx_http_tgbot_slot_former()
+    } else if (!ngx_http_tgbot_lease_former()
                && ngx_http_tgbot_registry_hold(ngx_http_tgbot_register_zone))
     {
         /* nobody who is asked by Telegram has other secrets than we */
@@ -513,7 +513,7 @@ ngx_http_tgbot_register_result(ngx_http_tgbot_register_task_t *task)
         /* 409: another setWebhook came between */
 
         if (call->status != NGX_HTTP_CONFLICT) {
-            delay = task->bot->hook->interval;
+            delay = task->bot->reg->interval;
         }
     }
 
@@ -534,8 +534,8 @@ ngx_http_tgbot_register_told(ngx_http_tgbot_register_task_t *task)
 
     known = task->known;
 
-    rc = ngx_http_tgbot_info_parse(&task->info, &task->call.answer,
-                                   task->pool);
+    rc = ngx_http_tgbot_webhook_info_parse(&task->info, &task->call.answer,
+                                           task->pool);
 
     if (rc == NGX_OK) {
         rc = ngx_http_tgbot_bot_redact(task->bot, &task->info.message,
@@ -575,7 +575,7 @@ static void
 ngx_http_tgbot_register_keep(ngx_http_tgbot_register_task_t *task)
 {
     ngx_str_t                       url;
-    ngx_http_tgbot_info_t          *info;
+    ngx_http_tgbot_webhook_info_t  *info;
     ngx_http_tgbot_registration_t  *known;
 
     known = task->known;
@@ -696,7 +696,7 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
 static ngx_uint_t
 ngx_http_tgbot_register_refused(ngx_http_tgbot_register_task_t *task)
 {
-    ngx_http_tgbot_info_t  *info;
+    ngx_http_tgbot_webhook_info_t  *info;
 
     info = &task->info;
 
@@ -785,7 +785,7 @@ ngx_http_tgbot_register_stop(ngx_http_tgbot_register_task_t *task,
                                                     sizeof(known->error),
                                                     &why);
 
-    ngx_http_tgbot_register_finish(task, task->bot->hook->interval);
+    ngx_http_tgbot_register_finish(task, task->bot->reg->interval);
 }
 
 
@@ -858,7 +858,7 @@ ngx_http_tgbot_register_registered(ngx_http_tgbot_register_task_t *task)
 
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                   "tgbot: bot \"%V\": webhook registered at \"%V\"",
-                  &task->bot->name, &task->bot->hook->shown);
+                  &task->bot->name, &task->bot->reg->shown);
 
     ngx_memcpy(known->registered, known->wanted,
                NGX_HTTP_TGBOT_REGISTRY_PRINT);
@@ -897,7 +897,7 @@ ngx_http_tgbot_register_ok(ngx_http_tgbot_register_task_t *task)
     known->failures = 0;
     known->error_len = 0;
 
-    ngx_http_tgbot_register_finish(task, task->bot->hook->interval);
+    ngx_http_tgbot_register_finish(task, task->bot->reg->interval);
 }
 
 
@@ -931,7 +931,7 @@ ngx_http_tgbot_register_failed(ngx_http_tgbot_register_task_t *task,
                   "again in %M ms",
                   &task->bot->name,
                   task->setting ? "setWebhook" : "getWebhookInfo",
-                  &task->bot->hook->shown, why, delay);
+                  &task->bot->reg->shown, why, delay);
 
     known->state = NGX_HTTP_TGBOT_REGISTRY_FAILED;
     known->error_len = ngx_http_tgbot_registry_text(known->error,
@@ -952,14 +952,14 @@ ngx_http_tgbot_register_equal(u_char *a, u_char *b)
 const char *
 ngx_http_tgbot_register_differs(ngx_http_tgbot_register_task_t *task)
 {
-    ngx_str_t               host, rest, other_host, other_rest;
-    ngx_http_tgbot_hook_t  *hook;
-    ngx_http_tgbot_info_t  *info;
+    ngx_str_t                        host, rest, other_host, other_rest;
+    ngx_http_tgbot_webhook_info_t   *info;
+    ngx_http_tgbot_register_conf_t  *reg;
 
-    hook = task->bot->hook;
+    reg = task->bot->reg;
     info = &task->info;
 
-    ngx_http_tgbot_register_split(&hook->url, &host, &rest);
+    ngx_http_tgbot_register_split(&reg->url, &host, &rest);
     ngx_http_tgbot_register_split(&info->url, &other_host, &other_rest);
 
     if (!ngx_http_tgbot_register_same_host(&host, &other_host)
@@ -968,33 +968,33 @@ ngx_http_tgbot_register_differs(ngx_http_tgbot_register_task_t *task)
         return "url";
     }
 
-    if (info->certificate != (hook->certificate.len != 0)) {
+    if (info->certificate != (reg->certificate.len != 0)) {
         return "certificate";
     }
 
     /* what is not configured is Telegram's affair */
 
-    if (hook->address.len
-        && !ngx_http_tgbot_register_same(&hook->address, &info->address))
+    if (reg->address.len
+        && !ngx_http_tgbot_register_same(&reg->address, &info->address))
     {
         return "ip_address";
     }
 
-    if (hook->max_connections
-        && (int64_t) hook->max_connections != info->max_connections)
+    if (reg->max_connections
+        && (int64_t) reg->max_connections != info->max_connections)
     {
         return "max_connections";
     }
 
-    switch (hook->allowed) {
+    switch (reg->allowed) {
 
-    case NGX_HTTP_TGBOT_HOOK_ALLOWED_DEFAULT:
+    case NGX_HTTP_TGBOT_REGISTER_ALLOWED_DEFAULT:
         return info->has_names ? "allowed_updates" : NULL;
 
-    case NGX_HTTP_TGBOT_HOOK_ALLOWED_LIST:
+    case NGX_HTTP_TGBOT_REGISTER_ALLOWED_LIST:
 
         if (!info->has_names
-            || !ngx_http_tgbot_register_same(&hook->names, &info->names))
+            || !ngx_http_tgbot_register_same(&reg->names, &info->names))
         {
             return "allowed_updates";
         }
@@ -1012,11 +1012,11 @@ static void
 ngx_http_tgbot_register_print(ngx_http_tgbot_register_task_t *task,
     u_char *print)
 {
-    ngx_sha1_t              sha1;
-    ngx_http_tgbot_hook_t  *hook;
-    ngx_http_tgbot_info_t  *info;
+    ngx_sha1_t                       sha1;
+    ngx_http_tgbot_webhook_info_t   *info;
+    ngx_http_tgbot_register_conf_t  *reg;
 
-    hook = task->bot->hook;
+    reg = task->bot->reg;
     info = &task->info;
 
     ngx_sha1_init(&sha1);
@@ -1024,17 +1024,17 @@ ngx_http_tgbot_register_print(ngx_http_tgbot_register_task_t *task,
     ngx_sha1_update(&sha1, info->url.data, info->url.len);
     ngx_sha1_update(&sha1, info->certificate ? "\n1" : "\n0", 2);
 
-    if (hook->address.len) {
+    if (reg->address.len) {
         ngx_sha1_update(&sha1, "\nip", 3);
         ngx_sha1_update(&sha1, info->address.data, info->address.len);
     }
 
-    if (hook->max_connections) {
+    if (reg->max_connections) {
         ngx_sha1_update(&sha1, "\nmax", 4);
         ngx_sha1_update(&sha1, &info->max_connections, sizeof(int64_t));
     }
 
-    if (hook->allowed) {
+    if (reg->allowed) {
         ngx_sha1_update(&sha1, info->has_names ? "\n[]" : "\n  ", 3);
         ngx_sha1_update(&sha1, info->names.data, info->names.len);
     }
@@ -1063,7 +1063,7 @@ ngx_http_tgbot_register_foreign(ngx_http_tgbot_register_task_t *task)
         return 1;
     }
 
-    ngx_http_tgbot_register_split(&task->bot->hook->url, &host, &rest);
+    ngx_http_tgbot_register_split(&task->bot->reg->url, &host, &rest);
     ngx_http_tgbot_register_split(&task->info.url, &other, &rest);
 
     return !ngx_http_tgbot_register_same_host(&host, &other);

@@ -13,7 +13,7 @@
 
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_curl.h"
-#include "ngx_http_tgbot_info.h"
+#include "ngx_http_tgbot_webhook_info.h"
 
 
 /* a bot, in the worker that looks after webhooks */
@@ -24,7 +24,7 @@ typedef struct {
 
     ngx_pool_t                     *pool;     /* while it is busy */
     ngx_http_tgbot_registration_t  *known;    /* likewise */
-    ngx_http_tgbot_info_t           info;     /* likewise */
+    ngx_http_tgbot_webhook_info_t   info;     /* likewise */
 
     unsigned                        busy:1;
     unsigned                        setting:1;    /* setWebhook is called */

@@ -40,7 +40,7 @@ ngx_http_tgbot_register_request(ngx_http_tgbot_register_task_t *task,
     bot = task->bot;
     call = &task->call;
 
-    len = bot->hook->api.len + sizeof("/bot") - 1 + bot->token.len + 1
+    len = bot->reg->api.len + sizeof("/bot") - 1 + bot->token.len + 1
           + ngx_strlen(method) + 1;
 
     call->url = ngx_pnalloc(task->pool, len);
@@ -48,11 +48,11 @@ ngx_http_tgbot_register_request(ngx_http_tgbot_register_task_t *task,
         return NGX_ERROR;
     }
 
-    last = ngx_snprintf(call->url, len, "%V/bot%V/%s", &bot->hook->api,
+    last = ngx_snprintf(call->url, len, "%V/bot%V/%s", &bot->reg->api,
                         &bot->token, method);
     *last = '\0';
 
-    call->ca = bot->hook->ca;
+    call->ca = bot->reg->ca;
     call->timeout = NGX_HTTP_TGBOT_REGISTER_TIMEOUT;
     call->form = NULL;
 
@@ -72,7 +72,7 @@ ngx_http_tgbot_register_request(ngx_http_tgbot_register_task_t *task,
         return NGX_ERROR;
     }
 
-    if (bot->hook->certificate.len) {
+    if (bot->reg->certificate.len) {
         call->form = fields;
         return NGX_OK;
     }
@@ -85,14 +85,14 @@ static ngx_int_t
 ngx_http_tgbot_register_fields(ngx_http_tgbot_register_task_t *task,
     ngx_array_t *fields)
 {
-    u_char                       *p;
-    ngx_str_t                     value;
-    ngx_http_tgbot_hook_t        *hook;
-    ngx_http_tgbot_curl_field_t  *field;
+    u_char                          *p;
+    ngx_str_t                        value;
+    ngx_http_tgbot_curl_field_t     *field;
+    ngx_http_tgbot_register_conf_t  *reg;
 
-    hook = task->bot->hook;
+    reg = task->bot->reg;
 
-    if (ngx_http_tgbot_register_field(fields, "url", &hook->url) != NGX_OK) {
+    if (ngx_http_tgbot_register_field(fields, "url", &reg->url) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -104,21 +104,21 @@ ngx_http_tgbot_register_fields(ngx_http_tgbot_register_task_t *task,
         return NGX_ERROR;
     }
 
-    if (hook->address.len
-        && ngx_http_tgbot_register_field(fields, "ip_address", &hook->address)
+    if (reg->address.len
+        && ngx_http_tgbot_register_field(fields, "ip_address", &reg->address)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (hook->max_connections) {
+    if (reg->max_connections) {
         p = ngx_pnalloc(task->pool, NGX_INT_T_LEN);
         if (p == NULL) {
             return NGX_ERROR;
         }
 
         value.data = p;
-        value.len = ngx_sprintf(p, "%ui", hook->max_connections) - p;
+        value.len = ngx_sprintf(p, "%ui", reg->max_connections) - p;
 
         if (ngx_http_tgbot_register_field(fields, "max_connections", &value)
             != NGX_OK)
@@ -127,13 +127,13 @@ ngx_http_tgbot_register_fields(ngx_http_tgbot_register_task_t *task,
         }
     }
 
-    if (hook->allowed
+    if (reg->allowed
         && ngx_http_tgbot_register_allowed(task, fields) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (hook->drop_pending && ngx_http_tgbot_register_foreign(task)) {
+    if (reg->drop_pending && ngx_http_tgbot_register_foreign(task)) {
         ngx_str_set(&value, "true");
 
         if (ngx_http_tgbot_register_field(fields, "drop_pending_updates",
@@ -144,10 +144,10 @@ ngx_http_tgbot_register_fields(ngx_http_tgbot_register_task_t *task,
         }
     }
 
-    if (hook->certificate.len) {
+    if (reg->certificate.len) {
 
         if (ngx_http_tgbot_register_field(fields, "certificate",
-                                          &hook->certificate)
+                                          &reg->certificate)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -190,7 +190,7 @@ ngx_http_tgbot_register_allowed(ngx_http_tgbot_register_task_t *task,
     ngx_str_t   *names, value;
     ngx_uint_t   i;
 
-    names = &task->bot->hook->names;
+    names = &task->bot->reg->names;
 
     /* each comma becomes three characters */
 

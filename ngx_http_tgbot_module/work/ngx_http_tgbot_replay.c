@@ -4,8 +4,8 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_job.h"
-#include "ngx_http_tgbot_job_queue.h"
-#include "ngx_http_tgbot_record.h"
+#include "ngx_http_tgbot_job_queued.h"
+#include "ngx_http_tgbot_job_record.h"
 #include "ngx_http_tgbot_replay.h"
 
 
@@ -126,7 +126,7 @@ ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
 
     ngx_http_tgbot_dead_release(bot->dead, item->head.letter, lease, 1);
 
-    ngx_http_tgbot_wake();
+    ngx_http_tgbot_queue_wake();
 
     return NGX_OK;
 }
@@ -175,14 +175,14 @@ ngx_int_t
 ngx_http_tgbot_replay_show(ngx_http_tgbot_letter_t *letter, ngx_pool_t *pool,
     ngx_str_t *update, ngx_array_t *calls)
 {
-    ngx_int_t                 rc;
-    ngx_uint_t                next;
-    ngx_http_tgbot_method_t  *method;
-    ngx_http_tgbot_record_t   record;
+    ngx_int_t                    rc;
+    ngx_uint_t                   next;
+    ngx_http_tgbot_method_t     *method;
+    ngx_http_tgbot_job_record_t  record;
 
     next = letter->item.progress.next;
 
-    rc = ngx_http_tgbot_record_read(&record, &letter->item.data, pool);
+    rc = ngx_http_tgbot_job_record_read(&record, &letter->item.data, pool);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -194,7 +194,7 @@ ngx_http_tgbot_replay_show(ngx_http_tgbot_letter_t *letter, ngx_pool_t *pool,
                               sizeof(ngx_http_tgbot_method_t));
     }
 
-    rc = ngx_http_tgbot_record_read_calls(calls, &letter->item.answer, pool);
+    rc = ngx_http_tgbot_job_record_read_calls(calls, &letter->item.answer, pool);
     if (rc != NGX_OK) {
         return rc;
     }

@@ -83,7 +83,7 @@ ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send)
     bot = send->bot;
     call = &send->call;
 
-    call->share = &bot->share;
+    call->slots = &bot->slots;
     call->ctx = bot->ctx;
     call->error_log = bot->clcf->error_log;
     call->client = send->client;

@@ -11,9 +11,9 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_abandon.h"
+#include "ngx_http_tgbot_cache_wait.h"
 #include "ngx_http_tgbot_job.h"
-#include "ngx_http_tgbot_take.h"
-#include "ngx_http_tgbot_wait.h"
+#include "ngx_http_tgbot_queue_worker.h"
 #include "ngx_http_tgbot_worker.h"
 
 
@@ -37,9 +37,9 @@ ngx_http_tgbot_worker_init(ngx_cycle_t *cycle, ngx_http_tgbot_main_conf_t *mcf)
     }
 
     ngx_http_tgbot_job_init_process();
-    ngx_http_tgbot_wait_init_process(cycle->log);
-    ngx_http_tgbot_share_init_process(mcf->max_calls);
-    ngx_http_tgbot_take_init_process(mcf, cycle->log);
+    ngx_http_tgbot_cache_wait_init_process(cycle->log);
+    ngx_http_tgbot_call_slot_init_process(mcf->max_calls);
+    ngx_http_tgbot_queue_worker_init_process(mcf, cycle->log);
 
     ngx_http_tgbot_worker_sentinel = ngx_http_tgbot_worker_connection(cycle);
 
@@ -95,15 +95,15 @@ ngx_http_tgbot_worker_shutdown(ngx_event_t *ev)
     c->idle = 0;
 
     if (c->error) {
-        ngx_http_tgbot_take_stop();
+        ngx_http_tgbot_queue_worker_stop();
         ngx_http_tgbot_job_abort(1);
         return;
     }
 
-    ngx_http_tgbot_slot_leave();
+    ngx_http_tgbot_lease_leave();
 
     ngx_http_tgbot_job_release();
-    ngx_http_tgbot_take_shutdown();
+    ngx_http_tgbot_queue_worker_shutdown();
 }
 
 
@@ -118,10 +118,10 @@ ngx_http_tgbot_worker_exit(ngx_cycle_t *cycle)
         return;
     }
 
-    ngx_http_tgbot_take_stop();
+    ngx_http_tgbot_queue_worker_stop();
     ngx_http_tgbot_call_exit_process();
     ngx_http_tgbot_job_exit_process();
-    ngx_http_tgbot_take_exit_process();
+    ngx_http_tgbot_queue_worker_exit_process();
     ngx_http_tgbot_abandon_exit_process();
     ngx_http_tgbot_detached_exit_process();
 

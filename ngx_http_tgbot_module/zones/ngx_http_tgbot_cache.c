@@ -4,7 +4,7 @@
 #include <ngx_md5.h>
 
 #include "ngx_http_tgbot_cache.h"
-#include "ngx_http_tgbot_slot.h"
+#include "ngx_http_tgbot_lease.h"
 #include "ngx_http_tgbot_zone.h"
 
 
@@ -252,7 +252,7 @@ ngx_http_tgbot_cache_take(ngx_http_tgbot_cache_t *cache,
         return;
     }
 
-    ngx_http_tgbot_slot_lease(&cache->lease);
+    ngx_http_tgbot_lease_new(&cache->lease);
 
     ngx_http_tgbot_cache_store_add(sh, cache->key, &cache->lease);
 }
@@ -458,12 +458,12 @@ ngx_http_tgbot_cache_store_ended(ngx_http_tgbot_cache_entry_t *entry)
     ngx_msec_t  age;
 
     if (entry->state == NGX_HTTP_TGBOT_CACHE_FILLING) {
-        return !ngx_http_tgbot_slot_alive(&entry->lease);
+        return !ngx_http_tgbot_lease_alive(&entry->lease);
     }
 
-    age = ngx_current_msec - entry->since + NGX_HTTP_TGBOT_SLOT_LIFE;
+    age = ngx_current_msec - entry->since + NGX_HTTP_TGBOT_LEASE_LIFE;
 
-    return age >= entry->valid + NGX_HTTP_TGBOT_SLOT_LIFE;
+    return age >= entry->valid + NGX_HTTP_TGBOT_LEASE_LIFE;
 }
 
 

@@ -11,8 +11,8 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_chain.h"
+#include "ngx_http_tgbot_lease.h"
 #include "ngx_http_tgbot_list.h"
-#include "ngx_http_tgbot_slot.h"
 #include "ngx_http_tgbot_zone.h"
 
 

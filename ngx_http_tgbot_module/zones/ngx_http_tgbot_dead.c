@@ -3,7 +3,7 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_dead.h"
-#include "ngx_http_tgbot_slot.h"
+#include "ngx_http_tgbot_lease.h"
 #include "ngx_http_tgbot_store.h"
 #include "ngx_http_tgbot_zone.h"
 
@@ -547,7 +547,7 @@ ngx_http_tgbot_dead_leased(ngx_http_tgbot_dead_item_t *item)
         return NGX_DECLINED;
     }
 
-    return ngx_http_tgbot_slot_alive(&item->lease) ? NGX_AGAIN : NGX_OK;
+    return ngx_http_tgbot_lease_alive(&item->lease) ? NGX_AGAIN : NGX_OK;
 }
 
 
@@ -559,7 +559,7 @@ ngx_http_tgbot_dead_lease(ngx_http_tgbot_dead_t *dead, uint64_t id,
     ngx_http_tgbot_store_t       store;
     ngx_http_tgbot_dead_item_t  *item;
 
-    ngx_http_tgbot_slot_lease(lease);
+    ngx_http_tgbot_lease_new(lease);
 
     ngx_http_tgbot_dead_lock(dead->zone, &store);
 

@@ -12,7 +12,7 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_item.h"
-#include "ngx_http_tgbot_slot.h"
+#include "ngx_http_tgbot_lease.h"
 #include "ngx_http_tgbot_store.h"
 #include "ngx_http_tgbot_zone.h"
 

@@ -4,9 +4,9 @@
 #include <ngx_event.h>
 #include <ngx_md5.h>
 
+#include "ngx_http_tgbot_lease.h"
 #include "ngx_http_tgbot_queue.h"
 #include "ngx_http_tgbot_queue_lane.h"
-#include "ngx_http_tgbot_slot.h"
 #include "ngx_http_tgbot_store.h"
 #include "ngx_http_tgbot_zone.h"
 
@@ -35,7 +35,7 @@ static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_pick(
 static void ngx_http_tgbot_queue_reap(ngx_http_tgbot_queue_area_t *area);
 static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_held(
     ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_area_t *area,
-    ngx_http_tgbot_taken_t *taken);
+    ngx_http_tgbot_queue_taken_t *taken);
 static ngx_int_t ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
 static ngx_int_t ngx_http_tgbot_queue_zone_carve(
@@ -240,19 +240,19 @@ ngx_http_tgbot_queue_empty(ngx_http_tgbot_queue_t *queue, uint64_t lane)
 
 ngx_int_t
 ngx_http_tgbot_queue_take(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_taken_t *taken, ngx_msec_t *wait)
+    ngx_http_tgbot_queue_taken_t *taken, ngx_msec_t *wait)
 {
     ngx_http_tgbot_lease_t        lease;
     ngx_http_tgbot_queue_area_t   area;
     ngx_http_tgbot_queue_item_t  *it;
 
-    ngx_memzero(taken, sizeof(ngx_http_tgbot_taken_t));
+    ngx_memzero(taken, sizeof(ngx_http_tgbot_queue_taken_t));
 
     if (ngx_http_tgbot_queue_idle(queue, wait)) {
         return NGX_DECLINED;
     }
 
-    ngx_http_tgbot_slot_lease(&lease);
+    ngx_http_tgbot_lease_new(&lease);
 
     *wait = NGX_TIMER_INFINITE;
 
@@ -439,7 +439,7 @@ ngx_http_tgbot_queue_reap(ngx_http_tgbot_queue_area_t *area)
 
         if (it->lease.slot != last.slot || it->lease.epoch != last.epoch) {
             last = it->lease;
-            alive = ngx_http_tgbot_slot_alive(&last);
+            alive = ngx_http_tgbot_lease_alive(&last);
         }
 
         if (!alive) {
@@ -546,7 +546,8 @@ ngx_http_tgbot_queue_lock(ngx_http_tgbot_queue_t *queue,
 
 ngx_int_t
 ngx_http_tgbot_queue_read(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_item_t *item, u_char *buf)
+    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_item_t *item,
+    u_char *buf)
 {
     ngx_http_tgbot_queue_area_t   area;
     ngx_http_tgbot_queue_item_t  *it;
@@ -571,7 +572,7 @@ ngx_http_tgbot_queue_read(ngx_http_tgbot_queue_t *queue,
 
 ngx_int_t
 ngx_http_tgbot_queue_holds(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_taken_t *taken)
+    ngx_http_tgbot_queue_taken_t *taken)
 {
     ngx_int_t                    rc;
     ngx_http_tgbot_queue_area_t  area;
@@ -587,7 +588,7 @@ ngx_http_tgbot_queue_holds(ngx_http_tgbot_queue_t *queue,
 
 ngx_int_t
 ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_item_t *item)
+    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_item_t *item)
 {
     ngx_int_t                     rc;
     ngx_http_tgbot_progress_t    *kept, progress;
@@ -625,7 +626,7 @@ ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
 
 ngx_int_t
 ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_progress_t *progress,
+    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_progress_t *progress,
     ngx_msec_t delay, ngx_http_tgbot_queue_program_e program)
 {
     ngx_http_tgbot_queue_area_t   area;
@@ -661,7 +662,7 @@ ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
 
 ngx_int_t
 ngx_http_tgbot_queue_settle(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_queue_event_e event,
+    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_queue_event_e event,
     ngx_http_tgbot_queue_program_e program)
 {
     ngx_http_tgbot_queue_area_t   area;
@@ -725,7 +726,7 @@ ngx_http_tgbot_queue_took(ngx_http_tgbot_queue_t *queue)
 
 static ngx_http_tgbot_queue_item_t *
 ngx_http_tgbot_queue_held(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_taken_t *taken)
+    ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_queue_taken_t *taken)
 {
     ngx_http_tgbot_queue_item_t  *it;
 

@@ -12,7 +12,7 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_item.h"
-#include "ngx_http_tgbot_slot.h"
+#include "ngx_http_tgbot_lease.h"
 #include "ngx_http_tgbot_store.h"
 #include "ngx_http_tgbot_zone.h"
 
@@ -51,7 +51,7 @@ typedef struct {
     uint64_t                 seq;
     ngx_http_tgbot_lease_t   lease;        /* none: nothing is taken */
     size_t                   size;         /* of data and answer */
-} ngx_http_tgbot_taken_t;
+} ngx_http_tgbot_queue_taken_t;
 
 
 /* how the program took what it was given: for the breaker */
@@ -117,7 +117,7 @@ ngx_uint_t ngx_http_tgbot_queue_empty(ngx_http_tgbot_queue_t *queue,
  *               something is put or settled
  */
 ngx_int_t ngx_http_tgbot_queue_take(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_taken_t *taken, ngx_msec_t *wait);
+    ngx_http_tgbot_queue_taken_t *taken, ngx_msec_t *wait);
 
 /*
  * The item that was taken; its strings are copied into "buf", taken->size
@@ -127,11 +127,12 @@ ngx_int_t ngx_http_tgbot_queue_take(ngx_http_tgbot_queue_t *queue,
  * lost: another process works on the update, the result is to be dropped.
  */
 ngx_int_t ngx_http_tgbot_queue_read(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_item_t *item, u_char *buf);
+    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_item_t *item,
+    u_char *buf);
 
 /* whether the lease is still ours: NGX_OK or NGX_DECLINED */
 ngx_int_t ngx_http_tgbot_queue_holds(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_taken_t *taken);
+    ngx_http_tgbot_queue_taken_t *taken);
 
 /*
  * Keeps item->answer, which can be done once, and of its progress next,
@@ -139,7 +140,7 @@ ngx_int_t ngx_http_tgbot_queue_holds(ngx_http_tgbot_queue_t *queue,
  * nothing is kept.
  */
 ngx_int_t ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_item_t *item);
+    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_item_t *item);
 
 /*
  * Gives the item back to the head of its lane, to be taken again after
@@ -147,12 +148,12 @@ ngx_int_t ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
  * over.
  */
 ngx_int_t ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_progress_t *progress,
+    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_progress_t *progress,
     ngx_msec_t delay, ngx_http_tgbot_queue_program_e program);
 
 /* the item is gone, by one of the last four events; the lane goes on */
 ngx_int_t ngx_http_tgbot_queue_settle(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_taken_t *taken, ngx_http_tgbot_queue_event_e event,
+    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_queue_event_e event,
     ngx_http_tgbot_queue_program_e program);
 
 /* likewise while the item is still worked on: the program took it */

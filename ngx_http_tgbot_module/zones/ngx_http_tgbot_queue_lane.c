@@ -2,9 +2,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_lease.h"
 #include "ngx_http_tgbot_queue.h"
 #include "ngx_http_tgbot_queue_lane.h"
-#include "ngx_http_tgbot_slot.h"
 #include "ngx_http_tgbot_store.h"
 #include "ngx_http_tgbot_zone.h"
 

@@ -14,9 +14,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_lease.h"
 #include "ngx_http_tgbot_list.h"
 #include "ngx_http_tgbot_queue.h"
-#include "ngx_http_tgbot_slot.h"
 #include "ngx_http_tgbot_store.h"
 #include "ngx_http_tgbot_zone.h"
 

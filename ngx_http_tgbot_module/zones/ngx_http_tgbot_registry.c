@@ -3,8 +3,8 @@
 #include <ngx_core.h>
 #include <ngx_md5.h>
 
+#include "ngx_http_tgbot_lease.h"
 #include "ngx_http_tgbot_registry.h"
-#include "ngx_http_tgbot_slot.h"
 
 
 /*
@@ -262,12 +262,12 @@ ngx_http_tgbot_registry_hold(ngx_http_tgbot_zone_t *zone)
 
     ngx_http_tgbot_registry_lock(zone);
 
-    if (ngx_http_tgbot_slot_alive(&sh->lease)) {
+    if (ngx_http_tgbot_lease_alive(&sh->lease)) {
         ours = ngx_http_tgbot_lease_equal(&sh->lease,
                                           &ngx_http_tgbot_registry_lease);
 
     } else {
-        ngx_http_tgbot_slot_lease(&ngx_http_tgbot_registry_lease);
+        ngx_http_tgbot_lease_new(&ngx_http_tgbot_registry_lease);
 
         ngx_http_tgbot_zone_stop("registry: lease");
 

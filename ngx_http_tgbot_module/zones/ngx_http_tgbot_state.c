@@ -4,8 +4,8 @@
 #include <ngx_crc32.h>
 
 #include "ngx_http_tgbot_dead.h"
+#include "ngx_http_tgbot_dedup.h"
 #include "ngx_http_tgbot_queue.h"
-#include "ngx_http_tgbot_seen.h"
 #include "ngx_http_tgbot_state.h"
 #include "ngx_http_tgbot_state_file.h"
 #include "ngx_http_tgbot_store.h"
@@ -34,7 +34,7 @@ static ngx_int_t ngx_http_tgbot_state_write_dead(
     ngx_http_tgbot_zone_t *zone);
 static ngx_uint_t ngx_http_tgbot_state_moved(ngx_http_tgbot_state_t *state,
     ngx_http_tgbot_letter_t *letter);
-static ngx_int_t ngx_http_tgbot_state_write_seen(
+static ngx_int_t ngx_http_tgbot_state_write_dedup(
     ngx_http_tgbot_state_t *state, ngx_http_tgbot_state_writer_t *w,
     ngx_http_tgbot_zone_t *zone);
 static ngx_uint_t ngx_http_tgbot_state_mine(ngx_http_tgbot_state_t *state,
@@ -474,8 +474,8 @@ ngx_http_tgbot_state_write_zones(ngx_http_tgbot_state_t *state,
         } else if (zone[i]->kind == &ngx_http_tgbot_dead_zone) {
             rc = ngx_http_tgbot_state_write_dead(state, w, zone[i]);
 
-        } else if (zone[i]->kind == &ngx_http_tgbot_seen_zone) {
-            rc = ngx_http_tgbot_state_write_seen(state, w, zone[i]);
+        } else if (zone[i]->kind == &ngx_http_tgbot_dedup_zone) {
+            rc = ngx_http_tgbot_state_write_dedup(state, w, zone[i]);
         }
 
         if (rc != NGX_OK) {
@@ -605,31 +605,31 @@ ngx_http_tgbot_state_moved(ngx_http_tgbot_state_t *state,
 
 
 static ngx_int_t
-ngx_http_tgbot_state_write_seen(ngx_http_tgbot_state_t *state,
+ngx_http_tgbot_state_write_dedup(ngx_http_tgbot_state_t *state,
     ngx_http_tgbot_state_writer_t *w, ngx_http_tgbot_zone_t *zone)
 {
-    ngx_uint_t                       i, n;
-    ngx_http_tgbot_item_t            item;
-    ngx_http_tgbot_seen_t          **seen;
-    ngx_http_tgbot_state_record_t    record;
+    ngx_uint_t                     i, n;
+    ngx_http_tgbot_item_t          item;
+    ngx_http_tgbot_dedup_t       **dedup;
+    ngx_http_tgbot_state_record_t  record;
 
-    seen = zone->users.elts;
+    dedup = zone->users.elts;
 
     for (i = 0; i < zone->users.nelts; i++) {
         ngx_memzero(&item, sizeof(ngx_http_tgbot_item_t));
 
-        item.head.bot_len = (uint32_t) ngx_min(seen[i]->bot.len,
+        item.head.bot_len = (uint32_t) ngx_min(dedup[i]->bot.len,
                                                NGX_HTTP_TGBOT_ITEM_NAME);
-        ngx_memcpy(item.head.bot, seen[i]->bot.data, item.head.bot_len);
-        item.head.bot_id = seen[i]->bot_id;
+        ngx_memcpy(item.head.bot, dedup[i]->bot.data, item.head.bot_len);
+        item.head.bot_id = dedup[i]->bot_id;
         item.head.received = ngx_current_msec;
 
         if (!ngx_http_tgbot_state_mine(state, &item.head)) {
             continue;
         }
 
-        n = ngx_http_tgbot_seen_newest(seen[i], w->ids,
-                                       NGX_HTTP_TGBOT_STATE_IDS);
+        n = ngx_http_tgbot_dedup_newest(dedup[i], w->ids,
+                                        NGX_HTTP_TGBOT_STATE_IDS);
         if (n == 0) {
             continue;
         }
@@ -639,7 +639,7 @@ ngx_http_tgbot_state_write_seen(ngx_http_tgbot_state_t *state,
 
         ngx_memzero(&record, sizeof(ngx_http_tgbot_state_record_t));
 
-        record.kind = NGX_HTTP_TGBOT_STATE_SEEN;
+        record.kind = NGX_HTTP_TGBOT_STATE_DEDUP;
 
         if (ngx_http_tgbot_state_add(w, &record, &item) != NGX_OK) {
             return NGX_ERROR;
@@ -857,7 +857,7 @@ ngx_http_tgbot_state_sound(ngx_http_tgbot_state_record_t *record)
     case NGX_HTTP_TGBOT_STATE_LETTER:
         return record->end.cause < NGX_HTTP_TGBOT_DEAD_CAUSES;
 
-    case NGX_HTTP_TGBOT_STATE_SEEN:
+    case NGX_HTTP_TGBOT_STATE_DEDUP:
         return record->data_len % sizeof(int64_t) == 0
                && record->data_len
                   <= NGX_HTTP_TGBOT_STATE_IDS * sizeof(int64_t);
@@ -933,8 +933,8 @@ ngx_http_tgbot_state_zone(ngx_http_tgbot_state_t *state,
         kind = &ngx_http_tgbot_dead_zone;
         break;
 
-    default: /* NGX_HTTP_TGBOT_STATE_SEEN */
-        kind = &ngx_http_tgbot_seen_zone;
+    default: /* NGX_HTTP_TGBOT_STATE_DEDUP */
+        kind = &ngx_http_tgbot_dedup_zone;
     }
 
     first = NULL;
@@ -959,7 +959,7 @@ ngx_http_tgbot_state_zone(ngx_http_tgbot_state_t *state,
 
     /* what was accepted of a bot that is gone is of no use to anybody */
 
-    return (file->record.kind == NGX_HTTP_TGBOT_STATE_SEEN) ? NULL : first;
+    return (file->record.kind == NGX_HTTP_TGBOT_STATE_DEDUP) ? NULL : first;
 }
 
 

@@ -53,7 +53,7 @@ typedef struct {
 
 #define NGX_HTTP_TGBOT_STATE_UPDATE   1    /* of a queue */
 #define NGX_HTTP_TGBOT_STATE_LETTER   2
-#define NGX_HTTP_TGBOT_STATE_SEEN     3    /* data: int64_t ids */
+#define NGX_HTTP_TGBOT_STATE_DEDUP    3    /* data: int64_t ids */
 
 
 /*
@@ -82,7 +82,7 @@ typedef struct {
     u_char                         name[NGX_MAX_PATH];  /* path.tmp */
 
     ngx_http_tgbot_state_header_t  header;
-    uint64_t                       written[NGX_HTTP_TGBOT_STATE_SEEN + 1];
+    uint64_t                       written[NGX_HTTP_TGBOT_STATE_DEDUP + 1];
 
     off_t                          offset;     /* of the buffer */
     size_t                         used;
@@ -112,7 +112,7 @@ struct ngx_http_tgbot_state_file_s {
     ngx_str_t                      bot;
 
     /* loaded by this process, by kind */
-    uint64_t                       loaded[NGX_HTTP_TGBOT_STATE_SEEN + 1];
+    uint64_t                       loaded[NGX_HTTP_TGBOT_STATE_DEDUP + 1];
 
     u_char                         buf[NGX_HTTP_TGBOT_STATE_BUFFER];
 };

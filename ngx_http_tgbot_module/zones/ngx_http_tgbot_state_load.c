@@ -4,8 +4,8 @@
 #include <ngx_crc32.h>
 
 #include "ngx_http_tgbot_dead.h"
+#include "ngx_http_tgbot_dedup.h"
 #include "ngx_http_tgbot_queue.h"
-#include "ngx_http_tgbot_seen.h"
 #include "ngx_http_tgbot_state.h"
 #include "ngx_http_tgbot_state_file.h"
 #include "ngx_http_tgbot_store.h"
@@ -53,7 +53,7 @@ static ngx_int_t ngx_http_tgbot_state_load_update(
 static ngx_int_t ngx_http_tgbot_state_load_letter(
     ngx_http_tgbot_state_file_t *file, ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_item_t *item);
-static ngx_int_t ngx_http_tgbot_state_load_seen(
+static ngx_int_t ngx_http_tgbot_state_load_dedup(
     ngx_http_tgbot_state_file_t *file, ngx_http_tgbot_zone_t *zone,
     ngx_str_t *data);
 static ngx_msec_t ngx_http_tgbot_state_since(
@@ -436,7 +436,7 @@ ngx_http_tgbot_state_needs(ngx_http_tgbot_state_record_t *record)
     case NGX_HTTP_TGBOT_STATE_LETTER:
         return ngx_http_tgbot_dead_needs(&item);
 
-    default: /* NGX_HTTP_TGBOT_STATE_SEEN */
+    default: /* NGX_HTTP_TGBOT_STATE_DEDUP */
         return 0;
     }
 }
@@ -609,7 +609,7 @@ ngx_http_tgbot_state_load_record(ngx_http_tgbot_state_t *state)
     zone = ngx_http_tgbot_state_zone(state, file);
 
     if (zone == NULL) {
-        state->left += (record->kind != NGX_HTTP_TGBOT_STATE_SEEN);
+        state->left += (record->kind != NGX_HTTP_TGBOT_STATE_DEDUP);
         return NGX_OK;
     }
 
@@ -662,8 +662,8 @@ ngx_http_tgbot_state_load_item(ngx_http_tgbot_state_file_t *file,
 
     record = &file->record;
 
-    if (record->kind == NGX_HTTP_TGBOT_STATE_SEEN) {
-        return ngx_http_tgbot_state_load_seen(file, zone, &item->data);
+    if (record->kind == NGX_HTTP_TGBOT_STATE_DEDUP) {
+        return ngx_http_tgbot_state_load_dedup(file, zone, &item->data);
     }
 
     item->head = record->head;
@@ -740,20 +740,20 @@ ngx_http_tgbot_state_load_letter(ngx_http_tgbot_state_file_t *file,
 
 
 static ngx_int_t
-ngx_http_tgbot_state_load_seen(ngx_http_tgbot_state_file_t *file,
+ngx_http_tgbot_state_load_dedup(ngx_http_tgbot_state_file_t *file,
     ngx_http_tgbot_zone_t *zone, ngx_str_t *data)
 {
-    int64_t                *ids;
-    ngx_uint_t              i;
-    ngx_http_tgbot_seen_t  *seen;
+    int64_t                 *ids;
+    ngx_uint_t               i;
+    ngx_http_tgbot_dedup_t  *dedup;
 
-    seen = ngx_http_tgbot_state_user(zone, &file->bot,
-                                     file->record.head.bot_id);
+    dedup = ngx_http_tgbot_state_user(zone, &file->bot,
+                                      file->record.head.bot_id);
 
     ids = (int64_t *) data->data;
 
-    for (i = 0; seen && i < data->len / sizeof(int64_t); i++) {
-        ngx_http_tgbot_seen_mark(seen, ids[i]);
+    for (i = 0; dedup && i < data->len / sizeof(int64_t); i++) {
+        ngx_http_tgbot_dedup_mark(dedup, ids[i]);
     }
 
     return NGX_OK;

@@ -410,7 +410,7 @@ ngx_http_tgbot_stats_enter(ngx_http_tgbot_stats_t *stats, ngx_uint_t gauge)
     cell = &stats->sh->slots[ngx_process_slot].process.gauges[gauge];
 
     if (ngx_http_tgbot_stats_tag(*cell)
-        != ngx_http_tgbot_stats_epoch(ngx_http_tgbot_slot_self()))
+        != ngx_http_tgbot_stats_epoch(ngx_http_tgbot_lease_self()))
     {
         ngx_http_tgbot_stats_init_process(stats);
     }
@@ -481,7 +481,7 @@ ngx_http_tgbot_stats_init_process(ngx_http_tgbot_stats_t *stats)
     ngx_http_tgbot_stats_gauges_t  *slot;
 
     slot = &stats->sh->slots[ngx_process_slot].process;
-    self = ngx_http_tgbot_stats_epoch(ngx_http_tgbot_slot_self());
+    self = ngx_http_tgbot_stats_epoch(ngx_http_tgbot_lease_self());
 
     for (i = 0; i < NGX_HTTP_TGBOT_GAUGES; i++) {
         cell = &slot->gauges[i];
@@ -505,7 +505,7 @@ ngx_http_tgbot_stats_init_process(ngx_http_tgbot_stats_t *stats)
 
     /* last: until then the cells are found by the epoch before */
 
-    slot->epoch = ngx_http_tgbot_slot_self();
+    slot->epoch = ngx_http_tgbot_lease_self();
 }
 
 
@@ -521,7 +521,7 @@ ngx_http_tgbot_stats_sweep(ngx_http_tgbot_stats_t *stats)
 
         epoch = slot->epoch;
 
-        if (epoch == 0 || ngx_http_tgbot_slot_lives(i, epoch)) {
+        if (epoch == 0 || ngx_http_tgbot_lease_lives(i, epoch)) {
             continue;
         }
 

@@ -11,7 +11,7 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_dead.h"
-#include "ngx_http_tgbot_slot.h"
+#include "ngx_http_tgbot_lease.h"
 #include "ngx_http_tgbot_zone.h"
 
 
@@ -150,9 +150,9 @@ typedef enum {
 
 typedef enum {
     NGX_HTTP_TGBOT_STAT_RECEIVED = 0,
-    NGX_HTTP_TGBOT_STAT_SEEN_REBASED,
-    NGX_HTTP_TGBOT_STAT_SEEN_FULL,       /* no record for another update */
-    NGX_HTTP_TGBOT_STAT_SEEN_UNNUMBERED, /* their update_id does not fit */
+    NGX_HTTP_TGBOT_STAT_DEDUP_REBASED,
+    NGX_HTTP_TGBOT_STAT_DEDUP_FULL,      /* no record for another update */
+    NGX_HTTP_TGBOT_STAT_DEDUP_UNNUMBERED, /* their update_id does not fit */
     NGX_HTTP_TGBOT_STAT_LEASES_LOST,     /* results dropped */
     NGX_HTTP_TGBOT_STAT_ATTEMPTS_SPENT,  /* updates over tgbot_attempts */
     NGX_HTTP_TGBOT_STAT_RIDES_REPEATED,  /* with the answer to a duplicate */

@@ -137,7 +137,7 @@ queue_put(ngx_http_tgbot_queue_t *queue, int64_t id, uint64_t lane)
 /* the id of the update that is taken, -1: none; *wait may be NULL */
 
 static inline int64_t
-queue_take(ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_taken_t *taken,
+queue_take(ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_taken_t *taken,
     ngx_msec_t *wait)
 {
     int64_t                 id;
@@ -166,7 +166,7 @@ queue_take(ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_taken_t *taken,
 
 
 static inline ngx_int_t
-queue_done(ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_taken_t *taken)
+queue_done(ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_taken_t *taken)
 {
     return ngx_http_tgbot_queue_settle(queue, taken,
                                        NGX_HTTP_TGBOT_QUEUE_DONE,
@@ -175,7 +175,7 @@ queue_done(ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_taken_t *taken)
 
 
 static inline ngx_int_t
-queue_give(ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_taken_t *taken,
+queue_give(ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_taken_t *taken,
     ngx_msec_t delay, ngx_http_tgbot_queue_program_e program)
 {
     return ngx_http_tgbot_queue_give(queue, taken, NULL, delay, program);

@@ -129,7 +129,7 @@ test_take(ngx_http_tgbot_cache_t *cache, ngx_http_tgbot_zone_t *zone,
     test_key(cache, zone, "shop", id);
 
     is_int(ngx_http_tgbot_cache_get(cache, 1, &value), NGX_DECLINED);
-    ok(ngx_http_tgbot_slot_alive(&cache->lease));
+    ok(ngx_http_tgbot_lease_alive(&cache->lease));
 }
 
 
@@ -583,7 +583,7 @@ test_expiry(void)
 
         ngx_current_msec = starts[i] - 1;
         is_int(test_get(zone, 1), NGX_OK);
-        ngx_current_msec = starts[i] - NGX_HTTP_TGBOT_SLOT_LIFE;
+        ngx_current_msec = starts[i] - NGX_HTTP_TGBOT_LEASE_LIFE;
         is_int(test_get(zone, 1), NGX_OK);
 
         ngx_current_msec = starts[i] + 1000;
@@ -602,7 +602,7 @@ test_expiry(void)
 
         ngx_current_msec = starts[i];
         is_int(test_put(zone, 1, 600, 1, 1000), NGX_OK);
-        ngx_current_msec = starts[i] - NGX_HTTP_TGBOT_SLOT_LIFE - 1;
+        ngx_current_msec = starts[i] - NGX_HTTP_TGBOT_LEASE_LIFE - 1;
         is_int(test_get(zone, 1), NGX_DECLINED);
 
         ngx_current_msec = starts[i];
@@ -1147,7 +1147,7 @@ static ngx_uint_t
 model_ended(test_entry_t *e)
 {
     return (e->state == NGX_HTTP_TGBOT_CACHE_FILLING)
-           ? !ngx_http_tgbot_slot_alive(&e->lease)
+           ? !ngx_http_tgbot_lease_alive(&e->lease)
            : ngx_current_msec >= e->since + e->valid;
 }
 

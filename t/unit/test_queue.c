@@ -78,7 +78,7 @@ test_one(void)
     u_char                        buf[64];
     ngx_msec_t                    age, wait;
     ngx_http_tgbot_item_t         item, got;
-    ngx_http_tgbot_taken_t        taken;
+    ngx_http_tgbot_queue_taken_t  taken;
     ngx_http_tgbot_queue_state_t  state;
 
     test_start(TEST_ROOM);
@@ -168,7 +168,7 @@ test_one(void)
 static void
 test_lane(void)
 {
-    ngx_http_tgbot_taken_t  one, two;
+    ngx_http_tgbot_queue_taken_t  one, two;
 
     test_start(TEST_ROOM);
 
@@ -207,8 +207,8 @@ test_lane(void)
 static void
 test_turns(void)
 {
-    ngx_uint_t              i, k, big;
-    ngx_http_tgbot_taken_t  taken;
+    ngx_uint_t                    i, k, big;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     test_start(1024 * 1024);
 
@@ -248,9 +248,9 @@ test_turns(void)
 static void
 test_concurrency(void)
 {
-    ngx_uint_t              i;
-    ngx_msec_t              wait;
-    ngx_http_tgbot_taken_t  taken[5];
+    ngx_uint_t                    i;
+    ngx_msec_t                    wait;
+    ngx_http_tgbot_queue_taken_t  taken[5];
 
     test_start(TEST_ROOM);
 
@@ -287,7 +287,7 @@ test_delay(void)
 {
     ngx_uint_t                    i;
     ngx_msec_t                    wait;
-    ngx_http_tgbot_taken_t        taken[4];
+    ngx_http_tgbot_queue_taken_t  taken[4];
     ngx_http_tgbot_queue_state_t  state;
 
     test_start(TEST_ROOM);
@@ -346,9 +346,9 @@ test_delay(void)
 static void
 test_delays(void)
 {
-    int64_t                 id, last;
-    ngx_uint_t              i, n;
-    ngx_http_tgbot_taken_t  taken;
+    int64_t                       id, last;
+    ngx_uint_t                    i, n;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     test_start(1024 * 1024);
 
@@ -396,8 +396,8 @@ test_delays(void)
 static void
 test_wrap(void)
 {
-    ngx_msec_t              saved, wait;
-    ngx_http_tgbot_taken_t  taken;
+    ngx_msec_t                    saved, wait;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     saved = ngx_current_msec;
     ngx_current_msec = (ngx_msec_t) -100;
@@ -433,9 +433,9 @@ test_wrap(void)
 static void
 test_save(void)
 {
-    size_t                  len;
-    ngx_http_tgbot_item_t   item, got;
-    ngx_http_tgbot_taken_t  taken, other;
+    size_t                        len;
+    ngx_http_tgbot_item_t         item, got;
+    ngx_http_tgbot_queue_taken_t  taken, other;
 
     test_start(TEST_ROOM);
 
@@ -531,7 +531,7 @@ test_dead(void)
     ngx_uint_t                    i;
     ngx_msec_t                    wait;
     ngx_http_tgbot_item_t         item;
-    ngx_http_tgbot_taken_t        taken[4], other;
+    ngx_http_tgbot_queue_taken_t  taken[4], other;
     ngx_http_tgbot_queue_state_t  state;
 
     test_start(TEST_ROOM);
@@ -608,10 +608,10 @@ test_dead(void)
 static void
 test_answered(void)
 {
-    ngx_uint_t              i;
-    ngx_msec_t              age;
-    ngx_http_tgbot_item_t   item;
-    ngx_http_tgbot_taken_t  taken;
+    ngx_uint_t                    i;
+    ngx_msec_t                    age;
+    ngx_http_tgbot_item_t         item;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     test_start(TEST_ROOM);
 
@@ -645,8 +645,8 @@ test_answered(void)
 static void
 test_break(ngx_uint_t n, ngx_uint_t lanes)
 {
-    ngx_uint_t              i;
-    ngx_http_tgbot_taken_t  taken;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     for (i = 0; i < lanes; i++) {
         queue_put(&test_bots[0], 100 + i, 100 + i);
@@ -674,10 +674,10 @@ test_allowed(void)
 static void
 test_breaker(void)
 {
-    ngx_msec_t              age, wait;
-    ngx_uint_t              i, n;
-    ngx_http_tgbot_item_t   item;
-    ngx_http_tgbot_taken_t  taken[8], other;
+    ngx_msec_t                    age, wait;
+    ngx_uint_t                    i, n;
+    ngx_http_tgbot_item_t         item;
+    ngx_http_tgbot_queue_taken_t  taken[8], other;
 
     test_start(TEST_ROOM);
     test_bots[0].concurrency = 5;
@@ -774,8 +774,8 @@ test_breaker(void)
 static void
 test_breaker_again(void)
 {
-    ngx_uint_t              i;
-    ngx_http_tgbot_taken_t  one, two;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_queue_taken_t  one, two;
 
     test_start(TEST_ROOM);
     test_bots[0].concurrency = 5;
@@ -813,8 +813,8 @@ test_breaker_again(void)
 static void
 test_breaker_row(void)
 {
-    ngx_uint_t              i;
-    ngx_http_tgbot_taken_t  taken[3];
+    ngx_uint_t                    i;
+    ngx_http_tgbot_queue_taken_t  taken[3];
 
     test_start(TEST_ROOM);
 
@@ -847,7 +847,7 @@ test_breaker_row(void)
 static void
 test_breaker_small(void)
 {
-    ngx_http_tgbot_taken_t  one;
+    ngx_http_tgbot_queue_taken_t  one;
 
     test_start(TEST_ROOM);
     test_bots[0].concurrency = 2;
@@ -890,7 +890,7 @@ test_big(void)
     ngx_msec_t                    age;
     ngx_uint_t                    n, round;
     ngx_http_tgbot_item_t         item;
-    ngx_http_tgbot_taken_t        taken;
+    ngx_http_tgbot_queue_taken_t  taken;
     ngx_http_tgbot_queue_state_t  state;
 
     test_start(2 * 1024 * 1024);
@@ -944,10 +944,10 @@ test_is_full(ngx_http_tgbot_queue_t *queue)
 static void
 test_full(void)
 {
-    ngx_msec_t              age;
-    ngx_uint_t              n, more;
-    ngx_http_tgbot_item_t   item;
-    ngx_http_tgbot_taken_t  taken;
+    ngx_msec_t                    age;
+    ngx_uint_t                    n, more;
+    ngx_http_tgbot_item_t         item;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     test_start(TEST_ROOM);
 
@@ -1005,10 +1005,10 @@ test_full(void)
 static void
 test_share(void)
 {
-    ngx_msec_t               age;
-    ngx_uint_t               n, blocks;
-    ngx_http_tgbot_zone_t   *alone;
-    ngx_http_tgbot_taken_t   taken;
+    ngx_msec_t                    age;
+    ngx_uint_t                    n, blocks;
+    ngx_http_tgbot_zone_t        *alone;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     test_start(TEST_ROOM);
 
@@ -1061,8 +1061,8 @@ test_share(void)
 static void
 test_smallest(void)
 {
-    ngx_uint_t              i, n;
-    ngx_http_tgbot_taken_t  taken;
+    ngx_uint_t                    i, n;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     test_bots[0] = queue_bot("shop", 42, 4, 100);
 
@@ -1108,8 +1108,8 @@ test_reload(void)
     ngx_msec_t                    age, wait;
     ngx_http_tgbot_item_t         item;
     ngx_http_tgbot_zone_t        *second, *third, *fourth;
-    ngx_http_tgbot_taken_t        taken, other;
     ngx_http_tgbot_queue_t        later[3], old[2];
+    ngx_http_tgbot_queue_taken_t  taken, other;
     ngx_http_tgbot_queue_state_t  state;
 
     test_start(TEST_ROOM);
@@ -1194,10 +1194,10 @@ test_reload(void)
 static void
 test_refused(void)
 {
-    void                    *users[1];
-    ngx_http_tgbot_zone_t   *refused, *next;
-    ngx_http_tgbot_taken_t   taken;
-    ngx_http_tgbot_queue_t   later;
+    void                         *users[1];
+    ngx_http_tgbot_zone_t        *refused, *next;
+    ngx_http_tgbot_queue_t        later;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     test_start(TEST_ROOM);
     queue_put(&test_bots[0], 1, 1);
@@ -1227,13 +1227,13 @@ test_refused(void)
 static void
 test_master_killed(void)
 {
-    void                            *users[3];
-    ngx_uint_t                       i, made;
-    volatile ngx_uint_t              at, killed;
-    ngx_http_tgbot_zone_t           *next;
-    ngx_http_tgbot_taken_t           taken;
-    static ngx_http_tgbot_zone_t     other;
-    static ngx_http_tgbot_queue_t    later[3];
+    void                         *users[3];
+    ngx_uint_t                    i, made;
+    volatile                      ngx_uint_t              at, killed;
+    ngx_http_tgbot_zone_t        *next;
+    ngx_http_tgbot_queue_taken_t  taken;
+    static                        ngx_http_tgbot_zone_t     other;
+    static                        ngx_http_tgbot_queue_t    later[3];
 
     killed = 1;
 
@@ -1300,15 +1300,15 @@ test_master_killed(void)
 static void
 test_resize(void)
 {
-    void                   *users[1], *tag;
-    size_t                  room;
-    ngx_uint_t              i;
-    ngx_cycle_t             cycle, *saved;
-    ngx_shm_zone_t          shm_zones[2];
-    ngx_list_part_t         part;
-    ngx_http_tgbot_zone_t  *other;
-    ngx_http_tgbot_queue_t  bot;
-    ngx_http_tgbot_taken_t  taken;
+    void                         *users[1], *tag;
+    size_t                        room;
+    ngx_uint_t                    i;
+    ngx_cycle_t                   cycle, *saved;
+    ngx_shm_zone_t                shm_zones[2];
+    ngx_list_part_t               part;
+    ngx_http_tgbot_zone_t        *other;
+    ngx_http_tgbot_queue_t        bot;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     test_start(TEST_ROOM);
     queue_put(&test_bots[0], 1, 1);
@@ -1389,11 +1389,11 @@ test_resize(void)
 static void
 test_bots_many(void)
 {
-    char                    names[40][8];
-    ngx_uint_t              i;
-    ngx_http_tgbot_zone_t  *next;
-    ngx_http_tgbot_queue_t  bots[40];
-    ngx_http_tgbot_taken_t  taken;
+    char                          names[40][8];
+    ngx_uint_t                    i;
+    ngx_http_tgbot_zone_t        *next;
+    ngx_http_tgbot_queue_t        bots[40];
+    ngx_http_tgbot_queue_taken_t  taken;
 
     for (i = 0; i < 40; i++) {
         snprintf(names[i], 8, "bot%d", (int) i);
@@ -1459,15 +1459,15 @@ test_bots_many(void)
 static void
 test_walk(void)
 {
-    ngx_msec_t                      age;
-    ngx_uint_t                      i, n;
-    ngx_pool_t                     *pool;
-    ngx_http_tgbot_zone_t          *zone;
-    ngx_http_tgbot_item_t           item, items[4];
-    ngx_http_tgbot_taken_t          taken;
-    ngx_http_tgbot_queue_t          bots[4], made;
-    ngx_http_tgbot_queue_state_t    state;
-    ngx_http_tgbot_store_cursor_t   cursor;
+    ngx_msec_t                     age;
+    ngx_uint_t                     i, n;
+    ngx_pool_t                    *pool;
+    ngx_http_tgbot_zone_t         *zone;
+    ngx_http_tgbot_item_t          item, items[4];
+    ngx_http_tgbot_queue_t         bots[4], made;
+    ngx_http_tgbot_queue_taken_t   taken;
+    ngx_http_tgbot_queue_state_t   state;
+    ngx_http_tgbot_store_cursor_t  cursor;
 
     test_start(TEST_ROOM);
 
@@ -1583,8 +1583,8 @@ test_walk(void)
 static void
 test_idle(void)
 {
-    ngx_msec_t              wait;
-    ngx_http_tgbot_taken_t  taken, other;
+    ngx_msec_t                    wait;
+    ngx_http_tgbot_queue_taken_t  taken, other;
 
     test_start(TEST_ROOM);
 
@@ -1654,10 +1654,10 @@ test_hash(void)
 static void
 test_letter(void)
 {
-    ngx_msec_t              age;
-    ngx_uint_t              i;
-    ngx_http_tgbot_item_t   item, other;
-    ngx_http_tgbot_taken_t  taken;
+    ngx_msec_t                    age;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_item_t         item, other;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     test_start(64 * 1024);
 

@@ -91,8 +91,8 @@ test_fill(test_queue_t *t, ngx_uint_t n)
 static void
 test_cycle(test_queue_t *t)
 {
-    ngx_msec_t              wait;
-    ngx_http_tgbot_taken_t  taken;
+    ngx_msec_t                    wait;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     if (ngx_http_tgbot_queue_take(&t->bot, &taken, &wait) != NGX_OK
         || queue_done(&t->bot, &taken) != NGX_OK)
@@ -109,8 +109,8 @@ test_cycle(test_queue_t *t)
 static void
 test_cycle_delay(test_queue_t *t)
 {
-    ngx_msec_t              wait;
-    ngx_http_tgbot_taken_t  taken;
+    ngx_msec_t                    wait;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     while (ngx_http_tgbot_queue_take(&t->bot, &taken, &wait) != NGX_OK) {
         ngx_current_msec++;

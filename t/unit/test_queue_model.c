@@ -43,7 +43,7 @@ typedef struct {
     ngx_uint_t                      bot;
     ngx_uint_t                      slot;
     int64_t                         id;
-    ngx_http_tgbot_taken_t          taken;
+    ngx_http_tgbot_queue_taken_t    taken;
 } test_taken_t;
 
 
@@ -379,13 +379,13 @@ test_put(void)
 static void
 test_take(void)
 {
-    ngx_int_t                 rc;
-    ngx_msec_t                wait;
-    ngx_uint_t                i, bot, inflight, dead;
-    test_taken_t             *t;
-    test_update_t            *u;
-    ngx_http_tgbot_item_t     item;
-    ngx_http_tgbot_taken_t    taken;
+    ngx_int_t                     rc;
+    ngx_msec_t                    wait;
+    ngx_uint_t                    i, bot, inflight, dead;
+    test_taken_t                 *t;
+    test_update_t                *u;
+    ngx_http_tgbot_item_t         item;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     if (test_ntaken == TEST_TAKEN) {
         return;
@@ -432,7 +432,7 @@ test_take(void)
 
         if (u->id && u->bot == bot && u->lease.token) {
             inflight++;
-            dead += !ngx_http_tgbot_slot_alive(&u->lease);
+            dead += !ngx_http_tgbot_lease_alive(&u->lease);
         }
     }
 
@@ -471,7 +471,7 @@ test_took(test_update_t *u, test_taken_t *t)
             || u->lease.token);
 
     if (u->lease.token) {
-        test_ok(!ngx_http_tgbot_slot_alive(&u->lease));
+        test_ok(!ngx_http_tgbot_lease_alive(&u->lease));
         test_saw[6]++;
     }
 
@@ -486,7 +486,7 @@ test_took(test_update_t *u, test_taken_t *t)
 
     for (i = 0; i < TEST_ITEMS; i++) {
         if (test_updates[i].id && test_updates[i].bot == t->bot
-            && ngx_http_tgbot_slot_alive(&test_updates[i].lease))
+            && ngx_http_tgbot_lease_alive(&test_updates[i].lease))
         {
             inflight++;
         }
@@ -749,7 +749,7 @@ test_lost(void)
         u = &test_updates[i];
 
         if (u->id == 0 || u->lease.token == 0
-            || ngx_http_tgbot_slot_alive(&u->lease))
+            || ngx_http_tgbot_lease_alive(&u->lease))
         {
             continue;
         }
@@ -1027,12 +1027,12 @@ test_events(ngx_uint_t learn)
 static void
 test_drain(void)
 {
-    uint64_t                 order[TEST_BOTS][TEST_LANES];
-    ngx_uint_t               bot, idle, left;
-    test_update_t           *u;
-    ngx_msec_t               wait;
-    ngx_http_tgbot_item_t    item;
-    ngx_http_tgbot_taken_t   taken;
+    uint64_t                      order[TEST_BOTS][TEST_LANES];
+    ngx_uint_t                    bot, idle, left;
+    test_update_t                *u;
+    ngx_msec_t                    wait;
+    ngx_http_tgbot_item_t         item;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     ngx_memzero(order, sizeof(order));
 

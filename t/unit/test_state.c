@@ -8,13 +8,13 @@
 #include <sys/wait.h>
 
 #include "ngx_http_tgbot_dead.h"
+#include "ngx_http_tgbot_dedup.h"
 #include "ngx_http_tgbot_queue.h"
-#include "ngx_http_tgbot_seen.h"
 #include "ngx_http_tgbot_state.h"
 #include "ngx_http_tgbot_state_file.h"
 
 #include "queue.h"
-#include "seen.h"
+#include "dedup.h"
 #include "unit.h"
 #include "zones.h"
 
@@ -33,7 +33,7 @@
 typedef struct {
     ngx_http_tgbot_queue_t   queues[TEST_BOTS];
     ngx_http_tgbot_dead_t    deads[TEST_BOTS];
-    ngx_http_tgbot_seen_t    seens[TEST_BOTS];
+    ngx_http_tgbot_dedup_t   seens[TEST_BOTS];
     ngx_http_tgbot_zone_t   *zones[3];
     ngx_http_tgbot_zone_t   *old[3];         /* whose memory it is */
     ngx_http_tgbot_state_t   state;
@@ -274,11 +274,11 @@ test_fill(test_world_t *world)
 static void
 test_fill_queue(test_world_t *world)
 {
-    u_char                  buf[2048];
-    ngx_msec_t              age;
-    ngx_uint_t              i;
-    ngx_http_tgbot_item_t   item;
-    ngx_http_tgbot_taken_t  taken;
+    u_char                        buf[2048];
+    ngx_msec_t                    age;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_item_t         item;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     for (i = 0; i < 12; i++) {
         item = queue_item(1000 + i, i % 4, "update");
@@ -406,7 +406,7 @@ test_dump(test_world_t *world, ngx_str_t *dump)
             continue;
         }
 
-        n = ngx_http_tgbot_seen_newest(&world->seens[i], ids, TEST_WINDOW);
+        n = ngx_http_tgbot_dedup_newest(&world->seens[i], ids, TEST_WINDOW);
 
         for (k = 0; k < n; k++) {
             p = ngx_slprintf(p, last, "%L ", ids[k]);
@@ -512,7 +512,7 @@ test_empty(test_world_t *world)
 
         if (queue.waiting || queue.events[NGX_HTTP_TGBOT_QUEUE_LOADED]
             || dead.letters
-            || ngx_http_tgbot_seen_newest(&world->seens[i], ids, 1))
+            || ngx_http_tgbot_dedup_newest(&world->seens[i], ids, 1))
         {
             return 0;
         }
@@ -697,15 +697,15 @@ test_child(ngx_int_t (*run)(test_world_t *world), test_world_t *world)
 static void
 test_moved(void)
 {
-    u_char                   buf[64];
-    uint64_t                 ids[5];
-    ngx_uint_t               i, left;
-    ngx_msec_t               age;
-    test_world_t             one, two;
-    ngx_http_tgbot_item_t    item;
-    ngx_http_tgbot_taken_t   taken;
-    ngx_http_tgbot_lease_t   lease;
-    ngx_http_tgbot_letter_t  list[5];
+    u_char                        buf[64];
+    uint64_t                      ids[5];
+    ngx_uint_t                    i, left;
+    ngx_msec_t                    age;
+    test_world_t                  one, two;
+    ngx_http_tgbot_item_t         item;
+    ngx_http_tgbot_lease_t        lease;
+    ngx_http_tgbot_letter_t       list[5];
+    ngx_http_tgbot_queue_taken_t  taken;
 
     test_world(&one, TEST_ROOM, TEST_BOTS);
     test_fill_dead(&one);
@@ -819,10 +819,10 @@ test_round_trip(void)
 static void
 test_order(void)
 {
-    int64_t                 id, last[4];
-    ngx_uint_t              i, n;
-    test_world_t            one, two;
-    ngx_http_tgbot_taken_t  taken;
+    int64_t                       id, last[4];
+    ngx_uint_t                    i, n;
+    test_world_t                  one, two;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     test_world(&one, TEST_ROOM, TEST_BOTS);
 
@@ -1086,7 +1086,7 @@ test_foreign(void)
             test_record(r.end.cause += 3, r.end.cause -= 3);
         }
 
-        if (r.kind == NGX_HTTP_TGBOT_STATE_SEEN) {
+        if (r.kind == NGX_HTTP_TGBOT_STATE_DEDUP) {
 
             /* a byte less of the ids, and one more of an answer */
 
@@ -1386,11 +1386,11 @@ test_steps(void)
 static void
 test_no_room(void)
 {
-    int64_t                 id;
-    ngx_int_t               rc;
-    ngx_uint_t              i, n, waits;
-    test_world_t            one, two;
-    ngx_http_tgbot_taken_t  taken;
+    int64_t                       id;
+    ngx_int_t                     rc;
+    ngx_uint_t                    i, n, waits;
+    test_world_t                  one, two;
+    ngx_http_tgbot_queue_taken_t  taken;
 
     test_world(&one, 2 * TEST_ROOM, 1);
 

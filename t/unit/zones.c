@@ -197,7 +197,7 @@ unit_slot_hang(ngx_uint_t slot, ngx_uint_t hangs)
 
 
 void
-ngx_http_tgbot_slot_lease(ngx_http_tgbot_lease_t *lease)
+ngx_http_tgbot_lease_new(ngx_http_tgbot_lease_t *lease)
 {
     static uint64_t  token;
 
@@ -208,15 +208,15 @@ ngx_http_tgbot_slot_lease(ngx_http_tgbot_lease_t *lease)
 
 
 ngx_uint_t
-ngx_http_tgbot_slot_alive(ngx_http_tgbot_lease_t *lease)
+ngx_http_tgbot_lease_alive(ngx_http_tgbot_lease_t *lease)
 {
     return lease->token != 0
-           && ngx_http_tgbot_slot_lives(lease->slot, lease->epoch);
+           && ngx_http_tgbot_lease_lives(lease->slot, lease->epoch);
 }
 
 
 ngx_uint_t
-ngx_http_tgbot_slot_lives(ngx_uint_t slot, uint32_t epoch)
+ngx_http_tgbot_lease_lives(ngx_uint_t slot, uint32_t epoch)
 {
     return epoch != 0 && unit_slots[slot].epoch == epoch
            && !unit_slots[slot].hangs;
@@ -224,7 +224,7 @@ ngx_http_tgbot_slot_lives(ngx_uint_t slot, uint32_t epoch)
 
 
 uint32_t
-ngx_http_tgbot_slot_self(void)
+ngx_http_tgbot_lease_self(void)
 {
     return unit_slots[ngx_process_slot].epoch;
 }

@@ -1,7 +1,7 @@
 
 /*
  * Zones of plain memory, and worker processes that are only said to be, in
- * the place of ngx_http_tgbot_zone.c and ngx_http_tgbot_slot.c.
+ * the place of ngx_http_tgbot_zone.c and ngx_http_tgbot_lease.c.
  */
 
 #ifndef _ZONES_H_INCLUDED_
@@ -10,7 +10,7 @@
 
 #include <setjmp.h>
 
-#include "ngx_http_tgbot_slot.h"
+#include "ngx_http_tgbot_lease.h"
 #include "ngx_http_tgbot_zone.h"
 
 
@@ -44,7 +44,7 @@ extern ngx_uint_t  unit_zone_locks;
 extern ngx_uint_t  unit_zone_stop_at;
 extern jmp_buf     unit_zone_killed;
 
-/* which process ngx_http_tgbot_slot_lease() is called in: slots 0 .. 7 */
+/* which process ngx_http_tgbot_lease_new() is called in: slots 0 .. 7 */
 void unit_slot_be(ngx_uint_t slot);
 
 /* the process in the slot dies, its leases with it; another one comes */

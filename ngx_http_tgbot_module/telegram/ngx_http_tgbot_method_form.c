@@ -1,0 +1,443 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_method_form.h"
+
+
+/* RFC 2046, and the bound of Telegram's own reader of forms */
+#define NGX_HTTP_TGBOT_FORM_BOUNDARY_LEN  70
+
+
+/* what is left of a body in the search for its delimiters */
+
+typedef struct {
+    u_char       *pos;
+    u_char       *last;
+    ngx_str_t     boundary;
+} ngx_http_tgbot_method_form_t;
+
+
+static ngx_int_t ngx_http_tgbot_method_form_multipart(ngx_str_t *content_type,
+    ngx_str_t *body, ngx_str_t *name, ngx_str_t *value);
+static u_char *ngx_http_tgbot_method_form_delimiter(
+    ngx_http_tgbot_method_form_t *form, ngx_uint_t *final);
+static ngx_int_t ngx_http_tgbot_method_form_part(ngx_str_t *part,
+    ngx_str_t *name, ngx_str_t *value);
+static ngx_int_t ngx_http_tgbot_method_form_line(ngx_str_t *rest,
+    ngx_str_t *line);
+static ngx_int_t ngx_http_tgbot_method_form_param(ngx_str_t *header,
+    const char *name, ngx_str_t *value);
+static ngx_int_t ngx_http_tgbot_method_form_next_param(ngx_str_t *rest,
+    ngx_str_t *key, ngx_str_t *value);
+static u_char *ngx_http_tgbot_method_form_quoted(u_char *p, u_char *last);
+static u_char *ngx_http_tgbot_method_form_blank(u_char *p, u_char *last);
+static ngx_int_t ngx_http_tgbot_method_form_urlencoded(ngx_str_t *body,
+    ngx_str_t *name, ngx_str_t *value);
+
+
+ngx_uint_t
+ngx_http_tgbot_method_form_type(ngx_str_t *content_type, const char *type)
+{
+    size_t   len;
+    u_char  *p;
+
+    len = ngx_strlen(type);
+
+    if (content_type->len < len
+        || ngx_strncasecmp(content_type->data, (u_char *) type, len) != 0)
+    {
+        return 0;
+    }
+
+    if (content_type->len == len) {
+        return 1;
+    }
+
+    p = content_type->data + len;
+
+    return *p == ';' || *p == ' ' || *p == '\t';
+}
+
+
+ngx_int_t
+ngx_http_tgbot_method_form_field(ngx_str_t *content_type, ngx_str_t *body,
+    const char *name, ngx_str_t *value)
+{
+    ngx_str_t  field;
+
+    if (body->len == 0) {
+        return NGX_DECLINED;
+    }
+
+    field.data = (u_char *) name;
+    field.len = ngx_strlen(name);
+
+    if (ngx_http_tgbot_method_form_type(content_type, "multipart/form-data")) {
+        return ngx_http_tgbot_method_form_multipart(content_type, body, &field,
+                                                    value);
+    }
+
+    if (ngx_http_tgbot_method_form_type(content_type,
+                                        "application/x-www-form-urlencoded"))
+    {
+        return ngx_http_tgbot_method_form_urlencoded(body, &field, value);
+    }
+
+    return NGX_ABORT;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_method_form_multipart(ngx_str_t *content_type, ngx_str_t *body,
+    ngx_str_t *name, ngx_str_t *value)
+{
+    u_char                       *p;
+    ngx_str_t                     part;
+    ngx_uint_t                    final;
+    ngx_http_tgbot_method_form_t  form;
+
+    if (ngx_http_tgbot_method_form_param(content_type, "boundary",
+                                         &form.boundary)
+        != NGX_OK
+        || form.boundary.len == 0
+        || form.boundary.len > NGX_HTTP_TGBOT_FORM_BOUNDARY_LEN)
+    {
+        return NGX_ABORT;
+    }
+
+    form.pos = body->data;
+    form.last = body->data + body->len;
+
+    /* what stands before the first delimiter is not a part */
+
+    p = ngx_http_tgbot_method_form_delimiter(&form, &final);
+
+    while (p && !final) {
+        part.data = form.pos;
+
+        p = ngx_http_tgbot_method_form_delimiter(&form, &final);
+
+        if (p == NULL) {
+            break;
+        }
+
+        part.len = p - part.data;
+
+        if (ngx_http_tgbot_method_form_part(&part, name, value) == NGX_OK) {
+            return NGX_OK;
+        }
+    }
+
+    return p ? NGX_DECLINED : NGX_ABORT;
+}
+
+
+/*
+ * Returns the end of what stands before the next delimiter and moves
+ * form->pos behind it; NULL: there is none.  form->pos is the beginning of a
+ * line, so a delimiter may stand there without the CRLF that belongs to it.
+ */
+
+static u_char *
+ngx_http_tgbot_method_form_delimiter(ngx_http_tgbot_method_form_t *form,
+    ngx_uint_t *final)
+{
+    u_char  *p, *end, *start, *last;
+
+    start = form->pos;
+    last = form->last;
+
+    for ( /* void */ ; start < last; start = end + 1) {
+
+        if (start == form->pos && *start == '-') {
+            end = start;
+            p = start;
+
+        } else {
+            end = ngx_strlchr(start, last, CR);
+
+            if (end == NULL || last - end < 2) {
+                return NULL;
+            }
+
+            if (end[1] != LF) {
+                continue;
+            }
+
+            p = end + 2;
+        }
+
+        if ((size_t) (last - p) < form->boundary.len + 4
+            || p[0] != '-' || p[1] != '-'
+            || ngx_memcmp(p + 2, form->boundary.data, form->boundary.len) != 0)
+        {
+            continue;
+        }
+
+        p += 2 + form->boundary.len;
+
+        if (p[0] == '-' && p[1] == '-') {
+            *final = 1;
+            form->pos = p + 2;
+            return end;
+        }
+
+        p = ngx_http_tgbot_method_form_blank(p, last);
+
+        if (last - p >= 2 && p[0] == CR && p[1] == LF) {
+            *final = 0;
+            form->pos = p + 2;
+            return end;
+        }
+
+        /* the boundary is only the beginning of another text */
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_method_form_part(ngx_str_t *part, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    size_t     len;
+    ngx_str_t  rest, line, disposition, param;
+
+    static ngx_str_t  header = ngx_string("Content-Disposition:");
+
+    rest = *part;
+    ngx_str_null(&disposition);
+
+    for ( ;; ) {
+
+        if (ngx_http_tgbot_method_form_line(&rest, &line) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        if (line.len == 0) {
+            break;
+        }
+
+        len = header.len;
+
+        if (disposition.len == 0 && line.len > len
+            && ngx_strncasecmp(line.data, header.data, len) == 0)
+        {
+            disposition.data = line.data + len;
+            disposition.len = line.len - len;
+        }
+    }
+
+    if (ngx_http_tgbot_method_form_param(&disposition, "name", &param) != NGX_OK
+        || param.len != name->len
+        || ngx_memcmp(param.data, name->data, name->len) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_tgbot_method_form_param(&disposition, "filename", &param)
+        == NGX_OK
+        || ngx_http_tgbot_method_form_param(&disposition, "filename*", &param)
+           == NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    *value = rest;
+
+    return NGX_OK;
+}
+
+
+/* takes the next line, which has to end with CRLF, off rest */
+
+static ngx_int_t
+ngx_http_tgbot_method_form_line(ngx_str_t *rest, ngx_str_t *line)
+{
+    u_char  *p, *last;
+
+    last = rest->data + rest->len;
+
+    for (p = rest->data; last - p >= 2; p++) {
+
+        p = ngx_strlchr(p, last - 1, CR);
+
+        if (p == NULL) {
+            return NGX_DECLINED;
+        }
+
+        if (p[1] == LF) {
+            line->data = rest->data;
+            line->len = p - rest->data;
+
+            rest->data = p + 2;
+            rest->len = last - rest->data;
+
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* a parameter of a header: without its quotes, but not unescaped */
+
+static ngx_int_t
+ngx_http_tgbot_method_form_param(ngx_str_t *header, const char *name,
+    ngx_str_t *value)
+{
+    size_t     len;
+    ngx_str_t  rest, key;
+
+    rest = *header;
+    len = ngx_strlen(name);
+
+    while (ngx_http_tgbot_method_form_next_param(&rest, &key, value)
+           == NGX_OK)
+    {
+        if (key.len == len
+            && ngx_strncasecmp(key.data, (u_char *) name, len) == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* takes what stands before the next parameter, and it, off rest */
+
+static ngx_int_t
+ngx_http_tgbot_method_form_next_param(ngx_str_t *rest, ngx_str_t *key,
+    ngx_str_t *value)
+{
+    u_char  *p, *last;
+
+    if (rest->len == 0) {
+        return NGX_DECLINED;
+    }
+
+    p = rest->data;
+    last = rest->data + rest->len;
+
+    do {
+        while (p < last && *p != ';') {
+            p = (*p == '"') ? ngx_http_tgbot_method_form_quoted(p, last)
+                            : p + 1;
+        }
+
+        if (p == last) {
+            return NGX_DECLINED;
+        }
+
+        p = ngx_http_tgbot_method_form_blank(p + 1, last);
+        key->data = p;
+
+        while (p < last && *p != '=' && *p != ';' && *p != '"') {
+            p++;
+        }
+
+    } while (p == last || *p != '=');
+
+    key->len = p - key->data;
+
+    while (key->len && (key->data[key->len - 1] == ' '
+                        || key->data[key->len - 1] == '\t'))
+    {
+        key->len--;
+    }
+
+    p = ngx_http_tgbot_method_form_blank(p + 1, last);
+    value->data = p;
+
+    if (p < last && *p == '"') {
+        p = ngx_http_tgbot_method_form_quoted(p, last);
+
+        value->data++;
+        value->len = p - value->data - (p > value->data && p[-1] == '"');
+
+    } else {
+
+        while (p < last && *p != ';' && *p != ' ' && *p != '\t') {
+            p++;
+        }
+
+        value->len = p - value->data;
+    }
+
+    rest->data = p;
+    rest->len = last - p;
+
+    return NGX_OK;
+}
+
+
+/* behind the string in quotes that begins at p, or last if it has no end */
+
+static u_char *
+ngx_http_tgbot_method_form_quoted(u_char *p, u_char *last)
+{
+    for (p++; p < last; p++) {
+
+        if (*p == '\\') {
+
+            if (++p == last) {
+                break;
+            }
+
+            continue;
+        }
+
+        if (*p == '"') {
+            return p + 1;
+        }
+    }
+
+    return last;
+}
+
+
+static u_char *
+ngx_http_tgbot_method_form_blank(u_char *p, u_char *last)
+{
+    while (p < last && (*p == ' ' || *p == '\t')) {
+        p++;
+    }
+
+    return p;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_method_form_urlencoded(ngx_str_t *body, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    u_char  *p, *end, *last;
+
+    last = body->data + body->len;
+
+    for (p = body->data; p < last; p = end + 1) {
+
+        end = ngx_strlchr(p, last, '&');
+
+        if (end == NULL) {
+            end = last;
+        }
+
+        if ((size_t) (end - p) > name->len
+            && ngx_memcmp(p, name->data, name->len) == 0
+            && p[name->len] == '=')
+        {
+            value->data = p + name->len + 1;
+            value->len = end - value->data;
+
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}

@@ -1,0 +1,374 @@
+
+/*
+ * Tables, searched from the top: what messages have most stands first.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_update_key.h"
+
+
+typedef struct {
+    ngx_str_t     name;
+    ngx_uint_t    key;        /* ngx_http_tgbot_update_key_e */
+} ngx_http_tgbot_key_t;
+
+
+/* each table ends with what all other names are */
+
+static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_document[] = {
+    { ngx_string("update_id"), NGX_HTTP_TGBOT_KEY_UPDATE_ID },
+    { ngx_null_string, NGX_HTTP_TGBOT_KEY_UPDATE }
+};
+
+
+static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_message[] = {
+    { ngx_string("message_id"), NGX_HTTP_TGBOT_KEY_MESSAGE_ID },
+    { ngx_string("from"), NGX_HTTP_TGBOT_KEY_FROM },
+    { ngx_string("chat"), NGX_HTTP_TGBOT_KEY_CHAT },
+    { ngx_string("date"), NGX_HTTP_TGBOT_KEY_DATE },
+    { ngx_string("text"), NGX_HTTP_TGBOT_KEY_TEXT },
+    { ngx_string("entities"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("caption"), NGX_HTTP_TGBOT_KEY_CAPTION },
+    { ngx_string("reply_to_message"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("edit_date"), NGX_HTTP_TGBOT_KEY_EDIT_DATE },
+    { ngx_string("sender_chat"), NGX_HTTP_TGBOT_KEY_SENDER_CHAT },
+    { ngx_string("message_thread_id"), NGX_HTTP_TGBOT_KEY_THREAD_ID },
+    { ngx_string("is_topic_message"), NGX_HTTP_TGBOT_KEY_TOPIC },
+    { ngx_string("business_connection_id"), NGX_HTTP_TGBOT_KEY_CONNECTION_ID },
+    { ngx_string("guest_query_id"), NGX_HTTP_TGBOT_KEY_QUERY_ID },
+
+    /* frequent ones that are no kind */
+
+    { ngx_string("caption_entities"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("forward_origin"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("forward_date"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("forward_from"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("forward_from_chat"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("link_preview_options"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("reply_markup"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("media_group_id"), NGX_HTTP_TGBOT_KEY_OTHER },
+    { ngx_string("via_bot"), NGX_HTTP_TGBOT_KEY_OTHER },
+
+    { ngx_null_string, NGX_HTTP_TGBOT_KEY_KIND }
+};
+
+
+/* buttons, inline mode, payments */
+
+static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_query[] = {
+    { ngx_string("id"), NGX_HTTP_TGBOT_KEY_QUERY_ID },
+    { ngx_string("from"), NGX_HTTP_TGBOT_KEY_FROM },
+    { ngx_string("message"), NGX_HTTP_TGBOT_KEY_MESSAGE },
+    { ngx_string("data"), NGX_HTTP_TGBOT_KEY_DATA },
+    { ngx_string("game_short_name"), NGX_HTTP_TGBOT_KEY_DATA },
+    { ngx_string("query"), NGX_HTTP_TGBOT_KEY_QUERY },
+    { ngx_string("chat_type"), NGX_HTTP_TGBOT_KEY_TYPE },
+    { ngx_string("result_id"), NGX_HTTP_TGBOT_KEY_DATA },
+    { ngx_string("user"), NGX_HTTP_TGBOT_KEY_USER },
+    { ngx_string("invoice_payload"), NGX_HTTP_TGBOT_KEY_DATA },
+    { ngx_string("paid_media_payload"), NGX_HTTP_TGBOT_KEY_DATA },
+    { ngx_null_string, NGX_HTTP_TGBOT_KEY_OTHER }
+};
+
+
+static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_event[] = {
+    { ngx_string("chat"), NGX_HTTP_TGBOT_KEY_CHAT },
+    { ngx_string("from"), NGX_HTTP_TGBOT_KEY_FROM },
+    { ngx_string("user"), NGX_HTTP_TGBOT_KEY_USER },
+    { ngx_string("actor_chat"), NGX_HTTP_TGBOT_KEY_ACTOR_CHAT },
+    { ngx_string("message_id"), NGX_HTTP_TGBOT_KEY_MESSAGE_ID },
+    { ngx_string("date"), NGX_HTTP_TGBOT_KEY_DATE },
+    { ngx_string("business_connection_id"), NGX_HTTP_TGBOT_KEY_CONNECTION_ID },
+    { ngx_string("boost"), NGX_HTTP_TGBOT_KEY_BOOST },
+    { ngx_string("source"), NGX_HTTP_TGBOT_KEY_BOOST },
+    { ngx_string("remove_date"), NGX_HTTP_TGBOT_KEY_DATE },
+    { ngx_string("voter_chat"), NGX_HTTP_TGBOT_KEY_VOTER_CHAT },
+    { ngx_string("question"), NGX_HTTP_TGBOT_KEY_QUERY },
+    { ngx_string("id"), NGX_HTTP_TGBOT_KEY_POLL_ID },
+    { ngx_string("poll_id"), NGX_HTTP_TGBOT_KEY_POLL_ID },
+    { ngx_null_string, NGX_HTTP_TGBOT_KEY_OTHER }
+};
+
+
+static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_connection[] = {
+    { ngx_string("id"), NGX_HTTP_TGBOT_KEY_CONNECTION_ID },
+    { ngx_string("user"), NGX_HTTP_TGBOT_KEY_USER },
+    { ngx_string("date"), NGX_HTTP_TGBOT_KEY_DATE },
+    { ngx_null_string, NGX_HTTP_TGBOT_KEY_OTHER }
+};
+
+
+/* types that are newer than the table below */
+
+static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_unknown[] = {
+    { ngx_string("chat"), NGX_HTTP_TGBOT_KEY_CHAT },
+    { ngx_string("from"), NGX_HTTP_TGBOT_KEY_FROM },
+    { ngx_string("user"), NGX_HTTP_TGBOT_KEY_USER },
+    { ngx_string("sender_chat"), NGX_HTTP_TGBOT_KEY_SENDER_CHAT },
+    { ngx_string("message"), NGX_HTTP_TGBOT_KEY_MESSAGE },
+    { ngx_string("message_id"), NGX_HTTP_TGBOT_KEY_MESSAGE_ID },
+    { ngx_string("message_thread_id"), NGX_HTTP_TGBOT_KEY_THREAD_ID },
+    { ngx_string("is_topic_message"), NGX_HTTP_TGBOT_KEY_TOPIC },
+    { ngx_string("date"), NGX_HTTP_TGBOT_KEY_DATE },
+    { ngx_string("text"), NGX_HTTP_TGBOT_KEY_QUERY },
+    { ngx_string("caption"), NGX_HTTP_TGBOT_KEY_CAPTION },
+    { ngx_string("business_connection_id"), NGX_HTTP_TGBOT_KEY_CONNECTION_ID },
+    { ngx_null_string, NGX_HTTP_TGBOT_KEY_OTHER }
+};
+
+
+/* the message of a button: its date is not the Update's */
+
+static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_button[] = {
+    { ngx_string("chat"), NGX_HTTP_TGBOT_KEY_MESSAGE_CHAT },
+    { ngx_string("message_id"), NGX_HTTP_TGBOT_KEY_MESSAGE_ID },
+    { ngx_string("message_thread_id"), NGX_HTTP_TGBOT_KEY_THREAD_ID },
+    { ngx_string("is_topic_message"), NGX_HTTP_TGBOT_KEY_TOPIC },
+    { ngx_string("business_connection_id"), NGX_HTTP_TGBOT_KEY_CONNECTION_ID },
+    { ngx_null_string, NGX_HTTP_TGBOT_KEY_OTHER }
+};
+
+
+/* a boost and its source */
+
+static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_boost[] = {
+    { ngx_string("source"), NGX_HTTP_TGBOT_KEY_BOOST },
+    { ngx_string("user"), NGX_HTTP_TGBOT_KEY_USER },
+    { ngx_string("add_date"), NGX_HTTP_TGBOT_KEY_DATE },
+    { ngx_null_string, NGX_HTTP_TGBOT_KEY_OTHER }
+};
+
+
+static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_party[] = {
+    { ngx_string("id"), NGX_HTTP_TGBOT_KEY_ID },
+    { ngx_string("username"), NGX_HTTP_TGBOT_KEY_USERNAME },
+    { ngx_string("first_name"), NGX_HTTP_TGBOT_KEY_FIRST_NAME },
+    { ngx_string("language_code"), NGX_HTTP_TGBOT_KEY_LANGUAGE },
+    { ngx_string("type"), NGX_HTTP_TGBOT_KEY_TYPE },
+    { ngx_null_string, NGX_HTTP_TGBOT_KEY_OTHER }
+};
+
+
+static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_chat[] = {
+    { ngx_string("id"), NGX_HTTP_TGBOT_KEY_ID },
+    { ngx_string("type"), NGX_HTTP_TGBOT_KEY_TYPE },
+    { ngx_null_string, NGX_HTTP_TGBOT_KEY_OTHER }
+};
+
+
+/* in the order of ngx_http_tgbot_update_in_e */
+
+static const ngx_http_tgbot_key_t  *ngx_http_tgbot_update_in[] = {
+    ngx_http_tgbot_update_in_document,
+    ngx_http_tgbot_update_in_message,
+    ngx_http_tgbot_update_in_query,
+    ngx_http_tgbot_update_in_event,
+    ngx_http_tgbot_update_in_connection,
+    ngx_http_tgbot_update_in_unknown,
+    ngx_http_tgbot_update_in_button,
+    ngx_http_tgbot_update_in_boost,
+    ngx_http_tgbot_update_in_chat,
+    ngx_http_tgbot_update_in_party
+};
+
+
+static const ngx_http_tgbot_key_type_t  ngx_http_tgbot_update_types[] = {
+    { ngx_string("message"), NGX_HTTP_TGBOT_KEY_IN_MESSAGE, 86400, 1 },
+    { ngx_string("callback_query"), NGX_HTTP_TGBOT_KEY_IN_QUERY, 150, 0 },
+    { ngx_string("inline_query"), NGX_HTTP_TGBOT_KEY_IN_QUERY, 30, 0 },
+    { ngx_string("edited_message"), NGX_HTTP_TGBOT_KEY_IN_MESSAGE, 86400, 0 },
+    { ngx_string("channel_post"), NGX_HTTP_TGBOT_KEY_IN_MESSAGE, 86400, 1 },
+    { ngx_string("edited_channel_post"),
+      NGX_HTTP_TGBOT_KEY_IN_MESSAGE, 86400, 0 },
+    { ngx_string("business_message"),
+      NGX_HTTP_TGBOT_KEY_IN_MESSAGE, 86400, 1 },
+    { ngx_string("edited_business_message"),
+      NGX_HTTP_TGBOT_KEY_IN_MESSAGE, 86400, 0 },
+    { ngx_string("guest_message"), NGX_HTTP_TGBOT_KEY_IN_MESSAGE, 86400, 1 },
+    { ngx_string("chosen_inline_result"),
+      NGX_HTTP_TGBOT_KEY_IN_QUERY, 600, 0 },
+    { ngx_string("shipping_query"), NGX_HTTP_TGBOT_KEY_IN_QUERY, 150, 0 },
+    { ngx_string("pre_checkout_query"), NGX_HTTP_TGBOT_KEY_IN_QUERY, 150, 0 },
+    { ngx_string("purchased_paid_media"),
+      NGX_HTTP_TGBOT_KEY_IN_QUERY, 86400, 0 },
+    { ngx_string("subscription"), NGX_HTTP_TGBOT_KEY_IN_QUERY, 86400, 0 },
+    { ngx_string("my_chat_member"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
+    { ngx_string("chat_member"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
+    { ngx_string("chat_join_request"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
+    { ngx_string("message_reaction"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
+    { ngx_string("message_reaction_count"),
+      NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
+    { ngx_string("poll"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
+    { ngx_string("poll_answer"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
+    { ngx_string("chat_boost"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
+    { ngx_string("removed_chat_boost"),
+      NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
+    { ngx_string("deleted_business_messages"),
+      NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
+    { ngx_string("managed_bot"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
+    { ngx_string("business_connection"),
+      NGX_HTTP_TGBOT_KEY_IN_CONNECTION, 86400, 0 },
+    { ngx_string("custom_event"), NGX_HTTP_TGBOT_KEY_IN_UNKNOWN, 600, 0 },
+    { ngx_null_string, NGX_HTTP_TGBOT_KEY_IN_UNKNOWN, 86400, 0 }
+};
+
+
+/*
+ * For the sake of older bots an animation is a document too, a live_photo a
+ * photo, and a venue a location: so these stand before those.
+ */
+
+static const ngx_str_t  ngx_http_tgbot_update_key_kinds[] = {
+    ngx_string("animation"), ngx_string("live_photo"), ngx_string("venue"),
+    ngx_string("photo"), ngx_string("sticker"), ngx_string("voice"),
+    ngx_string("video"), ngx_string("document"), ngx_string("audio"),
+    ngx_string("video_note"), ngx_string("contact"), ngx_string("location"),
+    ngx_string("poll"), ngx_string("dice"), ngx_string("game"),
+    ngx_string("story"), ngx_string("paid_media"), ngx_string("checklist"),
+    ngx_string("rich_message"), ngx_string("invoice"), ngx_string("giveaway"),
+    ngx_string("giveaway_winners"), ngx_string("new_chat_members"),
+    ngx_string("left_chat_member"), ngx_string("chat_owner_left"),
+    ngx_string("chat_owner_changed"), ngx_string("new_chat_title"),
+    ngx_string("new_chat_photo"), ngx_string("delete_chat_photo"),
+    ngx_string("group_chat_created"), ngx_string("supergroup_chat_created"),
+    ngx_string("channel_chat_created"), ngx_string("community_chat_added"),
+    ngx_string("community_chat_removed"), ngx_string("community_chat_joined"),
+    ngx_string("message_auto_delete_timer_changed"),
+    ngx_string("migrate_to_chat_id"), ngx_string("migrate_from_chat_id"),
+    ngx_string("pinned_message"), ngx_string("successful_payment"),
+    ngx_string("refunded_payment"), ngx_string("users_shared"),
+    ngx_string("user_shared"), ngx_string("chat_shared"), ngx_string("gift"),
+    ngx_string("unique_gift"), ngx_string("gift_upgrade_sent"),
+    ngx_string("connected_website"), ngx_string("write_access_allowed"),
+    ngx_string("passport_data"), ngx_string("proximity_alert_triggered"),
+    ngx_string("boost_added"), ngx_string("chat_background_set"),
+    ngx_string("checklist_tasks_done"), ngx_string("checklist_tasks_added"),
+    ngx_string("direct_message_price_changed"),
+    ngx_string("paid_message_price_changed"),
+    ngx_string("forum_topic_created"), ngx_string("forum_topic_edited"),
+    ngx_string("forum_topic_closed"), ngx_string("forum_topic_reopened"),
+    ngx_string("general_forum_topic_hidden"),
+    ngx_string("general_forum_topic_unhidden"), ngx_string("giveaway_created"),
+    ngx_string("giveaway_completed"), ngx_string("managed_bot_created"),
+    ngx_string("poll_option_added"), ngx_string("poll_option_deleted"),
+    ngx_string("suggested_post_approved"),
+    ngx_string("suggested_post_approval_failed"),
+    ngx_string("suggested_post_declined"), ngx_string("suggested_post_paid"),
+    ngx_string("suggested_post_refunded"), ngx_string("video_chat_scheduled"),
+    ngx_string("video_chat_started"), ngx_string("video_chat_ended"),
+    ngx_string("video_chat_participants_invited"),
+    ngx_string("voice_chat_scheduled"), ngx_string("voice_chat_started"),
+    ngx_string("voice_chat_ended"),
+    ngx_string("voice_chat_participants_invited"), ngx_string("web_app_data"),
+    ngx_null_string
+};
+
+
+ngx_uint_t
+ngx_http_tgbot_update_key_find(ngx_uint_t in, ngx_str_t *name)
+{
+    const ngx_http_tgbot_key_t  *key;
+
+    for (key = ngx_http_tgbot_update_in[in]; key->name.len; key++) {
+
+        if (key->name.len == name->len
+            && key->name.data[0] == name->data[0]
+            && ngx_memcmp(key->name.data, name->data, name->len) == 0)
+        {
+            break;
+        }
+    }
+
+    return key->key;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_update_key_opens(ngx_uint_t key)
+{
+    switch (key) {
+
+    case NGX_HTTP_TGBOT_KEY_MESSAGE:
+        return NGX_HTTP_TGBOT_KEY_IN_BUTTON;
+
+    case NGX_HTTP_TGBOT_KEY_BOOST:
+        return NGX_HTTP_TGBOT_KEY_IN_BOOST;
+
+    case NGX_HTTP_TGBOT_KEY_CHAT:
+    case NGX_HTTP_TGBOT_KEY_MESSAGE_CHAT:
+        return NGX_HTTP_TGBOT_KEY_IN_CHAT;
+
+    case NGX_HTTP_TGBOT_KEY_VOTER_CHAT:
+    case NGX_HTTP_TGBOT_KEY_SENDER_CHAT:
+    case NGX_HTTP_TGBOT_KEY_FROM:
+    case NGX_HTTP_TGBOT_KEY_USER:
+    case NGX_HTTP_TGBOT_KEY_ACTOR_CHAT:
+        return NGX_HTTP_TGBOT_KEY_IN_PARTY;
+
+    default:
+        return NGX_HTTP_TGBOT_KEY_IN_NOTHING;
+    }
+}
+
+
+const ngx_http_tgbot_key_type_t *
+ngx_http_tgbot_update_key_type(ngx_str_t *name)
+{
+    const ngx_http_tgbot_key_type_t  *type;
+
+    for (type = ngx_http_tgbot_update_types; type->name.len; type++) {
+
+        if (type->name.len == name->len
+            && ngx_memcmp(type->name.data, name->data, name->len) == 0)
+        {
+            break;
+        }
+    }
+
+    return type;
+}
+
+
+const ngx_http_tgbot_key_type_t *
+ngx_http_tgbot_update_key_type_at(ngx_uint_t i)
+{
+    const ngx_http_tgbot_key_type_t  *type;
+
+    for (type = ngx_http_tgbot_update_types; type->name.len; type++) {
+
+        /* those that are not documented are of an unknown kind */
+
+        if (type->in != NGX_HTTP_TGBOT_KEY_IN_UNKNOWN && i-- == 0) {
+            return type;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_update_key_kind(ngx_str_t *name)
+{
+    const ngx_str_t  *kind;
+
+    for (kind = ngx_http_tgbot_update_key_kinds; kind->len; kind++) {
+
+        if (kind->len == name->len
+            && ngx_memcmp(kind->data, name->data, name->len) == 0)
+        {
+            return kind - ngx_http_tgbot_update_key_kinds;
+        }
+    }
+
+    return NGX_HTTP_TGBOT_KEY_NO_KIND;
+}
+
+
+const ngx_str_t *
+ngx_http_tgbot_update_key_kind_name(ngx_uint_t kind)
+{
+    return &ngx_http_tgbot_update_key_kinds[kind];
+}

@@ -1,0 +1,123 @@
+
+/*
+ * The keys of an Update: which of them matter, where, and what for.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_UPDATE_KEY_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_UPDATE_KEY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* what the value of a key is for; names with several spellings are one */
+
+typedef enum {
+    /* texts */
+    NGX_HTTP_TGBOT_KEY_TEXT = 0,
+    NGX_HTTP_TGBOT_KEY_QUERY,
+    NGX_HTTP_TGBOT_KEY_CAPTION,
+    NGX_HTTP_TGBOT_KEY_DATA,
+    NGX_HTTP_TGBOT_KEY_QUERY_ID,
+    NGX_HTTP_TGBOT_KEY_CONNECTION_ID,
+    NGX_HTTP_TGBOT_KEY_POLL_ID,
+
+    /* texts of a chat or user */
+    NGX_HTTP_TGBOT_KEY_TYPE,
+    NGX_HTTP_TGBOT_KEY_USERNAME,
+    NGX_HTTP_TGBOT_KEY_FIRST_NAME,
+    NGX_HTTP_TGBOT_KEY_LANGUAGE,
+
+    /* the integer of a chat or user */
+    NGX_HTTP_TGBOT_KEY_ID,
+
+    /* integers */
+    NGX_HTTP_TGBOT_KEY_UPDATE_ID,
+    NGX_HTTP_TGBOT_KEY_MESSAGE_ID,
+    NGX_HTTP_TGBOT_KEY_THREAD_ID,
+    NGX_HTTP_TGBOT_KEY_DATE,
+    NGX_HTTP_TGBOT_KEY_EDIT_DATE,
+
+    NGX_HTTP_TGBOT_KEY_TOPIC,            /* true or false */
+    NGX_HTTP_TGBOT_KEY_KIND,             /* that it is there */
+
+    /* objects */
+    NGX_HTTP_TGBOT_KEY_UPDATE,
+    NGX_HTTP_TGBOT_KEY_MESSAGE,
+    NGX_HTTP_TGBOT_KEY_BOOST,
+
+    /*
+     * chats, then who acts, each before those it is preferred to: the "from"
+     * beside a sender_chat and the "user" beside a voter_chat are fake
+     */
+    NGX_HTTP_TGBOT_KEY_CHAT,
+    NGX_HTTP_TGBOT_KEY_MESSAGE_CHAT,
+    NGX_HTTP_TGBOT_KEY_VOTER_CHAT,       /* both */
+    NGX_HTTP_TGBOT_KEY_SENDER_CHAT,
+    NGX_HTTP_TGBOT_KEY_FROM,
+    NGX_HTTP_TGBOT_KEY_USER,
+    NGX_HTTP_TGBOT_KEY_ACTOR_CHAT,
+
+    NGX_HTTP_TGBOT_KEY_OTHER
+} ngx_http_tgbot_update_key_e;
+
+
+/* the object a key stands in */
+
+typedef enum {
+    NGX_HTTP_TGBOT_KEY_IN_DOCUMENT = 0,
+    NGX_HTTP_TGBOT_KEY_IN_MESSAGE,
+    NGX_HTTP_TGBOT_KEY_IN_QUERY,         /* buttons, inline mode, payments */
+    NGX_HTTP_TGBOT_KEY_IN_EVENT,
+    NGX_HTTP_TGBOT_KEY_IN_CONNECTION,
+    NGX_HTTP_TGBOT_KEY_IN_UNKNOWN,       /* a type newer than the table */
+    NGX_HTTP_TGBOT_KEY_IN_BUTTON,        /* the message of a button */
+    NGX_HTTP_TGBOT_KEY_IN_BOOST,         /* a boost and its source */
+    NGX_HTTP_TGBOT_KEY_IN_CHAT,
+    NGX_HTTP_TGBOT_KEY_IN_PARTY,         /* a user, or a chat that acts */
+    NGX_HTTP_TGBOT_KEY_IN_NOTHING
+} ngx_http_tgbot_update_in_e;
+
+
+typedef struct {
+    ngx_str_t     name;       /* len 0: of all types that are not known */
+    ngx_uint_t    in;         /* ngx_http_tgbot_update_in_e */
+    ngx_uint_t    life;       /* seconds */
+    ngx_uint_t    command;    /* unsigned  command:1, may be one */
+} ngx_http_tgbot_key_type_t;
+
+
+/*
+ * What the key is for, a ngx_http_tgbot_update_key_e.  In the document any but
+ * update_id is an UPDATE, in a message what is not known may be a KIND.
+ */
+ngx_uint_t ngx_http_tgbot_update_key_find(ngx_uint_t in, ngx_str_t *name);
+
+/*
+ * The object that is the value of such a key, a ngx_http_tgbot_update_in_e.
+ * That of UPDATE is of its type instead.
+ */
+ngx_uint_t ngx_http_tgbot_update_key_opens(ngx_uint_t key);
+
+/* the type of Update by the key that stands beside update_id; static */
+const ngx_http_tgbot_key_type_t *ngx_http_tgbot_update_key_type(
+    ngx_str_t *name);
+
+/* the i-th of them, those that Telegram documents; NULL: there are no more */
+const ngx_http_tgbot_key_type_t *ngx_http_tgbot_update_key_type_at(
+    ngx_uint_t i);
+
+/*
+ * The number of the kind of message that a key makes.  Where a message has
+ * two the lower one is its kind.  NGX_HTTP_TGBOT_KEY_NO_KIND: none.
+ */
+#define NGX_HTTP_TGBOT_KEY_NO_KIND  ((ngx_uint_t) -1)
+
+ngx_uint_t ngx_http_tgbot_update_key_kind(ngx_str_t *name);
+
+/* the name of that number; static */
+const ngx_str_t *ngx_http_tgbot_update_key_kind_name(ngx_uint_t kind);
+
+
+#endif /* _NGX_HTTP_TGBOT_UPDATE_KEY_H_INCLUDED_ */

@@ -1,0 +1,47 @@
+
+/*
+ * What Telegram says of a bot's webhook: the answer to getWebhookInfo.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_WEBHOOK_INFO_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_WEBHOOK_INFO_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* texts are decoded, with control characters made spaces */
+
+typedef struct {
+    ngx_str_t     url;               /* "": no webhook */
+    ngx_str_t     address;           /* "": not said */
+    ngx_str_t     message;           /* of the last error, "": none */
+    ngx_str_t     names;             /* allowed_updates, as of join() below */
+
+    int64_t       pending;
+    int64_t       error_date;        /* 0: no error */
+    int64_t       max_connections;   /* 0: not said */
+
+    unsigned      found:1;           /* there was a result */
+    unsigned      certificate:1;     /* has_custom_certificate */
+    unsigned      has_names:1;       /* 0: Telegram's default */
+} ngx_http_tgbot_webhook_info_t;
+
+
+/*
+ * Reads the body of an answer; texts are allocated from pool.  NGX_DECLINED:
+ * it is not such an answer.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_tgbot_webhook_info_parse(ngx_http_tgbot_webhook_info_t *info,
+    ngx_str_t *body, ngx_pool_t *pool);
+
+/*
+ * Names, an array of ngx_str_t that is sorted on the way, separated by
+ * commas, each of them once.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_tgbot_webhook_info_join(ngx_array_t *names, ngx_pool_t *pool,
+    ngx_str_t *joined);
+
+
+#endif /* _NGX_HTTP_TGBOT_WEBHOOK_INFO_H_INCLUDED_ */

@@ -1,0 +1,426 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_backoff.h"
+#include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_job_queued.h"
+#include "ngx_http_tgbot_job_record.h"
+
+
+/* a call that waits for longer does not keep a job, ms */
+#define NGX_HTTP_TGBOT_JOB_PATIENCE     1000
+
+/*
+ * A program that is unavailable is asked again after, ms: that costs no
+ * attempt, and when it is back nothing is to wait for long.
+ */
+#define NGX_HTTP_TGBOT_JOB_UNAVAILABLE      1000
+#define NGX_HTTP_TGBOT_JOB_UNAVAILABLE_MAX  8000
+
+/* calls of a bot whose token is refused, ms: one of them asks each minute */
+#define NGX_HTTP_TGBOT_JOB_UNAUTHORIZED     60000
+
+
+static void ngx_http_tgbot_job_queued_expire(ngx_http_tgbot_job_t *job);
+static void ngx_http_tgbot_job_queued_ready(ngx_http_tgbot_cache_wait_t *wait);
+static ngx_int_t ngx_http_tgbot_job_queued_cached(ngx_http_tgbot_job_t *job,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_tgbot_job_queued_save(ngx_http_tgbot_job_t *job);
+static void ngx_http_tgbot_job_queued_again(ngx_http_tgbot_job_t *job,
+    ngx_uint_t verdict);
+static void ngx_http_tgbot_job_queued_settle(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_queue_event_e event, const char *verdict);
+
+
+static ngx_event_t  ngx_http_tgbot_queue_wake_event;
+
+
+void
+ngx_http_tgbot_job_queued_start(ngx_http_tgbot_job_t *job)
+{
+    if (ngx_http_tgbot_job_age(job) >= (ngx_msec_t) job->update.life * 1000) {
+        ngx_http_tgbot_job_queued_expire(job);
+        return;
+    }
+
+    ngx_http_tgbot_job_run(job);
+}
+
+
+/* Telegram would have dropped it by now, too */
+
+static void
+ngx_http_tgbot_job_queued_expire(ngx_http_tgbot_job_t *job)
+{
+    ngx_http_tgbot_bot_t         *bot;
+    ngx_http_tgbot_dead_state_t   state;
+
+    bot = job->bot;
+
+    ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\", update %L has waited in the queue until "
+                  "its life of %ui s was over", &bot->name,
+                  job->update.update_id, job->update.life);
+
+    /* not at the cost of letters that somebody may want to see */
+
+    if (bot->dead) {
+        ngx_http_tgbot_dead_state(bot->dead, &state);
+
+        if (state.letters < bot->dead->max) {
+            (void) ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_EXPIRED);
+        }
+    }
+
+    ngx_http_tgbot_job_queued_settle(job, NGX_HTTP_TGBOT_QUEUE_EXPIRED,
+                                     "expired");
+}
+
+
+ngx_int_t
+ngx_http_tgbot_job_queued_cache(ngx_http_tgbot_job_t *job)
+{
+    ngx_str_t                     value;
+    ngx_http_tgbot_stats_t       *stats;
+    ngx_http_tgbot_cache_wait_t  *wait;
+    ngx_http_tgbot_cache_conf_t  *cache;
+
+    if (job->cache.zone == NULL) {
+        return NGX_OK;
+    }
+
+    stats = job->bot->stats;
+    cache = job->bot->conf->cache;
+
+    switch (ngx_http_tgbot_cache_get(&job->cache, 1, &value)) {
+
+    case NGX_OK:
+        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_HIT);
+
+        return ngx_http_tgbot_job_queued_cached(job, &value);
+
+    case NGX_DECLINED:
+        ngx_http_tgbot_stats_cache(stats, job->cache.lease.token
+                                          ? NGX_HTTP_TGBOT_CACHE_MISS
+                                          : NGX_HTTP_TGBOT_CACHE_BYPASS);
+        return NGX_OK;
+
+    case NGX_BUSY:
+        break;
+
+    default: /* NGX_ABORT */
+        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_BYPASS);
+        return NGX_OK;
+    }
+
+    if (!job->waited) {
+        job->waited = 1;
+        job->waiting = ngx_current_msec;
+
+        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_WAIT);
+
+    } else if (ngx_current_msec - job->waiting >= cache->lock_timeout) {
+        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_TIMEOUT);
+        return NGX_OK;
+    }
+
+    wait = &job->wait;
+
+    wait->cache = &job->cache;
+    wait->ready = ngx_http_tgbot_job_queued_ready;
+    wait->data = job;
+    wait->log = job->bot->clcf->error_log;
+
+    ngx_http_tgbot_cache_wait_add(wait);
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_tgbot_job_queued_ready(ngx_http_tgbot_cache_wait_t *wait)
+{
+    ngx_http_tgbot_job_run(wait->data);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_job_queued_cached(ngx_http_tgbot_job_t *job, ngx_str_t *value)
+{
+    ngx_str_t  body, type;
+
+    body.len = value->len;
+    body.data = ngx_pstrdup(job->pool, value);
+
+    if (body.data == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&type, "application/json");
+
+    if (ngx_http_tgbot_answer_parse(&job->answer, &type, &body, &job->update,
+                                    job->pool)
+        == NGX_OK)
+    {
+        job->own = 1;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_tgbot_job_queued_wait(ngx_http_tgbot_job_t *job, ngx_msec_t delay)
+{
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = job->bot;
+
+    if (job->send.pause.waiting) {
+
+        if (ngx_queue_head(&bot->paused) == &job->send.pause.queue
+            && !ngx_exiting)
+        {
+            /* this one will ask */
+
+            return;
+        }
+
+        delay = NGX_HTTP_TGBOT_JOB_UNAUTHORIZED;
+
+    } else if (delay <= NGX_HTTP_TGBOT_JOB_PATIENCE) {
+        return;
+    }
+
+    if (ngx_http_tgbot_job_queued_save(job) == NGX_AGAIN) {
+
+        ngx_log_error(NGX_LOG_INFO, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L: there is no room in zone "
+                      "\"%V\" for its answer, it stays in work",
+                      &bot->name, job->update.update_id,
+                      &bot->queue->zone->shm_zone->shm.name);
+        return;
+    }
+
+    if (ngx_http_tgbot_send_cancel(&job->send) != NGX_OK) {
+        return;
+    }
+
+    ngx_http_tgbot_job_queued_give(job, delay, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+    ngx_http_tgbot_job_free(job);
+
+    ngx_http_tgbot_queue_wake();
+}
+
+
+/* what is known of the update goes where every worker can go on with it */
+
+static ngx_int_t
+ngx_http_tgbot_job_queued_save(ngx_http_tgbot_job_t *job)
+{
+    ngx_int_t               rc;
+    ngx_http_tgbot_item_t  *item;
+
+    item = &job->item;
+
+    item->progress.next = (uint32_t) (job->next - 1);
+    item->progress.failures = (uint32_t) job->send.failures;
+    item->progress.unknown = (uint32_t) job->send.unknown;
+    item->progress.started = job->send.start;
+
+    if (job->taken.lease.token == 0) {
+        return NGX_OK;
+    }
+
+    if (item->answered) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_tgbot_job_record_write_calls(&job->answer.calls, &item->answer,
+                                              job->pool)
+        != NGX_OK)
+    {
+        return NGX_AGAIN;
+    }
+
+    item->answered = 1;
+
+    rc = ngx_http_tgbot_queue_save(job->bot->queue, &job->taken, item);
+
+    if (rc == NGX_AGAIN) {
+        item->answered = 0;
+    }
+
+    return rc;
+}
+
+
+void
+ngx_http_tgbot_job_queued_give(ngx_http_tgbot_job_t *job, ngx_msec_t delay,
+    ngx_http_tgbot_queue_program_e program)
+{
+    ngx_int_t  rc;
+
+    if (job->taken.lease.token == 0) {
+        return;
+    }
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, job->bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\", update %L: item is given back for %M ms",
+                   &job->bot->name, job->update.update_id, delay);
+
+    rc = ngx_http_tgbot_queue_give(job->bot->queue, &job->taken,
+                                   &job->item.progress, delay, program);
+
+    job->taken.lease.token = 0;
+
+    if (rc != NGX_OK) {
+        ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
+    }
+}
+
+
+void
+ngx_http_tgbot_job_queued_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
+{
+    if (job->taken.lease.token == 0) {
+
+        /* somebody else works on it */
+
+        ngx_http_tgbot_job_free(job);
+        return;
+    }
+
+    switch (verdict) {
+
+    case NGX_HTTP_TGBOT_FAILED:
+    case NGX_HTTP_TGBOT_BUSY:
+        ngx_http_tgbot_job_queued_again(job, verdict);
+        return;
+
+    case NGX_HTTP_TGBOT_DEAD:
+        ngx_http_tgbot_job_queued_settle(job, NGX_HTTP_TGBOT_QUEUE_DEAD,
+                                         "dead");
+        return;
+
+    default: /* NGX_HTTP_TGBOT_DONE, NGX_HTTP_TGBOT_IGNORED */
+        ngx_http_tgbot_job_queued_settle(job, NGX_HTTP_TGBOT_QUEUE_DONE,
+                         (char *) ngx_http_tgbot_verdict_names[verdict].data);
+    }
+}
+
+
+static void
+ngx_http_tgbot_job_queued_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
+{
+    ngx_msec_t                       delay;
+    ngx_http_tgbot_retry_t          *attempts;
+    ngx_http_tgbot_progress_t       *progress;
+    ngx_http_tgbot_queue_program_e   program;
+
+    progress = &job->item.progress;
+    attempts = job->bot->conf->attempts;
+
+    if (verdict == NGX_HTTP_TGBOT_BUSY) {
+        progress->unavailable++;
+
+        delay = ngx_http_tgbot_backoff_delay(progress->unavailable,
+                                          NGX_HTTP_TGBOT_JOB_UNAVAILABLE,
+                                          NGX_HTTP_TGBOT_JOB_UNAVAILABLE_MAX,
+                                          ngx_random());
+
+        program = NGX_HTTP_TGBOT_QUEUE_UNAVAILABLE;
+
+    } else {
+        progress->unavailable = 0;
+        progress->attempts++;
+
+        if (progress->attempts >= attempts->attempts
+            && ngx_http_tgbot_job_holds(job)
+            && ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_FAILED)
+               == NGX_OK)
+        {
+            ngx_http_tgbot_job_queued_settle(job, NGX_HTTP_TGBOT_QUEUE_DEAD,
+                                             "dead");
+            return;
+        }
+
+        delay = ngx_http_tgbot_backoff_delay(progress->attempts,
+                                             attempts->backoff,
+                                             attempts->max_backoff,
+                                             ngx_random());
+
+        /* what it said has been told already */
+
+        program = NGX_HTTP_TGBOT_QUEUE_UNTRIED;
+    }
+
+    delay = ngx_max(delay, job->retry_after);
+
+    ngx_http_tgbot_job_queued_give(job, delay, program);
+    ngx_http_tgbot_job_free(job);
+
+    ngx_http_tgbot_queue_wake();
+}
+
+
+static void
+ngx_http_tgbot_job_queued_settle(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_queue_event_e event, const char *verdict)
+{
+    ngx_int_t  rc;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, job->bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\", update %L: item is settled, \"%s\"",
+                   &job->bot->name, job->update.update_id, verdict);
+
+    rc = ngx_http_tgbot_queue_settle(job->bot->queue, &job->taken, event,
+                                     NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+
+    job->taken.lease.token = 0;
+
+    if (rc != NGX_OK) {
+        ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
+
+    } else {
+        ngx_http_tgbot_job_log(job, verdict);
+    }
+
+    ngx_http_tgbot_job_free(job);
+
+    ngx_http_tgbot_queue_wake();
+}
+
+
+void
+ngx_http_tgbot_queue_wake_init_process(ngx_event_handler_pt handler,
+    ngx_log_t *log)
+{
+    ngx_memzero(&ngx_http_tgbot_queue_wake_event, sizeof(ngx_event_t));
+
+    ngx_http_tgbot_queue_wake_event.handler = handler;
+    ngx_http_tgbot_queue_wake_event.log = log;
+}
+
+
+void
+ngx_http_tgbot_queue_wake(void)
+{
+    if (ngx_http_tgbot_queue_wake_event.handler) {
+        ngx_post_event(&ngx_http_tgbot_queue_wake_event, &ngx_posted_events);
+    }
+}
+
+
+void
+ngx_http_tgbot_queue_wake_exit_process(void)
+{
+    if (ngx_http_tgbot_queue_wake_event.posted) {
+        ngx_delete_posted_event(&ngx_http_tgbot_queue_wake_event);
+    }
+
+    ngx_http_tgbot_queue_wake_event.handler = NULL;
+}

@@ -1,0 +1,345 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_job_queued.h"
+#include "ngx_http_tgbot_queue_worker.h"
+
+
+/* what nobody tells us of is looked for so often, ms */
+#define NGX_HTTP_TGBOT_QUEUE_WORKER_TIME  1000
+
+/* an item that cannot be worked on for want of memory waits so long, ms */
+#define NGX_HTTP_TGBOT_QUEUE_WORKER_LATER  1000
+
+
+static void ngx_http_tgbot_queue_worker_run(ngx_event_t *ev);
+static ngx_msec_t ngx_http_tgbot_queue_worker_bot(ngx_http_tgbot_bot_t *bot);
+static ngx_uint_t ngx_http_tgbot_queue_worker_allowed(
+    ngx_http_tgbot_bot_t *bot);
+static ngx_uint_t ngx_http_tgbot_queue_worker_alone(ngx_http_tgbot_bot_t *bot);
+static void ngx_http_tgbot_queue_worker_start(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_queue_taken_t *taken);
+static ngx_int_t ngx_http_tgbot_queue_worker_read(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_job_t **jobp);
+static ngx_uint_t ngx_http_tgbot_queue_worker_left(void);
+
+
+static ngx_http_tgbot_bot_t  **ngx_http_tgbot_queue_worker_bots;
+static ngx_uint_t              ngx_http_tgbot_queue_worker_nbots;
+static ngx_uint_t              ngx_http_tgbot_queue_worker_first;
+static ngx_uint_t              ngx_http_tgbot_queue_worker_stopped;
+
+static ngx_event_t             ngx_http_tgbot_queue_worker_timer;
+
+
+void
+ngx_http_tgbot_queue_worker_init_process(ngx_http_tgbot_main_conf_t *tmcf,
+    ngx_log_t *log)
+{
+    ngx_uint_t              i, n;
+    ngx_http_tgbot_bot_t  **bots;
+
+    bots = tmcf->bots.elts;
+    n = 0;
+
+    for (i = 0; i < tmcf->bots.nelts; i++) {
+        n += (bots[i]->queue != NULL);
+    }
+
+    if (n == 0) {
+        return;
+    }
+
+    ngx_http_tgbot_queue_worker_bots = bots;
+    ngx_http_tgbot_queue_worker_nbots = tmcf->bots.nelts;
+    ngx_http_tgbot_queue_worker_stopped = 0;
+
+    ngx_http_tgbot_queue_wake_init_process(ngx_http_tgbot_queue_worker_run,
+                                           log);
+
+    ngx_memzero(&ngx_http_tgbot_queue_worker_timer, sizeof(ngx_event_t));
+
+    ngx_http_tgbot_queue_worker_timer.handler = ngx_http_tgbot_queue_worker_run;
+    ngx_http_tgbot_queue_worker_timer.data = &ngx_http_tgbot_queue_worker_timer;
+    ngx_http_tgbot_queue_worker_timer.log = log;
+    ngx_http_tgbot_queue_worker_timer.cancelable = 1;
+
+    /* what was there before us */
+
+    ngx_add_timer(&ngx_http_tgbot_queue_worker_timer, 1);
+}
+
+
+static void
+ngx_http_tgbot_queue_worker_run(ngx_event_t *ev)
+{
+    ngx_uint_t             i, k, n;
+    ngx_msec_t             wait, min;
+    ngx_event_t           *timer;
+    ngx_http_tgbot_bot_t  *bot;
+
+    if (ngx_http_tgbot_queue_worker_stopped) {
+        return;
+    }
+
+    min = NGX_HTTP_TGBOT_QUEUE_WORKER_TIME;
+
+    /* bots take turns in being the first */
+
+    n = ngx_http_tgbot_queue_worker_nbots;
+
+    for (i = 0; i < n; i++) {
+        k = (ngx_http_tgbot_queue_worker_first + i) % n;
+        bot = ngx_http_tgbot_queue_worker_bots[k];
+
+        if (ngx_http_tgbot_queue_worker_allowed(bot)) {
+            wait = ngx_http_tgbot_queue_worker_bot(bot);
+            min = ngx_min(min, wait);
+        }
+    }
+
+    ngx_http_tgbot_queue_worker_first =
+                                  (ngx_http_tgbot_queue_worker_first + 1) % n;
+
+    timer = &ngx_http_tgbot_queue_worker_timer;
+
+    if (ngx_exiting) {
+
+        /* the process is there as long as there is work */
+
+        timer->cancelable = !ngx_http_tgbot_queue_worker_left();
+    }
+
+    /* a timer that is set is not moved by less than 300 ms */
+
+    if (timer->timer_set) {
+        ngx_del_timer(timer);
+    }
+
+    ngx_add_timer(timer, ngx_max(min, 1));
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_queue_worker_allowed(ngx_http_tgbot_bot_t *bot)
+{
+    if (bot->queue == NULL || bot->unauthorized) {
+        return 0;
+    }
+
+    return !ngx_exiting || ngx_http_tgbot_queue_worker_alone(bot);
+}
+
+
+/* what nobody will work on after this cycle, nor write to a file */
+
+static ngx_uint_t
+ngx_http_tgbot_queue_worker_alone(ngx_http_tgbot_bot_t *bot)
+{
+    ngx_http_tgbot_zone_t  *zone;
+
+    zone = bot->queue->zone;
+
+    return !ngx_http_tgbot_zone_adopted(zone)
+           && (bot->conf->queue->state.len == 0 || zone->sh->abandoned);
+}
+
+
+/* returns when to come again */
+
+static ngx_msec_t
+ngx_http_tgbot_queue_worker_bot(ngx_http_tgbot_bot_t *bot)
+{
+    ngx_msec_t                    wait;
+    ngx_http_tgbot_queue_taken_t  taken;
+
+    while (ngx_http_tgbot_job_room() && !bot->unauthorized) {
+
+        if (ngx_http_tgbot_queue_take(bot->queue, &taken, &wait) != NGX_OK) {
+            return wait;
+        }
+
+        ngx_http_tgbot_queue_worker_start(bot, &taken);
+    }
+
+    return NGX_HTTP_TGBOT_QUEUE_WORKER_TIME;
+}
+
+
+static void
+ngx_http_tgbot_queue_worker_start(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_queue_taken_t *taken)
+{
+    ngx_int_t              rc;
+    ngx_http_tgbot_job_t  *job;
+
+    rc = ngx_http_tgbot_queue_worker_read(bot, taken, &job);
+
+    if (rc == NGX_OK) {
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
+                       "tgbot bot \"%V\", update %L: item is taken",
+                       &bot->name, job->update.update_id);
+
+        ngx_http_tgbot_job_queued_start(job);
+        return;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\": an update in zone \"%V\" cannot be "
+                      "read, it is of another version of the module, and is "
+                      "dropped", &bot->name,
+                      &bot->queue->zone->shm_zone->shm.name);
+
+        (void) ngx_http_tgbot_queue_settle(bot->queue, taken,
+                                           NGX_HTTP_TGBOT_QUEUE_DROPPED,
+                                           NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+        return;
+    }
+
+    if (rc == NGX_ERROR) {
+        (void) ngx_http_tgbot_queue_give(bot->queue, taken, NULL,
+                                         NGX_HTTP_TGBOT_QUEUE_WORKER_LATER,
+                                         NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+    }
+
+    /* NGX_ABORT: somebody else has it */
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_queue_worker_read(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_job_t **jobp)
+{
+    u_char                 *buf;
+    ngx_int_t               rc;
+    ngx_pool_t             *pool;
+    ngx_http_tgbot_item_t   item;
+
+    pool = ngx_create_pool(ngx_max(taken->size, 1024) + 1024,
+                           bot->clcf->error_log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    buf = ngx_pnalloc(pool, taken->size);
+
+    if (buf == NULL) {
+        rc = NGX_ERROR;
+
+    } else if (ngx_http_tgbot_queue_read(bot->queue, taken, &item, buf)
+               != NGX_OK)
+    {
+        rc = NGX_ABORT;
+
+    } else {
+        rc = ngx_http_tgbot_job_restore(bot, &item, pool, jobp);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_destroy_pool(pool);
+        return rc;
+    }
+
+    if (item.head.letter && bot->dead) {
+        ngx_http_tgbot_dead_taken(bot->dead, item.head.letter,
+                                  item.head.update_id);
+    }
+
+    (*jobp)->queued = 1;
+    (*jobp)->by_api = 1;
+    (*jobp)->taken = *taken;
+
+    /* a replayed letter lives longer than its Update says */
+
+    (*jobp)->update.life = item.head.life;
+
+    return NGX_OK;
+}
+
+
+/* whether there is something that only workers of this cycle can do */
+
+static ngx_uint_t
+ngx_http_tgbot_queue_worker_left(void)
+{
+    ngx_uint_t             i;
+    ngx_http_tgbot_bot_t  *bot;
+
+    for (i = 0; i < ngx_http_tgbot_queue_worker_nbots; i++) {
+        bot = ngx_http_tgbot_queue_worker_bots[i];
+
+        if (ngx_http_tgbot_queue_worker_allowed(bot)
+            && ngx_http_tgbot_queue_items(bot->queue->zone)
+               > ngx_http_tgbot_queue_orphaned(bot->queue->zone))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+ngx_http_tgbot_queue_worker_shutdown(void)
+{
+    if (ngx_http_tgbot_queue_worker_nbots
+        && !ngx_http_tgbot_queue_worker_stopped)
+    {
+        ngx_http_tgbot_queue_worker_run(&ngx_http_tgbot_queue_worker_timer);
+    }
+}
+
+
+void
+ngx_http_tgbot_queue_worker_stop(void)
+{
+    ngx_http_tgbot_queue_worker_stopped = 1;
+
+    if (ngx_http_tgbot_queue_worker_timer.timer_set) {
+        ngx_del_timer(&ngx_http_tgbot_queue_worker_timer);
+    }
+
+    ngx_http_tgbot_queue_wake_exit_process();
+}
+
+
+void
+ngx_http_tgbot_queue_worker_exit_process(void)
+{
+    ngx_uint_t              i, n;
+    ngx_http_tgbot_bot_t   *bot;
+    ngx_http_tgbot_zone_t  *zone, *told;
+
+    told = NULL;
+
+    for (i = 0; i < ngx_http_tgbot_queue_worker_nbots; i++) {
+        bot = ngx_http_tgbot_queue_worker_bots[i];
+
+        if (bot->queue == NULL || !ngx_http_tgbot_queue_worker_alone(bot)) {
+            continue;
+        }
+
+        zone = bot->queue->zone;
+
+        if (zone == told) {
+            continue;
+        }
+
+        told = zone;
+        n = ngx_http_tgbot_queue_items(zone);
+
+        if (n && ngx_http_tgbot_zone_tell(zone)) {
+            ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                          "tgbot: zone \"%V\" is abandoned with %ui updates "
+                          "that were acknowledged and are not handled",
+                          &zone->shm_zone->shm.name, n);
+        }
+    }
+
+    ngx_http_tgbot_queue_worker_nbots = 0;
+}

@@ -1,0 +1,351 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_dedup_ring.h"
+#include "ngx_http_tgbot_zone.h"
+
+
+#define NGX_HTTP_TGBOT_DEDUP_NO_RING  2
+
+
+static ngx_uint_t ngx_http_tgbot_dedup_ring_below(
+    ngx_http_tgbot_dedup_rings_t *rings, ngx_uint_t ring, int64_t *ids,
+    ngx_uint_t n);
+static ngx_uint_t ngx_http_tgbot_dedup_ring_holds(
+    ngx_http_tgbot_dedup_rings_t *rings, ngx_uint_t n, int64_t id);
+static ngx_uint_t ngx_http_tgbot_dedup_ring_nearest(
+    ngx_http_tgbot_dedup_rings_t *rings, int64_t id);
+static uint64_t ngx_http_tgbot_dedup_ring_distance(
+    ngx_http_tgbot_dedup_rings_t *rings, ngx_uint_t n, int64_t id);
+static void ngx_http_tgbot_dedup_ring_open(ngx_http_tgbot_dedup_rings_t *rings,
+    ngx_uint_t n, int64_t id);
+static void ngx_http_tgbot_dedup_ring_advance(
+    ngx_http_tgbot_dedup_rings_t *rings, ngx_uint_t n, int64_t id);
+static void ngx_http_tgbot_dedup_ring_clear(u_char *bits, uint64_t from,
+    uint64_t to);
+
+
+#define ngx_http_tgbot_dedup_ring_bits(rings, n)                              \
+    ((rings)->bits + (n) * (size_t) ((rings)->window / 8))
+
+#define ngx_http_tgbot_dedup_ring_bit(rings, id)                              \
+    ((uint64_t) (id) & ((rings)->window - 1))
+
+
+ngx_uint_t
+ngx_http_tgbot_dedup_ring_test(ngx_http_tgbot_dedup_rings_t *rings, int64_t id)
+{
+    u_char      *bits;
+    uint64_t     bit;
+    ngx_uint_t   n;
+
+    bit = ngx_http_tgbot_dedup_ring_bit(rings, id);
+
+    /* numberings that have come near each other share what they know */
+
+    for (n = 0; n < 2; n++) {
+
+        if (!ngx_http_tgbot_dedup_ring_holds(rings, n, id)) {
+            continue;
+        }
+
+        bits = ngx_http_tgbot_dedup_ring_bits(rings, n);
+
+        if (bits[bit / 8] & (1 << bit % 8)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_dedup_ring_reach(ngx_http_tgbot_dedup_rings_t *rings, int64_t id)
+{
+    ngx_uint_t                        n, rebased;
+    ngx_http_tgbot_dedup_rings_sh_t  *sh;
+
+    sh = rings->sh;
+
+    if (ngx_http_tgbot_dedup_ring_nearest(rings, id)
+        != NGX_HTTP_TGBOT_DEDUP_NO_RING)
+    {
+        return 0;
+    }
+
+    rebased = sh->ring[0].valid || sh->ring[1].valid;
+
+    n = sh->last & 1;
+
+    ngx_http_tgbot_dedup_ring_open(rings, sh->ring[n].valid ? !n : n, id);
+
+    return rebased;
+}
+
+
+void
+ngx_http_tgbot_dedup_ring_move(ngx_http_tgbot_dedup_rings_t *rings, int64_t id)
+{
+    ngx_uint_t  n;
+
+    (void) ngx_http_tgbot_dedup_ring_reach(rings, id);
+
+    n = ngx_http_tgbot_dedup_ring_nearest(rings, id);
+
+    if (id <= ngx_http_tgbot_dedup_ring_top(rings, n)) {
+        return;
+    }
+
+    ngx_http_tgbot_dedup_ring_advance(rings, n, id);
+
+    /* an id that nothing follows has not made a numbering of its own */
+
+    rings->sh->last = n;
+}
+
+
+void
+ngx_http_tgbot_dedup_ring_set(ngx_http_tgbot_dedup_rings_t *rings, int64_t id)
+{
+    u_char      *bits;
+    uint64_t     bit;
+    ngx_uint_t   n;
+
+    n = ngx_http_tgbot_dedup_ring_nearest(rings, id);
+
+    if (n == NGX_HTTP_TGBOT_DEDUP_NO_RING
+        || !ngx_http_tgbot_dedup_ring_holds(rings, n, id))
+    {
+        return;
+    }
+
+    bit = ngx_http_tgbot_dedup_ring_bit(rings, id);
+    bits = ngx_http_tgbot_dedup_ring_bits(rings, n);
+
+    bits[bit / 8] |= (u_char) (1 << bit % 8);
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_dedup_ring_newest(ngx_http_tgbot_dedup_rings_t *rings,
+    int64_t *ids, ngx_uint_t n)
+{
+    ngx_uint_t  last, m;
+
+    last = rings->sh->last & 1;
+
+    m = ngx_http_tgbot_dedup_ring_below(rings, last, ids, n);
+
+    return m + ngx_http_tgbot_dedup_ring_below(rings, !last, ids + m, n - m);
+}
+
+
+/* from the top of a ring on downwards */
+
+static ngx_uint_t
+ngx_http_tgbot_dedup_ring_below(ngx_http_tgbot_dedup_rings_t *rings,
+    ngx_uint_t ring, int64_t *ids, ngx_uint_t n)
+{
+    u_char      *bits;
+    uint64_t     bit, id, left;
+    ngx_uint_t   m;
+
+    if (!rings->sh->ring[ring].valid) {
+        return 0;
+    }
+
+    bits = ngx_http_tgbot_dedup_ring_bits(rings, ring);
+    id = ngx_http_tgbot_dedup_ring_top(rings, ring);
+
+    m = 0;
+
+    for (left = rings->window; left && m < n; left--, id--) {
+
+        bit = ngx_http_tgbot_dedup_ring_bit(rings, id);
+
+        /* most of a ring may never have been used */
+
+        if (bits[bit / 8] == 0) {
+            bit = ngx_min(bit % 8, left - 1);
+            left -= bit;
+            id -= bit;
+            continue;
+        }
+
+        if (bits[bit / 8] & (1 << bit % 8)) {
+            ids[m++] = (int64_t) id;
+        }
+    }
+
+    return m;
+}
+
+
+int64_t
+ngx_http_tgbot_dedup_ring_top(ngx_http_tgbot_dedup_rings_t *rings, ngx_uint_t n)
+{
+    ngx_http_tgbot_dedup_ring_sh_t  *ring;
+
+    ring = &rings->sh->ring[n];
+
+    return ring->valid ? ring->top[ring->turn & 1] : 0;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_dedup_ring_holds(ngx_http_tgbot_dedup_rings_t *rings,
+    ngx_uint_t n, int64_t id)
+{
+    return rings->sh->ring[n].valid
+           && id <= ngx_http_tgbot_dedup_ring_top(rings, n)
+           && ngx_http_tgbot_dedup_ring_distance(rings, n, id)
+              < rings->window;
+}
+
+
+/* of the rings that hold the id or can be moved to it without a loss */
+
+static ngx_uint_t
+ngx_http_tgbot_dedup_ring_nearest(ngx_http_tgbot_dedup_rings_t *rings,
+    int64_t id)
+{
+    uint64_t    distance, least;
+    ngx_uint_t  n, nearest;
+
+    nearest = NGX_HTTP_TGBOT_DEDUP_NO_RING;
+    least = rings->window;
+
+    for (n = 0; n < 2; n++) {
+
+        if (!rings->sh->ring[n].valid) {
+            continue;
+        }
+
+        distance = ngx_http_tgbot_dedup_ring_distance(rings, n, id);
+
+        if (distance < least) {
+            least = distance;
+            nearest = n;
+        }
+    }
+
+    return nearest;
+}
+
+
+/* unsigned: ids are what somebody sent, and may be any two 64-bit numbers */
+
+static uint64_t
+ngx_http_tgbot_dedup_ring_distance(ngx_http_tgbot_dedup_rings_t *rings,
+    ngx_uint_t n, int64_t id)
+{
+    int64_t  top;
+
+    top = ngx_http_tgbot_dedup_ring_top(rings, n);
+
+    return (id > top) ? (uint64_t) id - (uint64_t) top
+                      : (uint64_t) top - (uint64_t) id;
+}
+
+
+static void
+ngx_http_tgbot_dedup_ring_open(ngx_http_tgbot_dedup_rings_t *rings,
+    ngx_uint_t n, int64_t id)
+{
+    ngx_http_tgbot_dedup_ring_sh_t  *ring;
+
+    ring = &rings->sh->ring[n];
+
+    ring->valid = 0;
+
+    ngx_memory_barrier();
+
+    ngx_http_tgbot_zone_stop("seen: ring closed");
+
+    ngx_memzero(ngx_http_tgbot_dedup_ring_bits(rings, n),
+                (size_t) (rings->window / 8));
+
+    ring->turn = 0;
+    ring->top[0] = id;
+
+    ngx_memory_barrier();
+
+    ngx_http_tgbot_zone_stop("seen: ring emptied");
+
+    ring->valid = 1;
+
+    ngx_memory_barrier();
+}
+
+
+/*
+ * The bits of ids to come are those of ids left behind: they are cleared
+ * before the top moves over them.  It is written beside the old one, because
+ * not every machine stores 64 bits at once.
+ */
+
+static void
+ngx_http_tgbot_dedup_ring_advance(ngx_http_tgbot_dedup_rings_t *rings,
+    ngx_uint_t n, int64_t id)
+{
+    u_char                          *bits;
+    uint32_t                         turn;
+    uint64_t                         from, to;
+    ngx_http_tgbot_dedup_ring_sh_t  *ring;
+
+    ring = &rings->sh->ring[n];
+    turn = ring->turn & 1;
+
+    bits = ngx_http_tgbot_dedup_ring_bits(rings, n);
+
+    from = ngx_http_tgbot_dedup_ring_bit(rings, (uint64_t) ring->top[turn] + 1);
+    to = ngx_http_tgbot_dedup_ring_bit(rings, id);
+
+    if (from <= to) {
+        ngx_http_tgbot_dedup_ring_clear(bits, from, to);
+
+    } else {
+        ngx_http_tgbot_dedup_ring_clear(bits, from, rings->window - 1);
+        ngx_http_tgbot_dedup_ring_clear(bits, 0, to);
+    }
+
+    ring->top[!turn] = id;
+
+    ngx_memory_barrier();
+
+    ngx_http_tgbot_zone_stop("seen: ring cleared");
+
+    ring->turn = !turn;
+
+    ngx_memory_barrier();
+}
+
+
+/* both ends included */
+
+static void
+ngx_http_tgbot_dedup_ring_clear(u_char *bits, uint64_t from, uint64_t to)
+{
+    u_char  first, last;
+
+    /* what stays of the first and of the last byte */
+
+    first = (u_char) ((1 << from % 8) - 1);
+    last = (u_char) (0xff << (to % 8 + 1));
+
+    from /= 8;
+    to /= 8;
+
+    if (from == to) {
+        bits[from] &= first | last;
+        return;
+    }
+
+    bits[from] &= first;
+
+    ngx_memzero(bits + from + 1, (size_t) (to - from - 1));
+
+    bits[to] &= last;
+}

@@ -1,0 +1,215 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "ngx_http_tgbot_lease.h"
+
+
+#define NGX_HTTP_TGBOT_LEASE_BEAT  1000
+
+
+typedef struct {
+    ngx_atomic_t                 pid;
+    ngx_atomic_t                 epoch;     /* raised by each new process */
+    ngx_atomic_t                 beat;      /* ngx_current_msec */
+    ngx_atomic_t                 cycle;     /* the zone's generation then */
+    ngx_atomic_t                 leaving;   /* takes no connections */
+} ngx_http_tgbot_lease_slot_t;
+
+
+static ngx_int_t ngx_http_tgbot_lease_init(ngx_http_tgbot_zone_t *zone,
+    ngx_uint_t fresh);
+static void ngx_http_tgbot_lease_beat(ngx_event_t *ev);
+
+
+const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_lease_zone = {
+    1, "worker",
+    NGX_MAX_PROCESSES * sizeof(ngx_http_tgbot_lease_slot_t),
+    ngx_http_tgbot_lease_init
+};
+
+
+static ngx_http_tgbot_lease_slot_t  *ngx_http_tgbot_leases;
+static ngx_event_t             ngx_http_tgbot_lease_timer;
+static uint32_t                ngx_http_tgbot_lease_epoch;
+static uint64_t                ngx_http_tgbot_lease_token;
+
+
+static ngx_int_t
+ngx_http_tgbot_lease_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
+{
+    if (fresh) {
+        ngx_memzero(ngx_http_tgbot_zone_data(zone->sh),
+                    NGX_MAX_PROCESSES * sizeof(ngx_http_tgbot_lease_slot_t));
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_tgbot_lease_init_process(ngx_http_tgbot_zone_t *zone, ngx_log_t *log)
+{
+    ngx_event_t                  *ev;
+    ngx_http_tgbot_lease_slot_t  *slot;
+
+    ngx_http_tgbot_leases = (ngx_http_tgbot_lease_slot_t *)
+                                ngx_http_tgbot_zone_data(zone->sh);
+
+    /* of all processes that live, one has this slot */
+
+    slot = &ngx_http_tgbot_leases[ngx_process_slot];
+
+    slot->beat = ngx_current_msec;
+    slot->cycle = zone->generation;
+    slot->leaving = 0;
+    slot->pid = ngx_pid;
+
+    ngx_http_tgbot_lease_epoch = (uint32_t)
+                                  ngx_atomic_fetch_add(&slot->epoch, 1) + 1;
+
+    ev = &ngx_http_tgbot_lease_timer;
+
+    ngx_memzero(ev, sizeof(ngx_event_t));
+
+    ev->handler = ngx_http_tgbot_lease_beat;
+    ev->data = slot;
+    ev->log = log;
+    ev->cancelable = 1;
+
+    ngx_add_timer(ev, NGX_HTTP_TGBOT_LEASE_BEAT);
+}
+
+
+static void
+ngx_http_tgbot_lease_beat(ngx_event_t *ev)
+{
+    ngx_http_tgbot_lease_slot_t  *slot;
+
+    slot = ev->data;
+
+    slot->beat = ngx_current_msec;
+
+    ngx_add_timer(ev, NGX_HTTP_TGBOT_LEASE_BEAT);
+}
+
+
+void
+ngx_http_tgbot_lease_leave(void)
+{
+    if (ngx_http_tgbot_leases) {
+        ngx_http_tgbot_leases[ngx_process_slot].leaving = 1;
+    }
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_lease_former(void)
+{
+    ngx_uint_t                    i;
+    ngx_atomic_uint_t             cycle;
+    ngx_http_tgbot_lease_slot_t  *slot;
+
+    if (ngx_http_tgbot_leases == NULL) {
+        return 0;
+    }
+
+    slot = ngx_http_tgbot_leases;
+    cycle = slot[ngx_process_slot].cycle;
+
+    for (i = 0; i < NGX_MAX_PROCESSES; i++) {
+
+        if (slot[i].cycle != cycle
+            && !slot[i].leaving
+            && ngx_http_tgbot_lease_lives(i, (uint32_t) slot[i].epoch))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+ngx_http_tgbot_lease_exit_process(void)
+{
+    ngx_http_tgbot_lease_slot_t  *slot;
+
+    if (ngx_http_tgbot_leases == NULL) {
+        return;
+    }
+
+    if (ngx_http_tgbot_lease_timer.timer_set) {
+        ngx_del_timer(&ngx_http_tgbot_lease_timer);
+    }
+
+    slot = &ngx_http_tgbot_leases[ngx_process_slot];
+
+    slot->leaving = 1;
+
+    (void) ngx_atomic_fetch_add(&slot->epoch, 1);
+
+    ngx_http_tgbot_leases = NULL;
+}
+
+
+void
+ngx_http_tgbot_lease_new(ngx_http_tgbot_lease_t *lease)
+{
+    lease->slot = ngx_process_slot;
+    lease->epoch = ngx_http_tgbot_lease_epoch;
+    lease->token = ++ngx_http_tgbot_lease_token;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_lease_alive(ngx_http_tgbot_lease_t *lease)
+{
+    return lease->token != 0
+           && ngx_http_tgbot_lease_lives(lease->slot, lease->epoch);
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_lease_lives(ngx_uint_t slot, uint32_t epoch)
+{
+    ngx_pid_t                     pid;
+    ngx_http_tgbot_lease_slot_t  *s;
+
+    if (ngx_http_tgbot_leases == NULL || epoch == 0
+        || slot >= NGX_MAX_PROCESSES)
+    {
+        return 0;
+    }
+
+    s = &ngx_http_tgbot_leases[slot];
+
+    if ((uint32_t) s->epoch != epoch) {
+        return 0;
+    }
+
+    if (slot == (ngx_uint_t) ngx_process_slot) {
+        return epoch == ngx_http_tgbot_lease_epoch;
+    }
+
+    if ((ngx_msec_int_t) (ngx_current_msec - s->beat)
+        > NGX_HTTP_TGBOT_LEASE_LIFE)
+    {
+        return 0;
+    }
+
+    /* a killed one need not be waited for */
+
+    pid = (ngx_pid_t) s->pid;
+
+    return kill(pid, 0) == 0 || ngx_errno != NGX_ESRCH;
+}
+
+
+uint32_t
+ngx_http_tgbot_lease_self(void)
+{
+    return ngx_http_tgbot_lease_epoch;
+}

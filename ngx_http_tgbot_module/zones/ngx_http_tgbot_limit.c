@@ -1,0 +1,556 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_md5.h>
+
+#include "ngx_http_tgbot_limit.h"
+#include "ngx_http_tgbot_list.h"
+
+
+/* longer keys stand as their MD5, whose length no other key can have */
+#define NGX_HTTP_TGBOT_LIMIT_KEY    23
+#define NGX_HTTP_TGBOT_LIMIT_LONG   255
+
+/* of an identity, 32 bits each */
+#define NGX_HTTP_TGBOT_LIMIT_WORDS   8
+
+#define NGX_HTTP_TGBOT_LIMIT_MIN    64
+#define NGX_HTTP_TGBOT_LIMIT_MAX    (1 << 30)
+
+
+/* no process is that much behind another: the milliseconds wrapped around */
+#define NGX_HTTP_TGBOT_LIMIT_WRAP   86400000
+
+
+/* whose bucket it is; what follows the key is zero, as it is all compared */
+
+typedef struct {
+    uint64_t                        id;       /* of the limit */
+    u_char                          len;
+    u_char                          data[NGX_HTTP_TGBOT_LIMIT_KEY];
+} ngx_http_tgbot_limit_identity_t;
+
+
+/* a line of the processor's cache */
+
+typedef struct {
+    uint32_t                        chain;    /* next one of the same hash */
+    ngx_http_tgbot_link_t           link;
+    uint32_t                        noticed;  /* a refusal, since it was
+                                                 full */
+    ngx_http_tgbot_limit_identity_t
+                                   identity;
+    uint64_t                        units;
+    ngx_msec_t                      last;     /* when there were so many */
+} ngx_http_tgbot_limit_node_t;
+
+
+typedef struct {
+
+    /* these never change; read without the lock, too */
+
+    uint64_t                        seed[NGX_HTTP_TGBOT_LIMIT_WORDS + 1];
+    uint32_t                        total;    /* nodes */
+    uint32_t                        mask;     /* number of chains, less 1 */
+
+    /* the first "used" nodes are in chains and in the list, others never */
+
+    uint32_t                        used;
+    ngx_http_tgbot_list_t           list;     /* its last one is the least
+                                                 recently used */
+} ngx_http_tgbot_limit_sh_t;
+
+
+#define ngx_http_tgbot_limit_header                                           \
+    ngx_align(sizeof(ngx_http_tgbot_limit_sh_t), NGX_CPU_CACHE_LINE)
+
+#define ngx_http_tgbot_limit_sh(zone)                                         \
+    ((ngx_http_tgbot_limit_sh_t *) ngx_http_tgbot_zone_data((zone)->sh))
+
+#define ngx_http_tgbot_limit_chains(sh)                                       \
+    ((uint32_t *) ((u_char *) (sh) + ngx_http_tgbot_limit_header))
+
+#define ngx_http_tgbot_limit_nodes(sh)                                        \
+    ((ngx_http_tgbot_limit_node_t *)                                          \
+     (ngx_http_tgbot_limit_chains(sh) + (sh)->mask + 1))
+
+
+static ngx_int_t ngx_http_tgbot_limit_carve(ngx_http_tgbot_zone_t *zone,
+    ngx_uint_t fresh);
+static void ngx_http_tgbot_limit_seed(uint64_t *seed, size_t n,
+    ngx_log_t *log);
+static void ngx_http_tgbot_limit_empty(ngx_http_tgbot_limit_sh_t *sh);
+static void ngx_http_tgbot_limit_lock(ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_limit_identify(ngx_http_tgbot_limit_t *bucket,
+    ngx_str_t *key, ngx_http_tgbot_limit_identity_t *identity);
+static uint32_t *ngx_http_tgbot_limit_chain(ngx_http_tgbot_limit_sh_t *sh,
+    ngx_http_tgbot_limit_identity_t *identity);
+static ngx_http_tgbot_limit_node_t *ngx_http_tgbot_limit_find(
+    ngx_http_tgbot_limit_sh_t *sh, uint32_t *chain,
+    ngx_http_tgbot_limit_identity_t *identity);
+static ngx_http_tgbot_limit_node_t *ngx_http_tgbot_limit_get(
+    ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_limit_unchain(ngx_http_tgbot_limit_sh_t *sh,
+    ngx_http_tgbot_limit_node_t *node);
+static void ngx_http_tgbot_limit_unlink(ngx_http_tgbot_limit_sh_t *sh,
+    ngx_http_tgbot_limit_node_t *node);
+static void ngx_http_tgbot_limit_link(ngx_http_tgbot_limit_sh_t *sh,
+    ngx_http_tgbot_limit_node_t *node);
+static void ngx_http_tgbot_limit_refill(ngx_http_tgbot_limit_t *bucket,
+    ngx_http_tgbot_limit_node_t *node, ngx_msec_t now);
+static void ngx_http_tgbot_limit_add(ngx_http_tgbot_limit_t *bucket,
+    ngx_http_tgbot_limit_node_t *node, uint64_t units);
+
+
+const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_limit_zone = {
+    3, "limit",
+    ngx_http_tgbot_limit_header
+    + NGX_HTTP_TGBOT_LIMIT_MIN
+      * (sizeof(uint32_t) + sizeof(ngx_http_tgbot_limit_node_t)),
+    ngx_http_tgbot_limit_carve
+};
+
+
+static ngx_int_t
+ngx_http_tgbot_limit_carve(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
+{
+    size_t                      room, n, chains;
+    ngx_http_tgbot_limit_sh_t  *sh;
+
+    if (!fresh) {
+        return NGX_OK;
+    }
+
+    room = ngx_http_tgbot_zone_room(zone->sh);
+
+    if (room < ngx_http_tgbot_limit_zone.min) {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" has room for %uz bytes of buckets, "
+                      "expected %uz or more", &zone->shm_zone->shm.name, room,
+                      ngx_http_tgbot_limit_zone.min);
+        return NGX_ERROR;
+    }
+
+    room -= ngx_http_tgbot_limit_header;
+
+    n = room / (sizeof(uint32_t) + sizeof(ngx_http_tgbot_limit_node_t));
+    n = ngx_min(n, NGX_HTTP_TGBOT_LIMIT_MAX);
+
+    for (chains = NGX_HTTP_TGBOT_LIMIT_MIN; chains < n; chains *= 2) {
+        /* void */
+    }
+
+    room -= chains * sizeof(uint32_t);
+
+    sh = ngx_http_tgbot_limit_sh(zone);
+
+    sh->total = ngx_min(n, room / sizeof(ngx_http_tgbot_limit_node_t));
+    sh->mask = chains - 1;
+
+    ngx_http_tgbot_limit_seed(sh->seed, NGX_HTTP_TGBOT_LIMIT_WORDS + 1,
+                              zone->log);
+    ngx_http_tgbot_limit_empty(sh);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_limit_seed(uint64_t *seed, size_t n, ngx_log_t *log)
+{
+    size_t          i;
+    ssize_t         len;
+    ngx_fd_t        fd;
+    u_char          hash[16];
+    ngx_md5_t       md5;
+    struct timeval  now;
+
+    len = 0;
+
+    fd = ngx_open_file("/dev/urandom", NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    if (fd != NGX_INVALID_FILE) {
+        len = ngx_read_fd(fd, seed, n * sizeof(uint64_t));
+
+        (void) ngx_close_file(fd);
+    }
+
+    if (len == (ssize_t) (n * sizeof(uint64_t))) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, log, 0,
+                  "tgbot: could not read \"/dev/urandom\", the time is used");
+
+    for (i = 0; i < n; i++) {
+        ngx_gettimeofday(&now);
+
+        ngx_md5_init(&md5);
+        ngx_md5_update(&md5, &i, sizeof(size_t));
+        ngx_md5_update(&md5, &now, sizeof(struct timeval));
+        ngx_md5_update(&md5, &seed, sizeof(uint64_t *));
+        ngx_md5_final(hash, &md5);
+
+        ngx_memcpy(&seed[i], hash, sizeof(uint64_t));
+    }
+}
+
+
+static void
+ngx_http_tgbot_limit_empty(ngx_http_tgbot_limit_sh_t *sh)
+{
+    ngx_memset(ngx_http_tgbot_limit_chains(sh), 0xff,
+               ((size_t) sh->mask + 1) * sizeof(uint32_t));
+
+    sh->used = 0;
+    ngx_http_tgbot_list_init(&sh->list);
+}
+
+
+static void
+ngx_http_tgbot_limit_lock(ngx_http_tgbot_zone_t *zone)
+{
+    if (ngx_http_tgbot_zone_lock(zone) == NGX_DECLINED) {
+        ngx_http_tgbot_limit_empty(ngx_http_tgbot_limit_sh(zone));
+    }
+}
+
+
+void
+ngx_http_tgbot_limit_init(ngx_http_tgbot_limit_t *bucket,
+    ngx_http_tgbot_zone_t *zone, ngx_str_t *bot, ngx_str_t *key,
+    ngx_uint_t rate, ngx_uint_t per_minute, ngx_uint_t burst)
+{
+    u_char     hash[16];
+    uint64_t   numbers[3];
+    ngx_md5_t  md5;
+
+    numbers[0] = rate;
+    numbers[1] = (per_minute != 0);
+    numbers[2] = ngx_max(burst, 1);
+
+    ngx_md5_init(&md5);
+    ngx_md5_update(&md5, bot->data, bot->len);
+    ngx_md5_update(&md5, "", 1);
+    ngx_md5_update(&md5, key->data, key->len);
+    ngx_md5_update(&md5, "", 1);
+    ngx_md5_update(&md5, numbers, sizeof(numbers));
+    ngx_md5_final(hash, &md5);
+
+    ngx_memcpy(&bucket->id, hash, sizeof(uint64_t));
+
+    bucket->zone = zone;
+    bucket->rate = per_minute ? numbers[0] : numbers[0] * 60;
+    bucket->capacity = numbers[2] * NGX_HTTP_TGBOT_LIMIT_TOKEN;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_limit_take(ngx_http_tgbot_limit_t *bucket, ngx_str_t *key,
+    ngx_msec_t now, ngx_http_tgbot_limit_result_t *result)
+{
+    uint32_t                        *chain;
+    uint64_t                         missing;
+    ngx_http_tgbot_limit_sh_t       *sh;
+    ngx_http_tgbot_limit_node_t     *node;
+    ngx_http_tgbot_limit_identity_t  identity;
+
+    sh = ngx_http_tgbot_limit_sh(bucket->zone);
+
+    ngx_http_tgbot_limit_identify(bucket, key, &identity);
+    chain = ngx_http_tgbot_limit_chain(sh, &identity);
+
+    result->wait = 0;
+    result->first = 0;
+
+    ngx_http_tgbot_limit_lock(bucket->zone);
+
+    node = ngx_http_tgbot_limit_find(sh, chain, &identity);
+
+    if (node) {
+        ngx_http_tgbot_limit_unlink(sh, node);
+        ngx_http_tgbot_zone_stop("bucket: unlinked");
+
+        ngx_http_tgbot_limit_refill(bucket, node, now);
+
+    } else {
+        node = ngx_http_tgbot_limit_get(bucket->zone);
+
+        node->identity = identity;
+        node->units = bucket->capacity;
+        node->last = now;
+        node->noticed = 0;
+
+        node->chain = *chain;
+        *chain = node - ngx_http_tgbot_limit_nodes(sh);
+        ngx_http_tgbot_zone_stop("bucket: new");
+    }
+
+    ngx_http_tgbot_limit_link(sh, node);
+
+    if (node->units >= NGX_HTTP_TGBOT_LIMIT_TOKEN) {
+        node->units -= NGX_HTTP_TGBOT_LIMIT_TOKEN;
+        ngx_http_tgbot_zone_stop("bucket: taken");
+
+        ngx_http_tgbot_zone_unlock(bucket->zone);
+
+        return NGX_OK;
+    }
+
+    missing = NGX_HTTP_TGBOT_LIMIT_TOKEN - node->units;
+
+    result->wait = (missing + bucket->rate - 1) / bucket->rate;
+    result->first = !node->noticed;
+
+    node->noticed = 1;
+    ngx_http_tgbot_zone_stop("bucket: refused");
+
+    ngx_http_tgbot_zone_unlock(bucket->zone);
+
+    return NGX_BUSY;
+}
+
+
+void
+ngx_http_tgbot_limit_give(ngx_http_tgbot_limit_t *bucket, ngx_str_t *key,
+    ngx_msec_t now)
+{
+    uint32_t                        *chain;
+    ngx_http_tgbot_limit_sh_t       *sh;
+    ngx_http_tgbot_limit_node_t     *node;
+    ngx_http_tgbot_limit_identity_t  identity;
+
+    sh = ngx_http_tgbot_limit_sh(bucket->zone);
+
+    ngx_http_tgbot_limit_identify(bucket, key, &identity);
+    chain = ngx_http_tgbot_limit_chain(sh, &identity);
+
+    ngx_http_tgbot_limit_lock(bucket->zone);
+
+    node = ngx_http_tgbot_limit_find(sh, chain, &identity);
+
+    if (node) {
+        ngx_http_tgbot_limit_refill(bucket, node, now);
+        ngx_http_tgbot_zone_stop("bucket: refilled");
+
+        ngx_http_tgbot_limit_add(bucket, node, NGX_HTTP_TGBOT_LIMIT_TOKEN);
+    }
+
+    ngx_http_tgbot_zone_unlock(bucket->zone);
+}
+
+
+void
+ngx_http_tgbot_limit_state(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_limit_state_t *state)
+{
+    ngx_http_tgbot_limit_sh_t  *sh;
+
+    sh = ngx_http_tgbot_limit_sh(zone);
+
+    ngx_http_tgbot_limit_lock(zone);
+
+    state->used = sh->used;
+    state->total = sh->total;
+
+    ngx_http_tgbot_zone_unlock(zone);
+}
+
+
+static void
+ngx_http_tgbot_limit_identify(ngx_http_tgbot_limit_t *bucket,
+    ngx_str_t *key, ngx_http_tgbot_limit_identity_t *identity)
+{
+    ngx_md5_t  md5;
+
+    ngx_memzero(identity, sizeof(ngx_http_tgbot_limit_identity_t));
+
+    identity->id = bucket->id;
+
+    if (key->len <= NGX_HTTP_TGBOT_LIMIT_KEY) {
+        identity->len = key->len;
+        ngx_memcpy(identity->data, key->data, key->len);
+        return;
+    }
+
+    identity->len = NGX_HTTP_TGBOT_LIMIT_LONG;
+
+    ngx_md5_init(&md5);
+    ngx_md5_update(&md5, key->data, key->len);
+    ngx_md5_final(identity->data, &md5);
+}
+
+
+/*
+ * Users choose keys, and for some hashes one can write down keys that have
+ * the same one under any seed.  This one is strongly universal: two keys
+ * meet with a probability of 2^-32, whatever they are.
+ */
+
+static uint32_t *
+ngx_http_tgbot_limit_chain(ngx_http_tgbot_limit_sh_t *sh,
+    ngx_http_tgbot_limit_identity_t *identity)
+{
+    uint64_t    hash;
+    uint32_t    words[NGX_HTTP_TGBOT_LIMIT_WORDS];
+    ngx_uint_t  i;
+
+    ngx_memcpy(words, identity, sizeof(words));
+
+    hash = sh->seed[NGX_HTTP_TGBOT_LIMIT_WORDS];
+
+    for (i = 0; i < NGX_HTTP_TGBOT_LIMIT_WORDS; i++) {
+        hash += sh->seed[i] * words[i];
+    }
+
+    return &ngx_http_tgbot_limit_chains(sh)[(hash >> 32) & sh->mask];
+}
+
+
+static ngx_http_tgbot_limit_node_t *
+ngx_http_tgbot_limit_find(ngx_http_tgbot_limit_sh_t *sh, uint32_t *chain,
+    ngx_http_tgbot_limit_identity_t *identity)
+{
+    uint32_t                      i;
+    ngx_http_tgbot_limit_node_t  *nodes;
+
+    nodes = ngx_http_tgbot_limit_nodes(sh);
+
+    for (i = *chain; i != NGX_HTTP_TGBOT_LIST_NIL; i = nodes[i].chain) {
+
+        if (ngx_memcmp(&nodes[i].identity, identity,
+                       sizeof(ngx_http_tgbot_limit_identity_t))
+            == 0)
+        {
+            return &nodes[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* a node in no chain and not in the list */
+
+static ngx_http_tgbot_limit_node_t *
+ngx_http_tgbot_limit_get(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_http_tgbot_limit_sh_t    *sh;
+    ngx_http_tgbot_limit_node_t  *node;
+
+    sh = ngx_http_tgbot_limit_sh(zone);
+
+    if (sh->used < sh->total) {
+        return &ngx_http_tgbot_limit_nodes(sh)[sh->used++];
+    }
+
+    node = &ngx_http_tgbot_limit_nodes(sh)[sh->list.last];
+
+    ngx_http_tgbot_limit_unchain(sh, node);
+    ngx_http_tgbot_zone_stop("bucket: unchained");
+
+    ngx_http_tgbot_limit_unlink(sh, node);
+
+    zone->sh->evicted++;
+
+    return node;
+}
+
+
+static void
+ngx_http_tgbot_limit_unchain(ngx_http_tgbot_limit_sh_t *sh,
+    ngx_http_tgbot_limit_node_t *node)
+{
+    uint32_t                     *p;
+    ngx_http_tgbot_limit_node_t  *nodes;
+
+    nodes = ngx_http_tgbot_limit_nodes(sh);
+
+    p = ngx_http_tgbot_limit_chain(sh, &node->identity);
+
+    while (&nodes[*p] != node) {
+        p = &nodes[*p].chain;
+    }
+
+    *p = node->chain;
+}
+
+
+static void
+ngx_http_tgbot_limit_unlink(ngx_http_tgbot_limit_sh_t *sh,
+    ngx_http_tgbot_limit_node_t *node)
+{
+    ngx_http_tgbot_links_t        links;
+    ngx_http_tgbot_limit_node_t  *nodes;
+
+    nodes = ngx_http_tgbot_limit_nodes(sh);
+
+    links.first = &nodes[0].link;
+    links.size = sizeof(ngx_http_tgbot_limit_node_t);
+
+    ngx_http_tgbot_list_remove(&links, &sh->list, node - nodes);
+}
+
+
+static void
+ngx_http_tgbot_limit_link(ngx_http_tgbot_limit_sh_t *sh,
+    ngx_http_tgbot_limit_node_t *node)
+{
+    ngx_http_tgbot_links_t        links;
+    ngx_http_tgbot_limit_node_t  *nodes;
+
+    nodes = ngx_http_tgbot_limit_nodes(sh);
+
+    links.first = &nodes[0].link;
+    links.size = sizeof(ngx_http_tgbot_limit_node_t);
+
+    ngx_http_tgbot_list_prepend(&links, &sh->list, node - nodes);
+}
+
+
+static void
+ngx_http_tgbot_limit_refill(ngx_http_tgbot_limit_t *bucket,
+    ngx_http_tgbot_limit_node_t *node, ngx_msec_t now)
+{
+    uint64_t        missing;
+    ngx_msec_int_t  elapsed;
+
+    elapsed = (ngx_msec_int_t) (now - node->last);
+
+    /* another process may have been here with a later time */
+
+    if (elapsed <= 0 && elapsed > -NGX_HTTP_TGBOT_LIMIT_WRAP) {
+        return;
+    }
+
+    node->last = now;
+
+    if (elapsed < 0) {
+        return;
+    }
+
+    /* what is more than missing is not multiplied: it might not fit */
+
+    missing = bucket->capacity - node->units;
+
+    if ((uint64_t) elapsed > missing / bucket->rate) {
+        ngx_http_tgbot_limit_add(bucket, node, missing);
+
+    } else {
+        ngx_http_tgbot_limit_add(bucket, node, elapsed * bucket->rate);
+    }
+}
+
+
+static void
+ngx_http_tgbot_limit_add(ngx_http_tgbot_limit_t *bucket,
+    ngx_http_tgbot_limit_node_t *node, uint64_t units)
+{
+    if (units < bucket->capacity - node->units) {
+        node->units += units;
+        return;
+    }
+
+    node->units = bucket->capacity;
+    node->noticed = 0;
+}
