@@ -488,7 +488,7 @@ main::verdicts(qw(done done duplicate done duplicate done done done))
 
 
 
-=== TEST 33: an update_id far from the others, counted as seen_rebased_total
+=== TEST 33: an update_id far from the others, counted as dedup_rebased_total
 --- config eval: main::bot()
 --- pipelined_requests eval
 [ (map { main::post($_) } 870000000, 9007199254740992, 870000000, 5,
@@ -497,7 +497,7 @@ main::verdicts(qw(done done duplicate done duplicate done done done))
 main::verdicts(qw(done done duplicate done duplicate duplicate done duplicate),
                '')
 --- response_body_like eval
-[ ('') x 8, '"seen_rebased_total":2\D' ]
+[ ('') x 8, '"dedup_rebased_total":2\D' ]
 --- error_code eval: [(200) x 9]
 
 
@@ -593,6 +593,6 @@ told(fetch(1000, 'say/newer'), 'duplicate', '"text":"new"\}$');
 --- response_headers eval
 main::verdicts((qw(done duplicate)) x 5, (qw(done done)) x 3, '')
 --- response_body_like eval
-[ ('') x 16, '"seen_unnumbered_total":6\D.*'
+[ ('') x 16, '"dedup_unnumbered_total":6\D.*'
              . '"top":\[9007199254740993,-9223372036854775807\]' ]
 --- error_code eval: [(200) x 17]

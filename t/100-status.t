@@ -149,7 +149,7 @@ is(CORE::join(' ', sort keys %{$bot->{deliveries_total}}),
    'aborted busy dead done duplicate failed ignored limited queued rejected'
    . ' stale', 'each verdict');
 
-is($bot->{$_}, 0, $_) for qw(received_total held seen_rebased_total
+is($bot->{$_}, 0, $_) for qw(received_total held dedup_rebased_total
                              leases_lost_total);
 
 is($bot->{seen}{$_}, 0, $_) for qw(records leased rides rides_evicted);
@@ -308,7 +308,7 @@ like(end($slow), qr/^X-Verdict: done/m, 'done');
 b held 0
 b calls_inflight
 b deliveries_total done=1
---- like: "seen":\{"records":0,"leased":0,
+--- like: "dedup":\{"records":0,"leased":0,
 
 
 

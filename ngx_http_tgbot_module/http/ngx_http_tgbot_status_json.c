@@ -266,7 +266,7 @@ ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
 
     ngx_http_tgbot_dedup_state(dedup, &state);
 
-    ngx_http_tgbot_status_text_key(s, "seen");
+    ngx_http_tgbot_status_text_key(s, "dedup");
     ngx_http_tgbot_status_text_open(s, '{');
 
     ngx_http_tgbot_status_text_member(s, "records", state.records);

@@ -258,20 +258,20 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
       ngx_http_tgbot_metric_by("cause", ngx_http_tgbot_dead_causes),
       ngx_http_tgbot_metric_counter(dead) },
 
-    { "seen_rebased_total", NGX_HTTP_TGBOT_COUNTER,
+    { "dedup_rebased_total", NGX_HTTP_TGBOT_COUNTER,
       "Times that update_ids moved far from the earlier ones.",
       ngx_http_tgbot_metric_plain,
-      ngx_http_tgbot_metric_stat(SEEN_REBASED) },
+      ngx_http_tgbot_metric_stat(DEDUP_REBASED) },
 
-    { "seen_full_total", NGX_HTTP_TGBOT_COUNTER,
+    { "dedup_full_total", NGX_HTTP_TGBOT_COUNTER,
       "Updates without a record because all records were in work.",
       ngx_http_tgbot_metric_plain,
-      ngx_http_tgbot_metric_stat(SEEN_FULL) },
+      ngx_http_tgbot_metric_stat(DEDUP_FULL) },
 
-    { "seen_unnumbered_total", NGX_HTTP_TGBOT_COUNTER,
+    { "dedup_unnumbered_total", NGX_HTTP_TGBOT_COUNTER,
       "Updates not deduplicated: their update_id exceeds 64 bits.",
       ngx_http_tgbot_metric_plain,
-      ngx_http_tgbot_metric_stat(SEEN_UNNUMBERED) },
+      ngx_http_tgbot_metric_stat(DEDUP_UNNUMBERED) },
 
     { "leases_lost_total", NGX_HTTP_TGBOT_COUNTER,
       "Results dropped: another worker had taken the update over.",

@@ -351,8 +351,8 @@ ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
         item->progress.next--;
     }
 
-    return ngx_http_tgbot_job_record_write_calls(&job->answer.calls, &item->answer,
-                                                 job->pool);
+    return ngx_http_tgbot_job_record_write_calls(&job->answer.calls,
+                                                 &item->answer, job->pool);
 }
 
 

@@ -194,7 +194,8 @@ ngx_http_tgbot_replay_show(ngx_http_tgbot_letter_t *letter, ngx_pool_t *pool,
                               sizeof(ngx_http_tgbot_method_t));
     }
 
-    rc = ngx_http_tgbot_job_record_read_calls(calls, &letter->item.answer, pool);
+    rc = ngx_http_tgbot_job_record_read_calls(calls, &letter->item.answer,
+                                              pool);
     if (rc != NGX_OK) {
         return rc;
     }

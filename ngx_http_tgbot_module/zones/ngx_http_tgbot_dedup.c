@@ -178,7 +178,7 @@ ngx_http_tgbot_dedup_accept(ngx_http_tgbot_dedup_t *dedup,
 
     ngx_http_tgbot_dedup_ring_move(&area.rings, claim->update_id);
 
-    ngx_http_tgbot_zone_stop("seen: ring moved");
+    ngx_http_tgbot_zone_stop("dedup: ring moved");
 
     if (type_len + body_len) {
         ngx_http_tgbot_dedup_area_keep(&area, rec, ngx_http_tgbot_dedup_call,
@@ -189,7 +189,7 @@ ngx_http_tgbot_dedup_accept(ngx_http_tgbot_dedup_t *dedup,
 
     ngx_memory_barrier();
 
-    ngx_http_tgbot_zone_stop("seen: bit set");
+    ngx_http_tgbot_zone_stop("dedup: bit set");
 
     if (type_len + body_len == 0) {
         ngx_http_tgbot_dedup_area_free(&area, rec);
@@ -228,7 +228,7 @@ ngx_http_tgbot_dedup_release(ngx_http_tgbot_dedup_t *dedup,
         rec->attempts++;
     }
 
-    ngx_http_tgbot_zone_stop("seen: attempt counted");
+    ngx_http_tgbot_zone_stop("dedup: attempt counted");
 
     ngx_http_tgbot_dedup_area_idle(&area, rec);
 
@@ -891,7 +891,7 @@ ngx_http_tgbot_dedup_table_put(ngx_http_tgbot_dedup_table_t *table,
 
     ngx_memory_barrier();
 
-    ngx_http_tgbot_zone_stop("seen: area not in use");
+    ngx_http_tgbot_zone_stop("dedup: area not in use");
 
     entry->bot_id = dedup->bot_id;
     entry->window = dedup->window;
@@ -910,7 +910,7 @@ ngx_http_tgbot_dedup_table_put(ngx_http_tgbot_dedup_table_t *table,
 
     ngx_memory_barrier();
 
-    ngx_http_tgbot_zone_stop("seen: area carved");
+    ngx_http_tgbot_zone_stop("dedup: area carved");
 
     entry->serial = table->sh->serial;
 }
@@ -949,18 +949,18 @@ ngx_http_tgbot_dedup_table_compact(ngx_http_tgbot_dedup_table_t *table)
 
             ngx_memory_barrier();
 
-            ngx_http_tgbot_zone_stop("seen: area moves");
+            ngx_http_tgbot_zone_stop("dedup: area moves");
 
             ngx_memmove(table->data + offset, table->data + entry->offset,
                         (size_t) entry->length);
 
-            ngx_http_tgbot_zone_stop("seen: area copied");
+            ngx_http_tgbot_zone_stop("dedup: area copied");
 
             entry->offset = offset;
 
             ngx_memory_barrier();
 
-            ngx_http_tgbot_zone_stop("seen: area moved");
+            ngx_http_tgbot_zone_stop("dedup: area moved");
 
             entry->serial = serial;
         }

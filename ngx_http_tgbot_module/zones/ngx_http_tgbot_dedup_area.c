@@ -133,7 +133,7 @@ ngx_http_tgbot_dedup_area_add(ngx_http_tgbot_dedup_area_t *area,
     rec->hash = *head;
     *head = ngx_http_tgbot_dedup_area_number(area, rec);
 
-    ngx_http_tgbot_zone_stop("seen: record hashed");
+    ngx_http_tgbot_zone_stop("dedup: record hashed");
 
     ngx_http_tgbot_dedup_area_hold(area, rec, lease);
 
@@ -154,20 +154,20 @@ ngx_http_tgbot_dedup_area_hold(ngx_http_tgbot_dedup_area_t *area,
         ngx_memory_barrier();
     }
 
-    ngx_http_tgbot_zone_stop("seen: record without lease");
+    ngx_http_tgbot_zone_stop("dedup: record without lease");
 
     rec->lease = *lease;
     rec->time = ngx_current_msec;
 
     ngx_memory_barrier();
 
-    ngx_http_tgbot_zone_stop("seen: record leased");
+    ngx_http_tgbot_zone_stop("dedup: record leased");
 
     rec->state = NGX_HTTP_TGBOT_DEDUP_HELD;
 
     ngx_memory_barrier();
 
-    ngx_http_tgbot_zone_stop("seen: record held");
+    ngx_http_tgbot_zone_stop("dedup: record held");
 
     ngx_http_tgbot_dedup_area_link(area, rec);
 }
@@ -184,7 +184,7 @@ ngx_http_tgbot_dedup_area_idle(ngx_http_tgbot_dedup_area_t *area,
 
     ngx_memory_barrier();
 
-    ngx_http_tgbot_zone_stop("seen: record idle");
+    ngx_http_tgbot_zone_stop("dedup: record idle");
 
     ngx_http_tgbot_dedup_area_link(area, rec);
 }
@@ -200,7 +200,7 @@ ngx_http_tgbot_dedup_area_free(ngx_http_tgbot_dedup_area_t *area,
 
     ngx_memory_barrier();
 
-    ngx_http_tgbot_zone_stop("seen: record freed");
+    ngx_http_tgbot_zone_stop("dedup: record freed");
 
     ngx_http_tgbot_dedup_area_unhash(area, rec);
 
@@ -235,13 +235,13 @@ ngx_http_tgbot_dedup_area_keep(ngx_http_tgbot_dedup_area_t *area,
 
     ngx_memory_barrier();
 
-    ngx_http_tgbot_zone_stop("seen: call copied");
+    ngx_http_tgbot_zone_stop("dedup: call copied");
 
     rec->state = NGX_HTTP_TGBOT_DEDUP_DONE;
 
     ngx_memory_barrier();
 
-    ngx_http_tgbot_zone_stop("seen: call kept");
+    ngx_http_tgbot_zone_stop("dedup: call kept");
 
     ngx_http_tgbot_dedup_area_link(area, rec);
 }
@@ -475,7 +475,7 @@ ngx_http_tgbot_dedup_repair(ngx_http_tgbot_dedup_area_t *area)
         ngx_http_tgbot_dedup_repair_record(area, &area->records[i]);
     }
 
-    ngx_http_tgbot_zone_stop("seen: records repaired");
+    ngx_http_tgbot_zone_stop("dedup: records repaired");
 
     ngx_http_tgbot_chain_link(&area->chain);
 
@@ -486,7 +486,7 @@ ngx_http_tgbot_dedup_repair(ngx_http_tgbot_dedup_area_t *area)
         ngx_http_tgbot_list_init(&area->sh->list[i]);
     }
 
-    ngx_http_tgbot_zone_stop("seen: lists emptied");
+    ngx_http_tgbot_zone_stop("dedup: lists emptied");
 
     for (n = ngx_http_tgbot_dedup_repair_sort(area);
          n != NGX_HTTP_TGBOT_LIST_NIL;

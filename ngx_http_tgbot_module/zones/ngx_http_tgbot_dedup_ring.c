@@ -262,7 +262,7 @@ ngx_http_tgbot_dedup_ring_open(ngx_http_tgbot_dedup_rings_t *rings,
 
     ngx_memory_barrier();
 
-    ngx_http_tgbot_zone_stop("seen: ring closed");
+    ngx_http_tgbot_zone_stop("dedup: ring closed");
 
     ngx_memzero(ngx_http_tgbot_dedup_ring_bits(rings, n),
                 (size_t) (rings->window / 8));
@@ -272,7 +272,7 @@ ngx_http_tgbot_dedup_ring_open(ngx_http_tgbot_dedup_rings_t *rings,
 
     ngx_memory_barrier();
 
-    ngx_http_tgbot_zone_stop("seen: ring emptied");
+    ngx_http_tgbot_zone_stop("dedup: ring emptied");
 
     ring->valid = 1;
 
@@ -315,7 +315,7 @@ ngx_http_tgbot_dedup_ring_advance(ngx_http_tgbot_dedup_rings_t *rings,
 
     ngx_memory_barrier();
 
-    ngx_http_tgbot_zone_stop("seen: ring cleared");
+    ngx_http_tgbot_zone_stop("dedup: ring cleared");
 
     ring->turn = !turn;
 

@@ -21,7 +21,7 @@ LABELS = {
 
 # what JSON has besides metrics
 DETAILS = {"version", "now", "start_time", "write", "payload", "bots", "zones", "webhook",
-           "queue_lanes", "queue_blocks", "queue_allowed", "seen", "dead_letters", "kind",
+           "queue_lanes", "queue_blocks", "queue_allowed", "dedup", "dead_letters", "kind",
            "size", "used", "total", "entries", "items", "broken", "orphaned"}
 
 _SAMPLE = re.compile(r'(\w+)(?:\{(.*)\})? (\S+)')

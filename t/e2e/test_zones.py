@@ -122,7 +122,7 @@ async def test_smallest_cache(case):
     case.check(status.value("cache_total", "stored") > WORDS / 2, "hardly anything stored")
     case.check(0 < zone["entries"] <= zone["used"] <= zone["total"], f"zone {zone}")
     case.check(zone["zone_evicted_total"] > WORDS / 2, f"zone {zone}")
-    case.check(status.value("seen_rebased_total") > WORDS / 2, "rings were not moved")
+    case.check(status.value("dedup_rebased_total") > WORDS / 2, "rings were not moved")
 
     for result in ("miss", "hit"):
         before = status.value("cache_total", result)
@@ -139,14 +139,14 @@ async def test_smallest_cache(case):
 
 
 # what happens in the master while it reads a configuration
-_MASTER = ("seen: area", "store: entry made", "store: entry not in use",
+_MASTER = ("dedup: area", "store: entry made", "store: entry not in use",
            "store: known bots named")
 
 # what happens in a repair, after a death at another point
-_REPAIR = ("seen: records repaired", "seen: lists emptied", "queue: store repaired",
+_REPAIR = ("dedup: records repaired", "seen: lists emptied", "queue: store repaired",
            "queue: lanes made", "store: items checked", "store: entries emptied",
            "chain: marks wiped", "chain: free blocks linked", "dead: store repaired")
-_FIRST = {"seen": "seen: record held", "queue": "queue: item leased",
+_FIRST = {"seen": "dedup: record held", "queue": "queue: item leased",
           "store": "queue: item leased", "dead": "dead: written"}
 
 # zones of a bot with a queue, and what test_register.py kills workers in
@@ -266,7 +266,7 @@ async def test_killed_inside(case):
     over = asyncio.Event()
     case.at_end(over.set)
     mixers = [loop.create_task(_mix(nginx, lane, over)) for lane in (1, 2, 3)]
-    stops = Stops(case, scene, nginx, "seen: record held")
+    stops = Stops(case, scene, nginx, "dedup: record held")
     points = [point for point in _points()
               if not point.startswith(_QUEUED + _REGISTERED)]
     case.check(len(points) >= 20, f"only {points}")
@@ -503,7 +503,7 @@ async def _repaired(case, nginx, expected):
 async def _check_kept(case, scene, nginx):
     """All that was accepted is known, and of the last ones the replies."""
     status = await case.status(nginx)
-    kept = status.data["bots"]["e2e"]["seen"]["rides"]
+    kept = status.data["bots"]["e2e"]["dedup"]["rides"]
     case.check(kept > KEPT, f"only {kept} replies are kept")
     seen = len(scene.program.seen)
     again = [delivery.update for delivery in scene.webhook.deliveries.values()]

@@ -269,9 +269,9 @@ test_counters(void)
         ngx_http_tgbot_stat_e  stat;
         const char            *name;
     } rows[] = {
-        { NGX_HTTP_TGBOT_STAT_DEDUP_REBASED, "seen_rebased_total" },
-        { NGX_HTTP_TGBOT_STAT_DEDUP_FULL, "seen_full_total" },
-        { NGX_HTTP_TGBOT_STAT_DEDUP_UNNUMBERED, "seen_unnumbered_total" },
+        { NGX_HTTP_TGBOT_STAT_DEDUP_REBASED, "dedup_rebased_total" },
+        { NGX_HTTP_TGBOT_STAT_DEDUP_FULL, "dedup_full_total" },
+        { NGX_HTTP_TGBOT_STAT_DEDUP_UNNUMBERED, "dedup_unnumbered_total" },
         { NGX_HTTP_TGBOT_STAT_LEASES_LOST, "leases_lost_total" },
         { NGX_HTTP_TGBOT_STAT_ATTEMPTS_SPENT, "attempts_spent_total" },
         { NGX_HTTP_TGBOT_STAT_RIDES_REPEATED, "rides_repeated_total" },
