@@ -802,14 +802,14 @@ ngx_http_tgbot_update_read(ngx_http_tgbot_update_t *update, ngx_str_t *body,
     ngx_http_tgbot_update_head_t    head;
     ngx_http_tgbot_update_place_t   place[NGX_HTTP_TGBOT_UPDATE_COPIED];
 
-    p = data->data;
-    last = p + data->len;
-
     if (data->len < sizeof(ngx_http_tgbot_update_head_t)
                     + NGX_HTTP_TGBOT_UPDATE_FIXED)
     {
         return NGX_DECLINED;
     }
+
+    p = data->data;
+    last = p + data->len;
 
     ngx_memcpy(&head, p, sizeof(ngx_http_tgbot_update_head_t));
     p += sizeof(ngx_http_tgbot_update_head_t);
