@@ -7,7 +7,7 @@ use Test::Nginx::Socket 'no_plan';
 use Digest::SHA qw(sha256_base64);
 use IO::Uncompress::Gunzip qw(gunzip);
 
-my $file = 'ngx_http_tgbot_module/ngx_http_tgbot_status_page.html';
+my $file = 'ngx_http_tgbot_module/http/ngx_http_tgbot_status_page.html';
 
 our $page = do {
     open my $in, '<:raw', $file or die "$file: $!\n";

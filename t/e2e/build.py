@@ -45,7 +45,9 @@ async def module(name, *defines):
     """The path of build/<name>/ngx_http_tgbot_module.so, configured as the tested one."""
     objs, source = _configured()
     target = f"{TOP}/build/{name}"
-    os.makedirs(f"{target}/addon/ngx_http_tgbot_module", exist_ok=True)
+    folders = [f"{target}/addon/{folder}" for folder in os.listdir(f"{TOP}/ngx_http_tgbot_module")]
+    for folder in folders:
+        os.makedirs(folder, exist_ok=True)
 
     with _alone(target):
         with open(f"{objs}/Makefile", encoding="utf-8") as file:
@@ -60,7 +62,8 @@ async def module(name, *defines):
                 old = file.read()
         if old != rules:
             shutil.rmtree(target)
-            os.makedirs(f"{target}/addon/ngx_http_tgbot_module")
+            for folder in folders:
+                os.makedirs(folder)
             with open(f"{target}/Makefile", "w", encoding="utf-8") as file:
                 file.write(rules)
         for copied in COPIED:
