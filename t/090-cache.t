@@ -664,7 +664,7 @@ counted('hit=6 miss=1 stored=1 wait=10');
 
 my $status = status()->{bots}{b};
 is($status->{held}, 0, $block->name . ' - nobody is held');
-is($status->{seen}{leased}, 0, $block->name . ' - nothing is claimed');
+is($status->{dedup}{leased}, 0, $block->name . ' - nothing is claimed');
 
 
 

@@ -142,7 +142,7 @@ my $bot = status()->{bots}{b};
 cmp_ok(abs($bot->{start_time} - time), '<', 60, 'start time');
 
 is(sum(map { ref $_ eq 'HASH' ? values %$_ : $_ }
-       @$bot{grep { !/^(?:start_time|seen)$/ } keys %$bot}),
+       @$bot{grep { !/^(?:start_time|dedup)$/ } keys %$bot}),
    0, 'nothing but zeros');
 
 is(CORE::join(' ', sort keys %{$bot->{deliveries_total}}),
@@ -152,7 +152,7 @@ is(CORE::join(' ', sort keys %{$bot->{deliveries_total}}),
 is($bot->{$_}, 0, $_) for qw(received_total held dedup_rebased_total
                              leases_lost_total);
 
-is($bot->{seen}{$_}, 0, $_) for qw(records leased rides rides_evicted);
+is($bot->{dedup}{$_}, 0, $_) for qw(records leased rides rides_evicted);
 --- counts
 b received_total 0
 b held 0
@@ -292,8 +292,8 @@ my $bot = until_status(sub { $_[0]{bots}{b}{calls_inflight}{handler} })
 is($bot->{held}, 1, 'held');
 is($bot->{calls_inflight}{handler}, 1, 'a call of the program');
 is($bot->{calls_inflight}{api}, 0, 'no call of the Bot API');
-is($bot->{seen}{records}, 1, 'a record');
-is($bot->{seen}{leased}, 1, 'a lease');
+is($bot->{dedup}{records}, 1, 'a record');
+is($bot->{dedup}{leased}, 1, 'a lease');
 balance('b', $bot);
 
 $bot = until_status(sub { $_[0]{bots}{b}{calls_inflight}{api} })->{bots}{b};
@@ -550,11 +550,11 @@ deliver('done', 'off', id => 77) for 1 .. 2;
 
 my $status = status();
 
-is($status->{bots}{b}{seen}{records}, 2, 'one comes again, one has a call');
-is($status->{bots}{b}{seen}{leased}, 0, 'none in work');
-is($status->{bots}{b}{seen}{rides}, 1, 'an answer that is repeated');
-is($status->{bots}{b}{seen}{top}[0], 77, 'highest id');
-ok(!exists $status->{bots}{off}{seen}, 'nothing is remembered without');
+is($status->{bots}{b}{dedup}{records}, 2, 'one comes again, one has a call');
+is($status->{bots}{b}{dedup}{leased}, 0, 'none in work');
+is($status->{bots}{b}{dedup}{rides}, 1, 'an answer that is repeated');
+is($status->{bots}{b}{dedup}{top}[0], 77, 'highest id');
+ok(!exists $status->{bots}{off}{dedup}, 'nothing is remembered without');
 --- counts
 b deliveries_total done=1 duplicate=2 failed=1
 b rides_repeated_total 2

@@ -124,7 +124,7 @@ sub expected {
 
     my %no_metric = map { $_ => 1 }
         qw(version now start_time write payload bots zones queue_lanes
-           queue_blocks queue_allowed seen dead_letters kind size used total
+           queue_blocks queue_allowed dedup dead_letters kind size used total
            entries items broken orphaned);
     my %expected;
 

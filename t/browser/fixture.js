@@ -108,7 +108,7 @@ export function status(bots, now, which = {}) {
     zones: {
       tgbot_slots: { kind: 'slots', size: 65536, zone_bytes: { used: 65536, free: 0 },
         zone_evicted_total: 0, zone_repaired_total: 0 },
-      tgbot_seen_shop: { kind: 'seen', size: 2097152, zone_bytes: { used: 2097152, free: 0 },
+      tgbot_seen_shop: { kind: 'dedup', size: 2097152, zone_bytes: { used: 2097152, free: 0 },
         zone_evicted_total: 0, zone_repaired_total: 1 },
       flood: { kind: 'limit', size: 4194304, zone_bytes: { used: 4100000, free: 94304 },
         zone_evicted_total: 5120, zone_repaired_total: 0, used: 61000, total: 62000 },

@@ -143,10 +143,10 @@ _MASTER = ("dedup: area", "store: entry made", "store: entry not in use",
            "store: known bots named")
 
 # what happens in a repair, after a death at another point
-_REPAIR = ("dedup: records repaired", "seen: lists emptied", "queue: store repaired",
+_REPAIR = ("dedup: records repaired", "dedup: lists emptied", "queue: store repaired",
            "queue: lanes made", "store: items checked", "store: entries emptied",
            "chain: marks wiped", "chain: free blocks linked", "dead: store repaired")
-_FIRST = {"seen": "dedup: record held", "queue": "queue: item leased",
+_FIRST = {"dedup": "dedup: record held", "queue": "queue: item leased",
           "store": "queue: item leased", "dead": "dead: written"}
 
 # zones of a bot with a queue, and what test_register.py kills workers in
