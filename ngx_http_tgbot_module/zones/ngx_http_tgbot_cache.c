@@ -8,7 +8,7 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* of the smallest zone */
+/* blocks of the smallest zone */
 #define NGX_HTTP_TGBOT_CACHE_BLOCKS  16
 
 
@@ -96,7 +96,7 @@ ngx_http_tgbot_cache_key(ngx_http_tgbot_cache_t *cache,
 
     cache->zone = zone;
 
-    /* the NUL is in no bot's name, so that it ends there */
+    /* names of bots have no NUL, so a NUL tells where the name ends */
 
     ngx_md5_init(&md5);
     ngx_md5_update(&md5, bot->data, bot->len);
@@ -163,7 +163,7 @@ ngx_http_tgbot_cache_fill(ngx_http_tgbot_cache_t *cache, ngx_str_t *value,
 
     if (n != NGX_HTTP_TGBOT_LIST_NIL) {
 
-        /* out of its list, so as not to be evicted in its own favour */
+        /* an entry in no list cannot be evicted to make room for itself */
 
         ngx_http_tgbot_cache_store_remove(sh, n);
 
@@ -288,7 +288,7 @@ ngx_http_tgbot_cache_hit(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
 }
 
 
-/* the entry that is ours to fill, if it still is */
+/* the entry, if cache->lease still holds it, or LIST_NIL */
 
 static uint32_t
 ngx_http_tgbot_cache_mine(ngx_http_tgbot_cache_t *cache,
@@ -331,7 +331,7 @@ ngx_http_tgbot_cache_keep(ngx_http_tgbot_cache_t *cache,
         return NGX_DECLINED;
     }
 
-    /* the first one it has */
+    /* the entry has its first block already */
 
     if (ngx_http_tgbot_cache_store_room(sh, blocks - 1,
                                         &cache->zone->sh->evicted)
@@ -368,14 +368,14 @@ ngx_http_tgbot_cache_settle(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
 }
 
 
-/* carves a zone of "room" bytes, which is empty then */
+/* carves an empty zone of "room" bytes */
 
 static void
 ngx_http_tgbot_cache_store_init(ngx_http_tgbot_cache_sh_t *sh, size_t room)
 {
     size_t  n, heads;
 
-    /* a cache line is for the alignment of the blocks */
+    /* up to a cache line is lost to the alignment of the blocks */
 
     n = (room - sizeof(ngx_http_tgbot_cache_sh_t) - NGX_CPU_CACHE_LINE)
         / (NGX_HTTP_TGBOT_CHAIN_BLOCK + NGX_HTTP_TGBOT_CACHE_HEADS);
@@ -395,8 +395,8 @@ ngx_http_tgbot_cache_store_init(ngx_http_tgbot_cache_sh_t *sh, size_t room)
 
 
 /*
- * Leaves the zone without entries, whatever has become of them: nothing is
- * worth being repaired.  Touches no block, of which there may be many.
+ * Makes the zone empty, also when a worker died inside: lost answers cost
+ * less than a repair.  Touches no block, as there may be many.
  */
 
 static void
@@ -448,8 +448,9 @@ ngx_http_tgbot_cache_store_entry(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
 
 
 /*
- * The clock may wrap around, so an age is looked at.  The clock that wrote
- * may have been ahead of ours, by no more than a living worker can hang.
+ * Ages are compared, not times, because ngx_current_msec may wrap around.
+ * "since" may be later than our time, as it is cached by each worker, but by
+ * less than LEASE_LIFE: a worker that hangs longer counts as dead.
  */
 
 static ngx_uint_t
@@ -468,10 +469,11 @@ ngx_http_tgbot_cache_store_ended(ngx_http_tgbot_cache_entry_t *entry)
 
 
 /*
- * Makes "n" blocks free: at the cost of entries whose process is dead, of
- * the least recently used ones, and, when nothing else is left, of those
- * that are being filled.  Adds to *evicted those whose time was not over.
- * NGX_DECLINED: there are not so many blocks.
+ * Makes sure that "n" blocks are free.  Deletes the entries whose process died
+ * while filling them, then the least recently used ones and, when nothing else
+ * is left, entries being filled.  Adds to *evicted the number of entries that
+ * were deleted before their time.
+ * NGX_DECLINED: the zone has fewer than "n" blocks.
  */
 
 static ngx_int_t
@@ -537,7 +539,7 @@ ngx_http_tgbot_cache_store_needs(size_t len)
 }
 
 
-/* a new entry that is being filled; a block is free, the key is not there */
+/* adds an entry to be filled; a block must be free, and the key not in use */
 
 static void
 ngx_http_tgbot_cache_store_add(ngx_http_tgbot_cache_sh_t *sh, u_char *key,
@@ -605,7 +607,7 @@ ngx_http_tgbot_cache_store_delete(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
 }
 
 
-/* out of its list, where room is made, and into the one its state tells */
+/* removes the entry from its list, so that it cannot be evicted */
 
 static void
 ngx_http_tgbot_cache_store_remove(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
@@ -618,6 +620,8 @@ ngx_http_tgbot_cache_store_remove(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
                                n);
 }
 
+
+/* puts the entry first in the list of its state */
 
 static void
 ngx_http_tgbot_cache_store_insert(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
@@ -644,7 +648,7 @@ ngx_http_tgbot_cache_store_links(ngx_http_tgbot_cache_sh_t *sh,
 }
 
 
-/* the value of an entry that has none; blocks are free */
+/* sets the value of an entry that has none; enough blocks must be free */
 
 static void
 ngx_http_tgbot_cache_store_write(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
@@ -663,7 +667,7 @@ ngx_http_tgbot_cache_store_write(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
 }
 
 
-/* value->data has room for the largest */
+/* value->data must have room for NGX_HTTP_TGBOT_CACHE_SIZE bytes */
 
 static void
 ngx_http_tgbot_cache_store_read(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
@@ -702,7 +706,7 @@ ngx_http_tgbot_cache_store_block(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
 }
 
 
-/* a digest is its own hash */
+/* the key is an MD5, so any 32 bits of it serve as a hash */
 
 static uint32_t *
 ngx_http_tgbot_cache_store_head(ngx_http_tgbot_cache_sh_t *sh, u_char *key)

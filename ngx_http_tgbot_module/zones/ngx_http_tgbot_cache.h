@@ -1,6 +1,7 @@
 
 /*
- * Answers by key, and who is asking for one that is missing.
+ * Answers of programs by bot and key, and leases of the processes that ask for
+ * missing ones.
  */
 
 #ifndef _NGX_HTTP_TGBOT_CACHE_H_INCLUDED_
@@ -16,52 +17,64 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* a larger answer is not kept, nor is one of over a quarter of the zone */
+/*
+ * bytes; a larger answer is not kept, and neither is an answer that takes
+ * more than a quarter of the blocks of the zone
+ */
 #define NGX_HTTP_TGBOT_CACHE_SIZE  65536
 
 #define NGX_HTTP_TGBOT_CACHE_KEY   16
 
 
-/* what is missing, or is kept, for a bot and a key */
+/* one look-up: a bot and a key in a zone */
 
 typedef struct {
     ngx_http_tgbot_zone_t     *zone;
     u_char                     key[NGX_HTTP_TGBOT_CACHE_KEY];  /* MD5 */
-    ngx_http_tgbot_lease_t     lease;         /* if we are to fill it */
+    ngx_http_tgbot_lease_t     lease;         /* to fill it; zero: none */
 } ngx_http_tgbot_cache_t;
 
 
 extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_cache_zone;
 
 
-/* no lease yet; a key may have any length */
+/*
+ * Initializes *cache, without a lease.  The key may have any length; neither
+ * string is referenced afterwards.
+ */
 void ngx_http_tgbot_cache_key(ngx_http_tgbot_cache_t *cache,
     ngx_http_tgbot_zone_t *zone, ngx_str_t *bot, uint64_t bot_id,
     ngx_str_t *key);
 
 /*
- * NGX_OK        a hit: *value points to it until the next call
- * NGX_DECLINED  a miss.  With "take" cache->lease is ours now, and
- *               ngx_http_tgbot_cache_fill() or _release() must follow; if
- *               it is empty nonetheless the zone has no room
- * NGX_BUSY      a living process is filling it
- * NGX_ABORT     a recent answer could not be kept: do without the cache
+ * Looks the key up.
+ *
+ * NGX_OK        a hit: *value points to a static buffer, valid until the next
+ *               call of this function
+ * NGX_DECLINED  a miss.  With "take" this process now holds cache->lease, and
+ *               ngx_http_tgbot_cache_fill() or _release() must follow; a zero
+ *               lease means that the zone has no room
+ * NGX_BUSY      a live process is filling the entry
+ * NGX_ABORT     an answer was not kept recently: do without the cache
  */
 ngx_int_t ngx_http_tgbot_cache_get(ngx_http_tgbot_cache_t *cache,
     ngx_uint_t take, ngx_str_t *value);
 
 /*
- * Keeps the answer for "valid" milliseconds, over 0; ends the lease.
- * NGX_DECLINED: it is too large, which is remembered as by pass, or the
- * lease was lost, and nothing is kept.
+ * Keeps a copy of the answer for "valid" milliseconds, more than 0, and ends
+ * the lease.
+ *
+ * NGX_DECLINED: the answer is not kept.  Either it is too large or there is no
+ * room: then others do without the cache for "valid" milliseconds; or the
+ * lease was lost.
  */
 ngx_int_t ngx_http_tgbot_cache_fill(ngx_http_tgbot_cache_t *cache,
     ngx_str_t *value, ngx_msec_t valid);
 
 /*
- * There is no answer to be kept; ends the lease.  With "pass" over 0 others
- * are told for so many milliseconds to do without the cache; with 0 the next
- * one who asks may fill it.
+ * Ends the lease without an answer.  If "pass" is more than 0, others do
+ * without the cache for "pass" milliseconds; if it is 0, the next process that
+ * asks may fill the entry.
  */
 void ngx_http_tgbot_cache_release(ngx_http_tgbot_cache_t *cache,
     ngx_msec_t pass);
@@ -80,13 +93,13 @@ void ngx_http_tgbot_cache_state(ngx_http_tgbot_zone_t *zone,
 
 
 /*
- * What lies in a zone of answers: a table of hash heads, and an array of
- * blocks.  An entry is a chain of blocks, the first of which has its head;
- * all is found by index.  To be used with the zone locked, by the parts of
- * the cache alone.
+ * Layout of a zone, for ngx_http_tgbot_cache.c and unit tests: a table of hash
+ * heads and an array of blocks.  An entry is a chain of blocks; its header is
+ * at the beginning of the first one.  Blocks are referred to by number.  The
+ * functions are called with the zone locked.
  */
 
-/* bytes of the table that come with a block, at most */
+/* bytes of the table per block, at most */
 #define NGX_HTTP_TGBOT_CACHE_HEADS  (2 * sizeof(uint32_t))
 
 
@@ -97,7 +110,7 @@ typedef enum {
 } ngx_http_tgbot_cache_state_e;
 
 
-/* the lists: what is kept by its last use, what is being filled by its age */
+/* lists of entries: kept ones by last use, entries being filled by age */
 
 typedef enum {
     NGX_HTTP_TGBOT_CACHE_KEPT = 0,
@@ -108,10 +121,10 @@ typedef enum {
 
 typedef struct {
 
-    /* written once, when the zone is carved */
+    /* these two are written only when the zone is carved */
 
-    uint32_t                      mask;        /* of the table */
-    size_t                        offset;      /* of the blocks */
+    uint32_t                      mask;        /* size of the table - 1 */
+    size_t                        offset;      /* of the blocks, from here */
 
     uint32_t                      entries;
     ngx_http_tgbot_chain_sh_t     chain;
@@ -123,25 +136,26 @@ typedef struct {
 
 
 typedef struct {
-    uint32_t                      chain;       /* entry of the same hash */
-    ngx_http_tgbot_link_t         link;        /* in the list */
+    uint32_t                      chain;       /* next of the same hash */
+    ngx_http_tgbot_link_t         link;        /* in one of the lists */
     u_char                        key[NGX_HTTP_TGBOT_CACHE_KEY];
     uint32_t                      state;
     uint32_t                      length;
-    ngx_http_tgbot_lease_t        lease;       /* while it is filled */
+    ngx_http_tgbot_lease_t        lease;       /* while being filled */
     ngx_msec_t                    since;
-    ngx_msec_t                    valid;       /* milliseconds; the value
-                                                  follows */
+    ngx_msec_t                    valid;       /* milliseconds */
+
+    /* the value follows */
 } ngx_http_tgbot_cache_entry_t;
 
-/* LIST_NIL: there is no such entry */
+/* returns the number of an entry, or NGX_HTTP_TGBOT_LIST_NIL */
 uint32_t ngx_http_tgbot_cache_store_find(ngx_http_tgbot_cache_sh_t *sh,
     u_char *key);
 
 ngx_http_tgbot_cache_entry_t *ngx_http_tgbot_cache_store_entry(
     ngx_http_tgbot_cache_sh_t *sh, uint32_t n);
 
-/* blocks that a value of this length takes, with that of the head */
+/* blocks that an entry with a value of this length takes */
 ngx_uint_t ngx_http_tgbot_cache_store_needs(size_t len);
 
 

@@ -16,7 +16,10 @@ ngx_http_tgbot_chain_empty(ngx_http_tgbot_chain_sh_t *sh)
 }
 
 
-/* a block that never was is told apart from others by "used" alone */
+/*
+ * Blocks from "used" on were never touched and hold garbage, so the mark is
+ * set before "used" is raised: a repair may come in between.
+ */
 
 uint32_t
 ngx_http_tgbot_chain_take(ngx_http_tgbot_chain_t *chain)

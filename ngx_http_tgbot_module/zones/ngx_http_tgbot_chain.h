@@ -1,10 +1,10 @@
 
 /*
- * Blocks of one size in shared memory, and chains of them that hold strings.
+ * Blocks of one size in shared memory, and chains of blocks that hold strings.
  * All functions are called with the zone locked.
  *
- * Marks of blocks are the owner's, but that a free one has CHAIN_FREE; they
- * are looked at by a repair alone.
+ * Only a repair reads the marks of blocks.  The owner of a block may mark it,
+ * and then sets the mark to CHAIN_FREE before the block is freed.
  */
 
 #ifndef _NGX_HTTP_TGBOT_CHAIN_H_INCLUDED_
@@ -34,20 +34,20 @@ typedef struct {
 } ngx_http_tgbot_block_t;
 
 
-/* stands in the zone */
+/* in shared memory */
 
 typedef struct {
     uint32_t                       total;      /* blocks, never changes */
-    uint32_t                       used;       /* those behind never were */
+    uint32_t                       used;       /* later ones never were */
 
-    /* derived */
+    /* derived: a repair computes these */
 
-    uint32_t                       free;       /* the first such block */
-    uint32_t                       nfree;      /* of those used */
+    uint32_t                       free;       /* first of the free list */
+    uint32_t                       nfree;      /* length of the free list */
 } ngx_http_tgbot_chain_sh_t;
 
 
-/* made for the time of a lock */
+/* in the memory of a process, valid while the zone is locked */
 
 typedef struct {
     ngx_http_tgbot_chain_sh_t     *sh;
@@ -55,49 +55,55 @@ typedef struct {
 } ngx_http_tgbot_chain_t;
 
 
-/* blocks that are free */
+/* number of free blocks */
 
 #define ngx_http_tgbot_chain_room(sh)                                         \
     ((sh)->nfree + ((sh)->total - (sh)->used))
 
-/* blocks that so many bytes take */
+/* number of blocks that "len" bytes take */
 
 #define ngx_http_tgbot_chain_needs(len)                                       \
     (((uint64_t) (len) + NGX_HTTP_TGBOT_CHAIN_DATA - 1)                       \
      / NGX_HTTP_TGBOT_CHAIN_DATA)
 
 
-/* all blocks are free; touches none of them */
+/* makes all blocks free without touching any */
 void ngx_http_tgbot_chain_empty(ngx_http_tgbot_chain_sh_t *sh);
 
-/* takes a block; there is one */
+/* takes a block and returns its number; a block must be free */
 uint32_t ngx_http_tgbot_chain_take(ngx_http_tgbot_chain_t *chain);
 
 /*
- * Writes a string behind the first "skip" bytes of block n, and into as many
- * others as it takes, which are free.
+ * Writes a string to block n, after its first "skip" bytes, and to as many more
+ * blocks as it takes; so many must be free.
  */
 void ngx_http_tgbot_chain_write(ngx_http_tgbot_chain_t *chain, uint32_t n,
     size_t skip, ngx_str_t *s);
 
-/* reads len bytes that were written so */
+/* reads the first "len" bytes of what was written with the same n and skip */
 void ngx_http_tgbot_chain_read(ngx_http_tgbot_chain_t *chain, uint32_t n,
     size_t skip, u_char *p, size_t len);
 
-/* block n and all that follow are free; NIL: there are none */
+/* frees block n and all blocks after it in its chain; NIL: nothing to free */
 void ngx_http_tgbot_chain_free(ngx_http_tgbot_chain_t *chain, uint32_t n);
 
 
 /*
- * A repair first makes all blocks free that do not have the mark "keep", then
- * claims those that are in use, and then links the others.
+ * The steps of a repair: wipe() marks all blocks free but those with the mark
+ * "keep"; claim() is called for each chain in use; link() makes the free list
+ * of all blocks that are still marked free.
  */
 void ngx_http_tgbot_chain_wipe(ngx_http_tgbot_chain_t *chain, uint32_t keep);
 void ngx_http_tgbot_chain_link(ngx_http_tgbot_chain_t *chain);
 
-/* 0: a chain is not just so long, or has blocks of another: none is claimed */
+/*
+ * Claims the blocks of a chain that must have exactly "length" blocks.  0: the
+ * length differs, or a block belongs to another chain; no block is claimed.
+ */
 ngx_uint_t ngx_http_tgbot_chain_claim(ngx_http_tgbot_chain_t *chain,
     uint32_t first, uint64_t length);
+
+/* undoes a claim of "length" blocks from block n on */
 void ngx_http_tgbot_chain_unclaim(ngx_http_tgbot_chain_t *chain, uint32_t n,
     uint64_t length);
 

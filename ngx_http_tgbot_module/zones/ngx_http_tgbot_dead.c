@@ -9,13 +9,14 @@
 
 
 /*
- * One bot more fits in so many bytes of a zone: few, as bots that are gone
- * leave their letters, and a zone is to go on when there are more bots.
+ * A zone has one entry for a bot per so many bytes.  This is little, because
+ * bots that left the configuration keep entries for their letters, and there
+ * must be entries left for new bots.
  */
 #define NGX_HTTP_TGBOT_DEAD_ENTRY  4096
 
 
-/* kept with an entry */
+/* what this kind of zone keeps with the entry of a bot */
 
 typedef struct {
     uint64_t                       evicted;
@@ -134,7 +135,7 @@ ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
 
     if (item == NULL) {
 
-        /* cannot be: all that was in the way is gone */
+        /* unreachable: ngx_http_tgbot_dead_make_room() made enough room */
 
         ngx_http_tgbot_zone_unlock(dead->zone);
         return NGX_DECLINED;
@@ -190,7 +191,7 @@ ngx_http_tgbot_dead_make_room(ngx_http_tgbot_dead_t *dead,
 }
 
 
-/* who has most of the zone can spare most */
+/* the entry with most blocks: its bot can spare most */
 
 static ngx_uint_t
 ngx_http_tgbot_dead_largest(ngx_http_tgbot_store_t *store)
@@ -209,7 +210,7 @@ ngx_http_tgbot_dead_largest(ngx_http_tgbot_store_t *store)
 }
 
 
-/* the oldest, but better one that is not being replayed */
+/* evicts the oldest letter without a live lease, else the oldest letter */
 
 static void
 ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store, ngx_uint_t n)
@@ -238,7 +239,7 @@ ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store, ngx_uint_t n)
 }
 
 
-/* what an item says: see ngx_http_tgbot_store_layout_t */
+/* copies an item but its strings: see ngx_http_tgbot_store_layout_t */
 
 static void
 ngx_http_tgbot_dead_tell(ngx_http_tgbot_store_t *store, void *item,
@@ -272,7 +273,10 @@ ngx_http_tgbot_dead_list(ngx_http_tgbot_dead_t *dead, uint64_t after,
 
     if (ngx_http_tgbot_store_entry(&store, dead)) {
 
-        /* from where the caller was, if that is still there */
+        /*
+         * start behind the letter "after"; if it is gone, start from the
+         * oldest and skip
+         */
 
         item = ngx_http_tgbot_dead_find(&store, dead, after);
         item = ngx_http_tgbot_store_next(&store, dead->entry, item);
@@ -324,7 +328,7 @@ ngx_http_tgbot_dead_get(ngx_http_tgbot_dead_t *dead, uint64_t id,
 
     to->answer.data = to->data.data + to->data.len;
 
-    /* a letter does not change, but it may be gone by now */
+    /* letters never change, but this one may have been deleted meanwhile */
 
     ngx_http_tgbot_dead_lock(dead->zone, &store);
 
@@ -405,7 +409,11 @@ ngx_http_tgbot_dead_lock(ngx_http_tgbot_zone_t *zone,
 }
 
 
-/* ids rise by one: they are spread as they are */
+/*
+ * The index by id: a table of hash heads.  A letter is added after it is
+ * published, and is removed by ngx_http_tgbot_dead_retire() only.  Ids rise by
+ * one, so they need no hash function.
+ */
 
 static uint32_t *
 ngx_http_tgbot_dead_head(ngx_http_tgbot_store_t *store, uint64_t id)
@@ -414,7 +422,7 @@ ngx_http_tgbot_dead_head(ngx_http_tgbot_store_t *store, uint64_t id)
 }
 
 
-/* nothing is in it */
+/* makes the index empty */
 
 static void
 ngx_http_tgbot_dead_unindex(ngx_http_tgbot_store_t *store)
@@ -477,7 +485,7 @@ ngx_http_tgbot_dead_lookup(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
 }
 
 
-/* it is gone, from the index and from the store */
+/* removes a letter from the index and from the store */
 
 static void
 ngx_http_tgbot_dead_retire(ngx_http_tgbot_store_t *store,
@@ -526,7 +534,7 @@ ngx_http_tgbot_dead_repair(ngx_http_tgbot_store_t *store)
         {
             ngx_http_tgbot_dead_index(store, item);
 
-            /* older ones are in the index by now */
+            /* the replaced letter is older, so it is in the index already */
 
             old = ngx_http_tgbot_dead_lookup(store, i, item->store.head.letter);
 
@@ -538,7 +546,7 @@ ngx_http_tgbot_dead_repair(ngx_http_tgbot_store_t *store)
 }
 
 
-/* NGX_OK: it is there, and no living process replays it; else as for drop */
+/* the return codes are those of ngx_http_tgbot_dead_drop() */
 
 static ngx_int_t
 ngx_http_tgbot_dead_leased(ngx_http_tgbot_dead_item_t *item)
@@ -570,7 +578,10 @@ ngx_http_tgbot_dead_lease(ngx_http_tgbot_dead_t *dead, uint64_t id,
     if (rc == NGX_OK) {
         *left = (item->lease.token != 0);
 
-        /* a death in between leaves no lease of another process */
+        /*
+         * with epoch 0 there is no lease: if this worker dies here, no new
+         * slot is taken together with an old epoch
+         */
 
         item->lease.epoch = 0;
 
@@ -638,7 +649,7 @@ ngx_http_tgbot_dead_release(ngx_http_tgbot_dead_t *dead, uint64_t id,
 
         } else {
 
-            /* the token tells that there was one */
+            /* the token stays: dead_lease() sees that there was a lease */
 
             item->lease.epoch = 0;
         }
@@ -659,7 +670,10 @@ ngx_http_tgbot_dead_taken(ngx_http_tgbot_dead_t *dead, uint64_t id,
 
     item = ngx_http_tgbot_dead_find(&store, dead, id);
 
-    /* a zone that is new since then gives its ids again */
+    /*
+     * ids start again in a new zone, so another letter may have the id that
+     * the item remembers
+     */
 
     if (item && item->store.head.update_id == update_id) {
         ngx_http_tgbot_dead_retire(&store, item);
@@ -689,7 +703,7 @@ ngx_http_tgbot_dead_enter(ngx_http_tgbot_dead_t *dead)
 ngx_uint_t
 ngx_http_tgbot_dead_bots(size_t size)
 {
-    /* without what nginx needs to keep account of the pages */
+    /* 1/64 is more than what ngx_slab needs for its table of pages */
 
     return (size - size / 64) / NGX_HTTP_TGBOT_DEAD_ENTRY;
 }

@@ -1,7 +1,7 @@
 
 /*
- * Dead letters: updates that were given up, with what is needed to see why
- * and to try again.  When there is no room the oldest go.
+ * Dead letters: Updates that were given up, with all that is needed to see why
+ * and to replay them.  When there is no room, the oldest letters are evicted.
  */
 
 #ifndef _NGX_HTTP_TGBOT_DEAD_H_INCLUDED_
@@ -17,115 +17,124 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* one bot in a zone; begins as ngx_http_tgbot_store_user_t */
+/* one bot in a zone; the first fields are ngx_http_tgbot_store_user_t */
 
 typedef struct {
     ngx_http_tgbot_zone_t   *zone;
     ngx_str_t                bot;          /* name, up to 32 bytes */
     uint64_t                 bot_id;       /* of the token, 0: unknown */
-    ngx_uint_t               entry;        /* in the zone, which sets it */
-    uint32_t                 serial;       /* of what stands there */
+    ngx_uint_t               entry;        /* set by the store */
+    uint32_t                 serial;       /* of that entry, when found */
 
-    ngx_uint_t               max;          /* letters of the bot, by the
-                                              configuration */
+    ngx_uint_t               max;          /* letters, as configured */
 } ngx_http_tgbot_dead_t;
 
 
 typedef enum {
-    NGX_HTTP_TGBOT_DEAD_FAILED = 0,        /* the program, each time */
+    NGX_HTTP_TGBOT_DEAD_FAILED = 0,        /* all attempts failed */
     NGX_HTTP_TGBOT_DEAD_UNSENT,            /* a Bot API call was given up */
-    NGX_HTTP_TGBOT_DEAD_EXPIRED,           /* the update's life is over */
+    NGX_HTTP_TGBOT_DEAD_EXPIRED,           /* the Update expired */
     NGX_HTTP_TGBOT_DEAD_CAUSES
 } ngx_http_tgbot_dead_cause_e;
 
 
-/* why and when it was given up */
+/* why and when the Update was given up */
 
 typedef struct {
-    int64_t                  first;        /* receipt, s since the epoch */
-    int64_t                  last;         /* when it was given up */
+    int64_t                  first;        /* received, s since the epoch */
+    int64_t                  last;         /* given up, s since the epoch */
     uint32_t                 cause;        /* ngx_http_tgbot_dead_cause_e */
-    uint32_t                 status;       /* of the last answer, 0: none */
+    uint32_t                 status;       /* of the last answer; 0: none */
 } ngx_http_tgbot_dead_end_t;
 
 
-/* its strings are what a replay needs */
+/* a letter outside of the zone; a replay needs item.data and item.answer */
 
 typedef struct {
-    ngx_http_tgbot_item_t      item;       /* for put item.head.letter is the
-                                              one that goes for this one */
+    ngx_http_tgbot_item_t      item;       /* item.head.letter: the id of the
+                                              letter that put() replaces */
     ngx_http_tgbot_dead_end_t  end;
 
-    uint64_t                   id;         /* set by put, rises */
-    ngx_http_tgbot_lease_t     lease;      /* of the last replay, which may
-                                              be over; put has none */
+    uint64_t                   id;         /* set by put(), rises */
+    ngx_http_tgbot_lease_t     lease;      /* of the last replay, alive or
+                                              not; ignored by put() */
 } ngx_http_tgbot_letter_t;
 
 
 extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone;
 
-/* "failed" ... by cause */
+/* names, indexed by cause: "failed", "unsent", "expired" */
 extern ngx_str_t  ngx_http_tgbot_dead_causes[NGX_HTTP_TGBOT_DEAD_CAUSES];
 
 
 /*
- * Keeps a letter, whose bytes are copied.  *evicted is how many had to go for
- * it: the bot's oldest above its "max", and without room the oldest of the
- * bot that holds most; those that are being replayed go last.  The one that it
- * replaces goes in the same step, and is none of them but without room.
- * NGX_DECLINED: it is larger than the zone.
+ * Keeps a copy of a letter and sets letter->id.  If the bot would have more
+ * than "max" letters, its oldest is evicted; if blocks are short, the oldest
+ * letter of the bot with most blocks is; letters under a live lease come last.
+ * *evicted is set to their number.  The letter item.head.letter is deleted
+ * under the same lock; it counts as evicted only if it had to make room.
+ * NGX_DECLINED: the letter is larger than the zone, or the entry now belongs
+ * to another bot.
  */
 ngx_int_t ngx_http_tgbot_dead_put(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_letter_t *letter, ngx_uint_t *evicted);
 
 /*
- * Up to n letters of the bot whose id is above "after", oldest first,
- * without their strings, whose lengths are set.  Returns how many.
+ * Fills "letters" with up to n letters of the bot with ids above "after", the
+ * oldest first, and returns their number.  Of their strings only the lengths
+ * are set.
  */
 ngx_uint_t ngx_http_tgbot_dead_list(ngx_http_tgbot_dead_t *dead,
     uint64_t after, ngx_http_tgbot_letter_t *letters, ngx_uint_t n);
 
 /*
- * The letter of an id, with its strings, in pool.  NGX_DECLINED: there is
- * none (any more).  NGX_ERROR: no memory.
+ * Finds a letter by its id; its strings are allocated from pool.
+ * NGX_DECLINED: the bot has no such letter (any more).  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_dead_get(ngx_http_tgbot_dead_t *dead, uint64_t id,
     ngx_http_tgbot_letter_t *letter, ngx_pool_t *pool);
 
 /*
- * NGX_DECLINED: there is none (any more): of two who drop it one gets OK.
- * NGX_AGAIN: it is being replayed.
+ * Deletes a letter.
+ * NGX_DECLINED: the bot has no such letter (any more); when two processes drop
+ * a letter, only one of them gets NGX_OK.  NGX_AGAIN: a live process replays
+ * the letter.
  */
 ngx_int_t ngx_http_tgbot_dead_drop(ngx_http_tgbot_dead_t *dead, uint64_t id);
 
 
 /*
- * Leases a letter to this process, which is going to replay it; the lease is
- * over with ngx_http_tgbot_dead_release(), or with the process.  *left: there
- * was a lease before, of one who may have died after putting the letter's
- * update into the queue.
- * NGX_DECLINED, NGX_AGAIN: as above.
+ * Leases a letter to this process for a replay.  The lease ends by
+ * ngx_http_tgbot_dead_release() or with the process.  *left is 1 if the letter
+ * was leased before: that process may have died after it put the letter's
+ * Update into the queue.
+ * NGX_DECLINED, NGX_AGAIN: as in ngx_http_tgbot_dead_drop().
  */
 ngx_int_t ngx_http_tgbot_dead_lease(ngx_http_tgbot_dead_t *dead, uint64_t id,
     ngx_http_tgbot_lease_t *lease, ngx_uint_t *left);
 
 /*
- * Whether the letter is under this lease.  As this process was not heard of
- * NGX_AGAIN: another one replays it; NGX_DECLINED: or has done so.
+ * Whether the letter is still under this lease: another process takes it over
+ * if this one hangs for too long.
+ *
+ * NGX_OK        it is
+ * NGX_AGAIN     another process has leased the letter
+ * NGX_DECLINED  the letter is gone: replayed by another process, or dropped
  */
 ngx_int_t ngx_http_tgbot_dead_holds(ngx_http_tgbot_dead_t *dead, uint64_t id,
     ngx_http_tgbot_lease_t *lease);
 
 /*
- * The lease is over, and with "gone" there is no letter any more; does
- * nothing where it is not under this lease.
+ * Ends the lease; with "gone" the letter is deleted as well.  Does nothing if
+ * the letter is not under this lease.
  */
 void ngx_http_tgbot_dead_release(ngx_http_tgbot_dead_t *dead, uint64_t id,
     ngx_http_tgbot_lease_t *lease, ngx_uint_t gone);
 
 /*
- * The update of a letter was taken from the queue: the letter goes, if who
- * put it there has died before that.
+ * The letter's Update was taken from the queue.  Deletes the letter if it is
+ * still there, because the worker that put the Update into the queue died
+ * before it deleted the letter.
  */
 void ngx_http_tgbot_dead_taken(ngx_http_tgbot_dead_t *dead, uint64_t id,
     int64_t update_id);
@@ -136,59 +145,55 @@ void ngx_http_tgbot_dead_taken(ngx_http_tgbot_dead_t *dead, uint64_t id,
 typedef struct {
     ngx_uint_t               letters;
     ngx_uint_t               blocks;
-    ngx_uint_t               evicted;      /* since the zone was carved */
-    time_t                   oldest;       /* "last" of the first, 0: none */
+    ngx_uint_t               evicted;      /* since the entry was made */
+    time_t                   oldest;       /* end.last of the oldest letter;
+                                              0: none */
 } ngx_http_tgbot_dead_state_t;
 
 void ngx_http_tgbot_dead_state(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_dead_state_t *state);
 
 
-/* for a file: see ngx_http_tgbot_store_walk() */
+/* for the state file: see ngx_http_tgbot_store_walk() */
 ngx_int_t ngx_http_tgbot_dead_walk(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_store_cursor_t *cursor, ngx_http_tgbot_letter_t *letter,
     ngx_pool_t *pool);
 
 /*
- * Finds or makes the entry of a bot whom maybe no configuration names, of
- * which zone, bot, bot_id and max are set.  NGX_DECLINED: there is none.
+ * Finds or makes the entry of a bot, which may be in no configuration.  The
+ * caller sets zone, bot, bot_id and max.  NGX_DECLINED: no entry is left.
  */
 ngx_int_t ngx_http_tgbot_dead_enter(ngx_http_tgbot_dead_t *dead);
 
-/* bots that a zone of this size, bytes, has room for at least */
+/* the least number of bots that a zone of "size" bytes has room for */
 ngx_uint_t ngx_http_tgbot_dead_bots(size_t size);
 
-/* blocks that a letter takes */
+/* number of blocks that a letter takes */
 uint64_t ngx_http_tgbot_dead_needs(ngx_http_tgbot_item_t *item);
 
 
 /*
- * Letters in the blocks of a zone, for the files of dead letters alone.
+ * Letters in a zone, for ngx_http_tgbot_dead.c and unit tests.
  */
 
-/* the header of an item */
+/* the header of an item, in shared memory */
 
 typedef struct {
     ngx_http_tgbot_store_item_t    store;
 
     ngx_http_tgbot_dead_end_t      end;
-    ngx_http_tgbot_lease_t         lease;    /* of a replay */
+    ngx_http_tgbot_lease_t         lease;    /* of the last replay */
 
-    uint32_t                       chain;    /* derived: next of the index */
+    uint32_t                       chain;    /* derived: next of the
+                                                same hash in the index */
 } ngx_http_tgbot_dead_item_t;
 
 
 extern const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_dead_layout;
 
 
-/* locks and opens the zone, after a repair if it was found dirty */
+/* opens and locks the zone, and repairs it if a worker died inside */
 void ngx_http_tgbot_dead_lock(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_store_t *store);
-
-/*
- * The index by id.  All functions are called with the zone locked; an item is
- * added once it is published, and goes by ngx_http_tgbot_dead_retire() alone.
- */
-
 
 #endif /* _NGX_HTTP_TGBOT_DEAD_H_INCLUDED_ */

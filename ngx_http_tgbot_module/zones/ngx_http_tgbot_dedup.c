@@ -11,7 +11,7 @@
 
 #define NGX_HTTP_TGBOT_DEDUP_NAME    32
 
-/* areas begin at a multiple of */
+/* areas begin at multiples of this, bytes */
 #define NGX_HTTP_TGBOT_DEDUP_ALIGN   64
 
 
@@ -19,18 +19,18 @@ typedef struct {
     u_char                              name[NGX_HTTP_TGBOT_DEDUP_NAME];
     uint64_t                            bot_id;
     uint64_t                            window;
-    uint64_t                            offset;   /* in the kind's data */
+    uint64_t                            offset;   /* in the zone's data */
     uint64_t                            length;
     uint32_t                            name_len;
     uint32_t                            serial;   /* 0: not in use */
-    uint32_t                            round;    /* last one that named it */
+    uint32_t                            round;    /* last that named the bot */
 } ngx_http_tgbot_dedup_entry_t;
 
 
 typedef struct {
-    uint32_t                            n;
-    uint32_t                            serial;   /* the last given */
-    uint32_t                            round;    /* of configuration */
+    uint32_t                            n;        /* entries */
+    uint32_t                            serial;   /* last used */
+    uint32_t                            round;    /* raised by each reload */
 } ngx_http_tgbot_dedup_table_sh_t;
 
 
@@ -39,7 +39,7 @@ typedef struct {
     ngx_http_tgbot_dedup_table_sh_t    *sh;
     ngx_http_tgbot_dedup_entry_t       *entry;
     u_char                             *data;
-    uint64_t                            begin;    /* of areas, offsets */
+    uint64_t                            begin;    /* of all areas, offset */
     uint64_t                            end;
 } ngx_http_tgbot_dedup_table_t;
 
@@ -81,7 +81,7 @@ static void ngx_http_tgbot_dedup_table_compact(
 static size_t ngx_http_tgbot_dedup_table_needs(size_t areas, size_t room);
 
 
-/* calls on their way out of a zone, and into one */
+/* rides copied out of a zone, and into a zone */
 static u_char  ngx_http_tgbot_dedup_kept[NGX_HTTP_TGBOT_DEDUP_RIDE];
 static u_char  ngx_http_tgbot_dedup_call[NGX_HTTP_TGBOT_DEDUP_RIDE];
 
@@ -174,7 +174,11 @@ ngx_http_tgbot_dedup_accept(ngx_http_tgbot_dedup_t *dedup,
         return ngx_http_tgbot_dedup_settled(dedup, claim, 0);
     }
 
-    /* either the record or the bit tells that it is accepted, in one store */
+    /*
+     * One store accepts the Update: with a ride the state of the record,
+     * without one the bit in the ring.  A worker that dies here leaves the
+     * Update either accepted or not.
+     */
 
     ngx_http_tgbot_dedup_ring_move(&area.rings, claim->update_id);
 
@@ -368,7 +372,10 @@ ngx_http_tgbot_dedup_state(ngx_http_tgbot_dedup_t *dedup,
 }
 
 
-/* NGX_DECLINED, locked as well: the area is another bot's by now */
+/*
+ * Locks the zone in any case.  NGX_DECLINED: the area belongs to another bot
+ * now.
+ */
 
 static ngx_int_t
 ngx_http_tgbot_dedup_lock(ngx_http_tgbot_dedup_t *dedup,
@@ -414,7 +421,7 @@ ngx_http_tgbot_dedup_take(ngx_http_tgbot_dedup_area_t *area,
 
         if (rec->state == NGX_HTTP_TGBOT_DEDUP_HELD) {
 
-            /* its process died at work, to which limits had let it */
+            /* the worker died in work: limits had let the Update pass */
 
             rec->charged = 1;
         }
@@ -455,7 +462,7 @@ ngx_http_tgbot_dedup_duplicate(ngx_http_tgbot_dedup_area_t *area,
 }
 
 
-/* the record if the lease is still the claim's */
+/* the record, if it is still under the lease of the claim, or NULL */
 
 static ngx_http_tgbot_dedup_record_t *
 ngx_http_tgbot_dedup_held(ngx_http_tgbot_dedup_area_t *area,
@@ -475,7 +482,7 @@ ngx_http_tgbot_dedup_held(ngx_http_tgbot_dedup_area_t *area,
 }
 
 
-/* unlocks; there is nothing to be settled a second time */
+/* unlocks; clears a lease that was held, so that settling again does nothing */
 
 static ngx_int_t
 ngx_http_tgbot_dedup_settled(ngx_http_tgbot_dedup_t *dedup,
@@ -529,7 +536,10 @@ ngx_http_tgbot_dedup_check(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
         return NGX_OK;
     }
 
-    /* the table grows with the zone, which will be far below twice that */
+    /*
+     * the size of the table depends on the size of the zone; the result is
+     * far below twice the size of the areas, so that size is safe to assume
+     */
 
     size = ngx_http_tgbot_dedup_table_needs(areas, 2 * areas);
 
@@ -544,7 +554,7 @@ ngx_http_tgbot_dedup_check(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
 }
 
 
-/* the kind's init(): finds or makes the areas of all users of the zone */
+/* the init callback: finds or makes the areas of all users of the zone */
 
 static ngx_int_t
 ngx_http_tgbot_dedup_table_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
@@ -615,8 +625,8 @@ ngx_http_tgbot_dedup_table_area(ngx_http_tgbot_dedup_t *dedup,
     if (entry == NULL && !ngx_http_tgbot_zone_adopted(dedup->zone)) {
 
         /*
-         * a configuration that was refused afterwards, or is not in use yet,
-         * has made room for bots of its own
+         * A configuration that was refused later, or is not in use yet, has
+         * taken the area for its own bots.
          */
 
         ngx_http_tgbot_dedup_table_keep(&table, dedup);
@@ -747,7 +757,10 @@ ngx_http_tgbot_dedup_table_carve(ngx_http_tgbot_dedup_table_t *table)
 }
 
 
-/* finds what is known of the bot, which is forgotten if it has a new token */
+/*
+ * Finds the entry of the bot by name and window; dedup->serial is 0 if there is
+ * none.  A bot with another id (a new token) starts with an empty area.
+ */
 
 static void
 ngx_http_tgbot_dedup_table_keep(ngx_http_tgbot_dedup_table_t *table,
@@ -826,7 +839,7 @@ ngx_http_tgbot_dedup_table_place(ngx_http_tgbot_dedup_table_t *table,
 }
 
 
-/* the first that is long enough */
+/* finds the first gap between areas that has "length" bytes */
 
 static ngx_int_t
 ngx_http_tgbot_dedup_table_gap(ngx_http_tgbot_dedup_table_t *table,
@@ -854,7 +867,7 @@ ngx_http_tgbot_dedup_table_gap(ngx_http_tgbot_dedup_table_t *table,
 }
 
 
-/* the first area at "offset" or behind it */
+/* the entry of the first area that begins at "offset" or behind, or NULL */
 
 static ngx_http_tgbot_dedup_entry_t *
 ngx_http_tgbot_dedup_table_next(ngx_http_tgbot_dedup_table_t *table,
@@ -879,7 +892,10 @@ ngx_http_tgbot_dedup_table_next(ngx_http_tgbot_dedup_table_t *table,
 }
 
 
-/* an empty area; a process that knew what stood here knows nothing of it */
+/*
+ * Gives the entry to a bot, with an empty area.  The new serial tells a process
+ * that used the entry before that its area is gone.
+ */
 
 static void
 ngx_http_tgbot_dedup_table_put(ngx_http_tgbot_dedup_table_t *table,
@@ -916,7 +932,7 @@ ngx_http_tgbot_dedup_table_put(ngx_http_tgbot_dedup_table_t *table,
 }
 
 
-/* the areas of bots that are gone go, the others move together */
+/* frees the areas of bots that left the configuration, moves others together */
 
 static void
 ngx_http_tgbot_dedup_table_compact(ngx_http_tgbot_dedup_table_t *table)
@@ -970,7 +986,10 @@ ngx_http_tgbot_dedup_table_compact(ngx_http_tgbot_dedup_table_t *table)
 }
 
 
-/* the size of a zone that has room for the areas, as nginx needs it */
+/*
+ * The size of a zone, with what nginx itself needs, that has room for "areas"
+ * bytes of areas and for the table of a zone of "room" bytes.
+ */
 
 static size_t
 ngx_http_tgbot_dedup_table_needs(size_t areas, size_t room)

@@ -1,7 +1,7 @@
 
 /*
- * Which updates are accepted (answered 2xx), which are in work, and what is
- * known of those that Telegram will deliver again.
+ * De-duplication: which Updates are accepted (answered 2xx), which are claimed,
+ * and what is known of the Updates that Telegram will deliver again.
  */
 
 #ifndef _NGX_HTTP_TGBOT_DEDUP_H_INCLUDED_
@@ -16,23 +16,24 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* update_ids; a ring of the default window takes 512 KiB */
+/* window, in update_ids; a ring of the default window takes 512 KiB */
 #define NGX_HTTP_TGBOT_DEDUP_WINDOW     4194304
 #define NGX_HTTP_TGBOT_DEDUP_WINDOW_MIN  1024
 #define NGX_HTTP_TGBOT_DEDUP_WINDOW_MAX  1073741824
 
-/* updates of a bot in work or to be delivered again */
+/* records of a bot: Updates claimed, to be delivered again, or with a ride */
 #define NGX_HTTP_TGBOT_DEDUP_RECORDS    4096
 
 /*
- * the largest call, with its content type, that is kept to be repeated in
- * the answer to a duplicate, and how long it is kept, milliseconds
+ * A ride: the call in the response that accepted an Update, kept to be repeated
+ * in the response to a duplicate.  Bytes of call and content type together, at
+ * most, and how long they are kept, milliseconds.
  */
 #define NGX_HTTP_TGBOT_DEDUP_RIDE       4096
 #define NGX_HTTP_TGBOT_DEDUP_RIDE_TIME  300000
 
 
-/* one bot in a zone; made by the configuration, filled in by the zone */
+/* one bot in a zone; the configuration sets all but the last two fields */
 
 typedef struct {
     ngx_http_tgbot_zone_t     *zone;
@@ -40,82 +41,86 @@ typedef struct {
     uint64_t                   bot_id;        /* of the token, 0: unknown */
     ngx_uint_t                 window;        /* a power of two */
 
-    ngx_uint_t                 area;          /* in the zone */
-    uint32_t                   serial;        /* of what stands there */
+    ngx_uint_t                 area;          /* number of its entry */
+    uint32_t                   serial;        /* of that entry */
 } ngx_http_tgbot_dedup_t;
 
 
 typedef struct {
     int64_t                    update_id;
-    ngx_http_tgbot_lease_t     lease;         /* none: nothing to settle */
-    ngx_msec_t                 first;         /* receipt, ngx_current_msec */
+    ngx_http_tgbot_lease_t     lease;         /* zero: nothing to settle */
+    ngx_msec_t                 first;         /* received, ngx_current_msec */
     ngx_uint_t                 attempts;      /* failed ones so far */
 
-    unsigned                   charged:1;     /* by limits, at a former
+    unsigned                   charged:1;     /* by limits, at an earlier
                                                  delivery */
-    unsigned                   rebased:1;     /* it opened another ring */
+    unsigned                   rebased:1;     /* this id opened a ring while
+                                                 the other was in use */
 } ngx_http_tgbot_claim_t;
 
 
 extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dedup_zone;
 
 
-/* bytes of a zone that one bot with such a window needs */
+/* bytes of a zone that one bot with this window takes */
 size_t ngx_http_tgbot_dedup_size(ngx_uint_t window);
 
 /*
- * For configuration, when all bots are known: zone->users are pointers to
- * ngx_http_tgbot_dedup_t.  NGX_ERROR: they do not fit; the error tells the
- * size that is needed.
+ * Checks at configuration time, when all bots are known, that the zone has
+ * room for them; zone->users has pointers to ngx_http_tgbot_dedup_t.
+ * NGX_ERROR: it has not; the size it needs is logged.
  */
 ngx_int_t ngx_http_tgbot_dedup_check(ngx_conf_t *cf,
     ngx_http_tgbot_zone_t *zone);
 
 /*
- * Claims an update for work.
+ * Claims an Update for this worker.
  *
- * NGX_OK        claim->lease is this process', to be settled by one of the
- *               functions below.  Also when the zone has another bot's data
- *               in the area by now (a reload): then there is no lease, and
- *               settling does nothing
- * NGX_DECLINED  it is accepted already.  If a call was kept for it, *type
- *               and *body point to it until the next call of this function,
- *               else they are empty
- * NGX_BUSY      it is in work: claim->first is when that began
- * NGX_AGAIN     all records are of updates in work
+ * NGX_OK        claimed: one of the functions below must settle claim->lease.
+ *               If after a reload the area belongs to another bot, NGX_OK is
+ *               returned with a zero lease, and settling does nothing
+ * NGX_DECLINED  the Update is accepted already.  If a ride is kept, *type and
+ *               *body point to a static buffer, valid until the next call of
+ *               this function; otherwise they are empty
+ * NGX_BUSY      a live process has claimed the Update, at claim->first
+ * NGX_AGAIN     live processes have claimed the Updates of all records
  */
 ngx_int_t ngx_http_tgbot_dedup_claim(ngx_http_tgbot_dedup_t *dedup,
     int64_t update_id, ngx_http_tgbot_claim_t *claim, ngx_str_t *type,
     ngx_str_t *body);
 
 /*
- * The update has been, or will be, answered 2xx.  A call that is to be
- * repeated with the answer to a duplicate is kept if it is small enough;
- * "type" and "body" are NULL without one.
- * NGX_DECLINED: the lease is lost, another process works on the update.
+ * Settles the claim: the Update has been or will be answered 2xx.  A ride is
+ * copied if it is small enough; "type" and "body" are NULL without a ride.
+ * NGX_DECLINED: the lease is lost, another process handles the Update.
  */
 ngx_int_t ngx_http_tgbot_dedup_accept(ngx_http_tgbot_dedup_t *dedup,
     ngx_http_tgbot_claim_t *claim, ngx_str_t *type, ngx_str_t *body);
 
 /*
- * The update will be delivered again: "failed" costs an attempt, "charged"
- * tells that limits have been taken.  NGX_DECLINED as above.
+ * Settles the claim: the Update will be delivered again.  "failed" counts an
+ * attempt, "charged" tells that limits have taken their tokens.
+ * NGX_DECLINED: the lease is lost, another process handles the Update.
  */
 ngx_int_t ngx_http_tgbot_dedup_release(ngx_http_tgbot_dedup_t *dedup,
     ngx_http_tgbot_claim_t *claim, ngx_uint_t failed, ngx_uint_t charged);
 
-/* the claim as if it had never been: nothing is remembered of the update */
+/*
+ * Settles the claim and deletes the record of the Update.
+ * NGX_DECLINED: the lease is lost, another process handles the Update.
+ */
 ngx_int_t ngx_http_tgbot_dedup_forget(ngx_http_tgbot_dedup_t *dedup,
     ngx_http_tgbot_claim_t *claim);
 
-/* whether the lease is still ours; 1 without a lease */
+/* whether this process still holds the lease; 1 for a claim without lease */
 ngx_uint_t ngx_http_tgbot_dedup_holds(ngx_http_tgbot_dedup_t *dedup,
     ngx_http_tgbot_claim_t *claim);
 
 
 /*
- * For a file: up to n of the newest accepted ids, oldest first, returns how
- * many; and accepts one without a claim.
+ * For the state file: newest() fills "ids" with up to n of the newest accepted
+ * ids, the oldest first, and returns their number; mark() accepts an id without
+ * a claim.
  */
 ngx_uint_t ngx_http_tgbot_dedup_newest(ngx_http_tgbot_dedup_t *dedup,
     int64_t *ids, ngx_uint_t n);
@@ -128,9 +133,9 @@ void ngx_http_tgbot_dedup_mark(ngx_http_tgbot_dedup_t *dedup,
 typedef struct {
     ngx_uint_t                 records;       /* in use */
     ngx_uint_t                 leased;        /* by living processes */
-    ngx_uint_t                 rides;         /* calls kept */
+    ngx_uint_t                 rides;         /* kept */
     ngx_uint_t                 rides_evicted; /* before their time */
-    uint64_t                   top[2];        /* highest id, by ring */
+    uint64_t                   top[2];        /* highest id of each ring */
 } ngx_http_tgbot_dedup_state_t;
 
 void ngx_http_tgbot_dedup_state(ngx_http_tgbot_dedup_t *dedup,
@@ -138,17 +143,17 @@ void ngx_http_tgbot_dedup_state(ngx_http_tgbot_dedup_t *dedup,
 
 
 /*
- * Which bots a zone knows, and where in it their areas are.
+ * The table of a zone: which bots it knows, and where their areas are.  Both
+ * functions are called with the zone locked.
  */
 
 /*
- * The two below with the zone locked.  NGX_DECLINED: what stands in the area
- * is not this bot's any more.
+ * Fills in *area.  NGX_DECLINED: the area belongs to another bot now.
  */
 ngx_int_t ngx_http_tgbot_dedup_table_area(ngx_http_tgbot_dedup_t *dedup,
     ngx_http_tgbot_dedup_area_t *area);
 
-/* after somebody died inside */
+/* repairs all areas after a worker died inside the lock */
 void ngx_http_tgbot_dedup_table_repair(ngx_http_tgbot_zone_t *zone);
 
 

@@ -13,7 +13,7 @@
     ((uint16_t) ((rec) - (area)->records))
 
 
-/* leases that lived are not asked again for so long, ms */
+/* how long leases found alive are not checked again, milliseconds */
 #define NGX_HTTP_TGBOT_DEDUP_RECHECK  100
 
 
@@ -147,7 +147,10 @@ ngx_http_tgbot_dedup_area_hold(ngx_http_tgbot_dedup_area_t *area,
 {
     ngx_http_tgbot_dedup_area_unlink(area, rec);
 
-    /* half of one lease and half of another could seem to be alive */
+    /*
+     * a worker that dies here would leave half of the old lease and half of
+     * the new one, which together may look alive
+     */
 
     if (rec->state == NGX_HTTP_TGBOT_DEDUP_HELD) {
         rec->state = NGX_HTTP_TGBOT_DEDUP_IDLE;
@@ -247,7 +250,10 @@ ngx_http_tgbot_dedup_area_keep(ngx_http_tgbot_dedup_area_t *area,
 }
 
 
-/* a zone has blocks for several of the largest calls: there is an end */
+/*
+ * Evicts the oldest rides until "size" bytes fit.  This ends, as an area has
+ * blocks for several rides of the largest size.
+ */
 
 static void
 ngx_http_tgbot_dedup_area_make_room(ngx_http_tgbot_dedup_area_t *area,
@@ -305,7 +311,7 @@ ngx_http_tgbot_dedup_area_reap(ngx_http_tgbot_dedup_area_t *area)
         rec = &area->records[n];
         n = rec->link.next;
 
-        /* there are few processes, and asking may be a system call */
+        /* lease_alive() may call kill(): ask once for equal leases in a row */
 
         if (rec->lease.slot != last.slot || rec->lease.epoch != last.epoch) {
             last = rec->lease;
@@ -317,7 +323,7 @@ ngx_http_tgbot_dedup_area_reap(ngx_http_tgbot_dedup_area_t *area)
 
         } else {
 
-            /* limits had let it to work */
+            /* the worker died in work: limits had let the Update pass */
 
             rec->charged = 1;
 
@@ -388,7 +394,10 @@ ngx_http_tgbot_dedup_area_oldest(ngx_http_tgbot_dedup_area_t *area,
 }
 
 
-/* more than one record can become old for each that is added, not many */
+/*
+ * Frees up to four rides whose time is over.  It is called for each record that
+ * is added, so rides are freed faster than they are kept.
+ */
 
 static void
 ngx_http_tgbot_dedup_area_expire(ngx_http_tgbot_dedup_area_t *area)
@@ -511,7 +520,7 @@ ngx_http_tgbot_dedup_repair(ngx_http_tgbot_dedup_area_t *area)
 }
 
 
-/* what the record says is taken for true where it can be */
+/* makes the record agree with its bit in the ring and with its blocks */
 
 static void
 ngx_http_tgbot_dedup_repair_record(ngx_http_tgbot_dedup_area_t *area,
@@ -523,7 +532,7 @@ ngx_http_tgbot_dedup_repair_record(ngx_http_tgbot_dedup_area_t *area,
 
         rec->block = NGX_HTTP_TGBOT_LIST_NIL;
 
-        /* the process was about to free it */
+        /* an accepted record without a ride was about to be freed */
 
         if (rec->state >= NGX_HTTP_TGBOT_DEDUP_STATES
             || (rec->state != NGX_HTTP_TGBOT_DEDUP_FREE
@@ -548,7 +557,7 @@ ngx_http_tgbot_dedup_repair_record(ngx_http_tgbot_dedup_area_t *area,
 }
 
 
-/* all records by time, linked by "next" */
+/* sorts all records by time; they are linked by "next" only */
 
 static uint32_t
 ngx_http_tgbot_dedup_repair_sort(ngx_http_tgbot_dedup_area_t *area)

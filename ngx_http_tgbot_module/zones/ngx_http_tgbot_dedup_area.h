@@ -1,11 +1,11 @@
 
 /*
- * What a zone holds of one bot: rings, records of updates, calls kept for
- * duplicates.  Everything inside is found by number, so that an area can be
- * moved.  All functions are called with the zone locked.
+ * An area is what a zone holds of one bot: rings, records of Updates, and rides
+ * kept for duplicates.  All references inside are numbers, so that an area can
+ * be moved.  All functions are called with the zone locked.
  *
- * A process may die at any point.  What a record says counts from the store
- * of its state on; lists, hash and counts are made of the records again.
+ * A worker may die at any point.  A record is valid from the store of its state
+ * on; a repair makes lists, hash and counts from the records.
  */
 
 #ifndef _NGX_HTTP_TGBOT_DEDUP_AREA_H_INCLUDED_
@@ -23,32 +23,32 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* of an area, without its rings */
+/* bytes of an area without its rings */
 #define NGX_HTTP_TGBOT_DEDUP_FIXED       (512 * 1024)
 
-/* no record of the hash */
+/* ends a chain of records of the same hash */
 #define NGX_HTTP_TGBOT_DEDUP_NIL         0xffff
 
 
-/* states of a record, each of which has a list, the oldest first */
+/* states of a record; each state has a list, the oldest first */
 
 #define NGX_HTTP_TGBOT_DEDUP_FREE        0
-#define NGX_HTTP_TGBOT_DEDUP_HELD        1     /* in work under a lease */
+#define NGX_HTTP_TGBOT_DEDUP_HELD        1     /* claimed, has a lease */
 #define NGX_HTTP_TGBOT_DEDUP_IDLE        2     /* to be delivered again */
-#define NGX_HTTP_TGBOT_DEDUP_DONE        3     /* accepted, call kept */
+#define NGX_HTTP_TGBOT_DEDUP_DONE        3     /* accepted, has a ride */
 #define NGX_HTTP_TGBOT_DEDUP_STATES      4
 
 
 typedef struct {
     int64_t                           update_id;
     ngx_http_tgbot_lease_t            lease;
-    ngx_msec_t                        first;   /* receipt */
-    ngx_msec_t                        time;    /* of the state */
+    ngx_msec_t                        first;   /* first received */
+    ngx_msec_t                        time;    /* when state was set */
     uint32_t                          attempts;
     uint16_t                          type_len;
     uint16_t                          body_len;
-    uint32_t                          block;   /* the first of the call */
-    uint16_t                          hash;    /* next of the same */
+    uint32_t                          block;   /* first of the ride */
+    uint16_t                          hash;    /* next of the same hash */
     u_char                            charged;
     u_char                            state;
     ngx_http_tgbot_link_t             link;    /* in the list of the state */
@@ -59,16 +59,16 @@ typedef struct {
     ngx_http_tgbot_dedup_rings_sh_t   rings;
 
     ngx_http_tgbot_list_t             list[NGX_HTTP_TGBOT_DEDUP_STATES];
-    ngx_http_tgbot_chain_sh_t         chain;   /* of calls */
+    ngx_http_tgbot_chain_sh_t         chain;   /* of rides */
 
     ngx_uint_t                        rides_evicted;
 
-    /* when all leases were found alive; 0: never */
+    /* when the leases were last checked, or 0 */
     ngx_msec_t                        alive;
 } ngx_http_tgbot_dedup_area_sh_t;
 
 
-/* made for the time of a lock */
+/* in the memory of a process, valid while the zone is locked */
 
 typedef struct {
     ngx_http_tgbot_zone_t            *zone;
@@ -93,11 +93,11 @@ typedef struct {
      / NGX_HTTP_TGBOT_CHAIN_BLOCK)
 
 
-/* where the parts are in the memory at "data" */
+/* fills in *area for the area at "data" */
 void ngx_http_tgbot_dedup_area_init(ngx_http_tgbot_dedup_area_t *area,
     ngx_http_tgbot_zone_t *zone, u_char *data, ngx_uint_t window);
 
-/* carves it anew: nothing is known */
+/* makes the area empty */
 void ngx_http_tgbot_dedup_area_carve(ngx_http_tgbot_dedup_area_t *area);
 
 /* the record of an update, or NULL */
@@ -105,18 +105,20 @@ ngx_http_tgbot_dedup_record_t *ngx_http_tgbot_dedup_area_find(
     ngx_http_tgbot_dedup_area_t *area, int64_t update_id);
 
 /*
- * A new record in work.  One of a call whose time is over, or else the
- * oldest without a living lease, may go for it.  NULL: there is none.
+ * Adds a record with a lease.  Rides whose time is over are freed first.  If no
+ * record is free, the oldest one that is idle or has a ride is evicted; without
+ * such a record, the leases of dead processes are ended before.
+ * NULL: live processes hold all records.
  */
 ngx_http_tgbot_dedup_record_t *ngx_http_tgbot_dedup_area_add(
     ngx_http_tgbot_dedup_area_t *area, int64_t update_id,
     ngx_http_tgbot_lease_t *lease);
 
-/* puts a record in work, under another lease if it was */
+/* puts a record under this lease, also one that is under another */
 void ngx_http_tgbot_dedup_area_hold(ngx_http_tgbot_dedup_area_t *area,
     ngx_http_tgbot_dedup_record_t *rec, ngx_http_tgbot_lease_t *lease);
 
-/* out of work */
+/* ends the lease of a record: the Update will be delivered again */
 void ngx_http_tgbot_dedup_area_idle(ngx_http_tgbot_dedup_area_t *area,
     ngx_http_tgbot_dedup_record_t *rec);
 
@@ -124,34 +126,35 @@ void ngx_http_tgbot_dedup_area_free(ngx_http_tgbot_dedup_area_t *area,
     ngx_http_tgbot_dedup_record_t *rec);
 
 /*
- * Accepts the update of a record in work, with a call to be kept: 1 up to
- * NGX_HTTP_TGBOT_DEDUP_RIDE bytes, type first; the oldest may go for it.
+ * Accepts the Update of a claimed record with a ride, which is copied: content
+ * type, then body, 1 to NGX_HTTP_TGBOT_DEDUP_RIDE bytes.  The oldest rides are
+ * evicted if there is no room.
  */
 void ngx_http_tgbot_dedup_area_keep(ngx_http_tgbot_dedup_area_t *area,
     ngx_http_tgbot_dedup_record_t *rec, u_char *call, size_t type_len,
     size_t body_len);
 
-/* copies the call of an accepted record, type first */
+/* copies the ride of an accepted record to "buf": content type, then body */
 void ngx_http_tgbot_dedup_area_copy(ngx_http_tgbot_dedup_area_t *area,
     ngx_http_tgbot_dedup_record_t *rec, u_char *buf);
 
-/* whether a kept call's time is over */
+/* whether the time of a ride is over */
 ngx_uint_t ngx_http_tgbot_dedup_area_expired(
     ngx_http_tgbot_dedup_record_t *rec);
 
 
 /*
- * Takes all records of dead processes out of work: they die with all of
- * their leases.  Returns how many are left in work.
+ * Ends the leases of dead processes.  Returns how many records are still under
+ * a lease.
  */
 ngx_uint_t ngx_http_tgbot_dedup_area_reap(ngx_http_tgbot_dedup_area_t *area);
 
 
-/* for repair: the hash list of an id; to the end of the list of its state */
+/* the hash head of an id */
 uint16_t *ngx_http_tgbot_dedup_area_head(ngx_http_tgbot_dedup_area_t *area,
     int64_t update_id);
 
-/* after somebody died inside */
+/* repairs the area after a worker died inside the lock */
 void ngx_http_tgbot_dedup_repair(ngx_http_tgbot_dedup_area_t *area);
 
 

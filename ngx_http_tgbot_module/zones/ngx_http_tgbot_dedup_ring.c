@@ -42,7 +42,7 @@ ngx_http_tgbot_dedup_ring_test(ngx_http_tgbot_dedup_rings_t *rings, int64_t id)
 
     bit = ngx_http_tgbot_dedup_ring_bit(rings, id);
 
-    /* numberings that have come near each other share what they know */
+    /* both rings may cover the id, and either may have its bit */
 
     for (n = 0; n < 2; n++) {
 
@@ -100,7 +100,10 @@ ngx_http_tgbot_dedup_ring_move(ngx_http_tgbot_dedup_rings_t *rings, int64_t id)
 
     ngx_http_tgbot_dedup_ring_advance(rings, n, id);
 
-    /* an id that nothing follows has not made a numbering of its own */
+    /*
+     * A ring counts as current only when an id moves it: a single forged id
+     * opens a ring, but does not move it.
+     */
 
     rings->sh->last = n;
 }
@@ -142,7 +145,7 @@ ngx_http_tgbot_dedup_ring_newest(ngx_http_tgbot_dedup_rings_t *rings,
 }
 
 
-/* from the top of a ring on downwards */
+/* the accepted ids of one ring, the highest first */
 
 static ngx_uint_t
 ngx_http_tgbot_dedup_ring_below(ngx_http_tgbot_dedup_rings_t *rings,
@@ -165,7 +168,7 @@ ngx_http_tgbot_dedup_ring_below(ngx_http_tgbot_dedup_rings_t *rings,
 
         bit = ngx_http_tgbot_dedup_ring_bit(rings, id);
 
-        /* most of a ring may never have been used */
+        /* skip a zero byte at once: most of a ring may never have been used */
 
         if (bits[bit / 8] == 0) {
             bit = ngx_min(bit % 8, left - 1);
@@ -205,7 +208,7 @@ ngx_http_tgbot_dedup_ring_holds(ngx_http_tgbot_dedup_rings_t *rings,
 }
 
 
-/* of the rings that hold the id or can be moved to it without a loss */
+/* the ring whose top is nearest to the id, and less than "window" away */
 
 static ngx_uint_t
 ngx_http_tgbot_dedup_ring_nearest(ngx_http_tgbot_dedup_rings_t *rings,
@@ -235,7 +238,7 @@ ngx_http_tgbot_dedup_ring_nearest(ngx_http_tgbot_dedup_rings_t *rings,
 }
 
 
-/* unsigned: ids are what somebody sent, and may be any two 64-bit numbers */
+/* unsigned, because a forged id may be any 64-bit number */
 
 static uint64_t
 ngx_http_tgbot_dedup_ring_distance(ngx_http_tgbot_dedup_rings_t *rings,
@@ -281,9 +284,9 @@ ngx_http_tgbot_dedup_ring_open(ngx_http_tgbot_dedup_rings_t *rings,
 
 
 /*
- * The bits of ids to come are those of ids left behind: they are cleared
- * before the top moves over them.  It is written beside the old one, because
- * not every machine stores 64 bits at once.
+ * New ids use the bits of the ids that leave the window, so these bits are
+ * cleared before the top moves.  The new top is written beside the old top,
+ * because not every machine stores 64 bits at once.
  */
 
 static void
@@ -323,14 +326,14 @@ ngx_http_tgbot_dedup_ring_advance(ngx_http_tgbot_dedup_rings_t *rings,
 }
 
 
-/* both ends included */
+/* clears the bits "from" to "to", both included */
 
 static void
 ngx_http_tgbot_dedup_ring_clear(u_char *bits, uint64_t from, uint64_t to)
 {
     u_char  first, last;
 
-    /* what stays of the first and of the last byte */
+    /* bits of the first and of the last byte that stay */
 
     first = (u_char) ((1 << from % 8) - 1);
     last = (u_char) (0xff << (to % 8 + 1));

@@ -1,11 +1,13 @@
 
 /*
- * Rings of bits: which of the last "window" update_ids are accepted.  A bot
- * has two, so that an id far from the numbering, be it forged or a new one,
- * does not put an end to what is known of the other.
+ * Rings of bits: which of the last "window" update_ids are accepted.  A bot has
+ * two rings.  An id far from the current ids (forged, or Telegram numbers from
+ * another id on) opens the other ring, and the current ring is kept.
  *
- * A process may die at any point of a change: an id that was accepted is
- * known, or belongs to what the change was about to forget.
+ * A worker may die at any point of a change.  Then all accepted ids are known
+ * but those that the change was going to forget.
+ *
+ * All functions are called with the zone locked.
  */
 
 #ifndef _NGX_HTTP_TGBOT_DEDUP_RING_H_INCLUDED_
@@ -16,7 +18,7 @@
 #include <ngx_core.h>
 
 
-/* in shared memory; zeroed: both rings are empty, bits need no clearing */
+/* in shared memory; zeroed: the ring is empty, its bits may be garbage */
 
 typedef struct {
     int64_t                           top[2];  /* highest id: top[turn] */
@@ -27,13 +29,13 @@ typedef struct {
 
 typedef struct {
     ngx_http_tgbot_dedup_ring_sh_t    ring[2];
-    uint32_t                          last;    /* the one that moved last */
+    uint32_t                          last;    /* ring that moved last */
 } ngx_http_tgbot_dedup_rings_sh_t;
 
 
 typedef struct {
     ngx_http_tgbot_dedup_rings_sh_t  *sh;
-    u_char                           *bits;    /* window / 8 bytes of each */
+    u_char                           *bits;    /* window / 8 bytes a ring */
     uint64_t                          window;  /* ids, a power of two */
 } ngx_http_tgbot_dedup_rings_t;
 
@@ -47,28 +49,29 @@ ngx_uint_t ngx_http_tgbot_dedup_ring_test(ngx_http_tgbot_dedup_rings_t *rings,
     int64_t id);
 
 /*
- * An id far from both rings empties the one that did not move last, to begin
- * there; returns 1 if the other one is in use.
+ * If the id is far from both rings, empties the ring that did not move last (or
+ * a ring not in use) and starts it at this id.  Returns 1 if it did so while a
+ * ring was in use.
  */
 ngx_uint_t ngx_http_tgbot_dedup_ring_reach(ngx_http_tgbot_dedup_rings_t *rings,
     int64_t id);
 
-/* moves the ring nearest to the id, so that there is room for it */
+/* moves the ring nearest to the id, so that the ring has a bit for the id */
 void ngx_http_tgbot_dedup_ring_move(ngx_http_tgbot_dedup_rings_t *rings,
     int64_t id);
 
-/* accepts the id, if a ring has room for it; one store */
+/* sets the bit of the id in one store, if a ring has a bit for the id */
 void ngx_http_tgbot_dedup_ring_set(ngx_http_tgbot_dedup_rings_t *rings,
     int64_t id);
 
 /*
- * Up to n accepted ids, the newest first: those of the ring that moved last
- * before those of the other.  Returns how many.
+ * Fills "ids" with up to n accepted ids, the highest first: first those of the
+ * ring that moved last, then those of the other ring.  Returns their number.
  */
 ngx_uint_t ngx_http_tgbot_dedup_ring_newest(ngx_http_tgbot_dedup_rings_t *rings,
     int64_t *ids, ngx_uint_t n);
 
-/* 0: the ring is empty */
+/* the highest id of ring n, or 0 if the ring is not in use */
 int64_t ngx_http_tgbot_dedup_ring_top(ngx_http_tgbot_dedup_rings_t *rings,
     ngx_uint_t n);
 

@@ -1,7 +1,7 @@
 
 /*
- * What is kept of an update that waits: in a queue, as a dead letter, in a
- * file.  The head never changes, progress does, and an answer is added once.
+ * An item: what is kept of an Update in a queue, as a dead letter or in a file.
+ * The head never changes, the progress does, and the answer is added once.
  */
 
 #ifndef _NGX_HTTP_TGBOT_ITEM_H_INCLUDED_
@@ -17,33 +17,37 @@
 
 typedef struct {
     u_char                     bot[NGX_HTTP_TGBOT_ITEM_NAME];
-    uint64_t                   bot_id;       /* of the token, 0: unknown;
-                                                both are set by the store */
+    uint64_t                   bot_id;       /* of the token; 0: unknown;
+                                                the store sets bot, bot_id
+                                                and bot_len */
     int64_t                    update_id;
     uint64_t                   lane;         /* a hash of the lane's key */
-    uint64_t                   letter;       /* of the bot, that this one was,
-                                                or takes the place of;
-                                                0: none */
+    uint64_t                   letter;       /* id of the dead letter that is
+                                                replayed or replaced by this
+                                                item; 0: none */
     ngx_msec_t                 received;     /* first, ngx_current_msec */
-    uint32_t                   life;         /* seconds since then */
-    uint32_t                   bot_len;      /* of the name */
+    uint32_t                   life;         /* seconds after "received" */
+    uint32_t                   bot_len;      /* length of the name */
 } ngx_http_tgbot_head_t;
 
 
 typedef struct {
-    ngx_msec_t                 started;      /* of this call, if failures */
-    uint32_t                   attempts;     /* failed ones of the program */
-    uint32_t                   unavailable;  /* times in a row, for backoff */
-    uint32_t                   next;         /* call of the answer to be
-                                                made */
-    uint32_t                   failures;     /* of this call */
-    uint32_t                   unknown;      /* of them without an outcome */
+    ngx_msec_t                 started;      /* first try of call "next", if
+                                                failures is not 0 */
+    uint32_t                   attempts;     /* that failed */
+    uint32_t                   unavailable;  /* times in a row the program
+                                                was, for backoff */
+    uint32_t                   next;         /* index in the answer of the
+                                                next call to make */
+    uint32_t                   failures;     /* of call "next" */
+    uint32_t                   unknown;      /* failures with an unknown
+                                                outcome */
 } ngx_http_tgbot_progress_t;
 
 
 /*
- * All of it, outside of a zone.  The strings are opaque to zones: "data" is
- * what it takes to work on the update, "answer" what the program said of it.
+ * An item outside of a zone.  The strings are opaque to zones: "data" is all
+ * that a job needs, "answer" is the answer of the program.
  */
 
 typedef struct {
@@ -53,10 +57,11 @@ typedef struct {
     ngx_str_t                  data;
     ngx_str_t                  answer;
 
-    ngx_msec_t                 delay;        /* before it may be taken from a
-                                                queue, ms: of an item of a
-                                                file, else 0 */
-    unsigned                   answered:1;   /* "answer" counts, if "" too */
+    ngx_msec_t                 delay;        /* ms until it may be taken from
+                                                the queue; 0 but for an item
+                                                read from a file */
+    unsigned                   answered:1;   /* there is an answer, maybe an
+                                                empty one */
 } ngx_http_tgbot_item_t;
 
 

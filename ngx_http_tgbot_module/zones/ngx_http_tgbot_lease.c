@@ -6,14 +6,15 @@
 #include "ngx_http_tgbot_lease.h"
 
 
+/* milliseconds */
 #define NGX_HTTP_TGBOT_LEASE_BEAT  1000
 
 
 typedef struct {
     ngx_atomic_t                 pid;
-    ngx_atomic_t                 epoch;     /* raised by each new process */
+    ngx_atomic_t                 epoch;     /* raised at start and at exit */
     ngx_atomic_t                 beat;      /* ngx_current_msec */
-    ngx_atomic_t                 cycle;     /* the zone's generation then */
+    ngx_atomic_t                 cycle;     /* zone's generation at start */
     ngx_atomic_t                 leaving;   /* takes no connections */
 } ngx_http_tgbot_lease_slot_t;
 
@@ -57,7 +58,7 @@ ngx_http_tgbot_lease_init_process(ngx_http_tgbot_zone_t *zone, ngx_log_t *log)
     ngx_http_tgbot_leases = (ngx_http_tgbot_lease_slot_t *)
                                 ngx_http_tgbot_zone_data(zone->sh);
 
-    /* of all processes that live, one has this slot */
+    /* no other live process has this slot */
 
     slot = &ngx_http_tgbot_leases[ngx_process_slot];
 
@@ -200,7 +201,7 @@ ngx_http_tgbot_lease_lives(ngx_uint_t slot, uint32_t epoch)
         return 0;
     }
 
-    /* a killed one need not be waited for */
+    /* a process that was killed is dead before its last beat is old */
 
     pid = (ngx_pid_t) s->pid;
 

@@ -1,6 +1,6 @@
 
 /*
- * Which worker processes live, and leases that end with them.
+ * Which worker processes are alive, and leases that end with their process.
  */
 
 #ifndef _NGX_HTTP_TGBOT_LEASE_H_INCLUDED_
@@ -13,18 +13,18 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* a worker that has not been heard of for longer is taken for dead, ms */
+/* a worker without a beat for longer counts as dead, milliseconds */
 #define NGX_HTTP_TGBOT_LEASE_LIFE  15000
 
 
 /*
- * Held by a process until it gives it back, or dies, or hangs; a token is
- * never used twice.  All zero: no lease.
+ * A process holds a lease until it ends the lease, dies or hangs.  No process
+ * uses a token twice.  All zero: no lease.
  */
 
 typedef struct {
     uint32_t    slot;        /* ngx_process_slot */
-    uint32_t    epoch;       /* of the slot: which process in it; from 1 */
+    uint32_t    epoch;       /* tells processes of a slot apart, from 1 */
     uint64_t    token;
 } ngx_http_tgbot_lease_t;
 
@@ -32,34 +32,34 @@ typedef struct {
 extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_lease_zone;
 
 
-/* takes this process' slot and starts its beat */
+/* takes the slot of this process and starts its beat; called once a worker */
 void ngx_http_tgbot_lease_init_process(ngx_http_tgbot_zone_t *zone,
     ngx_log_t *log);
 
-/* this process takes no new connections any more, but has leases still */
+/* notes that this process takes no new connections; its leases stay alive */
 void ngx_http_tgbot_lease_leave(void);
 
 /*
- * Whether a process that another configuration was started with may still
- * take new connections.
+ * Whether a live worker of another configuration may still take new
+ * connections.
  */
 ngx_uint_t ngx_http_tgbot_lease_former(void);
 
 /* ends all leases of this process */
 void ngx_http_tgbot_lease_exit_process(void);
 
-/* a new lease of this process */
+/* fills in *lease with a new lease of this process */
 void ngx_http_tgbot_lease_new(ngx_http_tgbot_lease_t *lease);
 
 /*
- * Whether the process that holds the lease lives; 0 for no lease.  Needs no
- * lock, may be called inside another zone's.
+ * Whether the process that holds the lease is alive; 0 if *lease is no lease.
+ * Needs no lock and may be called while another zone is locked.
  */
 ngx_uint_t ngx_http_tgbot_lease_alive(ngx_http_tgbot_lease_t *lease);
 
 /*
- * The same of a process by its slot and epoch, of which "epoch" 0 is none.
- * ngx_http_tgbot_lease_self() is this process' epoch; its slot is
+ * Whether the process of this slot and epoch is alive; 0 if "epoch" is 0.
+ * ngx_http_tgbot_lease_self() returns the epoch of this process; its slot is
  * ngx_process_slot.
  */
 ngx_uint_t ngx_http_tgbot_lease_lives(ngx_uint_t slot, uint32_t epoch);

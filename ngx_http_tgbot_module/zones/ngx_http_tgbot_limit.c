@@ -7,22 +7,29 @@
 #include "ngx_http_tgbot_list.h"
 
 
-/* longer keys stand as their MD5, whose length no other key can have */
+/*
+ * Keys of up to this many bytes are stored.  For a longer key its MD5 is
+ * stored, with a length that no stored key has.
+ */
 #define NGX_HTTP_TGBOT_LIMIT_KEY    23
 #define NGX_HTTP_TGBOT_LIMIT_LONG   255
 
-/* of an identity, 32 bits each */
+/* 32-bit words of an identity */
 #define NGX_HTTP_TGBOT_LIMIT_WORDS   8
 
+/* buckets of a zone */
 #define NGX_HTTP_TGBOT_LIMIT_MIN    64
 #define NGX_HTTP_TGBOT_LIMIT_MAX    (1 << 30)
 
 
-/* no process is that much behind another: the milliseconds wrapped around */
+/*
+ * No process is this far behind another, milliseconds: if a time seems to be,
+ * ngx_current_msec has wrapped around.
+ */
 #define NGX_HTTP_TGBOT_LIMIT_WRAP   86400000
 
 
-/* whose bucket it is; what follows the key is zero, as it is all compared */
+/* limit and key of a bucket; compared as a whole, so it is padded with zeros */
 
 typedef struct {
     uint64_t                        id;       /* of the limit */
@@ -31,32 +38,32 @@ typedef struct {
 } ngx_http_tgbot_limit_identity_t;
 
 
-/* a line of the processor's cache */
+/* a bucket; as large as a CPU cache line, 64 bytes */
 
 typedef struct {
-    uint32_t                        chain;    /* next one of the same hash */
+    uint32_t                        chain;    /* next of the same hash */
     ngx_http_tgbot_link_t           link;
-    uint32_t                        noticed;  /* a refusal, since it was
-                                                 full */
+    uint32_t                        noticed;  /* refused since the bucket
+                                                 was full */
     ngx_http_tgbot_limit_identity_t
                                    identity;
     uint64_t                        units;
-    ngx_msec_t                      last;     /* when there were so many */
+    ngx_msec_t                      last;     /* time of "units" */
 } ngx_http_tgbot_limit_node_t;
 
 
 typedef struct {
 
-    /* these never change; read without the lock, too */
+    /* these never change, so they may be read without the lock */
 
     uint64_t                        seed[NGX_HTTP_TGBOT_LIMIT_WORDS + 1];
     uint32_t                        total;    /* nodes */
     uint32_t                        mask;     /* number of chains, less 1 */
 
-    /* the first "used" nodes are in chains and in the list, others never */
+    /* the first "used" nodes are in chains and in the list, others are not */
 
     uint32_t                        used;
-    ngx_http_tgbot_list_t           list;     /* its last one is the least
+    ngx_http_tgbot_list_t           list;     /* the last node is the least
                                                  recently used */
 } ngx_http_tgbot_limit_sh_t;
 
@@ -382,9 +389,9 @@ ngx_http_tgbot_limit_identify(ngx_http_tgbot_limit_t *bucket,
 
 
 /*
- * Users choose keys, and for some hashes one can write down keys that have
- * the same one under any seed.  This one is strongly universal: two keys
- * meet with a probability of 2^-32, whatever they are.
+ * Users can choose keys, and for some hash functions keys can be found that
+ * collide under any seed.  This hash is strongly universal: any two keys have
+ * the same 32 bits with a probability of 2^-32.
  */
 
 static uint32_t *
@@ -430,7 +437,7 @@ ngx_http_tgbot_limit_find(ngx_http_tgbot_limit_sh_t *sh, uint32_t *chain,
 }
 
 
-/* a node in no chain and not in the list */
+/* returns a node that is in no chain and not in the list; may evict one */
 
 static ngx_http_tgbot_limit_node_t *
 ngx_http_tgbot_limit_get(ngx_http_tgbot_zone_t *zone)
@@ -517,7 +524,7 @@ ngx_http_tgbot_limit_refill(ngx_http_tgbot_limit_t *bucket,
 
     elapsed = (ngx_msec_int_t) (now - node->last);
 
-    /* another process may have been here with a later time */
+    /* another process may have set a later time */
 
     if (elapsed <= 0 && elapsed > -NGX_HTTP_TGBOT_LIMIT_WRAP) {
         return;
@@ -529,7 +536,7 @@ ngx_http_tgbot_limit_refill(ngx_http_tgbot_limit_t *bucket,
         return;
     }
 
-    /* what is more than missing is not multiplied: it might not fit */
+    /* a long time is not multiplied by the rate: the product might overflow */
 
     missing = bucket->capacity - node->units;
 

@@ -1,6 +1,6 @@
 
 /*
- * Token buckets by key.
+ * Limits: token buckets by key.
  */
 
 #ifndef _NGX_HTTP_TGBOT_LIMIT_H_INCLUDED_
@@ -14,8 +14,8 @@
 
 
 /*
- * A token in units: per millisecond a rate of N r/m fills in N of them, one
- * of N r/s 60 * N, so that no rate loses a fraction.
+ * Units of a token.  A rate of N r/m adds N units per millisecond, a rate of
+ * N r/s adds 60 * N, so all rates are whole numbers.
  */
 #define NGX_HTTP_TGBOT_LIMIT_TOKEN   60000
 
@@ -26,21 +26,20 @@ typedef struct {
     ngx_http_tgbot_zone_t     *zone;
 
     /*
-     * told apart in the zone by what this is the beginning of the MD5 of:
-     * bot, or nothing for a shared limit, the key as configured, rate and
-     * burst
+     * Tells the limits of a zone apart: the first 8 bytes of the MD5 of bot
+     * (empty for a shared limit), key as configured, rate and burst.
      */
     uint64_t                   id;
 
     uint64_t                   rate;          /* units per millisecond */
-    uint64_t                   capacity;      /* units, at least a token */
+    uint64_t                   capacity;      /* units, at least one token */
 } ngx_http_tgbot_limit_t;
 
 
 typedef struct {
-    ngx_msec_t                 wait;          /* until there is a token */
+    ngx_msec_t                 wait;          /* until the next token */
 
-    /* the first refusal since the bucket was full */
+    /* this is the first refusal since the bucket was full */
     unsigned                   first:1;
 } ngx_http_tgbot_limit_result_t;
 
@@ -48,21 +47,24 @@ typedef struct {
 extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_limit_zone;
 
 
-/* bot "": shared by all; "rate" and "burst" are in tokens, see above */
+/*
+ * Fills in *bucket.  An empty "bot" makes a limit shared by all bots; "rate" is
+ * in tokens per minute or per second, "burst" in tokens, 0 counts as 1.
+ */
 void ngx_http_tgbot_limit_init(ngx_http_tgbot_limit_t *bucket,
     ngx_http_tgbot_zone_t *zone, ngx_str_t *bot, ngx_str_t *key,
     ngx_uint_t rate, ngx_uint_t per_minute, ngx_uint_t burst);
 
 /*
- * Takes a token from the bucket of a key of any length, at "now"
- * (ngx_current_msec).  A new bucket is full; when the zone is, the least
- * recently used one goes, which is counted.
- * NGX_OK, or NGX_BUSY: there is none, nothing is taken, see *result.
+ * Takes a token from the bucket of a key; the key may have any length, "now" is
+ * ngx_current_msec.  A new bucket is full of tokens.  When the zone is full,
+ * the least recently used bucket is evicted and counted.
+ * NGX_BUSY: the bucket has no token, nothing is taken, *result tells more.
  */
 ngx_int_t ngx_http_tgbot_limit_take(ngx_http_tgbot_limit_t *bucket,
     ngx_str_t *key, ngx_msec_t now, ngx_http_tgbot_limit_result_t *result);
 
-/* gives one back, up to the bucket's capacity; nothing if it is gone */
+/* gives a token back, up to capacity; does nothing if the bucket was evicted */
 void ngx_http_tgbot_limit_give(ngx_http_tgbot_limit_t *bucket,
     ngx_str_t *key, ngx_msec_t now);
 

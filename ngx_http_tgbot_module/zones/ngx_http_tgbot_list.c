@@ -134,7 +134,7 @@ ngx_http_tgbot_sort_end(ngx_http_tgbot_sort_t *sort)
 
     n = NGX_HTTP_TGBOT_LIST_NIL;
 
-    /* a fuller bin was filled before */
+    /* elements of a higher bin were added before those of a lower one */
 
     for (i = 0; i < NGX_HTTP_TGBOT_LIST_BINS; i++) {
         n = ngx_http_tgbot_sort_merge(sort, sort->bins[i], n);
@@ -144,7 +144,7 @@ ngx_http_tgbot_sort_end(ngx_http_tgbot_sort_t *sort)
 }
 
 
-/* what is in a was added before what is in b */
+/* merges two lists; the elements of "a" were added before those of "b" */
 
 static uint32_t
 ngx_http_tgbot_sort_merge(ngx_http_tgbot_sort_t *sort, uint32_t a, uint32_t b)

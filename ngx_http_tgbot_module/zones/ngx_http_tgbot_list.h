@@ -1,8 +1,8 @@
 
 /*
- * Lists of what stands in an array in shared memory, linked by number.  All
- * functions are called with the zone locked; who dies inside leaves a list
- * that is to be made again.
+ * Lists of elements of an array in shared memory, linked by number.  All
+ * functions are called with the zone locked.  If a worker dies inside, a repair
+ * must make the list from the elements.
  */
 
 #ifndef _NGX_HTTP_TGBOT_LIST_H_INCLUDED_
@@ -16,7 +16,7 @@
 /* no element */
 #define NGX_HTTP_TGBOT_LIST_NIL   0xffffffff
 
-/* what is sorted is less than two to the power of it */
+/* fewer than 2^32 elements can be sorted */
 #define NGX_HTTP_TGBOT_LIST_BINS  32
 
 
@@ -33,7 +33,7 @@ typedef struct {
 } ngx_http_tgbot_list_t;
 
 
-/* where the links are */
+/* where the links of the elements are */
 
 typedef struct {
     void                      *first;       /* of element number 0 */
@@ -41,22 +41,22 @@ typedef struct {
 } ngx_http_tgbot_links_t;
 
 
-/* a list that is being sorted; bin i is a sorted list of 2^i elements */
+/* a sort in progress; bin i is empty or a sorted list of 2^i elements */
 
 typedef struct {
     ngx_http_tgbot_links_t    *links;
     uint32_t                   bins[NGX_HTTP_TGBOT_LIST_BINS];
 
-    /* whether a is to be before b, of which a was added first */
+    /* whether a comes before b; a was added before b */
     ngx_uint_t               (*before)(void *data, uint32_t a, uint32_t b);
     void                      *data;
 } ngx_http_tgbot_sort_t;
 
 
-/* nothing is in it */
+/* makes the list empty */
 void ngx_http_tgbot_list_init(ngx_http_tgbot_list_t *list);
 
-/* puts element n, which is in no list, at the end of one, or before all */
+/* put element n, which must be in no list, at the end or the beginning */
 void ngx_http_tgbot_list_append(ngx_http_tgbot_links_t *links,
     ngx_http_tgbot_list_t *list, uint32_t n);
 void ngx_http_tgbot_list_prepend(ngx_http_tgbot_links_t *links,
@@ -67,13 +67,13 @@ void ngx_http_tgbot_list_remove(ngx_http_tgbot_links_t *links,
 
 
 /*
- * Sorts elements without memory of its own: "links", "before" and "data" are
- * set by the caller, whose elements are added one by one.
+ * A stable merge sort that allocates nothing.  The caller sets "links",
+ * "before" and "data", calls init() and adds the elements one by one.
  */
 void ngx_http_tgbot_sort_init(ngx_http_tgbot_sort_t *sort);
 void ngx_http_tgbot_sort_add(ngx_http_tgbot_sort_t *sort, uint32_t n);
 
-/* the first of all, which are linked by "next" alone, or NIL */
+/* returns the first element or NIL; elements are linked by "next" only */
 uint32_t ngx_http_tgbot_sort_end(ngx_http_tgbot_sort_t *sort);
 
 
