@@ -6,7 +6,7 @@
 #include "ngx_http_tgbot_body.h"
 
 
-/* what nginx read a body into may be so much larger than the body */
+/* bytes by which nginx's read buffer may be larger than the body in it */
 #define NGX_HTTP_TGBOT_BODY_SLACK  4096
 
 
@@ -55,7 +55,7 @@ ngx_http_tgbot_body_chain(ngx_http_request_t *r, ngx_uint_t own,
         return NGX_OK;
     }
 
-    /* chunks of a body come in a buffer each, of any number */
+    /* nginx makes a buffer for each chunk, without a bound on their number */
 
     cl = ngx_alloc_chain_link(r->pool);
     if (cl == NULL) {
@@ -93,8 +93,8 @@ ngx_http_tgbot_body_chain(ngx_http_request_t *r, ngx_uint_t own,
 
 
 /*
- * A body that does not tell its length before it comes is read into a buffer
- * of client_body_buffer_size, and most of it remains empty.
+ * nginx reads a body without a Content-Length into a buffer of
+ * client_body_buffer_size bytes, most of which stay unused.
  */
 
 static ngx_uint_t
@@ -107,8 +107,8 @@ ngx_http_tgbot_body_fits(ngx_http_request_body_t *rb, off_t size)
 
 
 /*
- * Only a body larger than any Update, or one that another module had
- * written, is in a file.
+ * A body is in a file only if it is larger than any Update, or if another
+ * module asked for a file.
  */
 
 static ngx_int_t

@@ -1,6 +1,6 @@
 
 /*
- * A request's body, wherever nginx put it.
+ * The body of a request, which nginx keeps in buffers or in a file.
  */
 
 #ifndef _NGX_HTTP_TGBOT_BODY_H_INCLUDED_
@@ -13,21 +13,24 @@
 
 
 /*
- * The body that was read, in one buffer in memory (special ones beside it);
- * what came in several, or lies in a file, is gathered in r->pool.  With
- * "own" the body was read for the caller and no other has pointers into it:
- * what nginx read it into is freed if that is much larger, and r->request_body
- * has the gathered body instead.  To be called once, when all is read.  NULL
- * or no such buffer: it is empty.  NGX_ERROR: no memory, or a read error
- * (logged).
+ * Sets *body to a chain with the whole body in one buffer in memory, possibly
+ * beside special buffers.  A body that is in several buffers or in a file is
+ * copied into r->pool.  "own": only the caller points into the body, so it is
+ * also copied if nginx's read buffer is much larger; after a copy the read
+ * buffer is freed and r->request_body has the copy.  Must be called once, after
+ * the body was read.  The body is empty if *body is NULL or has special buffers
+ * only.  NGX_ERROR: no memory, or a read error (logged).
  */
 ngx_int_t ngx_http_tgbot_body_chain(ngx_http_request_t *r, ngx_uint_t own,
     ngx_chain_t **body);
 
-/* the bytes of that buffer, where they are; without one it is empty */
+/* sets *text to the bytes of that buffer, not copied; "" if there is none */
 void ngx_http_tgbot_body_text(ngx_chain_t *body, ngx_str_t *text);
 
-/* bytes that the request takes for the body, which is of the above */
+/*
+ * bytes of memory that r uses for its body; "body" is the chain from
+ * ngx_http_tgbot_body_chain()
+ */
 size_t ngx_http_tgbot_body_held(ngx_http_request_t *r, ngx_chain_t *body);
 
 

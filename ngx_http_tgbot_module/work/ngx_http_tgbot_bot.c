@@ -6,7 +6,7 @@
 #include "ngx_http_tgbot_bot.h"
 
 
-/* a bot whose token is refused is tried again once a minute */
+/* time between probes of a bot whose token is refused, ms */
 #define NGX_HTTP_TGBOT_BOT_PROBE_TIME  60000
 
 
@@ -64,7 +64,7 @@ ngx_http_tgbot_bot_uri(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
         return NGX_OK;
     }
 
-    /* a map keeps its value, and has to be seen with its source escaped */
+    /* a map caches its value: on the copy it sees the escaped variables */
 
     saved = r->variables;
 
@@ -229,7 +229,7 @@ ngx_http_tgbot_bot_probe(ngx_event_t *ev)
 
     if (!bot->probing && ngx_queue_empty(&bot->paused)) {
 
-        /* nobody waits: the next call will tell */
+        /* no call waits: the next call shows whether the token is accepted */
 
         bot->unauthorized = 0;
         ngx_http_tgbot_stats_unauthorized(bot->stats, 0);

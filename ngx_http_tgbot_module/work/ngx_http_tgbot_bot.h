@@ -1,7 +1,7 @@
 
 /*
- * A bot: what the directives say of it, and its state in this worker.  The
- * lowest file of the layer of work: the others of that layer include it.
+ * A bot: its configuration and its state in this worker.  The other files in
+ * work/ include this one.
  */
 
 #ifndef _NGX_HTTP_TGBOT_BOT_H_INCLUDED_
@@ -24,25 +24,26 @@
 
 
 /*
- * The words of this module, in code, logs, metrics and documents alike:
+ * The words of this module, the same in code, logs, metrics and documents:
  *
  * delivery     one POST of Telegram; a redelivery brings the Update again
- * Update       what Telegram delivers, an update: known by its update_id
- * claim        this worker handles the update and no other one does
- * accept       the update will be answered 2xx, now or when it comes again
+ * Update       what Telegram delivers; its update_id identifies it
+ * claim        this worker handles the update and no other worker does
+ * accept       the update is answered 2xx, now or when it is redelivered
  * settle       the end of a claim, a delivery or an item, with a verdict
- * reply        what Telegram is sent for an update
+ * reply        what is sent to Telegram for an update
  * ride         a reply rides in the response to the webhook's request
  * job          the work on one update
  * call         one request to an internal location: to the bot's program, or
  *              to the Bot API
  * attempt      one call of the program for an update
- * lane         updates that are handled one after the other: those of a chat
+ * lane         updates that are handled one after another, such as those of
+ *              a chat
  * item         an update in the queue
  * lease        the right of a worker to a claim, an item or a dead letter; it
  *              ends with the worker
- * dead letter  an update that was given up, kept with the cause
- * expired      Telegram's own life of the update is over
+ * dead letter  an update that was given up and is kept with the cause
+ * expired      the time for which Telegram keeps the update has passed
  * call slot    one of the calls that tgbot_max_calls allows a worker
  */
 
@@ -62,7 +63,7 @@ typedef struct ngx_http_tgbot_bot_s    ngx_http_tgbot_bot_t;
 typedef struct ngx_http_tgbot_pause_s  ngx_http_tgbot_pause_t;
 
 
-/* a directive's URI: the query string is split off where it is written */
+/* a directive's URI, split at its "?" when the configuration is read */
 
 typedef struct {
     ngx_http_complex_value_t       path;
@@ -78,18 +79,18 @@ typedef struct {
 
 
 /*
- * tgbot_token or tgbot_secret_token, or a file of either; nothing is set for
- * "tgbot_secret_token off"
+ * tgbot_token or tgbot_secret_token, given as a value or as a file; nothing is
+ * set for "tgbot_secret_token off"
  */
 
 typedef struct {
-    ngx_str_t                      directive; /* that it is of */
+    ngx_str_t                      directive; /* its name */
     ngx_str_t                      lines[2];  /* current and old */
-    ngx_str_t                      file;      /* path, "": none, or read */
+    ngx_str_t                      file;      /* path; "": none, or read */
 } ngx_http_tgbot_secret_t;
 
 
-/* tgbot_retry, and tgbot_attempts, which has no life */
+/* tgbot_retry and tgbot_attempts; the latter does not use "life" */
 
 typedef struct {
     ngx_uint_t                     attempts;
@@ -102,12 +103,12 @@ typedef struct {
 /* tgbot_dedup */
 
 typedef struct {
-    ngx_http_tgbot_zone_t         *zone;      /* NULL: the bot's own */
+    ngx_http_tgbot_zone_t         *zone;      /* NULL: a zone of its own */
     ngx_uint_t                     window;
 } ngx_http_tgbot_dedup_conf_t;
 
 
-/* one tgbot_limit of a level; each bot has buckets of its own for it */
+/* one tgbot_limit directive; each bot has its own buckets for it */
 
 typedef struct {
     ngx_http_complex_value_t      *key;
@@ -133,7 +134,7 @@ typedef struct {
     ngx_http_tgbot_zone_t         *zone;
     ngx_uint_t                     concurrency;
     ngx_uint_t                     share;     /* percent */
-    ngx_http_complex_value_t      *lane;      /* NULL: Telegram's own */
+    ngx_http_complex_value_t      *lane;      /* NULL: as in Telegram */
     ngx_str_t                      state;     /* path, "": none */
 } ngx_http_tgbot_queue_conf_t;                /* tgbot_queue */
 
@@ -141,7 +142,7 @@ typedef struct {
 /* tgbot_dead_letters */
 
 typedef struct {
-    ngx_http_tgbot_zone_t         *zone;      /* NULL: that of all bots */
+    ngx_http_tgbot_zone_t         *zone;      /* NULL: main conf's */
     ngx_uint_t                     max;
 } ngx_http_tgbot_dead_conf_t;
 
@@ -154,25 +155,25 @@ typedef enum {
 
 
 /*
- * tgbot_register.  In a bot's copy url is whole, and certificate and ca are
- * what is in the files.
+ * tgbot_register.  In the bot's copy "url" is complete, and "certificate" and
+ * "ca" are the contents of the files.
  */
 
 typedef struct {
     ngx_str_t                      url;
     ngx_str_t                      shown;     /* url without the token */
-    ngx_str_t                      address;   /* ip_address, "": unsaid */
+    ngx_str_t                      address;   /* ip_address, "": not set */
     ngx_str_t                      certificate;  /* "": none */
-    ngx_uint_t                     max_connections;  /* 0: unsaid */
+    ngx_uint_t                     max_connections;  /* 0: not set */
     ngx_uint_t                     allowed;   /* allowed_updates */
-    ngx_str_t                      names;     /* of them, see info.h */
+    ngx_str_t                      names;     /* see webhook_info.h */
     ngx_flag_t                     drop_pending;
     ngx_msec_t                     interval;
     ngx_str_t                      api;
-    ngx_flag_t                     own_api;   /* not Telegram's */
-    ngx_str_t                      ca;        /* "": as libcurl finds it */
+    ngx_flag_t                     own_api;   /* not api.telegram.org */
+    ngx_str_t                      ca;        /* "": libcurl's default */
 
-    u_char                        *file;      /* where it stands */
+    u_char                        *file;      /* of the directive */
     ngx_uint_t                     line;
 } ngx_http_tgbot_register_conf_t;
 
@@ -180,14 +181,14 @@ typedef struct {
 /* tgbot_status */
 
 typedef struct {
-    ngx_uint_t                     format;    /* 0: as asked for */
+    ngx_uint_t                     format;    /* 0: by the request */
     ngx_flag_t                     payload;
     ngx_flag_t                     write;
     ngx_msec_t                     ready_age;
     ngx_array_t                   *hosts;     /* of ngx_str_t: the server's
                                                  exact names */
 
-    u_char                        *file;      /* where it stands */
+    u_char                        *file;      /* of the directive */
     ngx_uint_t                     line;
 } ngx_http_tgbot_status_conf_t;
 
@@ -199,8 +200,8 @@ typedef struct {
     ngx_array_t                    queues;    /* of ngx_http_tgbot_queue_conf_t
                                                  *, of each tgbot_queue */
     ngx_http_tgbot_zone_t         *leases;    /* NULL without bots */
-    ngx_http_tgbot_zone_t         *dead;      /* of bots without a zone for
-                                                 their letters, or NULL */
+    ngx_http_tgbot_zone_t         *dead;      /* dead letters of bots without
+                                                 a zone for them, or NULL */
     ngx_uint_t                     max_calls;
 } ngx_http_tgbot_main_conf_t;
 
@@ -237,12 +238,12 @@ typedef struct {
 } ngx_http_tgbot_loc_conf_t;
 
 
-/* what waits while the bot's token is refused */
+/* a Bot API call that waits while Telegram refuses the bot's token */
 
 struct ngx_http_tgbot_pause_s {
     ngx_queue_t                    queue;
 
-    /* the turn has come; the pause is over */
+    /* called when the pause is over, or when this call is the probe */
     void                         (*resume)(ngx_http_tgbot_pause_t *pause);
 
     unsigned                       waiting:1;
@@ -261,34 +262,34 @@ struct ngx_http_tgbot_bot_s {
     ngx_str_t                      old_secret;
 
     ngx_http_tgbot_loc_conf_t     *conf;      /* of the webhook's location */
-    ngx_http_core_loc_conf_t      *clcf;      /* likewise */
-    ngx_http_conf_ctx_t           *ctx;       /* of its server */
+    ngx_http_core_loc_conf_t      *clcf;      /* of that location */
+    ngx_http_conf_ctx_t           *ctx;       /* of that server */
 
     ngx_http_tgbot_dedup_t        *dedup;      /* NULL: tgbot_dedup off */
-    ngx_http_tgbot_limit_t        *limits;   /* of conf->limits, each */
+    ngx_http_tgbot_limit_t        *limits;   /* as conf->limits */
     ngx_http_tgbot_queue_t        *queue;     /* NULL: held mode */
     ngx_http_tgbot_dead_t         *dead;      /* NULL: tgbot_dead_letters off */
     ngx_http_tgbot_stats_t        *stats;
 
     ngx_http_tgbot_register_conf_t  *reg;    /* NULL: tgbot_register off */
-    ngx_http_tgbot_registry_t     *registry;  /* likewise */
+    ngx_http_tgbot_registry_t     *registry;  /* NULL: as reg */
 
-    u_char                        *file;      /* where tgbot_webhook stands */
+    u_char                        *file;      /* of tgbot_webhook */
     ngx_uint_t                     line;
 
-    /* state of this worker, zeroed by configuration */
+    /* state of this worker; the configuration zeroes it */
 
-    ngx_rbtree_t                   jobs;      /* running, by update_id */
+    ngx_rbtree_t                   jobs;      /* by update_id */
     ngx_rbtree_node_t              sentinel;
     ngx_http_tgbot_call_slots_t    slots;
 
-    ngx_uint_t                     given_up;  /* Bot API calls, for logs */
+    ngx_uint_t                     given_up;  /* Bot API calls, logged */
 
-    ngx_uint_t                     unauthorized_secrets; /* since last warn */
+    ngx_uint_t                     unauthorized_secrets; /* since warned */
     time_t                         secret_warned;
     time_t                         full_warned;   /* of the queue */
 
-    /* the Bot API said 401: calls wait here, one of them probes */
+    /* calls that wait after a 401 of the Bot API; one of them is the probe */
     ngx_queue_t                    paused;
     ngx_event_t                    probe;
 
@@ -300,7 +301,7 @@ struct ngx_http_tgbot_bot_s {
 };
 
 
-/* how this module's variables render text of users */
+/* how this module's variables escape text that comes from users */
 
 typedef enum {
     NGX_HTTP_TGBOT_ESCAPE_NONE = 0,
@@ -321,17 +322,17 @@ typedef struct {
     ngx_uint_t                     verdict;   /* ngx_http_tgbot_verdict_e */
     ngx_uint_t                     escape;    /* ngx_http_tgbot_escape_e */
     ngx_str_t                      api_uri;   /* only inside an api call */
-    ngx_str_t                      method;    /* likewise */
+    ngx_str_t                      method;    /* as api_uri */
 } ngx_http_tgbot_ctx_t;
 
 
-/* once per worker, before anything else of the bot is used */
+/* must be called before any other use of the bot in a worker; idempotent */
 void ngx_http_tgbot_bot_init(ngx_http_tgbot_bot_t *bot);
 
 /*
- * A copy of r's cached variables, or of "base" if it is not NULL, in r's
- * pool: to be set as r->variables while values are rendered that nobody
- * else must see.  NULL: no memory.
+ * Copies r's cached variables, or "base" if it is not NULL, into r->pool.  The
+ * caller sets the copy as r->variables while it evaluates values that must not
+ * stay in r's cache.  NULL: no memory.
  */
 ngx_http_variable_value_t *ngx_http_tgbot_bot_variables(ngx_http_request_t *r,
     ngx_http_variable_value_t *base);
@@ -348,45 +349,49 @@ ngx_int_t ngx_http_tgbot_bot_uri(ngx_http_request_t *r,
     ngx_str_t *args);
 
 /*
- * Whether a path has no segment "." or ".." and no NUL: it is matched against
- * locations as it is, without the normalizing that a client's request gets,
- * and parts of it may come from users.
+ * Whether a path has no segment "." or ".." and no NUL.  nginx does not
+ * normalize the path of a subrequest before it looks for the location, and
+ * parts of the path may come from users.
  */
 ngx_uint_t ngx_http_tgbot_bot_path_is_safe(ngx_str_t *path);
 
 /*
- * The Bot API refused the token, which is a state of the bot: pause waits
- * until it is lifted, and one that waits is resumed each minute as a probe.
+ * The Bot API refused the token, so all calls of the bot are paused: "pause"
+ * waits until the token is accepted.  Each minute one of the waiting calls is
+ * resumed as a probe.
  */
 void ngx_http_tgbot_bot_pause(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_pause_t *pause);
 
-/* pause does not wait any more, nor does it probe; idempotent */
+/* "pause" neither waits nor is the probe any more; idempotent */
 void ngx_http_tgbot_bot_unpause(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_pause_t *pause);
 
 /*
- * Log handler of calls: which bot and update they are about.  nginx's own
- * one prints the URI that an upstream is asked for, which holds the token.
+ * Log handler of calls: logs the bot and the update.  nginx's own handler
+ * would log the upstream's URI, which contains the token.
  */
 u_char *ngx_http_tgbot_bot_log_error(ngx_http_request_t *r,
     ngx_http_request_t *sr, u_char *buf, size_t len);
 
 /*
- * What text from outside passes before it is logged or shown: as of
- * ngx_http_tgbot_redact(), with the tokens of all bots.
+ * Calls ngx_http_tgbot_redact() with the tokens of all bots.  Text from outside
+ * must pass through it before it is logged or shown.
  */
 ngx_int_t ngx_http_tgbot_bot_redact(ngx_http_tgbot_bot_t *bot,
     ngx_str_t *text, size_t max, ngx_pool_t *pool);
 
-/* those tokens, of ngx_http_tgbot_redact_token_t */
+/* the tokens of all bots, an array of ngx_http_tgbot_redact_token_t */
 ngx_array_t *ngx_http_tgbot_bot_tokens(ngx_http_tgbot_bot_t *bot);
 
-/* counts how a call ended that was counted as started; 0: see stats.h */
+/*
+ * Counts the end of a call that was counted as started, and returns what
+ * ngx_http_tgbot_stats_call() returns.
+ */
 ngx_uint_t ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_capture_t *result);
 
-/* the token is accepted: all are resumed, in order */
+/* the token is accepted: resumes all paused calls, in order */
 void ngx_http_tgbot_bot_authorized(ngx_http_tgbot_bot_t *bot);
 
 

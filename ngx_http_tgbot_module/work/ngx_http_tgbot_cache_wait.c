@@ -33,7 +33,7 @@ ngx_http_tgbot_cache_wait_init_process(ngx_log_t *log)
     ev->data = &ngx_http_tgbot_cache_wait_timer;
     ev->log = log;
 
-    /* those who wait have timers of their own that keep the worker */
+    /* the waiters have their own timers, which keep the worker from its exit */
 
     ev->cancelable = 1;
 }

@@ -1,6 +1,6 @@
 
 /*
- * Who waits for an answer that another update is getting for the cache.
+ * Jobs and webhooks that wait until another update has filled a cache key.
  */
 
 #ifndef _NGX_HTTP_TGBOT_CACHE_WAIT_H_INCLUDED_
@@ -22,7 +22,7 @@ struct ngx_http_tgbot_cache_wait_s {
 
     ngx_http_tgbot_cache_t        *cache;
 
-    /* time to look again: the waiting is over, and may be begun anew */
+    /* the caller must look the key up again; it may call add again */
     void                         (*ready)(ngx_http_tgbot_cache_wait_t *wait);
     void                          *data;
     ngx_log_t                     *log;
@@ -39,15 +39,16 @@ struct ngx_http_tgbot_cache_wait_s {
 void ngx_http_tgbot_cache_wait_init_process(ngx_log_t *log);
 
 /*
- * ready() is called, from an event of its own, when this worker ends what it
- * does for the same key, and each 100 ms, as other workers tell nobody.
+ * ready() is called once, from an event of its own: when this worker has filled
+ * or released the same key, or within 100 ms, because other workers send no
+ * notice.
  */
 void ngx_http_tgbot_cache_wait_add(ngx_http_tgbot_cache_wait_t *wait);
 
 /* idempotent */
 void ngx_http_tgbot_cache_wait_remove(ngx_http_tgbot_cache_wait_t *wait);
 
-/* this worker has filled or released the key */
+/* this worker has filled or released the key: calls ready() of its waiters */
 void ngx_http_tgbot_cache_wait_resume(ngx_http_tgbot_cache_t *cache);
 
 

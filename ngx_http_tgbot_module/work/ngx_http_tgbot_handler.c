@@ -153,7 +153,7 @@ ngx_http_tgbot_handler_headers(ngx_http_tgbot_handler_t *handler,
         return NGX_OK;
     }
 
-    /* the current one, whatever Telegram still sent: frameworks check it */
+    /* frameworks check the current secret, but Telegram may send the old one */
 
     return ngx_http_tgbot_call_header(r, "X-Telegram-Bot-Api-Secret-Token",
                                       &bot->secret);
@@ -278,8 +278,8 @@ ngx_http_tgbot_handler_check_location(ngx_http_tgbot_bot_t *bot,
 
 
 /*
- * Handled, unavailable (no attempt is spent), or failed.  Statuses that a
- * program sends while it is being deployed or misrouted are not its failure.
+ * Unlike "failed", "busy" costs no attempt.  Statuses that are usual while a
+ * program is deployed, or when a request is misrouted, count as "busy".
  */
 
 static ngx_uint_t

@@ -1,6 +1,6 @@
 
 /*
- * One call of the bot's program, and whether it handled the update.
+ * One attempt: a call of the bot's program and its verdict.
  */
 
 #ifndef _NGX_HTTP_TGBOT_HANDLER_H_INCLUDED_
@@ -25,13 +25,13 @@ struct ngx_http_tgbot_handler_s {
     ngx_http_tgbot_ctx_t          *ctx;       /* of the call */
     ngx_http_tgbot_client_t       *client;
     ngx_str_t                      body;      /* the Update as it came */
-    ngx_pool_t                    *pool;      /* of all this, as call.h says */
+    ngx_pool_t                    *pool;      /* see call.h */
 
     /*
      * The verdict is done (handled; result holds the answer), busy (the
      * program is unavailable), failed, or ignored (no program for this
-     * update).  All but the last two of a good day are logged.  Not called
-     * from inside start.
+     * update).  Verdicts busy and failed are logged.  Never called from inside
+     * start.
      */
     void                         (*done)(ngx_http_tgbot_handler_t *handler,
                                        ngx_uint_t verdict,
@@ -41,20 +41,20 @@ struct ngx_http_tgbot_handler_s {
     /* private */
 
     ngx_http_tgbot_call_t          call;
-    ngx_msec_t                     start;     /* of it, where started */
+    ngx_msec_t                     start;     /* set when started */
 
-    unsigned                       started:1; /* counted so */
+    unsigned                       started:1; /* and counted */
     unsigned                       ignored:1;
     unsigned                       refused:1; /* no usable URI */
 };
 
 
-/* bot->conf->handler is set */
+/* starts the call; bot->conf->handler must be set */
 void ngx_http_tgbot_handler_start(ngx_http_tgbot_handler_t *handler);
 
 /*
- * Gives the call up, if it runs; done is not called.  NGX_BUSY: it cannot be
- * given up yet, and goes on.
+ * Cancels the call, if there is one; done is not called.  NGX_BUSY: a thread
+ * works for the call, so the call goes on.
  */
 ngx_int_t ngx_http_tgbot_handler_cancel(ngx_http_tgbot_handler_t *handler);
 

@@ -12,14 +12,14 @@
 
 
 /*
- * jobs of one worker, and bytes of their updates and answers, with those in
- * requests that are held
+ * the most jobs of one worker, and the most bytes of their updates and answers,
+ * including the bytes that held requests keep for them
  */
 #define NGX_HTTP_TGBOT_JOB_MAX       16384
 #define NGX_HTTP_TGBOT_JOB_MAX_SIZE  (256 * 1024 * 1024)
 
 
-/* Retry-After of a program that is unavailable, seconds */
+/* Retry-After when the program is unavailable, seconds */
 #define NGX_HTTP_TGBOT_JOB_RETRY     5
 
 
@@ -27,10 +27,10 @@
 #define NGX_HTTP_TGBOT_JOB_SPARE     256
 
 
-/* a job that would wait for longer does not keep a worker from its exit */
+/* an exiting worker does not keep a job that waits for longer than this, ms */
 #define NGX_HTTP_TGBOT_JOB_PATIENCE  1000
 
-/* Retry-After of a job given up by a worker that exits, seconds */
+/* Retry-After of a job dropped by an exiting worker, seconds */
 #define NGX_HTTP_TGBOT_JOB_RELEASE   2
 
 
@@ -95,7 +95,7 @@ ngx_http_tgbot_job_run(ngx_http_tgbot_job_t *job)
 
     if (job->bot->conf->handler == NULL) {
 
-        /* it had one before a reload */
+        /* a reload has removed tgbot_handler */
 
         ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_IGNORED);
         return;
@@ -139,7 +139,7 @@ ngx_http_tgbot_job_handled(ngx_http_tgbot_handler_t *handler,
 
     ngx_http_tgbot_job_heard(job, verdict, result);
 
-    /* without memory for its answer it will have to be asked again */
+    /* there was no memory for the answer: the program must be called again */
 
     if (verdict == NGX_HTTP_TGBOT_DONE
         && ngx_http_tgbot_job_read(job, result) != NGX_OK)
@@ -157,7 +157,7 @@ ngx_http_tgbot_job_handled(ngx_http_tgbot_handler_t *handler,
 }
 
 
-/* what counts for later */
+/* tells the breaker that the program answered; keeps status and Retry-After */
 
 static void
 ngx_http_tgbot_job_heard(ngx_http_tgbot_job_t *job, ngx_uint_t verdict,
@@ -193,7 +193,7 @@ ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
 
     bot = job->bot;
 
-    /* what is captured ends with its call, and calls point into the answer */
+    /* the capture ends with its call, but job->answer points into the bytes */
 
     ngx_memzero(&captured, sizeof(ngx_http_tgbot_method_t));
 
@@ -293,7 +293,7 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 
     if (send->failures) {
 
-        /* what is left counts from the first try on */
+        /* send->life counts from the first try of this call */
 
         elapsed -= ngx_min(elapsed, ngx_http_tgbot_send_elapsed(send));
     }
@@ -313,8 +313,9 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 
 
 /*
- * The first call goes with the response.  If that was sent long ago, and
- * there is no other way, the response to the next delivery has it.
+ * Settles the request with the first call, which rides in the response.  If no
+ * request waits any more and there is no tgbot_api, the call is kept and rides
+ * in the response to the redelivery.
  */
 
 static ngx_int_t
@@ -359,7 +360,7 @@ ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send)
 
     job = send->data;
 
-    /* in order, or not at all: those that follow are kept with it */
+    /* calls are made in order: the dead letter has this one and the rest */
 
     if (send->given_up) {
 
@@ -413,14 +414,16 @@ ngx_http_tgbot_job_leave(ngx_http_tgbot_job_t *job)
 void
 ngx_http_tgbot_job_cancel(ngx_http_tgbot_job_t *job)
 {
-    job->acked = 0;    /* the response was not sent */
+    /* the response was not sent */
+
+    job->acked = 0;
 
     ngx_http_tgbot_job_leave(job);
     ngx_http_tgbot_job_drop(job);
 }
 
 
-/* tells who waits, once */
+/* calls settled() once, if a request waits */
 
 static void
 ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
@@ -439,8 +442,6 @@ ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
     }
 }
 
-
-/* the end of a job, and what it means for Telegram */
 
 static void
 ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
@@ -465,7 +466,7 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
         verdict = NGX_HTTP_TGBOT_BUSY;
     }
 
-    /* whoever has seen the response finds nothing of ours in the way */
+    /* before the response is sent: the next update may need this cache key */
 
     ngx_http_tgbot_job_leave_cache(job);
 
@@ -498,7 +499,7 @@ ngx_http_tgbot_job_log(ngx_http_tgbot_job_t *job, const char *verdict)
         return;
     }
 
-    /* our clock may be behind that of the worker who received it */
+    /* our clock may be behind that of the worker that received the update */
 
     waited = (ngx_msec_int_t) (job->begun - job->start);
 
@@ -617,7 +618,7 @@ ngx_http_tgbot_job_age(ngx_http_tgbot_job_t *job)
 }
 
 
-/* bytes that the job takes are part of the worker's sum */
+/* adds to the bytes of the job and of the worker */
 
 static void
 ngx_http_tgbot_job_account(ngx_http_tgbot_job_t *job, size_t size)
@@ -662,7 +663,7 @@ ngx_http_tgbot_job_alloc(ngx_http_tgbot_bot_t *bot)
 }
 
 
-/* an update whose update_id does not fit is not known from others */
+/* without a usable update_id the update cannot be looked up */
 
 static void
 ngx_http_tgbot_job_list(ngx_http_tgbot_job_t *job)
@@ -693,7 +694,7 @@ ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job, ngx_http_request_t *r,
 
     job->body.len = text.len;
 
-    /* the request has a body and an update of its own, as long as it waits */
+    /* the request has its own body and update while it waits */
 
     ngx_http_tgbot_job_account(job, text.len
                                + ngx_http_tgbot_body_held(r, body)
@@ -800,7 +801,10 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
 }
 
 
-/* parses what was not, or by another version of the module */
+/*
+ * Parses the body if the record has no parsed update, or one of another version
+ * of the module.
+ */
 
 static ngx_int_t
 ngx_http_tgbot_job_update(ngx_http_tgbot_job_t *job, ngx_str_t *parsed)
@@ -940,7 +944,7 @@ ngx_http_tgbot_job_release(void)
 
         if (job->queued) {
 
-            /* with the answer that it has */
+            /* this saves the answer in the item */
 
             ngx_http_tgbot_job_queued_wait(job, delay);
             continue;
@@ -952,8 +956,10 @@ ngx_http_tgbot_job_release(void)
 
 
 /*
- * What Telegram was told to be done is finished, except where it would take
- * until somebody mends the token.
+ * Whether an exiting worker keeps a job that waits for "delay" ms.  Telegram
+ * does not redeliver an update that was answered 200, so its calls are made
+ * first, except while the bot is unauthorized: that may last until an operator
+ * changes the token.
  */
 
 static ngx_uint_t
@@ -994,7 +1000,7 @@ ngx_http_tgbot_job_abort(ngx_uint_t tell)
 }
 
 
-/* gives the job up; who waits is told "busy" */
+/* drops the job; a request that waits is settled as "busy" */
 
 static void
 ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job)
@@ -1011,7 +1017,7 @@ ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job)
     if (ngx_http_tgbot_handler_cancel(&job->handler) != NGX_OK
         || ngx_http_tgbot_send_cancel(&job->send) != NGX_OK)
     {
-        /* it ends by itself when the file operation does */
+        /* the job ends after the thread's file operation */
 
         return;
     }

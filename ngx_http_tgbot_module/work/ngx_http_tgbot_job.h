@@ -1,8 +1,8 @@
 
 /*
  * One update from claim to settle: the program's call, then the Bot API
- * calls of its answer.  A job has no request: whoever waits for it only
- * points at it.
+ * calls of its answer.  A job has no request: a webhook's request that waits
+ * for the job only points at it.
  */
 
 #ifndef _NGX_HTTP_TGBOT_JOB_H_INCLUDED_
@@ -24,16 +24,16 @@
 typedef struct ngx_http_tgbot_job_s  ngx_http_tgbot_job_t;
 
 
-/* how a job ended for the one who waits for it */
+/* how a job ended, for the request that waits for it */
 
 typedef struct {
     ngx_uint_t                     verdict;
 
-    /* of a busy verdict: bounds of Retry-After, seconds */
+    /* bounds of Retry-After, seconds; only with verdict "busy" */
     ngx_uint_t                     retry_min;
     ngx_uint_t                     retry_max;
 
-    /* the call that rides in the response, or NULL; lives during settled() */
+    /* the call that rides in the response, or NULL; valid inside settled() */
     ngx_http_tgbot_method_t       *ride;
 } ngx_http_tgbot_settled_t;
 
@@ -44,8 +44,8 @@ struct ngx_http_tgbot_job_s {
 
     ngx_http_tgbot_bot_t          *bot;
     ngx_pool_t                    *pool;
-    ngx_msec_t                     start;     /* first receipt */
-    ngx_msec_t                     begun;     /* this work on it */
+    ngx_msec_t                     start;     /* the first receipt */
+    ngx_msec_t                     begun;     /* start of this job */
     size_t                         size;      /* bytes accounted for */
 
     ngx_http_tgbot_ctx_t           ctx;       /* of its calls */
@@ -56,9 +56,9 @@ struct ngx_http_tgbot_job_s {
     ngx_http_tgbot_handler_t       handler;
     ngx_http_tgbot_send_t          send;
     ngx_http_tgbot_answer_t        answer;
-    ngx_uint_t                     next;      /* call of the answer */
+    ngx_uint_t                     next;      /* index of a call */
 
-    /* set by the one who made the job; settled by the job */
+    /* set by the caller that made the job; the job settles them */
     ngx_http_tgbot_claim_t         claim;
     ngx_http_tgbot_cache_t         cache;     /* to be filled */
 
@@ -66,54 +66,56 @@ struct ngx_http_tgbot_job_s {
     ngx_http_tgbot_item_t          item;
     ngx_http_tgbot_queue_taken_t   taken;
     ngx_http_tgbot_cache_wait_t    wait;      /* for the cache */
-    ngx_msec_t                     waiting;   /* since */
+    ngx_msec_t                     waiting;   /* start of that wait */
 
-    uint64_t                       letter;    /* that is replayed, 0: none */
+    uint64_t                       letter;    /* replayed one, 0: none */
     ngx_http_tgbot_lease_t         replay;    /* of the letter */
 
     ngx_uint_t                     status;    /* of the program's answer */
-    ngx_msec_t                     retry_after;  /* likewise */
+    ngx_msec_t                     retry_after;  /* of it, ms, 0: none */
 
-    /* who waits; NULL when nobody does */
+    /* the webhook's request that waits; NULL if none does */
     void                         (*settled)(void *data,
                                        ngx_http_tgbot_settled_t *settled);
     void                          *data;
 
     unsigned                       listed:1;  /* in bot->jobs */
-    unsigned                       own:1;     /* answered by nginx itself */
+    unsigned                       own:1;     /* has its answer already */
     unsigned                       acked:1;   /* Telegram got its 200 */
-    unsigned                       charged:1; /* limits were taken */
-    unsigned                       by_api:1;  /* no call is to ride */
+    unsigned                       charged:1; /* by limits */
+    unsigned                       by_api:1;  /* no call rides */
     unsigned                       queued:1;  /* taken from the queue */
     unsigned                       resumed:1; /* at a call tried before */
     unsigned                       waited:1;  /* for the cache */
-    unsigned                       notice:1;  /* of a limit, no more */
+    unsigned                       notice:1;  /* sends a limit's text */
 };
 
 
 void ngx_http_tgbot_job_init_process(void);
 
-/* worker exit: gives up all jobs without a word, frees what was kept */
+/* worker exit: drops all jobs, settled() is not called; frees all memory */
 void ngx_http_tgbot_job_exit_process(void);
 
 /*
- * the job of this update that runs in this worker, or NULL, as of an update
- * whose update_id does not fit
+ * The job of this update in this worker.  NULL: there is none, or the update
+ * has no usable update_id.
  */
 ngx_http_tgbot_job_t *ngx_http_tgbot_job_find(ngx_http_tgbot_bot_t *bot,
     int64_t update_id);
 
 /*
- * Makes a job of an update received on r; all is copied.  "body" is the
- * Update's bytes.  NULL: no memory, or the worker's bound is reached (logged).
+ * Makes a job of an update received on r.  "body" has the Update's bytes; the
+ * job copies all that it needs.  NULL: no memory, or the worker has too many
+ * jobs (logged).
  */
 ngx_http_tgbot_job_t *ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot,
     ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body);
 
 /*
- * Makes a job of what a worker wrote by record.h: job->item, whose strings
- * are in job->pool.  NGX_DECLINED: they are of another version of the module,
- * or garbage.
+ * Makes a job of an item that was written with job_record.h.  The item's
+ * strings must be in "pool", which the job owns after NGX_OK; else the caller
+ * still owns it.  NGX_DECLINED: the item is of another version of the module,
+ * or damaged.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_job_restore(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_item_t *item, ngx_pool_t *pool,
@@ -123,40 +125,40 @@ ngx_int_t ngx_http_tgbot_job_restore(ngx_http_tgbot_bot_t *bot,
 ngx_uint_t ngx_http_tgbot_job_room(void);
 
 /*
- * Gives the job the answer of a tgbot_reply, which is copied, instead of a
- * program: it will make the calls from number "first" on; those before have
- * gone to Telegram in the response.  bot->conf->api is set.  NGX_ERROR: no
- * memory, the job is gone.
+ * Gives the job an answer made by nginx, which is copied; the program is then
+ * not called.  The job makes the calls from index "first" on; the calls before
+ * it ride in the response.  bot->conf->api must be set.  NGX_ERROR: no memory,
+ * and the job is freed.
  */
 ngx_int_t ngx_http_tgbot_job_answer(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_answer_t *answer, ngx_uint_t first);
 
 /*
  * Runs the job; settled(data, ...) is called once, never from inside.  A job
- * from the queue may be gone when this returns.
+ * from the queue may already be freed when this returns.
  */
 void ngx_http_tgbot_job_run(ngx_http_tgbot_job_t *job);
 
-/* runs a job that was taken from the queue, unless its life is over */
+/* runs a job taken from the queue, or settles its item as expired */
 void ngx_http_tgbot_job_queued_start(ngx_http_tgbot_job_t *job);
 
-/* gives the job up; settled() is not called */
+/* drops the job; settled() is not called */
 void ngx_http_tgbot_job_cancel(ngx_http_tgbot_job_t *job);
 
-/* nobody waits any more; the job goes on */
+/* the request stops waiting, without settled(); the job goes on */
 void ngx_http_tgbot_job_leave(ngx_http_tgbot_job_t *job);
 
 /*
- * Graceful shutdown: gives up the jobs that would wait for over a second and
- * that Telegram will deliver again, or whose bot is unauthorized; who waits
- * for them is told "busy".
+ * Graceful shutdown: drops the jobs that would wait for over a second, if
+ * Telegram will redeliver their updates or their bot is unauthorized.  Their
+ * requests are settled as "busy".  Jobs from the queue give their items back.
  */
 void ngx_http_tgbot_job_release(void);
 
-/* gives up all jobs; with "tell" who waits for them is told "busy" */
+/* drops all jobs; with "tell" their requests are settled as "busy" */
 void ngx_http_tgbot_job_abort(ngx_uint_t tell);
 
-/* logs and counts that a result is dropped, as the lease was lost */
+/* logs and counts a result that is dropped because the lease was lost */
 void ngx_http_tgbot_job_taken_over(ngx_http_tgbot_bot_t *bot,
     int64_t update_id);
 
@@ -166,64 +168,72 @@ void ngx_http_tgbot_job_taken_over(ngx_http_tgbot_bot_t *bot,
 /* all jobs of this worker, by "queue" */
 extern ngx_queue_t  ngx_http_tgbot_jobs;
 
-/* ms since the update was received; our clock may be behind another worker's */
+/* ms since the first receipt; 0 if that worker's clock is ahead of ours */
 ngx_msec_t ngx_http_tgbot_job_age(ngx_http_tgbot_job_t *job);
 
-/* a line of tgbot_log: the update has come to this end */
+/* writes the line of tgbot_log for this update */
 void ngx_http_tgbot_job_log(ngx_http_tgbot_job_t *job, const char *verdict);
 
-/* what is still claimed is released */
+/* frees the job, and releases every lease that it still holds */
 void ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job);
 
 /*
- * The update is accepted; with "ride", that call is kept for a duplicate.
- * NGX_DECLINED: it was taken over, which is logged.
+ * Settles the claim as accepted.  "ride", if not NULL, is kept and repeated in
+ * the response to a duplicate.  NGX_DECLINED: another worker has taken the
+ * update over (logged).
  */
 ngx_int_t ngx_http_tgbot_job_accept(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_method_t *ride);
 
-/* the verdict as a whole; NGX_DECLINED as above */
+/* settles the claim by the verdict; NGX_DECLINED as for job_accept() */
 ngx_int_t ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
 
-/* the program has failed once more: whether it is given up by that */
+/* the program has failed: whether the update became a dead letter */
 ngx_uint_t ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job);
 
-/* whether the update is still this job's; 0 is logged */
+/* whether the job still holds its lease; 0 is logged */
 ngx_uint_t ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job);
 
-/* fills the cache with the program's answer, or lets others try */
+/*
+ * End the lease of the cache key, if the job has it: fill_cache() stores the
+ * program's answer if it is cacheable, leave_cache() only releases the key.
+ */
 void ngx_http_tgbot_job_fill_cache(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_capture_t *result);
 void ngx_http_tgbot_job_leave_cache(ngx_http_tgbot_job_t *job);
 
 /*
- * Makes a dead letter of the job, which goes on or ends as its owner wishes.
- * NGX_DECLINED: there is none, as they are off or it does not fit (logged);
+ * Makes a dead letter of the update; the caller still owns the job.
+ * NGX_DECLINED: dead letters are off, or this one does not fit (logged).
  * NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_job_give_up(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_dead_cause_e cause);
 
-/* the job of a replayed letter ends, which may be the end of the letter */
+/* the job of a replayed letter ends: drops the letter if it is handled */
 void ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
 
 /*
- * Of a job from the queue.  The answer from the cache: NGX_OK, job->own tells
- * whether there is one; NGX_AGAIN: it waits for another job to get it.
+ * Looks the answer of a job from the queue up in the cache.  NGX_OK: job->own
+ * is set if there was one.  NGX_AGAIN: the job waits for another job to fill
+ * the key.
  */
 ngx_int_t ngx_http_tgbot_job_queued_cache(ngx_http_tgbot_job_t *job);
 
-/* a Bot API call waits: over a second the item does, and the job is gone */
+/*
+ * A Bot API call waits for "delay" ms.  If that is over a second, the item goes
+ * back to the queue and the job is freed.
+ */
 void ngx_http_tgbot_job_queued_wait(ngx_http_tgbot_job_t *job,
     ngx_msec_t delay);
 
-/* gives the item back, to be taken again after "delay"; the job remains */
+/* gives the item back, to be taken after "delay" ms; does not free the job */
 void ngx_http_tgbot_job_queued_give(ngx_http_tgbot_job_t *job,
     ngx_msec_t delay, ngx_http_tgbot_queue_program_e program);
 
-/* its end; the job is gone */
+/* settles the item or gives it back, and frees the job */
 void ngx_http_tgbot_job_queued_end(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
 

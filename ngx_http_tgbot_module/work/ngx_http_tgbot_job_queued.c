@@ -10,17 +10,18 @@
 #include "ngx_http_tgbot_job_record.h"
 
 
-/* a call that waits for longer does not keep a job, ms */
+/* a call that waits for longer gives its item back, ms */
 #define NGX_HTTP_TGBOT_JOB_PATIENCE     1000
 
 /*
- * A program that is unavailable is asked again after, ms: that costs no
- * attempt, and when it is back nothing is to wait for long.
+ * Backoff while the program is unavailable, ms.  The maximum is short: these
+ * calls cost no attempt, and items should not wait long once the program is
+ * back.
  */
 #define NGX_HTTP_TGBOT_JOB_UNAVAILABLE      1000
 #define NGX_HTTP_TGBOT_JOB_UNAVAILABLE_MAX  8000
 
-/* calls of a bot whose token is refused, ms: one of them asks each minute */
+/* delay of an item whose bot is unauthorized, ms; a call probes each minute */
 #define NGX_HTTP_TGBOT_JOB_UNAUTHORIZED     60000
 
 
@@ -50,7 +51,7 @@ ngx_http_tgbot_job_queued_start(ngx_http_tgbot_job_t *job)
 }
 
 
-/* Telegram would have dropped it by now, too */
+/* Telegram, too, drops an update after this life */
 
 static void
 ngx_http_tgbot_job_queued_expire(ngx_http_tgbot_job_t *job)
@@ -65,7 +66,7 @@ ngx_http_tgbot_job_queued_expire(ngx_http_tgbot_job_t *job)
                   "its life of %ui s was over", &bot->name,
                   job->update.update_id, job->update.life);
 
-    /* not at the cost of letters that somebody may want to see */
+    /* an expired update must not evict other dead letters */
 
     if (bot->dead) {
         ngx_http_tgbot_dead_state(bot->dead, &state);
@@ -184,7 +185,7 @@ ngx_http_tgbot_job_queued_wait(ngx_http_tgbot_job_t *job, ngx_msec_t delay)
         if (ngx_queue_head(&bot->paused) == &job->send.pause.queue
             && !ngx_exiting)
         {
-            /* this one will ask */
+            /* this call is the next probe */
 
             return;
         }
@@ -216,7 +217,7 @@ ngx_http_tgbot_job_queued_wait(ngx_http_tgbot_job_t *job, ngx_msec_t delay)
 }
 
 
-/* what is known of the update goes where every worker can go on with it */
+/* saves progress and answer in the item, so that any worker can resume there */
 
 static ngx_int_t
 ngx_http_tgbot_job_queued_save(ngx_http_tgbot_job_t *job)
@@ -288,7 +289,7 @@ ngx_http_tgbot_job_queued_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
     if (job->taken.lease.token == 0) {
 
-        /* somebody else works on it */
+        /* another worker has the item */
 
         ngx_http_tgbot_job_free(job);
         return;
@@ -353,7 +354,7 @@ ngx_http_tgbot_job_queued_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
                                              attempts->max_backoff,
                                              ngx_random());
 
-        /* what it said has been told already */
+        /* the breaker was told in ngx_http_tgbot_job_heard() */
 
         program = NGX_HTTP_TGBOT_QUEUE_UNTRIED;
     }

@@ -1,6 +1,6 @@
 
 /*
- * Tells the one who takes jobs from the queues that there may be one.
+ * Wakes the queue worker: there may be an item to take.
  */
 
 #ifndef _NGX_HTTP_TGBOT_JOB_QUEUED_H_INCLUDED_
@@ -12,14 +12,14 @@
 #include <ngx_event.h>
 
 
-/* the handler of an event that is posted by each ngx_http_tgbot_queue_wake() */
+/* sets the handler of the event that ngx_http_tgbot_queue_wake() posts */
 void ngx_http_tgbot_queue_wake_init_process(ngx_event_handler_pt handler,
     ngx_log_t *log);
 
-/* soon, and not from inside */
+/* posts the event; the handler never runs from inside */
 void ngx_http_tgbot_queue_wake(void);
 
-/* nobody is to be told any more */
+/* worker exit: later wakes do nothing */
 void ngx_http_tgbot_queue_wake_exit_process(void);
 
 

@@ -7,14 +7,14 @@
 #include "ngx_http_tgbot_job_record.h"
 
 
-/* the first byte of each */
+/* the first byte of a record and of an answer */
 #define NGX_HTTP_TGBOT_JOB_RECORD_VERSION  1
 
 #define NGX_HTTP_TGBOT_JOB_RECORD_CACHED  0x01
 #define NGX_HTTP_TGBOT_JOB_RECORD_PARSED  0x02
 
 
-/* what is left to be read */
+/* the bytes still to be read */
 
 typedef struct {
     u_char    *pos;
@@ -227,7 +227,7 @@ ngx_http_tgbot_job_record_address(ngx_http_tgbot_job_record_reader_t *rd,
         return NGX_DECLINED;
     }
 
-    /* whole, as those who look at it may not look at its length */
+    /* a full ngx_sockaddr_t, because some readers ignore socklen */
 
     *sockaddr = ngx_pcalloc(pool, sizeof(ngx_sockaddr_t));
     if (*sockaddr == NULL) {

@@ -1,7 +1,7 @@
 
 /*
- * What a job is made of, as bytes that outlive the worker: the "data" of an
- * item in the queue or of a dead letter, and the calls that are its "answer".
+ * A job as bytes that outlive the worker: the "data" of an item or of a dead
+ * letter, and the calls that are its "answer".
  */
 
 #ifndef _NGX_HTTP_TGBOT_JOB_RECORD_H_INCLUDED_
@@ -19,28 +19,31 @@
 typedef struct {
     ngx_http_tgbot_client_t   client;
     ngx_str_t                 body;      /* the Update as it came */
-    ngx_str_t                 parsed;    /* of it, see update.h; len 0: none */
+    ngx_str_t                 parsed;    /* see update.h; len 0: none */
 
-    /* of the cache to be filled */
+    /* the key that the program's answer is stored under */
     u_char                    cache_key[NGX_HTTP_TGBOT_CACHE_KEY];
 
-    unsigned                  cached:1;  /* there is such a key */
+    unsigned                  cached:1;  /* cache_key is set */
 } ngx_http_tgbot_job_record_t;
 
 
-/* bytes of it, in pool; NGX_ERROR: no memory */
+/* makes the bytes, in pool; NGX_ERROR: no memory */
 ngx_int_t ngx_http_tgbot_job_record_write(ngx_http_tgbot_job_record_t *record,
     ngx_str_t *data, ngx_pool_t *pool);
 
 /*
- * The record's strings point into data, which must live as long; addresses
- * are copied into pool.  NGX_DECLINED: no such bytes, or of another version
- * of the module.  NGX_ERROR: no memory.
+ * Reads the bytes.  The record's strings point into "data", which must live as
+ * long as the record; addresses are copied into pool.  NGX_DECLINED: the bytes
+ * are damaged, or of another version of the module.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_job_record_read(ngx_http_tgbot_job_record_t *record,
     ngx_str_t *data, ngx_pool_t *pool);
 
-/* likewise of an array of ngx_http_tgbot_method_t, which read initializes */
+/*
+ * The same for an array of ngx_http_tgbot_method_t, with the same errors.
+ * read_calls initializes the array; its strings point into "data".
+ */
 ngx_int_t ngx_http_tgbot_job_record_write_calls(ngx_array_t *calls,
     ngx_str_t *data, ngx_pool_t *pool);
 ngx_int_t ngx_http_tgbot_job_record_read_calls(ngx_array_t *calls,

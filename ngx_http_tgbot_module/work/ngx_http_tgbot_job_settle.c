@@ -10,8 +10,8 @@
 
 
 /*
- * After an answer that could not be kept the next ones are not waited for,
- * ms: in turn they would take the longer the more there are.
+ * After an uncacheable answer, updates with the same key do not use the cache
+ * for this time, ms.  Otherwise each would wait for the one before it.
  */
 #define NGX_HTTP_TGBOT_JOB_PASS  10000
 
@@ -216,7 +216,7 @@ static ngx_int_t
 ngx_http_tgbot_job_cacheable(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_capture_t *result, ngx_str_t *kept, ngx_msec_t *valid)
 {
-    /* what the program says of its answer counts before the directive */
+    /* Cache-Control of the answer takes precedence over tgbot_cache */
 
     if (result->no_store || result->max_age == 0) {
         return NGX_DECLINED;
@@ -346,7 +346,7 @@ ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
 
     if (letter->end.cause == NGX_HTTP_TGBOT_DEAD_UNSENT) {
 
-        /* this call is one of those not made */
+        /* the current call was not made */
 
         item->progress.next--;
     }
@@ -361,7 +361,7 @@ ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
     if (job->replay.token == 0) {
 
-        /* another worker replays it */
+        /* another worker replays the letter */
 
         return;
     }
@@ -377,7 +377,7 @@ ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 
     case NGX_HTTP_TGBOT_DEAD:
 
-        /* a newer one of it is in its place */
+        /* the new letter has replaced this one */
 
         job->replay.token = 0;
         return;

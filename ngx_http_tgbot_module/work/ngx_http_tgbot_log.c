@@ -9,22 +9,22 @@
 
 #define NGX_HTTP_TGBOT_LOG_BUFFER   (64 * 1024)
 
-/* a line stays in the buffer so long, ms */
+/* the longest time that a line stays in the buffer, ms */
 #define NGX_HTTP_TGBOT_LOG_FLUSH    1000
 
-/* a file that cannot be written to is told of once in so many seconds */
+/* write errors of a file are logged once in this time, seconds */
 #define NGX_HTTP_TGBOT_LOG_TELL     60
 
-/* types of updates are shorter */
+/* all Update types of Telegram are shorter */
 #define NGX_HTTP_TGBOT_LOG_TYPE     64
 
-/* with a type and a name of full length, and every number there is */
+/* fits a line with the longest type and name and the largest numbers */
 #define NGX_HTTP_TGBOT_LOG_LINE     512
 
 
 /*
- * It begins as a ngx_http_log_buf_t does: an access_log without a buffer of
- * its own uses that of its file, whoever made it.
+ * The first fields are those of ngx_http_log_buf_t: an access_log without its
+ * own buffer uses the buffer of its file, even if another module made it.
  */
 
 typedef struct {
@@ -35,11 +35,11 @@ typedef struct {
     ngx_msec_t                  flush;
     ngx_int_t                   gzip;
 
-    /* of all workers: how long the file was when it ended within a line */
+    /* shared by all workers: size of the file after a write cut in a line */
     ngx_atomic_t               *cut;
 
     time_t                      told;
-    ngx_uint_t                  lost;    /* lines that were not told of yet */
+    ngx_uint_t                  lost;    /* lines, not logged yet */
     ngx_err_t                   err;     /* of the last write that failed */
 } ngx_http_tgbot_log_buffer_t;
 
@@ -80,7 +80,7 @@ ngx_http_tgbot_log_file(ngx_conf_t *cf, ngx_open_file_t *file)
         return NGX_ERROR;
     }
 
-    /* what ends a line that was cut, in the same write() */
+    /* a LF before the buffer, to end a cut line in the same write() */
 
     *buffer->start++ = LF;
 
@@ -181,7 +181,7 @@ ngx_http_tgbot_log(ngx_http_tgbot_log_t *entry)
 }
 
 
-/* in one write(), so that lines of several workers do not mix */
+/* makes one write(), so that lines of several workers do not mix */
 
 static void
 ngx_http_tgbot_log_flush(ngx_open_file_t *file, ngx_log_t *log)
@@ -220,8 +220,8 @@ ngx_http_tgbot_log_flush(ngx_open_file_t *file, ngx_log_t *log)
 
 
 /*
- * Whether the file still ends where a write of ours was cut: it may have been
- * opened again since, or another program wrote to it.
+ * Whether the file still ends where a write of ours was cut.  Since then the
+ * file may have been reopened, or another program may have written to it.
  */
 
 static ngx_uint_t
@@ -238,7 +238,7 @@ ngx_http_tgbot_log_within(ngx_open_file_t *file)
 }
 
 
-/* "p": what of the buffer is not in the file */
+/* a write was short; from "p" on the buffer is not in the file */
 
 static void
 ngx_http_tgbot_log_short(ngx_open_file_t *file, u_char *p)
@@ -256,7 +256,7 @@ ngx_http_tgbot_log_short(ngx_open_file_t *file, u_char *p)
 
         if (*p == LF) {
 
-            /* nothing but the end of the line, which will be written */
+            /* only the LF is missing, and the next flush writes one */
 
             p++;
         }
@@ -350,7 +350,7 @@ ngx_http_tgbot_log_line(u_char *p, u_char *last, ngx_http_tgbot_log_t *entry)
 }
 
 
-/* a key of JSON, which may be anything: what is no name ends it */
+/* the type may be any JSON key: it ends with "?" at a character of no name */
 
 static u_char *
 ngx_http_tgbot_log_type(u_char *p, ngx_str_t *type)

@@ -1,6 +1,6 @@
 
 /*
- * tgbot_log: a line of JSON for each update that work has ended for.
+ * tgbot_log: one line of JSON for each update, written when its job ends.
  */
 
 #ifndef _NGX_HTTP_TGBOT_LOG_H_INCLUDED_
@@ -18,9 +18,9 @@ typedef struct {
     ngx_http_tgbot_bot_t       *bot;
     ngx_http_tgbot_update_t    *update;
     const char                 *verdict;
-    ngx_uint_t                  attempts;  /* calls of the program */
-    ngx_msec_t                  waited;    /* before the work began */
-    ngx_msec_t                  ran;
+    ngx_uint_t                  attempts;  /* 0: none was made */
+    ngx_msec_t                  waited;    /* ms until the job ran */
+    ngx_msec_t                  ran;       /* ms of the job */
 
     /* Bot API calls, by ngx_http_tgbot_api_result_e; NULL: none */
     ngx_uint_t                 *results;
@@ -30,14 +30,15 @@ typedef struct {
 
 
 /*
- * For the parser of the directive: gives an open file that no other module
- * has a buffer for its buffer.  NGX_DECLINED: another one has.
+ * For the parser of the directive: gives the file a buffer, or keeps the one it
+ * has from here.  NGX_DECLINED: another module has set a buffer for the file.
+ * NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_log_file(ngx_conf_t *cf, ngx_open_file_t *file);
 
 /*
- * Writes a line into the buffer of the bot's file, if it has one.  nginx has
- * the buffers written at the end of a process, and before it reopens files.
+ * Adds a line to the buffer of the bot's file, if there is one.  nginx flushes
+ * the buffers when a process exits and before it reopens files.
  */
 void ngx_http_tgbot_log(ngx_http_tgbot_log_t *entry);
 

@@ -8,10 +8,10 @@
 #include "ngx_http_tgbot_queue_worker.h"
 
 
-/* what nobody tells us of is looked for so often, ms */
+/* time between looks at the queues without a wake, ms */
 #define NGX_HTTP_TGBOT_QUEUE_WORKER_TIME  1000
 
-/* an item that cannot be worked on for want of memory waits so long, ms */
+/* delay of an item for which there was no memory, ms */
 #define NGX_HTTP_TGBOT_QUEUE_WORKER_LATER  1000
 
 
@@ -67,7 +67,7 @@ ngx_http_tgbot_queue_worker_init_process(ngx_http_tgbot_main_conf_t *tmcf,
     ngx_http_tgbot_queue_worker_timer.log = log;
     ngx_http_tgbot_queue_worker_timer.cancelable = 1;
 
-    /* what was there before us */
+    /* the queues may have items from before this worker */
 
     ngx_add_timer(&ngx_http_tgbot_queue_worker_timer, 1);
 }
@@ -108,12 +108,12 @@ ngx_http_tgbot_queue_worker_run(ngx_event_t *ev)
 
     if (ngx_exiting) {
 
-        /* the process is there as long as there is work */
+        /* a timer that is not cancelable keeps the worker from its exit */
 
         timer->cancelable = !ngx_http_tgbot_queue_worker_left();
     }
 
-    /* a timer that is set is not moved by less than 300 ms */
+    /* ngx_add_timer() ignores a change of a set timer by less than 300 ms */
 
     if (timer->timer_set) {
         ngx_del_timer(timer);
@@ -134,7 +134,7 @@ ngx_http_tgbot_queue_worker_allowed(ngx_http_tgbot_bot_t *bot)
 }
 
 
-/* what nobody will work on after this cycle, nor write to a file */
+/* whether no later cycle uses the queue, and its items are in no file */
 
 static ngx_uint_t
 ngx_http_tgbot_queue_worker_alone(ngx_http_tgbot_bot_t *bot)
@@ -148,7 +148,7 @@ ngx_http_tgbot_queue_worker_alone(ngx_http_tgbot_bot_t *bot)
 }
 
 
-/* returns when to come again */
+/* takes the items that are ready; returns when to look again, ms */
 
 static ngx_msec_t
 ngx_http_tgbot_queue_worker_bot(ngx_http_tgbot_bot_t *bot)
@@ -206,7 +206,7 @@ ngx_http_tgbot_queue_worker_start(ngx_http_tgbot_bot_t *bot,
                                          NGX_HTTP_TGBOT_QUEUE_UNTRIED);
     }
 
-    /* NGX_ABORT: somebody else has it */
+    /* NGX_ABORT: another worker has the item */
 }
 
 
@@ -253,7 +253,7 @@ ngx_http_tgbot_queue_worker_read(ngx_http_tgbot_bot_t *bot,
     (*jobp)->by_api = 1;
     (*jobp)->taken = *taken;
 
-    /* a replayed letter lives longer than its Update says */
+    /* the life of a replayed letter is longer than that of its Update */
 
     (*jobp)->update.life = item.head.life;
 
@@ -261,7 +261,7 @@ ngx_http_tgbot_queue_worker_read(ngx_http_tgbot_bot_t *bot,
 }
 
 
-/* whether there is something that only workers of this cycle can do */
+/* whether there are items that only workers of this cycle can handle */
 
 static ngx_uint_t
 ngx_http_tgbot_queue_worker_left(void)

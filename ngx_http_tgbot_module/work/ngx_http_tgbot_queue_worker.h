@@ -1,6 +1,6 @@
 
 /*
- * Takes jobs from the queues, as many as there is work for.
+ * Takes items from the queues and runs them as jobs.
  */
 
 #ifndef _NGX_HTTP_TGBOT_QUEUE_WORKER_H_INCLUDED_
@@ -18,15 +18,15 @@ void ngx_http_tgbot_queue_worker_init_process(ngx_http_tgbot_main_conf_t *tmcf,
     ngx_log_t *log);
 
 /*
- * Graceful shutdown: from now on only what is in queues that no later cycle
- * will work on, and that are not written to a file, is taken.
+ * Graceful shutdown: from now on items are taken only from queues that no later
+ * cycle uses and that are not saved to a file.
  */
 void ngx_http_tgbot_queue_worker_shutdown(void);
 
-/* worker_shutdown_timeout has passed, or the worker exits: nothing is */
+/* worker_shutdown_timeout or worker exit: no item is taken any more */
 void ngx_http_tgbot_queue_worker_stop(void);
 
-/* worker exit, when all leases are given back: tells of what is lost */
+/* worker exit, after all leases were given back: logs lost items */
 void ngx_http_tgbot_queue_worker_exit_process(void);
 
 

@@ -1,7 +1,7 @@
 
 /*
- * One worker looks after the webhooks of all bots, under a lease in the zone
- * of what is known of them.
+ * One worker registers the webhooks of all bots.  Its lease is in the zone that
+ * keeps what is known of the webhooks.
  */
 
 #include <ngx_config.h>
@@ -16,19 +16,19 @@
 #include "ngx_http_tgbot_register.h"
 
 
-/* how long another worker's death, or a time to ask, goes unnoticed, ms */
+/* time between looks whether a bot is due or the leasing worker died, ms */
 #define NGX_HTTP_TGBOT_REGISTER_TIME   1000
 
 /*
- * A new process waits so long: the master lets workers of the configuration
- * before live on for 100 ms (ngx_master_process_cycle)
+ * Delay of the first look, ms: at a reload the master stops the old workers
+ * 100 ms after it has started the new ones (ngx_master_process_cycle)
  */
 #define NGX_HTTP_TGBOT_REGISTER_START  300
 
-/* times that a process which exits looks whether setWebhook has ended */
+/* looks of an exiting worker at a setWebhook that has not ended yet */
 #define NGX_HTTP_TGBOT_REGISTER_STAY   5
 
-/* bots that are asked for at a time */
+/* bots with a call in flight at a time */
 #define NGX_HTTP_TGBOT_REGISTER_CALLS  4
 
 
@@ -36,12 +36,13 @@
 #define NGX_HTTP_TGBOT_REGISTER_MAX_BACKOFF  (5 * 60 * 1000)
 
 /*
- * Telegram takes one setWebhook of a bot per second (Client.cpp), and the
- * second one may be faster on its way, ms
+ * Time between two setWebhook calls of a bot, ms.  Telegram allows one per
+ * second (Client.cpp); the margin is for a second call that is faster on the
+ * network.
  */
 #define NGX_HTTP_TGBOT_REGISTER_PAUSE        1200
 
-/* a longer pause than this is not believed, seconds */
+/* the longest retry_after of the Bot API that is obeyed, seconds */
 #define NGX_HTTP_TGBOT_REGISTER_RETRY_MAX    3600
 
 
@@ -100,16 +101,6 @@ static ngx_event_t                      ngx_http_tgbot_register_timer;
 
 
 u_char  ngx_http_tgbot_register_none[NGX_HTTP_TGBOT_REGISTRY_PRINT];
-
-
-/*
- * What the Bot API says of a webhook, and what follows from that.
- */
-
-
-/*
- * Whether a webhook is as the configuration has it.
- */
 
 
 ngx_int_t
@@ -178,7 +169,7 @@ ngx_http_tgbot_register_run(ngx_event_t *ev)
     } else if (!ngx_http_tgbot_lease_former()
                && ngx_http_tgbot_registry_hold(ngx_http_tgbot_register_zone))
     {
-        /* nobody who is asked by Telegram has other secrets than we */
+        /* no older worker still accepts only the old secret */
 
         ngx_http_tgbot_register_tasks();
     }
@@ -188,8 +179,9 @@ ngx_http_tgbot_register_run(ngx_event_t *ev)
 
 
 /*
- * The process that takes over is to know what became of a setWebhook; a
- * question can be asked again.  0: there is nothing left to wait for.
+ * Ends the calls of an exiting worker.  A setWebhook may go on for a while, so
+ * that the next worker knows its result; a getWebhookInfo is just dropped.
+ * 0: there is nothing left to wait for.
  */
 
 static ngx_uint_t
@@ -259,7 +251,7 @@ ngx_http_tgbot_register_tasks(void)
 }
 
 
-/* NGX_DECLINED: it is not the time */
+/* NGX_DECLINED: the bot is not due, or no memory */
 
 static ngx_int_t
 ngx_http_tgbot_register_start(ngx_http_tgbot_register_task_t *task)
@@ -318,7 +310,7 @@ ngx_http_tgbot_register_due(ngx_http_tgbot_register_task_t *task)
         return (ngx_msec_int_t) (known->next - ngx_current_msec) <= 0;
     }
 
-    /* another configuration, to which nothing has happened yet */
+    /* the configuration is new: failures and changes before do not count */
 
     ngx_memcpy(known->wanted, task->bot->registry->wanted,
                NGX_HTTP_TGBOT_REGISTRY_PRINT);
@@ -332,8 +324,8 @@ ngx_http_tgbot_register_due(ngx_http_tgbot_register_task_t *task)
 
 
 /*
- * The end of it: what is known now is kept, the next time is in so many
- * milliseconds.  The task is not busy any more.
+ * Ends the task: saves task->known in the zone, and makes the bot due again
+ * after "delay" ms.
  */
 
 static void
@@ -397,7 +389,7 @@ ngx_http_tgbot_register_exit_process(void)
 }
 
 
-/* asks for the webhook of a bot; task->known is what we knew before */
+/* asks Telegram for the bot's webhook */
 
 static void
 ngx_http_tgbot_register_check(ngx_http_tgbot_register_task_t *task)
@@ -510,7 +502,7 @@ ngx_http_tgbot_register_result(ngx_http_tgbot_register_task_t *task)
 
     default:
 
-        /* 409: another setWebhook came between */
+        /* 409: another setWebhook was executed meanwhile */
 
         if (call->status != NGX_HTTP_CONFLICT) {
             delay = task->bot->reg->interval;
@@ -521,7 +513,7 @@ ngx_http_tgbot_register_result(ngx_http_tgbot_register_task_t *task)
 }
 
 
-/* getWebhookInfo was answered */
+/* getWebhookInfo succeeded */
 
 static void
 ngx_http_tgbot_register_told(ngx_http_tgbot_register_task_t *task)
@@ -609,7 +601,7 @@ ngx_http_tgbot_register_keep(ngx_http_tgbot_register_task_t *task)
 }
 
 
-/* after a setWebhook, whose success alone says little */
+/* after a setWebhook: its "ok" does not mean that all settings were taken */
 
 static void
 ngx_http_tgbot_register_verify(ngx_http_tgbot_register_task_t *task,
@@ -630,7 +622,7 @@ ngx_http_tgbot_register_verify(ngx_http_tgbot_register_task_t *task,
 
     if (differs) {
 
-        /* such as a type of updates that Telegram does not know */
+        /* for example, a type of updates that Telegram does not know */
 
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "tgbot: bot \"%V\": \"%s\" of the webhook is not as it "
@@ -665,7 +657,7 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
     } else if (ngx_http_tgbot_register_equal(known->registered,
                                              ngx_http_tgbot_register_none))
     {
-        /* whether the secret is the same Telegram does not tell */
+        /* Telegram does not tell the secret: an equal webhook counts as ours */
 
         if (differs == NULL) {
             ngx_memcpy(known->registered, known->wanted,
@@ -691,7 +683,7 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
 }
 
 
-/* since the last setWebhook it was told that its secret is wrong */
+/* whether a delivery since the last setWebhook was answered 401 */
 
 static ngx_uint_t
 ngx_http_tgbot_register_refused(ngx_http_tgbot_register_task_t *task)
@@ -709,8 +701,8 @@ ngx_http_tgbot_register_refused(ngx_http_tgbot_register_task_t *task)
 
 
 /*
- * What we had registered is not what Telegram has now.  "refused": it is the
- * secret, which another program may have changed as well.
+ * Telegram's webhook is not the one that we registered.  "refused": its secret
+ * differs; another program may have changed that, too.
  */
 
 static void
@@ -749,7 +741,7 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task,
                       &task->bot->name, &url);
     }
 
-    /* which counts when it is done: the Bot API may refuse it first */
+    /* counted only after a setWebhook that succeeded */
 
     task->taking = 1;
 
@@ -790,8 +782,8 @@ ngx_http_tgbot_register_stop(ngx_http_tgbot_register_task_t *task,
 
 
 /*
- * Whether it is too soon for another setWebhook, for which there is a reason;
- * the task waits then
+ * Whether it is too soon for the setWebhook that is needed; if so, the task is
+ * ended, to be due again when it may be called.
  */
 
 static ngx_uint_t
@@ -803,7 +795,7 @@ ngx_http_tgbot_register_soon(ngx_http_tgbot_register_task_t *task)
     known = task->known;
     passed = ngx_current_msec - known->set;
 
-    /* an error is told of until all is seen to be well */
+    /* states "failed" and "stopped" stay until the webhook is seen to be ok */
 
     if (known->state == NGX_HTTP_TGBOT_REGISTRY_UNKNOWN
         || known->state == NGX_HTTP_TGBOT_REGISTRY_OK)
@@ -834,7 +826,7 @@ ngx_http_tgbot_register_set(ngx_http_tgbot_register_task_t *task)
 
     known->set = ngx_current_msec;
 
-    /* a worker that takes over is to know of it */
+    /* a worker that takes over must know the time of this setWebhook */
 
     if (ngx_http_tgbot_registry_put(task->bot->registry, known) != NGX_OK) {
         ngx_http_tgbot_register_finish(task, 0);
@@ -847,7 +839,7 @@ ngx_http_tgbot_register_set(ngx_http_tgbot_register_task_t *task)
 }
 
 
-/* setWebhook went well, which failures do not end with */
+/* setWebhook succeeded; failures are reset only after the check that follows */
 
 static void
 ngx_http_tgbot_register_registered(ngx_http_tgbot_register_task_t *task)
@@ -901,7 +893,7 @@ ngx_http_tgbot_register_ok(ngx_http_tgbot_register_task_t *task)
 }
 
 
-/* "delay" 0: a backoff */
+/* the next try is after "delay" ms; 0: by the backoff */
 
 static void
 ngx_http_tgbot_register_failed(ngx_http_tgbot_register_task_t *task,
@@ -972,7 +964,7 @@ ngx_http_tgbot_register_differs(ngx_http_tgbot_register_task_t *task)
         return "certificate";
     }
 
-    /* what is not configured is Telegram's affair */
+    /* settings that are not configured are not compared */
 
     if (reg->address.len
         && !ngx_http_tgbot_register_same(&reg->address, &info->address))
@@ -1006,7 +998,7 @@ ngx_http_tgbot_register_differs(ngx_http_tgbot_register_task_t *task)
 }
 
 
-/* fingerprint of what Telegram says of the settings we give it */
+/* fingerprint of the settings at Telegram that we configure */
 
 static void
 ngx_http_tgbot_register_print(ngx_http_tgbot_register_task_t *task,
@@ -1070,7 +1062,7 @@ ngx_http_tgbot_register_foreign(ngx_http_tgbot_register_task_t *task)
 }
 
 
-/* "host" without the scheme and its usual port, "rest" from the first slash */
+/* "host" is without scheme and ":443"; "rest" begins at the first / or ? */
 
 static void
 ngx_http_tgbot_register_split(ngx_str_t *url, ngx_str_t *host,

@@ -1,6 +1,6 @@
 
 /*
- * Keeps Telegram's setWebhook in step with the configuration.
+ * tgbot_register: keeps the webhooks at Telegram as the configuration says.
  */
 
 #ifndef _NGX_HTTP_TGBOT_REGISTER_H_INCLUDED_
@@ -16,25 +16,26 @@
 #include "ngx_http_tgbot_webhook_info.h"
 
 
-/* a bot, in the worker that looks after webhooks */
+/* a bot with tgbot_register, in each worker */
 
 typedef struct {
     ngx_http_tgbot_bot_t           *bot;
     ngx_http_tgbot_curl_t           call;
 
-    ngx_pool_t                     *pool;     /* while it is busy */
-    ngx_http_tgbot_registration_t  *known;    /* likewise */
-    ngx_http_tgbot_webhook_info_t   info;     /* likewise */
+    /* only while "busy" */
+    ngx_pool_t                     *pool;
+    ngx_http_tgbot_registration_t  *known;
+    ngx_http_tgbot_webhook_info_t   info;     /* Telegram's last answer */
 
     unsigned                        busy:1;
     unsigned                        setting:1;    /* setWebhook is called */
-    unsigned                        taking:1;     /* it takes one back */
+    unsigned                        taking:1;     /* counted as taken back */
 } ngx_http_tgbot_register_task_t;
 
 
 /*
- * Start of a worker.  Nothing is done at once, nor if no bot has
- * tgbot_register.  NGX_ERROR: no memory.
+ * Start of a worker: sets a timer, if any bot has tgbot_register.
+ * NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_register_init_process(ngx_cycle_t *cycle,
     ngx_http_tgbot_main_conf_t *tmcf);
@@ -43,31 +44,28 @@ ngx_int_t ngx_http_tgbot_register_init_process(ngx_cycle_t *cycle,
 void ngx_http_tgbot_register_exit_process(void);
 
 
-/*
- * Inside ngx_http_tgbot_register*.c: what the Bot API says, and what follows
- * from that.
- */
+/* inside ngx_http_tgbot_register*.c */
 
 /*
- * The first setting that is not as the configuration has it, NULL: none.  This
- * and what follows is in ngx_http_tgbot_register_compare.c.
+ * The name of the first setting in task->info that differs from the
+ * configuration; NULL: none does.
  */
 const char *ngx_http_tgbot_register_differs(
     ngx_http_tgbot_register_task_t *task);
 
-/* the fingerprint of nothing */
+/* the fingerprint that stands for "never registered" */
 extern u_char  ngx_http_tgbot_register_none[NGX_HTTP_TGBOT_REGISTRY_PRINT];
 
 /*
- * Whether Telegram's URL is of another host, or empty, and the webhook was
- * never ours as far as we know: what waits there is not for us.
+ * Whether Telegram's URL is empty or of another host, and we never registered
+ * the webhook as far as we know: pending updates there are not for us.
  */
 ngx_uint_t ngx_http_tgbot_register_foreign(
     ngx_http_tgbot_register_task_t *task);
 
 /*
- * The request for setWebhook, into task->call.  In
- * ngx_http_tgbot_register_request.c.  NGX_ERROR: no memory.
+ * Fills task->call with the request for "method", in task->pool; with
+ * task->setting it has the parameters of setWebhook.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_register_request(ngx_http_tgbot_register_task_t *task,
     const char *method);

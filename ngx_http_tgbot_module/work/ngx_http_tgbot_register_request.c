@@ -1,6 +1,6 @@
 
 /*
- * Requests to the Bot API.
+ * Requests of getWebhookInfo and setWebhook.
  */
 
 #include <ngx_config.h>
@@ -10,10 +10,10 @@
 #include "ngx_http_tgbot_register.h"
 
 
-/* Telegram connects to the webhook before it answers */
+/* ms; Telegram connects to the webhook before it answers */
 #define NGX_HTTP_TGBOT_REGISTER_TIMEOUT  20000
 
-/* the most there is: a name with its value, and a name with a file */
+/* fields allocated at first; setWebhook has up to 7 */
 #define NGX_HTTP_TGBOT_REGISTER_FIELDS   8
 
 
@@ -180,7 +180,7 @@ ngx_http_tgbot_register_field(ngx_array_t *fields, const char *name,
 }
 
 
-/* an array in JSON; an empty one stands for Telegram's default */
+/* allowed_updates as a JSON array; an empty array means Telegram's default */
 
 static ngx_int_t
 ngx_http_tgbot_register_allowed(ngx_http_tgbot_register_task_t *task,
@@ -192,7 +192,7 @@ ngx_http_tgbot_register_allowed(ngx_http_tgbot_register_task_t *task,
 
     names = &task->bot->reg->names;
 
-    /* each comma becomes three characters */
+    /* each comma becomes "," with its quotes: three characters */
 
     value.data = ngx_pnalloc(task->pool, 3 * names->len + sizeof("[\"\"]"));
     if (value.data == NULL) {
@@ -227,7 +227,7 @@ ngx_http_tgbot_register_allowed(ngx_http_tgbot_register_task_t *task,
 }
 
 
-/* none of the values has characters that would have to be escaped */
+/* no value has characters that JSON would require to escape */
 
 static ngx_int_t
 ngx_http_tgbot_register_json(ngx_http_tgbot_register_task_t *task,

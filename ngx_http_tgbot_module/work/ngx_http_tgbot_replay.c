@@ -9,7 +9,7 @@
 #include "ngx_http_tgbot_replay.h"
 
 
-/* a letter is tried for a day, s, whatever its Update's life was */
+/* life of a replayed letter, seconds; its Update's life may have passed */
 #define NGX_HTTP_TGBOT_REPLAY_LIFE  86400
 
 
@@ -71,7 +71,7 @@ ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot, uint64_t id,
 
     item = &letter.item;
 
-    /* whoever replays it gives it a new life */
+    /* the life begins again with the replay */
 
     item->head.received = ngx_current_msec;
     item->head.life = NGX_HTTP_TGBOT_REPLAY_LIFE;
@@ -95,9 +95,10 @@ ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot, uint64_t id,
 
 
 /*
- * The letter is a copy from the put on.  Should we die before it is gone, then
- * who takes the update drops the letter first; who replays it until then finds
- * the update, or that the letter is gone.
+ * After the put, the update is both in the queue and in the letter.  If this
+ * worker dies before it drops the letter, the worker that takes the item first
+ * drops the letter.  A second replay before that finds the item in the queue,
+ * and one after that finds no letter.
  */
 
 static ngx_int_t

@@ -1,6 +1,6 @@
 
 /*
- * Dead letters that somebody wants to be tried again, or to see.
+ * Replays a dead letter, or shows it.
  */
 
 #ifndef _NGX_HTTP_TGBOT_REPLAY_H_INCLUDED_
@@ -15,22 +15,24 @@
 
 
 /*
- * Puts a letter of bot->dead in work again: at the end of its lane, or with
- * nobody who waits for it.  It is gone when it is safe in the queue, or done.
+ * Replays a letter of bot->dead: with tgbot_queue as an item at the end of its
+ * lane, otherwise as a job that no request waits for.  The letter is dropped
+ * once the item is in the queue, or the job has handled it.
  *
- * NGX_DECLINED  no such letter, or it is of another version of the module,
- *               which is logged
- * NGX_AGAIN     it is being replayed
- * NGX_BUSY      no room, or its update is in work
+ * NGX_OK        the item is in the queue, or the job runs or has ended
+ * NGX_DECLINED  there is no such letter, or it is of another version of the
+ *               module (logged)
+ * NGX_AGAIN     the letter is already being replayed
+ * NGX_BUSY      there is no room, or a job for its update runs
  * NGX_ERROR     no memory
  */
 ngx_int_t ngx_http_tgbot_replay(ngx_http_tgbot_bot_t *bot, uint64_t id,
     ngx_log_t *log);
 
 /*
- * What is in a letter: the Update as it came, and the calls not made yet,
- * ngx_http_tgbot_method_t, which point into the letter.  NGX_DECLINED: it is
- * of another version.  NGX_ERROR: no memory.
+ * Reads a letter: the Update as it came, and the calls not made yet, an array
+ * of ngx_http_tgbot_method_t.  Both point into the letter's bytes.
+ * NGX_DECLINED: it is of another version of the module.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_replay_show(ngx_http_tgbot_letter_t *letter,
     ngx_pool_t *pool, ngx_str_t *update, ngx_array_t *calls);

@@ -8,8 +8,8 @@
 
 
 /*
- * Telegram takes a larger response for a broken connection, and sends the
- * update again (HttpReader.cpp of td: 1 MiB)
+ * Telegram treats a larger response as a broken connection, and redelivers the
+ * update (HttpReader.cpp of td: 1 MiB)
  */
 #define NGX_HTTP_TGBOT_RIDE_MAX  (1024 * 1024)
 
@@ -95,7 +95,7 @@ ngx_http_tgbot_reply_evaluate(ngx_http_request_t *r,
             return rc;
         }
 
-        /* an update without a chat, a poll for one: no answer here */
+        /* the update has no chat (a poll, for example): try the next reply */
     }
 
     return NGX_DECLINED;
@@ -103,10 +103,10 @@ ngx_http_tgbot_reply_evaluate(ngx_http_request_t *r,
 
 
 /*
- * Text of users must not end a JSON string, also when it comes through a
- * map, which may cut it: so variables are evaluated once more, with what is to
- * be escaped in those of this module marked, on a copy of what was cached
- * before the update was parsed, and nothing else sees the values so made.
+ * Text from users must not end a JSON string, even if it passes through a map,
+ * which may cut it.  So this module's variables mark the characters that need
+ * an escape, and all variables are evaluated again on a copy of the values that
+ * were cached before.  No other code sees the marked values.
  */
 
 static ngx_int_t

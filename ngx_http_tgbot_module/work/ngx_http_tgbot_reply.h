@@ -1,6 +1,6 @@
 
 /*
- * tgbot_reply: what nginx answers by itself.
+ * tgbot_reply: replies that nginx makes without the program.
  */
 
 #ifndef _NGX_HTTP_TGBOT_REPLY_H_INCLUDED_
@@ -16,17 +16,18 @@
 
 
 /*
- * To be called when the update is parsed, before anything else evaluates
- * this module's variables: keeps the values cached so far for json replies.
- * *base is NULL if there are none.  NGX_ERROR: no memory.
+ * Copies r's cached variables for json replies into *base, which is in r->pool;
+ * NULL if the location has no json reply.  Must be called after the update is
+ * parsed and before this module's variables are evaluated.
+ * NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_reply_base(ngx_http_request_t *r,
     ngx_http_tgbot_loc_conf_t *conf, ngx_http_variable_value_t **base);
 
 /*
  * Evaluates the replies in order; the first one that is not empty becomes
- * *answer, in r->pool.  NGX_DECLINED: none answers, or what answers is no
- * proper method (logged).  NGX_ERROR: no memory.
+ * *answer, in r->pool.  NGX_DECLINED: no reply can be made, or the value is not
+ * a valid Bot API method (logged).  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_reply_evaluate(ngx_http_request_t *r,
     ngx_http_tgbot_ctx_t *ctx, ngx_http_variable_value_t *base,
@@ -34,18 +35,13 @@ ngx_int_t ngx_http_tgbot_reply_evaluate(ngx_http_request_t *r,
 
 
 /*
- * Which calls ride in the response of a webhook, and those left behind.
- */
-
-/*
- * Whether the first call of an answer goes to Telegram in the response, as
- * long as that is still open.  own: the answer is nginx's own, not the
- * program's.
+ * Whether the first call of the answer rides in the response, provided that the
+ * response is not sent yet.  "own": the answer is nginx's, not the program's.
  */
 ngx_uint_t ngx_http_tgbot_ride_allowed(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_answer_t *answer, ngx_uint_t own);
 
-/* counts calls for which there is no way to Telegram, and logs the first */
+/* counts n calls dropped for lack of tgbot_api; logged once per bot */
 void ngx_http_tgbot_ride_unsent(ngx_http_tgbot_bot_t *bot, ngx_log_t *log,
     ngx_uint_t n);
 

@@ -1,6 +1,4 @@
 
-/* the requests by which a Bot API call is made */
-
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
@@ -64,7 +62,7 @@ ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
 
     if (send->bot->unauthorized) {
 
-        /* the timer's handler lets it wait */
+        /* the timer's handler pauses the call: not from inside start */
 
         ngx_add_timer(&send->timer, 1);
         return;
@@ -129,7 +127,7 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
 
     if (result->too_large) {
 
-        /* its status tells what became of the call: no repeat helps */
+        /* the status tells the outcome, and a repeat would not help */
 
         ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\", update %L: %V was answered with %ui: "
@@ -148,7 +146,7 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
                       "and the rewrites of its server",
                       &bot->name, result->status);
 
-        /* but a script may have passed it on, in its own way */
+        /* a script in the location may have sent the request by itself */
 
         result->outcome = ngx_http_tgbot_method_once(&send->method->name)
                           ? NGX_HTTP_TGBOT_BROKEN
@@ -217,7 +215,7 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
 
     if (once && capture->resent && capture->status >= NGX_HTTP_BAD_REQUEST) {
 
-        /* another peer than the one that answers may have executed it */
+        /* a peer tried before may have executed the call */
 
         ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_ERROR, 1, 0,
                                   "several peers got it");
@@ -238,7 +236,7 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
 
     case NGX_HTTP_TGBOT_METHOD_UNAVAILABLE:
 
-        /* not executed, as a rule: too little for what moves money */
+        /* usually not executed; unknown for methods that move money */
 
         ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_5XX, once, 0,
                                   "the Bot API is unavailable");
@@ -248,7 +246,7 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
         break;
     }
 
-    /* only these show that the token was looked at; 404: it has no shape */
+    /* a 404 does not show a valid token: a malformed one gets it, too */
 
     if (capture->status != NGX_HTTP_NOT_FOUND) {
         ngx_http_tgbot_bot_unpause(bot, &send->pause);
@@ -318,7 +316,7 @@ ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
 }
 
 
-/* unknown: the call may have been executed */
+/* repeats the call or gives it up; "unknown": it may have been executed */
 
 static void
 ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
@@ -378,7 +376,7 @@ ngx_http_tgbot_send_wait(ngx_http_tgbot_send_t *send, ngx_msec_t delay)
 {
     ngx_add_timer(&send->timer, delay);
 
-    /* the last word: the owner may drop us */
+    /* must be last: the owner may free "send" */
 
     send->waiting(send, delay);
 }
@@ -425,7 +423,7 @@ ngx_http_tgbot_send_elapsed(ngx_http_tgbot_send_t *send)
 {
     ngx_msec_int_t  ms;
 
-    /* it may have been begun by another worker, whose clock is ahead */
+    /* another worker, whose clock is ahead, may have started the call */
 
     ms = (ngx_msec_int_t) (ngx_current_msec - send->start);
 
@@ -561,7 +559,7 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
         return NGX_DECLINED;
     }
 
-    /* from here on: the location's own URI must not hold the token */
+    /* set after the URI is evaluated, so that the URI cannot hold the token */
 
     p = ngx_pnalloc(r->pool, sizeof("/bot/") - 1 + bot->token.len
                              + send->method->name.len);
@@ -587,8 +585,8 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
 
 
 /*
- * An access_log of the subrequest must not find the token, neither in our
- * variable nor in one that was made of it.
+ * Removes the token from the subrequest's URI and variables, so that an
+ * access_log of the subrequest cannot log it.
  */
 
 static void
@@ -613,7 +611,7 @@ ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
         return;
     }
 
-    /* a rewrite to $tgbot_api_uri puts it there */
+    /* a rewrite to $tgbot_api_uri puts the token into the URI */
 
     if (ngx_http_tgbot_redact_holds(tokens, &r->uri)) {
         r->uri.len = 0;
@@ -639,8 +637,6 @@ ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
     }
 }
 
-
-/* counts how a call ended */
 
 static void
 ngx_http_tgbot_send_count(ngx_http_tgbot_send_t *send,

@@ -1,6 +1,6 @@
 
 /*
- * One Bot API call delivered: called, judged, repeated.
+ * One Bot API call: makes it, judges the answer, repeats it where allowed.
  */
 
 #ifndef _NGX_HTTP_TGBOT_SEND_H_INCLUDED_
@@ -26,17 +26,18 @@ struct ngx_http_tgbot_send_s {
     ngx_http_tgbot_ctx_t          *ctx;       /* of the calls it makes */
     ngx_http_tgbot_client_t       *client;
     ngx_http_tgbot_method_t       *method;    /* changed by a migration */
-    ngx_pool_t                    *pool;      /* of all this, as call.h says */
-    ngx_msec_t                     life;      /* left of the update's life */
+    ngx_pool_t                    *pool;      /* see call.h */
+    ngx_msec_t                     life;      /* ms from "start" on */
 
-    /* of a call that was tried before, else "failures" is 0 */
-    ngx_uint_t                     failures;  /* of any kind: for backoff */
-    ngx_uint_t                     unknown;   /* sent without an answer */
+    /* of a call that was tried before; otherwise "failures" must be 0 */
+    ngx_uint_t                     failures;  /* of any kind, for backoff */
+    ngx_uint_t                     unknown;   /* of unknown outcome */
     ngx_msec_t                     start;     /* of the first try */
 
     /*
-     * done: delivered, refused or "given_up", which is logged.
-     * waiting: the call will be repeated after "delay"; the owner may cancel.
+     * done: the call succeeded, was refused (logged), or was given up (logged),
+     * then "given_up" is set.
+     * waiting: the call is repeated after "delay" ms; the owner may cancel it.
      * Neither is called from inside start.
      */
     void                         (*done)(ngx_http_tgbot_send_t *send);
@@ -50,33 +51,30 @@ struct ngx_http_tgbot_send_s {
     ngx_event_t                    timer;
     ngx_http_tgbot_pause_t         pause;     /* while the bot is paused */
 
-    /* attempts by their ends, of all calls that it was started for */
+    /* requests made, by result, over all calls since it was zeroed */
     ngx_uint_t                     results[NGX_HTTP_TGBOT_API_RESULTS];
 
     unsigned                       given_up:1;
     unsigned                       active:1;
-    unsigned                       started:1; /* a call, counted so */
+    unsigned                       started:1; /* and counted */
     unsigned                       migrated:1;
 };
 
 
-/* bot->conf->api is set */
+/* starts the call; bot->conf->api must be set */
 void ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send);
 
 /*
- * Drops the call, whatever it waits for; done is not called; idempotent.
- * NGX_BUSY: it cannot be dropped yet, and goes on.
+ * Cancels the call in any state; done is not called; idempotent.
+ * NGX_BUSY: a thread works for the call, so the call goes on.
  */
 ngx_int_t ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send);
 
 /* milliseconds since the first try */
 ngx_msec_t ngx_http_tgbot_send_elapsed(ngx_http_tgbot_send_t *send);
 
-/* milliseconds it will still wait before the next try, 0: it does not wait */
+/* milliseconds until the next try; 0: the call does not wait */
 ngx_msec_t ngx_http_tgbot_send_delay(ngx_http_tgbot_send_t *send);
-
-
-/* inside ngx_http_tgbot_send*.c: for the call */
 
 
 #endif /* _NGX_HTTP_TGBOT_SEND_H_INCLUDED_ */

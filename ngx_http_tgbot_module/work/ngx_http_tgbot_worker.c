@@ -66,7 +66,7 @@ ngx_http_tgbot_worker_connection(ngx_cycle_t *cycle)
         return NULL;
     }
 
-    /* neither a socket nor free: -1 would have it passed over */
+    /* not a socket; with fd -1 ngx_close_idle_connections() would skip it */
 
     c->fd = (ngx_socket_t) -2;
     c->idle = 1;

@@ -1,6 +1,6 @@
 
 /*
- * A worker's life as its jobs see it: start, graceful shutdown, its timeout.
+ * Start, graceful shutdown, worker_shutdown_timeout and exit of a worker.
  */
 
 #ifndef _NGX_HTTP_TGBOT_WORKER_H_INCLUDED_
@@ -13,11 +13,14 @@
 #include "ngx_http_tgbot_bot.h"
 
 
-/* from the module's init_process; not for nginx's helper processes */
+/*
+ * Called from init_process, but not in nginx's helper processes.
+ * NGX_ERROR: no connection.
+ */
 ngx_int_t ngx_http_tgbot_worker_init(ngx_cycle_t *cycle,
     ngx_http_tgbot_main_conf_t *mcf);
 
-/* from exit_process: aborts what still runs, so that no socket is left */
+/* called from exit_process: drops all jobs and calls, so no socket is left */
 void ngx_http_tgbot_worker_exit(ngx_cycle_t *cycle);
 
 
