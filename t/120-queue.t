@@ -463,3 +463,34 @@ like($seen[1][0], qr/&user_id=-9&username=-ann&first_name=-A%D0%B1&/,
      $block->name . ' - a name');
 like($seen[1][1], qr/&command=-%2Fa&args=-b%20c%20%3F%F0%9F%98%80&/,
      $block->name . ' - a text');
+
+
+
+=== TEST 23: at the level debug the log tells each state of an update
+--- log_level: debug
+--- config eval: main::bot('tgbot_handler /_program/$third;')
+--- then
+enqueue(text => 'say/x');
+asked(('status/500') x 2, 'say/x', 'api sendMessage');
+depth('accepted!=1 done!=1');
+
+SKIP: {
+    skip 'this nginx has no debug log', 1
+        if `$ENV{TEST_NGINX_BINARY} -V 2>&1` !~ /--with-debug/;
+
+    open my $log, '<', $Test::Nginx::Util::ErrLogFile or die $!;
+
+    my @told = map { /tgbot bot "b", update \d+: (.*)/ } <$log>;
+    s/(?<=lane )[0-9a-f]+|(?<=for )\d+(?= ms)/N/ for @told;
+
+    my @failed = ('item is taken', 'job runs',
+                  'program answered 500, "failed"', 'job ends, "failed"',
+                  'item is given back for N ms');
+
+    is_deeply(\@told, [
+        'claim 0, attempt 1', 'put in lane N', 'delivery is settled, "queued"',
+        @failed, @failed,
+        'item is taken', 'job runs', 'program answered 200, "done"',
+        'sendMessage was answered 200', 'job ends, "done"',
+        'item is settled, "done"' ], $block->name . ' - states');
+}
