@@ -11,11 +11,11 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* a queue without room for an update of this size, bytes, is shown as full */
+/* status shows a queue as full if an Update of so many bytes does not fit */
 #define NGX_HTTP_TGBOT_QUEUE_ORDINARY     4096
 
 
-/* leases that lived are not asked again for so long, ms */
+/* time between two checks of the leases, ms */
 #define NGX_HTTP_TGBOT_QUEUE_REAP  250
 
 
@@ -116,7 +116,7 @@ ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
 }
 
 
-/* whether the bot may have so many blocks more */
+/* returns as ngx_http_tgbot_queue_put() */
 
 static ngx_int_t
 ngx_http_tgbot_queue_fits(ngx_http_tgbot_queue_t *queue,
@@ -291,8 +291,9 @@ ngx_http_tgbot_queue_take(ngx_http_tgbot_queue_t *queue,
 
 
 /*
- * Whether a look at some numbers, which may change meanwhile, is enough: who
- * changes them asks again.
+ * Returns 1 if a few numbers, read without the lock, show that nothing can be
+ * taken.  The numbers may change at any time, but the process that changes
+ * them tries to take afterwards.
  */
 
 static ngx_uint_t
@@ -307,7 +308,7 @@ ngx_http_tgbot_queue_idle(ngx_http_tgbot_queue_t *queue, ngx_msec_t *wait)
 
     if (queue->zone->sh->dirty) {
 
-        /* somebody is inside, or has left behind what does not count */
+        /* a process is inside the lock or died there: numbers may be wrong */
 
         return 0;
     }
@@ -352,7 +353,7 @@ ngx_http_tgbot_queue_idle(ngx_http_tgbot_queue_t *queue, ngx_msec_t *wait)
 }
 
 
-/* whether it is time to ask who of those that hold leases lives */
+/* whether it is time to check the leases of the items in flight */
 
 static ngx_uint_t
 ngx_http_tgbot_queue_unreaped(ngx_http_tgbot_queue_own_t *own)
@@ -415,7 +416,10 @@ ngx_http_tgbot_queue_pick(ngx_http_tgbot_queue_t *queue,
 }
 
 
-/* those taken first are before the others again */
+/*
+ * Walks from the last item taken to the first, as each item is put in front:
+ * this restores the order in which the items were taken.
+ */
 
 static void
 ngx_http_tgbot_queue_reap(ngx_http_tgbot_queue_area_t *area)
@@ -435,7 +439,7 @@ ngx_http_tgbot_queue_reap(ngx_http_tgbot_queue_area_t *area)
         it = ngx_http_tgbot_queue_item(area, n);
         n = it->link.prev;
 
-        /* there are few processes, and asking may be a system call */
+        /* neighbours often have one holder, and a check may be a syscall */
 
         if (it->lease.slot != last.slot || it->lease.epoch != last.epoch) {
             last = it->lease;
@@ -705,7 +709,10 @@ ngx_http_tgbot_queue_took(ngx_http_tgbot_queue_t *queue)
         return;
     }
 
-    /* as almost always: what others may tell at once is lost in no case */
+    /*
+     * the usual case needs no lock: a failure that another process counts
+     * at the same time may stay counted
+     */
 
     own = ngx_http_tgbot_queue_own(&area, queue->entry);
 
@@ -722,7 +729,7 @@ ngx_http_tgbot_queue_took(ngx_http_tgbot_queue_t *queue)
 }
 
 
-/* locks; the item if the lease is still ours */
+/* locks the zone; returns the item, or NULL if the lease is lost */
 
 static ngx_http_tgbot_queue_item_t *
 ngx_http_tgbot_queue_held(ngx_http_tgbot_queue_t *queue,

@@ -1,7 +1,11 @@
 
 /*
- * Updates that are acknowledged and wait for work, in lanes: those of a lane
- * are worked on one after the other, as they came.  A queue never evicts.
+ * A queue in a zone: Updates that are accepted and wait for work.  The items
+ * of a lane are worked on one after the other, in the order in which they
+ * came.  A queue never evicts an item.
+ *
+ * The functions lock the zone themselves and must not be called while the
+ * caller holds the lock of a zone.
  */
 
 #ifndef _NGX_HTTP_TGBOT_QUEUE_H_INCLUDED_
@@ -18,57 +22,57 @@
 
 
 /*
- * A program that is unavailable so many times in a row, for so many lanes,
- * is asked once in so many ms until it is there again.
+ * After so many times unavailable in a row, in so many different lanes, the
+ * program is probed once in so many ms until it is available again.
  */
 #define NGX_HTTP_TGBOT_QUEUE_BREAK        10
 #define NGX_HTTP_TGBOT_QUEUE_BREAK_LANES  3
 #define NGX_HTTP_TGBOT_QUEUE_PROBE        1000
 
 
-/* one bot in a zone; begins as ngx_http_tgbot_store_user_t */
+/* a bot that uses a queue; begins as ngx_http_tgbot_store_user_t */
 
 typedef struct {
     ngx_http_tgbot_zone_t   *zone;
     ngx_str_t                bot;          /* name, up to 32 bytes */
-    uint64_t                 bot_id;       /* of the token, 0: unknown */
-    ngx_uint_t               entry;        /* in the zone, which sets it */
-    uint32_t                 serial;       /* of what stands there */
+    uint64_t                 bot_id;       /* from the token, 0: unknown */
+    ngx_uint_t               entry;        /* index, set by the store */
+    uint32_t                 serial;       /* of the entry, set by the store */
 
-    /* by the configuration */
+    /* set by the configuration */
 
     ngx_uint_t               concurrency;  /* jobs, over all workers */
     ngx_uint_t               share;        /* of the zone's blocks, percent;
-                                              of no account while nobody else
+                                              not applied while no other bot
                                               uses the zone */
 } ngx_http_tgbot_queue_t;
 
 
-/* an item that this process works on */
+/* an item that this process has taken */
 
 typedef struct {
     uint32_t                 block;
     uint64_t                 seq;
-    ngx_http_tgbot_lease_t   lease;        /* none: nothing is taken */
-    size_t                   size;         /* of data and answer */
+    ngx_http_tgbot_lease_t   lease;        /* all zero: nothing is taken */
+    size_t                   size;         /* of data and answer, bytes */
 } ngx_http_tgbot_queue_taken_t;
 
 
-/* how the program took what it was given: for the breaker */
+/* what an attempt tells the breaker about the program */
 
 typedef enum {
     NGX_HTTP_TGBOT_QUEUE_UNTRIED = 0,
-    NGX_HTTP_TGBOT_QUEUE_TOOK,             /* it answered, well or not */
+    NGX_HTTP_TGBOT_QUEUE_TOOK,             /* it answered, also by an error */
     NGX_HTTP_TGBOT_QUEUE_UNAVAILABLE
 } ngx_http_tgbot_queue_program_e;
 
 
-/* how an item came, and how it went: the books of the bot's queue */
+/* why an item was added or removed; counted for each bot */
 
 typedef enum {
-    NGX_HTTP_TGBOT_QUEUE_ACCEPTED = 0,     /* of a delivery */
-    NGX_HTTP_TGBOT_QUEUE_REPLAYED,         /* of a dead letter */
-    NGX_HTTP_TGBOT_QUEUE_LOADED,           /* of a file */
+    NGX_HTTP_TGBOT_QUEUE_ACCEPTED = 0,     /* from a delivery */
+    NGX_HTTP_TGBOT_QUEUE_REPLAYED,         /* from a dead letter */
+    NGX_HTTP_TGBOT_QUEUE_LOADED,           /* from a file */
     NGX_HTTP_TGBOT_QUEUE_DONE,
     NGX_HTTP_TGBOT_QUEUE_DEAD,             /* given up */
     NGX_HTTP_TGBOT_QUEUE_EXPIRED,
@@ -80,102 +84,109 @@ typedef enum {
 extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_queue_zone;
 
 
-/* the hash of a lane's key */
+/* returns the lane of a key: a hash */
 uint64_t ngx_http_tgbot_queue_lane(ngx_str_t *key);
 
 /*
- * Puts an update at the end of its lane, which may make the lane ready; the
- * item's bytes are copied.  "event" is how it came, the first three of them.
+ * Puts an item at the end of its lane; if the lane was empty, it becomes
+ * ready.  The strings of the item are copied.  "event" is one of the first
+ * three events.
  *
- * NGX_OK        it is there, and will be over kill -9 of any worker
- * NGX_AGAIN     full, or the bot's share of it is used up: *age is that of
- *               its oldest item, ms
- * NGX_DECLINED  it is larger than what the bot's share can ever hold
+ * NGX_OK        the item is stored and survives kill -9 of any worker
+ * NGX_AGAIN     the queue is full, or the bot's share is used up; *age is
+ *               the age of the bot's oldest item, ms
+ * NGX_DECLINED  the item is larger than the bot's whole share
  */
 ngx_int_t ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_item_t *item, ngx_http_tgbot_queue_event_e event,
     ngx_msec_t *age);
 
 /*
- * Whether an update of this update_id, lane and letter is in the queue.
- * Looks at all of the lane.
+ * Returns 1 if an item with the update_id, lane and letter of "head" is in
+ * the queue.  Walks the whole lane with the zone locked.
  */
 ngx_uint_t ngx_http_tgbot_queue_has(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_head_t *head);
 
-/* whether nothing waits or is worked on in the lane */
+/* returns 1 if the lane has no items, neither waiting nor in flight */
 ngx_uint_t ngx_http_tgbot_queue_empty(ngx_http_tgbot_queue_t *queue,
     uint64_t lane);
 
 /*
- * Takes the head of the lane whose turn it is, under a lease of this process.
- * Items of processes that died are free again first.
+ * Takes the head of the next ready lane under a new lease of this process.
+ * Items that processes held when they died are made ready first.
  *
- * NGX_OK        *taken is to be ended by one of the functions below
- * NGX_DECLINED  nothing may be taken: *wait is the number of ms until a
- *               retry is due or a probe may go, NGX_TIMER_INFINITE: until
- *               something is put or settled
+ * NGX_OK        the caller ends *taken by ngx_http_tgbot_queue_give() or
+ *               ngx_http_tgbot_queue_settle()
+ * NGX_DECLINED  nothing may be taken now; *wait is the number of ms until a
+ *               retry is due or the breaker allows a probe, or
+ *               NGX_TIMER_INFINITE: nothing changes before the next put,
+ *               give or settle
  */
 ngx_int_t ngx_http_tgbot_queue_take(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_taken_t *taken, ngx_msec_t *wait);
 
 /*
- * The item that was taken; its strings are copied into "buf", taken->size
- * bytes, data first.
+ * Reads an item that was taken.  Its strings are copied into the caller's
+ * "buf" of taken->size bytes, data first, and item points there.
  *
- * This function and those that follow return NGX_DECLINED if the lease is
- * lost: another process works on the update, the result is to be dropped.
+ * This function and holds(), save(), give() and settle() return NGX_DECLINED
+ * if the lease is lost: another process may work on the Update, so the caller
+ * drops its result.
  */
 ngx_int_t ngx_http_tgbot_queue_read(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_item_t *item,
     u_char *buf);
 
-/* whether the lease is still ours: NGX_OK or NGX_DECLINED */
+/* checks the lease: NGX_OK if this process still holds it, or NGX_DECLINED */
 ngx_int_t ngx_http_tgbot_queue_holds(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_taken_t *taken);
 
 /*
- * Keeps item->answer, which can be done once, and of its progress next,
- * failures, unknown, started.  NGX_AGAIN: there is no room for the answer,
- * nothing is kept.
+ * Saves item->answer, unless an answer is saved already, and the members
+ * next, failures, unknown and started of item->progress.  The answer is
+ * copied.  NGX_AGAIN: there is no room for the answer, nothing is saved.
  */
 ngx_int_t ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_item_t *item);
 
 /*
- * Gives the item back to the head of its lane, to be taken again after
- * "delay" ms, with this progress, or NULL: that which it has.  The lease is
- * over.
+ * Gives the item back: it stays the head of its lane and may be taken again
+ * after "delay" ms.  Its progress is replaced, unless "progress" is NULL.
+ * The lease ends.
  */
 ngx_int_t ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_progress_t *progress,
     ngx_msec_t delay, ngx_http_tgbot_queue_program_e program);
 
-/* the item is gone, by one of the last four events; the lane goes on */
+/*
+ * Removes the item for one of the last four events; the next item of the lane
+ * becomes ready.  The lease ends.
+ */
 ngx_int_t ngx_http_tgbot_queue_settle(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_queue_event_e event,
     ngx_http_tgbot_queue_program_e program);
 
-/* likewise while the item is still worked on: the program took it */
+/* tells the breaker that the program took an item whose job still goes on */
 void ngx_http_tgbot_queue_took(ngx_http_tgbot_queue_t *queue);
 
 
-/* for status, and for workers that exit */
+/* the state of a bot's queue, for status and for exiting workers */
 
 typedef struct {
     ngx_uint_t               waiting;
-    ngx_uint_t               delayed;      /* of them, retries not due */
+    ngx_uint_t               delayed;      /* waiting retries, not due yet */
     ngx_uint_t               inflight;     /* under leases */
     ngx_uint_t               lanes;
     ngx_uint_t               blocks;       /* in use by the bot */
-    ngx_msec_t               oldest;       /* age, ms */
-    ngx_uint_t               allowed;      /* jobs at once by the breaker,
-                                              0: it is not at work */
-    ngx_uint_t               full;         /* no room for one update more */
+    ngx_msec_t               oldest;       /* age of the oldest item, ms */
+    ngx_uint_t               allowed;      /* jobs that the breaker allows at
+                                              once, 0: it is closed */
+    ngx_uint_t               full;         /* no room for another Update */
 
     /*
-     * since the zone was carved; the first three less the others are what is
-     * waiting and in flight
+     * since the zone was carved; the sum of the first three minus the sum of
+     * the others is the number of items waiting and in flight
      */
     uint64_t                 events[NGX_HTTP_TGBOT_QUEUE_EVENTS];
 } ngx_http_tgbot_queue_state_t;
@@ -183,23 +194,27 @@ typedef struct {
 void ngx_http_tgbot_queue_state(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_state_t *state);
 
-/* items of all bots of the zone, and of those that no configuration names */
+/*
+ * Number of items of all bots in the zone, and of the bots that the current
+ * configuration does not name.
+ */
 ngx_uint_t ngx_http_tgbot_queue_items(ngx_http_tgbot_zone_t *zone);
 ngx_uint_t ngx_http_tgbot_queue_orphaned(ngx_http_tgbot_zone_t *zone);
 
 
-/* for a file: see ngx_http_tgbot_store_walk() */
+/* walks all items of a zone, see ngx_http_tgbot_store_walk() */
 ngx_int_t ngx_http_tgbot_queue_walk(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_store_cursor_t *cursor, ngx_http_tgbot_item_t *item,
     ngx_pool_t *pool);
 
 /*
- * Finds or makes the entry of a bot whom maybe no configuration names, of
- * which zone, bot, bot_id and share are set.  NGX_DECLINED: there is none.
+ * Finds or makes the entry of a bot that the configuration may not name.  The
+ * caller has set zone, bot, bot_id and share of "queue".  NGX_DECLINED: no
+ * entry is free.
  */
 ngx_int_t ngx_http_tgbot_queue_enter(ngx_http_tgbot_queue_t *queue);
 
-/* blocks that an item takes, and that are free in a zone */
+/* number of blocks that an item takes, and that are free in a zone */
 uint64_t ngx_http_tgbot_queue_needs(ngx_http_tgbot_item_t *item);
 uint64_t ngx_http_tgbot_queue_room(ngx_http_tgbot_zone_t *zone);
 

@@ -9,11 +9,11 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* of delayed ones that are due so many become ready at once */
+/* so many delayed heads become ready at once */
 #define NGX_HTTP_TGBOT_QUEUE_DUE  64
 
 
-/* jobs that a slow start begins with */
+/* jobs at the beginning of a slow start */
 #define NGX_HTTP_TGBOT_QUEUE_START  2
 
 
@@ -161,7 +161,7 @@ ngx_http_tgbot_queue_lane_lease(ngx_http_tgbot_queue_area_t *area,
 
     ngx_http_tgbot_zone_stop("queue: item not ready");
 
-    /* without a token it is none */
+    /* the token is written last: a lease without a token is no lease */
 
     item->lease.slot = lease->slot;
     item->lease.epoch = lease->epoch;
@@ -258,8 +258,8 @@ ngx_http_tgbot_queue_lane_due(ngx_http_tgbot_queue_area_t *area)
 
 
 /*
- * Lanes are random already, but of those who may know how: this is universal
- * where nobody knows the seed.
+ * A lane is an MD5 of a key, so clients could search for keys whose lanes
+ * collide here.  Multiplication by a secret seed prevents that.
  */
 
 static uint32_t *
@@ -274,7 +274,7 @@ ngx_http_tgbot_queue_lane_hash(ngx_http_tgbot_queue_area_t *area,
 }
 
 
-/* what says that the lane begins with this item */
+/* returns the pointer in the hash that leads to this head */
 
 static uint32_t *
 ngx_http_tgbot_queue_lane_chain(ngx_http_tgbot_queue_area_t *area,
@@ -345,7 +345,7 @@ ngx_http_tgbot_queue_lane_ready(ngx_http_tgbot_queue_area_t *area,
     n = ngx_http_tgbot_queue_number(area, item);
     list = &own->list[item->place];
 
-    /* turns tell the order of two lists that are one to those who may both */
+    /* the turn orders the heads of both lists, READY and ANSWERED */
 
     if (front) {
         item->turn = --own->first;
@@ -657,7 +657,7 @@ ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area)
 }
 
 
-/* an item came or went, and nobody lived to count it */
+/* counts an item whose process died before it could count the item */
 
 static void
 ngx_http_tgbot_queue_repair_books(ngx_http_tgbot_store_entry_t *entry,

@@ -1,10 +1,12 @@
 
 /*
- * Lanes, what is ready, delayed or in flight: all that is derived of the
- * items in a queue.  All functions are called with the zone locked.
+ * Lanes of a queue, and the lists of heads that are ready, delayed or in
+ * flight.  All of it is derived from the items, so a repair makes it again.
+ * Functions are called with the zone locked, except where a comment says
+ * otherwise.
  *
- * A lane exists while it has items, and is its first one, the head.  The
- * head is in one place: in a list of its bot, or in the heap.
+ * A lane exists while it has items; its first item, the head, represents it.
+ * A head is in exactly one place: in a list of its bot, or in the heap.
  */
 
 #ifndef _NGX_HTTP_TGBOT_QUEUE_LANE_H_INCLUDED_
@@ -21,14 +23,14 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* places of an item; the first three have a list */
+/* values of "place"; the first three are also indexes of lists */
 
-#define NGX_HTTP_TGBOT_QUEUE_READY     0     /* for the program */
-#define NGX_HTTP_TGBOT_QUEUE_ANSWERED  1     /* ready for what is left */
+#define NGX_HTTP_TGBOT_QUEUE_READY     0     /* the program is next */
+#define NGX_HTTP_TGBOT_QUEUE_ANSWERED  1     /* its calls are next */
 #define NGX_HTTP_TGBOT_QUEUE_INFLIGHT  2
 #define NGX_HTTP_TGBOT_QUEUE_LISTS     3
 #define NGX_HTTP_TGBOT_QUEUE_DELAYED   3
-#define NGX_HTTP_TGBOT_QUEUE_BEHIND    4     /* no head */
+#define NGX_HTTP_TGBOT_QUEUE_BEHIND    4     /* not a head */
 
 
 /* states of the breaker */
@@ -38,7 +40,7 @@
 #define NGX_HTTP_TGBOT_QUEUE_SLOW      2
 
 
-/* no delay is longer, ms: times of 32 bits wrap around */
+/* longest delay, ms: a 32-bit ngx_msec_t wraps around */
 #define NGX_HTTP_TGBOT_QUEUE_DELAY_MAX  0x3fffffff
 
 
@@ -47,21 +49,21 @@
 typedef struct {
     ngx_http_tgbot_store_item_t       item;
 
-    ngx_msec_t                        due;      /* of the first of a lane */
+    ngx_msec_t                        due;      /* a head is delayed until */
     ngx_http_tgbot_lease_t            lease;
 
     /* derived */
 
-    uint32_t                          behind;   /* next of the lane */
-    uint32_t                          tail;     /* of a head: last of it */
-    uint32_t                          chain;    /* next head of the hash */
-    ngx_http_tgbot_link_t             link;     /* in the list */
+    uint32_t                          behind;   /* next item of the lane */
+    uint32_t                          tail;     /* head: last item of lane */
+    uint32_t                          chain;    /* head: next in the hash */
+    ngx_http_tgbot_link_t             link;     /* head: in a list */
     uint32_t                          place;
-    int64_t                           turn;     /* of ready ones */
+    int64_t                           turn;     /* ready: order of heads */
 } ngx_http_tgbot_queue_item_t;
 
 
-/* what is kept with an entry */
+/* what a queue keeps with the entry of a bot */
 
 typedef struct {
     uint64_t                          events[NGX_HTTP_TGBOT_QUEUE_EVENTS];
@@ -72,33 +74,38 @@ typedef struct {
     uint32_t                          lanes;
     uint32_t                          delayed;
     uint32_t                          asking;   /* in flight, no answer */
-    int64_t                           first;    /* turns given */
+    int64_t                           first;    /* bounds of turns given */
     int64_t                           last;
-    ngx_msec_t                        reaped;   /* 0: never */
+    ngx_msec_t                        reaped;   /* last time, 0: never */
 
     /* the breaker */
 
     uint32_t                          state;
     uint32_t                          row;      /* unavailable in a row */
-    uint32_t                          nlanes;   /* of them, distinct */
-    uint32_t                          allowed;
+    uint32_t                          nlanes;   /* used members of "lane" */
+    uint32_t                          allowed;  /* jobs, in state SLOW */
     uint64_t                          lane[NGX_HTTP_TGBOT_QUEUE_BREAK_LANES];
-    ngx_msec_t                        probe;    /* when the next may go */
+    ngx_msec_t                        probe;    /* time of the next probe */
     uint64_t                          probing;  /* seq of the probe, or 0 */
 } ngx_http_tgbot_queue_own_t;
 
 
 typedef struct {
-    uint64_t                          seed;     /* these never change */
+    /* these three never change */
+
+    uint64_t                          seed;
     uint32_t                          shift;
     uint32_t                          nheads;
 
-    uint32_t                          delayed;  /* derived: in the heap */
-    ngx_msec_t                        due;      /* of the first one there */
+    uint32_t                          delayed;  /* derived: heads in heap */
+    ngx_msec_t                        due;      /* of heap[0] */
 } ngx_http_tgbot_queue_sh_t;
 
 
-/* made for the time of a lock, of a zone or of a bot in it */
+/*
+ * Pointers into a zone, made each time the zone is locked; entry and own are
+ * NULL if it is locked for all bots
+ */
 
 typedef struct {
     ngx_http_tgbot_store_t            store;
@@ -112,13 +119,13 @@ typedef struct {
 } ngx_http_tgbot_queue_area_t;
 
 
-/* one bot more fits in so many bytes of a zone */
+/* a zone has one more entry for each so many bytes */
 #define NGX_HTTP_TGBOT_QUEUE_ENTRY     65536
 
 #define NGX_HTTP_TGBOT_QUEUE_HEADER                                           \
     ngx_align(sizeof(ngx_http_tgbot_queue_sh_t), NGX_CPU_CACHE_LINE)
 
-/* one number of the heap, and up to one head for each block */
+/* bytes for each block: an index in the heap, and up to one hash bucket */
 #define NGX_HTTP_TGBOT_QUEUE_TABLES    (2 * sizeof(uint32_t))
 
 #define ngx_http_tgbot_queue_item(area, n)                                    \
@@ -133,82 +140,88 @@ typedef struct {
      ngx_http_tgbot_store_own(&(area)->store, n))
 
 
-/* where the parts are; without the lock, too */
+/* sets the pointers of an area; may also be called without the lock */
 void ngx_http_tgbot_queue_lane_open(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_zone_t *zone);
 
-/* no lanes at all, and none of an entry */
+/* empties the hash and the heap, and what is derived in an entry */
 void ngx_http_tgbot_queue_lane_empty(ngx_http_tgbot_queue_area_t *area);
 void ngx_http_tgbot_queue_lane_clear(ngx_http_tgbot_queue_own_t *own);
 
-/* the head of a lane, or NULL */
+/* returns the head of a lane, or NULL if the lane is empty */
 ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_lane_find(
     ngx_http_tgbot_queue_area_t *area, ngx_uint_t entry, uint64_t lane);
 
 /*
- * Puts a published item at the end of its lane.  As a head it goes where its
- * lease and "due" say.
+ * Puts a published item at the end of its lane.  If the item becomes the
+ * head, its lease and "due" decide whether it is in flight, delayed or ready.
  */
 void ngx_http_tgbot_queue_lane_add(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_item_t *item);
 
-/* a head that is ready goes under a lease */
+/* puts a ready head in flight under a lease */
 void ngx_http_tgbot_queue_lane_lease(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_item_t *item, ngx_http_tgbot_lease_t *lease);
 
 /*
- * A head in flight is free again: before all that are ready, or behind them,
- * or delayed if it is not due.
+ * Ends the lease of a head in flight.  With "front" the head becomes ready
+ * before all other heads; otherwise it becomes ready behind them, or delayed
+ * if it is not due.
  */
 void ngx_http_tgbot_queue_lane_free(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_item_t *item, ngx_uint_t front);
 
-/* a head in flight leaves the lane, whose next is its head */
+/* takes a head in flight out of its lane; the next item becomes the head */
 void ngx_http_tgbot_queue_lane_remove(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_item_t *item);
 
-/* delayed ones that are due become ready: some, of all entries */
+/* makes a bounded number of delayed heads of all bots ready that are due */
 void ngx_http_tgbot_queue_lane_due(ngx_http_tgbot_queue_area_t *area);
 
 
-/* the heap of delayed heads, by "due" */
+/* the breaker of area->entry */
 
-/* what is known of the program: of area->entry */
-
-/* whether it may be given an update; else *wait is when, or as it was */
+/*
+ * Returns 1 if the program may be given an Update.  If it returns 0, *wait is
+ * lowered to the ms until the next probe, or unchanged if that is not known.
+ */
 ngx_uint_t ngx_http_tgbot_queue_breaker_lets(
     ngx_http_tgbot_queue_area_t *area, ngx_msec_t *wait);
 
-/* it is given one without an answer */
+/* the program is given an item that has no answer yet */
 void ngx_http_tgbot_queue_breaker_ask(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_item_t *item);
 
-/* how it took one, which is NULL while it is still worked on */
+/*
+ * Tells how the program took an item.  The item is NULL if its job still goes
+ * on; "program" is TOOK then.
+ */
 void ngx_http_tgbot_queue_breaker_tell(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_item_t *item, ngx_uint_t concurrency,
     ngx_http_tgbot_queue_program_e program);
 
-/* nobody will tell */
+/* the process that worked on the item died, so the outcome is not known */
 void ngx_http_tgbot_queue_breaker_lost(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_item_t *item);
 
 
 /*
- * Locks the zone for the bot of a queue, after a repair if it was found
- * dirty.  NGX_DECLINED, locked as well: it is another bot's entry by now.
+ * Locks the zone for the bot of a queue, and repairs it if it is dirty.
+ * NGX_DECLINED: the entry belongs to another bot now.  The zone is locked in
+ * both cases, and the caller unlocks it.
  */
 ngx_int_t ngx_http_tgbot_queue_lock(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_area_t *area);
 
-/* likewise for all bots */
+/* locks the zone for all bots, and repairs it if it is dirty */
 void ngx_http_tgbot_queue_lock_zone(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_queue_area_t *area);
 
-/* what an item says: see ngx_http_tgbot_store_layout_t */
+/* the "tell" of the layout, see ngx_http_tgbot_store_layout_t */
 void ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
     void *told);
 
-/* after somebody died inside */
+/* makes all that is derived again, after a process died inside the lock */
 void ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area);
 
 

@@ -8,8 +8,8 @@
 
 
 /*
- * Telegram's server lets an address use 20 bots that it has not loaded within
- * a minute (telegram-bot-api, ClientManager.cpp)
+ * Telegram's server lets one IP address use 20 bots per minute that the
+ * server has not loaded yet (telegram-bot-api, ClientManager.cpp)
  */
 #define NGX_HTTP_TGBOT_REGISTRY_BOTS    20
 #define NGX_HTTP_TGBOT_REGISTRY_MINUTE  60000
@@ -28,7 +28,7 @@ struct ngx_http_tgbot_registry_record_s {
 typedef struct {
     ngx_http_tgbot_lease_t            lease;
 
-    /* when bots were asked for the first time, a ring */
+    /* a ring of times when Telegram was first asked about a bot */
     ngx_msec_t                        asked[NGX_HTTP_TGBOT_REGISTRY_BOTS];
     ngx_uint_t                        nasked;
 
@@ -78,7 +78,7 @@ ngx_http_tgbot_registry_size(ngx_uint_t bots)
     size = sizeof(ngx_http_tgbot_registry_sh_t)
            + bots * sizeof(ngx_http_tgbot_registry_record_t);
 
-    /* and what nginx needs to keep account of the pages */
+    /* and nginx's slab pool needs memory for its table of pages */
 
     return size + size / 32 + 8 * ngx_pagesize;
 }
@@ -129,7 +129,7 @@ ngx_http_tgbot_registry_place(ngx_http_tgbot_zone_t *zone)
 
     user = zone->users.elts;
 
-    /* those that are there, before others take places of bots that are gone */
+    /* known bots first: new ones may take records of bots that are gone */
 
     for (i = 0; i < zone->users.nelts; i++) {
         ngx_http_tgbot_registry_key(user[i], key);
@@ -186,7 +186,7 @@ ngx_http_tgbot_registry_find(ngx_http_tgbot_registry_sh_t *sh, u_char *key)
 }
 
 
-/* there are no fewer records than users */
+/* never NULL: there are at least as many records as users */
 
 static ngx_http_tgbot_registry_record_t *
 ngx_http_tgbot_registry_vacant(ngx_http_tgbot_zone_t *zone)
@@ -223,7 +223,7 @@ ngx_http_tgbot_registry_vacant(ngx_http_tgbot_zone_t *zone)
 }
 
 
-/* a record that was being written is not known any more */
+/* locks the zone; if it is dirty, empties the record that was being written */
 
 static void
 ngx_http_tgbot_registry_lock(ngx_http_tgbot_zone_t *zone)

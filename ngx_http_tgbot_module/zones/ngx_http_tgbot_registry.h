@@ -1,7 +1,10 @@
 
 /*
- * What is known of the webhooks that are registered with Telegram, and which
- * worker looks after them.
+ * A zone with the state of the webhooks that are registered with Telegram, and
+ * with the lease of the worker that registers them.
+ *
+ * The functions lock the zone themselves and must not be called while the
+ * caller holds the lock of a zone.
  */
 
 #ifndef _NGX_HTTP_TGBOT_REGISTRY_H_INCLUDED_
@@ -14,7 +17,7 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* SHA-1 */
+/* size of a fingerprint, SHA-1 */
 #define NGX_HTTP_TGBOT_REGISTRY_PRINT    20
 
 #define NGX_HTTP_TGBOT_REGISTRY_URL      1024
@@ -22,46 +25,51 @@
 #define NGX_HTTP_TGBOT_REGISTRY_ADDRESS  64
 #define NGX_HTTP_TGBOT_REGISTRY_NAMES    1024
 
-/* changes by others, and refusals, taken back within an hour; then no more */
+/*
+ * Changes by others and refusals that are corrected within an hour; after so
+ * many the state is STOPPED
+ */
 #define NGX_HTTP_TGBOT_REGISTRY_TAKEN    3
 
 
 typedef enum {
-    NGX_HTTP_TGBOT_REGISTRY_UNKNOWN = 0, /* not asked yet */
+    NGX_HTTP_TGBOT_REGISTRY_UNKNOWN = 0, /* Telegram was not asked yet */
     NGX_HTTP_TGBOT_REGISTRY_OK,
-    NGX_HTTP_TGBOT_REGISTRY_PENDING,     /* to be registered, or looked at */
-    NGX_HTTP_TGBOT_REGISTRY_FAILED,      /* to be tried again */
-    NGX_HTTP_TGBOT_REGISTRY_STOPPED      /* taken back too often */
+    NGX_HTTP_TGBOT_REGISTRY_PENDING,     /* will be registered or checked */
+    NGX_HTTP_TGBOT_REGISTRY_FAILED,      /* will be retried */
+    NGX_HTTP_TGBOT_REGISTRY_STOPPED      /* corrected too often */
 } ngx_http_tgbot_registry_state_e;
 
 
-/* of a bot; texts are cleaned, cut, and have no token in them */
+/* the webhook of a bot; texts are cleaned, cut, and without tokens */
 
 typedef struct {
     ngx_uint_t    state;             /* ngx_http_tgbot_registry_state_e */
 
     /* fingerprints of the settings; zero: none */
     u_char        wanted[NGX_HTTP_TGBOT_REGISTRY_PRINT];
-                                     /* the configuration had last time */
+                                     /* last seen in the configuration */
     u_char        registered[NGX_HTTP_TGBOT_REGISTRY_PRINT];
-                                     /* Telegram was given, or had already */
+                                     /* sent to Telegram, or found there */
     u_char        seen[NGX_HTTP_TGBOT_REGISTRY_PRINT];
-                                     /* it told of them afterwards */
+                                     /* as getWebhookInfo showed them then */
 
-    ngx_msec_t    next;              /* ngx_current_msec; when to ask again */
-    ngx_msec_t    set;               /* likewise, of the last setWebhook */
-    ngx_uint_t    failures;          /* in a row, until a check holds */
+    /* ngx_current_msec */
+    ngx_msec_t    next;              /* when to ask again */
+    ngx_msec_t    set;               /* when setWebhook was last sent */
+
+    ngx_uint_t    failures;          /* in a row, until a check succeeds */
 
     /* seconds since the epoch, 0: never */
     time_t        checked;           /* getWebhookInfo was answered */
-    time_t        registered_at;     /* setWebhook went well */
+    time_t        registered_at;     /* setWebhook succeeded */
     time_t        taken[NGX_HTTP_TGBOT_REGISTRY_TAKEN];
-                                     /* taken back, the newest first */
+                                     /* corrections, the newest first */
 
-    /* what getWebhookInfo said */
+    /* from getWebhookInfo */
     int64_t       pending;
-    int64_t       max_connections;   /* 0: nothing */
-    time_t        error_date;        /* 0: none */
+    int64_t       max_connections;   /* 0: not there */
+    time_t        error_date;        /* 0: no error */
 
     uint32_t      url_len;
     uint32_t      address_len;
@@ -71,16 +79,16 @@ typedef struct {
 
     u_char        url[NGX_HTTP_TGBOT_REGISTRY_URL];
     u_char        address[NGX_HTTP_TGBOT_REGISTRY_ADDRESS];
-    u_char        message[NGX_HTTP_TGBOT_REGISTRY_TEXT];  /* its last error */
-    u_char        names[NGX_HTTP_TGBOT_REGISTRY_NAMES];   /* of updates */
+    u_char        message[NGX_HTTP_TGBOT_REGISTRY_TEXT];  /* Telegram's error */
+    u_char        names[NGX_HTTP_TGBOT_REGISTRY_NAMES];   /* Update types */
 
-    u_char        error[NGX_HTTP_TGBOT_REGISTRY_TEXT];    /* ours */
+    u_char        error[NGX_HTTP_TGBOT_REGISTRY_TEXT];    /* our own error */
 
-    unsigned      url_ok:1;          /* it is the one we want */
+    unsigned      url_ok:1;          /* "url" is the one we want */
     unsigned      certificate:1;
     unsigned      has_names:1;       /* 0: Telegram's default */
-    unsigned      asked:1;           /* the Bot API, for the first time */
-    unsigned      unverified:1;      /* what was registered, until a check */
+    unsigned      asked:1;           /* the Bot API was asked once */
+    unsigned      unverified:1;      /* registered, but not checked yet */
 } ngx_http_tgbot_registration_t;
 
 
@@ -88,7 +96,7 @@ typedef struct ngx_http_tgbot_registry_record_s
     ngx_http_tgbot_registry_record_t;
 
 
-/* a bot's place in the zone; name and id are set by the configuration */
+/* a bot's record in the zone; the configuration sets all but "record" */
 
 typedef struct {
     ngx_http_tgbot_zone_t             *zone;
@@ -96,47 +104,54 @@ typedef struct {
     uint64_t                           bot_id;
     u_char                             wanted[NGX_HTTP_TGBOT_REGISTRY_PRINT];
 
-    ngx_http_tgbot_registry_record_t  *record;   /* set with the zone */
+    ngx_http_tgbot_registry_record_t  *record;   /* set by the init callback */
 } ngx_http_tgbot_registry_t;
 
 
 extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_registry_zone;
 
 
-/* bytes a zone needs for so many bots; a power of two of them is best */
+/*
+ * Returns the bytes that a zone needs for so many bots.  Callers round the
+ * number up to a power of two, so that few reloads change the size.
+ */
 size_t ngx_http_tgbot_registry_size(ngx_uint_t bots);
 
 /*
- * Whether this worker is the one that registers webhooks, from now on if
- * nobody else lives who does.
+ * Returns 1 if this worker is the one that registers webhooks.  It takes the
+ * lease for that if no living worker holds it.
  */
 ngx_uint_t ngx_http_tgbot_registry_hold(ngx_http_tgbot_zone_t *zone);
 
-/* this worker does it no more; idempotent */
+/* gives the lease back, if this worker holds it; idempotent */
 void ngx_http_tgbot_registry_release(ngx_http_tgbot_zone_t *zone);
 
 /*
- * Whether one more bot that was not asked for before may be asked for, which
- * is counted then; 0: later.
+ * Returns 1 if Telegram may be asked about another bot for the first time now,
+ * and counts it; 0: try again later.
  */
 ngx_uint_t ngx_http_tgbot_registry_pace(ngx_http_tgbot_zone_t *zone);
 
 /*
- * What is known of a bot.  NGX_DECLINED: nothing can be kept, as a later
- * configuration needed the place for another bot.
+ * Copies the registration of a bot out of the zone.  NGX_DECLINED: the record
+ * belongs to a bot of a later configuration, and the copy must not be used.
  */
 ngx_int_t ngx_http_tgbot_registry_get(ngx_http_tgbot_registry_t *registry,
     ngx_http_tgbot_registration_t *registration);
 
-/* keeps it; NGX_DECLINED: likewise, or another worker registers now */
+/*
+ * Copies the registration of a bot into the zone.  NGX_DECLINED: the record
+ * belongs to a bot of a later configuration, or this worker does not hold the
+ * lease any more; nothing is changed.
+ */
 ngx_int_t ngx_http_tgbot_registry_put(ngx_http_tgbot_registry_t *registry,
     ngx_http_tgbot_registration_t *registration);
 
-/* a text of a registration: as much of "value" as there is room for */
+/* copies as much of "value" as fits in size bytes, and returns the length */
 uint32_t ngx_http_tgbot_registry_text(u_char *dst, size_t size,
     ngx_str_t *value);
 
-/* changes taken back within the last hour, "now" in seconds since the epoch */
+/* number of corrections within an hour; "now": seconds since the epoch */
 ngx_uint_t ngx_http_tgbot_registry_taken(
     ngx_http_tgbot_registration_t *registration, time_t now);
 

@@ -7,8 +7,8 @@
 
 
 /*
- * A gauge of a process is one word, its epoch and its number: so a number is
- * not taken for another process' in the same slot.
+ * A gauge of a process is one word: the epoch of the process and a number.
+ * The epoch tells the number from that of an earlier process of the same slot.
  */
 
 #define NGX_HTTP_TGBOT_STATS_SHIFT    (NGX_PTR_SIZE * 4)
@@ -20,7 +20,7 @@
 #define ngx_http_tgbot_stats_tag(cell)                                        \
     ((ngx_atomic_uint_t) (cell) >> NGX_HTTP_TGBOT_STATS_SHIFT)
 
-/* as much of an epoch as there is room for */
+/* the bits of an epoch that fit in a gauge */
 #define ngx_http_tgbot_stats_epoch(epoch)                                     \
     ((ngx_atomic_uint_t) (epoch) & NGX_HTTP_TGBOT_STATS_MASK)
 
@@ -60,8 +60,9 @@ ngx_str_t  ngx_http_tgbot_verdict_names[] = {
 
 
 /*
- * Another number with each change of what is in the zone.  A module of its
- * own address has zones of its own, but one may be written over in place.
+ * The id is raised with each change of the zone's contents.  A module at
+ * another address never adopts the zone, as its tag differs; but a module file
+ * that was overwritten in place may be loaded at the same address.
  */
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_stats_zone = {
@@ -71,14 +72,14 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_stats_zone = {
 };
 
 
-/* it has to fit, with what a zone needs besides */
+/* a compile-time check: the contents and nginx's slab pool fit in the zone */
 
 typedef u_char  ngx_http_tgbot_stats_fits_t[
     sizeof(ngx_http_tgbot_stats_sh_t) + 16384 <= NGX_HTTP_TGBOT_STATS_SIZE
     ? 1 : -1];
 
 
-/* a clock that was set back by more is believed, seconds */
+/* "last" goes back if the clock was set back by more than this, seconds */
 #define NGX_HTTP_TGBOT_STATS_SET_BACK  60
 
 
@@ -114,7 +115,7 @@ ngx_http_tgbot_stats_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
         sh->start = ngx_time();
     }
 
-    /* found dirty: at worst a place has lost its name, and is taken anew */
+    /* a dirty zone needs no repair: at worst a name is lost, and is retaken */
 
     (void) ngx_http_tgbot_zone_lock(zone);
 
@@ -191,8 +192,8 @@ ngx_http_tgbot_stats_find_limit(ngx_http_tgbot_stats_sh_t *sh, u_char *name)
 
 
 /*
- * A place never used, as long as there is one: workers of a former cycle may
- * still count for the names that this cycle has not.
+ * Prefers counters that were never used: workers of a former cycle may still
+ * count limits that this cycle does not have.
  */
 
 static ngx_uint_t
@@ -205,7 +206,7 @@ ngx_http_tgbot_stats_take_limit(ngx_http_tgbot_stats_sh_t *sh, u_char *name,
 
     if (n == NGX_HTTP_TGBOT_STATS_LIMITS) {
 
-        /* there are no more names than places */
+        /* one is free: nlimits is not greater than the number of places */
 
         for (n = 0; taken & ((ngx_uint_t) 1 << n); n++) { /* void */ }
 
@@ -238,8 +239,9 @@ ngx_http_tgbot_stats_count(ngx_http_tgbot_stats_t *stats,
 
 
 /*
- * Between the two atomics of a beginning and of an end the books have one
- * more received, or started, than accounted for; never one less.
+ * A beginning and an end are two atomic operations each.  Between the two, one
+ * delivery or call more is counted as begun than is in flight or ended; never
+ * one less.
  */
 
 void
@@ -258,7 +260,7 @@ ngx_http_tgbot_stats_update(ngx_http_tgbot_stats_t *stats)
     last = stats->sh->last;
     now = (ngx_atomic_uint_t) ngx_time();
 
-    /* workers do not look at the clock at the same time */
+    /* cached times of workers differ: an older one does not replace a newer */
 
     if (now > last || last - now > NGX_HTTP_TGBOT_STATS_SET_BACK) {
         (void) ngx_atomic_cmp_set(&stats->sh->last, last, now);
@@ -420,8 +422,8 @@ ngx_http_tgbot_stats_enter(ngx_http_tgbot_stats_t *stats, ngx_uint_t gauge)
 
 
 /*
- * 0: others took this process for dead, as it hung, and have made "aborted"
- * of all it had
+ * Returns 0 if other processes took this one for dead while it hung, and
+ * counted all that it had in flight as aborted.
  */
 
 static ngx_uint_t
@@ -460,7 +462,7 @@ ngx_http_tgbot_stats_abort(ngx_http_tgbot_stats_t *stats, ngx_uint_t gauge,
 
     if (gauge == NGX_HTTP_TGBOT_GAUGE_UNAUTHORIZED) {
 
-        /* what a process knew goes with it */
+        /* a dead process waits for no token: nothing is counted */
 
         return;
     }
@@ -503,7 +505,7 @@ ngx_http_tgbot_stats_init_process(ngx_http_tgbot_stats_t *stats)
         }
     }
 
-    /* last: until then the cells are found by the epoch before */
+    /* stored last: until then a sweep goes by the epoch before */
 
     slot->epoch = ngx_http_tgbot_lease_self();
 }
@@ -536,7 +538,7 @@ ngx_http_tgbot_stats_sweep(ngx_http_tgbot_stats_t *stats)
                 continue;
             }
 
-            /* of all that see it, and the process itself, one succeeds */
+            /* only one of several sweeps and the process itself succeeds */
 
             if (ngx_atomic_cmp_set(&slot->gauges[gauge], old, old - n)) {
                 ngx_http_tgbot_stats_abort(stats, gauge, n);
@@ -546,7 +548,7 @@ ngx_http_tgbot_stats_sweep(ngx_http_tgbot_stats_t *stats)
 }
 
 
-/* methods that bots use, in the order of ngx_strncasecmp(); last "other" */
+/* sorted by ngx_strncasecmp() for a binary search; "other" is the last */
 
 const ngx_str_t
     ngx_http_tgbot_stats_methods[NGX_HTTP_TGBOT_STATS_METHODS] =
@@ -616,7 +618,7 @@ const ngx_msec_t  ngx_http_tgbot_stats_bounds[] = {
 };
 
 
-/* the same in seconds */
+/* ngx_http_tgbot_stats_bounds in seconds */
 
 const ngx_str_t
     ngx_http_tgbot_stats_seconds[NGX_HTTP_TGBOT_STATS_BUCKETS] =
@@ -640,7 +642,7 @@ const ngx_str_t
 };
 
 
-/* index of a method in the closed list, of "other" if it is not in there */
+/* returns the index of a method in the list, or of "other" */
 
 static ngx_uint_t
 ngx_http_tgbot_stats_method(ngx_str_t *method)

@@ -1,6 +1,6 @@
 
 /*
- * Counters of a bot, in a zone of its own that outlives its workers.
+ * Counters of a bot, in a zone of its own that outlives the workers.
  */
 
 #ifndef _NGX_HTTP_TGBOT_STATS_H_INCLUDED_
@@ -16,7 +16,7 @@
 
 
 /*
- * What became of a delivery.
+ * The verdict on a delivery.
  */
 
 typedef enum {
@@ -32,24 +32,24 @@ typedef enum {
     NGX_HTTP_TGBOT_FAILED,
     NGX_HTTP_TGBOT_REJECTED,
     NGX_HTTP_TGBOT_ABORTED,
-    NGX_HTTP_TGBOT_VERDICTS              /* how many */
+    NGX_HTTP_TGBOT_VERDICTS              /* number of verdicts */
 } ngx_http_tgbot_verdict_e;
 
 
-/* "done" ... by verdict */
+/* names for status and log, by verdict; NONE has none */
 extern ngx_str_t  ngx_http_tgbot_verdict_names[];
 
 
-/* limits of a bot that are counted each by itself; more of them as the last */
+/* limits of a bot with counters of their own; more count as the last one */
 #define NGX_HTTP_TGBOT_STATS_LIMITS  16
 
-/* of the zone tgbot_stats_<name> */
+/* size of the zone tgbot_stats_<name>, bytes */
 #define NGX_HTTP_TGBOT_STATS_SIZE    (128 * 1024)
 
-/* with "other" */
+/* methods with counters of their own, and "other" */
 #define NGX_HTTP_TGBOT_STATS_METHODS  48
 
-/* of a histogram; the last one has no bound */
+/* buckets of a histogram; the last one has no upper bound */
 #define NGX_HTTP_TGBOT_STATS_BUCKETS  16
 
 
@@ -64,7 +64,7 @@ typedef enum {
 } ngx_http_tgbot_rejection_e;
 
 
-/* calls to internal locations: the ledger of section "Metrics" */
+/* calls to internal locations; started = in flight + all other events */
 
 typedef enum {
     NGX_HTTP_TGBOT_CALL_HANDLER = 0,
@@ -77,12 +77,12 @@ typedef enum {
     NGX_HTTP_TGBOT_CALL_OK,              /* answered 2xx */
     NGX_HTTP_TGBOT_CALL_FAILED,          /* not sent, or answered otherwise */
     NGX_HTTP_TGBOT_CALL_UNKNOWN,         /* sent, without a whole answer */
-    NGX_HTTP_TGBOT_CALL_ABORTED,         /* given up by us, or with us */
+    NGX_HTTP_TGBOT_CALL_ABORTED,         /* cancelled, or the worker died */
     NGX_HTTP_TGBOT_CALL_EVENTS
 } ngx_http_tgbot_call_event_e;
 
 
-/* what a call of the program came to */
+/* the outcome of an attempt of the program */
 
 typedef enum {
     NGX_HTTP_TGBOT_HANDLED = 0,
@@ -92,7 +92,7 @@ typedef enum {
 } ngx_http_tgbot_handled_e;
 
 
-/* what an attempt of a Bot API call came to */
+/* the result of a Bot API call, counted each time it is tried */
 
 typedef enum {
     NGX_HTTP_TGBOT_API_OK = 0,
@@ -117,7 +117,7 @@ typedef enum {
 typedef enum {
     NGX_HTTP_TGBOT_CACHE_HIT = 0,
     NGX_HTTP_TGBOT_CACHE_MISS,           /* we ask the program */
-    NGX_HTTP_TGBOT_CACHE_WAIT,           /* for another who asks */
+    NGX_HTTP_TGBOT_CACHE_WAIT,           /* another job asks the program */
     NGX_HTTP_TGBOT_CACHE_TIMEOUT,        /* tgbot_cache lock_timeout */
     NGX_HTTP_TGBOT_CACHE_BYPASS,         /* key empty, or no room */
     NGX_HTTP_TGBOT_CACHE_STORED,
@@ -126,7 +126,7 @@ typedef enum {
 } ngx_http_tgbot_cache_result_e;
 
 
-/* gauges by process: what is going on now */
+/* gauges, kept by each process: what goes on now */
 
 typedef enum {
     NGX_HTTP_TGBOT_GAUGE_HELD = 0,       /* deliveries without a verdict */
@@ -137,34 +137,34 @@ typedef enum {
 } ngx_http_tgbot_gauge_e;
 
 
-/* how long things took: histograms */
+/* histograms of durations */
 
 typedef enum {
-    NGX_HTTP_TGBOT_DURATION_UPDATE = 0,  /* of a delivery, to its verdict */
-    NGX_HTTP_TGBOT_DURATION_HANDLER,     /* of a call that was not aborted */
+    NGX_HTTP_TGBOT_DURATION_UPDATE = 0,  /* a delivery, until its verdict */
+    NGX_HTTP_TGBOT_DURATION_HANDLER,     /* a call that was not aborted */
     NGX_HTTP_TGBOT_DURATIONS
 } ngx_http_tgbot_duration_e;
 
 
-/* counters; those with arguments by the functions below */
+/* counters without labels, see ngx_http_tgbot_stats_count() */
 
 typedef enum {
     NGX_HTTP_TGBOT_STAT_RECEIVED = 0,
     NGX_HTTP_TGBOT_STAT_DEDUP_REBASED,
-    NGX_HTTP_TGBOT_STAT_DEDUP_FULL,      /* no record for another update */
-    NGX_HTTP_TGBOT_STAT_DEDUP_UNNUMBERED, /* their update_id does not fit */
+    NGX_HTTP_TGBOT_STAT_DEDUP_FULL,      /* no record for one more Update */
+    NGX_HTTP_TGBOT_STAT_DEDUP_UNNUMBERED, /* update_id does not fit */
     NGX_HTTP_TGBOT_STAT_LEASES_LOST,     /* results dropped */
-    NGX_HTTP_TGBOT_STAT_ATTEMPTS_SPENT,  /* updates over tgbot_attempts */
+    NGX_HTTP_TGBOT_STAT_ATTEMPTS_SPENT,  /* Updates over tgbot_attempts */
     NGX_HTTP_TGBOT_STAT_RIDES_REPEATED,  /* with the answer to a duplicate */
     NGX_HTTP_TGBOT_STAT_CALLS_EXPIRED,   /* by tgbot_call_timeout */
-    NGX_HTTP_TGBOT_STAT_UNSENT,          /* Bot API calls without a way out */
-    NGX_HTTP_TGBOT_STAT_GIVEN_UP,        /* Bot API calls */
-    NGX_HTTP_TGBOT_STAT_QUEUE_FULL,      /* deliveries refused for it */
+    NGX_HTTP_TGBOT_STAT_UNSENT,          /* calls dropped: no tgbot_api */
+    NGX_HTTP_TGBOT_STAT_GIVEN_UP,        /* Bot API calls given up */
+    NGX_HTTP_TGBOT_STAT_QUEUE_FULL,      /* deliveries refused */
     NGX_HTTP_TGBOT_STATS
 } ngx_http_tgbot_stat_e;
 
 
-/* what is counted; the offset of a member says which counter is meant */
+/* all counters; the offset of a counter in here identifies it */
 
 typedef struct {
     ngx_atomic_t                     stat[NGX_HTTP_TGBOT_STATS];
@@ -182,14 +182,14 @@ typedef struct {
     ngx_atomic_t                     duration[NGX_HTTP_TGBOT_DURATIONS]
                                              [NGX_HTTP_TGBOT_STATS_BUCKETS];
     ngx_atomic_t                     elapsed[NGX_HTTP_TGBOT_DURATIONS];
-                                                /* together, ms */
+                                                /* sum, ms */
 } ngx_http_tgbot_stats_counters_t;
 
 
 typedef struct ngx_http_tgbot_stats_sh_s  ngx_http_tgbot_stats_sh_t;
 
 
-/* a bot's counters as the configuration makes them */
+/* a bot's counters; the configuration sets the first three members */
 
 typedef struct {
     ngx_http_tgbot_zone_t      *zone;
@@ -197,9 +197,10 @@ typedef struct {
                                                /* names of zones */
     ngx_uint_t                  nlimits;
 
-    /* where the i-th of them is counted; set with the zone */
+    /* set by the init callback of the zone */
     ngx_uint_t                  limit[NGX_HTTP_TGBOT_STATS_LIMITS];
-    ngx_http_tgbot_stats_sh_t  *sh;            /* likewise */
+                                               /* counters of limits[i] */
+    ngx_http_tgbot_stats_sh_t  *sh;
 } ngx_http_tgbot_stats_t;
 
 
@@ -207,33 +208,35 @@ extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_stats_zone;
 
 
 /*
- * All of these are atomic and take no lock; they may be called anywhere in a
- * worker, also inside a lock.
+ * The functions that count are atomic and take no lock.  They may be called
+ * anywhere in a worker, also while a zone is locked.
  */
 
 void ngx_http_tgbot_stats_count(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_stat_e stat);
 
-/* begins a delivery: counted as received, and held */
+/* a delivery begins: it is counted as received, and held until deliver() */
 void ngx_http_tgbot_stats_receive(ngx_http_tgbot_stats_t *stats);
 
-/* it is an update */
+/* the delivery contains an Update: notes the time for last() */
 void ngx_http_tgbot_stats_update(ngx_http_tgbot_stats_t *stats);
 
 /*
- * Its end, once, after so many ms: held no more.  Nothing of it is counted if
- * others took this process for dead, and it for aborted.
+ * A delivery ends after "duration" ms; called once for each receive().  It is
+ * not counted if another process took this one for dead before and counted
+ * the delivery as aborted.
  */
 void ngx_http_tgbot_stats_deliver(ngx_http_tgbot_stats_t *stats,
     ngx_uint_t verdict, ngx_msec_t duration);
 
-/* why it is rejected, besides */
+/* counts the reason of a rejected delivery, in addition to deliver() */
 void ngx_http_tgbot_stats_reject(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_rejection_e reason);
 
 /*
- * STARTED puts one in flight, each other event ends one; 0: it is not
- * counted, as above
+ * STARTED begins a call, each other event ends one.  Returns 0 if the end is
+ * not counted: another process took this one for dead before and counted the
+ * call as aborted.
  */
 ngx_uint_t ngx_http_tgbot_stats_call(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_call_event_e event);
@@ -241,41 +244,43 @@ ngx_uint_t ngx_http_tgbot_stats_call(ngx_http_tgbot_stats_t *stats,
 void ngx_http_tgbot_stats_handled(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_handled_e outcome);
 
-/* ms */
+/* adds a duration in ms to a histogram */
 void ngx_http_tgbot_stats_duration(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_duration_e of, ngx_msec_t duration);
 
-/* this process has learned that the bot's token is refused, or is not */
+/* 1: Telegram refuses the bot's token, as this process learned; 0: no more */
 void ngx_http_tgbot_stats_unauthorized(ngx_http_tgbot_stats_t *stats,
     ngx_uint_t unauthorized);
 
-/* a method that is not in the closed list counts as "other" */
+/* a method that is not in the list is counted as "other" */
 void ngx_http_tgbot_stats_api(ngx_http_tgbot_stats_t *stats,
     ngx_str_t *method, ngx_http_tgbot_api_result_e result);
 
-/* "i": number of the limit in the bot's location */
+/* "i" is the index of the limit in stats->limits */
 void ngx_http_tgbot_stats_limit(ngx_http_tgbot_stats_t *stats, ngx_uint_t i,
     ngx_http_tgbot_limit_outcome_e outcome);
 
 void ngx_http_tgbot_stats_cache(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_cache_result_e result);
 
-/* one dead letter more */
 void ngx_http_tgbot_stats_dead(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_dead_cause_e cause);
 
 
 /*
- * Start of a worker: what a process of the same slot that died left in its
- * gauges becomes "aborted".
+ * Worker start: counts as aborted what a dead process of the same slot left
+ * in its gauges.
  */
 void ngx_http_tgbot_stats_init_process(ngx_http_tgbot_stats_t *stats);
 
-/* likewise for what dead processes of all slots left; before reading */
+/*
+ * Counts as aborted what dead processes of all slots left in their gauges;
+ * called before counters are read.
+ */
 void ngx_http_tgbot_stats_sweep(ngx_http_tgbot_stats_t *stats);
 
 
-/* names of what is counted, by index */
+/* names of methods and results, by index */
 extern const ngx_str_t  ngx_http_tgbot_stats_methods[
                                           NGX_HTTP_TGBOT_STATS_METHODS];
 extern const ngx_str_t  ngx_http_tgbot_stats_results[
@@ -285,31 +290,31 @@ extern const ngx_str_t  ngx_http_tgbot_stats_results[
 extern const ngx_str_t  ngx_http_tgbot_stats_seconds[
                                           NGX_HTTP_TGBOT_STATS_BUCKETS];
 
-/* the counter at an offset in ngx_http_tgbot_stats_counters_t */
+/* returns the counter at an offset in ngx_http_tgbot_stats_counters_t */
 uint64_t ngx_http_tgbot_stats_value(ngx_http_tgbot_stats_t *stats,
     size_t offset);
 
-/* the bot's gauge, over all processes */
+/* returns the sum of a gauge over all processes */
 uint64_t ngx_http_tgbot_stats_gauge(ngx_http_tgbot_stats_t *stats,
     ngx_uint_t gauge);
 
-/* when an update was received last, seconds since the epoch, 0: not yet */
+/* time of the last Update, seconds since the epoch, 0: none yet */
 time_t ngx_http_tgbot_stats_last(ngx_http_tgbot_stats_t *stats);
 
-/* when the zone was carved, seconds since the epoch */
+/* time when the zone was carved, seconds since the epoch */
 time_t ngx_http_tgbot_stats_start(ngx_http_tgbot_stats_t *stats);
 
 
 /*
- * What a zone of statistics holds; for the files of stats only.
+ * The contents of the zone, for ngx_http_tgbot_stats.c only.
  */
 
-/* so many workers count without getting into each other's way */
+/* so many workers count without sharing cache lines */
 #define NGX_HTTP_TGBOT_STATS_STRIPES  8
 
 #define NGX_HTTP_TGBOT_STATS_LINE     64
 
-/* MD5 of a limit's zone */
+/* MD5 of the name of a limit's zone */
 #define NGX_HTTP_TGBOT_STATS_NAME     16
 
 
@@ -338,9 +343,9 @@ struct ngx_http_tgbot_stats_sh_s {
     ngx_http_tgbot_stats_slot_t      slots[NGX_MAX_PROCESSES];
 
     time_t                           start;
-    ngx_atomic_t                     last;      /* update, seconds, 0: none */
+    ngx_atomic_t                     last;      /* Update, seconds, 0: none */
 
-    /* names of the places in counters.limit; under the zone's lock */
+    /* names of the members of counters.limit; changed under the lock */
     ngx_uint_t                       nlimits;
     u_char                           limits[NGX_HTTP_TGBOT_STATS_LIMITS]
                                            [NGX_HTTP_TGBOT_STATS_NAME];

@@ -6,7 +6,7 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* entries of bots: so many, and one more for so many bytes as the kind says */
+/* a zone has so many entries, and one more for each layout->entry bytes */
 #define NGX_HTTP_TGBOT_STORE_ENTRIES      16
 #define NGX_HTTP_TGBOT_STORE_ENTRIES_MAX  65536
 
@@ -173,7 +173,7 @@ ngx_http_tgbot_store_users(ngx_http_tgbot_store_t *store,
     user = store->zone->users.elts;
     n = store->zone->users.nelts;
 
-    /* whoever is known, before anybody is made in the place of another */
+    /* known bots are first, so that no new bot takes their entries */
 
     for (i = 0; i < n; i++) {
         user[i]->serial = 0;
@@ -228,7 +228,7 @@ ngx_http_tgbot_store_enter(void *user,
 
     } else {
 
-        /* nor that of a bot whom the configuration in the making names */
+        /* not an entry that this or the next configuration names */
 
         entry = ngx_http_tgbot_store_spare(&store,
                                ngx_http_tgbot_store_generation(&store) + 1);
@@ -298,7 +298,7 @@ ngx_http_tgbot_store_orphaned(ngx_http_tgbot_store_t *store)
 }
 
 
-/* by its name and id, or by its name if either id is not known */
+/* finds a bot by name and id, or by name if one of the ids is not known */
 
 static ngx_http_tgbot_store_entry_t *
 ngx_http_tgbot_store_known(ngx_http_tgbot_store_t *store,
@@ -333,8 +333,9 @@ ngx_http_tgbot_store_known(ngx_http_tgbot_store_t *store,
 
 
 /*
- * An entry that is not in use, or else one without items that generation
- * "next" does not name: better one whose bot is gone by now.
+ * Returns an entry that is not in use, or one without items that generation
+ * "next" does not name; entries that the current generation does not name
+ * come first.
  */
 
 static ngx_http_tgbot_store_entry_t *
@@ -369,7 +370,7 @@ ngx_http_tgbot_store_spare(ngx_http_tgbot_store_t *store, uint32_t next)
 }
 
 
-/* a process that knew what stood here finds another serial */
+/* a process that still uses the entry for another bot sees the new serial */
 
 static void
 ngx_http_tgbot_store_make(ngx_http_tgbot_store_t *store,
@@ -423,7 +424,7 @@ ngx_http_tgbot_store_bind(ngx_http_tgbot_store_t *store,
 }
 
 
-/* the configuration whose workers run; never 0, which names nobody */
+/* the current generation; never 0, as 0 in "named" means not named */
 
 static uint32_t
 ngx_http_tgbot_store_generation(ngx_http_tgbot_store_t *store)
@@ -709,7 +710,7 @@ ngx_http_tgbot_store_walk(ngx_http_tgbot_zone_t *zone,
             return NGX_DONE;
         }
 
-        /* not with the zone locked */
+        /* memory is allocated while the zone is not locked */
 
         item->data.data = ngx_pnalloc(pool, ngx_max(item->data.len
                                                     + item->answer.len, 1));
@@ -779,7 +780,7 @@ ngx_http_tgbot_store_item_walk(ngx_http_tgbot_store_t *store,
 }
 
 
-/* an empty one is not none: it takes a block */
+/* an empty answer takes a block, which tells it from no answer */
 
 static uint64_t
 ngx_http_tgbot_store_item_answer(size_t len)
@@ -804,7 +805,7 @@ ngx_http_tgbot_store_item_total(ngx_http_tgbot_store_t *store,
 }
 
 
-/* puts an item that is published at the end of its entry's list */
+/* puts a published item at the end of its entry's list */
 
 static void
 ngx_http_tgbot_store_item_link(ngx_http_tgbot_store_t *store,
@@ -886,7 +887,7 @@ ngx_http_tgbot_store_repair(ngx_http_tgbot_store_t *store)
 }
 
 
-/* marks what belongs to an item; 0: it cannot be right, nothing is marked */
+/* marks the blocks of an item; 0: the item is damaged, nothing is marked */
 
 static ngx_uint_t
 ngx_http_tgbot_store_repair_item(ngx_http_tgbot_store_t *store, uint32_t n)
@@ -907,7 +908,7 @@ ngx_http_tgbot_store_repair_item(ngx_http_tgbot_store_t *store, uint32_t n)
 
     item->current &= 1;
 
-    /* the first block has its mark */
+    /* the first block has the mark of an item already */
 
     next = store->chain.blocks[n].next;
     length = ngx_http_tgbot_chain_needs((uint64_t) sh->header + item->len) - 1;
@@ -932,7 +933,7 @@ ngx_http_tgbot_store_repair_item(ngx_http_tgbot_store_t *store, uint32_t n)
 }
 
 
-/* all items as they came, linked by "next" */
+/* links all items by "next" in the order of seq, and returns the first */
 
 static uint32_t
 ngx_http_tgbot_store_repair_sort(ngx_http_tgbot_store_t *store)

@@ -1,17 +1,18 @@
 
 /*
- * Items of bots in chains of blocks, in a zone: what the queue and the dead
- * letters are kept in.  An item is there from one store on, until another;
- * all else is made of the items again after somebody died inside.
+ * Items of bots in a zone, in chains of blocks: the queue and the dead letters
+ * are built on it.  One memory store publishes an item and another one retires
+ * it.  All other data is derived from the items and is made again by a repair,
+ * after a process died inside the lock.
  *
- * A kind of zones that stands on this has a layout, opens the zone for the
- * time of a lock, and does in its init callback
+ * A kind of zones that is built on this has a layout, opens the store each
+ * time it locks the zone, and calls in its init callback
  *
- *     if fresh: ngx_http_tgbot_store_carve(), then what the kind has itself
+ *     if fresh: ngx_http_tgbot_store_carve(), then initializes its own tables
  *     ngx_http_tgbot_store_init()
  *
- * All functions are called with the zone locked where nothing else is said,
- * and then none of them logs.
+ * Functions are called with the zone locked and do not log, except where a
+ * comment says otherwise.
  */
 
 #ifndef _NGX_HTTP_TGBOT_STORE_H_INCLUDED_
@@ -27,23 +28,25 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* what a kind's zone must hold at least; carving wants no more */
+/* bytes that a zone must have at least; they are enough for carving */
 #define NGX_HTTP_TGBOT_STORE_MIN    (64 * 1024)
 
 
-/* how what the kinds' users are begins: zone->users points at such */
+/* a bot that uses a zone: structures in zone->users begin with this */
 
 typedef struct {
     ngx_http_tgbot_zone_t            *zone;
     ngx_str_t                         bot;      /* name, up to 32 bytes */
-    uint64_t                          bot_id;   /* of the token, 0: unknown */
+    uint64_t                          bot_id;   /* from token, 0: unknown */
 
-    ngx_uint_t                        entry;    /* set by the store: */
-    uint32_t                          serial;   /* of what stands there */
+    /* set by the store */
+
+    ngx_uint_t                        entry;    /* index */
+    uint32_t                          serial;   /* of the entry */
 } ngx_http_tgbot_store_user_t;
 
 
-/* what a zone holds of a bot; all but "serial" is only read by the kinds */
+/* the entry of a bot in a zone; kinds only read it */
 
 typedef struct {
     u_char                            name[NGX_HTTP_TGBOT_ITEM_NAME];
@@ -51,39 +54,39 @@ typedef struct {
     uint32_t                          len;      /* of the name */
     uint32_t                          serial;   /* 0: not in use */
 
-    /* by generations of the configuration, see ngx_http_tgbot_store_named() */
+    /* last two generations of the configuration that name the bot */
 
     uint32_t                          named[2];
 
     /* derived */
 
     uint32_t                          blocks;
-    ngx_http_tgbot_list_t             items;    /* the oldest is the first */
+    ngx_http_tgbot_list_t             items;    /* the oldest first */
 } ngx_http_tgbot_store_entry_t;
 
 
-/* how the kind's own header of an item begins */
+/* the header of an item; the kind's own header begins with it */
 
 typedef struct {
-    uint64_t                          seq;      /* rises, is never used again */
+    uint64_t                          seq;      /* rises, never used again */
     uint32_t                          entry;
     uint32_t                          len;      /* of the data */
 
     ngx_http_tgbot_head_t             head;
 
-    uint32_t                          answer;   /* its first block, or none */
+    uint32_t                          answer;   /* its first block, or NIL */
     uint32_t                          answer_len;
 
-    /* of two such one counts, so that they change in one store */
+    /* "current" selects one of two, so progress changes in one store */
 
     ngx_http_tgbot_progress_t         progress[2];
-    uint32_t                          current;  /* which of the two */
+    uint32_t                          current;
 
-    ngx_http_tgbot_link_t             link;     /* derived: of the entry */
+    ngx_http_tgbot_link_t             link;     /* derived: in entry->items */
 } ngx_http_tgbot_store_item_t;
 
 
-/* stands at the beginning of the zone's data */
+/* the beginning of the zone's data */
 
 typedef struct {
     size_t                            own;      /* offsets, never change */
@@ -93,19 +96,19 @@ typedef struct {
     uint32_t                          own_size;
     uint32_t                          header;
 
-    uint64_t                          seq;      /* the last given */
-    uint64_t                          broken;   /* items that could not be
-                                                   right, and are gone */
-    uint32_t                          serial;   /* the last given */
-    uint32_t                          bots;     /* entries behind them never
-                                                   were */
+    uint64_t                          seq;      /* the last one given */
+    uint64_t                          broken;   /* damaged items that repairs
+                                                   have dropped */
+    uint32_t                          serial;   /* the last one given */
+    uint32_t                          bots;     /* entries from this index on
+                                                   were never used */
     ngx_http_tgbot_chain_sh_t         chain;
 
     uint32_t                          items;    /* derived */
 } ngx_http_tgbot_store_sh_t;
 
 
-/* made for the time of a lock */
+/* pointers into a zone, made each time the zone is locked */
 
 typedef struct {
     ngx_http_tgbot_zone_t            *zone;
@@ -114,37 +117,37 @@ typedef struct {
     u_char                           *own;
     u_char                           *tables;   /* the kind's, aligned */
     ngx_http_tgbot_chain_t            chain;
-    ngx_http_tgbot_links_t            links;    /* of items of an entry */
+    ngx_http_tgbot_links_t            links;    /* of entry->items */
 } ngx_http_tgbot_store_t;
 
 
-/* what a kind needs; constant */
+/* what a kind needs: one constant for each kind */
 
 typedef struct {
-    size_t                            header;   /* of an item, its struct */
-    size_t                            own;      /* kept with an entry */
-    size_t                            entry;    /* bytes of a zone for which
-                                                   it has one entry more */
+    size_t                            header;   /* size of item's header */
+    size_t                            own;      /* kept with an entry, bytes */
+    size_t                            entry;    /* one more entry for each
+                                                   so many bytes of a zone */
     size_t                            fixed;    /* the kind's tables, bytes */
-    size_t                            block;    /* and for each block */
+    size_t                            block;    /* tables for each block */
 
-    /* an entry is for another bot now: "own" is to be as new */
+    /* initializes "own" of an entry that a new bot takes */
     void                            (*clear)(void *own);
 
-    /* opens and locks a zone, and repairs it if it was found dirty */
+    /* opens and locks a zone, and repairs it if it is dirty */
     void                            (*lock)(ngx_http_tgbot_zone_t *zone,
                                          ngx_http_tgbot_store_t *store);
 
     /*
-     * What an item says, by ngx_http_tgbot_store_tell() and what the kind
-     * has itself; "told" begins as ngx_http_tgbot_item_t.
+     * Calls ngx_http_tgbot_store_tell() and adds what the kind keeps itself;
+     * "told" begins with ngx_http_tgbot_item_t.
      */
     void                            (*tell)(ngx_http_tgbot_store_t *store,
                                          void *item, void *told);
 } ngx_http_tgbot_store_layout_t;
 
 
-/* where a walk through the items of all bots is */
+/* the position of a walk through the items of all bots */
 
 typedef struct {
     uint64_t                          seq;
@@ -153,7 +156,7 @@ typedef struct {
 } ngx_http_tgbot_store_cursor_t;
 
 
-/* the item in a block, and the block of an item */
+/* the item whose first block is n, and the first block of an item */
 
 #define ngx_http_tgbot_store_item(store, n)                                   \
     ((void *) (store)->chain.blocks[n].data)
@@ -168,44 +171,47 @@ typedef struct {
 #define ngx_http_tgbot_store_own(store, n)                                    \
     ((void *) ((store)->own + (size_t) (n) * (store)->sh->own_size))
 
-/* blocks that are free */
+/* number of free blocks */
 
 #define ngx_http_tgbot_store_room(store)                                      \
     ngx_http_tgbot_chain_room(&(store)->sh->chain)
 
 
-/* where the parts are; without the lock, too */
+/* sets the pointers of a store; may also be called without the lock */
 void ngx_http_tgbot_store_open(ngx_http_tgbot_store_t *store,
     ngx_http_tgbot_zone_t *zone);
 
 /*
- * In the init callback, of a fresh zone: nothing is in it.  The kind's
- * tables are not initialized.  NGX_ERROR: it is too small, which is logged.
+ * Makes a fresh zone an empty store, in the init callback, without the lock.
+ * The kind's tables are not initialized.  NGX_ERROR: the zone is too small;
+ * that was logged.
  */
 ngx_int_t ngx_http_tgbot_store_carve(ngx_http_tgbot_zone_t *zone,
     const ngx_http_tgbot_store_layout_t *layout);
 
 /*
- * In the init callback, not locked: finds or makes the entries of
- * zone->users, and notes that the configuration names them, which counts from
- * the zone's next generation on: it may be refused yet.  NGX_ERROR: there are
- * too few, which is logged.
+ * Finds or makes the entries of zone->users, in the init callback, without
+ * the lock.  Marks them as named by the new configuration, from the zone's
+ * next generation on, because the configuration may still be refused.
+ * NGX_ERROR: there are too few entries; that was logged.
  */
 ngx_int_t ngx_http_tgbot_store_init(ngx_http_tgbot_zone_t *zone,
     const ngx_http_tgbot_store_layout_t *layout);
 
 /*
- * Not locked: finds or makes the entry of a bot, whom maybe no configuration
- * names, by zone, bot and bot_id of a user, which is a pointer to any that
- * begins so, and sets its "entry" and "serial".  An entry without items that
- * nobody names may go for it.  NGX_DECLINED: there is none.
+ * Finds or makes the entry of a bot that the configuration may not name.
+ * Called without the lock.  "user" points to a structure that begins with
+ * ngx_http_tgbot_store_user_t; zone, bot and bot_id are read, entry and serial
+ * are set.  The bot may get the entry of another bot that has no items and is
+ * not named.  NGX_DECLINED: no entry is free.
  */
 ngx_int_t ngx_http_tgbot_store_enter(void *user,
     const ngx_http_tgbot_store_layout_t *layout);
 
 /*
- * The entry of a user, a pointer to any that begins so.  NULL: it is another
- * bot's by now.
+ * Returns the entry of a user, which points to a structure that begins with
+ * ngx_http_tgbot_store_user_t.  NULL: the entry belongs to another bot now.
+ * May also be called without the lock.
  */
 ngx_http_tgbot_store_entry_t *ngx_http_tgbot_store_entry(
     ngx_http_tgbot_store_t *store, void *user);
@@ -215,66 +221,72 @@ ngx_http_tgbot_store_entry_t *ngx_http_tgbot_store_entry(
 ngx_uint_t ngx_http_tgbot_store_named(ngx_http_tgbot_store_t *store,
     ngx_http_tgbot_store_entry_t *entry);
 
-/* items of entries that are not named */
+/* number of items of entries that are not named */
 ngx_uint_t ngx_http_tgbot_store_orphaned(ngx_http_tgbot_store_t *store);
 
 
-/* how many blocks an item takes whose kind has a header of that size */
+/* number of blocks of an item whose kind has a header of this size */
 uint64_t ngx_http_tgbot_store_needs(size_t header,
     ngx_http_tgbot_item_t *item);
 
 /*
- * A new item of an entry, which is a copy; what the kind has in its header is
- * zero.  The kind fills that in and publishes the item; until then it is not
- * there, and nothing else may be called.  NULL: there is no room, nothing is
+ * Copies an item into the zone as a new item of an entry.  The kind's part of
+ * the header is zeroed; the kind fills it in and publishes the item before it
+ * calls another function of the store.  NULL: there is no room, nothing is
  * changed.
  */
 void *ngx_http_tgbot_store_add(ngx_http_tgbot_store_t *store,
     ngx_uint_t entry, ngx_http_tgbot_item_t *item);
 
-/* it is there, as the newest of its entry */
+/* publishes an item, as the newest one of its entry */
 void ngx_http_tgbot_store_publish(ngx_http_tgbot_store_t *store, void *item);
 
-/* it is gone */
+/* removes an item and frees its blocks */
 void ngx_http_tgbot_store_retire(ngx_http_tgbot_store_t *store, void *item);
 
 /*
- * Adds a copy of an answer to an item that has none, in one store.
- * NGX_AGAIN: there is no room.
+ * Adds a copy of an answer to an item that has no answer; one memory store
+ * publishes it.  NGX_AGAIN: there is no room.
  */
 ngx_int_t ngx_http_tgbot_store_answer(ngx_http_tgbot_store_t *store,
     void *item, ngx_str_t *answer);
 
-/* its progress is this one from now on, all of it or nothing */
+/* replaces the progress of an item, all of it or nothing */
 void ngx_http_tgbot_store_note(ngx_http_tgbot_store_t *store, void *item,
     ngx_http_tgbot_progress_t *progress);
 
-/* what it says, but for its strings, of which the lengths are set */
+/* copies an item to "told"; of its strings only the lengths are set */
 void ngx_http_tgbot_store_tell(ngx_http_tgbot_store_t *store, void *item,
     ngx_http_tgbot_item_t *told);
 
-/* copies its strings, len and answer_len bytes; NULL: not wanted */
+/*
+ * Copies the strings of an item into the caller's buffers of item->len and
+ * item->answer_len bytes.  NULL: this string is not copied.
+ */
 void ngx_http_tgbot_store_copy(ngx_http_tgbot_store_t *store, void *item,
     u_char *data, u_char *answer);
 
-/* the item in a block by its number and seq, or NULL if it is gone */
+/* returns the item by its first block and seq, or NULL if it was removed */
 void *ngx_http_tgbot_store_find(ngx_http_tgbot_store_t *store, uint32_t block,
     uint64_t seq);
 
 /*
- * The items of an entry, oldest first: the one that follows "item", or the
- * first for NULL; NULL: there is none.
+ * Returns the item that follows "item" in its entry, from the oldest to the
+ * newest, or the oldest one if "item" is NULL.  NULL: there are no more.
  */
 void *ngx_http_tgbot_store_next(ngx_http_tgbot_store_t *store,
     ngx_uint_t entry, void *item);
 
 /*
- * For a file, not locked: a walk, from a cursor of zeros, through the items
- * of all bots, those of a bot as they came.  "told" is as layout->tell() has
- * it, its strings are in pool.  What comes or goes meanwhile is seen or is
- * not.
+ * Reads the next item of a walk through the items of all bots; the items of a
+ * bot come in the order of seq.  Called without the lock.  A walk begins with
+ * a zeroed cursor.  "told" is filled in by layout->tell(), and its strings are
+ * allocated from pool.  An item that is added or removed during the walk may
+ * be seen or not.
  *
- * NGX_OK, NGX_DONE: there are no more, NGX_ERROR: no memory
+ * NGX_OK     an item was read
+ * NGX_DONE   there are no more items
+ * NGX_ERROR  no memory
  */
 ngx_int_t ngx_http_tgbot_store_walk(ngx_http_tgbot_zone_t *zone,
     const ngx_http_tgbot_store_layout_t *layout,
@@ -282,16 +294,16 @@ ngx_int_t ngx_http_tgbot_store_walk(ngx_http_tgbot_zone_t *zone,
 
 
 /*
- * After somebody died inside: from what is published all of the store is
- * made again.  Whatever the kind derives is to be made after this, of the
- * items of each entry by ngx_http_tgbot_store_next(); it may be garbage.
+ * Makes the store again from its published items, after a process died inside
+ * the lock.  What the kind derives may be garbage: the kind makes it again
+ * afterwards, from the items that ngx_http_tgbot_store_next() returns.
  */
 void ngx_http_tgbot_store_repair(ngx_http_tgbot_store_t *store);
 
 
 /*
- * Items and their blocks, for the store's own files.  A block is marked as an
- * item or is not; other marks are only looked at by a repair.
+ * Mark of the first block of a published item.  Only a repair looks at other
+ * marks.
  */
 
 #define NGX_HTTP_TGBOT_STORE_HEAD  0x6d657469  /* "item" */

@@ -202,7 +202,7 @@ ngx_http_tgbot_zone_set_size(ngx_conf_t *cf, ngx_str_t *directive,
 }
 
 
-/* with the header of nginx's slab pool, which takes a page and a bit more */
+/* adds the slab pool of nginx: its header takes a page and a bit more */
 
 static size_t
 ngx_http_tgbot_zone_needs(size_t room)
@@ -309,8 +309,8 @@ ngx_http_tgbot_zone_carve(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_sh_t  *sh;
 
     /*
-     * one piece with all there is: a worker that dies inside the allocator
-     * would leave it in a state that nobody can repair
+     * all memory is allocated as one piece: a worker that died inside the
+     * allocator would leave it in a state that cannot be repaired
      */
 
     size = shpool->pfree * ngx_pagesize;
@@ -380,7 +380,7 @@ ngx_http_tgbot_zone_abandon(ngx_cycle_t *cycle)
 }
 
 
-/* what is carved in there, if that was done by any version of this module */
+/* finds the header that some version of this module carved; NULL: none */
 
 static ngx_http_tgbot_zone_sh_t *
 ngx_http_tgbot_zone_ours(ngx_shm_t *shm)
@@ -480,7 +480,7 @@ ngx_http_tgbot_zone_lock(ngx_http_tgbot_zone_t *zone)
 
     sh->dirty = 1;
 
-    /* for the processor's own death its own order of writes is enough */
+    /* "dirty" is stored before all that is written inside the lock */
 
     ngx_memory_barrier();
 
@@ -489,8 +489,8 @@ ngx_http_tgbot_zone_lock(ngx_http_tgbot_zone_t *zone)
 
 
 /*
- * The master unlocks what a dead worker has locked only in zones of its
- * current cycle.
+ * If a worker dies, the master force-unlocks only zones of its current cycle,
+ * so in other zones the workers do that themselves.
  */
 
 static void
@@ -534,8 +534,8 @@ ngx_http_tgbot_zone_unlock(ngx_http_tgbot_zone_t *zone)
 #if (NGX_HTTP_TGBOT_ZONE_TEST)
 
 /*
- * The file "stop" in nginx's prefix names the point; it is renamed to
- * "stopped", which tells the test that the worker is there.
+ * The file "stop" in nginx's prefix names the point.  The worker adds its pid
+ * and renames the file to "stopped", so the test knows that it has stopped.
  */
 
 void

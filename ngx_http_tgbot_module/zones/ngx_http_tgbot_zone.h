@@ -1,7 +1,8 @@
 
 /*
- * Zones of shared memory: declared inline by the directives that use them,
- * adopted on reload, carved once.  What is inside is the kind's affair.
+ * Zones of shared memory.  They are declared inline by the directives that use
+ * them, carved once, and adopted by the next configuration on reload.  The
+ * kind of a zone decides what the zone contains.
  */
 
 #ifndef _NGX_HTTP_TGBOT_ZONE_H_INCLUDED_
@@ -15,38 +16,40 @@
 typedef struct ngx_http_tgbot_zone_s  ngx_http_tgbot_zone_t;
 
 
-/* a kind of zones: what a file of this layer keeps in them */
+/* a kind of zones: one for each file of this folder that has zones */
 
 typedef struct {
     uint32_t                         id;
     const char                      *name;      /* for errors: "limit" */
 
-    /* what a zone must hold at least, without what nginx needs itself */
+    /* bytes that a zone needs at least, without the slab pool of nginx */
     size_t                           min;
 
     /*
-     * In the master, also under "nginx -t", maybe while workers of another
-     * cycle use the zone.  "fresh": nothing has been carved yet.  NGX_ERROR
-     * refuses the configuration, and was logged.
+     * Called in the master, also by "nginx -t", without the lock.  Workers of
+     * another cycle may use the zone at the same time, unless it is "fresh":
+     * nothing has been carved yet.  NGX_ERROR refuses the configuration; the
+     * callback has logged why.
      */
     ngx_int_t                      (*init)(ngx_http_tgbot_zone_t *zone,
                                         ngx_uint_t fresh);
 } ngx_http_tgbot_zone_kind_t;
 
 
-/* stands at the beginning of a zone's memory */
+/* the beginning of a zone's memory */
 
 typedef struct {
     uint32_t                         magic;
     uint32_t                         kind;
     size_t                           size;      /* with this header */
-    ngx_atomic_t                     dirty;     /* somebody is inside, or
-                                                   died there */
+    ngx_atomic_t                     dirty;     /* a process is inside the
+                                                   lock, or died there */
     ngx_atomic_t                     generation;
     ngx_atomic_t                     repaired;  /* times */
     ngx_atomic_t                     evicted;   /* records */
-    ngx_atomic_t                     told;      /* that it is abandoned */
-    ngx_atomic_t                     abandoned; /* by a later cycle */
+    ngx_atomic_t                     told;      /* see zone_tell() */
+    ngx_atomic_t                     abandoned; /* a later cycle does not use
+                                                   the zone */
 } ngx_http_tgbot_zone_sh_t;
 
 
@@ -57,8 +60,8 @@ struct ngx_http_tgbot_zone_s {
     size_t                           size;      /* 0: not declared yet */
 
     ngx_str_t                        directive; /* that used it first */
-    u_char                          *file;      /* where that stands, or the
-                                                   size */
+    u_char                          *file;      /* of the size, or of that
+                                                   directive */
     ngx_uint_t                       line;
 
     ngx_http_tgbot_zone_sh_t        *sh;
@@ -67,61 +70,66 @@ struct ngx_http_tgbot_zone_s {
 
     ngx_array_t                      users;     /* the kind's, pointers */
 
-    ngx_atomic_uint_t                generation;   /* at start of worker */
+    ngx_atomic_uint_t                generation;   /* at worker start */
 
     unsigned                         found_dirty:1;
 };
 
 
 /*
- * For parsers of directives: the zone of "value", which is name[:size].
- * "zones" collects pointers to all zones of a configuration, "tag" is the
- * module.  NULL: an error was logged that names directive and value.
+ * Finds or declares the zone of "value", which is name[:size], while a
+ * directive is parsed.  A new zone is added to "zones", an array of pointers
+ * to all zones of the configuration.  "tag" is the module.  NULL: an error
+ * was logged that names directive and value.
  */
 ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_add(ngx_conf_t *cf,
     ngx_array_t *zones, ngx_str_t *directive, ngx_str_t *value,
     const ngx_http_tgbot_zone_kind_t *kind, void *tag);
 
 /*
- * The zone of this name and kind of the cycle that runs, whose place this one
- * would take if it had another size; NULL: there is none.  While directives
- * are read, or in an init callback.
+ * Returns the zone of the running cycle that has the same name and kind;
+ * nginx replaces it by this one if the sizes differ.  NULL: there is none.
+ * Only called while directives are read, or in an init callback.
  */
 ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone);
 
-/* when all directives are read: NGX_ERROR if a zone never got a size */
+/* after all directives are read; NGX_ERROR: a zone has no size, was logged */
 ngx_int_t ngx_http_tgbot_zone_check(ngx_conf_t *cf, ngx_array_t *zones);
 
-/* init_module: the cycle in the making uses these zones */
+/* init_module: raises the generation of the zones that the new cycle uses */
 void ngx_http_tgbot_zone_init_module(ngx_array_t *zones);
 
 /*
- * init_module: tells the workers of zones of the cycle before, maybe with
- * another version of the module, that this one does without them.
+ * init_module: marks the zones of the old cycle that the new cycle does not
+ * use as abandoned, for the workers of the old cycle.  Those may run another
+ * version of the module.
  */
 void ngx_http_tgbot_zone_abandon(ngx_cycle_t *cycle);
 
-/* start of a worker */
+/* worker start: notes the generation of the zones */
 void ngx_http_tgbot_zone_init_process(ngx_array_t *zones);
 
-/* whether a later cycle uses the zone; to be asked by a worker that exits */
+/* returns 1 if a later cycle uses the zone; for workers that exit */
 ngx_uint_t ngx_http_tgbot_zone_adopted(ngx_http_tgbot_zone_t *zone);
 
-/* whether this process is the first one that asks: the one to tell of it */
+/* returns 1 to the first process that asks: that one logs what is left */
 ngx_uint_t ngx_http_tgbot_zone_tell(ngx_http_tgbot_zone_t *zone);
 
 /*
  * Locks the zone, for bounded work without logging, callbacks or allocation.
- * NGX_DECLINED: somebody died inside; the caller, who holds the lock, has to
- * repair the zone before anything else.
+ * Must not be called while the caller holds the lock of a zone.
+ *
+ * NGX_OK        locked
+ * NGX_DECLINED  locked, but a process died inside the lock: the caller
+ *               repairs the zone before anything else
  */
 ngx_int_t ngx_http_tgbot_zone_lock(ngx_http_tgbot_zone_t *zone);
 
-/* unlocks it, and logs if it was found dirty */
+/* unlocks the zone, and logs if it was found dirty */
 void ngx_http_tgbot_zone_unlock(ngx_http_tgbot_zone_t *zone);
 
 
-/* carving: where the kind's own data begins, aligned, and how long it is */
+/* the kind's own data: where it begins, aligned, and how many bytes */
 
 #define ngx_http_tgbot_zone_data(sh)                                          \
     ((u_char *) (sh)                                                          \
@@ -133,8 +141,8 @@ void ngx_http_tgbot_zone_unlock(ngx_http_tgbot_zone_t *zone);
 
 
 /*
- * A build for tests stops a worker inside the lock, at the point of this
- * name, to be killed there; any other build has nothing here.
+ * In a build for tests a worker stops at the named point inside the lock, so
+ * that a test can kill it there.  In any other build the macro is empty.
  */
 
 #if (NGX_HTTP_TGBOT_ZONE_TEST)
