@@ -6,10 +6,10 @@
 #include "ngx_http_tgbot_abandon.h"
 
 
-/* of a worker: each holds its buffers */
+/* abandoned requests of a worker: each holds its buffers */
 #define NGX_HTTP_TGBOT_ABANDON_MAX   1024
 
-/* how often they are looked at */
+/* time between two checks of abandoned requests, ms */
 #define NGX_HTTP_TGBOT_ABANDON_TIME  1000
 
 
@@ -63,7 +63,7 @@ ngx_http_tgbot_abandon(ngx_http_tgbot_detached_t *d, ngx_pool_t *pool)
 }
 
 
-/* a reference to it may outlive its subrequest: the timer looks */
+/* a reference may outlive the subrequest, so the timer frees the request */
 
 static void
 ngx_http_tgbot_abandon_over(ngx_http_tgbot_detached_t *d)
@@ -85,7 +85,7 @@ ngx_http_tgbot_abandon_timer(ngx_event_t *ev)
         next = ngx_queue_next(q);
         d = ngx_queue_data(q, ngx_http_tgbot_detached_t, queue);
 
-        /* an old worker does not stay for what has no owner */
+        /* an exiting worker does not wait for references of other modules */
 
         if (ngx_exiting ? !d->request->blocked
                         : !ngx_http_tgbot_detached_held(d))

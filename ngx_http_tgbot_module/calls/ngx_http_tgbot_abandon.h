@@ -1,7 +1,7 @@
 
 /*
- * Detached requests that were given up while nginx did not let go of them: a
- * thread works for them, or a module has a reference and goes on.
+ * Detached requests that were given up while they could not be freed yet: a
+ * thread works for them, or a module still holds a reference.
  */
 
 #ifndef _NGX_HTTP_TGBOT_ABANDON_H_INCLUDED_
@@ -16,19 +16,25 @@
 
 
 /*
- * Takes d, to free it once it is not held any more, or no thread works for it
- * in a worker that is to exit; it is looked at once a second.  Its owner's
- * functions are not called from here on; what it points to, besides
- * configuration, is in "pool", which lives as long as d does: see below.
- * NGX_DECLINED: there are too many, and d remains the caller's.
+ * Takes over d and frees it as soon as it is not held any more; in an exiting
+ * worker, as soon as no thread works for it.  This is checked once a second.
+ * The functions of d's owner are not called any more.  All that d points to,
+ * except configuration, is in "pool", which must live as long as d: its owner
+ * destroys it by ngx_http_tgbot_abandon_pool().
+ *
+ * NGX_OK        d belongs to this file now
+ * NGX_DECLINED  too many requests are abandoned: d stays the caller's
  */
 ngx_int_t ngx_http_tgbot_abandon(ngx_http_tgbot_detached_t *d,
     ngx_pool_t *pool);
 
-/* destroys a pool that calls were made with, or leaves it to abandoned ones */
+/*
+ * Destroys a pool that calls were made with; if abandoned requests still use
+ * the pool, the last of them destroys it.
+ */
 void ngx_http_tgbot_abandon_pool(ngx_pool_t *pool);
 
-/* worker exit: threads are gone, frees all */
+/* worker exit, when no threads run any more: frees all abandoned requests */
 void ngx_http_tgbot_abandon_exit_process(void);
 
 

@@ -39,14 +39,14 @@ static void ngx_http_tgbot_capture_cache_control(
     ngx_http_tgbot_capture_t *result, ngx_str_t *value);
 
 
-/* how often a request whose file operation still runs is looked at again */
+/* time between two checks whether a thread still works for a request, ms */
 #define NGX_HTTP_TGBOT_CALL_BLOCKED_TIME  20
 
 
 typedef struct {
     ngx_str_t                   name;
     ngx_http_header_handler_pt  handler;
-    ngx_http_header_handler_pt  core;      /* the same in every cycle */
+    ngx_http_header_handler_pt  core;      /* same in all cycles */
 } ngx_http_tgbot_call_upstream_header_t;
 
 
@@ -55,7 +55,7 @@ static ngx_http_tgbot_call_upstream_header_t  ngx_http_tgbot_call_headers[] = {
     { ngx_string("x-accel-redirect"),
       ngx_http_tgbot_call_x_accel_redirect, NULL },
 
-    /* unbuffered, an answer without a length could not be seen to be whole */
+    /* an unbuffered answer without a length does not show if it is whole */
 
     { ngx_string("x-accel-buffering"),
       ngx_http_tgbot_call_x_accel_buffering, NULL }
@@ -66,10 +66,10 @@ static ngx_uint_t  ngx_http_tgbot_call_exiting;
 
 
 /*
- * A called location must not be led elsewhere by what it proxies to, and
- * nginx knows proxy_ignore_headers only as configuration.  The table of
- * upstream headers belongs to this cycle, its entries do not: so an entry
- * is replaced by a copy with a handler of our own.
+ * The upstream of a called location must not redirect the call to another
+ * location, and proxy_ignore_headers can only be set by the configuration.
+ * The hash of upstream headers belongs to this cycle, but its values are
+ * shared by all cycles, so a value is replaced by a copy with our handler.
  */
 
 ngx_int_t
@@ -114,7 +114,7 @@ ngx_http_tgbot_call_postconfiguration(ngx_conf_t *cf)
 }
 
 
-/* as ngx_hash_find(), but the element, not its value */
+/* as ngx_hash_find(), but returns the element instead of its value */
 
 static ngx_hash_elt_t *
 ngx_http_tgbot_call_find(ngx_hash_t *hash, ngx_str_t *name)
@@ -194,7 +194,7 @@ ngx_http_tgbot_call_start(ngx_http_tgbot_call_t *call)
     call->expiry.data = call;
     call->expiry.log = ngx_cycle->log;
 
-    /* it keeps no worker from its end, as a call without a timer does not */
+    /* an exiting worker does not wait for a call, so not for this timer */
 
     call->expiry.cancelable = 1;
 
@@ -304,7 +304,7 @@ ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
             return NGX_ERROR;
         }
 
-        /* start: where an upstream rewinds to for its next peer */
+        /* an upstream rewinds pos to start before it tries the next peer */
 
         b->start = call->body.data;
         b->pos = call->body.data;
@@ -375,8 +375,9 @@ ngx_http_tgbot_call_header(ngx_http_request_t *r, const char *name,
     h->hash = ngx_hash_strlow(h->lowcase_key, h->key.data, h->key.len);
 
     /*
-     * sets the pointers to known headers; Host's handler would work on a
-     * real client's state, and its values are set by the detached request
+     * The core's handlers set the pointers to known headers.  The handler of
+     * Host needs the state of a real client, so the pointer is set here;
+     * ngx_http_tgbot_detached_create() has set headers_in.server.
      */
 
     if (h->key.len == sizeof("Host") - 1
@@ -402,8 +403,8 @@ ngx_http_tgbot_call_header(ngx_http_request_t *r, const char *name,
 /*
  * The first rc is the outcome; NGX_OK is always returned, so that neither
  * error_page nor a special response takes its place, and so that the core
- * never terminates the main request.  It may run again for what was left
- * buffered.
+ * never terminates the main request.  The core may call this handler again
+ * for data that was left buffered.
  */
 
 static ngx_int_t
@@ -425,7 +426,7 @@ ngx_http_tgbot_call_ended(ngx_http_request_t *sr, void *data, ngx_int_t rc)
 
     if (call == NULL) {
 
-        /* it was abandoned */
+        /* the call was abandoned */
 
         sr->connection->error = 0;
         sr->buffered = 0;
@@ -439,8 +440,8 @@ ngx_http_tgbot_call_ended(ngx_http_request_t *sr, void *data, ngx_int_t rc)
     }
 
     /*
-     * ngx_http_output_filter() marks the connection when a filter fails,
-     * which on a client's connection ends the main request
+     * ngx_http_output_filter() sets c->error when a filter fails; this would
+     * end the main request
      */
 
     if (sr->connection->error) {
@@ -462,7 +463,7 @@ ngx_http_tgbot_call_ended(ngx_http_request_t *sr, void *data, ngx_int_t rc)
 }
 
 
-/* called by core's frames: all the rest is done from a posted event */
+/* called from inside the core, so a posted event does the rest */
 
 static void
 ngx_http_tgbot_call_over(ngx_http_tgbot_detached_t *d)
@@ -493,7 +494,7 @@ ngx_http_tgbot_call_finish(ngx_event_t *ev)
 
     if (d && d->request->blocked) {
 
-        /* threads of aio still work for the request */
+        /* a thread still works for the request */
 
         ngx_add_timer(ev, NGX_HTTP_TGBOT_CALL_BLOCKED_TIME);
         return;
@@ -512,7 +513,7 @@ ngx_http_tgbot_call_finish(ngx_event_t *ev)
 
     ngx_http_tgbot_call_leave(call);
 
-    /* with this the structure is the caller's */
+    /* done() may free the structure: it is not used after that */
 
     call->done(call, &result);
 
@@ -522,7 +523,7 @@ ngx_http_tgbot_call_finish(ngx_event_t *ev)
 }
 
 
-/* whatever the location does */
+/* the timeout of the call has passed: ends the call in any state */
 
 static void
 ngx_http_tgbot_call_expire(ngx_event_t *ev)
@@ -535,7 +536,7 @@ ngx_http_tgbot_call_expire(ngx_event_t *ev)
     call = ev->data;
     d = call->detached;
 
-    /* over, and but for a thread it ends now */
+    /* the call has ended already, and the posted event will finish it */
 
     if (call->event.posted && !d->request->blocked) {
         return;
@@ -656,8 +657,8 @@ ngx_http_tgbot_call_leave(ngx_http_tgbot_call_t *call)
 
 
 /*
- * The postpone filter takes a buffer it finds for its own, whatever size
- * subrequest_output_buffer_size of the location would have given it.
+ * The postpone filter uses the buffer in sr->out instead of a buffer of
+ * subrequest_output_buffer_size, which the location would decide.
  */
 
 static ngx_int_t
@@ -688,8 +689,9 @@ ngx_http_tgbot_capture_buffer(ngx_http_request_t *sr, size_t size)
 
 
 /*
- * Judges a subrequest that is over.  rc is the first one it ended with;
- * "failed": a filter failed on the way, as it does when the buffer is full.
+ * Sets the result of a subrequest that has ended.  rc is the first one that it
+ * ended with.  "failed": an output filter failed, as the postpone filter does
+ * when the buffer is full.
  */
 
 static void
@@ -782,7 +784,7 @@ ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
             return;
         }
 
-        /* proxy_intercept_errors: the status is the upstream's own */
+        /* proxy_intercept_errors: rc is the status of the upstream */
 
         result->status = rc;
         ngx_http_tgbot_capture_collect(result, sr);
@@ -806,7 +808,10 @@ ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
 }
 
 
-/* those that got the request, with proxy_next_upstream non_idempotent */
+/*
+ * Returns the number of peers that got the request; it may be more than one
+ * with proxy_next_upstream non_idempotent.
+ */
 
 static ngx_uint_t
 ngx_http_tgbot_capture_peers(ngx_http_request_t *sr)
@@ -830,8 +835,9 @@ ngx_http_tgbot_capture_peers(ngx_http_request_t *sr)
 
 
 /*
- * Once the header was passed on, an answer cut short ends with rc 0, from
- * ngx_http_send_special(r, NGX_HTTP_FLUSH): only upstream internals tell.
+ * An answer that was cut short after its header was passed on ends with rc 0,
+ * from ngx_http_send_special(r, NGX_HTTP_FLUSH), so only the internals of the
+ * upstream tell it from a whole answer.
  */
 
 static ngx_uint_t
@@ -850,7 +856,7 @@ ngx_http_tgbot_capture_truncated(ngx_http_request_t *sr)
 
     if (!u->buffering || p == NULL) {
 
-        /* nothing tells an end by close from an error, if it is not buffered */
+        /* unbuffered: an end by close cannot be told from an error */
 
         return u->length != 0;
     }
@@ -863,7 +869,7 @@ ngx_http_tgbot_capture_truncated(ngx_http_request_t *sr)
         return 1;
     }
 
-    /* FastCGI ends with a record, and a Content-Length is a promise */
+    /* an end by close is wrong after a Content-Length and with FastCGI */
 
     return u->headers_in.content_length_n != -1
            || (u->schema.len == sizeof("fastcgi://") - 1
@@ -924,7 +930,7 @@ ngx_http_tgbot_capture_cache_control(ngx_http_tgbot_capture_t *result,
         return;
     }
 
-    /* not s-maxage: ours is the cache of one program, not one on the way */
+    /* s-maxage is ignored: tgbot_cache is not a shared HTTP cache */
 
     p = ngx_strlcasestrn(p, last, (u_char *) "max-age=", 8 - 1);
 
@@ -940,7 +946,7 @@ ngx_http_tgbot_capture_cache_control(ngx_http_tgbot_capture_t *result,
 
     if (n != NGX_ERROR) {
 
-        /* milliseconds of it have to fit into a timer of 32 bits */
+        /* in milliseconds it must fit into a 32-bit ngx_msec_int_t */
 
         result->max_age = ngx_min(n, 2147483);
     }

@@ -1,7 +1,7 @@
 
 /*
- * One call to an internal location: a detached request that carries one
- * in-memory subrequest.
+ * One call to an internal location: a detached request with one in-memory
+ * subrequest.
  */
 
 #ifndef _NGX_HTTP_TGBOT_CALL_H_INCLUDED_
@@ -17,14 +17,14 @@
 
 
 /*
- * What came of an in-memory subrequest.
+ * The outcome of an in-memory subrequest.
  */
 
 typedef enum {
-    /* a complete answer with "status"; its body is captured */
+    /* a complete answer with "status" and captured body */
     NGX_HTTP_TGBOT_ANSWERED = 0,
 
-    /* refused, unresolved, no live upstream, nginx's own error: never sent */
+    /* never sent: refused, unresolved, no live upstream, error in nginx */
     NGX_HTTP_TGBOT_NOT_SENT,
 
     /* sent, then reset, cut short, garbled, or too large to be captured */
@@ -35,22 +35,22 @@ typedef enum {
 } ngx_http_tgbot_outcome_e;
 
 
-/* strings live as long as the subrequest */
+/* the result of a call; its strings live until done() returns */
 
 typedef struct {
     ngx_uint_t     outcome;           /* ngx_http_tgbot_outcome_e */
     ngx_uint_t     status;            /* HTTP status, 0: there is none */
     ngx_str_t      body;
     ngx_str_t      type;              /* Content-Type */
-    ngx_str_t      retry_after;       /* header, may be "" */
-    ngx_int_t      max_age;           /* of Cache-Control, seconds, -1: none */
+    ngx_str_t      retry_after;       /* Retry-After, "": none */
+    ngx_int_t      max_age;           /* Cache-Control, seconds, -1: none */
     const char    *reason;            /* of a failure, for logs */
 
-    unsigned       no_store:1;        /* likewise: for nobody but the asker */
+    unsigned       no_store:1;        /* Cache-Control forbids a cache */
     unsigned       by_nginx:1;        /* answered without an upstream */
-    unsigned       too_large:1;       /* status and retry_after are known */
-    unsigned       resent:1;          /* by nginx, to more than one peer */
-    unsigned       expired:1;         /* by tgbot_call_timeout */
+    unsigned       too_large:1;       /* status and retry_after are set */
+    unsigned       resent:1;          /* nginx sent it to several peers */
+    unsigned       expired:1;         /* after tgbot_call_timeout */
     unsigned       external:1;        /* the location is not internal */
 } ngx_http_tgbot_capture_t;
 
@@ -60,22 +60,22 @@ typedef struct ngx_http_tgbot_call_s  ngx_http_tgbot_call_t;
 struct ngx_http_tgbot_call_s {
 
     /*
-     * filled in by the caller before start, the rest zeroed; what is pointed
-     * to must outlive the call
+     * set by the caller before start, the private members zeroed; all that
+     * these members point to must outlive the call
      */
 
     ngx_http_tgbot_call_slots_t   *slots;
     ngx_http_conf_ctx_t           *ctx;       /* server of the location */
     ngx_log_t                     *error_log; /* of the webhook's location */
-    ngx_http_tgbot_client_t       *client;    /* whom the call works for */
+    ngx_http_tgbot_client_t       *client;    /* of the webhook */
     ngx_http_log_handler_pt        log_handler;  /* NULL: none */
-    ngx_array_t                   *redact;    /* tokens, see redact.h */
-    const char                    *directive; /* that makes it, for logs */
-    ngx_msec_t                     timeout;   /* bound of it as a whole */
+    ngx_array_t                   *redact;    /* tokens, kept out of logs */
+    const char                    *directive; /* the cause, for logs */
+    ngx_msec_t                     timeout;   /* of the whole call, ms */
 
     /*
-     * where what is pointed to is, configuration excepted; to be destroyed
-     * by ngx_http_tgbot_abandon_pool()
+     * contains all that these members point to, except configuration; its
+     * owner destroys it by ngx_http_tgbot_abandon_pool()
      */
     ngx_pool_t                    *pool;
 
@@ -84,13 +84,14 @@ struct ngx_http_tgbot_call_s {
     size_t                         response_size;
 
     /*
-     * prepare: the detached request r exists: set module contexts and
-     * headers and tell which location is called.  Anything but NGX_OK ends
-     * the call as not sent.
-     * closing: the subrequest is over, before nginx logs it; may come twice.
-     * done: the result stands, and lives until it returns; the structure is
-     * the caller's again, to be started anew or freed.
-     * Only prepare may be called from inside start.
+     * prepare: sets module contexts and headers of the detached request r,
+     * and uri and args of the location.  Any result but NGX_OK ends the call
+     * as not sent.
+     * closing: the subrequest has ended, and nginx has not logged it yet; may
+     * be called twice.
+     * done: called once with the result, which lives until done returns.
+     * The structure belongs to the caller again, who may start or free it.
+     * done is never called from inside start; the other two may be.
      */
     ngx_int_t                    (*prepare)(ngx_http_tgbot_call_t *call,
                                        ngx_http_request_t *r, ngx_str_t *uri,
@@ -106,35 +107,39 @@ struct ngx_http_tgbot_call_s {
     ngx_http_tgbot_call_slot_t     slot;
     ngx_http_tgbot_detached_t     *detached;
     ngx_http_request_t            *sr;
-    ngx_event_t                    event;     /* the end, out of core's way */
+    ngx_event_t                    event;     /* posted at the end */
     ngx_event_t                    expiry;    /* after "timeout" */
     ngx_int_t                      rc;
 
     unsigned                       active:1;
-    unsigned                       seen:1;    /* rc is noted */
+    unsigned                       seen:1;    /* rc is set */
     unsigned                       failed:1;
 };
 
 
-/* configuration: makes X-Accel-Redirect and -Buffering inert for calls */
+/* postconfiguration: calls ignore X-Accel-Redirect and X-Accel-Buffering */
 ngx_int_t ngx_http_tgbot_call_postconfiguration(ngx_conf_t *cf);
 
 /*
- * Starts the call, or lets it wait for a slot of the worker.  Never fails:
- * what cannot be started ends as not sent.
+ * Starts the call, or lets it wait for a call slot of the worker.  Never
+ * fails: a call that cannot be started ends as not sent.
  */
 void ngx_http_tgbot_call_start(ngx_http_tgbot_call_t *call);
 
 /*
- * Gives up a call that waits or runs, if it does; done is not called.
- * NGX_BUSY: a thread works for it, so it goes on.
+ * Cancels a call that waits or runs; done is not called.  Does nothing if the
+ * call is not active.  Not called from inside the core's functions for the
+ * request of the call.  NGX_BUSY: a thread works for the call, so it goes on.
  */
 ngx_int_t ngx_http_tgbot_call_cancel(ngx_http_tgbot_call_t *call);
 
-/* worker exit: threads are gone, every call can be cancelled, none starts */
+/*
+ * Worker exit, when no threads run any more: from now on every call can be
+ * cancelled and no waiting call starts.
+ */
 void ngx_http_tgbot_call_exit_process(void);
 
-/* for prepare: adds a request header; strings are not copied */
+/* for prepare: adds a header to the request r; strings are not copied */
 ngx_int_t ngx_http_tgbot_call_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
 

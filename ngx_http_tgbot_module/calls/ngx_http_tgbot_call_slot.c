@@ -97,7 +97,7 @@ ngx_http_tgbot_call_slot_leave(ngx_http_tgbot_call_slot_t *slot)
     slots->running--;
     ngx_http_tgbot_call_slot_running--;
 
-    /* not from here: the caller is in the middle of something */
+    /* the next call starts from an event, not from inside the caller */
 
     if (!ngx_queue_empty(&ngx_http_tgbot_call_slot_queue)
         && !ngx_http_tgbot_call_slot_event.posted)
@@ -149,7 +149,7 @@ ngx_http_tgbot_call_slot_next(ngx_event_t *ev)
 }
 
 
-/* the first share that has not got its quarter, else just the first */
+/* returns the first bot with less than a quarter, or else the first one */
 
 static ngx_http_tgbot_call_slots_t *
 ngx_http_tgbot_call_slot_turn(void)

@@ -1,7 +1,7 @@
 
 /*
- * The worker's slots for calls in flight, and who may have them: every user
- * (a bot) takes from its share, shares take turns.
+ * Call slots: they bound the calls in flight of a worker.  Bots that wait for
+ * slots take turns.
  */
 
 #ifndef _NGX_HTTP_TGBOT_CALL_SLOT_H_INCLUDED_
@@ -12,12 +12,12 @@
 #include <ngx_core.h>
 
 
-/* one per bot, zeroed at start */
+/* the slots of a bot in this worker; zeroed by its owner at first */
 
 typedef struct {
-    ngx_queue_t                 queue;      /* among shares that wait */
-    ngx_queue_t                 waiting;    /* places */
-    ngx_uint_t                  running;    /* places */
+    ngx_queue_t                 queue;      /* of bots that wait */
+    ngx_queue_t                 waiting;    /* calls without a slot */
+    ngx_uint_t                  running;    /* calls with a slot */
 
     unsigned                    initialized:1;
     unsigned                    queued:1;
@@ -29,7 +29,7 @@ typedef struct ngx_http_tgbot_call_slot_s  ngx_http_tgbot_call_slot_t;
 struct ngx_http_tgbot_call_slot_s {
     ngx_http_tgbot_call_slots_t  *slots;
 
-    /* the place has got a slot */
+    /* called when the call gets a slot */
     void                      (*run)(ngx_http_tgbot_call_slot_t *place);
     void                       *data;
 
@@ -40,20 +40,21 @@ struct ngx_http_tgbot_call_slot_s {
 };
 
 
-/* worker start: there are "max" slots */
+/* worker start: sets the number of slots of this worker */
 void ngx_http_tgbot_call_slot_init_process(ngx_uint_t max);
 
-/* worker exit: nobody gets a slot any more */
+/* worker exit: no call gets a slot any more */
 void ngx_http_tgbot_call_slot_exit_process(void);
 
 /*
- * Runs the place at once if there is a free slot and nobody waits, or when
- * its turn comes.  A share that holds a quarter of the slots is passed over
- * as long as another one waits.  share, run and data are the caller's.
+ * Waits for a slot and calls slot->run() then: at once, from inside this
+ * function, if a slot is free and no bot waits; otherwise from a posted event.
+ * A bot that holds a quarter of the slots is passed over while a bot with
+ * fewer waits.  The caller sets slots, run and data.
  */
 void ngx_http_tgbot_call_slot_enter(ngx_http_tgbot_call_slot_t *slot);
 
-/* gives the slot back, or the place in the line; idempotent */
+/* gives the slot back, or stops waiting for one; idempotent */
 void ngx_http_tgbot_call_slot_leave(ngx_http_tgbot_call_slot_t *slot);
 
 

@@ -1,7 +1,7 @@
 
 /*
- * libcurl says which sockets it wants to be told of, and when; it is told by
- * nginx's events.  It never waits itself.
+ * The multi interface of libcurl: libcurl says which sockets and which timer
+ * it needs, and nginx's events call libcurl.  libcurl itself never waits.
  */
 
 #include <ngx_config.h>
@@ -11,13 +11,9 @@
 #include "ngx_http_tgbot_curl.h"
 
 
-/* an answer that is longer is a failure */
+/* longest answer, bytes; a longer one is an error */
 #define NGX_HTTP_TGBOT_CURL_MAX    (64 * 1024)
 
-
-/*
- * The event loop of libcurl's requests, for ngx_http_tgbot_curl*.c only.
- */
 
 /* initialises libcurl in this process; NULL: that failed */
 CURLM *ngx_http_tgbot_curl_loop_init(void);
@@ -81,7 +77,7 @@ ngx_http_tgbot_curl_start(ngx_http_tgbot_curl_t *call)
         return NGX_ERROR;
     }
 
-    /* an exiting process stays for it */
+    /* an exiting worker waits for the request */
 
     ngx_http_tgbot_curl_loop_stay(1);
 
@@ -141,7 +137,7 @@ ngx_http_tgbot_curl_options(ngx_http_tgbot_curl_t *call)
                      (long) NGX_HTTP_TGBOT_CURL_CONNECT);
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long) call->timeout);
 
-    /* what nginx's environment says of proxies is not meant for it */
+    /* proxy variables in the environment of nginx are ignored */
 
     curl_easy_setopt(e, CURLOPT_PROXY, "");
     curl_easy_setopt(e, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
@@ -153,7 +149,7 @@ ngx_http_tgbot_curl_options(ngx_http_tgbot_curl_t *call)
 
 #if (NGX_HTTP_TGBOT_CURL_QUICK_EXIT)
 
-    /* or else the end of a process waits for its resolver */
+    /* without this an exiting worker waits for libcurl's resolver thread */
 
     curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
 #endif
@@ -191,7 +187,7 @@ ngx_http_tgbot_curl_payload(ngx_http_tgbot_curl_t *call)
 
     call->headers = list;
 
-    /* nobody says "100 Continue" to a body as short as ours */
+    /* no "Expect: 100-continue": the body is too short to wait for a reply */
 
     next = curl_slist_append(list, "Expect:");
 
@@ -288,7 +284,7 @@ ngx_http_tgbot_curl_free(ngx_http_tgbot_curl_t *call)
 }
 
 
-/* in ngx_http_tgbot_curl.c: a transfer is over */
+/* libcurl has ended a request */
 
 static void
 ngx_http_tgbot_curl_end(CURL *easy, CURLcode code)
@@ -343,7 +339,7 @@ ngx_http_tgbot_curl_remove(ngx_http_tgbot_curl_t *call)
 
     if (ngx_queue_empty(&ngx_http_tgbot_curl_calls)) {
 
-        /* what is left to do is about connections that are kept */
+        /* libcurl's timer is only for kept-alive connections now */
 
         ngx_http_tgbot_curl_loop_stay(0);
     }
@@ -392,8 +388,6 @@ ngx_http_tgbot_curl_write(char *data, size_t size, size_t n, void *userp)
 }
 
 
-/* likewise: all are to be */
-
 static void
 ngx_http_tgbot_curl_abort_all(void)
 {
@@ -429,7 +423,7 @@ ngx_http_tgbot_curl_loop_init(void)
 
     static ngx_connection_t  dummy;
 
-    /* never undone: others in this process may use libcurl as well */
+    /* no curl_global_cleanup(): other modules may use libcurl, too */
 
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return NULL;
@@ -462,7 +456,7 @@ ngx_http_tgbot_curl_loop_init(void)
 }
 
 
-/* whether a process that exits is to wait for what libcurl does */
+/* sets whether an exiting worker waits for libcurl's timer */
 
 static void
 ngx_http_tgbot_curl_loop_stay(ngx_uint_t stay)
@@ -471,7 +465,7 @@ ngx_http_tgbot_curl_loop_stay(ngx_uint_t stay)
 }
 
 
-/* without any transfer left in it */
+/* called when no request is left */
 
 static void
 ngx_http_tgbot_curl_loop_exit(void)
@@ -507,7 +501,7 @@ ngx_http_tgbot_curl_socket(CURL *easy, curl_socket_t s, int what, void *userp,
 
         if (c == NULL) {
 
-            /* it will time out: an error would end all others as well */
+            /* this request times out; an error would end all requests */
 
             return 0;
         }
@@ -547,7 +541,7 @@ ngx_http_tgbot_curl_attach(curl_socket_t s)
 }
 
 
-/* the socket itself is libcurl's */
+/* the socket itself belongs to libcurl and stays open */
 
 static void
 ngx_http_tgbot_curl_detach(ngx_connection_t *c)
@@ -571,7 +565,7 @@ ngx_http_tgbot_curl_detach(ngx_connection_t *c)
         ngx_delete_posted_event(c->write);
     }
 
-    /* so that what the kernel has reported already is passed over */
+    /* "closed" and fd -1: events that are reported already are skipped */
 
     c->read->closed = 1;
     c->write->closed = 1;
@@ -582,7 +576,7 @@ ngx_http_tgbot_curl_detach(ngx_connection_t *c)
 }
 
 
-/* by level: libcurl may leave something unread */
+/* level-triggered, because libcurl may leave data unread */
 
 static ngx_int_t
 ngx_http_tgbot_curl_watch(ngx_event_t *ev, ngx_int_t event, ngx_uint_t wanted)
@@ -599,7 +593,7 @@ ngx_http_tgbot_curl_watch(ngx_event_t *ev, ngx_int_t event, ngx_uint_t wanted)
 }
 
 
-/* libcurl must not be called from here */
+/* a callback of libcurl: must not call libcurl */
 
 static int
 ngx_http_tgbot_curl_timer(CURLM *m, long ms, void *userp)
@@ -608,7 +602,7 @@ ngx_http_tgbot_curl_timer(CURLM *m, long ms, void *userp)
 
     ev = &ngx_http_tgbot_curl_ev;
 
-    /* a timer that is set is not moved by less than 300 ms */
+    /* ngx_add_timer() alone does not move a timer by less than 300 ms */
 
     if (ev->timer_set) {
         ngx_del_timer(ev);
@@ -649,8 +643,8 @@ ngx_http_tgbot_curl_timeout(ngx_event_t *ev)
 
 
 /*
- * The threads of libcurl's resolver inherit our mask: nginx's signals are for
- * the thread that waits for events.
+ * Signals are blocked while libcurl runs, because the threads of its resolver
+ * inherit the mask: only the thread that waits for events gets signals.
  */
 
 static void

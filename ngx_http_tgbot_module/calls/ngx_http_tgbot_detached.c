@@ -1,9 +1,9 @@
 
 /*
- * The connection of a detached request is a plain structure.  It lives
- * outside cycle->connections, so it takes no connection slot, cannot be
- * reused while the core still looks at it, and no event module is ever asked
- * about it: its events are marked active, or ready, from the start.
+ * The connection of a detached request is a plain structure outside
+ * cycle->connections.  So it takes no connection of worker_connections, and it
+ * cannot be reused while the core still uses it.  Its events are marked active
+ * or ready from the start, so the core never passes them to the event module.
  */
 
 #include <ngx_config.h>
@@ -15,15 +15,15 @@
 
 
 /*
- * No socket, but not -1: by that lua-nginx-module knows its own timers, and
- * nginx what it has closed
+ * Not a socket.  -1 has other meanings: a timer of lua-nginx-module, or a
+ * connection that nginx has closed.
  */
 #define NGX_HTTP_TGBOT_DETACHED_FD     ((ngx_socket_t) -2)
 
-/* references to a request without a subrequest: core's, and one that stays */
+/* r->count without a subrequest: the core's reference, and one of ours */
 #define NGX_HTTP_TGBOT_DETACHED_COUNT  2
 
-/* structures kept for reuse: one burst, not the peak, sets the memory held */
+/* structures kept for reuse; a peak does not hold more memory for ever */
 #define NGX_HTTP_TGBOT_DETACHED_SPARE  256
 
 
@@ -89,7 +89,7 @@ ngx_http_tgbot_detached_create(ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
     d->connection.data = r;
     d->connection.pool = r->pool;
 
-    /* the core has just set the log of the server */
+    /* ngx_http_create_request() has set the log of the server */
 
     ngx_http_tgbot_detached_log(d);
 
@@ -123,7 +123,7 @@ ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
     c->log = &d->log;
     c->log_error = NGX_ERROR_INFO;
 
-    /* no setsockopt() without a socket from unbuffered proxying */
+    /* unbuffered proxying must not call setsockopt(): there is no socket */
 
     c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
     c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
@@ -141,8 +141,9 @@ ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
     d->read.active = 1;
 
     /*
-     * ready: the event pipe writes only to a downstream that is; active,
-     * where events come by change: by level that would have them deleted
+     * ready: the event pipe writes only to a downstream that is ready.
+     * active only if events are edge-triggered: the core would delete an
+     * active level-triggered event.
      */
 
     d->write.data = c;
@@ -155,7 +156,7 @@ ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
 }
 
 
-/* all of the log at once: what else is in it differs among forks of nginx */
+/* copies the whole structure, as forks of nginx have other members in it */
 
 static void
 ngx_http_tgbot_detached_log(ngx_http_tgbot_detached_t *d)
@@ -182,7 +183,7 @@ ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
 
 #if (NGX_STAT_STUB)
 
-    /* stub_status counts clients */
+    /* stub_status counts requests of clients only */
 
     (void) ngx_atomic_fetch_add(ngx_stat_reading, -1);
     (void) ngx_atomic_fetch_add(ngx_stat_requests, -1);
@@ -190,7 +191,7 @@ ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
 
 #endif
 
-    /* the last one is never taken: core would close the connection then */
+    /* our reference stays: at zero the core would close the connection */
 
     r->count = NGX_HTTP_TGBOT_DETACHED_COUNT;
 
@@ -246,13 +247,13 @@ ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
 
     c = r->connection;
 
-    /* $server_addr would ask the socket, and there will be none */
+    /* gets the address now: $server_addr of a call has no socket to ask */
 
     if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    /* HTTP/1.0 may do without */
+    /* a request of HTTP/1.0 may have no Host */
 
     ngx_str_set(&host, "");
     ngx_str_set(&server, "");
@@ -324,13 +325,13 @@ ngx_http_tgbot_detached_free(ngx_http_tgbot_detached_t *d)
         ngx_delete_posted_event(c->write);
     }
 
-    /* there is no socket to set SO_LINGER on */
+    /* with "timedout" the core would set SO_LINGER, but there is no socket */
 
     c->timedout = 0;
 
     d->request->logged = 1;
 
-    /* what is logged from here on must not look at the caller's context */
+    /* log lines from here on must not use the context of the caller */
 
     d->log_ctx.request = NULL;
 
@@ -362,7 +363,7 @@ ngx_http_tgbot_detached_held(ngx_http_tgbot_detached_t *d)
 
     r = d->request;
 
-    /* a subrequest is postponed until it is done */
+    /* a subrequest that has not ended is in r->postponed */
 
     n = NGX_HTTP_TGBOT_DETACHED_COUNT + (r->postponed != NULL);
 
@@ -407,7 +408,7 @@ ngx_http_tgbot_detached_get(ngx_http_request_t *r)
 }
 
 
-/* what ngx_http_request_handler() does, which the core keeps to itself */
+/* as ngx_http_request_handler(), which is static in the core */
 
 static void
 ngx_http_tgbot_detached_handler(ngx_event_t *ev)
@@ -436,7 +437,7 @@ ngx_http_tgbot_detached_handler(ngx_event_t *ev)
 }
 
 
-/* the core wakes the main request up: its subrequest is over */
+/* the core calls this handler of the main request when a subrequest ends */
 
 static void
 ngx_http_tgbot_detached_wakeup(ngx_http_request_t *r)
@@ -450,10 +451,10 @@ ngx_http_tgbot_detached_wakeup(ngx_http_request_t *r)
 
 
 /*
- * Runs from ngx_http_free_request() when we free the request ourselves, or
- * from ngx_http_terminate_request().  In the latter case the core goes on to
- * close the request and its connection: without a handler for write events
- * that is a decrement, and "destroyed" stops ngx_http_run_posted_requests().
+ * Called by ngx_http_free_request() when we free the request ourselves, or by
+ * ngx_http_terminate_request().  In the second case the core goes on to close
+ * the request and its connection: without a write event handler it only
+ * decrements r->count, and "destroyed" stops ngx_http_run_posted_requests().
  */
 
 static void
@@ -504,8 +505,8 @@ ngx_http_tgbot_detached_log_error(ngx_log_t *log, u_char *buf, size_t len)
 
 
 /*
- * The last place a line passes before it is written: whatever nginx or
- * another module put into it, tokens are taken out here.
+ * Each line passes this writer last, so tokens are removed here even if nginx
+ * or another module put them into the line.
  */
 
 static void

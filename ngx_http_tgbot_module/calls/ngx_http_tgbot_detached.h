@@ -1,7 +1,8 @@
 
 /*
- * A main request without a client, to carry subrequests: a private
- * connection object that no event module and no connection slot knows of.
+ * A detached request: a main request without a client that makes subrequests.
+ * It has a private connection object, which uses no connection of
+ * worker_connections and is not known to the event module.
  */
 
 #ifndef _NGX_HTTP_TGBOT_DETACHED_H_INCLUDED_
@@ -16,7 +17,7 @@
 typedef struct ngx_http_tgbot_detached_s  ngx_http_tgbot_detached_t;
 
 
-/* the client of the webhook, as $remote_addr, $host of the call show it */
+/* the client of the webhook, for $remote_addr, $host, ... of the call */
 
 typedef struct {
     struct sockaddr               *sockaddr;
@@ -38,69 +39,72 @@ struct ngx_http_tgbot_detached_s {
     ngx_http_connection_t          http_connection;
 
     ngx_http_request_t            *request;
-    ngx_http_log_handler_pt        log_handler;  /* NULL: none; not r's own */
+    ngx_http_log_handler_pt        log_handler;  /* or NULL */
     ngx_log_t                     *error_log;
     ngx_array_t                   *redact;
 
-    /* the core wants to end the request, or its subrequest is over */
+    /* the subrequest has ended, or the core terminates the request */
     void                         (*over)(ngx_http_tgbot_detached_t *d);
     void                          *data;
 
-    ngx_http_post_subrequest_t     ps;           /* the owner's, too */
+    ngx_http_post_subrequest_t     ps;           /* set by the owner */
 
     ngx_http_tgbot_detached_t     *next;         /* free list */
 
-    /* of an abandoned one */
+    /* for abandoned requests */
     ngx_queue_t                    queue;
-    ngx_pool_t                    *memory;       /* that it points to */
+    ngx_pool_t                    *memory;       /* pool it still needs */
 
     unsigned                       closing:1;
     unsigned                       terminated:1;
-    unsigned                       owner:1;      /* of "memory" */
+    unsigned                       owner:1;      /* destroys "memory" */
 };
 
 
-/* its context in a detached request is that of the request's owner */
+/* its context in a detached request is set by the request's owner */
 extern ngx_module_t  ngx_http_tgbot_module;
 
 
 /*
- * Takes what a detached request needs to know of the client of r, copied
- * into pool: the connection may be gone before the last call is made.
+ * Copies into pool what detached requests need of the client of r, because r
+ * and its connection may be freed before the last call.  NGX_ERROR: no
+ * memory, or the local address is not known.
  */
 ngx_int_t ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
     ngx_http_request_t *r, ngx_pool_t *pool);
 
 /*
- * Makes a POST request in the server of ctx, logging to error_log through a
- * writer that takes the tokens of "redact", see redact.h, out of every line.
- * client and redact must live as long.  over() is called from core's frames:
- * it may only note and post an event.  NULL: no memory.
+ * Makes a POST request in the server of ctx.  It logs to error_log, by a
+ * writer that removes the tokens of "redact" from each line, see
+ * ngx_http_tgbot_redact.h.  client and redact must outlive the request.  The
+ * owner sets over(), which is called from inside the core's functions, so it
+ * may only set members and post an event.  NULL: no memory.
  */
 ngx_http_tgbot_detached_t *ngx_http_tgbot_detached_create(
     ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
     ngx_http_tgbot_client_t *client, ngx_array_t *redact);
 
 /*
- * Frees the request with what it still runs (upstream connections are
- * closed).  Not from inside core's frames of this request: from an event.
+ * Frees the request and all that still runs for it; upstream connections are
+ * closed.  Must be called from an event, not from inside the core's functions
+ * for this request.
  */
 void ngx_http_tgbot_detached_free(ngx_http_tgbot_detached_t *d);
 
 /*
- * Whether nginx does not let go of the request yet: a thread works for it, or
- * a module has a reference besides that of the subrequest, and was not told by
- * its cleanup that nginx has terminated the request.
+ * Returns 1 if the request cannot be freed yet: a thread works for it, or a
+ * module holds a reference in addition to that of the subrequest, and the core
+ * has not terminated the request.
  */
 ngx_uint_t ngx_http_tgbot_detached_held(ngx_http_tgbot_detached_t *d);
 
-/* takes the module's context from the request: its owner goes */
+/* removes the module's context from the request, as its owner goes */
 void ngx_http_tgbot_detached_disown(ngx_http_tgbot_detached_t *d);
 
-/* worker exit: frees what was kept for reuse */
+/* worker exit: frees the structures that were kept for reuse */
 void ngx_http_tgbot_detached_exit_process(void);
 
-/* the detached request r belongs to, or NULL for a client's */
+/* returns the detached request that r belongs to; NULL: r has a client */
 ngx_http_tgbot_detached_t *ngx_http_tgbot_detached_get(ngx_http_request_t *r);
 
 

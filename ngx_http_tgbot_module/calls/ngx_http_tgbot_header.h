@@ -1,6 +1,6 @@
 
 /*
- * Headers: finds those of a request, adds those of a response.
+ * Finds headers in a list, and adds headers to a response.
  */
 
 #ifndef _NGX_HTTP_TGBOT_HEADER_H_INCLUDED_
@@ -13,8 +13,8 @@
 
 
 /*
- * The next header of this name, in any case, after the given one, which is
- * one of the list; NULL as "after": the first.  Returns NULL if there is none.
+ * Returns the next header with this name, regardless of case, that follows
+ * "after" in the list; with "after" NULL, the first one.  NULL: there is none.
  */
 ngx_table_elt_t *ngx_http_tgbot_header(ngx_list_t *headers, const char *name,
     ngx_table_elt_t *after);
