@@ -1,8 +1,8 @@
 
 /*
- * How directives are read, a plain value or several parameters by a table,
- * and those with values that are numbers, times, sizes or words.  nginx's own
- * slots would not name directive, value and expectation.
+ * Parsers of directives: a single value, or several parameters by a table.
+ * nginx's own ngx_conf_set_*_slot() functions are not used, as their errors
+ * do not name the directive, the value and what is expected.
  */
 
 #include <ngx_config.h>
@@ -148,11 +148,6 @@ ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_log = {
 };
 
 
-/*
- * tgbot_log.
- */
-
-
 char *
 ngx_http_tgbot_conf_webhook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -178,7 +173,7 @@ ngx_http_tgbot_conf_webhook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    /* another one is an error when all is merged */
+    /* if another handler is set, merging reports the error */
 
     if (clcf->handler == NULL) {
         clcf->handler = ngx_http_tgbot_webhook_handler;
@@ -317,7 +312,7 @@ ngx_http_tgbot_conf_secret_file(ngx_conf_t *cf, ngx_command_t *cmd,
 
     path = (ngx_str_t *) cf->args->elts + 1;
 
-    /* or else the error of open() would quote it */
+    /* the error of open() would quote a token given instead of a path */
 
     if (ngx_http_tgbot_secret_fault(path, &ngx_http_tgbot_secret_token_shape)
         == NULL)
@@ -347,7 +342,7 @@ ngx_http_tgbot_conf_secret_file(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-/* inline and in a file are one setting: a level has only one of them */
+/* a level may have a secret either inline or in a file, not both */
 
 static char *
 ngx_http_tgbot_conf_secret_new(ngx_conf_t *cf, ngx_command_t *cmd, void *conf,
@@ -393,7 +388,7 @@ ngx_http_tgbot_conf_status_check(ngx_conf_t *cf, ngx_command_t *cmd,
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    /* another one is an error when all is merged */
+    /* if another handler is set, merging reports the error */
 
     if (clcf->handler == NULL) {
         clcf->handler = ngx_http_tgbot_status_handler;
@@ -449,7 +444,7 @@ ngx_http_tgbot_conf_value(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t  *value;
 
-    /* the unset value of any of these types has the same bits */
+    /* NGX_CONF_UNSET of all these types has the same bits */
 
     if (*(ngx_uint_t *) (p + cmd->offset) != NGX_CONF_UNSET_UINT) {
         return "is duplicate";
@@ -789,7 +784,7 @@ ngx_http_tgbot_conf_age(ngx_http_tgbot_conf_arg_t *arg)
 }
 
 
-/* of tgbot_retry and tgbot_attempts */
+/* checks tgbot_retry and tgbot_attempts */
 
 static char *
 ngx_http_tgbot_conf_backoffs(ngx_conf_t *cf, ngx_command_t *cmd, void *value)

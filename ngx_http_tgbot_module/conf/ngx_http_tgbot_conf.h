@@ -1,8 +1,10 @@
 
 /*
- * Parsers of the directives.  Each of them fills in one directive's part of
- * the configuration of its level, or logs an error that names the directive,
- * the value and what is expected.  A parser opens no file.
+ * Parsers of the directives.  A parser sets the fields of its directive in
+ * the configuration of the current level, or logs an error that names the
+ * directive, the value and what is expected.  No parser reads a file.  All
+ * functions here run at configuration time only; what they allocate lives in
+ * cf->pool.
  */
 
 #ifndef _NGX_HTTP_TGBOT_CONF_H_INCLUDED_
@@ -17,30 +19,36 @@
 #include "ngx_http_tgbot_cache.h"
 
 
-/* Updates reach 512k; a margin above */
+/* bytes; Updates are up to 512k */
 #define NGX_HTTP_TGBOT_CONF_BODY_SIZE  (576 * 1024)
 
 
 /*
- * Reads a directive of one value, which cmd->post describes: a parameter
- * without a name, of the type that is at cmd->offset.
+ * Reads a directive with one value.  cmd->post is an
+ * ngx_http_tgbot_conf_parameter_t without a name, cmd->offset the offset of
+ * the field that is set.
  */
 char *ngx_http_tgbot_conf_value(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /*
- * Reads a directive of several parameters, which cmd->post describes: an
- * ngx_http_tgbot_conf_directive_t.  cmd->offset: of a pointer to the object
- * that is made, NULL is "off".
+ * Reads a directive with several parameters.  cmd->post is an
+ * ngx_http_tgbot_conf_directive_t, cmd->offset the offset of a pointer, which
+ * is set to a new object, or to NULL for "off".
  */
 char *ngx_http_tgbot_conf_object(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* cmd->offset: of the ngx_http_tgbot_uri_t * */
+/* cmd->offset is the offset of an ngx_http_tgbot_uri_t *, NULL for "off" */
 char *ngx_http_tgbot_conf_uri(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* cmd->offset: of the ngx_http_tgbot_secret_t *; cmd->post: its shape */
+/*
+ * Read a token or secret, or the path of its file.  cmd->offset is the offset
+ * of an ngx_http_tgbot_secret_t *.  For the first function cmd->post is an
+ * ngx_http_tgbot_secret_shape_t.  The file is read when the configuration is
+ * merged.
+ */
 char *ngx_http_tgbot_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_tgbot_conf_secret_file(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -58,105 +66,112 @@ char *ngx_http_tgbot_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 
-/*
- * for the parsers: logs that the value is not what is expected; returns
- * NGX_CONF_ERROR
- */
+/* logs an error: the value and what is expected; returns NGX_CONF_ERROR */
 char *ngx_http_tgbot_conf_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, const char *expected);
 
 
-/* compiles a value with variables */
+/*
+ * Compiles a value with variables into *cv.  data must stay valid as long as
+ * *cv.  NGX_ERROR: an error was logged, or there is no memory.
+ */
 ngx_int_t ngx_http_tgbot_conf_compile(ngx_conf_t *cf, u_char *data,
     size_t len, ngx_http_complex_value_t *cv);
 
 /*
- * in ngx_http_tgbot_conf_memory.c: the zone "prefix<name>:size", which no
- * directive has to declare; no name: "prefix:size"; size 0: as it is declared
+ * Adds the zone "<prefix><name>", which needs no declaration by a directive.
+ * name may be NULL.  size is in bytes; with 0 the zone has no size yet, unless
+ * a directive declares it.  NULL: an error was logged, or there is no memory.
  */
 ngx_http_tgbot_zone_t *ngx_http_tgbot_conf_own_zone(ngx_conf_t *cf,
     const char *prefix, ngx_str_t *name, size_t size,
     const ngx_http_tgbot_zone_kind_t *kind);
 
 
-/* for the parsers: a parameter of a directive, in a table of them */
+/* a parameter of a directive; a directive has a table of parameters */
 
 typedef struct ngx_http_tgbot_conf_parameter_s
     ngx_http_tgbot_conf_parameter_t;
 
-/* an argument that is read */
+/* the argument that set() of a parameter reads */
 
 typedef struct {
     ngx_conf_t                       *cf;
     ngx_command_t                    *cmd;
-    ngx_str_t                        *value;   /* as it is written */
-    ngx_str_t                         text;    /* without the name */
+    ngx_str_t                        *value;   /* whole argument */
+    ngx_str_t                         text;    /* value without par->name */
     ngx_http_tgbot_conf_parameter_t  *par;
-    void                             *field;   /* what is set */
+    void                             *field;   /* destination */
 } ngx_http_tgbot_conf_arg_t;
 
 struct ngx_http_tgbot_conf_parameter_s {
-    ngx_str_t     name;        /* with "=", or a word that stands alone;
+    ngx_str_t     name;        /* "name=", or a word without a value;
                                   "": the first argument */
 
-    /* NULL: the end of a table */
+    /* NULL: last entry of a table */
     char       *(*set)(ngx_http_tgbot_conf_arg_t *arg);
 
-    size_t        offset;      /* in the object, of what is set */
-    const void   *data;        /* as set() says; at the end of a table what
-                                  is expected of an unknown parameter */
-    ngx_int_t     max;         /* of a number, 0: any */
+    size_t        offset;      /* of the field in the object */
+    const void   *data;        /* depends on set(); in the last entry: text
+                                  of the error for unknown parameters */
+    ngx_int_t     max;         /* of a number, 0: unlimited */
 };
 
 typedef struct {
     ngx_http_tgbot_conf_parameter_t  *table;
-    const void                       *initial;  /* an object */
-    size_t                            size;     /* of it */
+    const void                       *initial;  /* object with the defaults */
+    size_t                            size;     /* of the object */
     ngx_uint_t                        off;      /* may be "off" */
 
-    /* what only all parameters show, may be NULL */
+    /* checks the object after all parameters are read, may be NULL */
     char                           *(*check)(ngx_conf_t *cf,
                                         ngx_command_t *cmd, void *object);
 } ngx_http_tgbot_conf_directive_t;
 
 
-/* sets in an object what the arguments say, each parameter only once */
+/* reads all arguments into object; a repeated parameter is an error */
 char *ngx_http_tgbot_conf_parameters(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_tgbot_conf_parameter_t *table, void *object);
 
-/* logs that arg->value is not what is expected; returns NGX_CONF_ERROR */
+/* ngx_http_tgbot_conf_invalid() for arg->value */
 char *ngx_http_tgbot_conf_expected(ngx_http_tgbot_conf_arg_t *arg,
     const char *expected);
 
-/* sets an ngx_uint_t, or what is as wide, to n; max 0: any */
+/*
+ * Sets arg->field, an ngx_uint_t or a type of the same width, to n.  It is an
+ * error if n is less than min or greater than max; max 0: no upper bound.
+ */
 char *ngx_http_tgbot_conf_bounded(ngx_http_tgbot_conf_arg_t *arg, ngx_int_t n,
     ngx_int_t min, ngx_int_t max, const char *expected);
 
-/* an ngx_uint_t and an ngx_msec_t, over 0 */
+/* set() functions follow; the field of each is named */
+
+/* number: an ngx_uint_t; time: an ngx_msec_t; both greater than 0 */
 char *ngx_http_tgbot_conf_number(ngx_http_tgbot_conf_arg_t *arg);
 char *ngx_http_tgbot_conf_time(ngx_http_tgbot_conf_arg_t *arg);
 
-/* an ngx_uint_t, or an ngx_flag_t; data: an array of ngx_conf_enum_t */
+/* an ngx_uint_t or ngx_flag_t; par->data: an array of ngx_conf_enum_t */
 char *ngx_http_tgbot_conf_enum(ngx_http_tgbot_conf_arg_t *arg);
 
-/* an ngx_flag_t that is set by its name alone */
+/* an ngx_flag_t: the parameter has no value and sets it to 1 */
 char *ngx_http_tgbot_conf_word(ngx_http_tgbot_conf_arg_t *arg);
 
 /* an ngx_str_t: the path of a file, without variables */
 char *ngx_http_tgbot_conf_path(ngx_http_tgbot_conf_arg_t *arg);
 
-/* an ngx_http_complex_value_t *; data: what is expected for "" */
+/* an ngx_http_complex_value_t *; par->data: text of the error for "" */
 char *ngx_http_tgbot_conf_key(ngx_http_tgbot_conf_arg_t *arg);
 
-/* an ngx_http_tgbot_zone_t *; data: its kind */
+/* an ngx_http_tgbot_zone_t *; par->data: an ngx_http_tgbot_zone_kind_t */
 char *ngx_http_tgbot_conf_zone(ngx_http_tgbot_conf_arg_t *arg);
 
-/* an error, for what is not known yet */
+/* always an error: "redis" is not supported */
 char *ngx_http_tgbot_conf_redis(ngx_http_tgbot_conf_arg_t *arg);
 
 /*
- * A new element of an array of a directive that a level may have several
- * times, or "off" alone, which makes the array NULL and no element.
+ * For a directive that a level may have several times: adds an element to
+ * *array and sets *(void **) element to it.  With off the array becomes NULL
+ * and no element is made.  "off" beside another value is an error.
  */
 char *ngx_http_tgbot_conf_several(ngx_conf_t *cf, ngx_array_t **array,
     size_t size, ngx_uint_t off, void *element);
@@ -164,51 +179,58 @@ char *ngx_http_tgbot_conf_several(ngx_conf_t *cf, ngx_array_t **array,
 #define ngx_http_tgbot_conf_equal(a, b)                                       \
     ((a)->len == (b)->len && ngx_strncmp((a)->data, (b)->data, (a)->len) == 0)
 
-/* whether the directive has this argument and no other */
+/* whether word is the only argument of the directive */
 ngx_uint_t ngx_http_tgbot_conf_alone(ngx_conf_t *cf, const char *word);
 
-/*
- * logs that the directive stands without a parameter; returns NGX_CONF_ERROR
- */
+/* logs that a required parameter is missing; returns NGX_CONF_ERROR */
 char *ngx_http_tgbot_conf_without(ngx_conf_t *cf, ngx_command_t *cmd,
     const char *parameter, const char *expected);
 
 
-/* what follows is in ngx_http_tgbot_conf_check.c where nothing is said */
+/*
+ * For each bot, when its location has been merged into bot->conf, these are
+ * called in this order: ngx_http_tgbot_conf_check(), _reg() and _memory().
+ * Once, when the whole configuration has been merged: _registry(), _dead()
+ * and _check_zones().  On errors, which are logged, they return
+ * NGX_CONF_ERROR or NGX_ERROR.
+ */
 
 /*
- * For merging: errors of a webhook's location as a whole, which its merged
- * bot->conf shows.  Reads the files of token and secrets into the bot.
+ * Checks the location of a webhook, and reads token and secrets into the bot,
+ * from their files where the configuration names files.
  */
 char *ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
 
 /*
- * In ngx_http_tgbot_conf_hook.c, then: the bot's own "tgbot_register", with
- * what is in its files.
+ * Fills in bot->reg and bot->registry from "tgbot_register", including the
+ * contents of its certificate files.
  */
 char *ngx_http_tgbot_conf_reg(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
 
-/* when all is merged: the zone of those that have one, if there are any */
+/* adds the zone of all bots with "tgbot_register", if there are such bots */
 ngx_int_t ngx_http_tgbot_conf_registry(ngx_conf_t *cf);
 
-/* in ngx_http_tgbot_conf_memory.c, then: what the bot has in shared memory */
+/* creates what the bot needs in shared memory */
 char *ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
 
-/* when all is merged: the size of the zone of letters that none gave one */
+/* sets the size of the default zone of dead letters, if it has none */
 ngx_int_t ngx_http_tgbot_conf_dead(ngx_conf_t *cf);
 
 /*
- * When all is merged: errors of zones, which only all their users show.
- * Every tgbot_queue of a zone gets the state that one of them gives.
+ * Checks each zone together with all its users.  The "state=" that one
+ * tgbot_queue gives is copied to all other queues in the same zone.
  */
 ngx_int_t ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf);
 
-/* an error if "tgbot_status" is not alone in its location */
+/*
+ * Logs an error if the location of "tgbot_status" has another content
+ * handler.  Sets status->hosts.  Called when the location has been merged.
+ */
 char *ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
     ngx_http_tgbot_status_conf_t *status, ngx_http_core_loc_conf_t *clcf);
 
 
-/* what cmd->post is */
+/* values of cmd->post */
 extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_reply_via;
 extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_hold_timeout;
 extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_call_timeout;
@@ -225,7 +247,7 @@ extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_dead_letters;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_register;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_status;
 
-/* what a directive is where it is not set, and where a parameter is not */
+/* defaults: of a directive that is not set, and of missing parameters */
 extern ngx_http_tgbot_retry_t    ngx_http_tgbot_conf_retry_default;
 extern ngx_http_tgbot_retry_t    ngx_http_tgbot_conf_attempts_default;
 extern ngx_http_tgbot_dedup_conf_t  ngx_http_tgbot_conf_dedup_default;

@@ -1,6 +1,6 @@
 
 /*
- * What is wrong with the configuration as a whole, once it is merged.
+ * Checks of the merged configuration, across directives.
  */
 
 #include <ngx_config.h>
@@ -13,11 +13,11 @@
 #include "ngx_http_tgbot_webhook.h"
 
 
-/* an Update in a queue, with what goes with it */
+/* the largest item of a queue: an Update and its record */
 #define NGX_HTTP_TGBOT_CONF_ITEM_SIZE                                         \
     (NGX_HTTP_TGBOT_CONF_BODY_SIZE + 4096)
 
-/* in a zone of a queue besides blocks, and one for 32 of their bytes */
+/* tables in the zone of a queue, besides 1/32 of the size of its blocks */
 #define NGX_HTTP_TGBOT_CONF_TABLES_SIZE  (64 * 1024)
 
 
@@ -36,8 +36,6 @@ static void ngx_http_tgbot_conf_check_states(
 static ngx_int_t ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf,
     ngx_http_tgbot_zone_t *zone);
 
-
-/* errors of a webhook's location as a whole, which only merging shows */
 
 char *
 ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
@@ -122,7 +120,10 @@ ngx_http_tgbot_conf_check_merged(ngx_http_tgbot_loc_conf_t *conf)
 }
 
 
-/* what is answered first has no response left for a call to ride in */
+/*
+ * with tgbot_queue the response is sent before the job runs, so no call can
+ * ride in it: calls need tgbot_api
+ */
 
 static ngx_int_t
 ngx_http_tgbot_conf_check_queued(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
@@ -181,7 +182,7 @@ ngx_http_tgbot_conf_check_token(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
     for (i = 0; i < tmcf->bots.nelts; i++) {
 
-        /* those not merged yet have no token */
+        /* bots that are not merged yet have no token */
 
         if (bots[i] != bot
             && ngx_http_tgbot_conf_equal(&bots[i]->token, &bot->token))
@@ -237,7 +238,7 @@ ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
 }
 
 
-/* nginx keeps its own list only while it reads the configuration */
+/* copies server_names: nginx frees its list after the configuration is read */
 
 static char *
 ngx_http_tgbot_conf_hosts(ngx_conf_t *cf, ngx_http_tgbot_status_conf_t *status)
@@ -320,7 +321,7 @@ ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf)
 }
 
 
-/* whether the largest update can be in the share of each bot */
+/* the largest Update must fit into the share of each bot */
 
 static ngx_int_t
 ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
@@ -345,7 +346,7 @@ ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
     size = NGX_HTTP_TGBOT_CONF_ITEM_SIZE / NGX_HTTP_TGBOT_CHAIN_DATA + 1;
     size = (size * 100 + share - 1) / share * NGX_HTTP_TGBOT_CHAIN_BLOCK;
 
-    /* and tables */
+    /* add the tables */
 
     size += size / 32 + NGX_HTTP_TGBOT_CONF_TABLES_SIZE;
 

@@ -1,6 +1,6 @@
 
 /*
- * What of shared memory belongs to a bot, from its merged configuration.
+ * Zones and their users, from the merged configuration of each bot.
  */
 
 #include <ngx_config.h>
@@ -10,13 +10,16 @@
 #include "ngx_http_tgbot_conf.h"
 
 
-/* enough for any process slot */
+/* bytes of the zone of leases; room for every process slot */
 #define NGX_HTTP_TGBOT_CONF_LEASES_SIZE  (64 * 1024)
 
-/* of a bot's own zone, which suffices for the default window */
+/* bytes of the zone of a bot without zone=; room for the default window */
 #define NGX_HTTP_TGBOT_CONF_DEDUP_SIZE  (2 * 1024 * 1024)
 
-/* of all bots without a zone for their dead letters, at least, and of each */
+/*
+ * the zone of dead letters of all bots without zone=: its least size, and the
+ * room for each bot, in bytes
+ */
 #define NGX_HTTP_TGBOT_CONF_DEAD_SIZE   (4 * 1024 * 1024)
 #define NGX_HTTP_TGBOT_CONF_DEAD_BOT    (64 * 1024)
 
@@ -43,7 +46,10 @@ ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     ngx_conf_file_t              file;
     ngx_http_tgbot_main_conf_t  *tmcf;
 
-    /* merging has read on: errors are to tell where the webhook stands */
+    /*
+     * cf points at the end of a block while merging: point errors at
+     * tgbot_webhook
+     */
 
     file = *cf->conf_file;
     file.file.name.data = bot->file;
@@ -99,7 +105,7 @@ ngx_http_tgbot_conf_bot_dedup(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
         if (dcf->window > NGX_HTTP_TGBOT_DEDUP_WINDOW) {
 
-            /* and what nginx needs to keep account of the pages */
+            /* the slab allocator keeps its page table in the zone */
 
             size = ngx_http_tgbot_dedup_size(dcf->window);
             size += size / 64 + NGX_HTTP_TGBOT_CONF_LEASES_SIZE;
@@ -125,7 +131,7 @@ ngx_http_tgbot_conf_bot_dedup(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 }
 
 
-/* 0 without a token */
+/* the digits of the token, or 0 without a token */
 
 static uint64_t
 ngx_http_tgbot_conf_bot_id(ngx_str_t *token)
@@ -260,7 +266,7 @@ ngx_http_tgbot_conf_dead(ngx_conf_t *cf)
 
     zone = tmcf->dead;
 
-    /* a directive may have declared it */
+    /* no bot uses the zone, or a directive gave its size */
 
     if (zone == NULL || zone->size) {
         return NGX_OK;
@@ -275,7 +281,7 @@ ngx_http_tgbot_conf_dead(ngx_conf_t *cf)
         /* void */
     }
 
-    /* letters are there after a reload with more bots, or fewer */
+    /* a reload keeps the letters only if the zone keeps its size */
 
     old = ngx_http_tgbot_zone_old(zone);
 
@@ -327,7 +333,7 @@ ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 }
 
 
-/* a new one of the zone; NULL also without a zone, which was an error */
+/* adds a zeroed user to the zone; NULL: zone is NULL, or no memory */
 
 static void *
 ngx_http_tgbot_conf_user(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone,

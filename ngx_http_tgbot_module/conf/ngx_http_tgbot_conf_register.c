@@ -1,6 +1,6 @@
 
 /*
- * tgbot_register.
+ * tgbot_register: the directive, and its check in a merged configuration.
  */
 
 #include <ngx_config.h>
@@ -17,10 +17,10 @@
 #define NGX_HTTP_TGBOT_CONF_REGISTER_API  "https://api.telegram.org"
 
 
-/* a chain of certificates, or all that a system trusts */
+/* a chain of certificates, or the system's whole bundle of trusted ones */
 #define NGX_HTTP_TGBOT_CONF_PEM_SIZE  (1024 * 1024)
 
-/* bots that the zone has room for, at least */
+/* the zone has room for at least so many bots */
 #define NGX_HTTP_TGBOT_CONF_REGISTERS  64
 
 
@@ -52,11 +52,6 @@ static void ngx_http_tgbot_conf_reg_print(ngx_http_tgbot_bot_t *bot,
 static void ngx_http_tgbot_conf_reg_add(ngx_sha1_t *sha1, ngx_str_t *value);
 
 
-/*
- * The webhook that a bot registers, from its merged configuration.
- */
-
-
 static ngx_http_tgbot_conf_parameter_t
     ngx_http_tgbot_conf_register_table[] =
 {
@@ -68,7 +63,7 @@ static ngx_http_tgbot_conf_parameter_t
     { ngx_string("certificate="), ngx_http_tgbot_conf_path,
       offsetof(ngx_http_tgbot_register_conf_t, certificate), NULL, 0 },
 
-    /* of Telegram's documentation of setWebhook */
+    /* 100 is the limit of Telegram's setWebhook */
 
     { ngx_string("max_connections="), ngx_http_tgbot_conf_number,
       offsetof(ngx_http_tgbot_register_conf_t, max_connections), NULL, 100 },
@@ -118,7 +113,10 @@ ngx_http_tgbot_conf_register_url(ngx_http_tgbot_conf_arg_t *arg)
 }
 
 
-/* what Telegram would refuse; a path may hold a token and is not quoted */
+/*
+ * refuses URLs that Telegram would refuse; errors quote no path, as it may
+ * contain a token
+ */
 
 static char *
 ngx_http_tgbot_conf_register_check(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -175,7 +173,7 @@ ngx_http_tgbot_conf_register_check(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-/* "plain": a Bot API server of one's own may be told of "http" */
+/* plain: "http" is allowed too, for a self-hosted Bot API server */
 
 static ngx_int_t
 ngx_http_tgbot_conf_register_split(ngx_conf_t *cf, ngx_str_t *url,
@@ -185,7 +183,7 @@ ngx_http_tgbot_conf_register_split(ngx_conf_t *cf, ngx_str_t *url,
     size_t     i, scheme;
     ngx_url_t  u;
 
-    /* what needs no escaping, neither in a URL nor in JSON */
+    /* allow only characters that need no escaping in URLs and in JSON */
 
     for (i = 0; i < url->len; i++) {
         c = url->data[i];
@@ -330,7 +328,7 @@ ngx_http_tgbot_conf_allowed_names(ngx_http_tgbot_conf_arg_t *arg,
         name->data = start;
         name->len = p - start;
 
-        /* Telegram may know types that are newer than this */
+        /* only a warning: Telegram may have added a type */
 
         if (ngx_http_tgbot_update_key_type(name)->name.len == 0) {
             ngx_conf_log_error(NGX_LOG_WARN, arg->cf, 0,
@@ -378,7 +376,7 @@ ngx_http_tgbot_conf_interval(ngx_http_tgbot_conf_arg_t *arg)
 }
 
 
-/* where the Bot API is, as it is before "/bot<token>" */
+/* base URL of the Bot API: what precedes "/bot<token>" */
 
 static char *
 ngx_http_tgbot_conf_server(ngx_http_tgbot_conf_arg_t *arg)
@@ -467,7 +465,7 @@ ngx_http_tgbot_conf_reg_url(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
     u_char     *p, *last;
     ngx_str_t   url;
 
-    /* other variables were refused when the directive was read */
+    /* the parser has refused all other variables */
 
     if (ngx_http_tgbot_secret_path(cf, &reg->url, &bot->name, &url)
         != NGX_OK)
@@ -498,7 +496,7 @@ ngx_http_tgbot_conf_reg_url(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 }
 
 
-/* that of the location */
+/* appends the path of the location to url */
 
 static ngx_int_t
 ngx_http_tgbot_conf_reg_path(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
@@ -565,7 +563,7 @@ ngx_http_tgbot_conf_reg_unique(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 
     for (i = 0; i < tmcf->bots.nelts; i++) {
 
-        /* those not merged yet have none */
+        /* bots that are not merged yet have reg NULL */
 
         if (bots[i] != bot && bots[i]->reg
             && ngx_http_tgbot_conf_equal(&bots[i]->reg->url, &reg->url))
@@ -585,7 +583,7 @@ ngx_http_tgbot_conf_reg_unique(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 }
 
 
-/* a path becomes what is in the file */
+/* replaces the path in *pem with the contents of the file */
 
 static ngx_int_t
 ngx_http_tgbot_conf_reg_pem(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
@@ -653,8 +651,9 @@ ngx_http_tgbot_conf_reg_error(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 
 
 /*
- * Of all that Telegram is given.  It is in shared memory, the secret is not:
- * with the token in it as well it does not tell of a weak one.
+ * A fingerprint of all values that setWebhook gets.  It is kept in shared
+ * memory, the secret is not.  As the token is hashed too, the fingerprint
+ * cannot be used to guess a weak secret.
  */
 
 static void
@@ -711,7 +710,7 @@ ngx_http_tgbot_conf_registry(ngx_conf_t *cf)
         return NGX_OK;
     }
 
-    /* a bot more is to find the zone of the same size */
+    /* round up: adding a bot should not change the size of the zone */
 
     for (size = NGX_HTTP_TGBOT_CONF_REGISTERS; size < n; size *= 2) {
         /* void */
@@ -735,7 +734,7 @@ ngx_http_tgbot_conf_registry(ngx_conf_t *cf)
             return NGX_ERROR;
         }
 
-        /* the tokens of bots that stand below are known now */
+        /* redact again: now the tokens of all bots are known */
 
         if (ngx_http_tgbot_bot_redact(bots[i], &bots[i]->reg->shown,
                                       NGX_HTTP_TGBOT_REDACT_UNCUT, cf->pool)

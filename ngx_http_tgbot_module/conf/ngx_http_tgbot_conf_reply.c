@@ -1,6 +1,6 @@
 
 /*
- * The directives whose values are made for every update or call: replies
+ * Directives with values that are evaluated for each update or call: replies,
  * and URIs of internal locations.
  */
 
@@ -68,7 +68,7 @@ ngx_http_tgbot_conf_reply(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* what would be refused at every update is refused here */
+/* an invalid constant reply would fail for each update: refuse it now */
 
 static char *
 ngx_http_tgbot_conf_constant_reply(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -206,7 +206,7 @@ ngx_http_tgbot_conf_capture(ngx_str_t *value)
 {
     u_char  *p;
 
-    /* an argument of a directive ends with a NUL */
+    /* arguments of directives are NUL-terminated */
 
     for (p = value->data; *p; p++) {
 

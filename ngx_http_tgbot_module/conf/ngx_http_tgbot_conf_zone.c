@@ -1,6 +1,6 @@
 
 /*
- * The directives whose state is in shared memory.
+ * Directives with state in shared memory.
  */
 
 #include <ngx_config.h>
@@ -185,15 +185,10 @@ ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_dead_letters = {
 };
 
 
-/*
- * The directives of updates that are kept: the queue and the dead letters.
- */
-
-
 char *
 ngx_http_tgbot_conf_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    /* "on": as without parameters */
+    /* "on" is the same as no parameters */
 
     if (ngx_http_tgbot_conf_alone(cf, "on")) {
         cf->args->nelts = 1;
@@ -325,7 +320,7 @@ ngx_http_tgbot_conf_notice(ngx_http_tgbot_conf_arg_t *arg)
 }
 
 
-/* of the last one, when it is complete */
+/* checks the last limit, after all its parameters are read */
 
 static char *
 ngx_http_tgbot_conf_limit_check(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -379,7 +374,7 @@ ngx_http_tgbot_conf_limit_check(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-/* whether two limits would take their tokens from the same buckets */
+/* whether two limits use the same buckets */
 
 static ngx_uint_t
 ngx_http_tgbot_conf_limit_equal(ngx_http_tgbot_limit_conf_t *a,
@@ -441,7 +436,10 @@ ngx_http_tgbot_conf_share(ngx_http_tgbot_conf_arg_t *arg)
 }
 
 
-/* the file is written when nginx ends, which is too late for an error */
+/*
+ * the path is checked now: nginx writes the file when it stops, when an error
+ * would come too late
+ */
 
 static char *
 ngx_http_tgbot_conf_state(ngx_http_tgbot_conf_arg_t *arg)
@@ -479,7 +477,7 @@ ngx_http_tgbot_conf_state(ngx_http_tgbot_conf_arg_t *arg)
         return NGX_CONF_OK;
     }
 
-    /* and the directory */
+    /* the file does not exist: its directory must */
 
     for (p = path->data + path->len; p[-1] != '/'; p--) { /* void */ }
 
@@ -500,7 +498,7 @@ ngx_http_tgbot_conf_state(ngx_http_tgbot_conf_arg_t *arg)
 }
 
 
-/* a zone has one file, which is given in one place or as the same one */
+/* each state= of a zone must name the same file, no two zones may share one */
 
 static char *
 ngx_http_tgbot_conf_queue_check(ngx_conf_t *cf, ngx_command_t *cmd,

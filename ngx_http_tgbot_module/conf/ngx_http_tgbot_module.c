@@ -397,7 +397,7 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (clcf->noname) {
         conf->bot = prev->bot;
 
-        /* or else the methods of a limit_except would get a static file */
+        /* without a handler, limit_except would serve a static file */
 
         if (clcf->lmt_excpt && clcf->handler == NULL) {
             clcf->handler = conf->status ? ngx_http_tgbot_status_handler
@@ -414,7 +414,7 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    /* core is merged already: an update is never written to a file */
+    /* core has been merged before: keep each update's body in memory */
 
     if (conf->bot) {
         clcf->client_body_in_file_only = 0;
@@ -534,7 +534,7 @@ ngx_http_tgbot_exit_master(ngx_cycle_t *cycle)
 }
 
 
-/* NULL: a process or a configuration without webhooks */
+/* NULL if the process is not a worker or the configuration has no webhook */
 
 static ngx_http_tgbot_main_conf_t *
 ngx_http_tgbot_worker_conf(ngx_cycle_t *cycle)

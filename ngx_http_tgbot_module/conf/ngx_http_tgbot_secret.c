@@ -84,7 +84,7 @@ ngx_http_tgbot_secret_fault(ngx_str_t *text,
 }
 
 
-/* where a run of at most max digits, or of [A-Za-z0-9_-], ends */
+/* returns the end of a run of up to max digits, or up to max [A-Za-z0-9_-] */
 
 static size_t
 ngx_http_tgbot_secret_span(ngx_str_t *text, size_t from, size_t max,
@@ -119,7 +119,7 @@ ngx_http_tgbot_secret_path(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *name,
 
     var = &ngx_http_tgbot_secret_variable;
 
-    /* every variable takes at least a byte and becomes one name */
+    /* each byte of the path becomes at most one name and one byte */
 
     p = ngx_pnalloc(cf->pool, path->len * (1 + name->len) + 1);
     if (p == NULL) {
@@ -203,7 +203,7 @@ ngx_http_tgbot_secret_read(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 }
 
 
-/* up to max lines of a file, or what the directive has instead of one */
+/* sets up to max lines from the file, or from the values of the directive */
 
 static ngx_int_t
 ngx_http_tgbot_secret_lines(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
@@ -222,7 +222,7 @@ ngx_http_tgbot_secret_lines(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
         return NGX_OK;
     }
 
-    /* other variables were refused when the directive was read */
+    /* the parser has refused all other variables */
 
     if (ngx_http_tgbot_secret_path(cf, &secret->file, &bot->name, &path)
         != NGX_OK
@@ -249,7 +249,7 @@ ngx_http_tgbot_secret_lines(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 
     if (why == NULL) {
 
-        /* a file of a hundred bots is read, and warned of, once */
+        /* a file that many bots share is read, and warned about, only once */
 
         if (ngx_strlchr(secret->file.data,
                         secret->file.data + secret->file.len, '$')
@@ -304,7 +304,7 @@ ngx_http_tgbot_secret_access(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 }
 
 
-/* NULL, or what is wrong with line *n, or with the file if *n is 0 */
+/* NULL, or a message: the fault of line *n, or of the file if *n is 0 */
 
 static const char *
 ngx_http_tgbot_secret_split(ngx_str_t *text,
@@ -372,7 +372,7 @@ ngx_http_tgbot_secret_file(ngx_conf_t *cf, ngx_str_t *path, size_t max,
     ngx_fd_t     fd;
     const char  *why;
 
-    /* a FIFO must not block */
+    /* opening a FIFO must not block */
 
     fd = ngx_open_file(path->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
                        NGX_FILE_OPEN, 0);
@@ -390,7 +390,7 @@ ngx_http_tgbot_secret_file(ngx_conf_t *cf, ngx_str_t *path, size_t max,
         goto done;
     }
 
-    /* one whose size the system does not tell is read as well */
+    /* some files have size 0 although they can be read, such as in /proc */
 
     size = ngx_file_size(fi);
 
