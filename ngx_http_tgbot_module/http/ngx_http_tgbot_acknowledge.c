@@ -14,7 +14,7 @@ static ngx_int_t ngx_http_tgbot_acknowledge_ride(ngx_http_request_t *r,
     ngx_http_tgbot_method_t *ride);
 
 
-/* by verdict, where there is no status of its own */
+/* indexed by verdict; 0: ack->status is set, or nothing is sent */
 
 static const ngx_uint_t  ngx_http_tgbot_acknowledge_status[] = {
     NGX_HTTP_INTERNAL_SERVER_ERROR,          /* none */
@@ -38,7 +38,7 @@ ngx_http_tgbot_acknowledge(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
 {
     ngx_int_t  rc;
 
-    /* nothing to do when the body has been read */
+    /* does nothing if the body has been read */
 
     rc = ngx_http_discard_request_body(r);
 
@@ -109,7 +109,7 @@ ngx_http_tgbot_acknowledge_ride(ngx_http_request_t *r,
     ngx_str_t     type;
     ngx_chain_t   out;
 
-    /* the job whose call it is may end before a slow client has read it */
+    /* copy the call: its job may end before a slow client has read it */
 
     b = ngx_create_temp_buf(r->pool, ride->body.len);
     if (b == NULL) {

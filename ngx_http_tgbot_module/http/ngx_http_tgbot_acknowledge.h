@@ -1,6 +1,6 @@
 
 /*
- * Verdicts, and what Telegram is answered.
+ * The response to Telegram, by the verdict of a delivery.
  */
 
 #ifndef _NGX_HTTP_TGBOT_ACKNOWLEDGE_H_INCLUDED_
@@ -16,20 +16,21 @@
 
 
 typedef struct {
-    ngx_uint_t                  status;     /* 0: by the verdict */
+    ngx_uint_t                  status;     /* 0: depends on the verdict */
     ngx_uint_t                  retry_min;  /* of Retry-After, seconds */
     ngx_uint_t                  retry_max;
-    ngx_uint_t                  elapsed;    /* of the update's life, seconds */
+    ngx_uint_t                  elapsed;    /* of the Update's life, seconds */
 
-    /* the call that rides with a 200; strings may be freed afterwards */
+    /* the call that rides in a 200, or NULL; its strings are copied */
     ngx_http_tgbot_method_t    *ride;
 } ngx_http_tgbot_acknowledgement_t;
 
 
 /*
- * Sends the answer for ctx->verdict with a header of its own, so that
- * neither error_page nor special responses, which close the connection, see
- * it.  Returns what ngx_http_finalize_request() is to be called with.
+ * Sends the response for ctx->verdict by ngx_http_send_header() instead of
+ * returning a status, so that neither error_page nor nginx's special
+ * responses, which close the connection, replace it.  The caller passes the
+ * returned code to ngx_http_finalize_request().
  */
 ngx_int_t ngx_http_tgbot_acknowledge(ngx_http_request_t *r,
     ngx_http_tgbot_ctx_t *ctx, ngx_http_tgbot_acknowledgement_t *ack);

@@ -23,7 +23,7 @@ typedef struct {
 #define NGX_HTTP_TGBOT_STATUS_REASON  256
 
 
-/* the bots are asked one after another */
+/* the state of a check of all bots, one after another */
 
 typedef struct {
     ngx_http_request_t         *request;
@@ -55,7 +55,7 @@ static ngx_int_t ngx_http_tgbot_status_health_send(ngx_http_request_t *r,
     ngx_array_t *reasons);
 
 
-/* of ?format= */
+/* values of the argument "format" */
 
 static ngx_conf_enum_t  ngx_http_tgbot_status_formats[] = {
     { ngx_string("json"), NGX_HTTP_TGBOT_STATUS_TEXT },
@@ -65,7 +65,7 @@ static ngx_conf_enum_t  ngx_http_tgbot_status_formats[] = {
 };
 
 
-/* what is to be had by GET, below the location */
+/* pages for GET and HEAD, by the path below the location */
 
 static const ngx_http_tgbot_status_route_t  ngx_http_tgbot_status_pages[] = {
     { ngx_string(""), ngx_http_tgbot_status_state },
@@ -171,7 +171,7 @@ ngx_http_tgbot_status_state(ngx_http_request_t *r)
 }
 
 
-/* format= of the directive, or else ?format=, or else the header Accept */
+/* by format= of tgbot_status, else by ?format=, else by the header Accept */
 
 static ngx_uint_t
 ngx_http_tgbot_status_format(ngx_http_request_t *r)
@@ -214,7 +214,7 @@ ngx_http_tgbot_status_format(ngx_http_request_t *r)
 }
 
 
-/* a browser wants the page, whatever else it would take */
+/* "text/html" wins: a browser accepts many types, and gets the page */
 
 static ngx_uint_t
 ngx_http_tgbot_status_accept(ngx_str_t *value)
@@ -275,7 +275,7 @@ ngx_http_tgbot_status_media(u_char *p, u_char *last)
         return NGX_HTTP_TGBOT_STATUS_PROMETHEUS;
     }
 
-    /* a plain text/plain is anybody's */
+    /* many clients accept text/plain, only Prometheus adds this version */
 
     if (len == sizeof("text/plain") - 1
         && ngx_strncasecmp(p, (u_char *) "text/plain", len) == 0
@@ -289,7 +289,7 @@ ngx_http_tgbot_status_media(u_char *p, u_char *last)
 }
 
 
-/* what follows the name of a prefix location, without a slash before it */
+/* sets path to the URI after the location's name, without a leading slash */
 
 static void
 ngx_http_tgbot_status_path(ngx_http_request_t *r, ngx_str_t *path)
@@ -300,7 +300,7 @@ ngx_http_tgbot_status_path(ngx_http_request_t *r, ngx_str_t *path)
 
     ngx_str_set(path, "");
 
-    /* "if" and "limit_except" have the name of their location */
+    /* "if" and "limit_except" blocks inherit the name of their location */
 
     if (clcf->exact_match || clcf->named
         || r->uri.len <= clcf->name.len
@@ -318,14 +318,14 @@ ngx_http_tgbot_status_path(ngx_http_request_t *r, ngx_str_t *path)
 
     } else if (clcf->name.len && path->data[-1] != '/') {
 
-        /* another name that begins like this one */
+        /* the location is "/a", the URI is "/ab": matches no page */
 
         *path = r->uri;
     }
 }
 
 
-/* each of them adds the reasons that it finds in a bot */
+/* each check adds reasons why the bot h->bot is not ready */
 
 static void (*const  ngx_http_tgbot_status_health_checks[])(
     ngx_http_tgbot_status_health_t *h) =
@@ -337,7 +337,7 @@ static void (*const  ngx_http_tgbot_status_health_checks[])(
 };
 
 
-/* this worker answers */
+/* always 200: the worker is able to answer */
 
 static ngx_int_t
 ngx_http_tgbot_status_live(ngx_http_request_t *r)
@@ -346,7 +346,7 @@ ngx_http_tgbot_status_live(ngx_http_request_t *r)
 }
 
 
-/* and nothing that it knows of any bot keeps updates from being handled */
+/* 200, or 503 with reasons if some bot cannot handle its updates */
 
 static ngx_int_t
 ngx_http_tgbot_status_ready(ngx_http_request_t *r)
@@ -411,7 +411,7 @@ ngx_http_tgbot_status_health_queue(ngx_http_tgbot_status_health_t *h)
 }
 
 
-/* of what any worker has learned */
+/* the gauge is shared: a 401 seen by any worker counts */
 
 static void
 ngx_http_tgbot_status_health_token(ngx_http_tgbot_status_health_t *h)
@@ -429,7 +429,7 @@ ngx_http_tgbot_status_health_token(ngx_http_tgbot_status_health_t *h)
 }
 
 
-/* a Bot API that does not answer says nothing of the webhook */
+/* only a known wrong URL counts, not a failed check of the webhook */
 
 static void
 ngx_http_tgbot_status_health_webhook(ngx_http_tgbot_status_health_t *h)

@@ -1,6 +1,6 @@
 
 /*
- * State of all bots, for those who look after them.
+ * tgbot_status: the state of all bots, for operators.
  */
 
 #ifndef _NGX_HTTP_TGBOT_STATUS_H_INCLUDED_
@@ -14,12 +14,12 @@
 
 #define NGX_HTTP_TGBOT_VERSION           "0.5.0"
 
-/* of the oldest update in a queue, when nothing is said of it, ms */
+/* default of ready_age=: age of the oldest update in a queue, ms */
 #define NGX_HTTP_TGBOT_STATUS_READY_AGE  300000
 
 
 typedef enum {
-    NGX_HTTP_TGBOT_STATUS_FORMAT_NONE = 0,   /* not given, or not known */
+    NGX_HTTP_TGBOT_STATUS_FORMAT_NONE = 0,   /* not given, or unknown */
     NGX_HTTP_TGBOT_STATUS_TEXT,
     NGX_HTTP_TGBOT_STATUS_PROMETHEUS,
     NGX_HTTP_TGBOT_STATUS_PAGE               /* for a browser */
@@ -27,19 +27,12 @@ typedef enum {
 
 
 /*
- * Content handler of a location with tgbot_status, and of what is below it.
- * There is neither token nor secret nor anything of a user in its answers,
- * but for dead letters with payload=on.
+ * Content handler of a location with tgbot_status, and of the paths below it:
+ * "live" and "ready" for load balancers, "dead/..." for dead letters.
+ * Responses contain no token and no secret, and data of users only in dead
+ * letters with payload=on.
  */
 ngx_int_t ngx_http_tgbot_status_handler(ngx_http_request_t *r);
-
-
-/*
- * Health, below the location of tgbot_status, for load balancers and the
- * like.
- */
-
-/* content handlers, of GET and HEAD: 200, and of ready 503 with reasons */
 
 
 #endif /* _NGX_HTTP_TGBOT_STATUS_H_INCLUDED_ */

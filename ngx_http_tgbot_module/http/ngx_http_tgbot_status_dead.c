@@ -13,21 +13,21 @@
 #include "ngx_http_tgbot_status_text.h"
 
 
-/* letters in one answer, and changed by one request */
+/* letters in one response: the default, and the most; most changed at once */
 #define NGX_HTTP_TGBOT_STATUS_LETTERS      100
 #define NGX_HTTP_TGBOT_STATUS_LETTERS_MAX  1000
 
 
-/* what is asked for */
+/* a request for dead letters */
 
 typedef struct {
     ngx_http_request_t         *request;
     ngx_http_tgbot_bot_t       *bot;
-    uint64_t                    id;         /* 0: all */
+    uint64_t                    id;         /* 0: all letters */
     ngx_http_tgbot_loc_conf_t  *conf;
-    ngx_uint_t                  done;       /* letters changed, of all: */
-    ngx_uint_t                  replayed;   /* left, as they are replayed */
-    ngx_uint_t                  left;       /* with those */
+    ngx_uint_t                  done;       /* letters changed */
+    ngx_uint_t                  replayed;   /* skipped: already replayed */
+    ngx_uint_t                  left;       /* letters that remain */
 } ngx_http_tgbot_status_dead_t;
 
 
@@ -169,7 +169,7 @@ ngx_http_tgbot_status_dead_refuse(ngx_http_tgbot_status_dead_t *d,
 }
 
 
-/* an argument of the query string, if it is there */
+/* sets *value if the query string has the argument; NGX_DECLINED: no number */
 
 static ngx_int_t
 ngx_http_tgbot_status_dead_number(ngx_http_request_t *r, const char *name,
@@ -242,7 +242,7 @@ ngx_http_tgbot_status_dead_list(ngx_http_tgbot_status_dead_t *d)
 
     ngx_http_tgbot_status_text_close(&s, ']');
 
-    /* where to go on; 0: this was all */
+    /* "after" of the next request; 0: there are no more letters */
 
     ngx_http_tgbot_status_text_member(&s, "next",
                                       (n == limit) ? letters[n - 1].id : 0);
@@ -355,7 +355,7 @@ ngx_http_tgbot_status_dead_payload(ngx_http_tgbot_status_text_t *s,
 }
 
 
-/* JSON as it is, anything else as a string */
+/* writes valid JSON as it is, anything else as a string */
 
 static void
 ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_text_t *s,
@@ -368,7 +368,7 @@ ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_text_t *s,
 
     ngx_http_tgbot_status_text_redact(s, &text);
 
-    /* of what stands in a string our reader is no judge */
+    /* yajl runs without UTF-8 validation, so only ASCII passes as JSON */
 
     for (i = 0; i < text.len && text.data[i] < 0x80; i++) { /* void */ }
 
@@ -460,7 +460,7 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
 }
 
 
-/* nginx adds the address of the client */
+/* the connection's log adds the address of the client */
 
 static void
 ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d)
@@ -484,7 +484,7 @@ ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d)
 }
 
 
-/* as many as one request may change; those that came meanwhile are left */
+/* changes at most LETTERS_MAX letters, and none that arrive meanwhile */
 
 static ngx_int_t
 ngx_http_tgbot_status_dead_each(ngx_http_tgbot_status_dead_t *d)

@@ -13,10 +13,11 @@
 
 
 /*
- * Content handler: "path" is BOT or BOT/ID.  GET lists and shows, POST
- * replays and DELETE drops.  Texts of users only with payload=on, changes
- * only with write=on and the header X-Tgbot-Action, both as status_guard.h
- * says.
+ * Handles a request for path, which is BOT or BOT/ID, and returns the code of
+ * the content handler.  GET lists or shows dead letters, POST replays them,
+ * DELETE drops them.  The data of users is shown only with payload=on.
+ * Changes need write=on and the header X-Tgbot-Action.  Both are checked by
+ * ngx_http_tgbot_status_guard().
  */
 ngx_int_t ngx_http_tgbot_status_dead_handler(ngx_http_request_t *r,
     ngx_str_t *path);

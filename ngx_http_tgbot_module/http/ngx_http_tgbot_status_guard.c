@@ -32,7 +32,7 @@ ngx_http_tgbot_status_guard(ngx_http_request_t *r, const char *action)
             return "expected \"write=on\" of \"tgbot_status\" for a change";
         }
 
-        /* no form of another site can send it */
+        /* a form on another site cannot send this header */
 
         value = ngx_http_tgbot_status_guard_header(r, "X-Tgbot-Action");
 
@@ -58,8 +58,8 @@ ngx_http_tgbot_status_guard(ngx_http_request_t *r, const char *action)
 
 
 /*
- * Browsers say where a request comes from: "none" is the user.  To a server
- * without TLS they say only the origin, and not with all requests.
+ * Browsers send Sec-Fetch-Site; "none" means that the user typed the URL.  To
+ * a server without TLS they send only Origin, and not in every request.
  */
 
 static ngx_uint_t
@@ -101,7 +101,7 @@ ngx_http_tgbot_status_guard_site(ngx_http_request_t *r)
 }
 
 
-/* the header, of several the last one */
+/* the value of the last header with this name, or NULL */
 
 static ngx_str_t *
 ngx_http_tgbot_status_guard_header(ngx_http_request_t *r, const char *name)
@@ -132,8 +132,9 @@ ngx_http_tgbot_status_guard_is(ngx_str_t *value, const char *text)
 
 
 /*
- * A page of a name whose owner has it lead to this server is of the same
- * origin for a browser.  It cannot have a name that is ours, nor an address.
+ * DNS rebinding: for a browser, a page of a foreign name that resolves to
+ * this server has the same origin.  So only addresses and this server's own
+ * names are accepted.
  */
 
 static ngx_uint_t

@@ -1,6 +1,7 @@
 
 /*
- * Who may change something through tgbot_status, or see texts of users.
+ * Which requests may change something through tgbot_status, or see the data
+ * of users: protection against pages of other sites in an operator's browser.
  */
 
 #ifndef _NGX_HTTP_TGBOT_STATUS_GUARD_H_INCLUDED_
@@ -13,10 +14,11 @@
 
 
 /*
- * NULL if the request may do what "action" says, or what is expected of it:
- * a request of its own where write=on is, with "X-Tgbot-Action: <action>",
- * by no page of another site, nor of a name that was made to lead here.
- * action NULL: it may see texts of users, for which the last two count.
+ * Returns NULL if the request is allowed, else a static message that says
+ * what is expected.  A change needs a main request, write=on and the header
+ * "X-Tgbot-Action: <action>".  With action NULL the request only reads data
+ * of users.  In both cases the request must not come from a page of another
+ * site, and its host must be an address, "localhost" or an exact server_name.
  */
 const char *ngx_http_tgbot_status_guard(ngx_http_request_t *r,
     const char *action);

@@ -35,7 +35,7 @@ static void ngx_http_tgbot_status_webhook_names(
     ngx_http_tgbot_status_text_t *s, ngx_http_tgbot_registration_t *known);
 
 
-/* ngx_http_tgbot_registry_state_e */
+/* indexed by ngx_http_tgbot_registry_state_e */
 
 static ngx_str_t  ngx_http_tgbot_status_webhook_states[] = {
     ngx_string("unknown"),
@@ -84,7 +84,7 @@ ngx_http_tgbot_status_json(ngx_http_tgbot_status_text_t *s,
 }
 
 
-/* all metrics of this kind of object */
+/* writes all metrics of this kind of object */
 
 static void
 ngx_http_tgbot_status_json_metrics(ngx_http_tgbot_status_text_t *s, void *of,
@@ -221,14 +221,14 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
         ngx_http_tgbot_status_json_metrics(s, bot, NGX_HTTP_TGBOT_OF_WEBHOOK);
     }
 
-    /* what follows is no metric */
+    /* the members that follow are not metrics */
 
     if (b->queue) {
         ngx_http_tgbot_status_text_member(s, "queue_lanes", bot->queue.lanes);
         ngx_http_tgbot_status_text_member(s, "queue_blocks",
                                           bot->queue.blocks);
 
-        /* 0: as many as tgbot_queue says */
+        /* 0: the breaker sets no limit, concurrency= of tgbot_queue counts */
 
         ngx_http_tgbot_status_text_member(s, "queue_allowed",
                                           bot->queue.allowed);
@@ -305,7 +305,7 @@ ngx_http_tgbot_status_json_zone(ngx_http_tgbot_status_text_t *s,
 
     ngx_http_tgbot_status_json_metrics(s, zone, NGX_HTTP_TGBOT_OF_ZONE);
 
-    /* what follows is no metric */
+    /* the members that follow are not metrics */
 
     if (zone->total) {
         ngx_http_tgbot_status_text_member(s, "used", zone->used);
@@ -388,7 +388,7 @@ ngx_http_tgbot_status_webhook_text(ngx_http_tgbot_status_text_t *s,
 }
 
 
-/* names are separated by commas; null: Telegram's default */
+/* writes the comma-separated names as an array; null: Telegram's default */
 
 static void
 ngx_http_tgbot_status_webhook_names(ngx_http_tgbot_status_text_t *s,

@@ -16,17 +16,12 @@
 
 
 /*
- * Writes the members of the object that is open; tlcf: of the location that
- * shows it
+ * Writes members into the JSON object that is open in s.  tlcf is the
+ * configuration of the location with tgbot_status.
  */
 void ngx_http_tgbot_status_json(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_snapshot_t *snapshot,
     ngx_http_tgbot_loc_conf_t *tlcf);
-
-
-/*
- * What Telegram says of the webhooks that are registered.
- */
 
 
 #endif /* _NGX_HTTP_TGBOT_STATUS_JSON_H_INCLUDED_ */

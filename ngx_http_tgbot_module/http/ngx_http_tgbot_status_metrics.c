@@ -9,7 +9,7 @@
 #include "ngx_http_tgbot_status_metrics.h"
 
 
-/* the labels of a row */
+/* labels in a row of the table */
 
 #define ngx_http_tgbot_metric_names(name, values)                             \
     { name, sizeof(values) / sizeof(ngx_str_t), values }
@@ -22,7 +22,7 @@
     { ngx_http_tgbot_metric_names(name, values),                              \
       ngx_http_tgbot_metric_no_label }
 
-/* the end of a row: what the metric is of, and where its numbers are */
+/* end of a row: kind of object, function, and place of the numbers */
 
 #define ngx_http_tgbot_metric_counter(member)                                 \
     NGX_HTTP_TGBOT_OF_BOT, ngx_http_tgbot_metric_count,                       \
@@ -425,7 +425,7 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
     if (b->queue) {
         ngx_http_tgbot_queue_state(b->queue, &bot->queue);
 
-        /* each update in one of them */
+        /* each update is counted in exactly one state */
 
         bot->depth[0] = bot->queue.waiting - bot->queue.delayed;
         bot->depth[1] = bot->queue.delayed;
@@ -457,7 +457,7 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
 }
 
 
-/* shown with one bot only of a zone, so that sums over bots are right */
+/* only the first bot of a zone shows orphans, so sums over bots are right */
 
 static void
 ngx_http_tgbot_status_orphaned(ngx_http_tgbot_status_snapshot_t *snapshot,
@@ -516,7 +516,7 @@ ngx_http_tgbot_status_snapshot_zone(ngx_http_tgbot_status_zone_t *zone)
 
         ngx_http_tgbot_store_open(&store, z);
 
-        /* a number that is a little old does no harm */
+        /* read without the lock: slightly old numbers do no harm */
 
         zone->total = store.sh->chain.total;
         zone->used = zone->total - ngx_http_tgbot_store_room(&store);
@@ -524,7 +524,7 @@ ngx_http_tgbot_status_snapshot_zone(ngx_http_tgbot_status_zone_t *zone)
         zone->broken = store.sh->broken;
     }
 
-    /* what does not fill up is all set aside */
+    /* a zone without "total" is carved up at start: all of it is used */
 
     zone->bytes[0] = zone->total ? z->size * zone->used / zone->total
                                  : z->size;
@@ -586,7 +586,7 @@ ngx_http_tgbot_metric_last(void *of, size_t where, ngx_uint_t i)
 }
 
 
-/* what the snapshot has */
+/* reads numbers of the snapshot; where: offset in the object */
 
 static uint64_t
 ngx_http_tgbot_metric_read(void *of, size_t where, ngx_uint_t i)
@@ -624,7 +624,7 @@ ngx_http_tgbot_metric_label(const ngx_http_tgbot_metric_t *metric, void *of,
         return none;
     }
 
-    /* limits with a zone in common are counted together */
+    /* limits in the same zone are counted together */
 
     for (n = 0; n < i; n++) {
         if (stats->limit[n] == stats->limit[i]) {

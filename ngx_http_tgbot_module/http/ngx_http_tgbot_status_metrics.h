@@ -1,7 +1,7 @@
 
 /*
- * The table of all metrics, and the state they are read from: JSON and
- * Prometheus' text are made of it.
+ * The table of all metrics, and the snapshot of the state that they are read
+ * from.  The JSON and Prometheus renderers use both.
  */
 
 #ifndef _NGX_HTTP_TGBOT_STATUS_METRICS_H_INCLUDED_
@@ -16,19 +16,19 @@
 
 
 /*
- * What a bot and a zone say now.  Numbers that are metrics are of uint64_t:
- * the table has their offsets.
+ * The state of a bot and of a zone.  Numbers that are metrics are uint64_t,
+ * as the table of metrics refers to them by offset.
  */
 
 typedef struct {
     ngx_http_tgbot_bot_t                *bot;
-    ngx_http_tgbot_queue_state_t         queue;     /* zeros without it */
-    ngx_http_tgbot_dead_state_t          dead;      /* zeros without them */
-    ngx_http_tgbot_registration_t       *known;     /* of the webhook; NULL:
-                                                       not registered by us */
+    ngx_http_tgbot_queue_state_t         queue;     /* zeroed: no queue */
+    ngx_http_tgbot_dead_state_t          dead;      /* zeroed: not kept */
+    ngx_http_tgbot_registration_t       *known;     /* NULL: the bot has no
+                                                       tgbot_register */
 
-    /* waiting, delayed, in flight, dead and orphaned updates, the last ones
-       of the queue's zone, with the first of its bots */
+    /* waiting, delayed, in flight, dead and orphaned updates; the orphaned
+       ones of a zone are counted at the first bot that uses the zone */
     uint64_t                             depth[5];
     uint64_t                             oldest;    /* s */
 
@@ -41,10 +41,11 @@ typedef struct {
 typedef struct {
     ngx_http_tgbot_zone_t               *zone;
     uint64_t                             used;
-    uint64_t                             total;     /* 0: it does not fill up */
+    uint64_t                             total;     /* 0: use is constant */
     ngx_uint_t                           entries;   /* of a cache */
-    ngx_uint_t                           items;     /* of a queue, letters */
-    ngx_uint_t                           broken;    /* of a queue, letters */
+    ngx_uint_t                           items;     /* of a queue or dead
+                                                       letters */
+    ngx_uint_t                           broken;    /* same */
     ngx_uint_t                           orphaned;  /* of a queue */
 
     uint64_t                             bytes[2];  /* used, free */
@@ -53,27 +54,30 @@ typedef struct {
 } ngx_http_tgbot_status_zone_t;
 
 
-/* what one request shows */
+/* the state that one request shows */
 
 typedef struct {
     ngx_http_tgbot_status_bot_t         *bots;
     ngx_uint_t                           nbots;
     ngx_http_tgbot_status_zone_t        *zones;
     ngx_uint_t                           nzones;
-    uint64_t                             build;     /* 1 */
+    uint64_t                             build;     /* always 1 */
     uint64_t                             start;     /* of the oldest counters */
 } ngx_http_tgbot_status_snapshot_t;
 
 
 typedef enum {
     NGX_HTTP_TGBOT_COUNTER = 0,
-    NGX_HTTP_TGBOT_COUNTER_SPARSE,       /* of many values, most 0 */
+    NGX_HTTP_TGBOT_COUNTER_SPARSE,       /* many label values, most are 0 */
     NGX_HTTP_TGBOT_GAUGE,
     NGX_HTTP_TGBOT_HISTOGRAM
 } ngx_http_tgbot_metric_type_e;
 
 
-/* what a metric is of, and its functions get as "of" */
+/*
+ * The kind of object that a metric belongs to, and the type of the "of"
+ * argument of functions below.
+ */
 
 typedef enum {
     NGX_HTTP_TGBOT_OF_ALL = 0,           /* ngx_http_tgbot_status_snapshot_t */
@@ -85,15 +89,16 @@ typedef enum {
 
 
 typedef struct {
-    const char        *name;             /* NULL: there is no such label */
-    ngx_uint_t         n;                /* values, 1 without the label */
+    const char        *name;             /* NULL: no label */
+    ngx_uint_t         n;                /* number of values; no label: 1 */
     const ngx_str_t   *values;           /* NULL: zones of the bot's limits */
 } ngx_http_tgbot_metric_label_t;
 
 
 /*
- * The i-th number from "where" on, an offset or what the function takes.
- * Those of a histogram are its buckets, each by itself.
+ * Returns the i-th number at "where", which is an offset or another value
+ * that the function defines.  For a histogram it returns the count of bucket
+ * i, not cumulative.
  */
 
 typedef uint64_t (*ngx_http_tgbot_metric_pt)(void *of, size_t where,
@@ -113,22 +118,24 @@ typedef struct {
 } ngx_http_tgbot_metric_t;
 
 
-/* all metrics, in the order in which they are shown; the last has no name */
+/* all metrics, in the order of output; name is NULL in the last entry */
 extern const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[];
 
 
-/* the name of the i-th value of a label; "": it is not in use */
+/* the i-th value of a label; "": the value is not in use */
 ngx_str_t ngx_http_tgbot_metric_label(const ngx_http_tgbot_metric_t *metric,
     void *of, ngx_uint_t label, ngx_uint_t i);
 
-/* the number for the i-th value of the first label and the j-th of the other */
+/* the number for the i-th value of label 0 and the j-th value of label 1 */
 uint64_t ngx_http_tgbot_metric_value(const ngx_http_tgbot_metric_t *metric,
     void *of, ngx_uint_t i, ngx_uint_t j);
 
 
 /*
- * Reads what the zones say now, under one lock of each at a time; the memory
- * is that of pool.  Counters are read when they are asked for.
+ * Reads the state of all bots and zones into *snapshot, with memory of pool.
+ * Each zone is locked by itself, so zones are not read at the same instant.
+ * Counters are read later, by ngx_http_tgbot_metric_value().  NGX_ERROR: no
+ * memory.
  */
 ngx_int_t ngx_http_tgbot_status_snapshot(
     ngx_http_tgbot_status_snapshot_t *snapshot,

@@ -8,7 +8,7 @@
 #include "ngx_http_tgbot_status_page_html.h"
 
 
-/* the hashes are those of what stands in the page: nothing else is run */
+/* the policy has hashes of the page's own script and style: no other runs */
 
 static const char  *ngx_http_tgbot_status_page_headers[][2] = {
     { "Cache-Control", "no-store" },
@@ -59,7 +59,7 @@ ngx_http_tgbot_status_page(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    /* memory that is not temporary is never written to */
+    /* the cast is safe: b->temporary is not set, so filters only read */
 
     b->pos = (u_char *) ngx_http_tgbot_status_page_html;
     b->last = b->pos + sizeof(ngx_http_tgbot_status_page_html);

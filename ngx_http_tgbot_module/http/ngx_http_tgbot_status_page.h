@@ -13,8 +13,8 @@
 
 
 /*
- * What the content handler returns: the page is sent, for GET and HEAD.  It
- * is the same for everybody: what it shows it asks for itself, as JSON.
+ * Sends the page, for GET and HEAD, and returns the code of the content
+ * handler.  The page is static; its script requests the state as JSON.
  */
 ngx_int_t ngx_http_tgbot_status_page(ngx_http_request_t *r);
 

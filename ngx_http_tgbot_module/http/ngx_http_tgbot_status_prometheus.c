@@ -20,7 +20,7 @@ typedef struct {
     const ngx_http_tgbot_metric_t  *metric;
 
     void                           *of;
-    const char                     *label;    /* NULL: of the module */
+    const char                     *label;    /* NULL: metric of the module */
     ngx_str_t                      *owner;
 } ngx_http_tgbot_status_prometheus_t;
 
@@ -46,7 +46,7 @@ static void ngx_http_tgbot_status_prometheus_text(
     ngx_http_tgbot_status_prometheus_t *p, const char *text);
 
 
-/* by ngx_http_tgbot_metric_type_e */
+/* indexed by ngx_http_tgbot_metric_type_e */
 
 static const char  *ngx_http_tgbot_status_prometheus_types[] = {
     "counter", "counter", "gauge", "histogram"
@@ -173,8 +173,8 @@ ngx_http_tgbot_status_prometheus_samples(ngx_http_tgbot_status_prometheus_t *p)
 
 
 /*
- * Series are there from the beginning; but of a long list of values, the last
- * one of which is "other", only those that were counted at least once.
+ * Series are shown from the start, also those with value 0.  Only of sparse
+ * counters, series other than the last one ("other") are absent while 0.
  */
 
 static ngx_uint_t
@@ -233,7 +233,7 @@ ngx_http_tgbot_status_prometheus_histogram(
 }
 
 
-/* name and labels; "": this label is not there */
+/* writes name and labels; a label with the value "" is left out */
 
 static void
 ngx_http_tgbot_status_prometheus_series(ngx_http_tgbot_status_prometheus_t *p,
@@ -287,7 +287,7 @@ ngx_http_tgbot_status_prometheus_label(ngx_http_tgbot_status_prometheus_t *p,
             continue;
         }
 
-        /* no control character is to be left, and all has to be UTF-8 */
+        /* the format needs UTF-8 without control characters */
 
         text.data = ngx_pstrdup(p->s->pool, value);
 

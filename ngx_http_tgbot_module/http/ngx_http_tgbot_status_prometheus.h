@@ -15,7 +15,7 @@
 #include "ngx_http_tgbot_status_text.h"
 
 
-/* writes to s, whose type it sets */
+/* writes all metrics to s, and sets s->type */
 void ngx_http_tgbot_status_prometheus(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_snapshot_t *snapshot);
 

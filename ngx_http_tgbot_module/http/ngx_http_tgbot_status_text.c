@@ -265,7 +265,7 @@ ngx_http_tgbot_status_text_write(ngx_http_tgbot_status_text_t *s,
 }
 
 
-/* where to write "len" bytes, which are part of the answer from now on */
+/* adds len bytes to the text, and returns where to write them, or NULL */
 
 static u_char *
 ngx_http_tgbot_status_text_room(ngx_http_tgbot_status_text_t *s, size_t len)

@@ -1,6 +1,7 @@
 
 /*
- * Writes JSON, or another text, into buffers, and sends it.
+ * A writer of JSON or plain text into buffers, which sends them as the
+ * response.
  */
 
 #ifndef _NGX_HTTP_TGBOT_STATUS_TEXT_H_INCLUDED_
@@ -12,44 +13,47 @@
 #include <ngx_http.h>
 
 
-/* JSON in the making */
+/* the text written so far */
 
 typedef struct {
     ngx_pool_t           *pool;
-    ngx_array_t          *tokens;        /* which no string shows */
+    ngx_array_t          *tokens;        /* redacted in all strings */
     ngx_chain_t          *chain;
     ngx_chain_t         **last;
     ngx_buf_t            *buf;           /* of the last link */
     off_t                 size;
     ngx_str_t             type;          /* "application/json" by init() */
 
-    unsigned              comma:1;       /* something stands before */
+    unsigned              comma:1;       /* needed before the next value */
     unsigned              failed:1;      /* no memory */
 } ngx_http_tgbot_status_text_t;
 
 
 /*
- * Failures are noted, and told by send().
+ * Functions that write return nothing: they set s->failed if there is no
+ * memory, and send() then returns NGX_HTTP_INTERNAL_SERVER_ERROR.  Memory is
+ * that of r->pool.
  */
 
 void ngx_http_tgbot_status_text_init(ngx_http_tgbot_status_text_t *s,
     ngx_http_request_t *r);
 
-/* an object or an array, by its bracket */
+/* open or close an object or an array; bracket is one of { } [ ] */
 void ngx_http_tgbot_status_text_open(ngx_http_tgbot_status_text_t *s,
     char bracket);
 void ngx_http_tgbot_status_text_close(ngx_http_tgbot_status_text_t *s,
     char bracket);
 
-/* a member's name, by a C string or any bytes */
+/* write a member's name: a C string, or an ngx_str_t with any bytes */
 void ngx_http_tgbot_status_text_key(ngx_http_tgbot_status_text_t *s,
     const char *name);
 void ngx_http_tgbot_status_text_name(ngx_http_tgbot_status_text_t *s,
     ngx_str_t *name);
 
 /*
- * Values, with the comma before them; a string is redacted, cleaned and
- * escaped, an update_id that did not fit is null, "value" is JSON as it is.
+ * Write a value, with a comma before it if needed.  A string is redacted,
+ * cleaned and escaped; NGX_HTTP_TGBOT_UPDATE_NO_ID becomes null; value()
+ * copies ready JSON.
  */
 void ngx_http_tgbot_status_text_number(ngx_http_tgbot_status_text_t *s,
     uint64_t value);
@@ -60,7 +64,7 @@ void ngx_http_tgbot_status_text_string(ngx_http_tgbot_status_text_t *s,
 void ngx_http_tgbot_status_text_value(ngx_http_tgbot_status_text_t *s,
     const void *data, size_t len);
 
-/* members: a number, a string, and true or false, with their name */
+/* write a member with its name: a number, a string, or true or false */
 void ngx_http_tgbot_status_text_member(ngx_http_tgbot_status_text_t *s,
     const char *name, uint64_t value);
 void ngx_http_tgbot_status_text_text(ngx_http_tgbot_status_text_t *s,
@@ -68,24 +72,29 @@ void ngx_http_tgbot_status_text_text(ngx_http_tgbot_status_text_t *s,
 void ngx_http_tgbot_status_text_flag(ngx_http_tgbot_status_text_t *s,
     const char *name, ngx_uint_t value);
 
-/* what may be in a string: a token in text is gone, the rest is clean */
+/* redacts tokens in *text and makes it valid UTF-8; it may point to a copy */
 void ngx_http_tgbot_status_text_redact(ngx_http_tgbot_status_text_t *s,
     ngx_str_t *text);
 
-/* bytes as they are */
+/* copies bytes, without a comma */
 void ngx_http_tgbot_status_text_write(ngx_http_tgbot_status_text_t *s,
     const void *data, size_t len);
 
 
-/* what the content handler returns: the response is sent, with this status */
+/*
+ * Send the response with this status, and return the code of the content
+ * handler.
+ */
+
+/* sends what was written */
 ngx_int_t ngx_http_tgbot_status_text_send(ngx_http_request_t *r,
     ngx_http_tgbot_status_text_t *s, ngx_uint_t status);
 
-/* the same, after the end of the outermost object and of its line */
+/* closes the outermost object, adds a newline, and sends */
 ngx_int_t ngx_http_tgbot_status_text_done(ngx_http_request_t *r,
     ngx_http_tgbot_status_text_t *s, ngx_uint_t status);
 
-/* the same for an object with the text as "error" */
+/* sends an object with the member "error" */
 ngx_int_t ngx_http_tgbot_status_text_error(ngx_http_request_t *r,
     ngx_uint_t status, const char *text);
 

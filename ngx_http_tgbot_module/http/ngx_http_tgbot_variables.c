@@ -7,7 +7,7 @@
 #include "ngx_http_tgbot_variables.h"
 
 
-/* the integers of an update, whose presence is told by a bit field */
+/* the integers of an Update; each has a has_... bit */
 
 typedef enum {
     NGX_HTTP_TGBOT_VARIABLE_UPDATE_ID = 0,
@@ -229,7 +229,7 @@ ngx_http_tgbot_variable_number(ngx_http_request_t *r,
     default: /* NGX_HTTP_TGBOT_VARIABLE_AGE */
         has = update->has_date;
 
-        /* a clock that lags behind Telegram's makes nothing younger than 0 */
+        /* 0 if this clock is behind Telegram's */
         number = (update->date < ngx_time()) ? ngx_time() - update->date : 0;
         break;
     }

@@ -14,7 +14,7 @@
 #include "ngx_http_tgbot_webhook.h"
 
 
-/* a full queue is told of once in so many seconds */
+/* seconds between two errors about a full queue */
 #define NGX_HTTP_TGBOT_WEBHOOK_FULL   60
 
 
@@ -24,7 +24,7 @@ typedef struct {
 } ngx_http_tgbot_stage_t;
 
 
-/* wrong secrets are reported once in as many seconds, with their number */
+/* seconds between two warnings about wrong secrets */
 #define NGX_HTTP_TGBOT_AUTHENTICATE_WARN  60
 
 
@@ -88,7 +88,7 @@ ngx_http_tgbot_webhook_handler(ngx_http_request_t *r)
     ngx_http_tgbot_webhook_t   *w;
     ngx_http_tgbot_loc_conf_t  *tlcf;
 
-    /* an Update comes from a client */
+    /* Telegram sends main requests */
 
     if (r != r->main) {
         return NGX_HTTP_NOT_FOUND;
@@ -119,7 +119,7 @@ ngx_http_tgbot_webhook_handler(ngx_http_request_t *r)
 
     ngx_http_tgbot_stats_receive(w->ctx.bot->stats);
 
-    /* given back by acknowledge */
+    /* released by ngx_http_finalize_request(), in "acknowledge" or "read" */
 
     r->main->count++;
 
@@ -182,7 +182,7 @@ ngx_http_tgbot_webhook_resume(ngx_http_tgbot_webhook_t *w)
 }
 
 
-/* likewise with settling, as the verdict is reached */
+/* resumes with the stage "settle": the verdict is set */
 
 static void
 ngx_http_tgbot_webhook_finish(ngx_http_tgbot_webhook_t *w)
@@ -248,7 +248,7 @@ ngx_http_tgbot_webhook_read(ngx_http_tgbot_webhook_t *w)
 
     r = w->request;
 
-    /* a mirror, for one, has read it before, and may still be sending it */
+    /* the mirror module, for one, may have read the body and still use it */
 
     w->read = (r->request_body == NULL);
 
@@ -256,13 +256,13 @@ ngx_http_tgbot_webhook_read(ngx_http_tgbot_webhook_t *w)
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
 
-        /* 413 and the like are core's, and count as aborted */
+        /* core answers with 413 or similar; the verdict becomes aborted */
 
         ngx_http_finalize_request(r, rc);
         return NGX_AGAIN;
     }
 
-    /* our reference stands for the one taken by reading, too */
+    /* drop the reference taken by reading: the handler holds another one */
 
     r->main->count--;
 
@@ -317,7 +317,7 @@ ngx_http_tgbot_webhook_parse(ngx_http_tgbot_webhook_t *w)
 }
 
 
-/* all the undoing there is; a second time it does nothing */
+/* releases all that earlier stages took; idempotent */
 
 static ngx_int_t
 ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
@@ -354,7 +354,7 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
     ngx_http_tgbot_stats_deliver(w->ctx.bot->stats, w->ctx.verdict,
                                  ngx_current_msec - w->received);
 
-    /* what no job does, nor what follows the answer */
+    /* if there is a job, it logs the Update */
 
     if (w->ctx.verdict == NGX_HTTP_TGBOT_DONE && !w->worked && !w->after) {
         ngx_http_tgbot_webhook_log(w);
@@ -394,8 +394,8 @@ ngx_http_tgbot_webhook_acknowledge(ngx_http_tgbot_webhook_t *w)
     rc = ngx_http_tgbot_acknowledge(r, &w->ctx, &w->ack);
 
     /*
-     * without a client they follow nonetheless, if the delivery to come is
-     * answered as a duplicate
+     * if the client is gone, the calls are made nevertheless, provided that
+     * the redelivery will be recognized as a duplicate and not make them again
      */
 
     if (w->after
@@ -414,7 +414,7 @@ ngx_http_tgbot_webhook_acknowledge(ngx_http_tgbot_webhook_t *w)
 }
 
 
-/* the request ends, whoever ended it */
+/* the request ends, for any reason */
 
 static void
 ngx_http_tgbot_webhook_cleanup(void *data)
@@ -435,9 +435,9 @@ ngx_http_tgbot_webhook_cleanup(void *data)
 
 
 /*
- * 0, or the status of the refusal, which is logged: 401 wrong or missing
- * secret token, 405 not POST, 415 not application/json.  The body has not
- * been read.
+ * Returns 0, or the status of a refusal, which is logged: 401 for a wrong or
+ * missing secret token, 405 for another method than POST, 415 for another
+ * type than application/json.  Called before the body is read.
  */
 
 static ngx_uint_t
@@ -493,7 +493,7 @@ ngx_http_tgbot_authenticate_secret(ngx_http_request_t *r,
 }
 
 
-/* takes the time of the configured length, whatever is given */
+/* constant time: it depends only on the length of the configured secret */
 
 static ngx_uint_t
 ngx_http_tgbot_authenticate_equal(ngx_str_t *secret, ngx_str_t *given)
@@ -573,7 +573,7 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
         return NGX_ERROR;
     }
 
-    /* what was taken for the update is settled by the job from now on */
+    /* the job settles the claim and the cache's lease from now on */
 
     job->start = w->start;
     w->worked = 1;
@@ -581,7 +581,7 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
     job->cache = w->cache;
     job->charged = w->charged;
 
-    /* an answer of the cache that could ride has done so */
+    /* a cached answer that may ride never comes here: send it by tgbot_api */
 
     job->by_api = w->keep;
 
@@ -632,8 +632,9 @@ ngx_http_tgbot_webhook_suspend(ngx_http_tgbot_webhook_t *w)
     }
 
     /*
-     * a client that hangs up is let go, the job is not; it may have done so
-     * with the last bytes of its update, and no other event tells
+     * If the client hangs up, the request ends and the job goes on.  The
+     * client may have closed with the last bytes of the body: then there is
+     * no further read event, so one is posted.
      */
 
     if (r->connection->read->ready) {
@@ -719,7 +720,7 @@ ngx_http_tgbot_webhook_first(ngx_http_tgbot_webhook_t *w)
 }
 
 
-/* puts the update there, with w->answer if that is known: a stage's result */
+/* puts the Update, and w->answer if set, into the queue */
 
 static ngx_int_t
 ngx_http_tgbot_webhook_enqueue(ngx_http_tgbot_webhook_t *w)
@@ -777,7 +778,7 @@ ngx_http_tgbot_webhook_no_room(ngx_http_tgbot_webhook_t *w, ngx_msec_t oldest)
     bot = w->ctx.bot;
     now = ngx_time();
 
-    /* Telegram will ask often, and all that is to be said is said once */
+    /* Telegram redelivers often: log once in a while */
 
     if (now - bot->full_warned >= NGX_HTTP_TGBOT_WEBHOOK_FULL) {
         bot->full_warned = now;
@@ -820,7 +821,7 @@ ngx_http_tgbot_webhook_lane(ngx_http_tgbot_webhook_t *w, uint64_t *lane)
 
     } else if (key.len == 0) {
 
-        /* in no order with others */
+        /* an empty key: a lane of its own, in no order with other updates */
 
         key.data = buf;
         key.len = ngx_sprintf(buf, "update %L", w->update.update_id) - buf;
@@ -869,7 +870,7 @@ ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
     item->head.received = w->start;
     item->head.life = (uint32_t) w->update.life;
 
-    /* it may have been held before a reload */
+    /* attempts made in held mode, before a reload added the queue */
 
     item->progress.attempts = (uint32_t) (w->ctx.attempts - 1);
 

@@ -1,7 +1,7 @@
 
 /*
- * The location of a bot's webhook: what Telegram sends goes through a table
- * of stages.
+ * The location of a bot's webhook: each delivery goes through a table of
+ * stages.
  */
 
 #ifndef _NGX_HTTP_TGBOT_WEBHOOK_H_INCLUDED_
@@ -18,7 +18,7 @@
 #include "ngx_http_tgbot_job.h"
 
 
-/* Retry-After when there is no room for another update in work, seconds */
+/* most seconds of Retry-After when there is no room for another Update */
 #define NGX_HTTP_TGBOT_WEBHOOK_RETRY  5
 
 
@@ -27,44 +27,50 @@ typedef struct {
 
     ngx_http_request_t               *request;
     ngx_uint_t                        stage;
-    ngx_msec_t                        start;  /* first receipt */
-    ngx_msec_t                        received;   /* this delivery */
+    ngx_msec_t                        start;  /* first receipt of the Update */
+    ngx_msec_t                        received;   /* receipt of this delivery */
 
     ngx_chain_t                      *body;
     ngx_http_tgbot_update_t           update;
     ngx_http_variable_value_t        *variables;  /* see reply.h */
 
-    ngx_http_tgbot_claim_t            claim;  /* without a lease: the job's */
+    /* lease.token 0: no claim, or the job holds it */
+    ngx_http_tgbot_claim_t            claim;
 
-    ngx_http_tgbot_cache_t            cache;  /* likewise; zone NULL: none */
+    /* lease.token 0: no lease, or the job holds it; zone NULL: no cache */
+    ngx_http_tgbot_cache_t            cache;
     ngx_http_tgbot_cache_wait_t       wait;
-    ngx_msec_t                        waiting;    /* since, of the cache */
+    ngx_msec_t                        waiting;    /* start of this wait */
 
-    ngx_http_tgbot_answer_t           answer;     /* of nginx itself */
-    ngx_http_tgbot_job_t             *job;        /* we wait for */
-    ngx_http_tgbot_job_t             *after;      /* to run after the answer */
+    ngx_http_tgbot_answer_t           answer;     /* reply or cached answer */
+    ngx_http_tgbot_job_t             *job;        /* held: we wait for it */
+    ngx_http_tgbot_job_t             *after;      /* runs after the response */
     ngx_event_t                       timer;      /* tgbot_hold_timeout */
 
     ngx_http_tgbot_acknowledgement_t  ack;
 
-    unsigned                          read:1;     /* the body, by us */
-    unsigned                          own:1;      /* answered by nginx itself */
-    unsigned                          keep:1;     /* the riding call */
-    unsigned                          charged:1;  /* by limits */
+    unsigned                          read:1;     /* we have read the body */
+    unsigned                          own:1;      /* nginx itself answers */
+    unsigned                          keep:1;     /* record the riding call */
+    unsigned                          charged:1;  /* limits took tokens */
     unsigned                          waited:1;   /* for the cache */
     unsigned                          settled:1;
     unsigned                          worked:1;   /* a job has the update */
 } ngx_http_tgbot_webhook_t;
 
 
-/* content handler of the location; not for subrequests (404) */
+/* content handler of the location; returns 404 for a subrequest */
 ngx_int_t ngx_http_tgbot_webhook_handler(ngx_http_request_t *r);
 
 
 /*
- * Stages and what they share, inside ngx_http_tgbot_webhook*.c.  A stage
- * returns NGX_OK: on to the next one; NGX_DONE: the verdict is reached, on to
- * settle; NGX_ERROR: likewise, failed; NGX_AGAIN: suspended, or over.
+ * Stages, and functions that they share; used only in
+ * ngx_http_tgbot_webhook*.c.  A stage returns
+ *
+ * NGX_OK     run the next stage
+ * NGX_DONE   w->ctx.verdict is set: go to the stage "settle"
+ * NGX_ERROR  the verdict is failed: go to the stage "settle"
+ * NGX_AGAIN  the delivery is suspended, or the request has been finalized
  */
 
 ngx_int_t ngx_http_tgbot_webhook_claim(ngx_http_tgbot_webhook_t *w);
@@ -73,47 +79,53 @@ ngx_int_t ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w);
 ngx_int_t ngx_http_tgbot_webhook_reply(ngx_http_tgbot_webhook_t *w);
 ngx_int_t ngx_http_tgbot_webhook_cache(ngx_http_tgbot_webhook_t *w);
 
-/* goes on with the stage it is at, from an event that is not its request's */
+/* runs on from w->stage; for events other than those of the request */
 void ngx_http_tgbot_webhook_resume(ngx_http_tgbot_webhook_t *w);
 
-/* what the verdict makes of the claim, which the verdict may follow */
+/*
+ * Settles the claim by the verdict.  If the lease was lost, the verdict
+ * becomes busy.
+ */
 void ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w);
 
-/* payments are neither too many nor too old */
+/* whether the Update is about a payment, which is never limited or stale */
 ngx_uint_t ngx_http_tgbot_webhook_payment(ngx_http_tgbot_update_t *update);
 
-/* verdict busy, with bounds for Retry-After in seconds; returns NGX_DONE */
+/*
+ * Sets the verdict busy, with bounds for Retry-After in seconds.  Returns
+ * NGX_DONE.
+ */
 ngx_int_t ngx_http_tgbot_webhook_busy(ngx_http_tgbot_webhook_t *w,
     ngx_uint_t retry_min, ngx_uint_t retry_max);
 
-/* w->answer is what nginx answers itself: lets it ride, or leaves it to work */
+/*
+ * Takes w->answer as the answer of nginx itself: its first call rides, or all
+ * calls are left to the stage "work".  Returns the result of a stage.
+ */
 ngx_int_t ngx_http_tgbot_webhook_answer(ngx_http_tgbot_webhook_t *w);
 
-/* the first call rides, those that follow it are made afterwards */
+/* lets the first call ride; a job makes the other calls after the response */
 ngx_int_t ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w);
 
-/* in ngx_http_tgbot_webhook_queue.c, of a bot that has a queue: */
-
 /*
- * whether w->answer may go with the response, as it is one call and nothing
- * of the lane is before it: NGX_OK or NGX_DECLINED
+ * For a bot with a queue: NGX_OK if w->answer may ride, as it is one call and
+ * its lane is empty, else NGX_DECLINED.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_webhook_first(ngx_http_tgbot_webhook_t *w);
 
-/* the answer for the update that is in the cache; NGX_DECLINED: none */
+/* parses a cached value into w->answer; NGX_DECLINED: it has no calls */
 ngx_int_t ngx_http_tgbot_webhook_cached(ngx_http_tgbot_webhook_t *w,
     ngx_str_t *value);
 
-/* the key of the cache; NGX_DECLINED: empty, or nothing is to be cached */
+/* sets the key of w->cache; NGX_DECLINED: the key is empty, or no cache */
 ngx_int_t ngx_http_tgbot_webhook_cache_key(ngx_http_tgbot_webhook_t *w);
 
-/* the request is held: at most for tgbot_hold_timeout, or till hang-up */
-ngx_int_t ngx_http_tgbot_webhook_suspend(ngx_http_tgbot_webhook_t *w);
-
-
 /*
- * Whether a request comes from Telegram, by what its header says.
+ * Holds the request until it is resumed, tgbot_hold_timeout passes, or the
+ * client hangs up.  Returns NGX_OK or NGX_ERROR; a stage then returns
+ * NGX_AGAIN or NGX_ERROR.
  */
+ngx_int_t ngx_http_tgbot_webhook_suspend(ngx_http_tgbot_webhook_t *w);
 
 
 #endif /* _NGX_HTTP_TGBOT_WEBHOOK_H_INCLUDED_ */

@@ -125,8 +125,8 @@ ngx_http_tgbot_webhook_full(ngx_http_tgbot_webhook_t *w)
 
 
 /*
- * Telegram executes what rides when it sees the 200, and it comes again only
- * as it did not.
+ * A redelivery means that Telegram never saw the 200, so it did not execute
+ * the call that rode in it: the call rides again.
  */
 
 static ngx_int_t
@@ -143,7 +143,7 @@ ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
 
     } else if (ngx_http_tgbot_webhook_stale(w) != NGX_OK) {
 
-        /* it was not answered, or it is too late now */
+        /* the update was not answered as stale, or has become stale */
 
         w->ctx.verdict = NGX_HTTP_TGBOT_DUPLICATE;
         rc = NGX_DECLINED;
@@ -190,7 +190,7 @@ ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
 }
 
 
-/* what nginx answers itself is made anew, if it is to ride */
+/* evaluates reply and cache again; NGX_DECLINED: nothing rides */
 
 static ngx_int_t
 ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
@@ -200,7 +200,7 @@ ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
 
     if (w->ctx.bot->queue) {
 
-        /* if it did not ride, it is in the queue, or was */
+        /* with a queue a riding call is kept; others went into the queue */
 
         return NGX_DECLINED;
     }
@@ -210,7 +210,7 @@ ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
 
     if (rc == NGX_DECLINED) {
 
-        /* what is in the cache may have gone that way, and late */
+        /* a cached answer may have been sent by tgbot_api before */
 
         if (w->ctx.bot->conf->api) {
             return NGX_DECLINED;
@@ -237,7 +237,7 @@ ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
         return NGX_DECLINED;
     }
 
-    /* calls that followed it were not lost with the response */
+    /* only the first call was lost: a job has made the others */
 
     w->ack.ride = w->answer.calls.elts;
 
@@ -324,7 +324,10 @@ ngx_http_tgbot_webhook_accept(ngx_http_tgbot_webhook_t *w)
     dedup = w->ctx.bot->dedup;
     ride = w->ack.ride;
 
-    /* a reply is there again for a duplicate, these are not */
+    /*
+     * for a duplicate a tgbot_reply is evaluated again; other riding calls
+     * are kept in the record
+     */
 
     if (w->keep && ride) {
         return ngx_http_tgbot_dedup_accept(dedup, &w->claim,
@@ -335,7 +338,7 @@ ngx_http_tgbot_webhook_accept(ngx_http_tgbot_webhook_t *w)
 }
 
 
-/* takes a token of each limit, or of none */
+/* takes a token from each limit, or from none */
 
 ngx_int_t
 ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
@@ -351,7 +354,7 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
     bot = w->ctx.bot;
     limits = bot->conf->limits;
 
-    /* a delivery that comes again has paid */
+    /* a redelivery is not charged again */
 
     if (limits == NULL || w->charged
         || ngx_http_tgbot_webhook_unlimited(&w->update))
@@ -398,7 +401,10 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
 }
 
 
-/* NGX_DECLINED: it would be refused in earnest, and is dealt with alike */
+/*
+ * NGX_DECLINED: dry run, the update would be refused; as with a refusal, the
+ * caller gives back the tokens taken so far
+ */
 
 static ngx_int_t
 ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w, ngx_uint_t i,
@@ -518,7 +524,7 @@ ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w, ngx_str_t *text)
 static ngx_uint_t
 ngx_http_tgbot_webhook_unlimited(ngx_http_tgbot_update_t *update)
 {
-    /* a bot that misses that it was blocked goes on sending */
+    /* the bot must learn that a user blocked it, or it goes on sending */
 
     static ngx_str_t  members[] = {
         ngx_string("my_chat_member"),
@@ -599,7 +605,7 @@ ngx_http_tgbot_webhook_answer(ngx_http_tgbot_webhook_t *w)
 
     if (w->ctx.bot->conf->api == NULL) {
 
-        /* too large for a response */
+        /* the answer does not ride and there is no other way */
 
         ngx_http_tgbot_ride_unsent(w->ctx.bot, w->request->connection->log,
                                    w->answer.calls.nelts);
@@ -624,7 +630,10 @@ ngx_http_tgbot_webhook_rides(ngx_http_tgbot_webhook_t *w)
         return 0;
     }
 
-    /* if the response is lost, it has to be at hand */
+    /*
+     * a call that must be kept, for the case that the response is lost, has
+     * to fit into the record, unless it can only ride
+     */
 
     method = w->answer.calls.elts;
 
@@ -662,7 +671,7 @@ ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w)
 
     if (ngx_http_tgbot_job_find(bot, w->update.update_id)) {
 
-        /* they follow already, only the response was lost */
+        /* only the response was lost: a job already makes the other calls */
 
         return NGX_DONE;
     }
@@ -683,8 +692,8 @@ ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w)
 
 
 /*
- * An answer that is missing is got once for a key; those who come meanwhile
- * wait for it.
+ * If the answer is not in the cache, only one delivery for the key gets it;
+ * deliveries that arrive meanwhile wait for the answer.
  */
 
 ngx_int_t
@@ -708,7 +717,7 @@ ngx_http_tgbot_webhook_cache(ngx_http_tgbot_webhook_t *w)
         }
     }
 
-    /* with a queue it is a job that gets what is missing */
+    /* with a queue the job takes the lease, this is only a look-up */
 
     rc = ngx_http_tgbot_cache_get(&w->cache, w->ctx.bot->queue == NULL,
                                   &value);
