@@ -15,10 +15,6 @@
 #define NGX_HTTP_TGBOT_CURL_MAX    (64 * 1024)
 
 
-/* initialises libcurl in this process; NULL: that failed */
-CURLM *ngx_http_tgbot_curl_loop_init(void);
-
-
 #define NGX_HTTP_TGBOT_CURL_CONNECT  5000
 
 
@@ -31,6 +27,7 @@ static void ngx_http_tgbot_curl_remove(ngx_http_tgbot_curl_t *call);
 static size_t ngx_http_tgbot_curl_write(char *data, size_t size, size_t n,
     void *userp);
 static void ngx_http_tgbot_curl_abort_all(void);
+static CURLM *ngx_http_tgbot_curl_loop_init(void);
 static void ngx_http_tgbot_curl_loop_stay(ngx_uint_t stay);
 static void ngx_http_tgbot_curl_loop_exit(void);
 static int ngx_http_tgbot_curl_socket(CURL *easy, curl_socket_t s, int what,
@@ -47,9 +44,6 @@ static void ngx_http_tgbot_curl_action(curl_socket_t s, int events);
 
 static CURLM        *ngx_http_tgbot_curl_multi;
 static ngx_queue_t   ngx_http_tgbot_curl_calls;
-
-
-static CURLM        *ngx_http_tgbot_curl_multi;
 static ngx_event_t   ngx_http_tgbot_curl_ev;
 
 
@@ -415,7 +409,9 @@ ngx_http_tgbot_curl_exit_process(void)
 }
 
 
-CURLM *
+/* initialises libcurl in this process; NULL: that failed */
+
+static CURLM *
 ngx_http_tgbot_curl_loop_init(void)
 {
     CURLM        *multi;
