@@ -43,6 +43,12 @@ static void ngx_http_tgbot_capture_cache_control(
 #define NGX_HTTP_TGBOT_CALL_BLOCKED_TIME  20
 
 
+typedef enum {
+    NGX_HTTP_TGBOT_CALL_REDIRECT = 0,
+    NGX_HTTP_TGBOT_CALL_BUFFERING
+} ngx_http_tgbot_call_upstream_header_e;
+
+
 typedef struct {
     ngx_str_t                   name;
     ngx_http_header_handler_pt  handler;
@@ -52,13 +58,15 @@ typedef struct {
 
 static ngx_http_tgbot_call_upstream_header_t  ngx_http_tgbot_call_headers[] = {
 
-    { ngx_string("x-accel-redirect"),
-      ngx_http_tgbot_call_x_accel_redirect, NULL },
+    [NGX_HTTP_TGBOT_CALL_REDIRECT] =
+        { ngx_string("x-accel-redirect"),
+          ngx_http_tgbot_call_x_accel_redirect, NULL },
 
     /* an unbuffered answer without a length does not show if it is whole */
 
-    { ngx_string("x-accel-buffering"),
-      ngx_http_tgbot_call_x_accel_buffering, NULL }
+    [NGX_HTTP_TGBOT_CALL_BUFFERING] =
+        { ngx_string("x-accel-buffering"),
+          ngx_http_tgbot_call_x_accel_buffering, NULL }
 };
 
 static ngx_uint_t  ngx_http_tgbot_call_x_accel_warned;
@@ -145,8 +153,12 @@ static ngx_int_t
 ngx_http_tgbot_call_x_accel_redirect(ngx_http_request_t *r,
     ngx_table_elt_t *h, ngx_uint_t offset)
 {
+    ngx_http_tgbot_call_upstream_header_t  *own;
+
+    own = &ngx_http_tgbot_call_headers[NGX_HTTP_TGBOT_CALL_REDIRECT];
+
     if (ngx_http_tgbot_detached_get(r) == NULL) {
-        return ngx_http_tgbot_call_headers[0].core(r, h, offset);
+        return own->core(r, h, offset);
     }
 
     if (!ngx_http_tgbot_call_x_accel_warned) {
@@ -164,8 +176,12 @@ static ngx_int_t
 ngx_http_tgbot_call_x_accel_buffering(ngx_http_request_t *r,
     ngx_table_elt_t *h, ngx_uint_t offset)
 {
+    ngx_http_tgbot_call_upstream_header_t  *own;
+
+    own = &ngx_http_tgbot_call_headers[NGX_HTTP_TGBOT_CALL_BUFFERING];
+
     if (ngx_http_tgbot_detached_get(r) == NULL) {
-        return ngx_http_tgbot_call_headers[1].core(r, h, offset);
+        return own->core(r, h, offset);
     }
 
     return NGX_OK;

@@ -18,6 +18,23 @@
 #define NGX_HTTP_TGBOT_WEBHOOK_FULL   60
 
 
+/* the stages of a webhook, in this order */
+
+typedef enum {
+    NGX_HTTP_TGBOT_WEBHOOK_AUTHENTICATE = 0,
+    NGX_HTTP_TGBOT_WEBHOOK_READ,
+    NGX_HTTP_TGBOT_WEBHOOK_PARSE,
+    NGX_HTTP_TGBOT_WEBHOOK_CLAIM,
+    NGX_HTTP_TGBOT_WEBHOOK_STALE,
+    NGX_HTTP_TGBOT_WEBHOOK_LIMIT,
+    NGX_HTTP_TGBOT_WEBHOOK_REPLY,
+    NGX_HTTP_TGBOT_WEBHOOK_CACHE,
+    NGX_HTTP_TGBOT_WEBHOOK_WORK,
+    NGX_HTTP_TGBOT_WEBHOOK_SETTLE,
+    NGX_HTTP_TGBOT_WEBHOOK_ACKNOWLEDGE
+} ngx_http_tgbot_stage_e;
+
+
 typedef struct {
     const char                       *name;
     ngx_int_t                       (*run)(ngx_http_tgbot_webhook_t *w);
@@ -65,20 +82,30 @@ static ngx_int_t ngx_http_tgbot_webhook_no_room(ngx_http_tgbot_webhook_t *w,
 
 
 static const ngx_http_tgbot_stage_t  ngx_http_tgbot_webhook_stages[] = {
-    { "authenticate", ngx_http_tgbot_webhook_authenticate },
-    { "read",         ngx_http_tgbot_webhook_read },
-    { "parse",        ngx_http_tgbot_webhook_parse },
-    { "claim",        ngx_http_tgbot_webhook_claim },
-    { "stale",        ngx_http_tgbot_webhook_stale },
-    { "limit",        ngx_http_tgbot_webhook_limit },
-    { "reply",        ngx_http_tgbot_webhook_reply },
-    { "cache",        ngx_http_tgbot_webhook_cache },
-    { "work",         ngx_http_tgbot_webhook_work },
-    { "settle",       ngx_http_tgbot_webhook_settle },
-    { "acknowledge",  ngx_http_tgbot_webhook_acknowledge }
-};
 
-#define NGX_HTTP_TGBOT_WEBHOOK_SETTLE  9
+    [NGX_HTTP_TGBOT_WEBHOOK_AUTHENTICATE] =
+        { "authenticate", ngx_http_tgbot_webhook_authenticate },
+    [NGX_HTTP_TGBOT_WEBHOOK_READ] =
+        { "read", ngx_http_tgbot_webhook_read },
+    [NGX_HTTP_TGBOT_WEBHOOK_PARSE] =
+        { "parse", ngx_http_tgbot_webhook_parse },
+    [NGX_HTTP_TGBOT_WEBHOOK_CLAIM] =
+        { "claim", ngx_http_tgbot_webhook_claim },
+    [NGX_HTTP_TGBOT_WEBHOOK_STALE] =
+        { "stale", ngx_http_tgbot_webhook_stale },
+    [NGX_HTTP_TGBOT_WEBHOOK_LIMIT] =
+        { "limit", ngx_http_tgbot_webhook_limit },
+    [NGX_HTTP_TGBOT_WEBHOOK_REPLY] =
+        { "reply", ngx_http_tgbot_webhook_reply },
+    [NGX_HTTP_TGBOT_WEBHOOK_CACHE] =
+        { "cache", ngx_http_tgbot_webhook_cache },
+    [NGX_HTTP_TGBOT_WEBHOOK_WORK] =
+        { "work", ngx_http_tgbot_webhook_work },
+    [NGX_HTTP_TGBOT_WEBHOOK_SETTLE] =
+        { "settle", ngx_http_tgbot_webhook_settle },
+    [NGX_HTTP_TGBOT_WEBHOOK_ACKNOWLEDGE] =
+        { "acknowledge", ngx_http_tgbot_webhook_acknowledge }
+};
 
 
 ngx_int_t
