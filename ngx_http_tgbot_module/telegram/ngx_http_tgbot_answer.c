@@ -113,7 +113,7 @@ ngx_http_tgbot_answer_json(ngx_http_tgbot_answer_t *answer, ngx_str_t *body,
         return NGX_ERROR;
     }
 
-    /* what stands before the error is not trusted either */
+    /* the calls before the error are dropped, too */
 
     answer->calls.nelts = 0;
     ngx_str_null(&answer->culprit);
@@ -179,7 +179,7 @@ ngx_http_tgbot_answer_object(void *data, ngx_http_tgbot_method_object_t *object)
 }
 
 
-/* puts an id behind the brace; there is at least "method" behind its comma */
+/* inserts an id after "{"; "method" follows, so the id ends with a comma */
 
 static ngx_int_t
 ngx_http_tgbot_answer_complete(ngx_http_tgbot_method_t *call, ngx_uint_t key,
@@ -277,7 +277,7 @@ ngx_http_tgbot_answer_form(ngx_http_tgbot_answer_t *answer,
 }
 
 
-/* whether it may become a header again */
+/* whether the header has no control characters, so that it can be sent */
 
 static ngx_uint_t
 ngx_http_tgbot_answer_printable(ngx_str_t *header)
@@ -397,7 +397,7 @@ ngx_http_tgbot_answer_init(ngx_http_tgbot_answer_t *answer, ngx_pool_t *pool)
 }
 
 
-/* name is copied, the rest of the call is empty */
+/* adds a call with a copy of name and nothing else; NULL: no memory */
 
 static ngx_http_tgbot_method_t *
 ngx_http_tgbot_answer_push(ngx_http_tgbot_answer_t *answer, ngx_str_t *name,
@@ -423,7 +423,7 @@ ngx_http_tgbot_answer_push(ngx_http_tgbot_answer_t *answer, ngx_str_t *name,
 }
 
 
-/* NGX_DECLINED: there is a problem with this method */
+/* NGX_DECLINED: the method makes no call, answer->problem says why */
 
 static ngx_int_t
 ngx_http_tgbot_answer_check(ngx_http_tgbot_answer_t *answer, ngx_str_t *name,

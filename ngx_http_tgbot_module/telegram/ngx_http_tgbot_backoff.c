@@ -50,7 +50,9 @@ ngx_http_tgbot_backoff_retry_after(ngx_uint_t lo, ngx_uint_t hi,
     max = (elapsed < life) ? ngx_min(max, (life - elapsed) / 2) : 1;
     max = ngx_max(max, 1);
 
-    /* the ends are held, not the choice: what is left of jitter stays */
+    /*
+     * the range is limited, not the result: so the rest of the jitter is kept
+     */
 
     hi = ngx_min(hi, max);
     hi = ngx_max(hi, 1);

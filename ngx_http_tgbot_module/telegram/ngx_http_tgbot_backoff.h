@@ -1,7 +1,8 @@
 
 /*
- * The delay after an attempt; Retry-After for Telegram.  No clock and no
- * random source: the caller brings elapsed times and a random number.
+ * The delay after a failed attempt, and the Retry-After sent to Telegram.
+ * There is no clock and no random source here: the caller passes elapsed
+ * times and a random number.
  */
 
 #ifndef _NGX_HTTP_TGBOT_BACKOFF_H_INCLUDED_
@@ -13,19 +14,20 @@
 
 
 /*
- * Milliseconds to wait after failure number "attempt" (1 the first): base
- * doubled for each failure before, at most max, of which the upper half is
- * jitter: the result is in [d/2, d], never 0.
+ * Milliseconds to wait after failure number "attempt" (the first is 1): base
+ * is doubled for each earlier failure, up to max, which gives a delay d; the
+ * result is random in [d/2, d], never 0.
  */
 ngx_msec_t ngx_http_tgbot_backoff_delay(ngx_uint_t attempt, ngx_msec_t base,
     ngx_msec_t max, ngx_uint_t random);
 
 /*
- * Whole seconds for the Retry-After header, picked at random between lo and
- * hi and held within what the update's life allows: at least 1, at most 60,
- * at most half of what is left of life after "elapsed" seconds; at most 2
- * for a life of 30 s and 5 for one of 150 s or less, as Telegram drops an
- * update whose next try would be too late (WebhookActor.cpp).
+ * Whole seconds for the Retry-After header: a random number between lo and
+ * hi, within what the update's life (seconds) allows: at least 1, at most 60,
+ * at most half of the life that is left after "elapsed" seconds.
+ * It is at most 2 if the life is 30 s or less, and at most 5 if it is 150 s
+ * or less: Telegram drops an update whose next delivery would be too late
+ * (WebhookActor.cpp).
  */
 ngx_uint_t ngx_http_tgbot_backoff_retry_after(ngx_uint_t lo, ngx_uint_t hi,
     ngx_uint_t life, ngx_uint_t elapsed, ngx_uint_t random);

@@ -14,25 +14,25 @@ typedef struct {
     ngx_str_t                *body;
     ngx_http_tgbot_update_t  *update;
     ngx_pool_t               *pool;
-    ngx_array_t               strings;    /* of parameters, to be parsed */
+    ngx_array_t               strings;    /* parameters to be parsed */
 
     ngx_uint_t                level;      /* depth of the calls */
     ngx_uint_t                calls;
 
-    /* what was taken out of each, OTHER: nothing */
+    /* the id that was taken out of each call, OTHER: none */
 
     u_char                    taken[NGX_HTTP_TGBOT_ANSWER_MAX_CALLS];
 
-    /* of the call at hand */
+    /* state of the current call */
 
-    ngx_uint_t                key;        /* an id, whose value is to come */
-    size_t                    before;     /* end of the token before it */
-    unsigned                  text:1;     /* the value to come is no JSON */
-    unsigned                  first:1;    /* no key before this one stays */
+    ngx_uint_t                key;        /* id whose value comes next */
+    size_t                    before;     /* end of the token before key */
+    unsigned                  text:1;     /* the next value is not JSON */
+    unsigned                  first:1;    /* no earlier key was kept */
 
-    size_t                    end;        /* of the last token */
-    size_t                    pos;        /* bytes before it are seen to */
-    u_char                   *last;       /* of what is kept */
+    size_t                    end;        /* end of the last token */
+    size_t                    pos;        /* bytes before it are done */
+    u_char                   *last;       /* end of the kept bytes */
 } ngx_http_tgbot_cacheable_ctx_t;
 
 
@@ -63,7 +63,7 @@ static ngx_uint_t ngx_http_tgbot_cacheable_ends(ngx_str_t *name,
     ngx_str_t *end);
 
 
-/* ids that an answer may lack, as they are put in again */
+/* ids that ngx_http_tgbot_answer_parse() inserts if an answer lacks them */
 
 static ngx_uint_t  ngx_http_tgbot_cacheable_ids[] = {
     NGX_HTTP_TGBOT_OBJECT_CHAT_ID,
@@ -75,7 +75,7 @@ static ngx_uint_t  ngx_http_tgbot_cacheable_ids[] = {
 };
 
 
-/* beginnings of methods that leave chat and bot as they are */
+/* prefixes of methods that change neither a chat nor the bot */
 
 static ngx_str_t  ngx_http_tgbot_cacheable_methods[] = {
     ngx_string("send"),
@@ -84,7 +84,7 @@ static ngx_str_t  ngx_http_tgbot_cacheable_methods[] = {
 };
 
 
-/* keys that name somebody, beside those that end in _id or _ids */
+/* keys that refer to a user or chat, besides those that end in _id or _ids */
 
 static ngx_str_t  ngx_http_tgbot_cacheable_names_list[] = {
     ngx_string("user"),
@@ -98,7 +98,7 @@ static ngx_str_t  ngx_http_tgbot_cacheable_names_list[] = {
 };
 
 
-/* and those of these that do not */
+/* keys that end in _id or _ids and refer to no user or chat */
 
 static ngx_str_t  ngx_http_tgbot_cacheable_things[] = {
     ngx_string("custom_emoji_id"),
@@ -301,7 +301,7 @@ ngx_http_tgbot_cacheable_key(ngx_http_tgbot_cacheable_ctx_t *ctx,
     if (ctx->first
         && ctx->taken[ctx->calls - 1] != NGX_HTTP_TGBOT_OBJECT_OTHER)
     {
-        /* the comma goes with the key that stood before it */
+        /* the comma after the removed key is removed, too */
 
         for (ctx->pos = ctx->end; ctx->body->data[ctx->pos] != '"'; ctx->pos++)
         {
@@ -339,7 +339,7 @@ ngx_http_tgbot_cacheable_value(ngx_http_tgbot_cacheable_ctx_t *ctx,
 }
 
 
-/* leaves out an id, with the comma before its key */
+/* leaves out an id and the comma before its key */
 
 static ngx_int_t
 ngx_http_tgbot_cacheable_take(ngx_http_tgbot_cacheable_ctx_t *ctx,
@@ -369,7 +369,7 @@ ngx_http_tgbot_cacheable_take(ngx_http_tgbot_cacheable_ctx_t *ctx,
 }
 
 
-/* whether the value is that of the update */
+/* whether the value is the update's own id */
 
 static ngx_uint_t
 ngx_http_tgbot_cacheable_own(ngx_http_tgbot_update_t *update, ngx_uint_t key,
@@ -397,7 +397,7 @@ ngx_http_tgbot_cacheable_own(ngx_http_tgbot_update_t *update, ngx_uint_t key,
 }
 
 
-/* a parser is not called by another's handler, so JSON has to wait */
+/* the parser must not be called from a handler: JSON in a string waits */
 
 static ngx_int_t
 ngx_http_tgbot_cacheable_string(ngx_http_tgbot_cacheable_ctx_t *ctx,
@@ -441,7 +441,7 @@ ngx_http_tgbot_cacheable_inner(void *data, ngx_http_tgbot_json_token_t *token)
 }
 
 
-/* of what is kept: what was taken out of it has to be what it lacks */
+/* the id that was taken out must be the one that would be inserted again */
 
 static ngx_int_t
 ngx_http_tgbot_cacheable_object(void *data,
@@ -482,7 +482,7 @@ ngx_http_tgbot_cacheable_object(void *data,
 }
 
 
-/* whether what stands under the key is somebody, or only somebody's */
+/* whether the value of the key refers to a user or chat */
 
 static ngx_uint_t
 ngx_http_tgbot_cacheable_names(ngx_str_t *key)

@@ -1,6 +1,6 @@
 
 /*
- * Which answers of a program may be kept, to be given to other chats.
+ * Which answers of a program may be cached and given to other chats.
  */
 
 #ifndef _NGX_HTTP_TGBOT_CACHEABLE_H_INCLUDED_
@@ -14,40 +14,42 @@
 
 
 /*
- * Makes of a program's answer to update the bytes that may be kept: a JSON
- * answer that ngx_http_tgbot_answer_parse() turns into the same calls for
- * another update, with the other's ids.
+ * Makes the bytes that may be cached from a program's answer to update: a
+ * JSON answer that ngx_http_tgbot_answer_parse() turns into the same calls
+ * for another update, with the ids of that update.
  *
- * Where an outermost chat_id, callback_query_id, inline_query_id,
- * pre_checkout_query_id or shipping_query_id of a call is the update's own,
- * it is taken out, if it is the one that would be put in again.  All other
- * bytes stay as they are.
+ * An outermost chat_id, callback_query_id, inline_query_id,
+ * pre_checkout_query_id or shipping_query_id of a call is removed if its
+ * value is the update's own and ngx_http_tgbot_answer_parse() would insert it
+ * again.  All other bytes are kept.
  *
- * NGX_DECLINED is said of all that could be meant for one chat or user:
+ * NGX_DECLINED is returned for an answer that could be meant for one chat or
+ * user:
  *
- *   other types than application/json, answers without a call, or with an
- *   element that makes none, is not allowed or has "chat_id" twice;
+ *   a type other than application/json; no call; an element that makes no
+ *   call, is not allowed or has "chat_id" twice;
  *
  *   methods that neither send nor answer, as they change a chat or the bot;
- *   and those that move money or gifts;
+ *   methods that move money or gifts;
  *
  *   another value of these five ids, more than one of them in a call, any of
- *   them further inside;
+ *   them below the outermost level;
  *
- *   at any depth a key that ends in _id or _ids, in any case of letters, as
+ *   at any depth a key that ends in _id or _ids (in any case), such as
  *   user_id, from_chat_id, message_id, message_thread_id, inline_message_id,
- *   business_connection_id do (also the update's own, which nobody puts in
- *   again), but for those of files, custom emoji, effects, options of a quiz
- *   and requests of a keyboard; the keys user, users, chat,
- *   reply_parameters, reply_to_message, invite_link, is_personal;
+ *   business_connection_id (even if its value is the update's own, as it
+ *   would not be inserted again), except the ids of files, custom emoji,
+ *   effects, options of a quiz and requests of a keyboard; the keys user,
+ *   users, chat, reply_parameters, reply_to_message, invite_link,
+ *   is_personal;
  *
  *   a string with a link to a user: tg://user, tg://openmessage, user?id;
  *
  *   a parameter other than text and caption that is a string of JSON, which
- *   the Bot API takes in place of an object, if the above is in it, or if it
- *   begins as JSON and is none.
+ *   the Bot API takes in place of an object, if it contains one of the above,
+ *   or if it begins as JSON and is not.
  *
- * What a text says to whom is known by the program alone.
+ * Only the program knows whether a text is meant for one user.
  *
  * NGX_OK: *kept is in pool, or is body itself.  NGX_ERROR: no memory.
  */

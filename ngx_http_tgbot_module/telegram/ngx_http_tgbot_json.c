@@ -1,9 +1,9 @@
 
 /*
- * yajl does not check what its allocator returns, and parsing runs in
- * workers that must survive the lack of memory: so the allocator here leaves
- * the parser by longjmp().  Every block is linked to the parser's state and
- * freed with it, whichever way the parser was left.
+ * yajl does not check the results of its allocator, but workers must survive
+ * a lack of memory: so the allocator here leaves the parser by longjmp().
+ * Every block is linked to the parser's state and freed with it, however the
+ * parser was left.
  */
 
 #include <ngx_config.h>
@@ -32,19 +32,19 @@ typedef struct {
     ngx_http_tgbot_json_pt    handler;
     void                     *data;
     yajl_handle               yajl;
-    yajl_callbacks            callbacks;  /* in force */
+    yajl_callbacks            callbacks;  /* the current table */
 
     size_t                    base;     /* offset of the current buffer */
     ngx_uint_t                depth;
     ngx_uint_t                deep;     /* whether it was too deep */
 
-    /* of what is passed over */
-    ngx_uint_t                level;    /* the depth where it began */
-    ngx_uint_t                end;      /* whether its end is delivered */
+    /* of the value that is skipped */
+    ngx_uint_t                level;    /* depth of its start */
+    ngx_uint_t                end;      /* its end is delivered */
 
     ngx_int_t                 rc;       /* why a callback stopped the parser */
 
-    ngx_http_tgbot_json_token_t  token; /* that is delivered */
+    ngx_http_tgbot_json_token_t  token; /* for handler */
 
     jmp_buf                   nomem;
     ngx_queue_t               blocks;
@@ -88,14 +88,14 @@ static size_t ngx_http_tgbot_json_utf8(u_char *p, u_char *last);
 
 
 /*
- * yajl looks at its callbacks at each token, and decodes no string that none
- * is called for: so the table changes with what is of use.
+ * yajl looks at its callbacks at each token and decodes only strings that
+ * have a callback: so the table is changed while a value is skipped.
  */
 
 static const yajl_callbacks  ngx_http_tgbot_json_all = {
     ngx_http_tgbot_json_null,
     ngx_http_tgbot_json_boolean,
-    NULL,                                /* numbers come as written */
+    NULL,                                /* numbers are delivered as text */
     NULL,
     ngx_http_tgbot_json_number,
     ngx_http_tgbot_json_string,
@@ -107,7 +107,7 @@ static const yajl_callbacks  ngx_http_tgbot_json_all = {
 };
 
 
-/* behind a key whose value is passed over */
+/* after a key whose value is skipped */
 
 static const yajl_callbacks  ngx_http_tgbot_json_skip_value = {
     NULL,
@@ -124,7 +124,7 @@ static const yajl_callbacks  ngx_http_tgbot_json_skip_value = {
 };
 
 
-/* in a container that is passed over: its depth is all that counts */
+/* inside a skipped container, where only the depth is counted */
 
 static const yajl_callbacks  ngx_http_tgbot_json_skip_inside = {
     NULL,
@@ -186,7 +186,7 @@ ngx_http_tgbot_json_parse_str(ngx_str_t *in, ngx_http_tgbot_json_pt handler,
 
     if (in->len == 0) {
 
-        /* of an answer without a body there is no data either */
+        /* the data of an empty body may be NULL */
 
         return NGX_DECLINED;
     }
@@ -258,8 +258,8 @@ ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json, ngx_chain_t *in)
     }
 
     /*
-     * a string or word that is begun behind the document is no error of yajl,
-     * but may not go on like this
+     * yajl does not report an incomplete string or word after the document;
+     * the newline makes it an error
      */
 
     rc = ngx_http_tgbot_json_status(json,
@@ -268,7 +268,7 @@ ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json, ngx_chain_t *in)
         return rc;
     }
 
-    /* a document cut short is only seen here */
+    /* a truncated document is only detected here */
 
     rc = ngx_http_tgbot_json_status(json, yajl_complete_parse(json->yajl));
 
@@ -533,7 +533,7 @@ ngx_http_tgbot_json_alloc(void *ctx, size_t size)
 }
 
 
-/* yajl lets its stack of states grow by 128 bytes at a time: so double */
+/* yajl grows its stack by 128 bytes at a time, so the size is doubled */
 
 static void *
 ngx_http_tgbot_json_realloc(void *ctx, void *ptr, size_t size)
@@ -673,7 +673,7 @@ ngx_http_tgbot_json_is_clean(ngx_str_t *text)
 }
 
 
-/* the first character that is to be changed, or last */
+/* the first character that clean() changes, or last */
 
 static u_char *
 ngx_http_tgbot_json_unclean(u_char *p, u_char *last)

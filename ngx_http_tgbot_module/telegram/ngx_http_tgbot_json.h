@@ -1,6 +1,6 @@
 
 /*
- * JSON for the layer of words: yajl over a chain of buffers, with limits.
+ * JSON for telegram/: yajl over a chain of buffers, with limits.
  */
 
 #ifndef _NGX_HTTP_TGBOT_JSON_H_INCLUDED_
@@ -12,8 +12,8 @@
 
 
 /*
- * containers in one another whose contents are delivered, the bound of
- * Telegram's own parser (td JsonBuilder)
+ * the depth of nested containers whose contents are delivered; Telegram's own
+ * parser (td JsonBuilder) has the same limit
  */
 #define NGX_HTTP_TGBOT_JSON_MAX_DEPTH  100
 
@@ -48,35 +48,36 @@ typedef struct {
      */
     ngx_str_t         text;
 
-    ngx_buf_t        *buf;      /* that is read; text may point into it */
+    ngx_buf_t        *buf;      /* being read; text may point into it */
 
     /*
-     * Set by the handler.  At a key: of its value nothing is delivered.  At
-     * the start of a container: nothing is up to its end.
+     * Set by the handler.  At a key: nothing of its value is delivered.  At
+     * the start of a container: nothing is delivered up to its end.
      */
     ngx_uint_t        skip;     /* unsigned  skip:1 */
 
-    void             *json;     /* the parser's own */
+    void             *json;     /* private to the parser */
 } ngx_http_tgbot_json_token_t;
 
 
-/* any result but NGX_OK stops the parser, which returns it */
+/* any result except NGX_OK stops the parser, which returns that result */
 typedef ngx_int_t (*ngx_http_tgbot_json_pt)(void *data,
     ngx_http_tgbot_json_token_t *token);
 
 
 /*
- * Parses one whole JSON document that lies in the memory buffers of "in"
- * (special buffers are skipped), calling handler for every token in order.
- * Nothing is kept: tokens live during the call, the buffers stay the
- * caller's.  Not to be called from a handler.  The buffers should be few, as
- * yajl reads a token that goes on in the next buffer once more.
+ * Parses one whole JSON document in the memory buffers of "in" (special
+ * buffers are skipped) and calls handler for every token in order.
+ * Nothing is kept: tokens are valid during the call, the caller owns the
+ * buffers.  Must not be called from a handler.  The buffers should be few, as
+ * yajl reads a token that continues in the next buffer twice.
  *
- * NGX_OK        a well-formed document, seen to its end
+ * NGX_OK        a well-formed document, read to its end
  * NGX_DECLINED  not JSON; the tokens before the error have been delivered
- * NGX_BUSY      a well-formed document, seen to its end, but nested deeper
- *               than NGX_HTTP_TGBOT_JSON_MAX_DEPTH: of containers beyond
- *               that only start and end of the outermost were delivered
+ * NGX_BUSY      a well-formed document, read to its end, but nested deeper
+ *               than NGX_HTTP_TGBOT_JSON_MAX_DEPTH: of containers beyond that
+ *               depth only the start and end of the outermost one were
+ *               delivered
  * NGX_ERROR     no memory
  * other         what handler returned
  */
@@ -88,38 +89,38 @@ ngx_int_t ngx_http_tgbot_json_parse_str(ngx_str_t *in,
     ngx_http_tgbot_json_pt handler, void *data);
 
 
-/* offset in the document behind the token; only during the call */
+/* offset in the document after the token; only during the call */
 size_t ngx_http_tgbot_json_offset(ngx_http_tgbot_json_token_t *token);
 
 
 /*
  * Reads an integer of up to 64 bits as JSON writes it.  NGX_DECLINED, with
- * *value untouched, for fractions, exponents and what does not fit.
+ * *value unchanged, for fractions, exponents and numbers that do not fit.
  */
 ngx_int_t ngx_http_tgbot_json_int64(ngx_str_t *text, int64_t *value);
 
 
 /*
- * Makes text fit for variables, headers and logs, in place: each control
+ * Makes text safe for variables, headers and logs, in place: each control
  * character (C0, DEL, C1) becomes one space, each byte that is not part of
  * well-formed UTF-8 becomes '?'.  The text never grows; it may shrink, as a
  * C1 character takes two bytes.
  */
 void ngx_http_tgbot_json_clean(ngx_str_t *text);
 
-/* whether the above would leave text as it is */
+/* whether ngx_http_tgbot_json_clean() would not change text */
 ngx_uint_t ngx_http_tgbot_json_is_clean(ngx_str_t *text);
 
 
 /*
- * Clean text that is to become a part of a JSON string, although it may be
- * cut on its way there: a copy with one control character for each quote and
- * backslash.  NGX_ERROR: no memory.
+ * Copies clean text that will become a part of a JSON string but may be cut
+ * before: each quote and backslash is replaced by one control character, so
+ * that no escape can be cut in half.  dst is in pool.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_json_mark(ngx_str_t *dst, ngx_str_t *text,
     ngx_pool_t *pool);
 
-/* makes escapes of those characters in a JSON text; NGX_ERROR: no memory */
+/* replaces these characters in a JSON text by escapes; NGX_ERROR: no memory */
 ngx_int_t ngx_http_tgbot_json_unmark(ngx_str_t *text, ngx_pool_t *pool);
 
 

@@ -6,7 +6,7 @@
 #include "ngx_http_tgbot_method.h"
 
 
-/* keys of an answer of the Bot API whose values are wanted */
+/* keys of a Bot API answer whose values are read */
 
 typedef enum {
     NGX_HTTP_TGBOT_METHOD_KEY_NONE = 0,
@@ -26,22 +26,22 @@ typedef struct {
 
 typedef struct {
     ngx_pool_t   *pool;
-    ngx_uint_t    key;              /* the value to come belongs to it */
+    ngx_uint_t    key;              /* key of the next value */
     ngx_uint_t    seen;             /* bits of keys: the first one counts */
 
     int64_t       retry_after;
     int64_t       migrate_to_chat_id;
     ngx_str_t     description;
 
-    unsigned      parameters:1;     /* inside of that object */
+    unsigned      parameters:1;     /* inside "parameters" */
 } ngx_http_tgbot_method_body_t;
 
 
-/* enough of a name to see that it is too long, and to show it */
+/* one more than a valid name: so a longer one is seen and can be logged */
 #define NGX_HTTP_TGBOT_OBJECT_NAME_LEN  (NGX_HTTP_TGBOT_METHOD_LEN + 1)
 
 
-/* a method that answers a query: the type of its update, the key of its id */
+/* a method that answers a query, the Update type and the key of the id */
 
 typedef struct {
     ngx_str_t                 method;
@@ -58,11 +58,11 @@ typedef struct {
     ngx_uint_t                  level;     /* depth of the objects */
     ngx_uint_t                  others;
 
-    /* of the object at hand */
+    /* state of the current object */
 
     size_t                      start;
     size_t                      key_end;
-    ngx_uint_t                  key;       /* whose value is to come */
+    ngx_uint_t                  key;       /* key of the next value */
     ngx_http_tgbot_method_object_t  object;
     u_char                      name[NGX_HTTP_TGBOT_OBJECT_NAME_LEN];
 } ngx_http_tgbot_method_object_ctx_t;
@@ -158,7 +158,7 @@ static ngx_http_tgbot_object_query_t  ngx_http_tgbot_method_queries[] = {
 };
 
 
-/* beginnings of methods to which a chat_id is unknown or another meaning */
+/* prefixes of methods where chat_id is unknown or has another meaning */
 
 static ngx_str_t  ngx_http_tgbot_method_object_chatless[] = {
     ngx_string("answer"),
@@ -308,7 +308,7 @@ ngx_http_tgbot_method_body(ngx_http_tgbot_method_body_t *ctx, ngx_str_t *body,
 
     if (rc != NGX_OK) {
 
-        /* the beginning of something else says nothing */
+        /* the body is not JSON: the values before the error are dropped */
 
         ngx_memzero(ctx, sizeof(ngx_http_tgbot_method_body_t));
     }
@@ -435,7 +435,7 @@ ngx_http_tgbot_method_description(ngx_str_t *dst, ngx_str_t *src,
 }
 
 
-/* what makes no sense as a time to wait is none */
+/* seconds to wait; 0 for a number that makes no sense */
 
 static ngx_uint_t
 ngx_http_tgbot_method_seconds(int64_t n)
@@ -696,7 +696,7 @@ ngx_http_tgbot_method_object_value(ngx_http_tgbot_method_object_ctx_t *ctx,
 }
 
 
-/* the parser tells where a value ends; it begins behind its key's colon */
+/* the parser tells the end of a value; the value begins after the colon */
 
 static void
 ngx_http_tgbot_method_object_chat(ngx_http_tgbot_method_object_ctx_t *ctx,
@@ -754,7 +754,7 @@ ngx_http_tgbot_method_object_missing(ngx_http_tgbot_method_object_t *object,
         }
     }
 
-    /* a gift is for a user or for a chat */
+    /* a gift to a user has no chat_id */
 
     if ((object->keys & (1 << NGX_HTTP_TGBOT_OBJECT_USER_ID))
         && ngx_http_tgbot_method_once(name))

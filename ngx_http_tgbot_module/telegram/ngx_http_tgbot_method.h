@@ -1,6 +1,6 @@
 
 /*
- * One Bot API method: what may be called, what its answer means.
+ * One Bot API method: which may be called, what its answer means.
  */
 
 #ifndef _NGX_HTTP_TGBOT_METHOD_H_INCLUDED_
@@ -15,10 +15,10 @@
 
 #define NGX_HTTP_TGBOT_METHOD_LEN          64
 
-/* as much of a description is worth showing, once it is redacted */
+/* bytes of a description that are logged, after it is redacted */
 #define NGX_HTTP_TGBOT_METHOD_DESCRIPTION  256
 
-/* seconds; more would not fit as milliseconds into a timer of 32 bits */
+/* seconds; more would not fit into a timer of 32-bit milliseconds */
 #define NGX_HTTP_TGBOT_METHOD_RETRY_MAX    2147483
 
 
@@ -36,15 +36,15 @@ typedef struct {
 
 
 /*
- * What becomes of a call by the answer of the Bot API (reference: the table
- * of errors in telegram-bot-api's Client.cpp and Query.cpp).
+ * What an answer of the Bot API means for the call (reference: the table of
+ * errors in telegram-bot-api's Client.cpp and Query.cpp).
  */
 
 typedef enum {
     NGX_HTTP_TGBOT_METHOD_OK = 0,
-    NGX_HTTP_TGBOT_METHOD_FLOOD,         /* 429: wait retry_after, again */
-    NGX_HTTP_TGBOT_METHOD_UNAVAILABLE,   /* 5xx, not executed: again */
-    NGX_HTTP_TGBOT_METHOD_MIGRATED,      /* 400: once more to the new chat */
+    NGX_HTTP_TGBOT_METHOD_FLOOD,         /* 429: retried after retry_after */
+    NGX_HTTP_TGBOT_METHOD_UNAVAILABLE,   /* 5xx, not executed: retried */
+    NGX_HTTP_TGBOT_METHOD_MIGRATED,      /* 400: retried to the new chat */
     NGX_HTTP_TGBOT_METHOD_UNAUTHORIZED,  /* 401: a state of the bot */
     NGX_HTTP_TGBOT_METHOD_REFUSED        /* other 3xx and 4xx: final; also
                                             408, which Telegram never sends */
@@ -63,23 +63,24 @@ typedef struct {
 ngx_uint_t ngx_http_tgbot_method_valid(ngx_str_t *name);
 
 /*
- * whether an answer may call it: close, logOut, setWebhook, deleteWebhook
- * and get* may not, in any case of letters
+ * whether an answer may call the method: close, logOut, setWebhook,
+ * deleteWebhook and get* are not allowed, in any case of letters
  */
 ngx_uint_t ngx_http_tgbot_method_allowed(ngx_str_t *name);
 
 /*
- * whether it moves money or gifts (gift, premium, transfer, refund in the
- * name), so that it is never repeated after an unknown outcome
+ * whether the method moves money or gifts (gift, premium, transfer or refund
+ * in its name), so that a call is never repeated after an unknown outcome
  */
 ngx_uint_t ngx_http_tgbot_method_once(ngx_str_t *name);
 
 /*
  * Reads a complete answer of the Bot API.  "status" is the HTTP status;
- * "retry_after" is the value of that header or empty; the header counts
- * before the body, whole seconds above 0 only.  A 5xx without JSON, as
- * Telegram's own nginx sends it, is UNAVAILABLE; so is no status or a 1xx.
- * A 2xx is OK whatever its body.  description is copied into pool.
+ * "retry_after" is the value of that header or empty; the header takes
+ * precedence over the body, only whole seconds above 0 count.
+ * A 5xx without JSON, as Telegram's own nginx sends it, is UNAVAILABLE; so is
+ * a missing status or a 1xx.  A 2xx is OK whatever its body.  description is
+ * copied into pool.
  * NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_method_result(ngx_http_tgbot_method_result_t *result,
@@ -87,8 +88,9 @@ ngx_int_t ngx_http_tgbot_method_result(ngx_http_tgbot_method_result_t *result,
     ngx_pool_t *pool);
 
 /*
- * Makes a new method->body in pool, with chat_id as the value of chat_id, as
- * a number in JSON and as digits in a form; chat_pos and chat_len follow.
+ * Makes a new method->body in pool, in which the value of chat_id is replaced
+ * by the argument, as a number in JSON and as digits in a form; chat_pos and
+ * chat_len are updated.
  * NGX_DECLINED: the call has no chat_id.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_method_migrate(ngx_http_tgbot_method_t *method,
@@ -131,13 +133,13 @@ typedef struct {
     size_t        chat_pos;
     size_t        chat_len;
 
-    ngx_uint_t    keys;       /* 1 << key for each that is there */
+    ngx_uint_t    keys;       /* 1 << key for each key of the object */
 
-    unsigned      twice:1;    /* "method" or "chat_id" stands twice */
+    unsigned      twice:1;    /* "method" or "chat_id" is there twice */
 } ngx_http_tgbot_method_object_t;
 
 
-/* any result but NGX_OK stops the parser, which returns it */
+/* any result except NGX_OK stops the parser, which returns that result */
 typedef ngx_int_t (*ngx_http_tgbot_method_object_pt)(void *data,
     ngx_http_tgbot_method_object_t *object);
 
@@ -145,8 +147,8 @@ typedef ngx_int_t (*ngx_http_tgbot_method_object_pt)(void *data,
 /*
  * Parses a JSON document and calls handler for the outermost object or, in
  * order, for the elements of the outermost array, if they are objects with
- * "method".  *others becomes the number of elements that are not.  Objects
- * before an error have been delivered.
+ * "method".  *others becomes the number of other elements.  Objects before an
+ * error have been delivered.
  *
  * NGX_OK        well-formed
  * NGX_DECLINED  not JSON
@@ -158,10 +160,12 @@ ngx_int_t ngx_http_tgbot_method_object_parse(ngx_str_t *body,
     ngx_http_tgbot_method_object_pt handler, void *data, ngx_uint_t *others);
 
 /*
- * The key of the id which the object lacks to be a call in answer to update,
- * or OTHER: its chat_id, or query_id for a method that answers a query.
- * chat_id is left alone where it is unknown or has a meaning of its own, and
- * where the object names an inline message, or a user to be given something.
+ * The key of the id that the object lacks to be a call in answer to update,
+ * or OTHER: chat_id, or the id of the query for a method that answers a
+ * query.
+ * OTHER is returned if chat_id is unknown to the method or has a meaning of
+ * its own, and if the object names an inline message, or a user who is given
+ * something.
  */
 ngx_uint_t ngx_http_tgbot_method_object_missing(
     ngx_http_tgbot_method_object_t *object, ngx_http_tgbot_update_t *update);

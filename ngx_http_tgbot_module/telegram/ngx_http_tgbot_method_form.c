@@ -9,7 +9,7 @@
 #define NGX_HTTP_TGBOT_FORM_BOUNDARY_LEN  70
 
 
-/* what is left of a body in the search for its delimiters */
+/* the rest of a body, in which the next delimiter is looked for */
 
 typedef struct {
     u_char       *pos;
@@ -109,7 +109,7 @@ ngx_http_tgbot_method_form_multipart(ngx_str_t *content_type, ngx_str_t *body,
     form.pos = body->data;
     form.last = body->data + body->len;
 
-    /* what stands before the first delimiter is not a part */
+    /* the bytes before the first delimiter are not a part */
 
     p = ngx_http_tgbot_method_form_delimiter(&form, &final);
 
@@ -134,9 +134,10 @@ ngx_http_tgbot_method_form_multipart(ngx_str_t *content_type, ngx_str_t *body,
 
 
 /*
- * Returns the end of what stands before the next delimiter and moves
- * form->pos behind it; NULL: there is none.  form->pos is the beginning of a
- * line, so a delimiter may stand there without the CRLF that belongs to it.
+ * Returns the end of the bytes before the next delimiter and moves form->pos
+ * after the delimiter; NULL: there is none.
+ * form->pos is the beginning of a line, so a delimiter right there needs no
+ * CRLF before it.
  */
 
 static u_char *
@@ -191,7 +192,7 @@ ngx_http_tgbot_method_form_delimiter(ngx_http_tgbot_method_form_t *form,
             return end;
         }
 
-        /* the boundary is only the beginning of another text */
+        /* the line is longer than the boundary, so it is no delimiter */
     }
 
     return NULL;
@@ -251,7 +252,7 @@ ngx_http_tgbot_method_form_part(ngx_str_t *part, ngx_str_t *name,
 }
 
 
-/* takes the next line, which has to end with CRLF, off rest */
+/* moves rest after the next line, which must end with CRLF */
 
 static ngx_int_t
 ngx_http_tgbot_method_form_line(ngx_str_t *rest, ngx_str_t *line)
@@ -283,7 +284,7 @@ ngx_http_tgbot_method_form_line(ngx_str_t *rest, ngx_str_t *line)
 }
 
 
-/* a parameter of a header: without its quotes, but not unescaped */
+/* finds a parameter of a header; quotes are removed, escapes are kept */
 
 static ngx_int_t
 ngx_http_tgbot_method_form_param(ngx_str_t *header, const char *name,
@@ -309,7 +310,7 @@ ngx_http_tgbot_method_form_param(ngx_str_t *header, const char *name,
 }
 
 
-/* takes what stands before the next parameter, and it, off rest */
+/* moves rest after the next parameter */
 
 static ngx_int_t
 ngx_http_tgbot_method_form_next_param(ngx_str_t *rest, ngx_str_t *key,
@@ -376,7 +377,9 @@ ngx_http_tgbot_method_form_next_param(ngx_str_t *rest, ngx_str_t *key,
 }
 
 
-/* behind the string in quotes that begins at p, or last if it has no end */
+/*
+ * the end of the quoted string that begins at p, or last if it is not closed
+ */
 
 static u_char *
 ngx_http_tgbot_method_form_quoted(u_char *p, u_char *last)

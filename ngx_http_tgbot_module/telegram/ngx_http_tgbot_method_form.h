@@ -13,20 +13,21 @@
 
 /*
  * Whether a Content-Type header names this type, in any case of letters and
- * with or without parameters behind it.
+ * with or without parameters.
  */
 ngx_uint_t ngx_http_tgbot_method_form_type(ngx_str_t *content_type,
     const char *type);
 
 /*
  * Finds the first field "name" that is not a file; *value points into body,
- * not decoded.  Part headers may come in any order, a boundary may be
- * quoted.  Field values of interest here (method, chat_id) are plain ASCII.
+ * not decoded.  Part headers may come in any order, a boundary may be quoted.
+ * The values that are read (method, chat_id) are plain ASCII.
  *
  * NGX_OK        found
  * NGX_DECLINED  the form has no such field, or body is empty
- * NGX_ABORT     not a form: another type, no boundary, or not cut by it as
- *               far as was looked, which is to the end of the field
+ * NGX_ABORT     not a form: another type, no boundary, or a body that the
+ *               boundary does not divide, as far as it was read (to the end
+ *               of the field)
  */
 ngx_int_t ngx_http_tgbot_method_form_field(ngx_str_t *content_type,
     ngx_str_t *body, const char *name, ngx_str_t *value);

@@ -6,7 +6,7 @@
 #include "ngx_http_tgbot_redact.h"
 
 
-/* how many times a token, whatever its colon, is as long as the mark */
+/* a token with the longest colon is at most so many times the mark */
 #define NGX_HTTP_TGBOT_REDACT_SHRINKS  8
 
 
@@ -68,7 +68,7 @@ ngx_http_tgbot_redact_holds(ngx_array_t *tokens, ngx_str_t *text)
 }
 
 
-/* the first token of text at p or behind it, NULL: there is none */
+/* the first token at p or after it, NULL: there is none */
 
 static u_char *
 ngx_http_tgbot_redact_find(ngx_array_t *tokens, ngx_str_t *text, u_char *p,
@@ -122,7 +122,7 @@ ngx_http_tgbot_redact_find(ngx_array_t *tokens, ngx_str_t *text, u_char *p,
 }
 
 
-/* the length of what stands for a colon at p, 0: nothing does */
+/* the length of the spelling of a colon at p, 0: there is none */
 
 static size_t
 ngx_http_tgbot_redact_colon(u_char *p, u_char *last)
@@ -143,7 +143,7 @@ ngx_http_tgbot_redact_colon(u_char *p, u_char *last)
 }
 
 
-/* how much of the key stands at p, 0: not so much that it is one */
+/* how many bytes of the key are at p, 0: too few to count */
 
 static size_t
 ngx_http_tgbot_redact_key(ngx_str_t *key, u_char *p, u_char *last)
@@ -179,7 +179,7 @@ ngx_http_tgbot_redact(ngx_array_t *tokens, ngx_str_t *text, size_t max,
         return NGX_OK;
     }
 
-    /* of a long text only what may be left of it is looked at, for each bot */
+    /* only the bytes of a long text that can be in the result are searched */
 
     len = text->len;
 
@@ -216,7 +216,7 @@ ngx_http_tgbot_redact(ngx_array_t *tokens, ngx_str_t *text, size_t max,
     if (text->len > max) {
         text->len = max;
 
-        /* not in the middle of a character */
+        /* the cut is at the beginning of a character */
 
         while (text->len && (text->data[text->len] & 0xc0) == 0x80) {
             text->len--;
@@ -227,7 +227,7 @@ ngx_http_tgbot_redact(ngx_array_t *tokens, ngx_str_t *text, size_t max,
 }
 
 
-/* whether there is nothing to clean: what is not ASCII is looked at there */
+/* whether text needs no cleaning; any byte that is not ASCII counts as such */
 
 static ngx_uint_t
 ngx_http_tgbot_redact_clean(ngx_str_t *text)

@@ -1,7 +1,7 @@
 
 /*
- * An Update is read in one pass.  The reader goes into the few objects that
- * matter, each by its table of keys; all else it tells the parser to skip.
+ * An Update is read in one pass.  The reader enters only the few objects that
+ * matter, each with its table of keys, and tells the parser to skip the rest.
  */
 
 #include <ngx_config.h>
@@ -16,7 +16,7 @@
  * Commands in the text of a message.
  */
 
-/* letters, digits and underscores behind the slash */
+/* letters, digits and underscores after the slash */
 #define NGX_HTTP_TGBOT_COMMAND_LEN  32
 
 
@@ -34,22 +34,22 @@
     (NGX_HTTP_TGBOT_KEY_OTHER - NGX_HTTP_TGBOT_KEY_CHAT)
 
 
-/* places take 16 bits: what is larger is rare, and parsed again */
+/* places have 16 bits; a larger Update is rare and is parsed again */
 #define NGX_HTTP_TGBOT_UPDATE_MAX_WRITTEN  65535
 
-/* to be raised when there are other fields, or others of them are found */
+/* raised when fields are added or removed, or are found in other places */
 #define NGX_HTTP_TGBOT_UPDATE_VERSION      1
 
 
 /*
- * Written are the head, what stands before the strings in the update, the
- * places of the strings that there are, and the bytes of those that are not
- * in the Update's body.
+ * ngx_http_tgbot_update_write() writes the head, the members of the update
+ * before its strings, the places of the strings that are not empty, and the
+ * bytes of strings that are not in the Update's body.
  */
 
 typedef struct {
     uint32_t                          version;
-    uint32_t                          strings;    /* bits */
+    uint32_t                          strings;    /* bits: not empty */
 } ngx_http_tgbot_update_head_t;
 
 
@@ -61,7 +61,7 @@ typedef struct {
 
 
 typedef struct {
-    uint16_t                          pos;        /* beyond the body: behind */
+    uint16_t                          pos;        /* from body's end: data */
     uint16_t                          len;
 } ngx_http_tgbot_update_place_t;
 
@@ -78,7 +78,7 @@ typedef struct {
 } ngx_http_tgbot_update_party_t;
 
 
-/* an object that is open */
+/* an object that the reader is in */
 
 typedef struct {
     ngx_uint_t                        in;       /* ngx_http_tgbot_update_in_e */
@@ -87,17 +87,17 @@ typedef struct {
 } ngx_http_tgbot_update_level_t;
 
 
-/* arrays are by key, from the first key of their sort */
+/* the index of each array is a key minus the first key of that sort */
 
 typedef struct {
     ngx_http_tgbot_update_t          *update;
     ngx_pool_t                       *pool;
 
-    ngx_uint_t                        level;      /* of levels */
+    ngx_uint_t                        level;      /* index into levels */
     ngx_uint_t                        key;        /* of the value to come */
 
     const ngx_http_tgbot_key_type_t  *type;
-    ngx_str_t                         name;       /* of the type */
+    ngx_str_t                         name;       /* name of the type */
 
     ngx_uint_t                        next_kind;  /* of the value to come */
     ngx_uint_t                        kind;
@@ -113,7 +113,7 @@ typedef struct {
 } ngx_http_tgbot_update_reader_t;
 
 
-/* whose order counts */
+/* which updates are delivered in order: those of one chat, user or poll */
 
 typedef enum {
     NGX_HTTP_TGBOT_LANE_CHAT = 0,
@@ -125,7 +125,7 @@ typedef enum {
 
 typedef struct {
     ngx_str_t     type;
-    ngx_uint_t    queue;     /* types with one number share their queues */
+    ngx_uint_t    queue;     /* types with the same number share queues */
     ngx_uint_t    of;        /* ngx_http_tgbot_update_lane_of_e */
 } ngx_http_tgbot_update_lane_t;
 
@@ -231,7 +231,7 @@ ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update, ngx_chain_t *in,
 
     rc = ngx_http_tgbot_json_parse(in, ngx_http_tgbot_update_token, &rd);
 
-    /* nothing that is looked for is nested too deeply */
+    /* no field that is read is nested too deeply */
 
     if (rc != NGX_OK && rc != NGX_BUSY) {
         return rc;
@@ -265,7 +265,7 @@ ngx_http_tgbot_update_token(void *data, ngx_http_tgbot_json_token_t *token)
     case NGX_HTTP_TGBOT_JSON_MAP_START:
     case NGX_HTTP_TGBOT_JSON_ARRAY_START:
 
-        /* what is not entered below */
+        /* an object that is not entered is skipped */
 
         token->skip = 1;
 
@@ -380,7 +380,7 @@ ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd,
 }
 
 
-/* whether there is something to be read in the object */
+/* enters the object of the current key if something in it is read */
 
 static ngx_uint_t
 ngx_http_tgbot_update_open(ngx_http_tgbot_update_reader_t *rd)
@@ -402,7 +402,7 @@ ngx_http_tgbot_update_open(ngx_http_tgbot_update_reader_t *rd)
     level->in = in;
     level->seen = 0;
 
-    /* a query has the chat_type of a chat that it does not have */
+    /* an inline query has chat_type but no chat */
 
     level->party = (rd->key < NGX_HTTP_TGBOT_KEY_CHAT)
                    ? rd->parties
@@ -469,7 +469,7 @@ ngx_http_tgbot_update_keep(ngx_http_tgbot_update_reader_t *rd,
 
     if (text.len > NGX_HTTP_TGBOT_UPDATE_MAX_STRING) {
 
-        /* not inside of a character */
+        /* the cut is at the beginning of a character */
 
         len = NGX_HTTP_TGBOT_UPDATE_MAX_STRING;
         min = len - 3;
@@ -606,7 +606,7 @@ ngx_http_tgbot_update_numbers(ngx_http_tgbot_update_reader_t *rd)
                        && ngx_http_tgbot_update_integer(rd,
                                NGX_HTTP_TGBOT_KEY_THREAD_ID, &u->thread_id);
 
-    /* an edit is as old as it is, not as the message */
+    /* the date of an edit is edit_date, not the date of the message */
 
     u->has_date = (ngx_http_tgbot_update_integer(rd,
                                NGX_HTTP_TGBOT_KEY_EDIT_DATE, &u->date)
@@ -659,7 +659,7 @@ ngx_http_tgbot_update_parties(ngx_http_tgbot_update_reader_t *rd)
 }
 
 
-/* the first that has an id, or just the first */
+/* the first party that has an id, or the first one */
 
 static ngx_http_tgbot_update_party_t *
 ngx_http_tgbot_update_party(ngx_http_tgbot_update_reader_t *rd,
@@ -866,10 +866,10 @@ ngx_http_tgbot_update_read(ngx_http_tgbot_update_t *update, ngx_str_t *body,
 
 
 /*
- * Of "/start@my_bot x y" the command is "/start" and the arguments are "x y",
- * without spaces around; both point into text.  If the text does not begin
- * with a command both are left as they are.  The text is cleaned by
- * ngx_http_tgbot_json_clean(), so that any white space is a space.
+ * In "/start@my_bot x y" the command is "/start" and the arguments are
+ * "x y", without spaces around; both point into text.  If text does not begin
+ * with a command, both are left unchanged.  ngx_http_tgbot_json_clean() has
+ * cleaned text, so any white space is a space.
  */
 
 static void
@@ -962,7 +962,7 @@ ngx_http_tgbot_update_lane_key(ngx_http_tgbot_update_t *update, u_char *buf,
 
     of = lane->of;
 
-    /* a type that is newer than the table */
+    /* an unknown type */
 
     if (lane->type.len == 0 && !update->has_chat_id) {
         of = NGX_HTTP_TGBOT_LANE_USER;

@@ -12,37 +12,37 @@
 
 
 /*
- * update_id of an Update whose own does not fit; the least of all int64_t,
- * which itself counts as one that does not
+ * update_id of an Update whose own update_id does not fit; it is the least
+ * int64_t, and that number itself counts as one that does not fit
  */
 #define NGX_HTTP_TGBOT_UPDATE_NO_ID       (-0x7fffffffffffffffLL - 1)
 
-/* a longer string is cut, where a character ends */
+/* a longer string is cut at the end of a character */
 #define NGX_HTTP_TGBOT_UPDATE_MAX_STRING  65536
 
 
 /*
- * Strings are cleaned by ngx_http_tgbot_json_clean(); an absent one has
- * length 0.  A number counts only if its has_ bit is set; what does not fit
- * 64 bits or is written with a fraction or exponent is no number.
+ * Strings are cleaned by ngx_http_tgbot_json_clean(); an absent string has
+ * length 0.  A number is valid only if its has_ bit is set; a number that
+ * does not fit 64 bits or has a fraction or exponent is absent.
  */
 
 typedef struct {
-    int64_t      update_id;        /* or NO_ID, without its has_ bit */
+    int64_t      update_id;        /* or NO_ID; has_update_id is 0 then */
 
     /*
-     * seconds for which Telegram tries to deliver such an update (Client.cpp
-     * of telegram-bot-api: 30 for inline_query, 150 for queries of buttons
-     * and payments, 600 for chosen_inline_result and custom_event, 86400 for
-     * the rest and for types we do not know)
+     * seconds for which Telegram redelivers such an update (Client.cpp of
+     * telegram-bot-api: 30 for inline_query, 150 for queries of buttons and
+     * payments, 600 for chosen_inline_result and custom_event, 86400 for all
+     * others, also for unknown types)
      */
     ngx_uint_t   life;
 
     int64_t      chat_id;
-    int64_t      user_id;          /* sender_chat before from */
+    int64_t      user_id;          /* sender_chat if present, else from */
     int64_t      message_id;
-    int64_t      thread_id;        /* only of a topic message */
-    int64_t      date;             /* Unix time, seconds; of an edit its own */
+    int64_t      thread_id;        /* only for a message in a topic */
+    int64_t      date;             /* Unix time, s; edit_date of an edit */
 
     unsigned     has_update_id:1;
     unsigned     has_chat_id:1;
@@ -51,9 +51,9 @@ typedef struct {
     unsigned     has_thread_id:1;
     unsigned     has_date:1;
 
-    /* strings are behind all else */
+    /* the strings must come last */
 
-    ngx_str_t    type;             /* key beside update_id: "message" ... */
+    ngx_str_t    type;             /* key next to update_id: "message" ... */
     ngx_str_t    chat_type;
     ngx_str_t    username;
     ngx_str_t    first_name;
@@ -63,7 +63,7 @@ typedef struct {
     ngx_str_t    args;             /* "x y" */
     ngx_str_t    data;             /* callback data, invoice payload ... */
     ngx_str_t    message_kind;     /* "text", "photo", "invoice" ... */
-    ngx_str_t    query_id;         /* id of the query to be answered */
+    ngx_str_t    query_id;         /* id of the query to answer */
     ngx_str_t    business_connection_id;
     ngx_str_t    poll_id;          /* of poll and poll_answer */
 } ngx_http_tgbot_update_t;
@@ -71,15 +71,15 @@ typedef struct {
 
 /*
  * Reads an Update from the memory buffers of "in".  Its strings point into
- * those, which must live as long, or are in pool where they had to be decoded
- * or cleaned.  Keys may come in any order, unknown types are looked up by the
- * usual places of chat and user.  Where a key stands twice the first one
- * counts, but null is as if the key were not there.
+ * these buffers, which must live as long, or are in pool if they had to be
+ * decoded or cleaned.  Keys may come in any order; in an unknown type, chat
+ * and user are looked up in the usual places.  If a key occurs twice, the
+ * first one counts; a null value counts as an absent key.
  *
  * NGX_OK        *update is filled in; also for a document that is nested too
- *               deeply for the parser, as nothing of use is so deep
- * NGX_DECLINED  not JSON, or no update_id at the outermost level, which is an
- *               integer of any size without fraction and exponent
+ *               deeply for the parser, as no field that is read is so deep
+ * NGX_DECLINED  not JSON, or no update_id at the outermost level that is an
+ *               integer (of any size, without fraction and exponent)
  * NGX_ERROR     no memory
  */
 ngx_int_t ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update,
@@ -93,35 +93,37 @@ ngx_int_t ngx_http_tgbot_update_copy(ngx_http_tgbot_update_t *dst,
     ngx_http_tgbot_update_t *src, ngx_pool_t *pool);
 
 /*
- * What was found in the Update "body", as bytes that outlive the worker, in
- * pool: strings that lie in body are told by their place there, the others
- * are with the bytes.  No bytes: it is too large for that.  NGX_ERROR: no
- * memory.
+ * Writes the fields of the Update "body" as bytes, in pool, that another
+ * process can read: a string that lies in body is written as its place in
+ * body, other strings are written with their bytes.  Empty data: the Update
+ * is too large for that and is parsed again.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_update_write(ngx_http_tgbot_update_t *update,
     ngx_str_t *body, ngx_str_t *data, ngx_pool_t *pool);
 
 /*
- * The same update, its strings point into body and data, which must live as
- * long.  NGX_DECLINED: no such bytes, or of a module that finds something
- * else in an Update, so that body is to be parsed; *update is garbage.
+ * Reads these bytes into update, whose strings point into body and data,
+ * which must live as long.  NGX_DECLINED: data is empty, damaged or from
+ * another version of the module, so body must be parsed; *update is
+ * undefined.
  */
 ngx_int_t ngx_http_tgbot_update_read(ngx_http_tgbot_update_t *update,
     ngx_str_t *body, ngx_str_t *data);
 
 
 /*
- * Which updates are to be handled in order: Telegram's own queues.
+ * Which updates are handled in order: Telegram's own queues.
  */
 
-/* a key takes at most so many bytes: a type, and an identifier */
+/* the longest key in bytes: a number of a queue and an identifier */
 #define NGX_HTTP_TGBOT_LANE_KEY  128
 
 
 /*
- * Writes the key of the update's queue into buf, of LANE_KEY bytes.  Updates
- * with one key are delivered by Telegram one after the other; one that has
- * no company has a key of its own.
+ * Writes the key of the update's queue into buf, which has
+ * NGX_HTTP_TGBOT_LANE_KEY bytes.  Telegram delivers updates with the same key
+ * one after the other; an update that shares its queue with no other has a
+ * key of its own.
  */
 void ngx_http_tgbot_update_lane_key(ngx_http_tgbot_update_t *update,
     u_char *buf, ngx_str_t *key);

@@ -1,6 +1,6 @@
 
 /*
- * Tables, searched from the top: what messages have most stands first.
+ * Tables are searched from the top, so the most frequent keys come first.
  */
 
 #include <ngx_config.h>
@@ -15,7 +15,7 @@ typedef struct {
 } ngx_http_tgbot_key_t;
 
 
-/* each table ends with what all other names are */
+/* the last entry of a table is for all other names */
 
 static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_document[] = {
     { ngx_string("update_id"), NGX_HTTP_TGBOT_KEY_UPDATE_ID },
@@ -39,7 +39,7 @@ static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_message[] = {
     { ngx_string("business_connection_id"), NGX_HTTP_TGBOT_KEY_CONNECTION_ID },
     { ngx_string("guest_query_id"), NGX_HTTP_TGBOT_KEY_QUERY_ID },
 
-    /* frequent ones that are no kind */
+    /* frequent keys that are no kind of message */
 
     { ngx_string("caption_entities"), NGX_HTTP_TGBOT_KEY_OTHER },
     { ngx_string("forward_origin"), NGX_HTTP_TGBOT_KEY_OTHER },
@@ -100,7 +100,7 @@ static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_connection[] = {
 };
 
 
-/* types that are newer than the table below */
+/* types that the table of types below does not have */
 
 static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_unknown[] = {
     { ngx_string("chat"), NGX_HTTP_TGBOT_KEY_CHAT },
@@ -216,8 +216,9 @@ static const ngx_http_tgbot_key_type_t  ngx_http_tgbot_update_types[] = {
 
 
 /*
- * For the sake of older bots an animation is a document too, a live_photo a
- * photo, and a venue a location: so these stand before those.
+ * In messages for older bots an animation is also a document, a live_photo
+ * also a photo, and a venue also a location: so the former come before the
+ * latter.
  */
 
 static const ngx_str_t  ngx_http_tgbot_update_key_kinds[] = {
@@ -338,7 +339,7 @@ ngx_http_tgbot_update_key_type_at(ngx_uint_t i)
 
     for (type = ngx_http_tgbot_update_types; type->name.len; type++) {
 
-        /* those that are not documented are of an unknown kind */
+        /* types that are not documented have IN_UNKNOWN */
 
         if (type->in != NGX_HTTP_TGBOT_KEY_IN_UNKNOWN && i-- == 0) {
             return type;

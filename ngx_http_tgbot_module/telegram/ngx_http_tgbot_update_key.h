@@ -1,6 +1,6 @@
 
 /*
- * The keys of an Update: which of them matter, where, and what for.
+ * The keys of an Update: which of them are read, where, and for what.
  */
 
 #ifndef _NGX_HTTP_TGBOT_UPDATE_KEY_H_INCLUDED_
@@ -11,7 +11,7 @@
 #include <ngx_core.h>
 
 
-/* what the value of a key is for; names with several spellings are one */
+/* the use of a key's value; keys with the same use have one number */
 
 typedef enum {
     /* texts */
@@ -40,7 +40,7 @@ typedef enum {
     NGX_HTTP_TGBOT_KEY_EDIT_DATE,
 
     NGX_HTTP_TGBOT_KEY_TOPIC,            /* true or false */
-    NGX_HTTP_TGBOT_KEY_KIND,             /* that it is there */
+    NGX_HTTP_TGBOT_KEY_KIND,             /* its presence counts */
 
     /* objects */
     NGX_HTTP_TGBOT_KEY_UPDATE,
@@ -48,12 +48,13 @@ typedef enum {
     NGX_HTTP_TGBOT_KEY_BOOST,
 
     /*
-     * chats, then who acts, each before those it is preferred to: the "from"
-     * beside a sender_chat and the "user" beside a voter_chat are fake
+     * chats, then the users and chats that act, each before those it is
+     * preferred to: the "from" next to a sender_chat and the "user" next to a
+     * voter_chat are fake
      */
     NGX_HTTP_TGBOT_KEY_CHAT,
     NGX_HTTP_TGBOT_KEY_MESSAGE_CHAT,
-    NGX_HTTP_TGBOT_KEY_VOTER_CHAT,       /* both */
+    NGX_HTTP_TGBOT_KEY_VOTER_CHAT,       /* a chat, and an actor */
     NGX_HTTP_TGBOT_KEY_SENDER_CHAT,
     NGX_HTTP_TGBOT_KEY_FROM,
     NGX_HTTP_TGBOT_KEY_USER,
@@ -63,7 +64,7 @@ typedef enum {
 } ngx_http_tgbot_update_key_e;
 
 
-/* the object a key stands in */
+/* the object that contains a key */
 
 typedef enum {
     NGX_HTTP_TGBOT_KEY_IN_DOCUMENT = 0,
@@ -71,7 +72,7 @@ typedef enum {
     NGX_HTTP_TGBOT_KEY_IN_QUERY,         /* buttons, inline mode, payments */
     NGX_HTTP_TGBOT_KEY_IN_EVENT,
     NGX_HTTP_TGBOT_KEY_IN_CONNECTION,
-    NGX_HTTP_TGBOT_KEY_IN_UNKNOWN,       /* a type newer than the table */
+    NGX_HTTP_TGBOT_KEY_IN_UNKNOWN,       /* an unknown type */
     NGX_HTTP_TGBOT_KEY_IN_BUTTON,        /* the message of a button */
     NGX_HTTP_TGBOT_KEY_IN_BOOST,         /* a boost and its source */
     NGX_HTTP_TGBOT_KEY_IN_CHAT,
@@ -81,36 +82,38 @@ typedef enum {
 
 
 typedef struct {
-    ngx_str_t     name;       /* len 0: of all types that are not known */
+    ngx_str_t     name;       /* len 0: any unknown type */
     ngx_uint_t    in;         /* ngx_http_tgbot_update_in_e */
     ngx_uint_t    life;       /* seconds */
-    ngx_uint_t    command;    /* unsigned  command:1, may be one */
+    ngx_uint_t    command;    /* unsigned  command:1 */
 } ngx_http_tgbot_key_type_t;
 
 
 /*
- * What the key is for, a ngx_http_tgbot_update_key_e.  In the document any but
- * update_id is an UPDATE, in a message what is not known may be a KIND.
+ * The use of a key, a ngx_http_tgbot_update_key_e, by the object "in" that
+ * contains it.  In the document any key except update_id is UPDATE, in a
+ * message an unknown key may be KIND.
  */
 ngx_uint_t ngx_http_tgbot_update_key_find(ngx_uint_t in, ngx_str_t *name);
 
 /*
  * The object that is the value of such a key, a ngx_http_tgbot_update_in_e.
- * That of UPDATE is of its type instead.
+ * For UPDATE the type of the Update says it instead.
  */
 ngx_uint_t ngx_http_tgbot_update_key_opens(ngx_uint_t key);
 
-/* the type of Update by the key that stands beside update_id; static */
+/* the type of an Update by the key next to update_id; static */
 const ngx_http_tgbot_key_type_t *ngx_http_tgbot_update_key_type(
     ngx_str_t *name);
 
-/* the i-th of them, those that Telegram documents; NULL: there are no more */
+/* the i-th of the types that Telegram documents; NULL: there are no more */
 const ngx_http_tgbot_key_type_t *ngx_http_tgbot_update_key_type_at(
     ngx_uint_t i);
 
 /*
- * The number of the kind of message that a key makes.  Where a message has
- * two the lower one is its kind.  NGX_HTTP_TGBOT_KEY_NO_KIND: none.
+ * The number of the kind of message that has this key.  If a message has keys
+ * of two kinds, the lower number is its kind.  NGX_HTTP_TGBOT_KEY_NO_KIND:
+ * none.
  */
 #define NGX_HTTP_TGBOT_KEY_NO_KIND  ((ngx_uint_t) -1)
 

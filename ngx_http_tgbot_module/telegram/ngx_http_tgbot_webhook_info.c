@@ -24,10 +24,10 @@ typedef struct {
     ngx_pool_t             *pool;
     ngx_array_t             names;       /* of ngx_str_t */
 
-    ngx_uint_t              key;         /* whose value is to come */
+    ngx_uint_t              key;         /* key of the next value */
 
-    unsigned                result:1;    /* inside its object */
-    unsigned                next:1;      /* its object is to come */
+    unsigned                result:1;    /* inside "result" */
+    unsigned                next:1;      /* "result" comes next */
 } ngx_http_tgbot_webhook_info_ctx_t;
 
 
@@ -256,7 +256,7 @@ ngx_http_tgbot_webhook_info_name(ngx_http_tgbot_webhook_info_ctx_t *ctx,
         return NGX_OK;
     }
 
-    /* names of types of updates, and nothing else, come through */
+    /* only what can be a name of an Update type is kept */
 
     for (i = 0; i < token->text.len; i++) {
         c = token->text.data[i];

@@ -1,6 +1,6 @@
 
 /*
- * What Telegram says of a bot's webhook: the answer to getWebhookInfo.
+ * What Telegram reports about a bot's webhook: the answer to getWebhookInfo.
  */
 
 #ifndef _NGX_HTTP_TGBOT_WEBHOOK_INFO_H_INCLUDED_
@@ -11,19 +11,19 @@
 #include <ngx_core.h>
 
 
-/* texts are decoded, with control characters made spaces */
+/* texts are decoded, control characters are replaced by spaces */
 
 typedef struct {
     ngx_str_t     url;               /* "": no webhook */
-    ngx_str_t     address;           /* "": not said */
+    ngx_str_t     address;           /* "": not reported */
     ngx_str_t     message;           /* of the last error, "": none */
-    ngx_str_t     names;             /* allowed_updates, as of join() below */
+    ngx_str_t     names;             /* allowed_updates, see join() below */
 
     int64_t       pending;
     int64_t       error_date;        /* 0: no error */
-    int64_t       max_connections;   /* 0: not said */
+    int64_t       max_connections;   /* 0: not reported */
 
-    unsigned      found:1;           /* there was a result */
+    unsigned      found:1;           /* the answer has a result */
     unsigned      certificate:1;     /* has_custom_certificate */
     unsigned      has_names:1;       /* 0: Telegram's default */
 } ngx_http_tgbot_webhook_info_t;
@@ -31,14 +31,14 @@ typedef struct {
 
 /*
  * Reads the body of an answer; texts are allocated from pool.  NGX_DECLINED:
- * it is not such an answer.  NGX_ERROR: no memory.
+ * it is not an answer to getWebhookInfo.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_webhook_info_parse(ngx_http_tgbot_webhook_info_t *info,
     ngx_str_t *body, ngx_pool_t *pool);
 
 /*
- * Names, an array of ngx_str_t that is sorted on the way, separated by
- * commas, each of them once.  NGX_ERROR: no memory.
+ * Sorts names, an array of ngx_str_t, in place and joins them with commas
+ * into a text in pool, each name once.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_webhook_info_join(ngx_array_t *names, ngx_pool_t *pool,
     ngx_str_t *joined);
