@@ -1,7 +1,7 @@
 
 /*
- * The first byte picks the Update that is answered, the rest of the first
- * line is the Content-Type, what follows is the body.
+ * The first byte selects the Update that is answered, the rest of the first
+ * line is the Content-Type, the rest is the body.
  */
 
 #include <ngx_config.h>
@@ -190,7 +190,7 @@ check_answer(ngx_http_tgbot_answer_t *answer, ngx_pool_t *pool)
 }
 
 
-/* what may be kept makes the same calls for another update, to its chat */
+/* a kept answer makes the same calls for another update, to its chat */
 
 static void
 check_kept(ngx_http_tgbot_answer_t *answer, ngx_str_t *type, ngx_str_t *body,

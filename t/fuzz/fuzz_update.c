@@ -1,7 +1,7 @@
 
 /*
- * The first two bytes are where the document is cut in two buffers, as the
- * body of a request may be; the rest is the document.
+ * The first two bytes are the offset at which the document is cut into two
+ * buffers, as the body of a request may be; the rest is the document.
  */
 
 #include <ngx_config.h>
@@ -15,7 +15,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
-/* what the header promises of every string */
+/* checks what the header promises for every string */
 
 static void
 check_string(ngx_str_t *s)
@@ -33,7 +33,7 @@ check_string(ngx_str_t *s)
         }
     }
 
-    /* what is clean stays as it is */
+    /* clean text is not changed */
 
     again.len = s->len;
     again.data = malloc(s->len + 1);
@@ -89,7 +89,7 @@ check_update(ngx_http_tgbot_update_t *u)
 }
 
 
-/* what is written is read; what is damaged has no strings but in its bytes */
+/* written data is read back; strings of damaged data stay in its bytes */
 
 static void
 check_written(ngx_http_tgbot_update_t *u, ngx_str_t *body, ngx_uint_t at,
@@ -164,7 +164,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ngx_abort();
     }
 
-    /* it makes no difference where buffers end */
+    /* the ends of buffers make no difference */
 
     if (ngx_http_tgbot_update_parse(&cut, unit_chain2(pool, data, size, at),
                                     pool)

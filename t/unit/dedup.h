@@ -1,7 +1,7 @@
 
 /*
- * For tests of what a zone knows of updates: bots in a zone, operations that
- * may be killed, and a walk through everything that is there.
+ * For tests of tgbot_dedup: bots in a zone, operations that may be killed,
+ * and a check of all structures in the zone.
  */
 
 #ifndef _SEEN_H_INCLUDED_
@@ -19,7 +19,7 @@
 #include "zones.h"
 
 
-/* what the table of areas takes of a zone of a few bots, at most */
+/* the most that the table of areas takes in a zone of a few bots */
 #define SEEN_TABLE  4096
 
 #define seen_call(s, p)                                                      \
@@ -74,7 +74,7 @@ seen_zone(ngx_http_tgbot_dedup_t *bots, ngx_uint_t n)
 }
 
 
-/* claims without a look at calls */
+/* claims, and ignores a kept call */
 
 static inline ngx_int_t
 seen_claim(ngx_http_tgbot_dedup_t *dedup, int64_t id,
@@ -98,7 +98,7 @@ seen_new(ngx_http_tgbot_dedup_t *dedup, int64_t id)
 }
 
 
-/* a walk of all lists, each a part of the whole */
+/* walks all lists and checks that each is sound */
 
 static inline ngx_uint_t
 seen_walk_lists(ngx_http_tgbot_dedup_area_t *area)
@@ -189,7 +189,7 @@ seen_walk_hash(ngx_http_tgbot_dedup_area_t *area)
 }
 
 
-/* each block is free, never was, or is of one call */
+/* each block is free, never used, or belongs to one call */
 
 static inline ngx_uint_t
 seen_walk_blocks(ngx_http_tgbot_dedup_area_t *area)
@@ -255,7 +255,7 @@ seen_walk_blocks(ngx_http_tgbot_dedup_area_t *area)
 }
 
 
-/* whether what the zone holds of a bot is sound */
+/* whether the data of a bot in the zone is sound */
 
 static inline ngx_uint_t
 seen_walk(ngx_http_tgbot_dedup_t *dedup)

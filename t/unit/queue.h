@@ -1,7 +1,7 @@
 
 /*
- * For tests of queues: bots in a zone, items of a few bytes, and a walk
- * through all that is there.
+ * For tests of queues: bots in a zone, items of a few bytes, and a check of
+ * all structures in the zone.
  */
 
 #ifndef _QUEUE_H_INCLUDED_
@@ -46,7 +46,7 @@ queue_bot(const char *name, uint64_t bot_id, ngx_uint_t concurrency,
 }
 
 
-/* the configuration of these bots comes to work, as in init_module */
+/* the configuration of these bots takes effect, as in init_module */
 
 static inline ngx_http_tgbot_zone_t *
 queue_started(ngx_http_tgbot_zone_t *zone, ngx_http_tgbot_queue_t *bots,
@@ -101,7 +101,7 @@ queue_reload(ngx_http_tgbot_zone_t *zone, ngx_http_tgbot_queue_t *bots,
 }
 
 
-/* an update of a lane, which came just now */
+/* an update of a lane, received now */
 
 static inline ngx_http_tgbot_item_t
 queue_item(int64_t id, uint64_t lane, const char *data)
@@ -134,7 +134,7 @@ queue_put(ngx_http_tgbot_queue_t *queue, int64_t id, uint64_t lane)
 }
 
 
-/* the id of the update that is taken, -1: none; *wait may be NULL */
+/* the id of the taken update, -1: none; wait may be NULL */
 
 static inline int64_t
 queue_take(ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_taken_t *taken,
@@ -182,7 +182,7 @@ queue_give(ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_taken_t *taken,
 }
 
 
-/* each block is free, or of one item; items are in order */
+/* each block is free or belongs to one item; items are in order */
 
 static inline ngx_uint_t
 queue_walk_blocks(ngx_http_tgbot_store_t *store)
@@ -283,7 +283,7 @@ queue_walk_blocks(ngx_http_tgbot_store_t *store)
 }
 
 
-/* the lists of a bot */
+/* checks the lists of a bot */
 
 static inline ngx_uint_t
 queue_walk_lists(ngx_http_tgbot_queue_area_t *area, ngx_uint_t entry)
@@ -441,7 +441,7 @@ queue_walk_heap(ngx_http_tgbot_queue_area_t *area)
 }
 
 
-/* what came and did not go is there */
+/* the items that entered and did not leave are in the zone */
 
 static inline ngx_uint_t
 queue_walk_books(ngx_http_tgbot_queue_area_t *area, ngx_uint_t entry)
@@ -463,7 +463,7 @@ queue_walk_books(ngx_http_tgbot_queue_area_t *area, ngx_uint_t entry)
 }
 
 
-/* whether all that a zone holds is sound; repairs it if it is dirty */
+/* whether all data in the zone is sound; repairs a dirty zone */
 
 static inline ngx_uint_t
 queue_walk(ngx_http_tgbot_zone_t *zone)

@@ -1,9 +1,9 @@
 
 /*
- * The few functions of nginx that the layer of words calls, so that it runs
- * without nginx.  They behave as nginx's own do, with one exception: each
- * allocation from a pool is a block of its own, so that AddressSanitizer and
- * valgrind see every byte read or written beside it.
+ * The few functions of nginx that telegram/ calls, so that it runs without
+ * nginx.  They behave as nginx's own do, with one exception: each allocation
+ * from a pool is a block of its own, so that AddressSanitizer and valgrind
+ * see every access outside of it.
  */
 
 #include <ngx_config.h>
@@ -59,7 +59,7 @@ shim_alloc(size_t size)
 
 #ifdef UNIT_COUNT_FREE
 
-/* the linker gives every free() of the program to this one (ld --wrap) */
+/* the linker redirects every free() of the program here (ld --wrap) */
 
 void __real_free(void *p);
 void __wrap_free(void *p);
@@ -203,7 +203,7 @@ ngx_pcalloc(ngx_pool_t *pool, size_t size)
 }
 
 
-/* as nginx answers for all that is not a large allocation */
+/* nginx returns this for any block that is not a large allocation */
 
 ngx_int_t
 ngx_pfree(ngx_pool_t *pool, void *p)
@@ -398,7 +398,7 @@ ngx_strnstr(u_char *s1, char *s2, size_t len)
 }
 
 
-/* n is the length of s2 less one; the text is as long as last says */
+/* n is the length of s2 minus one; the text ends at last */
 
 u_char *
 ngx_strlcasestrn(u_char *s1, u_char *last, u_char *s2, size_t n)

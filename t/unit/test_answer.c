@@ -67,8 +67,8 @@ static ngx_http_tgbot_update_t  test_shipping = {
 
 
 /*
- * What must hold of every call whatever was answered; where chat_id stands
- * there is a value, and a JSON body is one object.
+ * Checks what must hold for every call of any answer: chat_pos is the place
+ * of a value, and a JSON body is one object.
  */
 
 static void
@@ -173,7 +173,7 @@ test_chat(ngx_http_tgbot_method_t *call, const char *want)
 }
 
 
-/* one call of a JSON answer: what is sent, and where its chat_id stands */
+/* one call of a JSON answer: the bytes sent, and the place of chat_id */
 
 typedef struct {
     const char               *body;
@@ -262,7 +262,7 @@ test_chat_id(void)
 }
 
 
-/* where the chat of the update would be wrong */
+/* calls to which the update's chat_id must not be added */
 
 static void
 test_chatless(void)
@@ -345,7 +345,7 @@ test_query_ids(void)
         { "{\"method\":\"answerShippingQuery\",\"shipping_query_id\":1}",
           &test_shipping, NULL, NULL },
 
-        /* an id of another query is not put in */
+        /* the id of another type of query is not inserted */
 
         { "{\"method\":\"answerInlineQuery\"}", &test_callback, NULL, NULL },
         { "{\"method\":\"answerCallbackQuery\"}", &test_inline, NULL, NULL },
@@ -513,7 +513,7 @@ test_problems(void)
 
     static const test_answer_t  rows[] = {
 
-        /* not JSON; nothing of it is called */
+        /* not JSON: no call is made */
 
         { JSON, "{", "", NOT_JSON, NULL },
         { JSON, "ok", "", NOT_JSON, NULL },
@@ -569,7 +569,7 @@ test_problems(void)
         { JSON, "{\"method\":\"close\"}", "", NOT_ALLOWED, "close" },
         { JSON, "{\"method\":\"getMe\"}", "", NOT_ALLOWED, "getMe" },
 
-        /* readers of JSON differ on which one counts */
+        /* JSON parsers differ on which key counts */
 
         { JSON, "{\"method\":\"a\",\"method\":\"a\"}", "", TWICE, "a" },
         { JSON, "{\"method\":\"a\",\"method\":\"getMe\"}", "", TWICE, "a" },
@@ -926,7 +926,7 @@ test_text(void)
 }
 
 
-/* every cut and every single changed byte: whatever is called is sound */
+/* every truncation and every single changed byte: all calls are sound */
 
 static void
 test_damaged(void)
@@ -1025,7 +1025,7 @@ test_no_memory(void)
 
     ok(test_sweep(1, "", "text") >= 4);
 
-    /* more than the parser of JSON has room for without allocations */
+    /* more than the arena of the JSON parser holds */
 
     snprintf(body, sizeof(body), "{\"method\":\"a\",\"text\":\"%012000d\\n\"}",
              0);

@@ -42,7 +42,7 @@ test_delay_doubles(void)
     for (i = 0; i < unit_n(rows); i++) {
         unit_context("row %d", (int) i);
 
-        /* no jitter is the whole delay */
+        /* without jitter the result is the whole delay */
 
         d = ngx_http_tgbot_backoff_delay(rows[i].attempt, rows[i].base,
                                          rows[i].max, 0);
@@ -164,7 +164,7 @@ test_retry_after_spread(void)
 
     is_int(seen, 0x3e);
 
-    /* the bound cuts the range, it does not pile up what lies above */
+    /* the limit shortens the range; larger values do not become the limit */
 
     seen = 0;
 

@@ -18,7 +18,7 @@
 #define VALID  60000
 
 
-/* what the zone should hold, found without any index */
+/* the expected content of the zone, searched without an index */
 
 typedef struct {
     ngx_uint_t               used;
@@ -29,7 +29,7 @@ typedef struct {
     uint32_t                 seed;
     ngx_msec_t               since;
     ngx_msec_t               valid;
-    uint64_t                 stamp;        /* when it came into its list */
+    uint64_t                 stamp;        /* time it was inserted */
     ngx_http_tgbot_lease_t   lease;
 } test_entry_t;
 
@@ -58,7 +58,7 @@ static void test_sound(ngx_http_tgbot_zone_t *zone);
 static uint64_t test_random(void);
 
 
-/* of exactly so many blocks */
+/* a zone of exactly so many blocks */
 
 static ngx_http_tgbot_zone_t *
 test_zone(ngx_uint_t blocks)
@@ -101,7 +101,7 @@ test_key(ngx_http_tgbot_cache_t *cache, ngx_http_tgbot_zone_t *zone,
 }
 
 
-/* without taking it */
+/* looks up an entry but does not take its lock */
 
 static ngx_int_t
 test_get(ngx_http_tgbot_zone_t *zone, uint32_t id)
@@ -163,7 +163,7 @@ test_value(size_t len, uint32_t seed)
 
     value.len = len;
 
-    /* at the end, so that what is read behind it is seen */
+    /* at the end of buf, so that a read past its end is detected */
 
     value.data = buf + sizeof(buf) - len;
 
@@ -579,7 +579,7 @@ test_expiry(void)
         ngx_current_msec += 999;
         is_int(test_get(zone, 1), NGX_OK);
 
-        /* a worker whose clock has not been updated since */
+        /* a worker whose clock is behind */
 
         ngx_current_msec = starts[i] - 1;
         is_int(test_get(zone, 1), NGX_OK);
@@ -589,12 +589,12 @@ test_expiry(void)
         ngx_current_msec = starts[i] + 1000;
         is_int(test_get(zone, 1), NGX_DECLINED);
 
-        /* what has ended is gone, and not to come back */
+        /* an expired entry is gone and does not come back */
 
         ngx_current_msec = starts[i];
         is_int(test_get(zone, 1), NGX_DECLINED);
 
-        /* nor what nobody has asked for meanwhile */
+        /* the same for an entry that was not looked up in the meantime */
 
         is_int(test_put(zone, 1, 600, 1, 1000), NGX_OK);
         ngx_current_msec = starts[i] + ((ngx_msec_t) -1) / 2 + 2;
@@ -615,7 +615,7 @@ test_expiry(void)
         test_sound(zone);
     }
 
-    /* an update counts from the last time it was filled */
+    /* the age of a refreshed entry begins at its last put */
 
     ngx_current_msec = 5000;
     is_int(test_put(zone, 1, 600, 1, 1000), NGX_OK);
@@ -917,7 +917,7 @@ test_bots(void)
 }
 
 
-/* entries whose keys are alike in what the table looks at */
+/* entries whose keys have the same hash in the table */
 
 static void
 test_chains(void)
@@ -938,7 +938,7 @@ test_chains(void)
         test_sound(zone);
     }
 
-    /* from the middle, from both ends */
+    /* remove from the middle and from both ends */
 
     for (i = 0; i < 12; i++) {
         n = (i * 5 + 6) % 12;
@@ -1020,7 +1020,7 @@ test_adopted(void)
 }
 
 
-/* all that changes the zone, under names that need not be unique */
+/* all operations that change the zone, with keys that may collide */
 
 static void
 test_life(ngx_http_tgbot_zone_t *zone)
@@ -1293,7 +1293,7 @@ model_settle(test_model_t *model, uint32_t id,
 }
 
 
-/* a million keys in the smallest zone, and whatever happens to it */
+/* a million keys in the smallest zone, with random operations */
 
 static void
 test_million(void)
@@ -1336,7 +1336,7 @@ test_million(void)
 
         unit_slot_be(test_random() % 8);
 
-        /* some are asked for again and again, most once */
+        /* a few keys are looked up often, most keys once */
 
         id = (test_random() % 2) ? test_random() % 12 : 1000 + n;
         take = (test_random() % 8 && held < unit_n(holds)) ? 1 : 0;
@@ -1440,7 +1440,7 @@ test_million(void)
         }
     }
 
-    /* all of it has happened */
+    /* every case occurred */
 
     ok(hits > 10000);
     ok(puts > 100000);

@@ -56,7 +56,7 @@ static ngx_http_tgbot_update_t  test_poll = {
 };
 
 
-/* another of each type */
+/* another update of each type */
 
 static ngx_http_tgbot_update_t
 test_other(ngx_http_tgbot_update_t *update)
@@ -108,8 +108,8 @@ test_make(const char *type, const void *data, size_t len,
 
 
 /*
- * What is kept makes the same calls for another update, to its chat and in
- * answer to its query, and nothing of the former one's ids is in it.
+ * Checks that the kept answer makes the same calls for another update, with
+ * that update's chat and query, and contains none of the first update's ids.
  */
 
 static void
@@ -242,7 +242,9 @@ test_chat(void)
           "{\"m\\u0065thod\":\"s\\u0065ndDice\","
           "\"te\\u0078t\":\"\\u0041\\/\"}" },
 
-        /* bytes that are not UTF-8, and text that looks like something */
+        /*
+         * bytes that are not UTF-8, and text that looks like an id or a link
+         */
 
         { &test_message,
           "{\"chat_id\":-1001367429635,\"text\":\"\xff\xc0 \xf0\x9f\","
@@ -326,7 +328,7 @@ test_other_chat(void)
         test_declined(&test_message, body);
     }
 
-    /* not known, twice, in another spelling, further inside */
+    /* unknown, twice, in another spelling, nested */
 
     test_declined(&test_poll, "{\"method\":\"sendDice\",\"chat_id\":0}");
     test_declined(&test_inline, "{\"method\":\"sendDice\",\"chat_id\":0}");
@@ -415,7 +417,7 @@ test_queries(void)
           "{\"method\":\"answerCallbackQuery\","
           "\"callback_query_id\":\"\"}", NULL },
 
-        /* an id that would not be put in again */
+        /* an id that would not be inserted again */
 
         { &test_callback,
           "{\"method\":\"sendDice\",\"callback_query_id\":\"4382\"}", NULL },
@@ -461,7 +463,7 @@ test_queries(void)
 }
 
 
-/* whoever is named, wherever, in whatever spelling */
+/* keys that refer to a user or chat, at any depth and in any case */
 
 static void
 test_named(void)
@@ -631,7 +633,7 @@ test_strings(void)
           "{\"method\":\"sendDice\",\"a\":\"{\\\"url\\\":"
           "\\\"\\\\u0074g://user?i\\\\u0064=5\\\"}\"}", NULL },
 
-        /* what is no JSON might be read as such by somebody */
+        /* text that is not JSON, but that a lenient parser might accept */
 
         { &test_message, "{\"method\":\"sendDice\",\"a\":\"[b](c)\"}", NULL },
         { &test_message, "{\"method\":\"sendDice\",\"a\":\"{\"}", NULL },
@@ -648,7 +650,7 @@ test_strings(void)
         { &test_message, "{\"method\":\"sendDice\",\"a\":\"[1,\\\"b\\\"]\"}",
           "{\"method\":\"sendDice\",\"a\":\"[1,\\\"b\\\"]\"}" },
 
-        /* a text is none, but only on its own place */
+        /* text and caption are not JSON, but only as outermost parameters */
 
         { &test_message, "{\"method\":\"sendMessage\",\"text\":\"{\"}",
           "{\"method\":\"sendMessage\",\"text\":\"{\"}" },
@@ -796,7 +798,7 @@ test_many(void)
 }
 
 
-/* every cut and every single changed byte: what is kept is sound */
+/* every truncation and every single changed byte: kept answers are sound */
 
 static void
 test_damaged(void)

@@ -15,12 +15,12 @@
 /* letters of a bot in the model */
 #define TEST_MANY  512
 
-/* who is killed, and who lives */
+/* slots of the process that is killed and of the one that lives */
 #define TEST_VICTIM  1
 #define TEST_OTHER   2
 
 
-/* what is known of a letter; its bytes are those of its update_id */
+/* the model of a letter; update_id determines its bytes */
 
 typedef struct {
     uint64_t                 id;
@@ -102,7 +102,7 @@ test_start(size_t room)
 }
 
 
-/* a reload, as it ends */
+/* the last steps of a reload */
 
 static void
 test_configure(ngx_http_tgbot_dead_t *bots, ngx_uint_t n)
@@ -140,7 +140,7 @@ test_end(void)
 }
 
 
-/* whether all that is there is sound; repairs it if it is dirty */
+/* whether all data in the zone is sound; repairs a dirty zone */
 
 static ngx_uint_t
 test_walk(void)
@@ -187,7 +187,7 @@ test_walk(void)
 }
 
 
-/* with text of that seed; answer -1: none */
+/* a letter with the text of this seed; answer -1: none */
 
 static ngx_http_tgbot_letter_t
 test_letter(int64_t id, size_t data, ngx_int_t answer)
@@ -218,7 +218,7 @@ test_letter(int64_t id, size_t data, ngx_int_t answer)
 }
 
 
-/* how many went for it */
+/* returns the number of letters evicted for it */
 
 static ngx_uint_t
 test_put(ngx_uint_t bot, int64_t id, size_t data, ngx_int_t answer)
@@ -243,7 +243,7 @@ test_is_text(u_char *p, size_t len, ngx_uint_t seed)
 }
 
 
-/* whether the bot's letters are of these update_ids, "1 2 3" */
+/* whether the bot's letters have these update_ids, "1 2 3" */
 
 static ngx_uint_t
 test_is(ngx_uint_t bot, const char *ids)
@@ -268,7 +268,7 @@ test_is(ngx_uint_t bot, const char *ids)
 }
 
 
-/* what a letter of that bot and id is, byte for byte */
+/* compares a letter of that bot and id byte for byte */
 
 static ngx_uint_t
 test_holds(ngx_uint_t bot, test_letter_t *want)
@@ -360,7 +360,7 @@ test_one(void)
     is_int(state.blocks, ngx_http_tgbot_dead_needs(&letter.item));
     is_int(state.oldest, 1700001001);
 
-    /* an empty answer is one */
+    /* an empty answer is an answer */
 
     letter = test_letter(1002, 0, 0);
     is_int(ngx_http_tgbot_dead_put(&test_bots[0], &letter, &evicted), NGX_OK);
@@ -416,7 +416,7 @@ test_pages(void)
             break;
         }
 
-        /* one of the page goes before the next is asked for */
+        /* a letter of the page is dropped before the next page is read */
 
         is_int(ngx_http_tgbot_dead_drop(&test_bots[0], list[n / 2].id),
                NGX_OK);
@@ -458,7 +458,7 @@ test_max(void)
     ok(test_is(1, "7"));
     ok(test_is(0, "3 4 5"));
 
-    /* less is allowed from now on */
+    /* a lower max from now on */
 
     bots[0] = test_bots[0];
     bots[1] = test_bots[1];
@@ -482,7 +482,7 @@ test_max(void)
 }
 
 
-/* who has most gives way, with what is oldest */
+/* a full zone evicts the oldest letter of the bot that uses most */
 
 static void
 test_full(void)
@@ -508,7 +508,7 @@ test_full(void)
     is_int(state.letters, i - 10);
     is_int(state.oldest, 1700000011);
 
-    /* a stranger's, too */
+    /* also letters of a bot that is not configured */
 
     evicted = test_put(1, 3, 8000, -1);
     ok(evicted > 1);
@@ -518,7 +518,7 @@ test_full(void)
     is_int(state.oldest, 1700000011 + evicted);
     ok(test_is(1, "1 2 3"));
 
-    /* as much as there is */
+    /* a letter as large as the zone */
 
     letter = test_letter(4, 0, -1);
 
@@ -545,7 +545,7 @@ test_full(void)
 }
 
 
-/* whatever the id is, one bot has nothing of another's */
+/* a bot cannot reach letters of another bot by any id */
 
 static void
 test_strangers(void)
@@ -586,7 +586,7 @@ test_strangers(void)
            NGX_DECLINED);
     is_int(ngx_http_tgbot_dead_drop(&test_bots[0], 1000000), NGX_DECLINED);
 
-    /* a worker that knows what stood there before */
+    /* a worker with the entry of the earlier bot */
 
     stale = test_bots[0];
     stale.serial += 100;
@@ -635,7 +635,7 @@ test_drop(void)
     is_int(ngx_http_tgbot_dead_drop(&test_bots[0], list[2].id), NGX_OK);
     ok(test_is(0, ""));
 
-    /* that is no eviction, and an id is never used again */
+    /* a drop does not count as evicted, and an id is never reused */
 
     ngx_http_tgbot_dead_state(&test_bots[0], &state);
     is_int(state.evicted, 0);
@@ -683,7 +683,7 @@ test_no_memory(void)
 }
 
 
-/* bots come and go; what they left stays, and is seen by a walk */
+/* letters of removed bots stay, and a walk finds them */
 
 static void
 test_bots_gone(void)
@@ -729,7 +729,7 @@ test_bots_gone(void)
            || test_is_text(letter.item.answer.data, letter.item.answer.len,
                            letter.item.head.update_id % 241));
 
-        /* which goes under its feet */
+        /* the current letter is dropped during the walk */
 
         if (letter.item.head.update_id == 21) {
             is_int(ngx_http_tgbot_dead_drop(&bot, letter.id), NGX_OK);
@@ -742,7 +742,7 @@ test_bots_gone(void)
     is_str(&got, "shop/42 10, shop/42 20, news/43 11, news/43 21, "
                  "news/43 31, shop/44 12, shop/44 22, ");
 
-    /* whoever comes back finds what is his */
+    /* a bot that returns finds its letters */
 
     ngx_memzero(&other, sizeof(ngx_http_tgbot_dead_t));
     other.zone = test_zone;
@@ -754,7 +754,7 @@ test_bots_gone(void)
     test_bots[2] = other;
     ok(test_is(2, "12 22"));
 
-    /* one more has an entry until there are no more */
+    /* further bots get entries until the table is full */
 
     other.bot.len = 1;
 
@@ -779,7 +779,7 @@ test_bots_gone(void)
 }
 
 
-/* a letter is found by its id, without a way through those before it */
+/* a letter is found by its id without a walk through earlier letters */
 
 static void
 test_found(void)
@@ -831,7 +831,7 @@ test_found(void)
 }
 
 
-/* one process at a time replays a letter, and a dead one does not */
+/* one process at a time replays a letter; a dead process holds none */
 
 static void
 test_leased(void)
@@ -855,7 +855,7 @@ test_leased(void)
     is_int(left, 0);
     is_int(ngx_http_tgbot_dead_holds(&test_bots[0], id, &one), NGX_OK);
 
-    /* neither by another process nor once more by this one */
+    /* no other process can lease the letter, nor this one again */
 
     is_int(ngx_http_tgbot_dead_lease(&test_bots[0], id, &other, &left),
            NGX_AGAIN);
@@ -875,7 +875,7 @@ test_leased(void)
     is_int(ngx_http_tgbot_dead_lease(&test_bots[0], id, &one, &left), NGX_OK);
     is_int(left, 1);
 
-    /* over a death, and a sleep from which it wakes too late */
+    /* the holder dies; or it hangs and wakes up too late */
 
     unit_slot_die(TEST_VICTIM);
     unit_slot_be(TEST_OTHER);
@@ -890,7 +890,7 @@ test_leased(void)
     ngx_http_tgbot_dead_release(&test_bots[0], id, &other, 1);
     is_int(ngx_http_tgbot_dead_holds(&test_bots[0], id, &one), NGX_OK);
 
-    /* what fails again takes its place, though there are to be no more */
+    /* a replay that fails again keeps its place although max was lowered */
 
     test_bots[0].max = 2;
     letter = test_letter(1, 3000, 20);
@@ -910,7 +910,7 @@ test_leased(void)
     ngx_http_tgbot_dead_release(&test_bots[0], id, &one, 1);
     ok(test_is(0, "2"));
 
-    /* what is being replayed goes last */
+    /* a letter that is being replayed is evicted last */
 
     test_put(0, 5, 10, -1);
     ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 4);
@@ -924,7 +924,7 @@ test_leased(void)
     is_int(ngx_http_tgbot_dead_drop(&test_bots[0], id + 3), NGX_OK);
     test_put(0, 2, 10, -1);
 
-    /* taken from the queue, whichever process put it there */
+    /* taken from the queue, by any process */
 
     ngx_http_tgbot_dead_list(&test_bots[0], 0, list, 4);
     is_int(ngx_http_tgbot_dead_lease(&test_bots[0], list[0].id, &one, &left),
@@ -938,7 +938,7 @@ test_leased(void)
 }
 
 
-/* who is killed at any point leaves all, or what was to go has gone */
+/* after a kill at any point nothing, or the whole operation, is done */
 
 static void
 test_killed(void)
@@ -961,7 +961,7 @@ test_killed(void)
 }
 
 
-/* "at": which point, "repair": the one at which who repairs it is killed */
+/* "at": point of the kill; "repair": point at which the repair is killed */
 
 static ngx_uint_t
 test_kill(ngx_uint_t at, ngx_uint_t repair, ngx_uint_t drop)
@@ -1020,7 +1020,7 @@ test_kill(ngx_uint_t at, ngx_uint_t repair, ngx_uint_t drop)
 }
 
 
-/* of a letter and what takes its place there is one, and nothing else goes */
+/* a letter or its replacement remains, and all other letters */
 
 static void
 test_replaced(void)
@@ -1087,7 +1087,7 @@ test_replace(ngx_uint_t at, ngx_uint_t repair)
 }
 
 
-/* what would have to go, the first of it first; says how many */
+/* the letters to be evicted, in order; returns their number */
 
 static ngx_uint_t
 test_model_evicts(test_model_t *model, ngx_uint_t bot, ngx_uint_t needs)
@@ -1129,7 +1129,7 @@ test_model_evicts(test_model_t *model, ngx_uint_t bot, ngx_uint_t needs)
 
         if (test_model_same(model)) {
 
-            /* as far as somebody came who was killed then */
+            /* the killed process got this far */
 
             return n + 1;
         }
@@ -1163,7 +1163,7 @@ test_model_same(test_model_t *model)
 }
 
 
-/* puts a letter, or drops one; whether that kills */
+/* puts or drops a letter; returns whether the process was killed */
 
 static ngx_uint_t
 test_dies(ngx_uint_t bot, ngx_http_tgbot_letter_t *letter,

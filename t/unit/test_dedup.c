@@ -60,7 +60,7 @@ test_accept(ngx_http_tgbot_claim_t *claim, const char *type, const char *body)
 }
 
 
-/* accepts an update with a call of "len" bytes and its type */
+/* accepts an update and keeps a call of "len" bytes with its type */
 
 static ngx_int_t
 test_keep(int64_t id, const char *type, size_t len)
@@ -81,7 +81,7 @@ test_keep(int64_t id, const char *type, size_t len)
 }
 
 
-/* NGX_OK: it is there; NGX_DECLINED: none is; NGX_ERROR: another one is */
+/* NGX_OK: the call is kept; NGX_DECLINED: none; NGX_ERROR: another one */
 
 static ngx_int_t
 test_kept(int64_t id, const char *type, size_t len)
@@ -146,7 +146,7 @@ test_once(void)
     is_int(state.leased, 1);
     is_int(state.rides, 0);
 
-    /* in work, since then */
+    /* claimed at that time */
 
     ngx_current_msec += 700;
 
@@ -157,7 +157,7 @@ test_once(void)
     is_int(ngx_http_tgbot_dedup_accept(&test_bot, &claim, NULL, NULL), NGX_OK);
     is_int(claim.rebased, 0);
 
-    /* a second time there is nothing to settle */
+    /* the claim cannot be settled twice */
 
     is_int(claim.lease.token, 0);
     is_int(ngx_http_tgbot_dedup_accept(&test_bot, &claim, NULL, NULL), NGX_OK);
@@ -211,7 +211,7 @@ test_again(void)
         is_int(state.leased, 0);
     }
 
-    /* unavailable is not failed */
+    /* an unavailable program does not count as an attempt */
 
     is_int(seen_claim(&test_bot, 1000, &claim), NGX_OK);
     is_int(ngx_http_tgbot_dedup_release(&test_bot, &claim, 0, 0), NGX_OK);
@@ -231,7 +231,7 @@ test_again(void)
 }
 
 
-/* a process that dies leaves its updates to the next delivery, not results */
+/* updates of a dead process may be claimed again, its results are dropped */
 
 static void
 test_died(void)
@@ -260,7 +260,7 @@ test_died(void)
     is_int(claim.first, first);
     is_int(claim.attempts, 1);
 
-    /* limits had let it to work */
+    /* limits were charged before */
 
     is_int(claim.charged, 1);
 
@@ -279,7 +279,7 @@ test_died(void)
     is_int(next.attempts, 1);
     is_int(ngx_http_tgbot_dedup_accept(&test_bot, &next, NULL, NULL), NGX_OK);
 
-    /* nor when it is accepted */
+    /* accept fails, too */
 
     is_int(test_accept(&dead, "application/json", "{}"), NGX_DECLINED);
     is_int(test_kept(1000, "", 0), NGX_DECLINED);
@@ -309,7 +309,7 @@ test_hung(void)
     is_int(seen_claim(&test_bot, 1, &claim), NGX_OK);
     is_int(ngx_http_tgbot_dedup_accept(&test_bot, &claim, NULL, NULL), NGX_OK);
 
-    /* and wakes up */
+    /* the hung process wakes up */
 
     unit_slot_be(3);
     unit_slot_hang(3, 0);
@@ -322,7 +322,7 @@ test_hung(void)
 
     is_int(seen_claim(&test_bot, 1, &claim), NGX_DECLINED);
 
-    /* what was taken out of work may be claimed by anybody, also by it */
+    /* a lost claim may be claimed again by any process, also by this one */
 
     is_int(ngx_http_tgbot_dedup_accept(&test_bot, &left, NULL, NULL),
            NGX_DECLINED);
@@ -382,7 +382,7 @@ test_full(void)
     is_int(claim.lease.token, 0);
     is_int(test_zone->sh->evicted, 0);
 
-    /* the oldest that will come again goes, its count starts again */
+    /* the oldest update without a lease is evicted, its count restarts */
 
     is_int(ngx_http_tgbot_dedup_release(&test_bot, &held[9], 1, 1), NGX_OK);
     ngx_current_msec++;
@@ -399,7 +399,7 @@ test_full(void)
 
     is_int(seen_claim(&test_bot, n, &claim), NGX_AGAIN);
 
-    /* those of a dead process; it may take a moment to be seen */
+    /* leases of a dead process; its death may be noticed a moment later */
 
     unit_slot_die(1);
     ngx_current_msec += 200;
@@ -416,7 +416,7 @@ test_full(void)
 }
 
 
-/* sizes around those of blocks; the type is a part of the call */
+/* lengths close to the sizes of blocks; the type is part of the call */
 
 static void
 test_rides(void)
@@ -464,7 +464,7 @@ test_rides(void)
     is_int(test_kept(id, "", 0), NGX_DECLINED);
     id++;
 
-    /* sizes whose sum is not one */
+    /* lengths whose sum overflows */
 
     is_int(seen_claim(&test_bot, id, &claim), NGX_OK);
     t.data = (u_char *) test_body;
@@ -484,7 +484,7 @@ test_rides(void)
 }
 
 
-/* what a claim gave stays until the next one */
+/* the call returned by a claim is valid until the next claim */
 
 static void
 test_rides_stay(void)
@@ -535,7 +535,7 @@ test_rides_expire(void)
     state = test_state();
     is_int(state.rides, 1);
 
-    /* they go with time, and do not count as evicted */
+    /* calls expire with time, and expired calls do not count as evicted */
 
     for (id = 300; id < 400; id++) {
         is_int(test_keep(id, "a/b", 30), NGX_OK);
@@ -572,7 +572,7 @@ test_rides_evicted(void)
     state = test_state();
     kept = state.rides;
 
-    /* the newest are left, and the blocks are used up */
+    /* the newest calls are kept, and no block is free */
 
     is_int(kept, NGX_HTTP_TGBOT_DEDUP_BLOCKS / 8);
     is_int(state.rides_evicted, 1000 - kept);
@@ -582,7 +582,7 @@ test_rides_evicted(void)
                id >= (int64_t) (1000 - kept) ? NGX_OK : NGX_DECLINED);
     }
 
-    /* one that is small makes place for itself only */
+    /* a small call evicts only as much as it needs */
 
     is_int(test_keep(2000, "a", 1), NGX_OK);
     ok(test_state().rides >= kept);
@@ -591,7 +591,7 @@ test_rides_evicted(void)
 }
 
 
-/* records are taken from the oldest of calls and updates to come again */
+/* records are taken from the oldest calls and released updates */
 
 static void
 test_full_of_rides(void)
@@ -658,7 +658,7 @@ test_rebased(void)
                NGX_OK);
     }
 
-    /* told once, however often it is delivered */
+    /* reported once for any number of deliveries */
 
     is_int(seen_claim(&test_bot, 9007199254740992LL, &claim), NGX_OK);
     is_int(claim.rebased, 1);
@@ -681,7 +681,7 @@ test_rebased(void)
     is_int(seen_claim(&test_bot, 870000100, &claim), NGX_OK);
     is_int(claim.rebased, 0);
 
-    /* a claim alone makes nothing forgotten: only what is accepted moves */
+    /* a claim alone does not move the window, only accept does */
 
     is_int(seen_claim(&test_bot, 870000000 + TEST_WINDOW, &other), NGX_OK);
     is_int(other.rebased, 0);
@@ -689,7 +689,7 @@ test_rebased(void)
     is_int(ngx_http_tgbot_dedup_accept(&test_bot, &other, NULL, NULL), NGX_OK);
     is_int(seen_claim(&test_bot, 870000001, &claim), NGX_DECLINED);
 
-    /* below the window it is handled; once, as long as it is remembered */
+    /* an id below the window is handled once while its record exists */
 
     is_int(seen_claim(&test_bot, 869990000, &claim), NGX_OK);
     is_int(claim.rebased, 1);
@@ -701,7 +701,7 @@ test_rebased(void)
 }
 
 
-/* accepted after its ring has been taken for another numbering */
+/* accepted after its ring was reused for another numbering */
 
 static void
 test_ring_lost(void)
@@ -722,7 +722,7 @@ test_ring_lost(void)
     is_int(seen_claim(&test_bot, 100, &claim), NGX_DECLINED);
     is_int(seen_claim(&test_bot, 4000001, &claim), NGX_DECLINED);
 
-    /* a call is repeated although its update's bit is long forgotten */
+    /* a call is repeated although the bit of its update is lost */
 
     is_int(test_keep(9000000, "a/b", 100), NGX_OK);
 

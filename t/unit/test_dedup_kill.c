@@ -1,7 +1,7 @@
 
 /*
- * A worker is killed at each point inside each operation, and the one that
- * repairs the zone after it, too.
+ * A worker is killed at each point of each operation, and so is the process
+ * that then repairs the zone.
  */
 
 #include <ngx_config.h>
@@ -14,7 +14,7 @@
 #define TEST_WINDOW  4096
 #define TEST_ID      870000000
 
-/* who is killed, and who lives */
+/* slots of the process that is killed and of the one that lives */
 #define TEST_VICTIM  1
 #define TEST_OTHER   2
 
@@ -44,7 +44,7 @@ static ngx_http_tgbot_claim_t   test_claim, test_held[32];
 static u_char                   test_text[NGX_HTTP_TGBOT_DEDUP_RIDE];
 
 
-/* what the victim does not touch: accepted, in work, to come again, kept */
+/* updates that the victim does not touch: one of each state */
 
 static void
 test_background(void)
@@ -226,7 +226,7 @@ test_settle(ngx_uint_t how)
 }
 
 
-/* a look at the update, which may be claimed; a kept call has to be whole */
+/* reads the state of an update, may claim it; a kept call must be whole */
 
 static ngx_int_t
 test_look(size_t len)
@@ -286,7 +286,7 @@ test_prepare_full(void)
 }
 
 
-/* all others are of a process that died */
+/* all other records belong to a dead process */
 
 static void
 test_prepare_reap(void)
@@ -378,7 +378,7 @@ test_run_forget(void)
 }
 
 
-/* an id far away, and what it does to the rings */
+/* an id far away, and its effect on the rings */
 
 static void
 test_run_far(void)
@@ -535,7 +535,7 @@ test_all(void)
                     break;
                 }
 
-                /* thousands of the same are looked at here and there */
+                /* of thousands of similar points only some are tried */
 
                 step = (at > 30) ? 797 : 1;
             }

@@ -1,8 +1,8 @@
 
 /*
- * Random operations of several processes that die and hang, against a model
- * of what they do; a process that is killed inside a change may have made it
- * or not, but nothing else.
+ * Random operations of several processes that die and hang are compared with
+ * a model.  A process that is killed inside a change has made it completely
+ * or not at all.
  */
 
 #include <ngx_config.h>
@@ -32,7 +32,10 @@ typedef struct {
 } test_update_t;
 
 
-/* what came into a state, in order; what left it since is passed over */
+/*
+ * updates in the order in which they entered a state; those that left it
+ * since are skipped
+ */
 
 typedef struct {
     uint32_t                      id[2 * TEST_OPS];
@@ -81,7 +84,7 @@ static ngx_uint_t                test_saw[8];
     (((size) + NGX_HTTP_TGBOT_CHAIN_DATA - 1)                           \
      / NGX_HTTP_TGBOT_CHAIN_DATA)
 
-/* the first wrong answer is told, what follows from it is not */
+/* only the first wrong result is reported, not its consequences */
 #define test_is(got, want)                                                   \
     if (!is_int(got, want)) { test_bad = 1; }
 
@@ -134,7 +137,7 @@ test_done(void)
 }
 
 
-/* an update changes its state, in the model */
+/* changes the state of an update in the model */
 
 static void
 test_put(ngx_uint_t i, ngx_uint_t state)
@@ -223,7 +226,7 @@ test_expire(void)
 }
 
 
-/* a record for another update */
+/* takes a record for another update */
 
 static void
 test_evict(void)
@@ -247,7 +250,7 @@ test_evict(void)
             if (u->state == NGX_HTTP_TGBOT_DEDUP_HELD
                 && !ngx_http_tgbot_lease_alive(&u->lease))
             {
-                /* limits had let it to work */
+                /* limits were charged before */
 
                 u->charged = 1;
 
@@ -271,7 +274,7 @@ test_evict(void)
         return;
     }
 
-    /* of those of one moment any may be the oldest */
+    /* any of the updates with the same time may be the oldest */
 
     fifo = test_fifo[NGX_HTTP_TGBOT_DEDUP_IDLE];
 
@@ -296,7 +299,7 @@ test_evict(void)
 }
 
 
-/* what a claim that has been made should have answered */
+/* the expected result of a claim */
 
 static ngx_int_t
 test_expect(ngx_uint_t i)
@@ -416,7 +419,7 @@ test_settle(ngx_uint_t n, ngx_uint_t stop)
 
     i = test_number(test_claims[n].update_id);
 
-    /* what would be below the window is left to the death of its process */
+    /* an id that would be below the window is not settled by its process */
 
     if (i + 2000 < test_low) {
         test_claims[n] = test_claims[--test_nclaims];
@@ -525,7 +528,7 @@ test_after_kill(ngx_uint_t i)
 
     unit_slot_die(ngx_process_slot);
 
-    /* who repairs may be killed as well */
+    /* the process that repairs may be killed, too */
 
     if (setjmp(unit_zone_killed) == 0) {
         unit_zone_stop_at = seen_random() % 8;
@@ -562,13 +565,13 @@ test_after_kill(ngx_uint_t i)
     test_sort(NGX_HTTP_TGBOT_DEDUP_IDLE);
     test_sort(NGX_HTTP_TGBOT_DEDUP_DONE);
 
-    /* those that a call of several blocks, or one claim, may have evicted */
+    /* the most that a call of several blocks, or a claim, can evict */
 
     ok(test_gone <= 16);
 }
 
 
-/* from what is there to the model, if that is allowed */
+/* updates the model from the zone, if the difference is allowed */
 
 static void
 test_learn(ngx_uint_t i, ngx_http_tgbot_dedup_record_t *rec, ngx_uint_t known,
@@ -593,7 +596,7 @@ test_learn(ngx_uint_t i, ngx_http_tgbot_dedup_record_t *rec, ngx_uint_t known,
 
     } else if (state != u->state) {
 
-        /* evicted, or out of the work of a process that died */
+        /* evicted, or the lease of a dead process */
 
         if (state == NGX_HTTP_TGBOT_DEDUP_FREE) {
             test_gone++;
@@ -637,7 +640,7 @@ test_learn(ngx_uint_t i, ngx_http_tgbot_dedup_record_t *rec, ngx_uint_t known,
 }
 
 
-/* what has been learned has times of its own */
+/* times of updates that the model learned from the zone */
 
 static void
 test_sort(ngx_uint_t state)
@@ -696,7 +699,7 @@ test_run(ngx_uint_t ops, ngx_uint_t kills)
 
         r = seen_random();
 
-        /* at times nothing is settled, until there is no record */
+        /* at times nothing is settled, until no record is free */
 
         crowd = i % 100000 > 80000 && i % 100000 < 92000;
 
@@ -752,7 +755,7 @@ test_peace(void)
 
     is_int(test_run(TEST_OPS / 4, 0), 0);
 
-    /* all that can happen did */
+    /* every case occurred */
 
     for (i = 0; i < unit_n(test_saw); i++) {
         unit_context("happening %d", (int) i);

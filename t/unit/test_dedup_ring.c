@@ -73,7 +73,7 @@ test_known(int64_t id)
 }
 
 
-/* the bits of memory that was never cleared are not taken for ids */
+/* garbage in memory is not taken for ids */
 
 static void
 test_first(void)
@@ -102,7 +102,7 @@ test_first(void)
 }
 
 
-/* each id from the lowest that is remembered to the highest, one by one */
+/* each id from the lowest in the window to the highest */
 
 static void
 test_edges(void)
@@ -114,7 +114,7 @@ test_edges(void)
     ok(test_known(10000));
     ok(test_known(10000 - TEST_WINDOW + 1));
 
-    /* one more is below: it does not share the bit of the highest */
+    /* the next lower id is below the window: it does not share a bit */
 
     ok(!test_known(10000 - TEST_WINDOW));
     ok(!test_known(10000 + TEST_WINDOW));
@@ -122,7 +122,7 @@ test_edges(void)
     ok(test_known(10000 - TEST_WINDOW));
     ok(test_known(10000));
 
-    /* a jump that just reaches leaves the highest one known */
+    /* the longest jump inside the ring keeps the highest id known */
 
     test_empty();
 
@@ -134,7 +134,7 @@ test_edges(void)
     is_int(ngx_http_tgbot_dedup_ring_top(&test_rings, 0),
            10000 + TEST_WINDOW - 1);
 
-    /* one that does not reach opens the other ring */
+    /* a longer jump opens the other ring */
 
     is_int(test_accept(10000 + 2 * TEST_WINDOW - 1), 1);
     ok(test_known(10000));
@@ -155,7 +155,7 @@ test_every_jump(void)
                          (unsigned long) jump);
             test_empty();
 
-            /* all of a window */
+            /* all ids of a window */
 
             ngx_memzero(test_bits, sizeof(test_bits));
             test_accept(100000 + from);
@@ -184,7 +184,7 @@ test_every_jump(void)
 }
 
 
-/* what is remembered against a list of all ids there were */
+/* the rings are compared with a list of all accepted ids */
 
 static void
 test_model(void)
@@ -240,7 +240,7 @@ test_model(void)
 }
 
 
-/* one far id, or many, do not put an end to what is known of the others */
+/* one or many distant ids do not erase the knowledge of other ids */
 
 static void
 test_forged(void)
@@ -276,7 +276,7 @@ test_forged(void)
 }
 
 
-/* a numbering that goes on elsewhere takes over, and may come back */
+/* a restarted numbering takes over, and the first one may come back */
 
 static void
 test_restarted(void)
@@ -298,7 +298,7 @@ test_restarted(void)
     ok(test_known(700000));
     ok(test_known(5000));
 
-    /* a third one ends the first, not the second */
+    /* a third numbering replaces the first, not the second */
 
     is_int(test_accept(9000000), 1);
     ok(!test_known(700000));
@@ -307,7 +307,7 @@ test_restarted(void)
 }
 
 
-/* two numberings that meet: what one has accepted the other knows */
+/* two numberings that meet: both know the ids accepted in either */
 
 static void
 test_meeting(void)
@@ -357,7 +357,7 @@ test_ends(void)
     is_int(test_accept(INT64_MAX), 0);
     ok(test_known(INT64_MAX));
 
-    /* they are not next to each other */
+    /* these two ids are not next to each other */
 
     is_int(test_accept(-INT64_MAX - 1), 1);
     ok(test_known(INT64_MAX));
@@ -389,7 +389,7 @@ test_million(void)
     bot = seen_bot("many", 7, 1048576);
     zone = seen_zone(&bot, 1);
 
-    /* two rings of a bit an id, and the same for any window */
+    /* two rings with one bit for each id, for any window */
 
     is_int(ngx_http_tgbot_dedup_size(1048576), 2 * 1048576 / 8 + 512 * 1024);
     is_int(ngx_http_tgbot_dedup_size(4194304), 3 * 512 * 1024);
@@ -451,14 +451,14 @@ test_newest(void)
                 (void) test_accept(base[k] + seen_random() % m);
             }
 
-            /* what follows another has made a numbering */
+            /* an id that follows another makes a numbering */
 
             (void) test_accept(base[k] + m);
             (void) test_accept(base[k] + m + 1);
             base[k] += m + 1;
         }
 
-        /* one that was about to be accepted */
+        /* an id whose accept was interrupted */
 
         if (round % 3 == 0) {
             base[1] += 8 + seen_random() % 8;

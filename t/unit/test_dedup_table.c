@@ -73,7 +73,7 @@ test_adopt(ngx_http_tgbot_zone_t *zone, ngx_http_tgbot_dedup_t *bots,
 }
 
 
-/* ids, a record and a call that no other salt has */
+/* ids, a record and a call that differ for each salt */
 
 static void
 test_fill(ngx_http_tgbot_dedup_t *bot, ngx_uint_t salt)
@@ -172,7 +172,7 @@ test_forgotten(ngx_http_tgbot_dedup_t *bot, ngx_uint_t salt)
 }
 
 
-/* what is left for a kind's data of a zone of "size" bytes */
+/* the room for a kind's data in a zone of "size" bytes */
 
 static size_t
 test_room(size_t size)
@@ -184,7 +184,7 @@ test_room(size_t size)
 
     pages = left / (ngx_pagesize + sizeof(ngx_slab_page_t));
 
-    /* which begin at a multiple of their size */
+    /* pages begin at a multiple of their size */
 
     left -= pages * sizeof(ngx_slab_page_t) + ngx_pagesize - 1;
     pages = left / ngx_pagesize;
@@ -194,7 +194,7 @@ test_room(size_t size)
 }
 
 
-/* in a zone of any size bots have all they need, or are refused */
+/* in a zone of any size the bots get all they need or are refused */
 
 static void
 test_small(void)
@@ -238,7 +238,7 @@ test_small(void)
 }
 
 
-/* the size that is asked for is enough, and not much more */
+/* the size in the error message is enough, and not much too large */
 
 static void
 test_check(void)
@@ -309,7 +309,7 @@ test_check(void)
 
     is_int(ngx_http_tgbot_dedup_check(&cf, &zone), NGX_OK);
 
-    /* sums that do not fit in a number */
+    /* sums that overflow */
 
     for (i = 0; i < 64; i++) {
         bots[i] = seen_bot("a", 0, (ngx_uint_t) 1 << 60);
@@ -320,7 +320,7 @@ test_check(void)
 
     is_int(ngx_http_tgbot_dedup_check(&cf, &zone), NGX_ERROR);
 
-    /* nor in memory that is there for fewer */
+    /* refused also for a zone that was made for fewer bots */
 
     bots[0] = seen_bot("a", 0, TEST_WINDOW);
     bots[1] = seen_bot("b", 0, TEST_WINDOW);
@@ -396,7 +396,7 @@ test_reload(void)
     ok(seen_new(&new[1], 500501));
     is_int(seen_claim(&old[0], 500501, &claim), NGX_DECLINED);
 
-    /* a bot that is gone is known when it is back */
+    /* a removed bot still has its data when it returns */
 
     third[0] = seen_bot("b", 22, TEST_WINDOW);
 
@@ -421,7 +421,7 @@ test_token(void)
     ngx_http_tgbot_dedup_t  old, new[4];
     ngx_http_tgbot_claim_t  claim, work;
 
-    /* known later on, then not said, is the same bot */
+    /* a bot whose id is learned later and then omitted is the same bot */
 
     old = seen_bot("a", 0, TEST_WINDOW);
     new[0] = seen_bot("a", 11, TEST_WINDOW);
@@ -449,7 +449,7 @@ test_token(void)
     test_forgotten(&new[3], 1);
     test_fill(&new[3], 3);
 
-    /* what was in work for the old one is settled, and is not the new one's */
+    /* claims of the old bot are settled, and the new bot does not see them */
 
     is_int(ngx_http_tgbot_dedup_holds(&new[2], &work), 1);
     is_int(ngx_http_tgbot_dedup_accept(&new[2], &work, NULL, NULL), NGX_OK);
@@ -490,7 +490,7 @@ test_window(void)
     wide = seen_bot("a", 0, 2 * TEST_WINDOW);
     adopted = test_adopt(zone, &wide, 1);
 
-    /* it has taken the place of all that is not configured any more */
+    /* the area took the place of all bots that are no longer configured */
 
     test_forgotten(&wide, 1);
     test_fill(&wide, 3);
@@ -557,7 +557,7 @@ test_compact(void)
     test_forgotten(&new[0], 1);
     test_fill(&new[0], 6);
 
-    /* it is settled where it is now, by who knew it where it was */
+    /* a worker that knows the old place of the area settles at the new one */
 
     is_int(seen_claim(&new[1], 500590, &claim), NGX_BUSY);
     is_int(ngx_http_tgbot_dedup_forget(&old[4], &work), NGX_OK);
@@ -604,7 +604,7 @@ test_no_room(void)
 }
 
 
-/* somebody died in the zone before the reload */
+/* a process died inside the zone before the reload */
 
 static void
 test_dirty(void)
@@ -631,7 +631,7 @@ test_dirty(void)
 }
 
 
-/* the master dies while it makes room; its workers go on for a while */
+/* the master dies while it makes room; its workers continue for a while */
 
 static void
 test_killed(void)
@@ -659,7 +659,7 @@ test_killed(void)
         test_fill(&old[1], 2);
         test_fill(&old[2], 3);
 
-        /* the areas that move do so by less than their length */
+        /* areas move by less than their length */
 
         new[0] = seen_bot("new", 0, TEST_WINDOW);
         new[1] = seen_bot("b", 0, 128 * TEST_WINDOW);
@@ -712,7 +712,7 @@ test_killed(void)
 }
 
 
-/* a configuration makes areas and is refused: the old one goes on */
+/* a configuration makes areas and is refused: the old one stays in force */
 
 static void
 test_refused(void)
@@ -739,7 +739,7 @@ test_refused(void)
 
     unit_zone_adopted = 0;
 
-    /* one area went to another bot, and is had back as a new one */
+    /* one area was given to another bot and returns empty */
 
     test_forgotten(&old[0], 1);
     test_fill(&old[0], 3);
@@ -749,7 +749,7 @@ test_refused(void)
 
     test_filled(&worker, 3);
 
-    /* there is no room for the other one, as the refused bot has it */
+    /* the other bot has no room, as the refused bot has its area */
 
     is_int(seen_claim(&old[1], 500800, &claim), NGX_OK);
     is_int(claim.lease.token, 0);

@@ -9,9 +9,9 @@
 
 
 /*
- * The tokens of a document are written down as text, each with its depth:
- * "{0 k1:a n1:1 }0"; with ends also "@" and the offset behind it.  With skip
- * the value of a key "x" is skipped, and what is in the value of a key "y".
+ * The tokens of a document are written as text, each with its depth: "{0 k1:a
+ * n1:1 }0"; with ends also "@" and the offset after the token.  With skip the
+ * value of a key "x" is skipped, and the contents of the value of a key "y".
  */
 
 typedef struct {
@@ -142,7 +142,7 @@ test_tokens(void)
           "[0 s1:A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 ]0" },
         { "[1.5,-0,0.1e-2]", "[0 n1:1.5 n1:-0 n1:0.1e-2 ]0" },
 
-        /* what is not UTF-8 passes */
+        /* bytes that are not UTF-8 pass */
         { "[\"\xff\xfe\"]", "[0 s1:\xff\xfe ]0" },
         { "[\"\xc3\"]", "[0 s1:\xc3 ]0" },
         { "[\"\xed\xa0\x80\"]", "[0 s1:\xed\xa0\x80 ]0" },
@@ -163,13 +163,13 @@ test_escapes(void)
 {
     ngx_str_t  s;
 
-    /* a NUL is a character like others */
+    /* a NUL is a character like any other */
 
     is_int(parse("[\"a\\u0000b\"]", 12), NGX_OK);
     s = logged();
     is_lit(&s, "[0 s1:a\0b ]0");
 
-    /* half of a surrogate pair becomes something, and nothing breaks */
+    /* half of a surrogate pair is not an error */
 
     is_int(parse("[\"x\\ud83d\",1]", 13), NGX_OK);
     is_int(tlog.tokens, 4);
@@ -213,7 +213,7 @@ test_not_json(void)
     unit_context("NUL in a string");
     is_int(parse("[\"\0\"]", 5), NGX_DECLINED);
 
-    /* what came before the error has been seen */
+    /* tokens before the error have been delivered */
 
     unit_context("tokens before an error");
     is_int(parse("[1,2,x]", 7), NGX_DECLINED);
@@ -286,7 +286,7 @@ test_skip(void)
           "\"a\":3}",
           "{0@1 k1:x@4 k1:a@48 n1:3@50 }0@51" },
 
-        /* what is behind the object is not skipped */
+        /* the tokens after the object are not skipped */
         { "[{\"x\":1},2,{\"a\":{\"x\":[3]}},\"b\"]",
           "[0@1 {1@2 k2:x@5 }1@8 n1:2@10 {1@12 k2:a@15 {2@17 k3:x@20 "
           "}2@25 }1@26 s1:b@30 ]0@31" },
@@ -323,7 +323,7 @@ test_skip(void)
         }
     }
 
-    /* what is skipped must be JSON as well */
+    /* a skipped value must be JSON, too */
 
     for (i = 0; i < unit_n(bad); i++) {
         unit_context("skipped: %s", bad[i]);
@@ -402,7 +402,7 @@ test_ends(void)
 }
 
 
-/* every beginning of a document is not a document */
+/* no proper prefix of a document is a document */
 
 static void
 test_cut_short(void)
@@ -607,7 +607,7 @@ test_large(void)
 }
 
 
-/* the N-th allocation fails, for all N: an error, and nothing is left over */
+/* the N-th allocation fails, for all N: an error, and no leak */
 
 static void
 test_no_memory(void)
@@ -712,7 +712,7 @@ test_clean(void)
         { "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
           "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80" },
 
-        /* C1, and the first character behind it */
+        /* C1, and the first character after it */
         { "a\xc2\x80\xc2\x85\xc2\x9f\xc2\xa0", "a   \xc2\xa0" },
 
         /* bounds of each length */

@@ -1,5 +1,5 @@
 
-/* with its insides, to walk through them */
+/* access to the internals, to check them */
 
 #define NGX_HTTP_TGBOT_ZONE_TEST  1
 
@@ -107,7 +107,7 @@ test_take(ngx_http_tgbot_limit_t *bucket, const char *key, ngx_msec_t now)
 }
 
 
-/* takes all there is */
+/* takes all tokens, returns their number */
 
 static ngx_uint_t
 test_drain(ngx_http_tgbot_limit_t *bucket, const char *key, ngx_msec_t now)
@@ -145,8 +145,8 @@ test_node(ngx_http_tgbot_limit_t *bucket, const char *key)
 
 
 /*
- * Whether each used node is once in the list, there and back, and once in
- * the chain of its hash.  Returns the length of the longest chain.
+ * Checks that each used node is once in the list, in both directions, and
+ * once in the chain of its hash.  Returns the length of the longest chain.
  */
 
 static ngx_uint_t
@@ -286,7 +286,7 @@ test_size(void)
 
     unit_zone_free(zone);
 
-    /* what is not used for buckets is a few chains only */
+    /* the memory not used for buckets is a few chains only */
 
     for (n = 64; n < 100000; n = n * 9 / 8 + 1) {
         unit_context("room for %lu", (unsigned long) n);
@@ -331,7 +331,7 @@ test_burst(void)
     is_int(test_drain(&bucket, "8", TEST_START + 100000), 5);
     is_int(test_drain(&bucket, "8", TEST_START + 100000), 0);
 
-    /* no burst is a burst of one */
+    /* without burst= the burst is one */
 
     test_init(&bucket, zone, "b", "", 6, TEST_MINUTE, 0);
 
@@ -344,7 +344,7 @@ test_burst(void)
 }
 
 
-/* whoever takes all he can gets the burst and what the rate brings */
+/* a key that takes all it can gets the burst and the rate */
 
 static void
 test_exact(void)
@@ -361,7 +361,9 @@ test_exact(void)
         test_init(&bucket, zone, "b", "k", test_limits[i].rate,
                   test_limits[i].per_minute, test_limits[i].burst);
 
-        /* as far as nothing runs over, of a bucket with less than a token */
+        /*
+         * the longest time in which an almost empty bucket does not overflow
+         */
 
         max = (bucket.capacity - NGX_HTTP_TGBOT_LIMIT_TOKEN) / bucket.rate;
 
@@ -393,7 +395,7 @@ test_exact(void)
 }
 
 
-/* any steps at all against numbers that cannot overflow */
+/* random steps are compared with arithmetic that cannot overflow */
 
 static void
 test_model(void)
@@ -527,7 +529,7 @@ test_wait(void)
 }
 
 
-/* however long it was, and wherever the clock stands */
+/* any elapsed time at any value of the clock */
 
 static void
 test_overflow(void)
@@ -588,7 +590,7 @@ test_backwards(void)
 
     is_int(test_drain(&bucket, "k", TEST_START), 3);
 
-    /* the time of a process that is behind counts for nothing */
+    /* a time before the last one adds nothing */
 
     is_int(test_take(&bucket, "k", TEST_START - 1), NGX_BUSY);
     is_int(test_result.wait, 1000);
@@ -598,8 +600,8 @@ test_backwards(void)
     is_int(test_take(&bucket, "k", TEST_START + 1000), NGX_OK);
 
     /*
-     * 25 days of 32-bit milliseconds look like a time before: nothing is
-     * given for them, but they do not stop the bucket for 25 days more
+     * 25 days of 32-bit milliseconds look like a time in the past: they add
+     * nothing, but do not stop the bucket for another 25 days
      */
 
     wrapped = TEST_START - ((ngx_msec_t) 1 << 31);
@@ -635,7 +637,7 @@ test_notice(void)
     is_int(test_drain(&bucket, "k", TEST_START + 2999), 2);
     is_int(test_result.first, 0);
 
-    /* it was, a millisecond long, before the take */
+    /* the bucket was full for a millisecond before the take */
 
     is_int(test_take(&bucket, "k", TEST_START + 5999), NGX_OK);
     is_int(test_take(&bucket, "k", TEST_START + 5999), NGX_OK);
@@ -645,7 +647,7 @@ test_notice(void)
     is_int(test_take(&bucket, "k", TEST_START + 6998), NGX_BUSY);
     is_int(test_result.first, 0);
 
-    /* each key has its own */
+    /* each key has its own bucket */
 
     is_int(test_drain(&bucket, "l", TEST_START), 3);
     is_int(test_result.first, 1);
@@ -670,7 +672,7 @@ test_give(void)
     zone = test_zone(64);
     test_init(&bucket, zone, "b", "k", 1, TEST_SECOND, 3);
 
-    /* taken and given, nothing has happened */
+    /* take and give together change nothing */
 
     is_int(test_take(&bucket, "k", TEST_START), NGX_OK);
     ngx_http_tgbot_limit_give(&bucket, &key, TEST_START);
@@ -679,20 +681,20 @@ test_give(void)
     ngx_http_tgbot_limit_give(&bucket, &key, TEST_START);
     is_int(test_drain(&bucket, "k", TEST_START), 1);
 
-    /* the fraction that came in meanwhile stays */
+    /* the fraction that was added in the meantime is kept */
 
     ngx_http_tgbot_limit_give(&bucket, &key, TEST_START + 600);
     is_int(test_drain(&bucket, "k", TEST_START + 600), 1);
     is_int(test_result.wait, 400);
 
-    /* not more than there is room for */
+    /* give does not exceed the capacity */
 
     ngx_http_tgbot_limit_give(&bucket, &key, TEST_START + 100000);
     ngx_http_tgbot_limit_give(&bucket, &key, TEST_START + 100000);
     is_int(test_node(&bucket, "k")->units, bucket.capacity);
     is_int(test_drain(&bucket, "k", TEST_START + 100000), 3);
 
-    /* one that is full by it is full */
+    /* a bucket that give fills is full */
 
     is_int(test_take(&bucket, "k", TEST_START + 100000), NGX_BUSY);
     is_int(test_result.first, 0);
@@ -701,7 +703,7 @@ test_give(void)
     ngx_http_tgbot_limit_give(&bucket, &key, TEST_START + 101999);
     is_int(test_node(&bucket, "k")->noticed, 0);
 
-    /* there is none, and there will be none */
+    /* give does not create a bucket */
 
     ngx_http_tgbot_limit_give(&bucket, &none, TEST_START);
     ngx_http_tgbot_limit_state(zone, &state);
@@ -735,7 +737,7 @@ test_eviction(void)
     is_int(state.total, 64);
     is_int(zone->sh->evicted, 0);
 
-    /* a refused take is a use, to give is none */
+    /* a refused take counts as use, give does not */
 
     is_int(test_take(&bucket, "0", TEST_START), NGX_BUSY);
     is_int(test_take(&bucket, "2", TEST_START), NGX_BUSY);
@@ -778,7 +780,7 @@ test_eviction(void)
     is_int(zone->sh->evicted, 64);
     is_int(zone->sh->repaired, 0);
 
-    /* who comes again after that has a full bucket */
+    /* an evicted key that returns has a full bucket */
 
     is_int(test_take(&bucket, "0", TEST_START), NGX_OK);
 
@@ -810,7 +812,7 @@ test_million(void)
 
     for (i = 0; i < 1000000; i++) {
 
-        /* half of them among a few, and some long ones */
+        /* half of the keys are among a few, some keys are long */
 
         n = test_random();
         n = n & 1 ? n % 197 : n;
@@ -881,7 +883,7 @@ test_keys(void)
     zone = test_zone(256);
     test_init(&bucket, zone, "b", "k", 1, TEST_MINUTE, 1);
 
-    /* all beginnings of one text, and each is met again */
+    /* all prefixes of one text, and each is found again */
 
     ngx_memset(data, 'x', sizeof(data));
 
@@ -898,7 +900,7 @@ test_keys(void)
         ngx_free(key.data);
     }
 
-    /* that differ somewhere only */
+    /* texts that differ in one byte */
 
     for (i = 0; i < 3; i++) {
 
@@ -928,7 +930,7 @@ test_keys(void)
                i < unit_n(keys) ? NGX_OK : NGX_BUSY);
     }
 
-    /* who sends the MD5 of another's key is not that one */
+    /* a key that is the MD5 of another key has its own bucket */
 
     ngx_md5_init(&ctx);
     ngx_md5_update(&ctx, data, 1000);
@@ -997,7 +999,7 @@ test_separate(void)
 
         is_int(test_drain(&buckets[i], "7", TEST_START), limits[i].burst);
 
-        /* made again, by another cycle or another process, it is the same */
+        /* a bucket made by another cycle or process is the same */
 
         test_init(&same, zone, limits[i].bot, limits[i].key,
                   limits[i].rate, limits[i].per_minute, limits[i].burst);
@@ -1025,7 +1027,7 @@ test_adopt(void)
     is_int(test_take(&bucket, "7", TEST_START), NGX_OK);
     is_int(test_take(&bucket, "7", TEST_START), NGX_OK);
 
-    /* while somebody is inside */
+    /* a process died inside the zone */
 
     unit_zone_dirty(zone);
 
@@ -1050,7 +1052,7 @@ test_adopt(void)
 }
 
 
-/* a worker dies at the n-th point, after much has been done */
+/* a worker dies at the n-th point, after many operations */
 
 static void
 test_killed(void)
@@ -1099,7 +1101,7 @@ test_killed(void)
 
         is_int(zone->sh->dirty, 1);
 
-        /* whatever comes first finds a sound zone, with no bucket in it */
+        /* the first operation after that finds a sound zone without buckets */
 
         switch (n % 3) {
 
@@ -1137,7 +1139,7 @@ test_killed(void)
 
     /*
      * unlinked, taken; unlinked, refused; unchained, new, taken; refilled;
-     * and half of the way out of the list and into it, three times
+     * and in the middle of unlinking and linking, three times
      */
 
     is_int(died, 14);
@@ -1152,7 +1154,7 @@ test_seed(void)
     ngx_http_tgbot_zone_t  *a, *b;
     struct rlimit           limit, none;
 
-    /* each zone has its own */
+    /* each zone has its own seed */
 
     a = test_zone(64);
     b = test_zone(64);
@@ -1166,7 +1168,7 @@ test_seed(void)
     unit_zone_free(a);
     unit_zone_free(b);
 
-    /* nothing can be opened */
+    /* no file can be opened */
 
     getrlimit(RLIMIT_NOFILE, &limit);
     none = limit;
@@ -1191,7 +1193,7 @@ test_seed(void)
 }
 
 
-/* the block that MurmurHash2 mixes to this */
+/* the block that MurmurHash2 mixes to this value */
 
 static uint32_t
 test_murmur_unmix(uint32_t mixed)
@@ -1209,7 +1211,7 @@ test_murmur_unmix(uint32_t mixed)
 
 /*
  * With MurmurHash2 the differences in two blocks can cancel each other for
- * any seed, so that a user fills one chain.
+ * any seed, so that one user could fill one chain.
  */
 
 static void
@@ -1273,7 +1275,7 @@ test_chains(void)
 
     unit_zone_free(zone);
 
-    /* chats one after the other, in as many chains */
+    /* consecutive chat ids are spread over the chains */
 
     zone = test_zone(65536);
     test_init(&bucket, zone, "b", "k", 1, TEST_MINUTE, 1);

@@ -77,7 +77,7 @@ test_names(void)
     for (i = 0; i < unit_n(rows); i++) {
         unit_context("row %d \"%s\"", (int) i, rows[i].name.data);
 
-        /* a copy without NUL, so that reading past its end is seen */
+        /* a copy without NUL, so that a read past its end is detected */
 
         s.len = rows[i].name.len;
         s.data = ngx_pnalloc(unit_pool(), s.len);
@@ -101,7 +101,7 @@ test_read(ngx_http_tgbot_method_result_t *result, ngx_uint_t status,
     header = unit_str(pool, retry_after);
     text = unit_str(pool, body);
 
-    /* what is not filled in is seen */
+    /* members that are not set are detected */
 
     ngx_memset(result, 0x5a, sizeof(ngx_http_tgbot_method_result_t));
 
@@ -329,7 +329,7 @@ test_description(void)
     is_int(test_read(&result, 400, "", "{\"description\":\"x\""), NGX_OK);
     is_str(&result.description, "");
 
-    /* as long as it is: it is cut where it is logged */
+    /* the description is not cut here, but where it is logged */
 
     snprintf(body, sizeof(body), "{\"description\":\"%0500d\"}", 0);
 
@@ -380,7 +380,7 @@ test_migrate(void)
         is_int(method.chat_pos, rows[i].pos);
         is_int(method.chat_len, rows[i].want_len);
 
-        /* and once more */
+        /* migrate a second time */
 
         is_int(ngx_http_tgbot_method_migrate(&method, 42, pool), NGX_OK);
         is_int(method.chat_len, 2);
@@ -409,7 +409,7 @@ test_copy(void)
 
     is_int(ngx_http_tgbot_method_copy(&dst, &src, unit_pool()), NGX_OK);
 
-    /* nothing of the copy lies in what it was made of */
+    /* the copy does not point into its source */
 
     ngx_memset(src.name.data, 'x', src.name.len);
     ngx_memset(src.content_type.data, 'x', src.content_type.len);

@@ -124,7 +124,7 @@ test_plain(void)
 }
 
 
-/* as aiohttp's writer does for aiogram */
+/* a body as aiohttp writes it for aiogram */
 
 static void
 test_header_order(void)
@@ -222,7 +222,7 @@ test_prefix_boundary(void)
 {
     ngx_str_t  v;
 
-    /* "b" is the beginning of the inner form's "bc" */
+    /* "b" is a prefix of the inner form's boundary "bc" */
 
     is_int(test_multipart("--b\r\n"
                           "Content-Disposition: form-data; name=x\r\n\r\n"
@@ -279,7 +279,7 @@ test_cut(void)
     static const char  lf[] = "--b\nContent-Disposition: form-data; "
                               "name=method\n\nsend\n--b--\n";
 
-    /* however much is missing, nothing is found before it has an end */
+    /* in a truncated body a field without an end is not found */
 
     for (n = 0; n < sizeof(body); n++) {
         unit_context("first %d bytes", (int) n);
@@ -511,7 +511,7 @@ test_no_form(void)
 }
 
 
-/* time must not grow with the square of what a program sends */
+/* time must not grow with the square of the body's length */
 
 static void
 test_large(void)

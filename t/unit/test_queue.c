@@ -1,6 +1,6 @@
 
 /*
- * The queue as its users see it: order, turns, limits, leases.
+ * The queue as its callers see it: order, round robin, limits, leases.
  */
 
 #include <ngx_config.h>
@@ -163,7 +163,7 @@ test_one(void)
 }
 
 
-/* one of a lane at a time, as they came */
+/* one item of a lane at a time, in the order received */
 
 static void
 test_lane(void)
@@ -202,7 +202,7 @@ test_lane(void)
 }
 
 
-/* who has a thousand updates waits as long as who has one */
+/* a lane of a thousand updates waits as long as a lane of one */
 
 static void
 test_turns(void)
@@ -232,7 +232,7 @@ test_turns(void)
         }
     }
 
-    /* one that is given back goes behind others, too */
+    /* a lane that is given back goes behind others, too */
 
     queue_put(&test_bots[0], 5000, 5);
     is_int(queue_take(&test_bots[0], &taken, NULL), 3);
@@ -267,7 +267,7 @@ test_concurrency(void)
     is_int(queue_take(&test_bots[0], &taken[4], &wait), -1);
     is_int(wait, NGX_TIMER_INFINITE);
 
-    /* another bot's jobs are its own affair */
+    /* jobs of another bot do not count for this one */
 
     is_int(queue_take(&test_bots[1], &taken[4], NULL), 0);
 
@@ -313,7 +313,7 @@ test_delay(void)
     is_int(queue_take(&test_bots[0], &taken[3], &wait), -1);
     is_int(wait, 100);
 
-    /* who asks for one bot makes others' ready, too */
+    /* a take for one bot makes due lanes of other bots ready, too */
 
     queue_put(&test_bots[1], 20, 0);
     ngx_current_msec += 100;
@@ -330,7 +330,7 @@ test_delay(void)
     is_int(queue_done(&test_bots[0], &taken[3]), NGX_OK);
     is_int(queue_take(&test_bots[0], &taken[3], NULL), 11);
 
-    /* the longest that can be */
+    /* the longest possible delay */
 
     queue_give(&test_bots[0], &taken[0], NGX_TIMER_INFINITE,
                NGX_HTTP_TGBOT_QUEUE_UNTRIED);
@@ -461,7 +461,7 @@ test_save(void)
     is_int(got.progress.attempts, 0);
     is_int(got.progress.next, 2);
 
-    /* once only */
+    /* an answer is saved only once */
 
     queue_string(item.answer, "another");
     item.progress.next = 3;
@@ -486,7 +486,7 @@ test_save(void)
     is_int(got.progress.unknown, 1);
     is_int(got.progress.started, 12345);
 
-    /* of any length around the edges of blocks */
+    /* lengths close to the sizes of blocks */
 
     for (len = 500; len < 520; len++) {
         test_text(test_buf, len, len);
@@ -523,7 +523,7 @@ test_save(void)
 }
 
 
-/* the process died: its jobs come first, in their order */
+/* worker died: its jobs are taken first, in their order */
 
 static void
 test_dead(void)
@@ -551,7 +551,7 @@ test_dead(void)
 
     unit_slot_die(1);
 
-    /* nobody asks for that all the time */
+    /* dead leases are not looked for at every take */
 
     is_int(queue_take(&test_bots[0], &other, NULL), -1);
     ngx_current_msec += 249;
@@ -565,7 +565,7 @@ test_dead(void)
 
     is_int(queue_take(&test_bots[0], &other, NULL), 4);
 
-    /* a process that hung: it is told that it comes too late */
+    /* a process that hung: its calls are declined */
 
     unit_slot_hang(2, 1);
 
@@ -592,7 +592,7 @@ test_dead(void)
     is_int(ngx_http_tgbot_queue_holds(&test_bots[0], &taken[0]), NGX_OK);
     is_int(queue_done(&test_bots[0], &taken[0]), NGX_OK);
 
-    /* and so it is when the block has an item again */
+    /* the same if the block has another item by now */
 
     queue_put(&test_bots[0], 20, 20);
     is_int(ngx_http_tgbot_queue_holds(&test_bots[0], &taken[0]),
@@ -603,7 +603,7 @@ test_dead(void)
 }
 
 
-/* an answer or what is left of it needs no program */
+/* an item with an answer, or with the rest of one, needs no program */
 
 static void
 test_answered(void)
@@ -624,7 +624,7 @@ test_answered(void)
                                  NGX_HTTP_TGBOT_QUEUE_ACCEPTED, &age);
     }
 
-    /* they all take turns */
+    /* all lanes take turns */
 
     for (i = 0; i < 6; i++) {
         is_int(queue_take(&test_bots[0], &taken, NULL), i);
@@ -640,7 +640,7 @@ test_answered(void)
 }
 
 
-/* ten in a row, given back at once, and of as many lanes */
+/* ten failures in a row, given back at once, in so many lanes */
 
 static void
 test_break(ngx_uint_t n, ngx_uint_t lanes)
@@ -682,7 +682,7 @@ test_breaker(void)
     test_start(TEST_ROOM);
     test_bots[0].concurrency = 5;
 
-    /* two lanes are not the program */
+    /* failures of only two lanes do not open the breaker */
 
     test_break(30, 2);
     is_int(test_allowed(), 0);
@@ -700,7 +700,7 @@ test_breaker(void)
     is_int(queue_take(&test_bots[0], &other, &wait), -1);
     is_int(wait, NGX_HTTP_TGBOT_QUEUE_PROBE);
 
-    /* what needs no program is not held up */
+    /* an item that needs no program is not delayed */
 
     item = queue_item(7, 7, "update");
     item.answered = 1;
@@ -726,7 +726,7 @@ test_breaker(void)
     queue_give(&test_bots[0], &other, 0, NGX_HTTP_TGBOT_QUEUE_UNAVAILABLE);
     is_int(test_allowed(), 1);
 
-    /* one that did not come to ask is none */
+    /* a job that did not call the program is no probe */
 
     ok(queue_take(&test_bots[0], &other, NULL) >= 0);
     queue_give(&test_bots[0], &other, 0, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
@@ -735,7 +735,7 @@ test_breaker(void)
     is_int(queue_take(&test_bots[0], &other, &wait), -1);
     is_int(wait, NGX_HTTP_TGBOT_QUEUE_PROBE);
 
-    /* nor does one count that died */
+    /* a probe whose worker died does not count */
 
     ngx_current_msec += 1000;
     unit_slot_be(1);
@@ -745,7 +745,7 @@ test_breaker(void)
     ngx_current_msec += 1000;
     ok(queue_take(&test_bots[0], &other, NULL) >= 0);
 
-    /* the program is there: two, three, four jobs, all of them */
+    /* the program is available: two, three, four jobs, then all */
 
     for (i = 0; i < 10; i++) {
         queue_put(&test_bots[0], i, i);
@@ -796,7 +796,7 @@ test_breaker_again(void)
         queue_give(&test_bots[0], &two, 0, NGX_HTTP_TGBOT_QUEUE_UNAVAILABLE);
     }
 
-    /* an answer saved is of no account for the program */
+    /* saving an answer says nothing about the program */
 
     ngx_current_msec += 1000;
     ok(queue_take(&test_bots[0], &one, NULL) >= 0);
@@ -808,7 +808,7 @@ test_breaker_again(void)
 }
 
 
-/* the row begins anew, and its lanes with it */
+/* a success resets the count of failures and of their lanes */
 
 static void
 test_breaker_row(void)
@@ -842,7 +842,7 @@ test_breaker_row(void)
 }
 
 
-/* of a bot with so few jobs a slow start is none */
+/* a bot with so few jobs has no slow start */
 
 static void
 test_breaker_small(void)
@@ -881,7 +881,7 @@ test_put_big(ngx_http_tgbot_queue_t *queue, int64_t id, size_t len,
 }
 
 
-/* the largest update Telegram sends, and some more, in and out */
+/* the largest update Telegram sends and a larger one are put and taken */
 
 static void
 test_big(void)
@@ -928,7 +928,7 @@ test_big(void)
 }
 
 
-/* what the status says of it */
+/* the state that tgbot_status shows */
 
 static ngx_uint_t
 test_is_full(ngx_http_tgbot_queue_t *queue)
@@ -951,7 +951,7 @@ test_full(void)
 
     test_start(TEST_ROOM);
 
-    /* before the last block is used, as hardly any update is so short */
+    /* refused before the last block is used, as few updates are so short */
 
     for (n = 0; queue_put(&test_bots[0], n, n) == NGX_OK; n++) {
         ngx_current_msec++;
@@ -972,7 +972,7 @@ test_full(void)
     is_int(age, 0);
     is_int(test_put_big(&test_bots[1], n, 1024 * 1024, &age), NGX_DECLINED);
 
-    /* nothing of an answer is kept without room for it */
+    /* an answer without room is not saved at all */
 
     is_int(queue_take(&test_bots[0], &taken, NULL), 0);
 
@@ -1033,7 +1033,7 @@ test_share(void)
     is_int(queue_put(&test_bots[0], n, n), NGX_OK);
     is_int(queue_put(&test_bots[0], n, n), NGX_AGAIN);
 
-    /* what the other has left behind counts, then nobody does */
+    /* blocks of the removed bot count until they are free */
 
     alone = queue_reload(test_zone, test_bots, 1);
 
@@ -1083,7 +1083,7 @@ test_smallest(void)
 
     ok(queue_walk(test_zone));
 
-    /* and any that is a bit larger */
+    /* a slightly larger update does not fit */
 
     unit_zone_free(test_zone);
 
@@ -1120,7 +1120,7 @@ test_reload(void)
     old[0] = test_bots[0];
     old[1] = test_bots[1];
 
-    /* "shop" stays, "news" goes, which has nothing; another comes */
+    /* "shop" stays, "news", which is empty, is removed; another is added */
 
     later[0] = queue_bot("other", 44, 4, 100);
     later[1] = queue_bot("shop", 0, 4, 100);
@@ -1137,7 +1137,7 @@ test_reload(void)
     is_int(queue_done(&later[1], &other), NGX_OK);
     is_int(queue_put(&later[1], 3, 3), NGX_OK);
 
-    /* another bot under an old name finds nothing, and leaves it alone */
+    /* another bot under an old name finds nothing and changes nothing */
 
     later[1] = queue_bot("shop", 99, 4, 100);
     third = queue_reload(test_zone, later, 2);
@@ -1150,7 +1150,7 @@ test_reload(void)
     ngx_http_tgbot_queue_state(&later[1], &state);
     is_int(state.events[NGX_HTTP_TGBOT_QUEUE_ACCEPTED], 0);
 
-    /* it is there when the bot is back */
+    /* the items are found when the bot returns */
 
     later[1] = queue_bot("shop", 42, 4, 100);
     fourth = queue_reload(test_zone, later, 2);
@@ -1164,7 +1164,7 @@ test_reload(void)
 
     is_int(queue_take(&later[1], &other, NULL), 3);
 
-    /* what an entry is reused for, a worker of old does not touch */
+    /* an old worker does not touch an entry that was reused */
 
     old[1].serial--;
     item = queue_item(1, 1, "update");
@@ -1189,7 +1189,7 @@ test_reload(void)
 }
 
 
-/* a configuration that is refused after this zone agreed changes nothing */
+/* a configuration that is refused later changes nothing in this zone */
 
 static void
 test_refused(void)
@@ -1211,7 +1211,7 @@ test_refused(void)
     is_int(queue_put(&test_bots[1], 2, 2), NGX_OK);
     is_int(queue_take(&test_bots[0], &taken, NULL), 1);
 
-    /* the next one is not */
+    /* the next configuration is not refused */
 
     next = queue_reload(test_zone, test_bots, 1);
     is_int(ngx_http_tgbot_queue_orphaned(next), 1);
@@ -1222,7 +1222,7 @@ test_refused(void)
 }
 
 
-/* the master dies while it makes entries; workers and another one go on */
+/* the master dies while it makes entries; workers and a new master go on */
 
 static void
 test_master_killed(void)
@@ -1295,7 +1295,7 @@ test_master_killed(void)
 }
 
 
-/* another zone of the name is about to be made */
+/* another zone of the same name would be made */
 
 static void
 test_resize(void)
@@ -1410,7 +1410,7 @@ test_bots_many(void)
 
     ok(queue_reload(test_zone, bots + 1, 17) == NULL);
 
-    /* its updates are done, so another may be there instead */
+    /* its updates are done, so another bot may have its entry */
 
     for (i = 0; i < 8; i++) {
         is_int(queue_take(&bots[i], &taken, NULL), i);
@@ -1427,7 +1427,7 @@ test_bots_many(void)
 
         is_int(queue_put(&bots[0], 1, 1), NGX_AGAIN);
 
-        /* somebody who is in a file only */
+        /* a bot that is only in a state file */
 
         bots[30].zone = next;
         is_int(ngx_http_tgbot_queue_enter(&bots[30]), NGX_DECLINED);
@@ -1435,7 +1435,7 @@ test_bots_many(void)
         is_int(ngx_http_tgbot_queue_enter(&bots[9]), NGX_OK);
         is_int(bots[9].entry, 9);
 
-        /* not instead of one who has nothing just now */
+        /* it does not replace a configured bot that is empty now */
 
         for (i = 8; i < 25; i++) {
             while (queue_take(&bots[i], &taken, NULL) >= 0) {
@@ -1489,7 +1489,7 @@ test_walk(void)
                               NGX_HTTP_TGBOT_QUEUE_UNTRIED);
     ngx_current_msec += 100;
 
-    /* one in flight is one as any other */
+    /* an item in flight is saved like any other */
 
     is_int(queue_take(&test_bots[0], &taken, NULL), 3);
 
@@ -1523,7 +1523,7 @@ test_walk(void)
     is_int(bots[3].bot_id, 43);
     is_int(items[3].head.update_id, 1);
 
-    /* what goes meanwhile is passed over */
+    /* an item that is settled meanwhile is skipped */
 
     ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
@@ -1578,7 +1578,7 @@ test_walk(void)
 }
 
 
-/* a bot with nothing to do costs no lock */
+/* a bot with nothing to do takes no lock */
 
 static void
 test_idle(void)
@@ -1617,7 +1617,7 @@ test_idle(void)
     ngx_http_tgbot_queue_took(&test_bots[0]);
     is_int(unit_zone_locks, 0);
 
-    /* but who died inside may have changed it all */
+    /* a process that died inside may have changed anything */
 
     unit_zone_dirty(test_zone);
     is_int(queue_take(&test_bots[1], &taken, NULL), -1);
@@ -1649,7 +1649,7 @@ test_hash(void)
 }
 
 
-/* the update of a letter is known, wherever it is in its lane */
+/* the update of a dead letter is found at any place in its lane */
 
 static void
 test_letter(void)
@@ -1685,7 +1685,7 @@ test_letter(void)
 
         is_int(queue_take(&test_bots[0], &taken, NULL), i < 3 ? i : 7);
 
-        /* in work as well */
+        /* also while the update is in work */
 
         is_int(ngx_http_tgbot_queue_has(&test_bots[0], &item.head), 1);
 

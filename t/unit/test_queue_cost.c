@@ -1,7 +1,7 @@
 
 /*
- * What an update costs does not depend on how many others wait, nor on how
- * many lanes there were.  The time it takes is printed for "./dev bench",
+ * The cost of an update does not depend on the number of waiting updates, nor
+ * on the number of former lanes.  The time is printed for "./dev bench", the
  * points that are passed are counted.
  */
 
@@ -19,10 +19,10 @@
 #define TEST_CYCLES  50000
 #define TEST_ROUNDS  10
 
-/* blocks of an item and its share of tables, and what is not blocks */
+/* blocks of an item, its share of tables, and the rest of the zone */
 #define TEST_ROOM    ((size_t) (TEST_MANY + 1000) * 2 * 520 + 4 * 1024 * 1024)
 
-/* points passed are the same anywhere */
+/* the number of points passed is the same on every machine */
 #define TEST_POINTS  1000000000
 
 
@@ -86,7 +86,7 @@ test_fill(test_queue_t *t, ngx_uint_t n)
 }
 
 
-/* one goes, one of another lane comes */
+/* one item is settled, one of another lane is put */
 
 static void
 test_cycle(test_queue_t *t)
@@ -104,7 +104,7 @@ test_cycle(test_queue_t *t)
 }
 
 
-/* one that is due is given back, as long as all others will take */
+/* a due item is given back with a delay as long as all others' */
 
 static void
 test_cycle_delay(test_queue_t *t)
@@ -187,7 +187,7 @@ test_ratio(const char *what, double most, void (*cycle)(test_queue_t *t))
 }
 
 
-/* how far one looks for a lane */
+/* the number of steps to find a lane */
 
 static double
 test_chains(ngx_http_tgbot_zone_t *zone)
@@ -231,7 +231,7 @@ test_cost(void)
 
     test_ratio("in and out", 1.01, test_cycle);
 
-    /* lanes that were leave nothing behind */
+    /* former lanes leave nothing behind */
 
     lanes = test_many.id + test_few.id;
 

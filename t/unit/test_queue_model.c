@@ -1,8 +1,8 @@
 
 /*
- * Random operations of several processes that die and hang, against a model
- * of what they do; a process that is killed inside a change may have made it
- * or not, but nothing else.
+ * Random operations of several processes that die and hang are compared with
+ * a model.  A process that is killed inside a change has made it completely
+ * or not at all.
  */
 
 #include <ngx_config.h>
@@ -31,13 +31,13 @@ typedef struct {
     ngx_http_tgbot_item_t           item;        /* strings in the text */
     ngx_uint_t                      data;        /* where they begin */
     ngx_uint_t                      answer;
-    ngx_http_tgbot_lease_t          lease;       /* of whom it is in work */
-    uint32_t                        block;       /* and where it is then */
+    ngx_http_tgbot_lease_t          lease;       /* lease of its job */
+    uint32_t                        block;       /* head of the item */
     uint64_t                        seq;
 } test_update_t;
 
 
-/* what a process believes to hold */
+/* an item that a process believes to hold */
 
 typedef struct {
     ngx_uint_t                      bot;
@@ -90,16 +90,16 @@ static ngx_uint_t                test_counts[TEST_BOTS]
                                             [NGX_HTTP_TGBOT_QUEUE_EVENTS];
 static ngx_uint_t                test_bad;
 
-/* the operation that is run: a process may die in it */
+/* the current operation, in which a process may die */
 
-static test_update_t             test_victim;    /* as it would be */
-static ngx_uint_t                test_going;     /* it may be gone */
-static ngx_uint_t                test_coming;    /* it may have come */
+static test_update_t             test_victim;    /* after the change */
+static ngx_uint_t                test_going;     /* it may be settled */
+static ngx_uint_t                test_coming;    /* it may be put */
 
 static ngx_uint_t                test_saw[16];
 
 
-/* the first wrong answer is told, what follows from it is not */
+/* only the first wrong result is reported, not its consequences */
 #define test_is(got, want)                                                   \
     if (!is_int(got, want)) { test_bad = 1; }
 #define test_ok(cond)                                                        \
@@ -162,7 +162,7 @@ test_spare(void)
 }
 
 
-/* counted here by itself; -1: no answer */
+/* the number of blocks, computed independently; -1: no answer */
 
 static uint64_t
 test_blocks(size_t len, ngx_int_t answer)
@@ -209,7 +209,7 @@ test_is_head(test_update_t *u)
 }
 
 
-/* whether it must be possible to take it */
+/* whether take must be able to return the update */
 
 static ngx_uint_t
 test_free(test_update_t *u)
@@ -422,7 +422,7 @@ test_take(void)
 
     test_is(rc, NGX_DECLINED);
 
-    /* there has to be a reason */
+    /* take returned nothing: there must be a reason */
 
     inflight = 0;
     dead = 0;
@@ -459,7 +459,7 @@ test_take(void)
 }
 
 
-/* it is the turn of its lane, and nobody's who lives */
+/* the update is the head of a due lane, and no live process holds it */
 
 static void
 test_took(test_update_t *u, test_taken_t *t)
@@ -529,7 +529,9 @@ test_work(void)
 
     if (rc != NGX_OK) {
 
-        /* it hung, and the job was given to others, who maybe did it */
+        /*
+         * the process hung, so another one took the job and maybe settled it
+         */
 
         test_is(rc, NGX_DECLINED);
         test_is(ngx_http_tgbot_queue_holds(&test_bots[t->bot], &t->taken),
@@ -733,7 +735,7 @@ test_forget(ngx_uint_t slot)
 }
 
 
-/* jobs of processes that hang may have been taken from them */
+/* jobs of hung processes may have been taken by others */
 
 static void
 test_lost(void)
@@ -807,7 +809,7 @@ test_after_kill(void)
 
     unit_slot_be((slot + 1) % TEST_SLOTS);
 
-    /* whoever repairs may be killed, too */
+    /* the process that repairs may be killed, too */
 
     while (setjmp(unit_zone_killed)) {
         test_saw[13]++;
@@ -830,7 +832,7 @@ test_after_kill(void)
 }
 
 
-/* what became of the update that was about to change */
+/* finds out whether the interrupted change was made */
 
 static void
 test_learn(test_update_t *u, ngx_http_tgbot_item_t *item)
@@ -862,7 +864,7 @@ test_learn(test_update_t *u, ngx_http_tgbot_item_t *item)
         u->item.progress.started = v->item.progress.started;
     }
 
-    /* due when it was before, or when it would have been */
+    /* due at the old time or at the new one */
 
     if (item->delay
         && ngx_current_msec + item->delay == v->due)
@@ -872,7 +874,7 @@ test_learn(test_update_t *u, ngx_http_tgbot_item_t *item)
 }
 
 
-/* all that is there is what should be, in its order, and nothing else is */
+/* the zone has exactly the updates of the model, in their order */
 
 static ngx_uint_t
 test_compare(ngx_uint_t learn)
@@ -934,7 +936,7 @@ test_compare(ngx_uint_t learn)
 
         if (learn) {
 
-            /* leases are what they were, but for those of the dead */
+            /* leases are unchanged, except those of dead processes */
 
             ngx_http_tgbot_queue_lane_open(&area, test_zone);
 
@@ -960,7 +962,7 @@ test_compare(ngx_uint_t learn)
 
             if (area.store.sh->items == n) {
 
-                /* it had gone already, if all others are there */
+                /* it was settled already, if all others are there */
 
                 ngx_uint_t  k, all;
 
@@ -1003,7 +1005,7 @@ test_events(ngx_uint_t learn)
 
         for (k = 0; k < NGX_HTTP_TGBOT_QUEUE_EVENTS; k++) {
 
-            /* one may have been counted as another if nobody lived to do it */
+            /* an interrupted event may or may not have been counted */
 
             if (learn) {
                 test_ok(state.events[k] >= test_counts[i][k]
@@ -1022,7 +1024,7 @@ test_events(ngx_uint_t learn)
 }
 
 
-/* all of them come to an end, in the order of their lanes */
+/* all updates are settled, in the order of their lanes */
 
 static void
 test_drain(void)
@@ -1119,7 +1121,7 @@ test_run(ngx_uint_t ops, ngx_uint_t kills, ngx_uint_t shares)
 
     test_drain();
 
-    /* all that the test is about did happen */
+    /* every case occurred */
 
     for (i = 0; i < 16; i++) {
         unit_context("kind %d", (int) i);

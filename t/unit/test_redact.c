@@ -13,7 +13,7 @@ tokens(ngx_pool_t *pool)
     ngx_str_t     token;
     ngx_array_t  *array;
 
-    /* ids and keys of which one is the end or the beginning of another */
+    /* ids and keys that are a prefix or suffix of another one */
 
     static const char  *text[] = {
         "123:AAsecret_-x", "9123:AAother", "55:AAsecret", "55:AAsecret-more",
@@ -89,7 +89,7 @@ test_texts(void)
         { "bot123:AAsec.. b", "bot123:AAsec.. b" },
         { "bot123:... b", "bot123:... b" },
 
-        /* what else does not come through */
+        /* control characters and malformed UTF-8 */
 
         { "a\r\n\tb\x7f 123:AAsecret_-x\x1b[31m",
           "a   b  <redacted> [31m" },
@@ -120,7 +120,7 @@ test_texts(void)
 }
 
 
-/* wherever a line ends: nothing of a key */
+/* a line may end anywhere: no part of a key is left */
 
 static void
 test_ends(void)
@@ -183,7 +183,7 @@ test_cut(void)
 }
 
 
-/* of a long text, too, the result is as long as it may be */
+/* a long text also fills the allowed length */
 
 static void
 test_long(void)
@@ -227,7 +227,7 @@ test_long(void)
 }
 
 
-/* no room in a line: it ends there */
+/* no room for the mark: the line ends before it */
 
 static void
 test_room(void)

@@ -22,7 +22,7 @@ room(void)
 {
     size_t  one;
 
-    /* kind->min is that of one bot */
+    /* kind->min is the size for one bot */
 
     one = ngx_http_tgbot_registry_size(33) - ngx_http_tgbot_registry_size(1);
     one = one / 33;    /* without the pages' account, which is a 32nd */
@@ -97,7 +97,7 @@ test_lease(void)
     is_int(ngx_http_tgbot_registry_hold(zone), 1);
     put(0, 1, NGX_OK);
 
-    /* who had it is dead, and writes no more */
+    /* the former holder is dead and writes no more */
 
     unit_slot_die(0);
     unit_slot_be(1);
@@ -119,7 +119,7 @@ test_lease(void)
 }
 
 
-/* reloads: who stays keeps what is known, who is gone makes room */
+/* reloads: bots that stay keep their data, removed bots make room */
 
 static void
 test_reload(void)
@@ -157,7 +157,7 @@ test_reload(void)
 }
 
 
-/* the place of a bot that the next configuration has not is another's */
+/* the place of a removed bot is given to another bot */
 
 static void
 test_stranger(void)
@@ -229,7 +229,7 @@ test_pace(void)
 }
 
 
-/* a worker that is killed: of one bot nothing is known, of others all */
+/* a worker is killed: the data of one bot is lost, of no other */
 
 static void
 test_killed(void)

@@ -24,18 +24,18 @@
 #define TEST_WINDOW  8192
 #define TEST_FILE    (1024 * 1024)
 
-/* somebody who is not root */
+/* a user who is not root */
 #define TEST_NOBODY  65534
 
 
-/* all that a configuration has */
+/* all zones of a configuration */
 
 typedef struct {
     ngx_http_tgbot_queue_t   queues[TEST_BOTS];
     ngx_http_tgbot_dead_t    deads[TEST_BOTS];
     ngx_http_tgbot_dedup_t   seens[TEST_BOTS];
     ngx_http_tgbot_zone_t   *zones[3];
-    ngx_http_tgbot_zone_t   *old[3];         /* whose memory it is */
+    ngx_http_tgbot_zone_t   *old[3];         /* owner of the memory */
     ngx_http_tgbot_state_t   state;
 } test_world_t;
 
@@ -78,7 +78,7 @@ static u_char          test_buf[TEST_FILE];
 static u_char          test_other[TEST_FILE];
 
 
-/* the clock on the wall */
+/* the wall clock */
 
 int
 gettimeofday(struct timeval *restrict tv, void *restrict tz)
@@ -380,7 +380,7 @@ test_fill_dead(test_world_t *world)
 }
 
 
-/* what a world holds, as text, to be compared */
+/* the data of a world as text, to compare it */
 
 static void
 test_dump(test_world_t *world, ngx_str_t *dump)
@@ -532,7 +532,7 @@ test_empty(test_world_t *world)
 }
 
 
-/* the path of the file, allocated, or that in a buffer of its own */
+/* the path of the file, allocated; with a suffix it is in a static buffer */
 
 static u_char *
 test_path(const char *suffix)
@@ -639,7 +639,7 @@ test_load(test_world_t *world)
 }
 
 
-/* with those bytes in the file; they are kept aside, and nothing happens */
+/* loads a file with these bytes; it is set aside and nothing is loaded */
 
 static ngx_uint_t
 test_refused(test_world_t *world, u_char *buf, size_t size)
@@ -672,7 +672,7 @@ test_told(const char *text)
 }
 
 
-/* in another process; 100 and more: it died */
+/* runs in another process; 100 and more: the process died */
 
 static int
 test_child(ngx_int_t (*run)(test_world_t *world), test_world_t *world)
@@ -692,7 +692,7 @@ test_child(ngx_int_t (*run)(test_world_t *world), test_world_t *world)
 }
 
 
-/* of an update that is both in the queue and a letter the file has one */
+/* an update that is in the queue and a dead letter is in the file once */
 
 static void
 test_moved(void)
@@ -712,7 +712,7 @@ test_moved(void)
 
     is_int(ngx_http_tgbot_dead_list(&one.deads[0], 0, list, 5), 3);
 
-    /* one in both, one that was replayed in vain, one that never was */
+    /* an update in both, one replayed without success, one not replayed */
 
     for (i = 0; i < 2; i++) {
         ids[i] = list[i].id;
@@ -740,7 +740,7 @@ test_moved(void)
 
     is_int(queue_take(&two.queues[0], &taken, NULL), 3000);
 
-    /* letters of another zone have other ids */
+    /* letters in another zone have other ids */
 
     is_int(ngx_http_tgbot_queue_read(&two.queues[0], &taken, &item, buf),
            NGX_OK);
@@ -792,13 +792,13 @@ test_round_trip(void)
     is_int(state.events[NGX_HTTP_TGBOT_QUEUE_LOADED], 12);
     is_int(state.events[NGX_HTTP_TGBOT_QUEUE_ACCEPTED], 0);
 
-    /* what was accepted is not accepted again */
+    /* an accepted update is not accepted again */
 
     ok(!seen_new(&two.seens[0], 870000000));
     ok(!seen_new(&two.seens[1], 5019));
     ok(seen_new(&two.seens[0], 870000001));
 
-    /* the file stays until it is known that nobody will need it */
+    /* the file stays until it is known that it will not be needed */
 
     ok(test_exists("/"));
     ok(two.state.file != NULL);
@@ -814,7 +814,7 @@ test_round_trip(void)
 }
 
 
-/* lanes go on in their order */
+/* lanes keep their order */
 
 static void
 test_order(void)
@@ -855,7 +855,7 @@ test_order(void)
 }
 
 
-/* the newest of many ids, and what was there before */
+/* the newest of many ids, and the ids known before */
 
 static void
 test_ids(void)
@@ -893,7 +893,7 @@ test_ids(void)
 }
 
 
-/* time goes on while nobody runs, and the monotonic clock begins anew */
+/* time passes while no process runs, and the monotonic clock restarts */
 
 static void
 test_time(void)
@@ -906,7 +906,7 @@ test_time(void)
     static struct {
         ngx_uint_t  passed;              /* ms */
         ngx_uint_t  reboot;
-        ngx_uint_t  back;                /* of the clock on the wall, s */
+        ngx_uint_t  back;                /* of the wall clock, s */
     } cases[] = {
         { 0, 0, 0 },
         { 67500, 0, 0 },
@@ -928,7 +928,7 @@ test_time(void)
         test_world(&one, TEST_ROOM, TEST_BOTS);
         test_fill(&one);
 
-        /* of the retry's delay 85 s are left then */
+        /* 85 s of the retry's delay are left then */
 
         ngx_current_msec += 5000;
         is_int(ngx_http_tgbot_state_write(&one.state, &test_log), NGX_OK);
@@ -960,7 +960,7 @@ test_time(void)
 }
 
 
-/* each length, and each bit */
+/* the file truncated at each length, and with each bit changed */
 
 static void
 test_broken(void)
@@ -1013,7 +1013,7 @@ test_broken(void)
 }
 
 
-/* files of others, whose checksums are right */
+/* files with valid checksums and invalid contents */
 
 static void
 test_foreign(void)
@@ -1055,7 +1055,7 @@ test_foreign(void)
     test_header((header->done = 1000, header->check = ~header->done),
                 "is broken");
 
-    /* in whichever record it is */
+    /* in each record */
 
     for (i = 0, at = sizeof(ngx_http_tgbot_state_header_t);
          at < size;
@@ -1099,7 +1099,7 @@ test_foreign(void)
     is_int(i, 14 + 5 + 2);
     unit_context("%s", "");
 
-    /* numbers that could be anything */
+    /* invalid numbers */
 
     at = sizeof(ngx_http_tgbot_state_header_t);
     ngx_memcpy(&r, test_other + at, sizeof(r));
@@ -1121,7 +1121,7 @@ test_foreign(void)
 }
 
 
-/* where the disk is full at any point the old file stays */
+/* if the disk is full at any point, the old file stays */
 
 static void
 test_full_disk(void)
@@ -1169,7 +1169,7 @@ test_full_disk(void)
 }
 
 
-/* what else may be in the way */
+/* other obstacles */
 
 static void
 test_names(void)
@@ -1186,7 +1186,7 @@ test_names(void)
 
     snprintf(to, sizeof(to), "%s/elsewhere", (char *) test_dir);
 
-    /* a link that somebody made */
+    /* a symbolic link in place of the file */
 
     is_int(ngx_http_tgbot_state_write(&one.state, &test_log), NGX_OK);
     is_int(rename((char *) one.state.path.data, to), 0);
@@ -1199,7 +1199,7 @@ test_names(void)
     is_int(lstat((char *) test_path(".bad"), &st), 0);
     ok(S_ISLNK(st.st_mode));
 
-    /* a link that is in the way of the file is written over, not followed */
+    /* a symbolic link at the path is replaced, not followed */
 
     is_int(symlink("nowhere", (char *) one.state.path.data), 0);
     is_int(symlink(to, (char *) test_path(".tmp")), 0);
@@ -1209,7 +1209,7 @@ test_names(void)
     ok(S_ISREG(st.st_mode));
     ok(!test_exists(".tmp"));
 
-    /* a second one is kept beside the first */
+    /* a second rejected file is kept next to the first */
 
     test_put((u_char *) "garbage", 7);
     is_int(test_load(&two), NGX_ERROR);
@@ -1242,7 +1242,7 @@ test_names(void)
     ok(test_told("others may write"));
     test_clean();
 
-    /* no directory, and no end of a path */
+    /* a missing directory, and a path that is too long */
 
     path = one.state.path.data;
     one.state.path.data = (u_char *) "/tmp/test_state.none/file";
@@ -1269,7 +1269,7 @@ test_names(void)
 }
 
 
-/* one who holds the lock does not write, and dies */
+/* a process that holds the lock, does not write, and dies */
 
 static ngx_int_t
 test_child_write(test_world_t *world)
@@ -1313,7 +1313,7 @@ test_locked(void)
     is_int(test_child(test_child_load, &two), NGX_BUSY);
     is_int(ngx_http_tgbot_state_load(&two.state, 1000, &test_log), NGX_OK);
 
-    /* until it is gone, too */
+    /* busy until that process is gone, too */
 
     is_int(test_child(test_child_load, &two), NGX_BUSY);
     is_int(ngx_http_tgbot_state_remove(&two.state, &test_log), NGX_OK);
@@ -1325,7 +1325,7 @@ test_locked(void)
 }
 
 
-/* by several who die one after the other, each record once */
+/* several loaders die one after the other; each record is loaded once */
 
 static void
 test_steps(void)
@@ -1363,7 +1363,7 @@ test_steps(void)
         test_dump(&two, &after);
         is_same(&after, &before);
 
-        /* who dies before it is removed leaves nothing to be done */
+        /* a loader that dies before the unlink has loaded every record */
 
         ngx_http_tgbot_state_close(&two.state);
         is_int(ngx_http_tgbot_state_load(&two.state, n, &test_log), NGX_OK);
@@ -1381,7 +1381,7 @@ test_steps(void)
 }
 
 
-/* what a zone has no room for just now comes later */
+/* records without room in a zone are loaded later */
 
 static void
 test_no_room(void)
@@ -1406,7 +1406,7 @@ test_no_room(void)
         is_int(queue_put(&two.queues[0], 100000 + i, 2), NGX_OK);
     }
 
-    /* not as a whole */
+    /* the file is not loaded completely */
 
     is_int(test_load(&two), NGX_ERROR);
     ok(test_told("blocks of zone \"unit\""));
@@ -1460,7 +1460,7 @@ test_no_room(void)
 }
 
 
-/* a zone that became smaller: all or nothing, and what is needed is told */
+/* a smaller zone: all or nothing, and the error names the needed size */
 
 static void
 test_small(void)
@@ -1533,7 +1533,7 @@ test_small(void)
 static const ngx_http_tgbot_zone_kind_t  test_kind = { 99, "other", 0, NULL };
 
 
-/* bots that no configuration names */
+/* bots that are in no configuration */
 
 static void
 test_orphans(void)
@@ -1550,14 +1550,14 @@ test_orphans(void)
     is_int(ngx_http_tgbot_queue_orphaned(one.zones[0]), 2);
     is_int(ngx_http_tgbot_state_write(&one.state, &test_log), NGX_OK);
 
-    /* nobody names them here, either */
+    /* this configuration does not have them, either */
 
     test_world(&two, TEST_ROOM, 1);
     is_int(test_load(&two), NGX_OK);
     is_int(two.state.left, 0);
     is_int(ngx_http_tgbot_queue_orphaned(two.zones[0]), 2);
 
-    /* all but the ids, of which the last line is */
+    /* the same except the last line, which has the ids */
 
     test_dump(&one, &before);
     test_dump(&two, &after);
@@ -1569,7 +1569,7 @@ test_orphans(void)
     ngx_http_tgbot_state_close(&two.state);
     test_world_end(&two);
 
-    /* no zone has an entry for them: those of the others are loaded */
+    /* no zone has an entry for these bots: records of others are loaded */
 
     test_world(&two, TEST_ROOM, 1);
 
@@ -1601,7 +1601,7 @@ test_orphans(void)
     test_world_end(&two);
     test_clean();
 
-    /* the file of one queue of several, without what is of others */
+    /* the file of one of several queues, without records of others */
 
     test_dump(&one, &before);
     one.state.all = 0;
@@ -1619,7 +1619,7 @@ test_orphans(void)
     ok(ngx_strstr(mine.data, "870000057 of shop\n") != NULL);
     test_world_end(&two);
 
-    /* letters without a zone for them are not lost */
+    /* dead letters without a zone are not lost */
 
     test_world(&two, TEST_ROOM, TEST_BOTS);
     two.zones[1]->kind = &test_kind;
@@ -1628,7 +1628,7 @@ test_orphans(void)
     is_int(ngx_http_tgbot_state_remove(&two.state, &test_log), NGX_OK);
     ok(test_exists(".bad"));
 
-    /* a file that is there by now is another's */
+    /* a file that appeared in the meantime belongs to another process */
 
     is_int(ngx_http_tgbot_state_write(&one.state, &test_log), NGX_OK);
     is_int(test_load(&one), NGX_OK);
@@ -1644,7 +1644,7 @@ test_orphans(void)
 }
 
 
-/* who runs as another user: files of root's, of its own, of anybody's */
+/* loads as another user: files of root, its own, of any user */
 
 static ngx_int_t
 test_child_other(test_world_t *world)
@@ -1684,13 +1684,13 @@ test_owner(void)
     is_int(stat((char *) one.state.path.data, &st), 0);
     is_int(st.st_uid, 0);
 
-    /* not to be opened */
+    /* the file cannot be opened */
 
     is_int(chmod((char *) test_dir, 0755), 0);
     is_int(test_child(test_child_other, &two), NGX_ERROR);
     ok(test_exists("/"));
 
-    /* loaded, and emptied where it cannot be removed */
+    /* loaded, and truncated because it cannot be removed */
 
     one.state.uid = TEST_NOBODY;
     is_int(ngx_http_tgbot_state_write(&one.state, &test_log), NGX_OK);
@@ -1703,7 +1703,7 @@ test_owner(void)
     is_int(st.st_size, 0);
     is_int(test_child(test_child_other, &two), NGX_DECLINED);
 
-    /* root does not take it from anybody but those */
+    /* root loads files of no other users */
 
     is_int(ngx_http_tgbot_state_write(&one.state, &test_log), NGX_OK);
     is_int(test_load(&two), NGX_ERROR);
@@ -1755,7 +1755,7 @@ test_no_memory(void)
 
     ok(i > 20);
 
-    /* as a whole, or not quite, which is told */
+    /* loaded completely, or in part with an error */
 
     for (i = 1, done = 0; !done; i++) {
         unit_context("as a whole, allocation %u", (unsigned) i);
@@ -1779,7 +1779,7 @@ test_no_memory(void)
 
     ok(i > 20);
 
-    /* step by step nothing is lost, and nothing comes twice */
+    /* in several steps no record is lost or loaded twice */
 
     for (i = 1, done = 0; !done; i++) {
         unit_context("step by step, allocation %u", (unsigned) i);

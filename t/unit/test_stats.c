@@ -95,7 +95,7 @@ test_metric(const char *name)
 }
 
 
-/* a bot that has these statistics, and nothing else */
+/* a bot with these statistics and nothing else */
 
 static void *
 test_bot(ngx_http_tgbot_stats_t *stats)
@@ -258,7 +258,7 @@ test_fresh(void)
 }
 
 
-/* each counter is seen where it belongs, and nowhere else */
+/* each counter appears in its own metric only */
 
 static void
 test_counters(void)
@@ -370,7 +370,7 @@ test_labels(void)
 }
 
 
-/* everything that has an enum is counted under the name of its value */
+/* each value of an enum is counted under its name */
 
 static void
 test_values(void)
@@ -476,7 +476,7 @@ test_methods(void)
     m = test_metric("api_calls_total");
     n = m->labels[0].n;
 
-    /* each of the list finds itself, in any case */
+    /* each method of the list is found, in any case */
 
     for (i = 0; i < n - 1; i++) {
         name = test_name(m, &test_stats, 0, i);
@@ -558,7 +558,7 @@ test_ledgers(void)
 }
 
 
-/* what a dead process left in its gauges */
+/* gauges of a dead process */
 
 static void
 test_leave(ngx_uint_t slot, ngx_uint_t n)
@@ -612,7 +612,7 @@ test_sweep(void)
     is_int(value("held", NULL, NULL), 2);
     is_int(value("calls_inflight", "api", NULL), 4);
 
-    /* once is enough, also for the next process there */
+    /* swept once, also for the next process in the slot */
 
     ngx_http_tgbot_stats_sweep(&test_stats);
     test_aborted(4);
@@ -647,7 +647,7 @@ test_successor(void)
     ngx_http_tgbot_stats_sweep(&test_stats);
     test_aborted(4);
 
-    /* without a start of its own, which is not missed */
+    /* the process was not started explicitly, which is not needed */
 
     ngx_http_tgbot_stats_receive(&test_stats);
     ngx_http_tgbot_stats_receive(&test_stats);
@@ -665,7 +665,7 @@ test_successor(void)
 }
 
 
-/* a process that hung does not count what others counted for it */
+/* a process that hung does not repeat counts that others made for it */
 
 static void
 test_hang(void)
@@ -713,7 +713,7 @@ test_sweeper(void *data)
 }
 
 
-/* two that sweep, and the next process in the slot, all at once */
+/* two sweeps and the next process in the slot, all at once */
 
 static void
 test_sweepers(void)
@@ -800,7 +800,7 @@ test_atomic(void)
 }
 
 
-/* the books balance after anything, in any order */
+/* the sums agree after any operations in any order */
 
 static void
 test_random(void)
@@ -873,7 +873,7 @@ test_random(void)
         }
     }
 
-    /* and at rest nothing is left */
+    /* at rest all gauges are 0 */
 
     for (slot = 0; slot < TEST_SLOTS; slot++) {
         unit_slot_die(slot);
@@ -935,7 +935,7 @@ test_adopt(void)
 }
 
 
-/* a name that comes back finds its counters; places that run out do not */
+/* a removed name keeps its counters; without free places there are none */
 
 static void
 test_places(void)
@@ -1110,7 +1110,9 @@ test_durations(void)
 }
 
 
-/* the time of the last update, by clocks that differ and one that is set */
+/*
+ * the time of the last update with different clocks and a clock that was set
+ */
 
 static void
 test_last(void)
@@ -1144,7 +1146,7 @@ test_last(void)
 }
 
 
-/* of a refused token each process tells, as long as it lives */
+/* each live process reports a refused token */
 
 static void
 test_unauthorized(void)
@@ -1168,7 +1170,7 @@ test_unauthorized(void)
     ngx_http_tgbot_stats_sweep(&test_stats);
     is_int(value("unauthorized_workers", NULL, NULL), 0);
 
-    /* which ended nothing that is in the books */
+    /* this ended no counted delivery */
 
     is_int(test_sum(&test_stats, "deliveries_total"), 0);
     is_int(test_sum(&test_stats, "calls_total"), 0);
@@ -1177,7 +1179,7 @@ test_unauthorized(void)
 }
 
 
-/* what Prometheus expects of names */
+/* the rules of Prometheus for names */
 
 static void
 test_table(void)

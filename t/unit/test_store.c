@@ -1,7 +1,7 @@
 
 /*
- * Items in chains of blocks: what fits, what is written comes back, and what
- * a repair makes of all that may be found.
+ * Items in chains of blocks: how many fit, reading what was written, and the
+ * result of a repair for any contents of memory.
  */
 
 #include <ngx_config.h>
@@ -202,7 +202,7 @@ test_whole(test_item_t *it)
 }
 
 
-/* of an item, and its answer of the same length */
+/* sum of an item and its answer of the same length */
 
 static uint64_t
 test_needs(size_t len, ngx_uint_t answered)
@@ -300,7 +300,7 @@ test_fill(void)
     blocks = test_store.sh->chain.total;
     ok(blocks > (TEST_ROOM - 8192) / 520);
 
-    /* what was never used is not touched */
+    /* blocks that were never used are not touched */
 
     test_put(0, 10, -1);
     is_int(test_store.chain.blocks[1].mark, 0xa5a5a5a5);
@@ -336,7 +336,7 @@ test_fill(void)
 }
 
 
-/* what stood in memory before is no item */
+/* garbage in memory is not an item */
 
 static void
 test_fresh(void)
@@ -411,7 +411,7 @@ test_find(void)
 }
 
 
-/* all that is derived is garbage, and the blocks are in no order */
+/* all derived data is garbage, and the blocks are in random order */
 
 static void
 test_garbage(void)
@@ -488,7 +488,7 @@ test_garbage(void)
 }
 
 
-/* what cannot be right goes, nothing else does */
+/* invalid items are removed, all others stay */
 
 static void
 test_broken(void)
@@ -562,7 +562,7 @@ test_broken(void)
 
         default:
 
-            /* too short for a second block, which it has */
+            /* too short for the second block that it has */
 
             b->item.len = 0;
             break;
@@ -623,7 +623,7 @@ test_entries(void)
     user.entry = test_store.sh->nentries;
     ok(ngx_http_tgbot_store_entry(&test_store, &user) == NULL);
 
-    /* found by name and id; an id that is not known matches */
+    /* an entry is found by name and id; an unknown id matches any */
 
     is_int(ngx_http_tgbot_store_enter(&user, &test_layout),
            NGX_OK);
@@ -654,7 +654,10 @@ test_entries(void)
     is_int(user.entry, 4);
     is_int(test_store.entries[4].bot_id, 5);
 
-    /* fill them: one without items goes for another, none that is named */
+    /*
+     * all entries used: one without items is replaced, a configured one is
+     * not
+     */
 
     queue_string(user.bot, "stays");
     test_users[2] = user;

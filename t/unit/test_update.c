@@ -9,7 +9,7 @@
 #include "unit.h"
 
 
-/* all that was read, absent fields left out, so that a row tells everything */
+/* all fields that are present, as text */
 
 static ngx_str_t
 describe(ngx_http_tgbot_update_t *u)
@@ -88,7 +88,7 @@ parse(ngx_http_tgbot_update_t *update, const void *data, size_t len)
 }
 
 
-/* bytes that are as long as they are, so that what is read beyond is seen */
+/* a copy of exact length, so that a read past its end is detected */
 
 static ngx_str_t
 exact(ngx_str_t *src)
@@ -103,7 +103,7 @@ exact(ngx_str_t *src)
 }
 
 
-/* what is read back elsewhere, and in which nothing of the first is left */
+/* writes and reads an update; the result does not depend on the first */
 
 static void
 check_written(const char *json, size_t len)
@@ -185,7 +185,7 @@ check(const row_t *rows, ngx_uint_t n)
 #define DATE  "\"date\":1700000000"
 
 
-/* one of each type, with more than is read, in the order Telegram writes */
+/* one Update of each type, with unread fields, in Telegram's order */
 
 static const row_t  types[] = {
 
@@ -361,7 +361,7 @@ static const row_t  types[] = {
     { "{\"update_id\":32,\"custom_event\":{\"anything\":[1]}}",
       "32 custom_event life=600" },
 
-    /* of the future */
+    /* types that do not exist yet */
 
     { "{\"update_id\":33,\"new_thing\":{" CHAT "," FROM "," DATE
       ",\"message_id\":4,\"text\":\"/start x\",\"photo\":[]}}",
@@ -414,7 +414,7 @@ test_odd(void)
           "5 callback_query life=150 chat=3 user=4 chat_type=private "
           "username=u data=d query=q" },
 
-        /* the first of two counts */
+        /* the first of two equal keys counts */
         { "{\"update_id\":5,\"update_id\":6,\"message\":{},\"poll\":{}}",
           "5 message life=86400" },
         { "{\"update_id\":5,\"message\":{\"text\":\"a\"},"
@@ -430,7 +430,7 @@ test_odd(void)
           "\"game_short_name\":\"b\"}}",
           "5 callback_query life=150 data=a" },
 
-        /* null is nothing */
+        /* null counts as absent */
         { "{\"update_id\":null,\"update_id\":6}", "6  life=86400" },
         { "{\"update_id\":5,\"message\":null}", "5  life=86400" },
         { "{\"update_id\":5,\"message\":null,\"edited_message\":null,"
@@ -465,7 +465,7 @@ test_odd(void)
         { "{\"update_id\":5,\"callback_query\":{\"id\":\"\",\"data\":1}}",
           "5 callback_query life=150" },
 
-        /* what lies deeper is something else */
+        /* nested fields of the same name are not read */
         { "{\"update_id\":5,\"message\":{\"reply_to_message\":{\"message_id\":"
           "1," CHAT "," FROM ",\"text\":\"/x\",\"update_id\":9},\"photo\":"
           "[{\"chat\":{\"id\":4},\"text\":\"/y\"}]}}",
@@ -484,7 +484,7 @@ test_odd(void)
           "\"x\",\"username\":\"grp\"}}}",
           "5 message life=86400 user=7 " ANN },
 
-        /* a thread is a topic only if it is said to be */
+        /* a thread is a topic only with is_topic_message */
         { "{\"update_id\":5,\"message\":{\"message_thread_id\":8}}",
           "5 message life=86400" },
         { "{\"update_id\":5,\"message\":{\"message_thread_id\":8,"
@@ -507,7 +507,7 @@ test_odd(void)
           "{\"id\":1}}}}}}}}}}",
           "5 chat_boost life=86400" },
 
-        /* text is made fit for headers and logs */
+        /* text is cleaned for headers and logs */
         { "{\"update_id\":5,\"callback_query\":{\"data\":\"\xff\xc3\xa9\xe2"
           "\\r\\nx: \\u0000\\u001b\\u0085\"}}",
           "5 callback_query life=150 data=?\xc3\xa9?  x:    " },
@@ -563,7 +563,7 @@ test_declined(void)
 }
 
 
-/* any integer is an update_id, but not every one fits */
+/* any integer is an update_id, but not every integer fits 64 bits */
 
 static void
 test_integers(void)
@@ -647,7 +647,7 @@ test_deep(void)
         is_str(&s, "9 message life=86400 chat=5 text=/go command=/go "
                    "kind=text");
 
-        /* nor is anything else accepted for it */
+        /* no other value is accepted as update_id */
 
         is_int(parse(&u, json, p - json - 1), NGX_DECLINED);
     }
@@ -715,7 +715,7 @@ test_commands(void)
 }
 
 
-/* the keys of Message that say what it is, by the Bot API's reference */
+/* the keys of Message that are its kind, by the Bot API's reference */
 
 static void
 test_kinds(void)
@@ -977,7 +977,7 @@ test_copy(void)
 }
 
 
-/* strings of their own are written only if the body does not have them */
+/* the bytes of a string are written only if the body does not have them */
 
 static void
 test_written_size(void)
@@ -1042,7 +1042,7 @@ test_written_large(void)
         size_t      len;
         ngx_int_t   rc;
     } rows[] = {
-        { 65535 - 11, NGX_OK },          /* "message" and "text" are behind */
+        { 65535 - 11, NGX_OK },          /* "message", "text": in data */
         { 65535 - 10, NGX_DECLINED },
         { 65535, NGX_DECLINED },
         { 200000, NGX_DECLINED },
@@ -1091,7 +1091,7 @@ check_within(ngx_str_t *s, ngx_str_t *body, ngx_str_t *data)
 }
 
 
-/* what died half-way, or another module wrote: never anything outside */
+/* damaged data, or data of another version: no access outside of it */
 
 static void
 test_written_garbage(void)
@@ -1174,15 +1174,15 @@ test_written_garbage(void)
 
 
 /*
- * A directory of real Updates: EXPECTED.tsv names files, and of each of them
- * update_id, type, chat id, id of "from", thread id and the text or data (as
+ * A directory of real Updates: each line of EXPECTED.tsv has a file name,
+ * update_id, type, chat id, id of "from", thread id, and the text or data (as
  * a JSON string).
  */
 
 #define FIELDS  7
 
 
-/* these were sent for a chat, which we take for the user, not the fake one */
+/* updates sent on behalf of a chat: the user is this chat, not the fake one */
 
 static const struct {
     const char  *file;

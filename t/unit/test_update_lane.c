@@ -26,7 +26,7 @@ lane(const char *update)
                                        pool),
            NGX_OK);
 
-    /* exactly what is promised to suffice */
+    /* exactly the documented size */
 
     buf = ngx_palloc(pool, NGX_HTTP_TGBOT_LANE_KEY);
 
@@ -51,7 +51,7 @@ same(const char *a, const char *b)
 }
 
 
-/* what Telegram delivers one after the other */
+/* updates that share a queue at Telegram */
 
 static void
 test_together(void)
@@ -80,7 +80,7 @@ test_together(void)
             "{\"update_id\":2,\"chat_join_request\":{" CHAT(-2) "," FROM(7)
             "}}"));
 
-    /* of types that are not known */
+    /* unknown types */
 
     ok(same("{\"update_id\":1,\"new_thing\":{" CHAT(7) "," FROM(8) "}}",
             "{\"update_id\":2,\"new_thing\":{" CHAT(7) "," FROM(9) "}}"));
@@ -89,7 +89,7 @@ test_together(void)
 }
 
 
-/* and what it does not */
+/* updates that do not share a queue */
 
 static void
 test_apart(void)
@@ -114,7 +114,7 @@ test_apart(void)
 }
 
 
-/* without company, even where all that would tell is missing */
+/* an update with its own queue, even if all ids are missing */
 
 static void
 test_alone(void)
@@ -131,7 +131,7 @@ test_alone(void)
 }
 
 
-/* a poll's id is Telegram's, and yet it is bounded */
+/* the id of a poll is cut to the size of the key */
 
 static void
 test_long(void)

@@ -72,7 +72,7 @@ test_none(void)
     ok(info.message.data != NULL);
     ok(info.names.data != NULL);
 
-    /* an empty list is one all the same */
+    /* an empty list counts as a list */
 
     is_int(parse(&info, "{\"result\":{\"allowed_updates\":[]}}"), NGX_OK);
     ok(info.has_names);

@@ -103,7 +103,7 @@ unit_failed(const char *file, int line)
 }
 
 
-/* what a terminal bears, and not too much of it */
+/* prints text without control characters, and only its beginning */
 
 static void
 unit_print(u_char *data, size_t len)
@@ -182,7 +182,7 @@ unit_pool(void)
     ngx_uint_t   fail_at;
     ngx_pool_t  *pool;
 
-    /* a sweep over failing allocations means those of the code it tests */
+    /* failing allocations are for the tested code, not for this function */
     fail_at = unit_fail_at;
     unit_fail_at = 0;
 

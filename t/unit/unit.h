@@ -1,7 +1,7 @@
 
 /*
- * Cases and checks for the layer of words; the output is TAP, one line per
- * case, failed checks are told on stderr.
+ * Cases and checks for telegram/ and zones/; the output is TAP, one line per
+ * case, failed checks are written to stderr.
  */
 
 #ifndef _UNIT_H_INCLUDED_
@@ -24,10 +24,10 @@ typedef struct {
 /* the file of cases ends with: return unit_main(cases, unit_n(cases)) */
 int unit_main(unit_case_t *cases, ngx_uint_t n);
 
-/* marks the running case as skipped; it has to return by itself */
+/* marks the current case as skipped; the case must then return */
 void unit_skip(const char *reason);
 
-/* printf-like; what is being looked at, printed with each failed check */
+/* like printf; sets the text that is printed with each failed check */
 void unit_context(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
 
@@ -64,10 +64,10 @@ ngx_uint_t unit_mem(const char *file, int line, const char *what,
     u_char *got, size_t len, u_char *want, size_t want_len);
 
 
-/* a new pool; the end of the case destroys all that are left */
+/* a new pool; pools that are left are destroyed at the end of the case */
 ngx_pool_t *unit_pool(void);
 
-/* a C string copied into pool without its NUL, so that overruns are seen */
+/* a copy of a C string in pool without NUL, so that overruns are detected */
 ngx_str_t unit_str(ngx_pool_t *pool, const char *text);
 
 /*
@@ -77,19 +77,19 @@ ngx_str_t unit_str(ngx_pool_t *pool, const char *text);
 ngx_chain_t *unit_chain(ngx_pool_t *pool, const void *data, size_t len,
     size_t at);
 
-/* the same cut once, in two buffers, at any offset from 0 to len */
+/* the same in two buffers, cut at any offset from 0 to len */
 ngx_chain_t *unit_chain2(ngx_pool_t *pool, const void *data, size_t len,
     size_t at);
 
 
 /*
- * Memory: every allocation of the shim passes one counter.  Where fail_at is
- * n > 0 the n-th allocation from now fails, once; it counts down to 0, so
- * what is left of it tells whether there were so many.
+ * Memory: every allocation of the shim passes one counter.  If fail_at is n >
+ * 0, the n-th allocation from now fails, once; fail_at counts down to 0, so a
+ * value left over means that there were fewer allocations.
  */
 extern ngx_uint_t  unit_fail_at;
 
-/* blocks of ngx_alloc() that ngx_free() has not seen; pools are not counted */
+/* blocks of ngx_alloc() that were not freed; pools are not counted */
 extern ngx_int_t   unit_live;
 
 

@@ -230,7 +230,7 @@ ngx_http_tgbot_lease_self(void)
 }
 
 
-/* functions of nginx that only the layer of zones calls */
+/* functions of nginx that only zones/ calls */
 
 static EVP_MD_CTX  *unit_md5;
 
@@ -319,7 +319,7 @@ ngx_conf_log_error(ngx_uint_t level, ngx_conf_t *cf, ngx_err_t err,
 }
 
 
-/* a test may have one of its own, to see what is told */
+/* a test may define its own, to check what is logged */
 
 __attribute__((weak)) void
 ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
