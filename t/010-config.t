@@ -432,7 +432,7 @@ location = /program { return 200 $text; }"
 
     location = /mock { return 500; }
 --- no_error_log
-sendMessage is repeated in
+sendMessage is retried in
 [alert]
 [crit]
 [emerg]
@@ -461,7 +461,7 @@ sendMessage is repeated in
 
     location = /mock { return 500; }
 --- error_log
-bot "c19", update 1: sendMessage is repeated in
+bot "c19", update 1: sendMessage is retried in
 
 
 
@@ -487,7 +487,7 @@ bot "c19", update 1: sendMessage is repeated in
 
     location = /mock { return 500; }
 --- no_error_log
-sendMessage is repeated in
+sendMessage is retried in
 [alert]
 [crit]
 [emerg]
@@ -516,7 +516,7 @@ sendMessage is repeated in
 
     location = /mock { return 500; }
 --- error_log eval
-qr/bot "c21", update 1: sendMessage is repeated in (2[5-9]\d|[34]\d\d|500) ms/
+qr/bot "c21", update 1: sendMessage is retried in (2[5-9]\d|[34]\d\d|500) ms/
 
 
 
@@ -541,7 +541,7 @@ qr/bot "c21", update 1: sendMessage is repeated in (2[5-9]\d|[34]\d\d|500) ms/
 
     location = /mock { return 500; }
 --- no_error_log
-sendMessage is repeated in
+sendMessage is retried in
 [alert]
 [crit]
 [emerg]

@@ -124,7 +124,7 @@ main::config(a => "tgbot_hold_timeout 300ms; $main::api")
 --- request eval: main::post('a', 12, "sleep/0.8/say/late")
 --- error_code: 503
 --- error_log
-bot "a", update 12 is still in work after 0 s, Telegram is told to come again
+bot "a", update 12 is still in work after 0 s, it will be redelivered
 verdict busy 503
 
 

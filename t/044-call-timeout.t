@@ -46,7 +46,7 @@ stall
 --- calls eval: "$main::call\n" x 2
 --- log
 1 the call by "tgbot_api" is aborted after
-1 is repeated in
+1 is retried in
 
 
 

@@ -44,7 +44,7 @@ __DATA__
 --- response_headers
 X-Verdict: done
 --- log
-1 sendMessage is repeated in 1000 ms: flood control
+1 sendMessage is retried in 1000 ms: flood control
 
 
 
@@ -54,7 +54,7 @@ X-Verdict: done
 --- calls eval: "$main::call\n" x 2
 --- gaps: 1
 --- log
-1 sendMessage is repeated in 1000 ms: flood control
+1 sendMessage is retried in 1000 ms: flood control
 
 
 
@@ -64,7 +64,7 @@ X-Verdict: done
 --- calls eval: "$main::call\n" x 2
 --- gaps: 1
 --- log
-1 sendMessage is repeated in 1000 ms: flood control
+1 sendMessage is retried in 1000 ms: flood control
 
 
 
@@ -539,7 +539,7 @@ close
 --- calls_like eval: qr/\A(?:[a-zA-Z]+ \{.*\}\n){5}\z/
 --- error_code eval: [(200) x 5]
 --- log
-5 it may have been executed, and must not be repeated
+5 it may have been executed, and must not be retried
 
 
 
@@ -723,7 +723,7 @@ size 8193 500
 --- log
 2 sendMessage was answered with 200: the answer is larger than tgbot_response_size
 1 sendMessage was refused with 400: ""
-1 sendMessage is repeated in
+1 sendMessage is retried in
 0 is given up
 
 

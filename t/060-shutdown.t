@@ -234,7 +234,7 @@ open socket
 X-Verdict: done
 --- wait: 2
 --- error_log
-calls that were to follow the one in the response are lost at exit
+calls after the one in the response are dropped at exit
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0

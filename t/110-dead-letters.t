@@ -327,7 +327,7 @@ is((answer('/status/dead/b?after=x'))[0], 400, $block->name . ' - x');
 give_up(text => 'status/500') for 1 .. 3;
 letters('2 failed, 3 failed');
 is(status()->{bots}{b}{dead_letters}{evicted}, 1, $block->name . ' - evicted');
-logged('1 older dead letters are dropped', 1);
+logged('1 older dead letters are evicted', 1);
 
 
 

@@ -606,8 +606,8 @@ all would have ended
 --- calls
 handler.ok=2 api.ok=2 handler.unknown=1
 --- lines
-tgbot: the call by "tgbot_handler" is not over after
- ms, but nginx does not let go of it: it is abandoned
+tgbot: the call by "tgbot_handler" has not ended after
+ ms, but nginx cannot abort it yet: it is abandoned
 bot: "b", update: 1, subrequest: "/_program/held"
 a late end: 1
 tgbot abandoned request is freed
@@ -639,7 +639,7 @@ tgbot abandoned request is freed
 --- calls
 handler.unknown=1
 --- lines
-tgbot: the call by "tgbot_handler" is not over after
+tgbot: the call by "tgbot_handler" has not ended after
 tgbot abandoned request is freed
 
 
@@ -670,7 +670,7 @@ tgbot abandoned request is freed
 --- calls
 handler.ok=1 api.unknown=1
 --- lines
-tgbot: the call by "tgbot_api" is not over after
+tgbot: the call by "tgbot_api" has not ended after
 a late end: /bot<redacted>/sendMessage
 --- no_error_log
 [alert]

@@ -597,14 +597,14 @@ ngx_http_tgbot_call_abandon(ngx_http_tgbot_call_t *call)
     d = call->detached;
 
     ngx_log_error(NGX_LOG_ERR, d->connection.log, 0,
-                  "tgbot: the call by \"%s\" is not over after %M ms, but "
-                  "nginx does not let go of it: it is abandoned",
+                  "tgbot: the call by \"%s\" has not ended after %M ms, but "
+                  "nginx cannot abort it yet: it is abandoned",
                   call->directive, call->timeout);
 
     if (ngx_http_tgbot_abandon(d, call->pool) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, d->connection.log, 0,
-                      "tgbot: too many calls were abandoned, this one keeps "
-                      "its place of \"tgbot_max_calls\"");
+                      "tgbot: too many calls are abandoned, this call still "
+                      "counts for \"tgbot_max_calls\"");
         return 0;
     }
 

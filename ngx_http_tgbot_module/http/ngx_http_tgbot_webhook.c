@@ -704,7 +704,7 @@ ngx_http_tgbot_webhook_timeout(ngx_event_t *ev)
 
     ngx_log_error(NGX_LOG_WARN, w->request->connection->log, 0,
                   "tgbot: bot \"%V\", update %L is still in work after %ui s, "
-                  "Telegram is told to come again", &w->ctx.bot->name,
+                  "it will be redelivered", &w->ctx.bot->name,
                   w->update.update_id, age);
 
     (void) ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
@@ -811,11 +811,11 @@ ngx_http_tgbot_webhook_no_room(ngx_http_tgbot_webhook_t *w, ngx_msec_t oldest)
         bot->full_warned = now;
 
         ngx_log_error(NGX_LOG_ERR, w->request->connection->log, 0,
-                      "tgbot: bot \"%V\" has no room in zone \"%V\" for "
-                      "update %L, the oldest one has waited for %M ms: "
-                      "Telegram is told to come again", &bot->name,
-                      &bot->queue->zone->shm_zone->shm.name,
-                      w->update.update_id, oldest);
+                      "tgbot: bot \"%V\" has no room in zone \"%V\", where "
+                      "its oldest update has waited for %M ms: update %L "
+                      "will be redelivered", &bot->name,
+                      &bot->queue->zone->shm_zone->shm.name, oldest,
+                      w->update.update_id);
     }
 
     seconds = (ngx_uint_t) (oldest / 4000);

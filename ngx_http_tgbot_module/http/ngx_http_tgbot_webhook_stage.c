@@ -116,8 +116,8 @@ ngx_http_tgbot_webhook_full(ngx_http_tgbot_webhook_t *w)
     ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_DEDUP_FULL);
 
     ngx_log_error(NGX_LOG_INFO, w->request->connection->log, 0,
-                  "tgbot: bot \"%V\" has %d updates in work, update %L has to "
-                  "come again", &bot->name, NGX_HTTP_TGBOT_DEDUP_RECORDS,
+                  "tgbot: bot \"%V\" has %d updates in work, update %L will "
+                  "be redelivered", &bot->name, NGX_HTTP_TGBOT_DEDUP_RECORDS,
                   w->update.update_id);
 
     return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);

@@ -263,8 +263,8 @@ ngx_http_tgbot_handler_check_location(ngx_http_tgbot_bot_t *bot,
         bot->external_warned = 1;
         ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
                       "tgbot: the location called by \"tgbot_handler\" of bot "
-                      "\"%V\" is not internal, anybody can reach it without "
-                      "the secret token", &bot->name);
+                      "\"%V\" is not internal, any client can reach it "
+                      "without the secret token", &bot->name);
     }
 
     if (result->by_nginx && result->status >= NGX_HTTP_SPECIAL_RESPONSE) {

@@ -1024,8 +1024,8 @@ ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job)
 
     if (job->acked && !job->queued) {
         ngx_log_error(NGX_LOG_ERR, job->bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\", update %L: calls that were to "
-                      "follow the one in the response are lost at exit",
+                      "tgbot: bot \"%V\", update %L: calls after the one in "
+                      "the response are dropped at exit",
                       &job->bot->name, job->update.update_id);
     }
 

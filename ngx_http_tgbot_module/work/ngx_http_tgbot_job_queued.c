@@ -62,8 +62,8 @@ ngx_http_tgbot_job_queued_expire(ngx_http_tgbot_job_t *job)
     bot = job->bot;
 
     ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L has waited in the queue until "
-                  "its life of %ui s was over", &bot->name,
+                  "tgbot: bot \"%V\", update %L has expired in the queue, "
+                  "its life was %ui s", &bot->name,
                   job->update.update_id, job->update.life);
 
     /* an expired update must not evict other dead letters */

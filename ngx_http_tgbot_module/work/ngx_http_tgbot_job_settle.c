@@ -112,7 +112,7 @@ ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job)
 
         ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\", update %L has failed %ui times and "
-                      "is asked for again until Telegram gives it up",
+                      "is redelivered until it expires",
                       &bot->name, job->update.update_id, attempts);
     }
 
@@ -167,9 +167,8 @@ ngx_http_tgbot_job_taken_over(ngx_http_tgbot_bot_t *bot, int64_t update_id)
     ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_LEASES_LOST);
 
     ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L was taken over by another "
-                  "worker, as this one was not heard of: its result is "
-                  "dropped", &bot->name, update_id);
+                  "tgbot: bot \"%V\", update %L: this worker has lost the "
+                  "lease, its result is dropped", &bot->name, update_id);
 }
 
 
@@ -290,7 +289,7 @@ ngx_http_tgbot_job_give_up(ngx_http_tgbot_job_t *job,
 
     if (evicted) {
         ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
-                      "tgbot: %ui older dead letters are dropped for it, "
+                      "tgbot: %ui older dead letters are evicted for it, "
                       "there is no room in zone \"%V\" or for the bot",
                       evicted, &bot->dead->zone->shm_zone->shm.name);
     }
@@ -384,7 +383,7 @@ ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 
     default:
         ngx_log_error(NGX_LOG_ERR, job->bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\", update %L: dead letter %uL stays, "
+                      "tgbot: bot \"%V\", update %L: dead letter %uL is kept, "
                       "the program is unavailable", &job->bot->name,
                       job->update.update_id, job->letter);
     }

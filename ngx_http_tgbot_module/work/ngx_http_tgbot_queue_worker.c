@@ -336,7 +336,7 @@ ngx_http_tgbot_queue_worker_exit_process(void)
         if (n && ngx_http_tgbot_zone_tell(zone)) {
             ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
                           "tgbot: zone \"%V\" is abandoned with %ui updates "
-                          "that were acknowledged and are not handled",
+                          "that were accepted and are not handled",
                           &zone->shm_zone->shm.name, n);
         }
     }

@@ -727,8 +727,8 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task,
 
     if (refused) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "tgbot: bot \"%V\": Telegram was refused for its "
-                      "secret, the webhook is registered again",
+                      "tgbot: bot \"%V\": deliveries were refused because "
+                      "of a wrong secret, the webhook is registered again",
                       &task->bot->name);
 
     } else {
@@ -736,8 +736,8 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task,
         url.len = known->url_len;
 
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "tgbot: bot \"%V\": somebody else has changed the "
-                      "webhook, its URL is \"%V\": it is taken back",
+                      "tgbot: bot \"%V\": another program has changed the "
+                      "webhook, its URL was \"%V\": the webhook is restored",
                       &task->bot->name, &url);
     }
 
@@ -759,17 +759,18 @@ ngx_http_tgbot_register_stop(ngx_http_tgbot_register_task_t *task,
     known = task->known;
 
     if (refused) {
-        ngx_str_set(&why, "Telegram is refused for its secret again and "
-                          "again");
+        ngx_str_set(&why, "deliveries are refused again and again because of "
+                          "a wrong secret");
 
     } else {
-        ngx_str_set(&why, "somebody else changes the webhook again and again");
+        ngx_str_set(&why, "another program changes the webhook again and "
+                          "again");
     }
 
     if (known->state != NGX_HTTP_TGBOT_REGISTRY_STOPPED) {
         ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                      "tgbot: bot \"%V\": %V, it is not registered again "
-                      "within this hour", &task->bot->name, &why);
+                      "tgbot: bot \"%V\": %V, the webhook is not registered "
+                      "again within this hour", &task->bot->name, &why);
     }
 
     known->state = NGX_HTTP_TGBOT_REGISTRY_STOPPED;
@@ -920,7 +921,7 @@ ngx_http_tgbot_register_failed(ngx_http_tgbot_register_task_t *task,
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "tgbot: bot \"%V\": %s for webhook \"%V\" failed: %V, "
-                  "again in %M ms",
+                  "retried in %M ms",
                   &task->bot->name,
                   task->setting ? "setWebhook" : "getWebhookInfo",
                   &task->bot->reg->shown, why, delay);

@@ -121,7 +121,7 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
         bot->external_warned = 1;
         ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
                       "tgbot: the location called by \"tgbot_api\" of bot "
-                      "\"%V\" is not internal, anybody can reach it",
+                      "\"%V\" is not internal, any client can reach it",
                       &bot->name);
     }
 
@@ -340,7 +340,7 @@ ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
 
         if (ngx_http_tgbot_method_once(&send->method->name)) {
             ngx_http_tgbot_send_give_up(send, "it may have been executed, "
-                                        "and must not be repeated");
+                                        "and must not be retried");
             return;
         }
 
@@ -363,7 +363,7 @@ ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
     }
 
     ngx_log_error(NGX_LOG_INFO, bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L: %V is repeated in %M ms: %s",
+                  "tgbot: bot \"%V\", update %L: %V is retried in %M ms: %s",
                   &bot->name, send->ctx->update->update_id,
                   &send->method->name, delay, reason);
 

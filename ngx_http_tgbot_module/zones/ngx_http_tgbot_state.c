@@ -309,8 +309,8 @@ ngx_http_tgbot_state_delete(ngx_http_tgbot_state_t *state, ngx_log_t *log)
     }
 
     ngx_log_error(NGX_LOG_CRIT, log, err,
-                  ngx_delete_file_n " \"%V\" failed, its updates are going "
-                  "to be loaded once more", &state->path);
+                  ngx_delete_file_n " \"%V\" failed, its updates will be "
+                  "loaded again", &state->path);
 
     return NGX_ERROR;
 }

@@ -94,8 +94,9 @@ ngx_http_tgbot_state_open(ngx_http_tgbot_state_t *state, ngx_uint_t room,
 
         if (err == NGX_EACCES && !room) {
             ngx_log_error(NGX_LOG_WARN, log, err,
-                          "tgbot: workers cannot open \"%V\", what another "
-                          "nginx leaves there is loaded at the next start",
+                          "tgbot: workers cannot open \"%V\", updates that "
+                          "another nginx saves there are loaded at the next "
+                          "start",
                           &state->path);
             return NGX_ERROR;
         }
@@ -410,7 +411,7 @@ ngx_http_tgbot_state_check_zone(ngx_http_tgbot_state_t *state,
            + ngx_pagesize;
 
     ngx_log_error(NGX_LOG_ERR, file->log, 0,
-                  "tgbot: \"%V\" is refused: what is in it takes %uL blocks "
+                  "tgbot: \"%V\" is refused: its records take %uL blocks "
                   "of zone \"%V\", which has %uL, expected a size of %uzk or "
                   "more", &state->path, needs, &zone->shm_zone->shm.name,
                   free, (size + 1023) / 1024);

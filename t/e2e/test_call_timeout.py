@@ -48,7 +48,7 @@ async def test_thread(case):
         pass
 
     await send(3, "/tg/cached", 500)
-    case.check("does not let go of it: it is abandoned" in nginx.read("error.log"),
+    case.check("cannot abort it yet: it is abandoned" in nginx.read("error.log"),
                "no line about it in error.log")
     await send(4, "/tg/e2e", 200)
 
