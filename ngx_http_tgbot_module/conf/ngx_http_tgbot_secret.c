@@ -399,7 +399,13 @@ ngx_http_tgbot_secret_file(ngx_conf_t *cf, ngx_str_t *path, size_t max,
     }
 
     text->data = ngx_pnalloc(cf->pool, size + 1);
-    n = text->data ? ngx_read_fd(fd, text->data, size) : -1;
+    if (text->data == NULL) {
+        *err = NGX_ENOMEM;
+        why = "cannot be read";
+        goto done;
+    }
+
+    n = ngx_read_fd(fd, text->data, size);
 
     if (n == -1) {
         *err = ngx_errno;

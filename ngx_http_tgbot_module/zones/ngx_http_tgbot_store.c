@@ -747,9 +747,14 @@ ngx_http_tgbot_store_item_walk(ngx_http_tgbot_store_t *store,
     ngx_http_tgbot_store_cursor_t *cursor)
 {
     uint32_t                      i;
+    uint64_t                      seq;
     ngx_http_tgbot_store_item_t  *item;
 
-    for (i = cursor->entry; i < store->sh->bots; i++) {
+    /* numbers begin with 1: other entries than the first one are new */
+
+    seq = cursor->seq;
+
+    for (i = cursor->entry; i < store->sh->bots; i++, seq = 0) {
 
         if (store->entries[i].serial == 0) {
             continue;
@@ -757,15 +762,14 @@ ngx_http_tgbot_store_item_walk(ngx_http_tgbot_store_t *store,
 
         item = NULL;
 
-        if (i == cursor->entry && cursor->seq) {
-            item = ngx_http_tgbot_store_find(store, cursor->block,
-                                             cursor->seq);
+        if (seq) {
+            item = ngx_http_tgbot_store_find(store, cursor->block, seq);
         }
 
         do {
             item = ngx_http_tgbot_store_next(store, i, item);
 
-        } while (item && i == cursor->entry && item->seq <= cursor->seq);
+        } while (item && item->seq <= seq);
 
         if (item) {
             cursor->entry = i;
