@@ -31,12 +31,14 @@
  * claim        this worker handles the update and no other worker does
  * accept       the update is answered 2xx, now or when it is redelivered
  * settle       the end of a claim, a delivery or an item, with a verdict
- * reply        what is sent to Telegram for an update
- * ride         a reply rides in the response to the webhook's request
+ * reply        what nginx answers by itself: tgbot_reply, the cache, a notice
+ * answer       what the program answered, or a reply, as a list of calls
+ * ride         a call rides in the response to the webhook's request
  * job          the work on one update
  * call         one request to an internal location: to the bot's program, or
  *              to the Bot API
- * attempt      one call of the program for an update
+ * attempt      one call of the program for an update; one sending of a call to
+ *              the Bot API
  * lane         updates that are handled one after another, such as those of
  *              a chat
  * item         an update in the queue
