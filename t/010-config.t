@@ -418,7 +418,7 @@ location = /program { return 200 $text; }"
     tgbot_reply_via     api;
     tgbot_reply         json '{"method":"sendMessage","chat_id":1,"text":"h"}';
     tgbot_retry_on      off;
-    tgbot_retry         backoff=1ms max_backoff=10s life=300ms;
+    tgbot_retry         backoff=1ms max_backoff=10s life=2s;
 --- config
     location = /tg {
         tgbot_webhook    c18;
@@ -446,7 +446,7 @@ sendMessage is retried in
     tgbot_reply_via     api;
     tgbot_reply         json '{"method":"sendMessage","chat_id":1,"text":"h"}';
     tgbot_retry_on      off;
-    tgbot_retry         backoff=1ms max_backoff=10s life=300ms;
+    tgbot_retry         backoff=1ms max_backoff=10s life=2s;
 --- config
     location = /tg {
         tgbot_webhook    c19;
@@ -472,7 +472,7 @@ bot "c19", update 1: sendMessage is retried in
     tgbot_reply_via     api;
     tgbot_reply         json '{"method":"sendMessage","chat_id":1,"text":"h"}';
     tgbot_retry_on      http_5xx;
-    tgbot_retry         backoff=1ms max_backoff=10s life=300ms;
+    tgbot_retry         backoff=1ms max_backoff=10s life=2s;
 --- config
     location = /tg {
         tgbot_webhook    c20;

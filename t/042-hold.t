@@ -72,6 +72,11 @@ _EOC_
     location = /seen {
         proxy_pass http://PROGRAM/seen;
     }
+
+    location /seen/ {
+        proxy_pass http://PROGRAM/seen/;
+        proxy_read_timeout 25s;
+    }
 _EOC_
 
     $config =~ s/PROGRAM/127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/g;
@@ -109,7 +114,7 @@ __DATA__
 main::config(a => "tgbot_hold_timeout 300ms; $main::api")
 --- request eval
 [ main::post('a', 1, "sleep/0.8/say/late"), main::get('/seen'),
-  main::get('/wait/0.8'), main::get('/seen') ]
+  main::get('/wait/0.8'), main::get('/seen/json') ]
 --- response_headers_like eval
 [ "X-Verdict: busy\nRetry-After: [1-5]\nX-Time: $main::held", ('') x 3 ]
 --- response_body_like eval
@@ -134,7 +139,7 @@ verdict busy 503
 main::config(a => "tgbot_hold_timeout 1s; $main::api")
 --- request eval
 [ (main::post('a', 1, "sleep/2.5/say/once")) x 3, main::get('/wait/2.5'),
-  main::get('/seen') ]
+  main::get('/seen/json') ]
 --- response_headers_like eval
 [ "X-Verdict: busy\nRetry-After: [1-5]\nX-Time: $main::second",
   ("X-Verdict: busy\nRetry-After: [1-5]\nX-Time: $main::at_once") x 2, '', '' ]

@@ -26,6 +26,7 @@ package TgbotProgram;
 #   status/N         answers with that status, and a call nobody may make
 #   flood/N          answers with 429 of the Bot API, for N seconds
 #   seen             answers with the requests since it was last asked
+#   seen/TEXT        the same, once TEXT is among them
 #   part             sends half a header and closes
 #   garbage          sends something that is not HTTP
 #   close            closes
@@ -128,7 +129,7 @@ sub connection {
                      fastcgi => $fastcgi, count => ++$count);
 
         record("$request->{path} $request->{body}\n")
-            unless $request->{path} =~ m{/seen$};
+            unless $request->{path} =~ m{/seen(?:/\w+)?$};
 
         steps(\%reply, grep { length } split m{/},
                                              $request->{path} =~ s/\?.*//sr);
@@ -225,6 +226,19 @@ sub record {
     flock $fh, LOCK_EX;
     syswrite $fh, $line;
     close $fh;
+}
+
+
+# waits for a request, or for longer than any block does
+
+sub recorded {
+    my $text = shift;
+
+    for (1 .. 1000) {
+        open my $fh, '<', $log->filename or die "cannot open the log: $!\n";
+        return if grep { /\Q$text\E/ } <$fh>;
+        sleep(0.02);
+    }
 }
 
 
@@ -355,6 +369,7 @@ sub end {
                             . $steps[0] . '}}');
 
     } elsif ($step eq 'seen') {
+        recorded(shift @steps) if @steps;
         answer($reply, 200, seen());
 
     } elsif ($step eq 'part') {
