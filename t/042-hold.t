@@ -57,7 +57,7 @@ _EOC_
     location /_program/ {
         internal;
         proxy_pass http://PROGRAM/;
-        proxy_read_timeout 10s;
+        proxy_read_timeout 30s;
     }
 
     location = /_api {
@@ -191,7 +191,7 @@ bot "a" has 1 Bot API calls to make besides the one that rides in the webhook's 
 === TEST 7: a program that does not answer before its own timeout
 --- config eval
 main::config(a => "tgbot_hold_timeout 300ms;")
-=~ s/proxy_read_timeout 10s/proxy_read_timeout 600ms/r
+=~ s/proxy_read_timeout 30s/proxy_read_timeout 600ms/r
 --- request eval
 [ main::post('a', 1, "stall"), main::get('/wait/0.6'),
   main::post('a', 1, "say/x") ]
@@ -296,7 +296,7 @@ main::config(a => "tgbot_hold_timeout 300ms;")
     tgbot_max_calls 1;
     log_format verdict "verdict $tgbot_verdict $status";
 --- config eval
-main::config() =~ s/proxy_read_timeout 10s/proxy_read_timeout 300ms/r
+main::config() =~ s/proxy_read_timeout 30s/proxy_read_timeout 300ms/r
 --- pipelined_requests eval
 [ map { main::post('a', 1, $_) }
       "reset", "stall", "../x", "part", "big/100000", "status/500", "say/x" ]
