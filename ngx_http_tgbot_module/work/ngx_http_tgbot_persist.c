@@ -257,7 +257,7 @@ ngx_http_tgbot_persist_exit_master(ngx_cycle_t *cycle,
 
     for (i = 0; i < states.nelts; i++) {
 
-        /* what another master left there, and nobody has loaded yet, stays */
+        /* a file that another master left, and that is not loaded yet, stays */
 
         (void) ngx_http_tgbot_state_load(&state[i], 0, cycle->log);
 

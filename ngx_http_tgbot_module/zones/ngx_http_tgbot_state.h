@@ -54,9 +54,9 @@ typedef struct {
 
 /*
  * Writes the file, of mode 0600, in place of one that is there.  Makes
- * path.tmp, which is gone afterwards, and path.lock, which stays.  Nobody
- * else may be at work in the zones, leases are not looked at;
- * ngx_current_msec is to be up to date.
+ * path.tmp, which is gone afterwards, and path.lock, which stays.  No
+ * other process may work in the zones: leases are not looked at.
+ * ngx_current_msec must be up to date.
  *
  * NGX_ERROR: logged; a file that was there before is as it was.
  */
@@ -71,12 +71,13 @@ ngx_int_t ngx_http_tgbot_state_write(ngx_http_tgbot_state_t *state,
  *
  * Nothing is put before all of the file was found to be right, and to fit.
  * A file that is not is refused, and kept aside as path.bad, or with a time
- * behind that if there is one.  What is of a bot that no zone has room for,
- * or that has no zone for it any more, is not loaded, and the file, or at a
- * start a copy of it, is kept likewise.
+ * behind that if there is one.  Records of a bot that has no zone any
+ * more, or no room in it, are not loaded.  The file, or at a start a copy of
+ * it, is then kept as path.bad, too.
  *
  * NGX_OK        all is loaded: ngx_http_tgbot_state_remove() is to follow, as
- *               soon as nginx is sure to run; until then nobody else loads it
+ *               soon as nginx is sure to run; until then no other process
+ *               loads it
  * NGX_AGAIN     with n only: there is more, or no room for the next one
  *               just now; to be called again after a while
  * NGX_DECLINED  there is no file, or an empty one

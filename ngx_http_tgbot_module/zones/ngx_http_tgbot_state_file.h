@@ -6,13 +6,13 @@
  * data and the answer, without anything in between.  Records of a bot and
  * kind are in the order in which they came.
  *
- * All numbers are as this machine has them; "order" tells another one.  The
- * monotonic clock means nothing to who reads the file: what happened so long
- * before it was written is an age, in ms, and goes on ageing, by the clock on
- * the wall, while nobody runs.
+ * All numbers are as this machine has them; "order" tells another machine's.
+ * Times in the file are ages in ms, at the time of writing, because a reader
+ * has another monotonic clock.  The reader adds the time that has passed since
+ * then by the wall clock.
  *
- * The checksum is of all that is behind the header, and then of what is
- * before it there.  What follows it changes while the file is loaded.
+ * The checksum covers the records, then the header up to the checksum.  The
+ * members behind it change while the file is loaded.
  */
 
 #ifndef _NGX_HTTP_TGBOT_STATE_FILE_H_INCLUDED_
@@ -162,7 +162,7 @@ ngx_int_t ngx_http_tgbot_state_path(ngx_http_tgbot_state_t *state,
 ngx_int_t ngx_http_tgbot_state_aside(ngx_http_tgbot_state_t *state,
     ngx_log_t *log);
 
-/* likewise of a copy; the file stays */
+/* puts a copy of the file aside, as path.bad; the file stays; logged */
 ngx_int_t ngx_http_tgbot_state_spare(ngx_http_tgbot_state_t *state,
     ngx_log_t *log);
 

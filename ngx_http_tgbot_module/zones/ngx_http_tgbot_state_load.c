@@ -576,7 +576,7 @@ ngx_http_tgbot_state_load_some(ngx_http_tgbot_state_t *state, ngx_uint_t n)
             }
         }
 
-        /* there was room for all when there was nobody else */
+        /* at a start no other process fills the zones: room was checked */
 
         if (rc == NGX_AGAIN && n == 0) {
             return NGX_ERROR;
