@@ -364,18 +364,12 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
         ngx_del_timer(&w->timer);
     }
 
-    ngx_http_tgbot_cache_wait_remove(&w->wait);
-
     if (w->job) {
         ngx_http_tgbot_job_leave(w->job);
         w->job = NULL;
     }
 
-    if (w->cache.lease.token) {
-        ngx_http_tgbot_cache_release(&w->cache, 0);
-        ngx_http_tgbot_cache_wait_resume(&w->cache);
-    }
-
+    ngx_http_tgbot_cache_use_leave(&w->cache);
     ngx_http_tgbot_webhook_unclaim(w);
 
     ngx_http_tgbot_stats_deliver(w->ctx.bot->stats, w->ctx.verdict,
@@ -605,7 +599,6 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
     job->start = w->start;
     w->worked = 1;
     job->claim = w->claim;
-    job->cache = w->cache;
     job->charged = w->charged;
 
     /* a cached answer that may ride never comes here: send it by tgbot_api */
@@ -613,7 +606,8 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
     job->by_api = w->keep;
 
     w->claim.lease.token = 0;
-    w->cache.lease.token = 0;
+
+    ngx_http_tgbot_cache_use_move(&job->cache, &w->cache);
 
     w->job = job;
 
@@ -888,9 +882,10 @@ ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
         return NGX_ERROR;
     }
 
-    if (w->cache.zone && !w->own) {
+    if (w->cache.entry.zone && !w->own) {
         record.cached = 1;
-        ngx_memcpy(record.cache_key, w->cache.key, NGX_HTTP_TGBOT_CACHE_KEY);
+        ngx_memcpy(record.cache_key, w->cache.entry.key,
+                   NGX_HTTP_TGBOT_CACHE_KEY);
     }
 
     item->head.update_id = w->update.update_id;
