@@ -318,11 +318,11 @@ ngx_http_tgbot_webhook_parse(ngx_http_tgbot_webhook_t *w)
 
     r = w->request;
 
-    if (ngx_http_tgbot_body_chain(r, w->read, &w->body) != NGX_OK) {
+    if (ngx_http_tgbot_body(r, w->read, &w->body) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    rc = ngx_http_tgbot_update_parse(&w->update, w->body, r->pool);
+    rc = ngx_http_tgbot_update_parse(&w->update, &w->body, r->pool);
 
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
@@ -584,7 +584,7 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
         return ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
     }
 
-    job = ngx_http_tgbot_job_create(bot, w->request, &w->ctx, w->body);
+    job = ngx_http_tgbot_job_create(bot, w->request, &w->ctx, &w->body);
 
     if (job == NULL) {
         return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
@@ -873,10 +873,9 @@ ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
         return NGX_ERROR;
     }
 
-    ngx_http_tgbot_body_text(w->body, &record.body);
+    record.body = w->body;
 
-    if (ngx_http_tgbot_update_write(&w->update, &record.body, &record.parsed,
-                                    pool)
+    if (ngx_http_tgbot_update_write(&w->update, &w->body, &record.parsed, pool)
         != NGX_OK)
     {
         return NGX_ERROR;

@@ -30,7 +30,7 @@ typedef struct {
     ngx_msec_t                        start;  /* first receipt of the Update */
     ngx_msec_t                        received;   /* receipt of this delivery */
 
-    ngx_chain_t                      *body;
+    ngx_str_t                         body;
     ngx_http_tgbot_update_t           update;
     ngx_http_variable_value_t        *variables;  /* see reply.h */
 

@@ -496,7 +496,7 @@ ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w, ngx_str_t *text)
         return NGX_DONE;
     }
 
-    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, w->body);
+    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, &w->body);
 
     if (w->after == NULL) {
         return NGX_DONE;
@@ -669,7 +669,7 @@ ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w)
         return NGX_DONE;
     }
 
-    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, w->body);
+    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, &w->body);
 
     if (w->after == NULL) {
         return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);

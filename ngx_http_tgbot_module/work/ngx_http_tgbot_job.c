@@ -56,7 +56,7 @@ static ngx_http_tgbot_job_t *ngx_http_tgbot_job_alloc(
     ngx_http_tgbot_bot_t *bot);
 static void ngx_http_tgbot_job_list(ngx_http_tgbot_job_t *job);
 static ngx_int_t ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job,
-    ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body);
+    ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_str_t *body);
 static ngx_int_t ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job);
 static ngx_int_t ngx_http_tgbot_job_update(ngx_http_tgbot_job_t *job,
     ngx_str_t *parsed);
@@ -581,7 +581,7 @@ ngx_http_tgbot_job_find(ngx_http_tgbot_bot_t *bot, int64_t update_id)
 
 ngx_http_tgbot_job_t *
 ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot, ngx_http_request_t *r,
-    ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body)
+    ngx_http_tgbot_ctx_t *ctx, ngx_str_t *body)
 {
     ngx_http_tgbot_job_t  *job;
 
@@ -696,22 +696,18 @@ ngx_http_tgbot_job_list(ngx_http_tgbot_job_t *job)
 
 static ngx_int_t
 ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job, ngx_http_request_t *r,
-    ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body)
+    ngx_http_tgbot_ctx_t *ctx, ngx_str_t *body)
 {
-    ngx_str_t  text;
-
-    ngx_http_tgbot_body_text(body, &text);
-
-    job->body.data = ngx_pstrdup(job->pool, &text);
+    job->body.data = ngx_pstrdup(job->pool, body);
     if (job->body.data == NULL) {
         return NGX_ERROR;
     }
 
-    job->body.len = text.len;
+    job->body.len = body->len;
 
     /* the request has its own body and update while it waits */
 
-    ngx_http_tgbot_job_account(job, text.len
+    ngx_http_tgbot_job_account(job, body->len
                                + ngx_http_tgbot_body_held(r, body)
                                + 2 * ngx_http_tgbot_update_size(ctx->update));
 
@@ -824,25 +820,13 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
 static ngx_int_t
 ngx_http_tgbot_job_update(ngx_http_tgbot_job_t *job, ngx_str_t *parsed)
 {
-    ngx_buf_t    b;
-    ngx_chain_t  cl;
-
     if (ngx_http_tgbot_update_read(&job->update, &job->body, parsed) == NGX_OK
         && job->update.update_id == job->item.head.update_id)
     {
         return NGX_OK;
     }
 
-    ngx_memzero(&b, sizeof(ngx_buf_t));
-
-    b.memory = 1;
-    b.pos = job->body.data;
-    b.last = b.pos + job->body.len;
-
-    cl.buf = &b;
-    cl.next = NULL;
-
-    return ngx_http_tgbot_update_parse(&job->update, &cl, job->pool);
+    return ngx_http_tgbot_update_parse(&job->update, &job->body, job->pool);
 }
 
 

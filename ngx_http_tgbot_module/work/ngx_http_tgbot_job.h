@@ -100,12 +100,12 @@ ngx_http_tgbot_job_t *ngx_http_tgbot_job_find(ngx_http_tgbot_bot_t *bot,
     int64_t update_id);
 
 /*
- * Makes a job of an update received on r.  "body" has the Update's bytes; the
- * job copies all that it needs.  NULL: no memory, or the worker has too many
- * jobs (logged).
+ * Makes a job of an update received on r, with "body" from body.h; the job
+ * copies all that it needs.  NULL: no memory, or the worker has too many jobs
+ * (logged).
  */
 ngx_http_tgbot_job_t *ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot,
-    ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body);
+    ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_str_t *body);
 
 /*
  * Makes a job of an item that was written with job_record.h.  The item's
