@@ -16,6 +16,7 @@
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache_use.h"
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_queue_verbs.h"
 
 
 /* most seconds of Retry-After when there is no room for another Update */
@@ -42,6 +43,7 @@ typedef struct {
     ngx_http_tgbot_answer_t           answer;     /* reply or cached answer */
     ngx_http_tgbot_job_t             *job;        /* held: we wait for it */
     ngx_http_tgbot_job_t             *after;      /* runs after the response */
+    ngx_http_tgbot_queue_put_t       *put;        /* we wait for it */
     ngx_event_t                       timer;      /* tgbot_hold_timeout */
 
     ngx_http_tgbot_acknowledgement_t  ack;

@@ -578,17 +578,17 @@ ngx_http_tgbot_webhook_reply(ngx_http_tgbot_webhook_t *w)
 ngx_int_t
 ngx_http_tgbot_webhook_answer(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_int_t                rc;
-    ngx_http_tgbot_queue_t  *queue;
+    ngx_int_t   rc;
+    ngx_uint_t  queued;
 
-    queue = w->ctx.bot->queue;
+    queued = (w->ctx.bot->queue != NULL);
 
     w->own = 1;
-    w->keep |= (queue != NULL);
+    w->keep |= queued;
 
     if (ngx_http_tgbot_webhook_rides(w)) {
 
-        rc = queue ? ngx_http_tgbot_webhook_first(w) : NGX_OK;
+        rc = queued ? ngx_http_tgbot_webhook_first(w) : NGX_OK;
 
         if (rc != NGX_DECLINED) {
             return (rc == NGX_OK) ? ngx_http_tgbot_webhook_ride(w)

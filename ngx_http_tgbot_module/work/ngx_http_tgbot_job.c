@@ -187,7 +187,7 @@ ngx_http_tgbot_job_heard(ngx_http_tgbot_job_t *job, ngx_uint_t verdict,
         && (verdict == NGX_HTTP_TGBOT_DONE
             || verdict == NGX_HTTP_TGBOT_FAILED))
     {
-        ngx_http_tgbot_queue_took(job->bot->queue);
+        job->bot->queue->took(job->bot);
     }
 
     n = ngx_atoi(result->retry_after.data, result->retry_after.len);
@@ -891,8 +891,9 @@ ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job)
                                     0);
     }
 
-    if (job->taken.lease.token) {
-        ngx_http_tgbot_job_queued_give(job, 0, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+    if (job->held.held) {
+        (void) ngx_http_tgbot_job_queued_give(job, 0,
+                                             NGX_HTTP_TGBOT_QUEUE_UNTRIED);
     }
 
     if (job->listed) {

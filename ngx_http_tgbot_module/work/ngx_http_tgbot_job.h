@@ -17,6 +17,7 @@
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache_use.h"
 #include "ngx_http_tgbot_handler.h"
+#include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_send.h"
 
 
@@ -63,7 +64,8 @@ struct ngx_http_tgbot_job_s {
 
     /* of a job from the queue */
     ngx_http_tgbot_item_t          item;
-    ngx_http_tgbot_queue_taken_t   taken;
+    ngx_http_tgbot_queue_held_t    held;
+    const char                    *verdict;   /* while it is settled */
 
     uint64_t                       letter;    /* replayed one, 0: none */
     ngx_http_tgbot_lease_t         replay;    /* of the letter */
@@ -210,8 +212,11 @@ void ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job,
 void ngx_http_tgbot_job_queued_wait(ngx_http_tgbot_job_t *job,
     ngx_msec_t delay);
 
-/* gives the item back, to be taken after "delay" ms; does not free the job */
-void ngx_http_tgbot_job_queued_give(ngx_http_tgbot_job_t *job,
+/*
+ * Gives the item back, to be taken after "delay" ms; does not free the job.
+ * NGX_AGAIN: there is no room for the answer of job->item, nothing changes.
+ */
+ngx_int_t ngx_http_tgbot_job_queued_give(ngx_http_tgbot_job_t *job,
     ngx_msec_t delay, ngx_http_tgbot_queue_program_e program);
 
 /* settles the item or gives it back, and frees the job */

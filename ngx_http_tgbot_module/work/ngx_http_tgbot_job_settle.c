@@ -123,15 +123,13 @@ ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job)
 
         job->replay.token = 0;
 
-    } else if (job->taken.lease.token) {
+    } else if (job->held.held) {
 
-        if (ngx_http_tgbot_queue_holds(job->bot->queue, &job->taken)
-            == NGX_OK)
-        {
+        if (job->bot->queue->holds(&job->held)) {
             return 1;
         }
 
-        job->taken.lease.token = 0;
+        job->held.held = 0;
 
     } else {
 
