@@ -279,7 +279,7 @@ ngx_http_tgbot_job_queued_give(ngx_http_tgbot_job_t *job, ngx_msec_t delay,
     job->taken.lease.token = 0;
 
     if (rc != NGX_OK) {
-        ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
+        ngx_http_tgbot_bot_lost(job->bot, job->update.update_id);
     }
 }
 
@@ -384,7 +384,7 @@ ngx_http_tgbot_job_queued_settle(ngx_http_tgbot_job_t *job,
     job->taken.lease.token = 0;
 
     if (rc != NGX_OK) {
-        ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
+        ngx_http_tgbot_bot_lost(job->bot, job->update.update_id);
 
     } else {
         ngx_http_tgbot_job_log(job, verdict);
