@@ -322,11 +322,11 @@ ngx_http_tgbot_webhook_parse(ngx_http_tgbot_webhook_t *w)
 
     r = w->request;
 
-    if (ngx_http_tgbot_body_chain(r, w->read, &w->body) != NGX_OK) {
+    if (ngx_http_tgbot_body(r, w->read, &w->body) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    rc = ngx_http_tgbot_update_parse(&w->update, w->body, r->pool);
+    rc = ngx_http_tgbot_update_parse(&w->update, &w->body, r->pool);
 
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
@@ -368,8 +368,6 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
         ngx_del_timer(&w->timer);
     }
 
-    ngx_http_tgbot_cache_wait_remove(&w->wait);
-
     if (w->job) {
         ngx_http_tgbot_job_leave(w->job);
         w->job = NULL;
@@ -380,11 +378,7 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
         w->put = NULL;
     }
 
-    if (w->cache.lease.token) {
-        ngx_http_tgbot_cache_release(&w->cache, 0);
-        ngx_http_tgbot_cache_wait_resume(&w->cache);
-    }
-
+    ngx_http_tgbot_cache_use_leave(&w->cache);
     ngx_http_tgbot_webhook_unclaim(w);
 
     ngx_http_tgbot_stats_deliver(w->ctx.bot->stats, w->ctx.verdict,
@@ -599,7 +593,7 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
         return ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
     }
 
-    job = ngx_http_tgbot_job_create(bot, w->request, &w->ctx, w->body);
+    job = ngx_http_tgbot_job_create(bot, w->request, &w->ctx, &w->body);
 
     if (job == NULL) {
         return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
@@ -614,7 +608,6 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
     job->start = w->start;
     w->worked = 1;
     job->claim = w->claim;
-    job->cache = w->cache;
     job->charged = w->charged;
 
     /* a cached answer that may ride never comes here: send it by tgbot_api */
@@ -622,7 +615,8 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
     job->by_api = w->keep;
 
     w->claim.lease.token = 0;
-    w->cache.lease.token = 0;
+
+    ngx_http_tgbot_cache_use_move(&job->cache, &w->cache);
 
     w->job = job;
 
@@ -921,18 +915,18 @@ ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
         return NGX_ERROR;
     }
 
-    ngx_http_tgbot_body_text(w->body, &record.body);
+    record.body = w->body;
 
-    if (ngx_http_tgbot_update_write(&w->update, &record.body, &record.parsed,
-                                    pool)
+    if (ngx_http_tgbot_update_write(&w->update, &w->body, &record.parsed, pool)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (w->cache.zone && !w->own) {
+    if (w->cache.entry.zone && !w->own) {
         record.cached = 1;
-        ngx_memcpy(record.cache_key, w->cache.key, NGX_HTTP_TGBOT_CACHE_KEY);
+        ngx_memcpy(record.cache_key, w->cache.entry.key,
+                   NGX_HTTP_TGBOT_CACHE_KEY);
     }
 
     item->head.update_id = w->update.update_id;

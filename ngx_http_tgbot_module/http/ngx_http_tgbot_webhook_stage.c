@@ -24,8 +24,7 @@ static ngx_int_t ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w,
     ngx_str_t *text);
 static ngx_uint_t ngx_http_tgbot_webhook_is(ngx_str_t *s, ngx_str_t *names);
 static ngx_uint_t ngx_http_tgbot_webhook_rides(ngx_http_tgbot_webhook_t *w);
-static ngx_int_t ngx_http_tgbot_webhook_wait(ngx_http_tgbot_webhook_t *w);
-static void ngx_http_tgbot_webhook_ready(ngx_http_tgbot_cache_wait_t *wait);
+static void ngx_http_tgbot_webhook_ready(ngx_event_t *ev);
 
 
 static ngx_str_t  ngx_http_tgbot_webhook_payment_types[] = {
@@ -196,7 +195,6 @@ static ngx_int_t
 ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
 {
     ngx_int_t  rc;
-    ngx_str_t  value;
 
     if (w->ctx.bot->queue) {
 
@@ -216,17 +214,12 @@ ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
             return NGX_DECLINED;
         }
 
-        rc = ngx_http_tgbot_webhook_cache_key(w);
+        rc = ngx_http_tgbot_cache_use_key(&w->cache, w->ctx.bot, w->request);
 
-        if (rc != NGX_OK) {
-            return rc;
+        if (rc == NGX_OK) {
+            rc = ngx_http_tgbot_cache_use_look(&w->cache, &w->ctx, &w->answer,
+                                               w->request->pool);
         }
-
-        if (ngx_http_tgbot_cache_get(&w->cache, 0, &value) != NGX_OK) {
-            return NGX_DECLINED;
-        }
-
-        rc = ngx_http_tgbot_webhook_cached(w, &value);
     }
 
     if (rc != NGX_OK) {
@@ -503,7 +496,7 @@ ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w, ngx_str_t *text)
         return NGX_DONE;
     }
 
-    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, w->body);
+    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, &w->body);
 
     if (w->after == NULL) {
         return NGX_DONE;
@@ -676,7 +669,7 @@ ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w)
         return NGX_DONE;
     }
 
-    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, w->body);
+    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, &w->body);
 
     if (w->after == NULL) {
         return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
@@ -692,166 +685,61 @@ ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w)
 
 
 /*
- * If the answer is not in the cache, only one delivery for the key gets it;
- * deliveries that arrive meanwhile wait for the answer.
+ * If the answer is not in the cache, only one update for the key gets it from
+ * the program; others that arrive meanwhile wait for it.  With a queue this is
+ * only a look-up: the job asks again.
  */
 
 ngx_int_t
 ngx_http_tgbot_webhook_cache(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_int_t                rc;
-    ngx_str_t                value;
-    ngx_http_tgbot_stats_t  *stats;
+    ngx_int_t              rc;
+    ngx_http_request_t    *r;
+    ngx_http_tgbot_bot_t  *bot;
 
     if (w->own) {
         return NGX_OK;
     }
 
-    stats = w->ctx.bot->stats;
+    r = w->request;
+    bot = w->ctx.bot;
 
-    if (w->cache.zone == NULL) {
-        rc = ngx_http_tgbot_webhook_cache_key(w);
+    rc = ngx_http_tgbot_cache_use_key(&w->cache, bot, r);
 
-        if (rc != NGX_OK) {
-            return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+    if (rc == NGX_OK && bot->queue) {
+        rc = ngx_http_tgbot_cache_use_look(&w->cache, &w->ctx, &w->answer,
+                                           r->pool);
+        if (rc == NGX_OK) {
+            ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_HIT);
         }
-    }
 
-    /* with a queue the job takes the lease, this is only a look-up */
-
-    rc = ngx_http_tgbot_cache_get(&w->cache, w->ctx.bot->queue == NULL,
-                                  &value);
-
-    if (rc != NGX_OK && w->ctx.bot->queue) {
-        return NGX_OK;
+    } else if (rc == NGX_OK) {
+        rc = ngx_http_tgbot_cache_use_get(&w->cache, &w->ctx, &w->answer,
+                                          r->pool,
+                                          ngx_http_tgbot_webhook_ready, w);
     }
 
     switch (rc) {
 
     case NGX_OK:
-        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_HIT);
-
-        rc = ngx_http_tgbot_webhook_cached(w, &value);
-
-        if (rc != NGX_OK) {
-            return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
-        }
-
         w->keep = 1;
-
         return ngx_http_tgbot_webhook_answer(w);
 
+    case NGX_AGAIN:
+        return (ngx_http_tgbot_webhook_suspend(w) == NGX_OK) ? NGX_AGAIN
+                                                             : NGX_ERROR;
+
     case NGX_DECLINED:
-        ngx_http_tgbot_stats_cache(stats, w->cache.lease.token
-                                          ? NGX_HTTP_TGBOT_CACHE_MISS
-                                          : NGX_HTTP_TGBOT_CACHE_BYPASS);
         return NGX_OK;
 
-    case NGX_BUSY:
-        return ngx_http_tgbot_webhook_wait(w);
-
-    default: /* NGX_ABORT */
-        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_BYPASS);
-        return NGX_OK;
-    }
-}
-
-
-ngx_int_t
-ngx_http_tgbot_webhook_cache_key(ngx_http_tgbot_webhook_t *w)
-{
-    ngx_str_t                     key;
-    ngx_http_tgbot_bot_t         *bot;
-    ngx_http_tgbot_cache_conf_t  *cache;
-
-    bot = w->ctx.bot;
-    cache = bot->conf->cache;
-
-    if (cache == NULL || bot->conf->handler == NULL) {
-        return NGX_DECLINED;
-    }
-
-    if (ngx_http_complex_value(w->request, cache->key, &key) != NGX_OK) {
+    default: /* NGX_ERROR */
         return NGX_ERROR;
     }
-
-    if (key.len == 0) {
-        ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_BYPASS);
-        return NGX_DECLINED;
-    }
-
-    ngx_http_tgbot_cache_key(&w->cache, cache->zone, &bot->name, bot->id,
-                             &key);
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_tgbot_webhook_cached(ngx_http_tgbot_webhook_t *w, ngx_str_t *value)
-{
-    ngx_str_t            body, type;
-    ngx_http_request_t  *r;
-
-    r = w->request;
-
-    body.len = value->len;
-    body.data = ngx_pstrdup(r->pool, value);
-
-    if (body.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_str_set(&type, "application/json");
-
-    if (ngx_http_tgbot_answer_parse(&w->answer, &type, &body, &w->update,
-                                    r->pool)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return w->answer.calls.nelts ? NGX_OK : NGX_DECLINED;
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_webhook_wait(ngx_http_tgbot_webhook_t *w)
-{
-    ngx_http_tgbot_bot_t  *bot;
-
-    bot = w->ctx.bot;
-
-    if (!w->waited) {
-        w->waited = 1;
-        w->waiting = ngx_current_msec;
-
-        ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_WAIT);
-
-    } else if (ngx_current_msec - w->waiting
-               >= bot->conf->cache->lock_timeout)
-    {
-        ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_TIMEOUT);
-        return NGX_OK;
-    }
-
-    if (ngx_http_tgbot_webhook_suspend(w) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    w->wait.cache = &w->cache;
-    w->wait.ready = ngx_http_tgbot_webhook_ready;
-    w->wait.data = w;
-    w->wait.log = w->request->connection->log;
-
-    ngx_http_tgbot_cache_wait_add(&w->wait);
-
-    return NGX_AGAIN;
 }
 
 
 static void
-ngx_http_tgbot_webhook_ready(ngx_http_tgbot_cache_wait_t *wait)
+ngx_http_tgbot_webhook_ready(ngx_event_t *ev)
 {
-    ngx_http_tgbot_webhook_resume(wait->data);
+    ngx_http_tgbot_webhook_resume(ev->data);
 }

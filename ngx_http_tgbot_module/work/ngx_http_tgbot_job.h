@@ -15,8 +15,7 @@
 
 #include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_bot.h"
-#include "ngx_http_tgbot_cache.h"
-#include "ngx_http_tgbot_cache_wait.h"
+#include "ngx_http_tgbot_cache_use.h"
 #include "ngx_http_tgbot_handler.h"
 #include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_send.h"
@@ -61,14 +60,12 @@ struct ngx_http_tgbot_job_s {
 
     /* set by the caller that made the job; the job settles them */
     ngx_http_tgbot_claim_t         claim;
-    ngx_http_tgbot_cache_t         cache;     /* to be filled */
+    ngx_http_tgbot_cache_use_t     cache;
 
     /* of a job from the queue */
     ngx_http_tgbot_item_t          item;
     ngx_http_tgbot_queue_held_t    held;
     const char                    *verdict;   /* while it is settled */
-    ngx_http_tgbot_cache_wait_t    wait;      /* for the cache */
-    ngx_msec_t                     waiting;   /* start of that wait */
 
     uint64_t                       letter;    /* replayed one, 0: none */
     ngx_http_tgbot_lease_t         replay;    /* of the letter */
@@ -88,7 +85,6 @@ struct ngx_http_tgbot_job_s {
     unsigned                       by_api:1;  /* no call rides */
     unsigned                       queued:1;  /* taken from the queue */
     unsigned                       resumed:1; /* at a call tried before */
-    unsigned                       waited:1;  /* for the cache */
     unsigned                       notice:1;  /* sends a limit's text */
 };
 
@@ -106,12 +102,12 @@ ngx_http_tgbot_job_t *ngx_http_tgbot_job_find(ngx_http_tgbot_bot_t *bot,
     int64_t update_id);
 
 /*
- * Makes a job of an update received on r.  "body" has the Update's bytes; the
- * job copies all that it needs.  NULL: no memory, or the worker has too many
- * jobs (logged).
+ * Makes a job of an update received on r, with "body" from body.h; the job
+ * copies all that it needs.  NULL: no memory, or the worker has too many jobs
+ * (logged).
  */
 ngx_http_tgbot_job_t *ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot,
-    ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body);
+    ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_str_t *body);
 
 /*
  * Makes a job of an item that was written with job_record.h.  The item's
@@ -198,14 +194,6 @@ ngx_uint_t ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job);
 ngx_uint_t ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job);
 
 /*
- * End the lease of the cache key, if the job has it: fill_cache() stores the
- * program's answer if it is cacheable, leave_cache() only releases the key.
- */
-void ngx_http_tgbot_job_fill_cache(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_capture_t *result);
-void ngx_http_tgbot_job_leave_cache(ngx_http_tgbot_job_t *job);
-
-/*
  * Makes a dead letter of the update; the caller still owns the job.
  * NGX_DECLINED: dead letters are off, or this one does not fit (logged).
  * NGX_ERROR: no memory.
@@ -216,13 +204,6 @@ ngx_int_t ngx_http_tgbot_job_give_up(ngx_http_tgbot_job_t *job,
 /* the job of a replayed letter ends: drops the letter if it is handled */
 void ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
-
-/*
- * Looks the answer of a job from the queue up in the cache.  NGX_OK: job->own
- * is set if there was one.  NGX_AGAIN: the job waits for another job to fill
- * the key.
- */
-ngx_int_t ngx_http_tgbot_job_queued_cache(ngx_http_tgbot_job_t *job);
 
 /*
  * A Bot API call waits for "delay" ms.  If that is over a second, the item goes

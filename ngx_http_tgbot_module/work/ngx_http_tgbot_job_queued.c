@@ -26,9 +26,6 @@
 
 
 static void ngx_http_tgbot_job_queued_expire(ngx_http_tgbot_job_t *job);
-static void ngx_http_tgbot_job_queued_ready(ngx_http_tgbot_cache_wait_t *wait);
-static ngx_int_t ngx_http_tgbot_job_queued_cached(ngx_http_tgbot_job_t *job,
-    ngx_str_t *value);
 static ngx_int_t ngx_http_tgbot_job_queued_keep(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_queued_again(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
@@ -80,98 +77,6 @@ ngx_http_tgbot_job_queued_expire(ngx_http_tgbot_job_t *job)
 
     ngx_http_tgbot_job_queued_settle(job, NGX_HTTP_TGBOT_QUEUE_EXPIRED,
                                      "expired");
-}
-
-
-ngx_int_t
-ngx_http_tgbot_job_queued_cache(ngx_http_tgbot_job_t *job)
-{
-    ngx_str_t                     value;
-    ngx_http_tgbot_stats_t       *stats;
-    ngx_http_tgbot_cache_wait_t  *wait;
-    ngx_http_tgbot_cache_conf_t  *cache;
-
-    if (job->cache.zone == NULL) {
-        return NGX_OK;
-    }
-
-    stats = job->bot->stats;
-    cache = job->bot->conf->cache;
-
-    switch (ngx_http_tgbot_cache_get(&job->cache, 1, &value)) {
-
-    case NGX_OK:
-        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_HIT);
-
-        return ngx_http_tgbot_job_queued_cached(job, &value);
-
-    case NGX_DECLINED:
-        ngx_http_tgbot_stats_cache(stats, job->cache.lease.token
-                                          ? NGX_HTTP_TGBOT_CACHE_MISS
-                                          : NGX_HTTP_TGBOT_CACHE_BYPASS);
-        return NGX_OK;
-
-    case NGX_BUSY:
-        break;
-
-    default: /* NGX_ABORT */
-        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_BYPASS);
-        return NGX_OK;
-    }
-
-    if (!job->waited) {
-        job->waited = 1;
-        job->waiting = ngx_current_msec;
-
-        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_WAIT);
-
-    } else if (ngx_current_msec - job->waiting >= cache->lock_timeout) {
-        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_TIMEOUT);
-        return NGX_OK;
-    }
-
-    wait = &job->wait;
-
-    wait->cache = &job->cache;
-    wait->ready = ngx_http_tgbot_job_queued_ready;
-    wait->data = job;
-    wait->log = job->bot->clcf->error_log;
-
-    ngx_http_tgbot_cache_wait_add(wait);
-
-    return NGX_AGAIN;
-}
-
-
-static void
-ngx_http_tgbot_job_queued_ready(ngx_http_tgbot_cache_wait_t *wait)
-{
-    ngx_http_tgbot_job_run(wait->data);
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_job_queued_cached(ngx_http_tgbot_job_t *job, ngx_str_t *value)
-{
-    ngx_str_t  body, type;
-
-    body.len = value->len;
-    body.data = ngx_pstrdup(job->pool, value);
-
-    if (body.data == NULL) {
-        return NGX_OK;
-    }
-
-    ngx_str_set(&type, "application/json");
-
-    if (ngx_http_tgbot_answer_parse(&job->answer, &type, &body, &job->update,
-                                    job->pool)
-        == NGX_OK)
-    {
-        job->own = 1;
-    }
-
-    return NGX_OK;
 }
 
 

@@ -3,21 +3,10 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_tgbot_cache_wait.h"
-#include "ngx_http_tgbot_cacheable.h"
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_job_record.h"
 
 
-/*
- * After an uncacheable answer, updates with the same key do not use the cache
- * for this time, ms.  Otherwise each would wait for the one before it.
- */
-#define NGX_HTTP_TGBOT_JOB_PASS  10000
-
-
-static ngx_int_t ngx_http_tgbot_job_cacheable(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_capture_t *result, ngx_str_t *kept, ngx_msec_t *valid);
 static ngx_int_t ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_letter_t *letter);
 
@@ -167,79 +156,6 @@ ngx_http_tgbot_job_taken_over(ngx_http_tgbot_bot_t *bot, int64_t update_id)
     ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
                   "tgbot: bot \"%V\", update %L: this worker has lost the "
                   "lease, its result is dropped", &bot->name, update_id);
-}
-
-
-void
-ngx_http_tgbot_job_fill_cache(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_capture_t *result)
-{
-    ngx_int_t                rc;
-    ngx_str_t                kept;
-    ngx_msec_t               valid;
-    ngx_http_tgbot_stats_t  *stats;
-
-    if (job->cache.lease.token == 0) {
-        return;
-    }
-
-    stats = job->bot->stats;
-    valid = job->bot->conf->cache->valid;
-
-    rc = ngx_http_tgbot_job_cacheable(job, result, &kept, &valid);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_tgbot_cache_fill(&job->cache, &kept, valid);
-
-    } else if (rc == NGX_DECLINED) {
-        ngx_http_tgbot_cache_release(&job->cache,
-                                     ngx_min(job->bot->conf->cache->valid,
-                                             NGX_HTTP_TGBOT_JOB_PASS));
-    } else {
-        ngx_http_tgbot_cache_release(&job->cache, 0);
-    }
-
-    job->cache.lease.token = 0;
-
-    ngx_http_tgbot_stats_cache(stats, (rc == NGX_OK)
-                                      ? NGX_HTTP_TGBOT_CACHE_STORED
-                                      : NGX_HTTP_TGBOT_CACHE_UNCACHEABLE);
-
-    ngx_http_tgbot_cache_wait_resume(&job->cache);
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_job_cacheable(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_capture_t *result, ngx_str_t *kept, ngx_msec_t *valid)
-{
-    /* Cache-Control of the answer takes precedence over tgbot_cache */
-
-    if (result->no_store || result->max_age == 0) {
-        return NGX_DECLINED;
-    }
-
-    if (result->max_age > 0) {
-        *valid = (ngx_msec_t) result->max_age * 1000;
-    }
-
-    return ngx_http_tgbot_cacheable(&result->type, &result->body,
-                                    &job->update, kept, job->pool);
-}
-
-
-void
-ngx_http_tgbot_job_leave_cache(ngx_http_tgbot_job_t *job)
-{
-    if (job->cache.lease.token == 0) {
-        return;
-    }
-
-    ngx_http_tgbot_cache_release(&job->cache, 0);
-
-    job->cache.lease.token = 0;
-
-    ngx_http_tgbot_cache_wait_resume(&job->cache);
 }
 
 
