@@ -55,6 +55,7 @@ static ngx_int_t ngx_http_tgbot_webhook_read(ngx_http_tgbot_webhook_t *w);
 static void ngx_http_tgbot_webhook_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_tgbot_webhook_parse(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w);
+static ngx_int_t ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w);
 static void ngx_http_tgbot_webhook_log(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_acknowledge(
     ngx_http_tgbot_webhook_t *w);
@@ -69,6 +70,7 @@ static void ngx_http_tgbot_authenticate_warn(ngx_http_request_t *r,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_hold(ngx_http_tgbot_webhook_t *w);
+static ngx_int_t ngx_http_tgbot_webhook_watch(ngx_http_tgbot_webhook_t *w);
 static void ngx_http_tgbot_webhook_timeout(ngx_event_t *ev);
 static void ngx_http_tgbot_webhook_settled(void *data,
     ngx_http_tgbot_settled_t *settled);
@@ -357,13 +359,6 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
         return NGX_OK;
     }
 
-    w->settled = 1;
-
-    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
-                   "tgbot bot \"%V\", update %L: delivery is settled, \"%V\"",
-                   &w->ctx.bot->name, w->update.update_id,
-                   &ngx_http_tgbot_verdict_names[w->ctx.verdict]);
-
     if (w->timer.timer_set) {
         ngx_del_timer(&w->timer);
     }
@@ -379,7 +374,17 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
     }
 
     ngx_http_tgbot_cache_use_leave(&w->cache);
-    ngx_http_tgbot_webhook_unclaim(w);
+
+    if (ngx_http_tgbot_webhook_unclaim(w) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    w->settled = 1;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
+                   "tgbot bot \"%V\", update %L: delivery is settled, \"%V\"",
+                   &w->ctx.bot->name, w->update.update_id,
+                   &ngx_http_tgbot_verdict_names[w->ctx.verdict]);
 
     ngx_http_tgbot_stats_deliver(w->ctx.bot->stats, w->ctx.verdict,
                                  ngx_current_msec - w->received);
@@ -391,6 +396,58 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
     }
 
     return NGX_OK;
+}
+
+
+/* settles the claim; if the verdict does not hold, it becomes "busy" */
+
+static ngx_int_t
+ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  verdict;
+
+    verdict = w->ctx.verdict;
+
+    if (verdict == NGX_HTTP_TGBOT_LIMITED && w->ack.status) {
+        verdict = NGX_HTTP_TGBOT_REJECTED;
+
+    } else if (verdict == NGX_HTTP_TGBOT_FAILED) {
+
+        /* the program was not called: this is no attempt */
+
+        verdict = NGX_HTTP_TGBOT_BUSY;
+    }
+
+    /*
+     * for a duplicate a tgbot_reply is evaluated again; other riding calls
+     * are kept in the record
+     */
+
+    rc = ngx_http_tgbot_claim_settle(&w->claim, verdict,
+                                     w->keep ? w->ack.ride : NULL);
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    if (rc == NGX_AGAIN) {
+
+        if (ngx_http_tgbot_webhook_watch(w) == NGX_OK) {
+            return NGX_AGAIN;
+        }
+
+        w->claim.ready = NULL;
+
+        (void) ngx_http_tgbot_claim_settle(&w->claim, verdict, NULL);
+    }
+
+    if (w->after) {
+        ngx_http_tgbot_job_cancel(w->after);
+        w->after = NULL;
+    }
+
+    return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
 }
 
 
@@ -454,6 +511,8 @@ ngx_http_tgbot_webhook_cleanup(void *data)
     if (w->ctx.verdict == NGX_HTTP_TGBOT_NONE) {
         w->ctx.verdict = NGX_HTTP_TGBOT_ABORTED;
     }
+
+    w->claim.ready = NULL;
 
     (void) ngx_http_tgbot_webhook_settle(w);
 
@@ -608,13 +667,12 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
     job->start = w->start;
     w->worked = 1;
     job->claim = w->claim;
-    job->charged = w->charged;
 
     /* a cached answer that may ride never comes here: send it by tgbot_api */
 
     job->by_api = w->keep;
 
-    w->claim.lease.token = 0;
+    w->claim.dedup.lease.token = 0;
 
     ngx_http_tgbot_cache_use_move(&job->cache, &w->cache);
 
@@ -660,6 +718,17 @@ ngx_http_tgbot_webhook_suspend(ngx_http_tgbot_webhook_t *w)
 
         ngx_add_timer(&w->timer, w->ctx.bot->conf->hold_timeout);
     }
+
+    return ngx_http_tgbot_webhook_watch(w);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_watch(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_http_request_t  *r;
+
+    r = w->request;
 
     /*
      * If the client hangs up, the request ends and the job goes on.  The

@@ -400,6 +400,9 @@ ngx_array_t *ngx_http_tgbot_bot_tokens(ngx_http_tgbot_bot_t *bot);
 ngx_uint_t ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_capture_t *result);
 
+/* logs and counts a result that is dropped because the lease was lost */
+void ngx_http_tgbot_bot_lost(ngx_http_tgbot_bot_t *bot, int64_t update_id);
+
 /* the token is accepted: resumes all paused calls, in order */
 void ngx_http_tgbot_bot_authorized(ngx_http_tgbot_bot_t *bot);
 

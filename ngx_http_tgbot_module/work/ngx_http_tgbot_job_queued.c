@@ -180,7 +180,7 @@ ngx_http_tgbot_job_queued_give(ngx_http_tgbot_job_t *job, ngx_msec_t delay,
     job->held.held = 0;
 
     if (rc != NGX_OK) {
-        ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
+        ngx_http_tgbot_bot_lost(job->bot, job->update.update_id);
     }
 
     return rc;
@@ -303,7 +303,7 @@ ngx_http_tgbot_job_queued_settled(ngx_http_tgbot_queue_held_t *held,
     held->held = 0;
 
     if (rc != NGX_OK) {
-        ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
+        ngx_http_tgbot_bot_lost(job->bot, job->update.update_id);
 
     } else {
         ngx_http_tgbot_job_log(job, job->verdict);
