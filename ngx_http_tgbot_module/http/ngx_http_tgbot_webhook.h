@@ -84,9 +84,6 @@ void ngx_http_tgbot_webhook_resume(ngx_http_tgbot_webhook_t *w);
  */
 void ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w);
 
-/* whether the Update is about a payment, which is never limited or stale */
-ngx_uint_t ngx_http_tgbot_webhook_payment(ngx_http_tgbot_update_t *update);
-
 /*
  * Sets the verdict busy, with bounds for Retry-After in seconds.  Returns
  * NGX_DONE.
