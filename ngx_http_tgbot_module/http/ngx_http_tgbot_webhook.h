@@ -15,7 +15,9 @@
 #include "ngx_http_tgbot_acknowledge.h"
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache_use.h"
+#include "ngx_http_tgbot_claim.h"
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_queue_verbs.h"
 
 
 /* most seconds of Retry-After when there is no room for another Update */
@@ -34,14 +36,14 @@ typedef struct {
     ngx_http_tgbot_update_t           update;
     ngx_http_variable_value_t        *variables;  /* see reply.h */
 
-    /* lease.token 0: no claim, or the job holds it */
-    ngx_http_tgbot_claim_t            claim;
+    ngx_http_tgbot_claim_t            claim;      /* until the job has it */
 
     ngx_http_tgbot_cache_use_t        cache;
 
     ngx_http_tgbot_answer_t           answer;     /* reply or cached answer */
     ngx_http_tgbot_job_t             *job;        /* held: we wait for it */
     ngx_http_tgbot_job_t             *after;      /* runs after the response */
+    ngx_http_tgbot_queue_put_t       *put;        /* we wait for it */
     ngx_event_t                       timer;      /* tgbot_hold_timeout */
 
     ngx_http_tgbot_acknowledgement_t  ack;
@@ -49,7 +51,6 @@ typedef struct {
     unsigned                          read:1;     /* we have read the body */
     unsigned                          own:1;      /* nginx itself answers */
     unsigned                          keep:1;     /* record the riding call */
-    unsigned                          charged:1;  /* limits took tokens */
     unsigned                          settled:1;
     unsigned                          worked:1;   /* a job has the update */
 } ngx_http_tgbot_webhook_t;
@@ -77,12 +78,6 @@ ngx_int_t ngx_http_tgbot_webhook_cache(ngx_http_tgbot_webhook_t *w);
 
 /* runs on from w->stage; for events other than those of the request */
 void ngx_http_tgbot_webhook_resume(ngx_http_tgbot_webhook_t *w);
-
-/*
- * Settles the claim by the verdict.  If the lease was lost, the verdict
- * becomes busy.
- */
-void ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w);
 
 /*
  * Sets the verdict busy, with bounds for Retry-After in seconds.  Returns

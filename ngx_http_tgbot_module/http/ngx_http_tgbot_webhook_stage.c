@@ -7,13 +7,14 @@
 #include "ngx_http_tgbot_webhook.h"
 
 
+static ngx_int_t ngx_http_tgbot_webhook_claimed(ngx_http_tgbot_webhook_t *w);
+static void ngx_http_tgbot_webhook_claim_ready(void *data);
 static ngx_int_t ngx_http_tgbot_webhook_full(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w,
-    ngx_str_t *type, ngx_str_t *body);
+    ngx_http_tgbot_method_t *kept);
 static ngx_int_t ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w,
-    ngx_str_t *type, ngx_str_t *body);
+    ngx_http_tgbot_method_t *kept);
 static ngx_int_t ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w);
-static ngx_int_t ngx_http_tgbot_webhook_accept(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w,
     ngx_uint_t i, ngx_str_t *key, ngx_http_tgbot_limit_result_t *result);
 static ngx_int_t ngx_http_tgbot_webhook_refuse(ngx_http_tgbot_webhook_t *w,
@@ -27,10 +28,10 @@ static void ngx_http_tgbot_webhook_ready(ngx_event_t *ev);
 ngx_int_t
 ngx_http_tgbot_webhook_claim(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_int_t              rc;
-    ngx_str_t              type, body;
-    ngx_uint_t             age;
-    ngx_http_tgbot_bot_t  *bot;
+    ngx_int_t                 rc;
+    ngx_uint_t                age;
+    ngx_http_tgbot_bot_t     *bot;
+    ngx_http_tgbot_method_t   kept;
 
     bot = w->ctx.bot;
 
@@ -44,45 +45,64 @@ ngx_http_tgbot_webhook_claim(ngx_http_tgbot_webhook_t *w)
         return NGX_OK;
     }
 
-    rc = ngx_http_tgbot_dedup_claim(bot->dedup, w->update.update_id, &w->claim,
-                                    &type, &body);
+    w->claim.ready = ngx_http_tgbot_webhook_claim_ready;
+    w->claim.data = w;
+
+    ngx_memzero(&kept, sizeof(ngx_http_tgbot_method_t));
+
+    rc = ngx_http_tgbot_claim_take(&w->claim, bot, w->update.update_id, &kept);
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
                    "tgbot bot \"%V\", update %L: claim %i, attempt %ui",
                    &bot->name, w->update.update_id, rc,
-                   w->claim.attempts + 1);
+                   w->claim.dedup.attempts + 1);
 
     switch (rc) {
 
     case NGX_OK:
-
-        if (w->claim.rebased) {
-            ngx_http_tgbot_stats_count(bot->stats,
-                                       NGX_HTTP_TGBOT_STAT_DEDUP_REBASED);
-        }
-
-        w->start = w->claim.first;
-        w->charged = w->claim.charged;
-        w->ctx.attempts = w->claim.attempts + 1;
-
-        return NGX_OK;
+        return ngx_http_tgbot_webhook_claimed(w);
 
     case NGX_DECLINED:
         w->ctx.verdict = NGX_HTTP_TGBOT_DUPLICATE;
 
-        return ngx_http_tgbot_webhook_repeat(w, &type, &body);
+        return ngx_http_tgbot_webhook_repeat(w, &kept);
 
     case NGX_BUSY:
-        w->start = w->claim.first;
-        w->claim.lease.token = 0;
+        w->start = w->claim.dedup.first;
 
         age = (ngx_current_msec - w->start) / 1000;
 
         return ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
 
-    default: /* NGX_AGAIN */
+    case NGX_AGAIN:
+        return (ngx_http_tgbot_webhook_suspend(w) == NGX_OK) ? NGX_AGAIN
+                                                             : NGX_ERROR;
+
+    default: /* NGX_ABORT */
         return ngx_http_tgbot_webhook_full(w);
     }
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_claimed(ngx_http_tgbot_webhook_t *w)
+{
+    if (w->claim.dedup.rebased) {
+        ngx_http_tgbot_stats_count(w->ctx.bot->stats,
+                                   NGX_HTTP_TGBOT_STAT_DEDUP_REBASED);
+    }
+
+    w->start = w->claim.dedup.first;
+    w->ctx.attempts = w->claim.dedup.attempts + 1;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_webhook_claim_ready(void *data)
+{
+    ngx_http_tgbot_webhook_resume(data);
 }
 
 
@@ -92,8 +112,6 @@ ngx_http_tgbot_webhook_full(ngx_http_tgbot_webhook_t *w)
     ngx_http_tgbot_bot_t  *bot;
 
     bot = w->ctx.bot;
-
-    w->claim.lease.token = 0;
 
     ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_DEDUP_FULL);
 
@@ -112,16 +130,16 @@ ngx_http_tgbot_webhook_full(ngx_http_tgbot_webhook_t *w)
  */
 
 static ngx_int_t
-ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
-    ngx_str_t *body)
+ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w,
+    ngx_http_tgbot_method_t *kept)
 {
     ngx_int_t              rc;
     ngx_http_tgbot_bot_t  *bot;
 
     bot = w->ctx.bot;
 
-    if (body->len) {
-        rc = ngx_http_tgbot_webhook_kept(w, type, body);
+    if (kept->body.len) {
+        rc = ngx_http_tgbot_webhook_kept(w, kept);
 
     } else if (ngx_http_tgbot_webhook_stale(w) != NGX_OK) {
 
@@ -144,15 +162,10 @@ ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
 
 
 static ngx_int_t
-ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
-    ngx_str_t *body)
+ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w,
+    ngx_http_tgbot_method_t *kept)
 {
-    ngx_http_tgbot_method_t  *ride, captured;
-
-    ngx_memzero(&captured, sizeof(ngx_http_tgbot_method_t));
-
-    captured.content_type = *type;
-    captured.body = *body;
+    ngx_http_tgbot_method_t  *ride;
 
     ride = ngx_palloc(w->request->pool, sizeof(ngx_http_tgbot_method_t));
 
@@ -160,9 +173,7 @@ ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
         return NGX_ERROR;
     }
 
-    if (ngx_http_tgbot_method_copy(ride, &captured, w->request->pool)
-        != NGX_OK)
-    {
+    if (ngx_http_tgbot_method_copy(ride, kept, w->request->pool) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -244,76 +255,6 @@ ngx_http_tgbot_webhook_stale(ngx_http_tgbot_webhook_t *w)
 }
 
 
-void
-ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w)
-{
-    ngx_int_t                rc;
-    ngx_http_tgbot_dedup_t  *dedup;
-
-    if (w->claim.lease.token == 0) {
-        return;
-    }
-
-    dedup = w->ctx.bot->dedup;
-
-    switch (w->ctx.verdict) {
-
-    case NGX_HTTP_TGBOT_LIMITED:
-        rc = w->ack.status ? ngx_http_tgbot_dedup_forget(dedup, &w->claim)
-                           : ngx_http_tgbot_webhook_accept(w);
-        break;
-
-    case NGX_HTTP_TGBOT_DONE:
-    case NGX_HTTP_TGBOT_QUEUED:
-    case NGX_HTTP_TGBOT_STALE:
-    case NGX_HTTP_TGBOT_IGNORED:
-        rc = ngx_http_tgbot_webhook_accept(w);
-        break;
-
-    default:
-        rc = ngx_http_tgbot_dedup_release(dedup, &w->claim, 0, w->charged);
-    }
-
-    w->claim.lease.token = 0;
-
-    if (rc == NGX_OK) {
-        return;
-    }
-
-    ngx_http_tgbot_job_taken_over(w->ctx.bot, w->update.update_id);
-
-    if (w->after) {
-        ngx_http_tgbot_job_cancel(w->after);
-        w->after = NULL;
-    }
-
-    (void) ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_webhook_accept(ngx_http_tgbot_webhook_t *w)
-{
-    ngx_http_tgbot_dedup_t   *dedup;
-    ngx_http_tgbot_method_t  *ride;
-
-    dedup = w->ctx.bot->dedup;
-    ride = w->ack.ride;
-
-    /*
-     * for a duplicate a tgbot_reply is evaluated again; other riding calls
-     * are kept in the record
-     */
-
-    if (w->keep && ride) {
-        return ngx_http_tgbot_dedup_accept(dedup, &w->claim,
-                                           &ride->content_type, &ride->body);
-    }
-
-    return ngx_http_tgbot_dedup_accept(dedup, &w->claim, NULL, NULL);
-}
-
-
 /* takes a token from each limit, or from none */
 
 ngx_int_t
@@ -332,7 +273,7 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
 
     /* a redelivery is not charged again */
 
-    if (limits == NULL || w->charged
+    if (limits == NULL || w->claim.dedup.charged
         || ngx_http_tgbot_update_unlimited(&w->update))
     {
         return NGX_OK;
@@ -371,7 +312,7 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
         break;
     }
 
-    w->charged = 1;
+    w->claim.dedup.charged = 1;
 
     return NGX_OK;
 }
@@ -520,17 +461,17 @@ ngx_http_tgbot_webhook_reply(ngx_http_tgbot_webhook_t *w)
 ngx_int_t
 ngx_http_tgbot_webhook_answer(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_int_t                rc;
-    ngx_http_tgbot_queue_t  *queue;
+    ngx_int_t   rc;
+    ngx_uint_t  queued;
 
-    queue = w->ctx.bot->queue;
+    queued = (w->ctx.bot->queue != NULL);
 
     w->own = 1;
-    w->keep |= (queue != NULL);
+    w->keep |= queued;
 
     if (ngx_http_tgbot_webhook_rides(w)) {
 
-        rc = queue ? ngx_http_tgbot_webhook_first(w) : NGX_OK;
+        rc = queued ? ngx_http_tgbot_webhook_first(w) : NGX_OK;
 
         if (rc != NGX_DECLINED) {
             return (rc == NGX_OK) ? ngx_http_tgbot_webhook_ride(w)

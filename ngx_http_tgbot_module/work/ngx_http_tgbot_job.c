@@ -44,6 +44,7 @@ static ngx_int_t ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job);
 static ngx_int_t ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job);
+static void ngx_http_tgbot_job_resume(void *data);
 static void ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_job_waiting(ngx_http_tgbot_send_t *send,
     ngx_msec_t delay);
@@ -51,6 +52,7 @@ static void ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_settled_t *result);
 static void ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
+static void ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_account(ngx_http_tgbot_job_t *job, size_t size);
 static ngx_http_tgbot_job_t *ngx_http_tgbot_job_alloc(
     ngx_http_tgbot_bot_t *bot);
@@ -187,7 +189,7 @@ ngx_http_tgbot_job_heard(ngx_http_tgbot_job_t *job, ngx_uint_t verdict,
         && (verdict == NGX_HTTP_TGBOT_DONE
             || verdict == NGX_HTTP_TGBOT_FAILED))
     {
-        ngx_http_tgbot_queue_took(job->bot->queue);
+        job->bot->queue->took(job->bot);
     }
 
     n = ngx_atoi(result->retry_after.data, result->retry_after.len);
@@ -255,6 +257,7 @@ ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
 static void
 ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 {
+    ngx_int_t                 rc;
     ngx_uint_t                left;
     ngx_msec_t                life, elapsed;
     ngx_http_tgbot_bot_t     *bot;
@@ -270,11 +273,18 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 
     if (job->next == 0
         && !job->by_api
-        && ngx_http_tgbot_ride_allowed(bot, &job->answer, job->own)
-        && ngx_http_tgbot_job_ride(job) != NGX_OK)
+        && ngx_http_tgbot_ride_allowed(bot, &job->answer, job->own))
     {
-        ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_BUSY);
-        return;
+        rc = ngx_http_tgbot_job_ride(job);
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
+
+        if (rc != NGX_OK) {
+            ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_BUSY);
+            return;
+        }
     }
 
     left = job->answer.calls.nelts - job->next;
@@ -336,6 +346,7 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 static ngx_int_t
 ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
 {
+    ngx_int_t                  rc;
     ngx_http_tgbot_method_t   *method;
     ngx_http_tgbot_settled_t   settled;
 
@@ -343,15 +354,20 @@ ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
 
     if (job->settled == NULL
         && (job->bot->conf->api
-            || job->claim.lease.token == 0
+            || job->claim.dedup.lease.token == 0
             || method->content_type.len + method->body.len
                > NGX_HTTP_TGBOT_DEDUP_RIDE))
     {
         return NGX_OK;
     }
 
-    if (ngx_http_tgbot_job_accept(job, job->own ? NULL : method) != NGX_OK) {
-        return NGX_DECLINED;
+    job->claim.ready = ngx_http_tgbot_job_resume;
+    job->claim.data = job;
+
+    rc = ngx_http_tgbot_claim_settle(&job->claim, NGX_HTTP_TGBOT_DONE,
+                                     job->own ? NULL : method);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     job->acked = 1;
@@ -365,6 +381,20 @@ ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
     ngx_http_tgbot_job_settle(job, &settled);
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_job_resume(void *data)
+{
+    ngx_http_tgbot_job_t *job = data;
+
+    if (job->ended) {
+        ngx_http_tgbot_job_unclaim(job);
+        return;
+    }
+
+    ngx_http_tgbot_job_next(job);
 }
 
 
@@ -461,8 +491,6 @@ ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
 static void
 ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
-    ngx_http_tgbot_settled_t  settled;
-
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, job->bot->clcf->error_log, 0,
                    "tgbot bot \"%V\", update %L: job ends, \"%V\"",
                    &job->bot->name, job->update.update_id,
@@ -477,7 +505,31 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
         verdict = NGX_HTTP_TGBOT_DEAD;
     }
 
-    if (ngx_http_tgbot_job_unclaim(job, verdict) != NGX_OK) {
+    job->ended = verdict;
+
+    ngx_http_tgbot_job_unclaim(job);
+}
+
+
+static void
+ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job)
+{
+    ngx_int_t                 rc;
+    ngx_uint_t                verdict;
+    ngx_http_tgbot_settled_t  settled;
+
+    verdict = job->ended;
+
+    job->claim.ready = ngx_http_tgbot_job_resume;
+    job->claim.data = job;
+
+    rc = ngx_http_tgbot_claim_settle(&job->claim, verdict, NULL);
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    if (rc != NGX_OK) {
         verdict = NGX_HTTP_TGBOT_BUSY;
     }
 
@@ -883,7 +935,10 @@ ngx_http_tgbot_job_copy_calls(ngx_http_tgbot_job_t *job,
 void
 ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job)
 {
-    (void) ngx_http_tgbot_job_unclaim(job, NGX_HTTP_TGBOT_BUSY);
+    job->claim.ready = NULL;
+
+    (void) ngx_http_tgbot_claim_settle(&job->claim, NGX_HTTP_TGBOT_BUSY, NULL);
+
     ngx_http_tgbot_cache_use_leave(&job->cache);
 
     if (job->replay.token) {
@@ -891,8 +946,9 @@ ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job)
                                     0);
     }
 
-    if (job->taken.lease.token) {
-        ngx_http_tgbot_job_queued_give(job, 0, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+    if (job->held.held) {
+        (void) ngx_http_tgbot_job_queued_give(job, 0,
+                                             NGX_HTTP_TGBOT_QUEUE_UNTRIED);
     }
 
     if (job->listed) {

@@ -16,7 +16,9 @@
 #include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache_use.h"
+#include "ngx_http_tgbot_claim.h"
 #include "ngx_http_tgbot_handler.h"
+#include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_send.h"
 
 
@@ -63,10 +65,13 @@ struct ngx_http_tgbot_job_s {
 
     /* of a job from the queue */
     ngx_http_tgbot_item_t          item;
-    ngx_http_tgbot_queue_taken_t   taken;
+    ngx_http_tgbot_queue_held_t    held;
+    const char                    *verdict;   /* while it is settled */
 
     uint64_t                       letter;    /* replayed one, 0: none */
     ngx_http_tgbot_lease_t         replay;    /* of the letter */
+
+    ngx_uint_t                     ended;     /* with this verdict */
 
     ngx_uint_t                     status;    /* of the program's answer */
     ngx_msec_t                     retry_after;  /* of it, ms, 0: none */
@@ -79,7 +84,6 @@ struct ngx_http_tgbot_job_s {
     unsigned                       listed:1;  /* in bot->jobs */
     unsigned                       own:1;     /* has its answer already */
     unsigned                       acked:1;   /* Telegram got its 200 */
-    unsigned                       charged:1; /* by limits */
     unsigned                       by_api:1;  /* no call rides */
     unsigned                       queued:1;  /* taken from the queue */
     unsigned                       resumed:1; /* at a call tried before */
@@ -154,10 +158,6 @@ void ngx_http_tgbot_job_release(void);
 /* drops all jobs; with "tell" their requests are settled as "busy" */
 void ngx_http_tgbot_job_abort(ngx_uint_t tell);
 
-/* logs and counts a result that is dropped because the lease was lost */
-void ngx_http_tgbot_job_taken_over(ngx_http_tgbot_bot_t *bot,
-    int64_t update_id);
-
 
 /* inside ngx_http_tgbot_job*.c */
 
@@ -172,18 +172,6 @@ void ngx_http_tgbot_job_log(ngx_http_tgbot_job_t *job, const char *verdict);
 
 /* frees the job, and releases every lease that it still holds */
 void ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job);
-
-/*
- * Settles the claim as accepted.  "ride", if not NULL, is kept and repeated in
- * the response to a duplicate.  NGX_DECLINED: another worker has taken the
- * update over (logged).
- */
-ngx_int_t ngx_http_tgbot_job_accept(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_method_t *ride);
-
-/* settles the claim by the verdict; NGX_DECLINED as for job_accept() */
-ngx_int_t ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job,
-    ngx_uint_t verdict);
 
 /* the program has failed: whether the update became a dead letter */
 ngx_uint_t ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job);
@@ -210,8 +198,11 @@ void ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job,
 void ngx_http_tgbot_job_queued_wait(ngx_http_tgbot_job_t *job,
     ngx_msec_t delay);
 
-/* gives the item back, to be taken after "delay" ms; does not free the job */
-void ngx_http_tgbot_job_queued_give(ngx_http_tgbot_job_t *job,
+/*
+ * Gives the item back, to be taken after "delay" ms; does not free the job.
+ * NGX_AGAIN: there is no room for the answer of job->item, nothing changes.
+ */
+ngx_int_t ngx_http_tgbot_job_queued_give(ngx_http_tgbot_job_t *job,
     ngx_msec_t delay, ngx_http_tgbot_queue_program_e program);
 
 /* settles the item or gives it back, and frees the job */

@@ -11,69 +11,6 @@ static ngx_int_t ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_letter_t *letter);
 
 
-ngx_int_t
-ngx_http_tgbot_job_accept(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_method_t *ride)
-{
-    ngx_int_t                rc;
-    ngx_http_tgbot_dedup_t  *dedup;
-
-    if (job->claim.lease.token == 0) {
-        return NGX_OK;
-    }
-
-    dedup = job->bot->dedup;
-
-    rc = ngx_http_tgbot_dedup_accept(dedup, &job->claim,
-                                     ride ? &ride->content_type : NULL,
-                                     ride ? &ride->body : NULL);
-
-    job->claim.lease.token = 0;
-
-    if (rc != NGX_OK) {
-        ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
-    }
-
-    return rc;
-}
-
-
-ngx_int_t
-ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
-{
-    ngx_int_t  rc;
-
-    if (job->claim.lease.token == 0) {
-        return NGX_OK;
-    }
-
-    switch (verdict) {
-
-    case NGX_HTTP_TGBOT_DONE:
-    case NGX_HTTP_TGBOT_IGNORED:
-    case NGX_HTTP_TGBOT_DEAD:
-        return ngx_http_tgbot_job_accept(job, NULL);
-
-    case NGX_HTTP_TGBOT_FAILED:
-        rc = ngx_http_tgbot_dedup_release(job->bot->dedup, &job->claim, 1,
-                                          job->charged);
-        break;
-
-    default: /* NGX_HTTP_TGBOT_BUSY */
-        rc = ngx_http_tgbot_dedup_release(job->bot->dedup, &job->claim, 0,
-                                          job->charged);
-    }
-
-    job->claim.lease.token = 0;
-
-    if (rc != NGX_OK) {
-        ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
-    }
-
-    return rc;
-}
-
-
 ngx_uint_t
 ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job)
 {
@@ -83,7 +20,7 @@ ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job)
     bot = job->bot;
     max = bot->conf->attempts->attempts;
 
-    attempts = job->letter ? max : job->claim.attempts + 1;
+    attempts = job->letter ? max : job->claim.dedup.attempts + 1;
 
     if (attempts < max || !ngx_http_tgbot_job_holds(job)) {
         return 0;
@@ -95,7 +32,7 @@ ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job)
         return 1;
     }
 
-    if (attempts == max && job->claim.lease.token) {
+    if (attempts == max && job->claim.dedup.lease.token) {
         ngx_http_tgbot_stats_count(bot->stats,
                                    NGX_HTTP_TGBOT_STAT_ATTEMPTS_SPENT);
 
@@ -123,41 +60,21 @@ ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job)
 
         job->replay.token = 0;
 
-    } else if (job->taken.lease.token) {
+    } else if (job->held.held) {
 
-        if (ngx_http_tgbot_queue_holds(job->bot->queue, &job->taken)
-            == NGX_OK)
-        {
+        if (job->bot->queue->holds(&job->held)) {
             return 1;
         }
 
-        job->taken.lease.token = 0;
+        job->held.held = 0;
 
     } else {
-
-        if (job->claim.lease.token == 0
-            || ngx_http_tgbot_dedup_holds(job->bot->dedup, &job->claim))
-        {
-            return 1;
-        }
-
-        job->claim.lease.token = 0;
+        return ngx_http_tgbot_claim_holds(&job->claim);
     }
 
-    ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
+    ngx_http_tgbot_bot_lost(job->bot, job->update.update_id);
 
     return 0;
-}
-
-
-void
-ngx_http_tgbot_job_taken_over(ngx_http_tgbot_bot_t *bot, int64_t update_id)
-{
-    ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_LEASES_LOST);
-
-    ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L: this worker has lost the "
-                  "lease, its result is dropped", &bot->name, update_id);
 }
 
 
