@@ -10,7 +10,7 @@ import time
 import build
 import clients
 from harness import MODULE, free_port, until
-from redis import SERVER, Fake, Redis, info
+from redis import SERVER, Fake, Redis, Sentinel, info
 from simulator.http1 import fetch
 
 HTTP = """\
@@ -642,4 +642,50 @@ async def test_addresses(case):
     await asked.is_up(5)
     case.equal(await asked.command("SET", "at", "third"), "OK OK", "after READONLY")
     case.equal(first.call("GET", "at"), "third", "the first one has it")
+    await asked.end()
+
+
+async def test_sentinel(case):
+    """The sentinels are asked for the master: at the start, and when it is lost."""
+    if lacks(case):
+        return
+    first = await Redis(case, "first").start()
+    second = await Redis(case, "second", replicaof=f"127.0.0.1 {first.port}").start()
+    sentinel = await Sentinel(case, first).start()
+    await until(lambda: sentinel.replicas() == 1)
+    nobody = free_port()
+    asked = await probe(case, f"127.0.0.1:{nobody} 127.0.0.1:{sentinel.port} sentinel=main"
+                              " timeout=1s")
+    case.equal(await asked.command("SET", "at", "first"), "OK OK", "at the start")
+    case.equal(first.call("GET", "at"), "first", "the first one has it")
+
+    first.kill()
+    await until(lambda: sentinel.master() == second.port, 30)
+    seconds = await asked.up()
+    case.check(seconds is not None and seconds < 5, f"up {seconds} s after the failover")
+    case.note(f"up {seconds:.2f} s after the failover")
+    case.equal(await asked.command("SET", "at", "second"), "OK OK", "after the failover")
+    case.equal(second.call("GET", "at"), "second", "the second one has it")
+
+    # a master that hangs is none, and is a replica when it wakes up
+    await first.start()
+    await until(lambda: "role:slave" in first.call("INFO", "replication")
+                and "master_link_status:up" in first.call("INFO", "replication"), 30)
+    await second.pause()
+    await until(lambda: sentinel.master() == first.port, 30)
+    for _ in range(100):                # first it has to notice that nothing comes
+        answer = await asked.command("SET", "at", "third")
+        if answer == "OK OK":
+            break
+        await asyncio.sleep(0.1)
+    case.equal(answer, "OK OK", "after the second one")
+    second.resume()
+    await until(lambda: "role:slave" in second.call("INFO", "replication"), 30)
+    case.equal(await asked.command("GET", "at"), "OK third", "at the end")
+    case.equal(first.call("GET", "at"), "third", "the first one has it")
+    await asked.end()
+
+    asked = await probe(case, f"127.0.0.1:{sentinel.port} sentinel=other")
+    await asked.logged("sentinel knows no master \"other\", tgbot_redis")
+    case.equal(await asked.command("GET", "at"), "DECLINED ", "without a master")
     await asked.end()
