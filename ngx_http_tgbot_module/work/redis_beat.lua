@@ -4,7 +4,7 @@
 -- workers hold whose lease is over.
 --
 -- KEYS  1 meta   2 ready   3 flight   4 workers   5 held   6 records
---       7 replays   8 lanes   9 delayed
+--       7 replays   8 lanes   9 delayed   10 progress
 -- ARGV  1 worker   2 lease, ms
 --       3 number of this beat, drawn as the number of a token is
 --       4 ... what the worker holds: "l<lane>/<number>", "c<update_id>/
@@ -19,7 +19,9 @@
 --   given   lanes, claims and letters of this worker that were given back
 --   reaped  the same of other workers
 --   lost    arguments from the fourth on, those that name what the worker does
---           not hold (any more)
+--           not hold (any more).  A number alone: the worker has nothing under
+--           this token; if the reply it waits for names something, the lease
+--           was over in between, and the worker does not work on it
 --
 -- Tokens with a number above that of the beat are left alone: a beat that is
 -- executed late takes nothing away that was taken after it.  If no worker has
@@ -78,7 +80,7 @@ local function goes_on(name, token)
 
   if w == worker then
     if tonumber(n) > number or named[name .. '/' .. n] or named[n] then
-      holds[name .. '/' .. n] = true
+      holds[name .. '/' .. n], holds[n] = true, true
       return true
     end
 
@@ -131,27 +133,25 @@ for _, lane in ipairs(ready) do
 end
 
 local lanes = redis.call('ZCARD', KEYS[8])
+local known = redis.call('LLEN', KEYS[2]) + redis.call('ZCARD', KEYS[9])
+              + redis.call('HLEN', KEYS[3])
 
-if lanes == 0 and (meta.items or 0) > 0 then
+if lanes + known == 0 and ((meta.items or 0) > 0 or (meta.bytes or 0) > 0) then
+  redis.call('DEL', KEYS[10])
   meta_write('items', 0, 'bytes', 0,
-             'dropped', (meta.dropped or 0) + meta.items)
+             'dropped', (meta.dropped or 0) + (meta.items or 0))
 end
 
-if lanes > redis.call('LLEN', KEYS[2]) + redis.call('ZCARD', KEYS[9])
-           + redis.call('HLEN', KEYS[3])
-then
+if lanes > known then
   local has = {}
 
-  for _, lane in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
-    has[lane] = true
-  end
-
-  for _, lane in ipairs(redis.call('ZRANGE', KEYS[9], 0, -1)) do
-    has[lane] = true
-  end
-
-  for _, lane in ipairs(redis.call('HKEYS', KEYS[3])) do
-    has[lane] = true
+  for _, names in ipairs({redis.call('LRANGE', KEYS[2], 0, -1),
+                          redis.call('ZRANGE', KEYS[9], 0, -1),
+                          redis.call('HKEYS', KEYS[3])})
+  do
+    for _, lane in ipairs(names) do
+      has[lane] = true
+    end
   end
 
   for _, lane in ipairs(redis.call('ZRANGE', KEYS[8], 0, -1)) do
@@ -164,7 +164,7 @@ end
 local reply = {now, meta.made or 0, given, reaped}
 
 for i = 4, #ARGV do
-  if string.find(ARGV[i], '/', 1, true) and not holds[ARGV[i]] then
+  if not holds[ARGV[i]] then
     reply[#reply + 1] = ARGV[i]
   end
 end

@@ -18,20 +18,19 @@ local function put_full(size, limit, limit_size, lanes)
 end
 
 
--- Puts an item at the end of its lane.  A lane whose list was deleted is in
--- lanes still, and so ready, delayed or in flight: it is not made ready twice.
+-- Puts an item at the end of its lane.  A lane that is in lanes is ready,
+-- delayed or in flight, even if its list was deleted, and is not made ready.
 
 local function put_item(event, lanes, ready, lane, name, payload)
   local seq = (meta.seq or us) + 1
   local item = int(seq) .. ' ' .. int(now) .. ' ' .. payload
 
-  local n = redis.call('RPUSH', lane, item)
-
+  redis.call('RPUSH', lane, item)
   meta_write('seq', seq, 'items', (meta.items or 0) + 1,
              'bytes', (meta.bytes or 0) + #item,
              event, (meta[event] or 0) + 1)
 
-  if n == 1 and redis.call('ZADD', lanes, 'NX', int(now), name) == 1 then
+  if redis.call('ZADD', lanes, 'NX', int(now), name) == 1 then
     ready_push(ready, {name}, true)
   end
 

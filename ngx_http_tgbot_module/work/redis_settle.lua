@@ -42,27 +42,33 @@ if event ~= 'gone' then
   end
 end
 
-if item then
-  redis.call('HDEL', KEYS[5], ARGV[1], ARGV[1] .. 'a')
-
-  -- an item that is not counted: meta was deleted since it was accepted
-
-  if (meta.items or 0) == 0 then
-    meta_write('loaded', (meta.loaded or 0) + 1, event, (meta[event] or 0) + 1)
-
-  else
-    meta_write('items', meta.items - 1,
-               'bytes', math.max(0, (meta.bytes or 0) - #item),
-               event, (meta[event] or 0) + 1)
-  end
-
-else
-  meta_write('gone', (meta.gone or 0) + 1)
-end
-
 redis.call('HDEL', KEYS[3], ARGV[1])
 
 local head = redis.call('LINDEX', KEYS[6], 0)
+local size = item and #item or 0
+
+-- what is saved belongs to the item; of one that is lost it is of no use
+
+if item or not head then
+  size = size + redis.call('HSTRLEN', KEYS[5], ARGV[1] .. 'a')
+  redis.call('HDEL', KEYS[5], ARGV[1], ARGV[1] .. 'a')
+end
+
+local bytes = math.max(0, (meta.bytes or 0) - size)
+
+if not item then
+  meta_write('bytes', bytes, 'gone', (meta.gone or 0) + 1)
+
+elseif (meta.items or 0) > 0 then
+  meta_write('items', meta.items - 1, 'bytes', bytes,
+             event, (meta[event] or 0) + 1)
+
+else
+
+  -- not counted: meta was deleted since the item was accepted
+
+  meta_write('loaded', (meta.loaded or 0) + 1, event, (meta[event] or 0) + 1)
+end
 
 if head then
   redis.call('ZADD', KEYS[4], string.match(head, '^%d+ (%d+)'), ARGV[1])

@@ -87,7 +87,7 @@ def encode(command):
                     + [b"$%d\r\n%s\r\n" % (len(word), word) for word in words])
 
 
-def text(name):
+def text(name, mutant=None):
     """-> the script as Redis is sent it, see ngx_http_tgbot_redis_scripts.sh"""
     lines = []
     with open(f"{WORK}/redis_{name}.lua", encoding="ascii") as file:
