@@ -91,12 +91,15 @@ def text(name, mutant=None):
     """-> the script as Redis is sent it, see ngx_http_tgbot_redis_scripts.sh"""
     lines = []
     with open(f"{WORK}/redis_{name}.lua", encoding="ascii") as file:
-        for line in file.read().splitlines():
-            part = re.fullmatch(r"--include redis_(\w+)\.lua", line)
-            if part:
-                lines.append(text(part[1]))
-            elif line and not line.startswith("--"):
-                lines.append(line + "\n")
+        source = file.read()
+    if mutant:
+        source = mutant.apply(f"redis_{name}.lua", source)
+    for line in source.splitlines():
+        part = re.fullmatch(r"--include redis_(\w+)\.lua", line)
+        if part:
+            lines.append(text(part[1], mutant))
+        elif line and not line.startswith("--"):
+            lines.append(line + "\n")
     return "".join(lines)
 
 
@@ -104,3 +107,37 @@ def names():
     """-> the names of all scripts"""
     found = (re.fullmatch(r"redis_(?!part_)(\w+)\.lua", name) for name in os.listdir(WORK))
     return sorted(match[1] for match in found if match)
+
+
+class Mutant:
+    """
+    A defect that is put into a script on purpose: a file of mutants/.  Its first line says what
+    is wrong, the second one where; then each run of "-" lines is replaced by the "+" lines behind
+    it.
+    """
+
+    def __init__(self, path):
+        self.name = os.path.basename(path)
+        with open(path, encoding="ascii") as file:
+            self.what, self.file, *lines = file.read().splitlines()
+        self.changes = []
+        for line in lines:
+            if line[0] == "-" and (not self.changes or self.changes[-1][1]):
+                self.changes.append(("", ""))
+            old, new = self.changes[-1]
+            line, sign = line[1:] + "\n", line[0]
+            self.changes[-1] = (old + line, new) if sign == "-" else (old, new + line)
+
+    def apply(self, file, source):
+        if file == self.file:
+            for old, new in self.changes:
+                if source.count(old) != 1:
+                    raise RuntimeError(f"mutant {self.name} does not fit {file}")
+                source = source.replace(old, new)
+        return source
+
+
+def mutants():
+    """-> all of them"""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "mutants")
+    return [Mutant(f"{path}/{name}") for name in sorted(os.listdir(path))]

@@ -17,14 +17,14 @@ import server
 LEASE = 3000          # ms
 BEAT = 1000
 UNKNOWN = object()    # the reply of a command whose connection was lost
-CLOCK = "redis.call('TIME')"
+FORGED = 10**12       # no id of Telegram's is above
 
 
 # kinds of episodes, and how often each fault comes
 NETWORK = {"late": 40, "cut": 25}
 WORKERS = {**NETWORK, "kill": 8, "sleep": 8, "away": 2}
 FAULTS = {"calm": {}, "network": NETWORK, "workers": WORKERS, "flush": {**WORKERS, "flush": 2},
-          "delete": {**WORKERS, "delete": 4}}
+          "delete": {**WORKERS, "delete": 16}}
 
 
 class Violation(Exception):
@@ -66,7 +66,7 @@ class Worker:
         self.awaited = set()                 # numbers of takes, claims and leases
         self.void = set()                    # of these, those that a beat calls lost
         self.confirmed = None                # when the last beat that was answered was sent
-        self.lapsed = 0                      # when its lease was found to be over
+        self.broken = 0                      # when its lease was over, in truth
         self.beaten = None                   # when the last beat was sent
         self.asleep = 0                      # until this step
 
@@ -98,10 +98,12 @@ class World:
         self.late = []                       # commands that are executed some time
         self.trace = collections.deque(maxlen=int(os.environ.get("TGBOT_TRACE", 60)))
         self.counts = collections.Counter()
+        self.leases = {}                     # worker => until, ms
         self.delicate = self.random.choice(self.deleted)
         self.workers = []
         self.epoch = 0
         self.faulty = not calm
+        self.forget_rings()
         self.flush()
         for _ in range(self.random.randint(3, 7)):
             self.start_worker()
@@ -157,28 +159,42 @@ class World:
         def done(reply):
             if reply is UNKNOWN:
                 return
-            if not self.valid(worker):
-                worker.lapsed = self.clock
             worker.confirmed = max(sent, worker.confirmed or 0)
             for lost in reply[4:]:
                 name, _, number = lost.decode().rpartition("/")
                 if not name:
                     worker.void.add(int(number))
                 for key, hold in list(worker.holds.items()):
-                    if hold.number == int(number) and name in ("", key) and hold.state != "end":
+                    if hold.number == int(number) and name in ("", key):
                         self.lose(worker, key)
 
         named = [f"{key}/{hold.number}" for key, hold in worker.holds.items()]
         worker.beaten = sent
         self.send(worker, "beat", self.beat_keys,
-                  [worker.name, LEASE, number, *named, *sorted(worker.awaited)], done)
+                  [worker.name, LEASE, number, *named, *sorted(worker.awaited)], done,
+                  lambda _: self.see_beat(worker))
 
-    def lose(self, worker, key):
-        """the worker learns that it does not hold this"""
-        hold = worker.holds.pop(key)
-        check(worker.lapsed >= hold.since or not self.valid(worker) or self.gone(key),
+    def see_beat(self, worker):
+        """leases, as they should be"""
+        now = self.clock // 1000
+        if all(until <= now for until in self.leases.values()):
+            self.leases = dict.fromkeys(self.leases, now + LEASE)
+        for other, until in list(self.leases.items()):
+            if until <= now:
+                other.broken = self.clock
+                del self.leases[other]
+        self.leases[worker] = now + LEASE
+
+    def lose(self, worker, key, answered=False):
+        """the worker learns that it does not hold this; what it sent as an end may say so, too"""
+        hold = worker.holds[key]
+        over = self.leases.get(worker, 0) <= self.clock // 1000
+        check(over or worker.broken >= hold.since or hold.settled or self.gone(key),
               worker.name, "lost", key, "under a lease")
-        self.lost(hold, key)
+        if not hold.settled:
+            self.lost(hold, key)
+        if hold.state != "end" or answered:
+            del worker.holds[key]
 
     def gone(self, key):
         """whether what is held may be lost for another reason"""
@@ -195,6 +211,28 @@ class World:
         return [other.name for other in self.workers
                 if other is not worker and key in other.holds
                 and other.holds[key].state == "work" and self.valid(other)]
+
+    # rings
+
+    def forget_rings(self):
+        self.opened = None      # the id that opened a ring
+        self.newest = 0         # highest id accepted
+        self.forgotten = False  # what is accepted may be accepted again
+
+    def open(self, update_id):
+        """the id has a ring; one that Telegram's ids have not moved yet may go for a forged id"""
+        if update_id < FORGED:
+            self.opened = self.opened or update_id
+        elif self.opened is None or self.newest <= self.opened:
+            self.forgotten = True
+
+    def move(self, update_id):
+        if update_id < FORGED:
+            self.newest = max(self.newest, update_id)
+
+    def remembered(self, update_id, window):
+        """whether a ring must know the id, once it is accepted"""
+        return not self.forgotten and self.newest - window < update_id < FORGED
 
     # steps
 
@@ -221,11 +259,8 @@ class World:
             self.act(worker)
 
     def act(self, worker):
-        """drops what its lease does not cover, or works"""
-        if not self.valid(worker):
-            for key in [key for key, hold in worker.holds.items() if hold.state != "end"]:
-                self.lose(worker, key)
-        else:
+        """works, unless its lease may be over: then a beat tells what it holds still"""
+        if self.valid(worker):
             self.work(worker)
 
     def deliver(self, worker):
@@ -236,7 +271,7 @@ class World:
             wire[0], wire[1] = wire[1], wire[0]    # the script of the first was unknown
         command = wire.popleft()
         worker.replies.append((command, self.execute(command)))
-        if self.faulty and self.random.random() < 0.03:
+        if self.faulty and self.random.random() < 0.08:
             self.late.append(command)
 
     def fault(self):
@@ -263,7 +298,7 @@ class World:
             self.flush()
             self.flushed()
         else:
-            self.delete(self.random.choice(("lane", self.delicate)))
+            self.delete(self.delicate if self.random.random() < 0.2 else "lane")
 
     def leave(self, worker):
         """the connection is lost: what was sent is executed later, or never"""
@@ -296,6 +331,7 @@ class World:
                 self.lost(hold, key)
             worker.holds.clear()
             self.cut(worker)
+        self.leases.clear()
 
     def delete(self, kind):
         """the key is deleted"""
@@ -319,9 +355,10 @@ class World:
             check(self.steps < last, "what is left does not end:", self.left())
             self.step()
         for worker in self.workers:
+            self.leave(worker)
+            worker.awaited.clear()
             self.beat(worker)
-            while worker.wire:
-                self.deliver(worker)
+            self.deliver(worker)
         self.inspect()
         self.finish()
 
