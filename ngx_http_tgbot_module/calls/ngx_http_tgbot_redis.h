@@ -20,6 +20,9 @@
 #include <hiredis/hiredis.h>
 
 
+/* most bytes of "prefix=", which begins all keys and channels */
+#define NGX_HTTP_TGBOT_REDIS_PREFIX    64
+
 /* most bytes of one reply; a longer one ends the connection */
 #define NGX_HTTP_TGBOT_REDIS_REPLY     (16 * 1024 * 1024)
 
@@ -41,7 +44,7 @@ struct ngx_http_tgbot_redis_conf_s {
     ngx_str_t        user;        /* "": none */
     ngx_str_t        password;    /* "": none; contents of the file */
     ngx_str_t        password_file;
-    ngx_str_t        prefix;      /* of all keys and channels, no braces */
+    ngx_str_t        prefix;      /* of [A-Za-z0-9_.:-] */
     ngx_msec_t       connect_timeout;
     ngx_msec_t       timeout;     /* of a command */
 
@@ -51,7 +54,7 @@ struct ngx_http_tgbot_redis_conf_s {
     ngx_str_t        ssl_certificate;
     ngx_str_t        ssl_certificate_key;
 
-    void            *tls;         /* ngx_ssl_t *, NULL: no TLS */
+    void            *tls;         /* ngx_ssl_t *; NULL: no TLS */
     ngx_resolver_t  *resolver;    /* NULL: no name has to be resolved */
 
     u_char          *file;        /* of the directive */
@@ -136,10 +139,7 @@ struct ngx_http_tgbot_redis_command_s {
 };
 
 
-/*
- * How the caller's world counts; the pointers may be NULL.  Called from
- * events, with no lock held, and must not call this file.
- */
+/* How the caller counts; both are called from events and from send(). */
 
 typedef struct {
 
@@ -159,16 +159,18 @@ typedef struct {
  * the order they were sent, except that one whose script was unknown comes
  * later than what was sent behind it.
  *
- * NGX_OK        done() will be called, later, never from inside; within
- *               "timeout", or "connect_timeout" while there is no connection
+ * NGX_OK        done() will be called, later, never from inside: within
+ *               "timeout" after the command left, which it does at once if
+ *               the connection is up, else within "connect_timeout"
  * NGX_DECLINED  Redis is away, or too many commands or bytes wait for their
  *               reply: nothing was sent, done() will not be called
  */
 ngx_int_t ngx_http_tgbot_redis_send(ngx_http_tgbot_redis_command_t *c);
 
 /*
- * done() will not be called any more.  The command may be executed, now or
- * later.  Idempotent, also before the first send and after done().
+ * done() will not be called any more.  The command is sent all the same, and
+ * with the text of its script if need be.  Idempotent, also before the first
+ * send and after done().
  */
 void ngx_http_tgbot_redis_cancel(ngx_http_tgbot_redis_command_t *c);
 
@@ -187,11 +189,10 @@ ngx_int_t ngx_http_tgbot_redis_subscribe(ngx_str_t *channel,
 
 /*
  * Start of a worker, before all else of this file: connects.  conf may be
- * NULL, then all commands are declined; counters may be NULL.  NGX_ERROR: no
- * memory.
+ * NULL, then all commands are declined; counters may be NULL.
  */
-ngx_int_t ngx_http_tgbot_redis_init_process(ngx_http_tgbot_redis_conf_t *conf,
-    const ngx_http_tgbot_redis_counters_t *counters, ngx_log_t *log);
+void ngx_http_tgbot_redis_init_process(ngx_http_tgbot_redis_conf_t *conf,
+    const ngx_http_tgbot_redis_counters_t *counters);
 
 /*
  * Exit of a worker: closes all connections.  done() is not called for what is
