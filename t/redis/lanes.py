@@ -130,7 +130,8 @@ class Lanes(World):
             check(update.id not in self.accepted, update.id, "is accepted twice")
         if verdict == 3:
             count = sum(map(len, self.lanes.values()))
-            check(self.odd or self.hollow or count >= LIMIT or self.bytes() + len(payload) > LIMIT_SIZE,
+            check(self.odd or self.hollow or count >= LIMIT
+                  or self.bytes() + len(payload) > LIMIT_SIZE,
                   "full with", count, "items")
             return
         refused = self.levels_refuse(buckets)
