@@ -14,7 +14,7 @@
 --
 -- Reply: {now, made, given, reaped, lost ...}
 --   now     Redis' time, ms
---   made    when the keys of the bot were made, ms: another one than in the
+--   made    when the keys of the bot were made, us: another one than in the
 --           reply before tells that they were deleted
 --   given   lanes, claims and letters of this worker that were given back
 --   reaped  the same of other workers
@@ -46,7 +46,7 @@ end
 local worker, number = ARGV[1], tonumber(ARGV[3])
 
 if meta.new then
-  meta.made = now
+  meta.made = us
   meta_write('items', 0)
 end
 

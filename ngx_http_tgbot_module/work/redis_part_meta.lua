@@ -4,7 +4,7 @@
 -- in the place of the call of TIME, which stands here only.
 --
 -- Fields of meta: v, the version of the layout of all keys of the bot; made,
--- when the HASH was made, ms; seq, the last number that was given out; items
+-- when the HASH was made, us; seq, the last number that was given out; items
 -- and bytes in the queue; events of items; window, top1, top2 and last of the
 -- rings.  Numbers never repeat, as seq starts at the microseconds of the time.
 
@@ -52,7 +52,7 @@ end
 local function meta_write(...)
   if meta.new then
     meta.new = nil
-    redis.call('HSET', KEYS[1], 'v', LAYOUT, 'made', now, 'seq', meta.seq)
+    redis.call('HSET', KEYS[1], 'v', LAYOUT, 'made', us, 'seq', meta.seq)
   end
 
   redis.call('HSET', KEYS[1], ...)
