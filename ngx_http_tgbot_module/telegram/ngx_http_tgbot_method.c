@@ -300,7 +300,7 @@ ngx_http_tgbot_method_body(ngx_http_tgbot_method_body_t *ctx, ngx_str_t *body,
         return NGX_OK;
     }
 
-    rc = ngx_http_tgbot_json_parse_str(body, ngx_http_tgbot_method_token, ctx);
+    rc = ngx_http_tgbot_json_parse(body, ngx_http_tgbot_method_token, ctx);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
@@ -530,8 +530,8 @@ ngx_http_tgbot_method_object_parse(ngx_str_t *body,
     ctx.data = data;
     ctx.key = NGX_HTTP_TGBOT_OBJECT_OTHER;
 
-    rc = ngx_http_tgbot_json_parse_str(body, ngx_http_tgbot_method_object_token,
-                                       &ctx);
+    rc = ngx_http_tgbot_json_parse(body, ngx_http_tgbot_method_object_token,
+                                   &ctx);
 
     *others = ctx.others;
 

@@ -212,7 +212,7 @@ static const size_t  ngx_http_tgbot_update_strings[] = {
 
 
 ngx_int_t
-ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update, ngx_chain_t *in,
+ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update, ngx_str_t *body,
     ngx_pool_t *pool)
 {
     ngx_int_t                       rc;
@@ -229,7 +229,7 @@ ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update, ngx_chain_t *in,
     rd.kind = NGX_HTTP_TGBOT_KEY_NO_KIND;
     rd.levels[1].in = NGX_HTTP_TGBOT_KEY_IN_DOCUMENT;
 
-    rc = ngx_http_tgbot_json_parse(in, ngx_http_tgbot_update_token, &rd);
+    rc = ngx_http_tgbot_json_parse(body, ngx_http_tgbot_update_token, &rd);
 
     /* no field that is read is nested too deeply */
 
@@ -457,10 +457,9 @@ ngx_http_tgbot_update_keep(ngx_http_tgbot_update_reader_t *rd,
     ngx_http_tgbot_json_token_t *token, ngx_str_t *value)
 {
     size_t      len, min;
-    ngx_buf_t  *b;
-    ngx_str_t   text;
+    ngx_str_t   text, *in;
 
-    b = token->buf;
+    in = token->in;
     text = token->text;
 
     if (text.len == 0) {
@@ -481,7 +480,7 @@ ngx_http_tgbot_update_keep(ngx_http_tgbot_update_reader_t *rd,
         text.len = len;
     }
 
-    if (text.data < b->pos || text.data >= b->last
+    if (text.data < in->data || text.data >= in->data + in->len
         || !ngx_http_tgbot_json_is_clean(&text))
     {
         text.data = ngx_pstrdup(rd->pool, &text);

@@ -70,11 +70,11 @@ typedef struct {
 
 
 /*
- * Reads an Update from the memory buffers of "in".  Its strings point into
- * these buffers, which must live as long, or are in pool if they had to be
- * decoded or cleaned.  Keys may come in any order; in an unknown type, chat
- * and user are looked up in the usual places.  If a key occurs twice, the
- * first one counts; a null value counts as an absent key.
+ * Reads the Update "body".  Its strings point into body, which must live as
+ * long, or are in pool if they had to be decoded or cleaned.  Keys may come in
+ * any order; in an unknown type, chat and user are looked up in the usual
+ * places.  If a key occurs twice, the first one counts; a null value counts as
+ * an absent key.
  *
  * NGX_OK        *update is filled in; also for a document that is nested too
  *               deeply for the parser, as no field that is read is so deep
@@ -83,7 +83,7 @@ typedef struct {
  * NGX_ERROR     no memory
  */
 ngx_int_t ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update,
-    ngx_chain_t *in, ngx_pool_t *pool);
+    ngx_str_t *body, ngx_pool_t *pool);
 
 /* bytes of its strings */
 size_t ngx_http_tgbot_update_size(ngx_http_tgbot_update_t *update);

@@ -90,7 +90,7 @@ check_object(ngx_str_t *body, ngx_str_t *name)
     ngx_memzero(&o, sizeof(object_t));
     o.name = name;
 
-    if (ngx_http_tgbot_json_parse_str(body, object_token, &o) != NGX_OK
+    if (ngx_http_tgbot_json_parse(body, object_token, &o) != NGX_OK
         || o.objects != 1 || o.others || o.methods > 1)
     {
         ngx_abort();
