@@ -93,6 +93,9 @@ ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_add(ngx_conf_t *cf,
  */
 ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone);
 
+/* sets n numbers that clients cannot guess, in an init callback */
+void ngx_http_tgbot_zone_seed(uint64_t *seed, size_t n, ngx_log_t *log);
+
 /* after all directives are read; NGX_ERROR: a zone has no size, was logged */
 ngx_int_t ngx_http_tgbot_zone_check(ngx_conf_t *cf, ngx_array_t *zones);
 

@@ -1,6 +1,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_md5.h>
 
 #include "ngx_http_tgbot_zone.h"
 
@@ -42,4 +43,45 @@ ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone)
     }
 
     return NULL;
+}
+
+
+void
+ngx_http_tgbot_zone_seed(uint64_t *seed, size_t n, ngx_log_t *log)
+{
+    size_t          i;
+    ssize_t         len;
+    ngx_fd_t        fd;
+    u_char          hash[16];
+    ngx_md5_t       md5;
+    struct timeval  now;
+
+    len = 0;
+
+    fd = ngx_open_file("/dev/urandom", NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    if (fd != NGX_INVALID_FILE) {
+        len = ngx_read_fd(fd, seed, n * sizeof(uint64_t));
+
+        (void) ngx_close_file(fd);
+    }
+
+    if (len == (ssize_t) (n * sizeof(uint64_t))) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, log, 0,
+                  "tgbot: could not read \"/dev/urandom\", the time is used");
+
+    for (i = 0; i < n; i++) {
+        ngx_gettimeofday(&now);
+
+        ngx_md5_init(&md5);
+        ngx_md5_update(&md5, &i, sizeof(size_t));
+        ngx_md5_update(&md5, &now, sizeof(struct timeval));
+        ngx_md5_update(&md5, &seed, sizeof(uint64_t *));
+        ngx_md5_final(hash, &md5);
+
+        ngx_memcpy(&seed[i], hash, sizeof(uint64_t));
+    }
 }
