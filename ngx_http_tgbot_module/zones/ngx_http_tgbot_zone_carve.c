@@ -46,6 +46,23 @@ ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone)
 }
 
 
+/* the header of the slab pool takes a page and a bit more */
+
+size_t
+ngx_http_tgbot_zone_needs(size_t room)
+{
+    size_t  pages;
+
+    room += ngx_align(sizeof(ngx_http_tgbot_zone_sh_t), NGX_CPU_CACHE_LINE);
+
+    pages = (room + ngx_pagesize - 1) / ngx_pagesize;
+    pages = ngx_max(pages, 6);
+
+    return (pages + 2) * ngx_pagesize
+           + ngx_align(pages * sizeof(ngx_slab_page_t), ngx_pagesize);
+}
+
+
 void
 ngx_http_tgbot_zone_seed(uint64_t *seed, size_t n, ngx_log_t *log)
 {
