@@ -79,9 +79,6 @@ ngx_int_t ngx_http_tgbot_webhook_cache(ngx_http_tgbot_webhook_t *w);
 /* runs on from w->stage; for events other than those of the request */
 void ngx_http_tgbot_webhook_resume(ngx_http_tgbot_webhook_t *w);
 
-/* whether the Update is about a payment, which is never limited or stale */
-ngx_uint_t ngx_http_tgbot_webhook_payment(ngx_http_tgbot_update_t *update);
-
 /*
  * Sets the verdict busy, with bounds for Retry-After in seconds.  Returns
  * NGX_DONE.

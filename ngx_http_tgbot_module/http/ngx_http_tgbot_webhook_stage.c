@@ -15,31 +15,14 @@ static ngx_int_t ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w,
 static ngx_int_t ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w,
     ngx_http_tgbot_method_t *kept);
 static ngx_int_t ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w);
-static ngx_uint_t ngx_http_tgbot_webhook_unlimited(
-    ngx_http_tgbot_update_t *update);
 static ngx_int_t ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w,
     ngx_uint_t i, ngx_str_t *key, ngx_http_tgbot_limit_result_t *result);
 static ngx_int_t ngx_http_tgbot_webhook_refuse(ngx_http_tgbot_webhook_t *w,
     ngx_http_tgbot_limit_conf_t *limit, ngx_http_tgbot_limit_result_t *result);
 static ngx_int_t ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w,
     ngx_str_t *text);
-static ngx_uint_t ngx_http_tgbot_webhook_is(ngx_str_t *s, ngx_str_t *names);
 static ngx_uint_t ngx_http_tgbot_webhook_rides(ngx_http_tgbot_webhook_t *w);
 static void ngx_http_tgbot_webhook_ready(ngx_event_t *ev);
-
-
-static ngx_str_t  ngx_http_tgbot_webhook_payment_types[] = {
-    ngx_string("pre_checkout_query"),
-    ngx_string("shipping_query"),
-    ngx_string("purchased_paid_media"),
-    ngx_null_string
-};
-
-static ngx_str_t  ngx_http_tgbot_webhook_payment_kinds[] = {
-    ngx_string("successful_payment"),
-    ngx_string("refunded_payment"),
-    ngx_null_string
-};
 
 
 ngx_int_t
@@ -261,7 +244,7 @@ ngx_http_tgbot_webhook_stale(ngx_http_tgbot_webhook_t *w)
     if (max_age == 0
         || !update->has_date
         || ngx_time() - update->date <= max_age
-        || ngx_http_tgbot_webhook_payment(update))
+        || ngx_http_tgbot_update_payment(update))
     {
         return NGX_OK;
     }
@@ -291,7 +274,7 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
     /* a redelivery is not charged again */
 
     if (limits == NULL || w->claim.dedup.charged
-        || ngx_http_tgbot_webhook_unlimited(&w->update))
+        || ngx_http_tgbot_update_unlimited(&w->update))
     {
         return NGX_OK;
     }
@@ -452,47 +435,6 @@ ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w, ngx_str_t *text)
     w->after->notice = 1;
 
     return NGX_DONE;
-}
-
-
-static ngx_uint_t
-ngx_http_tgbot_webhook_unlimited(ngx_http_tgbot_update_t *update)
-{
-    /* the bot must learn that a user blocked it, or it goes on sending */
-
-    static ngx_str_t  members[] = {
-        ngx_string("my_chat_member"),
-        ngx_null_string
-    };
-
-    return ngx_http_tgbot_webhook_payment(update)
-           || ngx_http_tgbot_webhook_is(&update->type, members);
-}
-
-
-ngx_uint_t
-ngx_http_tgbot_webhook_payment(ngx_http_tgbot_update_t *update)
-{
-    return ngx_http_tgbot_webhook_is(&update->type,
-                                     ngx_http_tgbot_webhook_payment_types)
-           || ngx_http_tgbot_webhook_is(&update->message_kind,
-                                        ngx_http_tgbot_webhook_payment_kinds);
-}
-
-
-static ngx_uint_t
-ngx_http_tgbot_webhook_is(ngx_str_t *s, ngx_str_t *names)
-{
-    for ( /* void */ ; names->len; names++) {
-
-        if (s->len == names->len
-            && ngx_strncmp(s->data, names->data, s->len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 
