@@ -284,6 +284,11 @@ packages_suites() {
 }
 
 
+packages_redis() {
+    need python3 redis-server
+}
+
+
 packages_browser() {
     packages_build
     need python3
