@@ -8,6 +8,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_conf.h"
+#include "ngx_http_tgbot_queue_verbs.h"
 
 
 /* bytes of the zone of leases; room for every process slot */
@@ -187,6 +188,7 @@ ngx_http_tgbot_conf_bot_limits(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 static ngx_int_t
 ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
+    ngx_str_t                    *name, *place;
     ngx_http_tgbot_queue_t       *queue;
     ngx_http_tgbot_queue_conf_t  *qcf;
 
@@ -208,7 +210,18 @@ ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     queue->concurrency = qcf->concurrency;
     queue->share = qcf->share;
 
-    bot->queue = queue;
+    bot->queue = &ngx_http_tgbot_queue_local;
+    bot->queue_zone = queue;
+
+    name = &qcf->zone->shm_zone->shm.name;
+    place = &bot->queue_place;
+
+    place->data = ngx_pnalloc(cf->pool, sizeof("zone \"\"") - 1 + name->len);
+    if (place->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    place->len = ngx_sprintf(place->data, "zone \"%V\"", name) - place->data;
 
     return NGX_OK;
 }

@@ -10,7 +10,7 @@
 
 #include "ngx_http_tgbot_conf.h"
 #include "ngx_http_tgbot_secret.h"
-#include "ngx_http_tgbot_update_key.h"
+#include "ngx_http_tgbot_update_type.h"
 #include "ngx_http_tgbot_webhook_info.h"
 
 
@@ -330,7 +330,9 @@ ngx_http_tgbot_conf_allowed_names(ngx_http_tgbot_conf_arg_t *arg,
 
         /* only a warning: Telegram may have added a type */
 
-        if (ngx_http_tgbot_update_key_type(name)->name.len == 0) {
+        if (ngx_http_tgbot_update_type_find(name)
+            == NGX_HTTP_TGBOT_TYPE_UNKNOWN)
+        {
             ngx_conf_log_error(NGX_LOG_WARN, arg->cf, 0,
                                "value \"%V\" in \"%V\" directive is no type "
                                "of updates that is known here",
@@ -347,15 +349,15 @@ ngx_http_tgbot_conf_allowed_names(ngx_http_tgbot_conf_arg_t *arg,
 static ngx_int_t
 ngx_http_tgbot_conf_allowed_all(ngx_array_t *names)
 {
-    ngx_str_t                        *name;
-    ngx_uint_t                        i;
-    const ngx_http_tgbot_key_type_t  *type;
+    ngx_str_t                           *name;
+    ngx_uint_t                           i;
+    const ngx_http_tgbot_update_type_t  *type;
 
-    for (i = 0; /* void */ ; i++) {
-        type = ngx_http_tgbot_update_key_type_at(i);
+    for (i = NGX_HTTP_TGBOT_TYPE_UNKNOWN + 1; i < NGX_HTTP_TGBOT_TYPES; i++) {
+        type = &ngx_http_tgbot_update_types[i];
 
-        if (type == NULL) {
-            return NGX_OK;
+        if (type->flags & NGX_HTTP_TGBOT_TYPE_UNDOCUMENTED) {
+            continue;
         }
 
         name = ngx_array_push(names);
@@ -365,6 +367,8 @@ ngx_http_tgbot_conf_allowed_all(ngx_array_t *names)
 
         *name = type->name;
     }
+
+    return NGX_OK;
 }
 
 

@@ -5,6 +5,7 @@
 
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_header.h"
+#include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_status_dead.h"
 #include "ngx_http_tgbot_status_json.h"
@@ -395,7 +396,7 @@ ngx_http_tgbot_status_health_queue(ngx_http_tgbot_status_health_t *h)
         return;
     }
 
-    ngx_http_tgbot_queue_state(h->bot->queue, &state);
+    h->bot->queue->state(h->bot, &state);
 
     if (state.full) {
         ngx_http_tgbot_status_health_reason(h, "the queue is full");

@@ -373,9 +373,8 @@ ngx_http_tgbot_status_dead_value(ngx_http_tgbot_status_text_t *s,
     for (i = 0; i < text.len && text.data[i] < 0x80; i++) { /* void */ }
 
     if (i == text.len
-        && ngx_http_tgbot_json_parse_str(&text,
-                                         ngx_http_tgbot_status_dead_token,
-                                         NULL)
+        && ngx_http_tgbot_json_parse(&text, ngx_http_tgbot_status_dead_token,
+                                     NULL)
            == NGX_OK)
     {
         ngx_http_tgbot_status_text_value(s, text.data, text.len);

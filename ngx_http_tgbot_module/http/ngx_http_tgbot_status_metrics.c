@@ -5,6 +5,7 @@
 
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache.h"
+#include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_status_metrics.h"
 
@@ -423,7 +424,7 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
     }
 
     if (b->queue) {
-        ngx_http_tgbot_queue_state(b->queue, &bot->queue);
+        b->queue->state(b, &bot->queue);
 
         /* each update is counted in exactly one state */
 
@@ -467,10 +468,10 @@ ngx_http_tgbot_status_orphaned(ngx_http_tgbot_status_snapshot_t *snapshot,
     ngx_http_tgbot_zone_t        *zone;
     ngx_http_tgbot_status_bot_t  *other;
 
-    zone = bot->bot->queue->zone;
+    zone = bot->bot->queue_zone->zone;
 
     for (other = snapshot->bots; other < bot; other++) {
-        if (other->bot->queue && other->bot->queue->zone == zone) {
+        if (other->bot->queue_zone && other->bot->queue_zone->zone == zone) {
             return;
         }
     }

@@ -55,6 +55,7 @@ static ngx_int_t ngx_http_tgbot_webhook_read(ngx_http_tgbot_webhook_t *w);
 static void ngx_http_tgbot_webhook_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_tgbot_webhook_parse(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w);
+static ngx_int_t ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w);
 static void ngx_http_tgbot_webhook_log(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_acknowledge(
     ngx_http_tgbot_webhook_t *w);
@@ -69,10 +70,15 @@ static void ngx_http_tgbot_authenticate_warn(ngx_http_request_t *r,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_hold(ngx_http_tgbot_webhook_t *w);
+static ngx_int_t ngx_http_tgbot_webhook_watch(ngx_http_tgbot_webhook_t *w);
 static void ngx_http_tgbot_webhook_timeout(ngx_event_t *ev);
 static void ngx_http_tgbot_webhook_settled(void *data,
     ngx_http_tgbot_settled_t *settled);
 static ngx_int_t ngx_http_tgbot_webhook_enqueue(ngx_http_tgbot_webhook_t *w);
+static void ngx_http_tgbot_webhook_enqueued(ngx_http_tgbot_queue_put_t *put,
+    ngx_int_t rc);
+static ngx_int_t ngx_http_tgbot_webhook_queued(ngx_http_tgbot_webhook_t *w,
+    ngx_http_tgbot_queue_put_t *put, ngx_int_t rc);
 static ngx_int_t ngx_http_tgbot_webhook_lane(ngx_http_tgbot_webhook_t *w,
     uint64_t *lane);
 static ngx_int_t ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
@@ -318,11 +324,11 @@ ngx_http_tgbot_webhook_parse(ngx_http_tgbot_webhook_t *w)
 
     r = w->request;
 
-    if (ngx_http_tgbot_body_chain(r, w->read, &w->body) != NGX_OK) {
+    if (ngx_http_tgbot_body(r, w->read, &w->body) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    rc = ngx_http_tgbot_update_parse(&w->update, w->body, r->pool);
+    rc = ngx_http_tgbot_update_parse(&w->update, &w->body, r->pool);
 
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
@@ -353,30 +359,32 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
         return NGX_OK;
     }
 
-    w->settled = 1;
-
-    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
-                   "tgbot bot \"%V\", update %L: delivery is settled, \"%V\"",
-                   &w->ctx.bot->name, w->update.update_id,
-                   &ngx_http_tgbot_verdict_names[w->ctx.verdict]);
-
     if (w->timer.timer_set) {
         ngx_del_timer(&w->timer);
     }
-
-    ngx_http_tgbot_cache_wait_remove(&w->wait);
 
     if (w->job) {
         ngx_http_tgbot_job_leave(w->job);
         w->job = NULL;
     }
 
-    if (w->cache.lease.token) {
-        ngx_http_tgbot_cache_release(&w->cache, 0);
-        ngx_http_tgbot_cache_wait_resume(&w->cache);
+    if (w->put) {
+        w->put->bot->queue->leave(w->put);
+        w->put = NULL;
     }
 
-    ngx_http_tgbot_webhook_unclaim(w);
+    ngx_http_tgbot_cache_use_leave(&w->cache);
+
+    if (ngx_http_tgbot_webhook_unclaim(w) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    w->settled = 1;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
+                   "tgbot bot \"%V\", update %L: delivery is settled, \"%V\"",
+                   &w->ctx.bot->name, w->update.update_id,
+                   &ngx_http_tgbot_verdict_names[w->ctx.verdict]);
 
     ngx_http_tgbot_stats_deliver(w->ctx.bot->stats, w->ctx.verdict,
                                  ngx_current_msec - w->received);
@@ -388,6 +396,58 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
     }
 
     return NGX_OK;
+}
+
+
+/* settles the claim; if the verdict does not hold, it becomes "busy" */
+
+static ngx_int_t
+ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  verdict;
+
+    verdict = w->ctx.verdict;
+
+    if (verdict == NGX_HTTP_TGBOT_LIMITED && w->ack.status) {
+        verdict = NGX_HTTP_TGBOT_REJECTED;
+
+    } else if (verdict == NGX_HTTP_TGBOT_FAILED) {
+
+        /* the program was not called: this is no attempt */
+
+        verdict = NGX_HTTP_TGBOT_BUSY;
+    }
+
+    /*
+     * for a duplicate a tgbot_reply is evaluated again; other riding calls
+     * are kept in the record
+     */
+
+    rc = ngx_http_tgbot_claim_settle(&w->claim, verdict,
+                                     w->keep ? w->ack.ride : NULL);
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    if (rc == NGX_AGAIN) {
+
+        if (ngx_http_tgbot_webhook_watch(w) == NGX_OK) {
+            return NGX_AGAIN;
+        }
+
+        w->claim.ready = NULL;
+
+        (void) ngx_http_tgbot_claim_settle(&w->claim, verdict, NULL);
+    }
+
+    if (w->after) {
+        ngx_http_tgbot_job_cancel(w->after);
+        w->after = NULL;
+    }
+
+    return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
 }
 
 
@@ -451,6 +511,8 @@ ngx_http_tgbot_webhook_cleanup(void *data)
     if (w->ctx.verdict == NGX_HTTP_TGBOT_NONE) {
         w->ctx.verdict = NGX_HTTP_TGBOT_ABORTED;
     }
+
+    w->claim.ready = NULL;
 
     (void) ngx_http_tgbot_webhook_settle(w);
 
@@ -590,7 +652,7 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
         return ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
     }
 
-    job = ngx_http_tgbot_job_create(bot, w->request, &w->ctx, w->body);
+    job = ngx_http_tgbot_job_create(bot, w->request, &w->ctx, &w->body);
 
     if (job == NULL) {
         return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
@@ -605,15 +667,14 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
     job->start = w->start;
     w->worked = 1;
     job->claim = w->claim;
-    job->cache = w->cache;
-    job->charged = w->charged;
 
     /* a cached answer that may ride never comes here: send it by tgbot_api */
 
     job->by_api = w->keep;
 
-    w->claim.lease.token = 0;
-    w->cache.lease.token = 0;
+    w->claim.dedup.lease.token = 0;
+
+    ngx_http_tgbot_cache_use_move(&job->cache, &w->cache);
 
     w->job = job;
 
@@ -657,6 +718,17 @@ ngx_http_tgbot_webhook_suspend(ngx_http_tgbot_webhook_t *w)
 
         ngx_add_timer(&w->timer, w->ctx.bot->conf->hold_timeout);
     }
+
+    return ngx_http_tgbot_webhook_watch(w);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_watch(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_http_request_t  *r;
+
+    r = w->request;
 
     /*
      * If the client hangs up, the request ends and the job goes on.  The
@@ -742,8 +814,7 @@ ngx_http_tgbot_webhook_first(ngx_http_tgbot_webhook_t *w)
         return NGX_ERROR;
     }
 
-    return ngx_http_tgbot_queue_empty(w->ctx.bot->queue, lane) ? NGX_OK
-                                                               : NGX_DECLINED;
+    return w->ctx.bot->queue->empty(w->ctx.bot, lane) ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -752,26 +823,62 @@ ngx_http_tgbot_webhook_first(ngx_http_tgbot_webhook_t *w)
 static ngx_int_t
 ngx_http_tgbot_webhook_enqueue(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_int_t               rc;
-    ngx_msec_t              oldest;
-    ngx_http_tgbot_bot_t   *bot;
-    ngx_http_tgbot_item_t   item;
+    ngx_int_t                   rc;
+    ngx_http_tgbot_queue_put_t  put;
 
-    bot = w->ctx.bot;
+    ngx_memzero(&put, sizeof(ngx_http_tgbot_queue_put_t));
 
-    if (ngx_http_tgbot_webhook_item(w, &item) != NGX_OK) {
+    if (ngx_http_tgbot_webhook_item(w, &put.item) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    rc = ngx_http_tgbot_queue_put(bot->queue, &item,
-                                  NGX_HTTP_TGBOT_QUEUE_ACCEPTED, &oldest);
+    put.bot = w->ctx.bot;
+    put.event = NGX_HTTP_TGBOT_QUEUE_ACCEPTED;
+    put.done = ngx_http_tgbot_webhook_enqueued;
+    put.data = w;
+
+    rc = put.bot->queue->put(&put);
+
+    if (rc != NGX_AGAIN) {
+        return ngx_http_tgbot_webhook_queued(w, &put, rc);
+    }
+
+    w->put = put.copy;
+
+    return (ngx_http_tgbot_webhook_suspend(w) == NGX_OK) ? NGX_AGAIN
+                                                         : NGX_ERROR;
+}
+
+
+static void
+ngx_http_tgbot_webhook_enqueued(ngx_http_tgbot_queue_put_t *put, ngx_int_t rc)
+{
+    ngx_http_tgbot_webhook_t *w = put->data;
+
+    w->put = NULL;
+
+    (void) ngx_http_tgbot_webhook_queued(w, put, rc);
+
+    ngx_http_tgbot_webhook_finish(w);
+}
+
+
+/* sets the verdict of a delivery whose put has ended; returns NGX_DONE */
+
+static ngx_int_t
+ngx_http_tgbot_webhook_queued(ngx_http_tgbot_webhook_t *w,
+    ngx_http_tgbot_queue_put_t *put, ngx_int_t rc)
+{
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = put->bot;
 
     if (rc == NGX_OK) {
         w->ctx.verdict = NGX_HTTP_TGBOT_QUEUED;
 
         ngx_log_debug3(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
                        "tgbot bot \"%V\", update %L: put in lane %xL",
-                       &bot->name, w->update.update_id, item.head.lane);
+                       &bot->name, w->update.update_id, put->item.head.lane);
 
         ngx_http_tgbot_queue_wake();
 
@@ -783,15 +890,15 @@ ngx_http_tgbot_webhook_enqueue(ngx_http_tgbot_webhook_t *w)
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_ERR, w->request->connection->log, 0,
                       "tgbot: bot \"%V\", update %L of %uz bytes is larger "
-                      "than what the bot may have of zone \"%V\"",
+                      "than what the bot may have of %V",
                       &bot->name, w->update.update_id,
-                      item.data.len + item.answer.len,
-                      &bot->queue->zone->shm_zone->shm.name);
+                      put->item.data.len + put->item.answer.len,
+                      &bot->queue_place);
 
-        oldest = 0;
+        put->age = 0;
     }
 
-    return ngx_http_tgbot_webhook_no_room(w, oldest);
+    return ngx_http_tgbot_webhook_no_room(w, put->age);
 }
 
 
@@ -811,10 +918,9 @@ ngx_http_tgbot_webhook_no_room(ngx_http_tgbot_webhook_t *w, ngx_msec_t oldest)
         bot->full_warned = now;
 
         ngx_log_error(NGX_LOG_ERR, w->request->connection->log, 0,
-                      "tgbot: bot \"%V\" has no room in zone \"%V\", where "
-                      "its oldest update has waited for %M ms: update %L "
-                      "will be redelivered", &bot->name,
-                      &bot->queue->zone->shm_zone->shm.name, oldest,
+                      "tgbot: bot \"%V\" has no room in %V, where its oldest "
+                      "update has waited for %M ms: update %L will be "
+                      "redelivered", &bot->name, &bot->queue_place, oldest,
                       w->update.update_id);
     }
 
@@ -869,7 +975,6 @@ ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
 
     pool = w->request->pool;
 
-    ngx_memzero(item, sizeof(ngx_http_tgbot_item_t));
     ngx_memzero(&record, sizeof(ngx_http_tgbot_job_record_t));
 
     if (ngx_http_tgbot_webhook_lane(w, &item->head.lane) != NGX_OK
@@ -879,18 +984,18 @@ ngx_http_tgbot_webhook_item(ngx_http_tgbot_webhook_t *w,
         return NGX_ERROR;
     }
 
-    ngx_http_tgbot_body_text(w->body, &record.body);
+    record.body = w->body;
 
-    if (ngx_http_tgbot_update_write(&w->update, &record.body, &record.parsed,
-                                    pool)
+    if (ngx_http_tgbot_update_write(&w->update, &w->body, &record.parsed, pool)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (w->cache.zone && !w->own) {
+    if (w->cache.entry.zone && !w->own) {
         record.cached = 1;
-        ngx_memcpy(record.cache_key, w->cache.key, NGX_HTTP_TGBOT_CACHE_KEY);
+        ngx_memcpy(record.cache_key, w->cache.entry.key,
+                   NGX_HTTP_TGBOT_CACHE_KEY);
     }
 
     item->head.update_id = w->update.update_id;

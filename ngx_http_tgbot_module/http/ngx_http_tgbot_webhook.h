@@ -14,8 +14,10 @@
 
 #include "ngx_http_tgbot_acknowledge.h"
 #include "ngx_http_tgbot_bot.h"
-#include "ngx_http_tgbot_cache_wait.h"
+#include "ngx_http_tgbot_cache_use.h"
+#include "ngx_http_tgbot_claim.h"
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_queue_verbs.h"
 
 
 /* most seconds of Retry-After when there is no room for another Update */
@@ -30,21 +32,18 @@ typedef struct {
     ngx_msec_t                        start;  /* first receipt of the Update */
     ngx_msec_t                        received;   /* receipt of this delivery */
 
-    ngx_chain_t                      *body;
+    ngx_str_t                         body;
     ngx_http_tgbot_update_t           update;
     ngx_http_variable_value_t        *variables;  /* see reply.h */
 
-    /* lease.token 0: no claim, or the job holds it */
-    ngx_http_tgbot_claim_t            claim;
+    ngx_http_tgbot_claim_t            claim;      /* until the job has it */
 
-    /* lease.token 0: no lease, or the job holds it; zone NULL: no cache */
-    ngx_http_tgbot_cache_t            cache;
-    ngx_http_tgbot_cache_wait_t       wait;
-    ngx_msec_t                        waiting;    /* start of this wait */
+    ngx_http_tgbot_cache_use_t        cache;
 
     ngx_http_tgbot_answer_t           answer;     /* reply or cached answer */
     ngx_http_tgbot_job_t             *job;        /* held: we wait for it */
     ngx_http_tgbot_job_t             *after;      /* runs after the response */
+    ngx_http_tgbot_queue_put_t       *put;        /* we wait for it */
     ngx_event_t                       timer;      /* tgbot_hold_timeout */
 
     ngx_http_tgbot_acknowledgement_t  ack;
@@ -52,8 +51,6 @@ typedef struct {
     unsigned                          read:1;     /* we have read the body */
     unsigned                          own:1;      /* nginx itself answers */
     unsigned                          keep:1;     /* record the riding call */
-    unsigned                          charged:1;  /* limits took tokens */
-    unsigned                          waited:1;   /* for the cache */
     unsigned                          settled:1;
     unsigned                          worked:1;   /* a job has the update */
 } ngx_http_tgbot_webhook_t;
@@ -83,15 +80,6 @@ ngx_int_t ngx_http_tgbot_webhook_cache(ngx_http_tgbot_webhook_t *w);
 void ngx_http_tgbot_webhook_resume(ngx_http_tgbot_webhook_t *w);
 
 /*
- * Settles the claim by the verdict.  If the lease was lost, the verdict
- * becomes busy.
- */
-void ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w);
-
-/* whether the Update is about a payment, which is never limited or stale */
-ngx_uint_t ngx_http_tgbot_webhook_payment(ngx_http_tgbot_update_t *update);
-
-/*
  * Sets the verdict busy, with bounds for Retry-After in seconds.  Returns
  * NGX_DONE.
  */
@@ -112,13 +100,6 @@ ngx_int_t ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w);
  * its lane is empty, else NGX_DECLINED.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_webhook_first(ngx_http_tgbot_webhook_t *w);
-
-/* parses a cached value into w->answer; NGX_DECLINED: it has no calls */
-ngx_int_t ngx_http_tgbot_webhook_cached(ngx_http_tgbot_webhook_t *w,
-    ngx_str_t *value);
-
-/* sets the key of w->cache; NGX_DECLINED: the key is empty, or no cache */
-ngx_int_t ngx_http_tgbot_webhook_cache_key(ngx_http_tgbot_webhook_t *w);
 
 /*
  * Holds the request until it is resumed, tgbot_hold_timeout passes, or the

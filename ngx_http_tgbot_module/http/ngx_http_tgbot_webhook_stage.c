@@ -7,48 +7,31 @@
 #include "ngx_http_tgbot_webhook.h"
 
 
+static ngx_int_t ngx_http_tgbot_webhook_claimed(ngx_http_tgbot_webhook_t *w);
+static void ngx_http_tgbot_webhook_claim_ready(void *data);
 static ngx_int_t ngx_http_tgbot_webhook_full(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w,
-    ngx_str_t *type, ngx_str_t *body);
+    ngx_http_tgbot_method_t *kept);
 static ngx_int_t ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w,
-    ngx_str_t *type, ngx_str_t *body);
+    ngx_http_tgbot_method_t *kept);
 static ngx_int_t ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w);
-static ngx_int_t ngx_http_tgbot_webhook_accept(ngx_http_tgbot_webhook_t *w);
-static ngx_uint_t ngx_http_tgbot_webhook_unlimited(
-    ngx_http_tgbot_update_t *update);
 static ngx_int_t ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w,
     ngx_uint_t i, ngx_str_t *key, ngx_http_tgbot_limit_result_t *result);
 static ngx_int_t ngx_http_tgbot_webhook_refuse(ngx_http_tgbot_webhook_t *w,
     ngx_http_tgbot_limit_conf_t *limit, ngx_http_tgbot_limit_result_t *result);
 static ngx_int_t ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w,
     ngx_str_t *text);
-static ngx_uint_t ngx_http_tgbot_webhook_is(ngx_str_t *s, ngx_str_t *names);
 static ngx_uint_t ngx_http_tgbot_webhook_rides(ngx_http_tgbot_webhook_t *w);
-static ngx_int_t ngx_http_tgbot_webhook_wait(ngx_http_tgbot_webhook_t *w);
-static void ngx_http_tgbot_webhook_ready(ngx_http_tgbot_cache_wait_t *wait);
-
-
-static ngx_str_t  ngx_http_tgbot_webhook_payment_types[] = {
-    ngx_string("pre_checkout_query"),
-    ngx_string("shipping_query"),
-    ngx_string("purchased_paid_media"),
-    ngx_null_string
-};
-
-static ngx_str_t  ngx_http_tgbot_webhook_payment_kinds[] = {
-    ngx_string("successful_payment"),
-    ngx_string("refunded_payment"),
-    ngx_null_string
-};
+static void ngx_http_tgbot_webhook_ready(ngx_event_t *ev);
 
 
 ngx_int_t
 ngx_http_tgbot_webhook_claim(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_int_t              rc;
-    ngx_str_t              type, body;
-    ngx_uint_t             age;
-    ngx_http_tgbot_bot_t  *bot;
+    ngx_int_t                 rc;
+    ngx_uint_t                age;
+    ngx_http_tgbot_bot_t     *bot;
+    ngx_http_tgbot_method_t   kept;
 
     bot = w->ctx.bot;
 
@@ -62,45 +45,64 @@ ngx_http_tgbot_webhook_claim(ngx_http_tgbot_webhook_t *w)
         return NGX_OK;
     }
 
-    rc = ngx_http_tgbot_dedup_claim(bot->dedup, w->update.update_id, &w->claim,
-                                    &type, &body);
+    w->claim.ready = ngx_http_tgbot_webhook_claim_ready;
+    w->claim.data = w;
+
+    ngx_memzero(&kept, sizeof(ngx_http_tgbot_method_t));
+
+    rc = ngx_http_tgbot_claim_take(&w->claim, bot, w->update.update_id, &kept);
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
                    "tgbot bot \"%V\", update %L: claim %i, attempt %ui",
                    &bot->name, w->update.update_id, rc,
-                   w->claim.attempts + 1);
+                   w->claim.dedup.attempts + 1);
 
     switch (rc) {
 
     case NGX_OK:
-
-        if (w->claim.rebased) {
-            ngx_http_tgbot_stats_count(bot->stats,
-                                       NGX_HTTP_TGBOT_STAT_DEDUP_REBASED);
-        }
-
-        w->start = w->claim.first;
-        w->charged = w->claim.charged;
-        w->ctx.attempts = w->claim.attempts + 1;
-
-        return NGX_OK;
+        return ngx_http_tgbot_webhook_claimed(w);
 
     case NGX_DECLINED:
         w->ctx.verdict = NGX_HTTP_TGBOT_DUPLICATE;
 
-        return ngx_http_tgbot_webhook_repeat(w, &type, &body);
+        return ngx_http_tgbot_webhook_repeat(w, &kept);
 
     case NGX_BUSY:
-        w->start = w->claim.first;
-        w->claim.lease.token = 0;
+        w->start = w->claim.dedup.first;
 
         age = (ngx_current_msec - w->start) / 1000;
 
         return ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
 
-    default: /* NGX_AGAIN */
+    case NGX_AGAIN:
+        return (ngx_http_tgbot_webhook_suspend(w) == NGX_OK) ? NGX_AGAIN
+                                                             : NGX_ERROR;
+
+    default: /* NGX_ABORT */
         return ngx_http_tgbot_webhook_full(w);
     }
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_claimed(ngx_http_tgbot_webhook_t *w)
+{
+    if (w->claim.dedup.rebased) {
+        ngx_http_tgbot_stats_count(w->ctx.bot->stats,
+                                   NGX_HTTP_TGBOT_STAT_DEDUP_REBASED);
+    }
+
+    w->start = w->claim.dedup.first;
+    w->ctx.attempts = w->claim.dedup.attempts + 1;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_webhook_claim_ready(void *data)
+{
+    ngx_http_tgbot_webhook_resume(data);
 }
 
 
@@ -110,8 +112,6 @@ ngx_http_tgbot_webhook_full(ngx_http_tgbot_webhook_t *w)
     ngx_http_tgbot_bot_t  *bot;
 
     bot = w->ctx.bot;
-
-    w->claim.lease.token = 0;
 
     ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_DEDUP_FULL);
 
@@ -130,16 +130,16 @@ ngx_http_tgbot_webhook_full(ngx_http_tgbot_webhook_t *w)
  */
 
 static ngx_int_t
-ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
-    ngx_str_t *body)
+ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w,
+    ngx_http_tgbot_method_t *kept)
 {
     ngx_int_t              rc;
     ngx_http_tgbot_bot_t  *bot;
 
     bot = w->ctx.bot;
 
-    if (body->len) {
-        rc = ngx_http_tgbot_webhook_kept(w, type, body);
+    if (kept->body.len) {
+        rc = ngx_http_tgbot_webhook_kept(w, kept);
 
     } else if (ngx_http_tgbot_webhook_stale(w) != NGX_OK) {
 
@@ -162,15 +162,10 @@ ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
 
 
 static ngx_int_t
-ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
-    ngx_str_t *body)
+ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w,
+    ngx_http_tgbot_method_t *kept)
 {
-    ngx_http_tgbot_method_t  *ride, captured;
-
-    ngx_memzero(&captured, sizeof(ngx_http_tgbot_method_t));
-
-    captured.content_type = *type;
-    captured.body = *body;
+    ngx_http_tgbot_method_t  *ride;
 
     ride = ngx_palloc(w->request->pool, sizeof(ngx_http_tgbot_method_t));
 
@@ -178,9 +173,7 @@ ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w, ngx_str_t *type,
         return NGX_ERROR;
     }
 
-    if (ngx_http_tgbot_method_copy(ride, &captured, w->request->pool)
-        != NGX_OK)
-    {
+    if (ngx_http_tgbot_method_copy(ride, kept, w->request->pool) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -196,7 +189,6 @@ static ngx_int_t
 ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
 {
     ngx_int_t  rc;
-    ngx_str_t  value;
 
     if (w->ctx.bot->queue) {
 
@@ -216,17 +208,12 @@ ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
             return NGX_DECLINED;
         }
 
-        rc = ngx_http_tgbot_webhook_cache_key(w);
+        rc = ngx_http_tgbot_cache_use_key(&w->cache, w->ctx.bot, w->request);
 
-        if (rc != NGX_OK) {
-            return rc;
+        if (rc == NGX_OK) {
+            rc = ngx_http_tgbot_cache_use_look(&w->cache, &w->ctx, &w->answer,
+                                               w->request->pool);
         }
-
-        if (ngx_http_tgbot_cache_get(&w->cache, 0, &value) != NGX_OK) {
-            return NGX_DECLINED;
-        }
-
-        rc = ngx_http_tgbot_webhook_cached(w, &value);
     }
 
     if (rc != NGX_OK) {
@@ -257,7 +244,7 @@ ngx_http_tgbot_webhook_stale(ngx_http_tgbot_webhook_t *w)
     if (max_age == 0
         || !update->has_date
         || ngx_time() - update->date <= max_age
-        || ngx_http_tgbot_webhook_payment(update))
+        || ngx_http_tgbot_update_payment(update))
     {
         return NGX_OK;
     }
@@ -265,76 +252,6 @@ ngx_http_tgbot_webhook_stale(ngx_http_tgbot_webhook_t *w)
     w->ctx.verdict = NGX_HTTP_TGBOT_STALE;
 
     return NGX_DONE;
-}
-
-
-void
-ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w)
-{
-    ngx_int_t                rc;
-    ngx_http_tgbot_dedup_t  *dedup;
-
-    if (w->claim.lease.token == 0) {
-        return;
-    }
-
-    dedup = w->ctx.bot->dedup;
-
-    switch (w->ctx.verdict) {
-
-    case NGX_HTTP_TGBOT_LIMITED:
-        rc = w->ack.status ? ngx_http_tgbot_dedup_forget(dedup, &w->claim)
-                           : ngx_http_tgbot_webhook_accept(w);
-        break;
-
-    case NGX_HTTP_TGBOT_DONE:
-    case NGX_HTTP_TGBOT_QUEUED:
-    case NGX_HTTP_TGBOT_STALE:
-    case NGX_HTTP_TGBOT_IGNORED:
-        rc = ngx_http_tgbot_webhook_accept(w);
-        break;
-
-    default:
-        rc = ngx_http_tgbot_dedup_release(dedup, &w->claim, 0, w->charged);
-    }
-
-    w->claim.lease.token = 0;
-
-    if (rc == NGX_OK) {
-        return;
-    }
-
-    ngx_http_tgbot_job_taken_over(w->ctx.bot, w->update.update_id);
-
-    if (w->after) {
-        ngx_http_tgbot_job_cancel(w->after);
-        w->after = NULL;
-    }
-
-    (void) ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_webhook_accept(ngx_http_tgbot_webhook_t *w)
-{
-    ngx_http_tgbot_dedup_t   *dedup;
-    ngx_http_tgbot_method_t  *ride;
-
-    dedup = w->ctx.bot->dedup;
-    ride = w->ack.ride;
-
-    /*
-     * for a duplicate a tgbot_reply is evaluated again; other riding calls
-     * are kept in the record
-     */
-
-    if (w->keep && ride) {
-        return ngx_http_tgbot_dedup_accept(dedup, &w->claim,
-                                           &ride->content_type, &ride->body);
-    }
-
-    return ngx_http_tgbot_dedup_accept(dedup, &w->claim, NULL, NULL);
 }
 
 
@@ -356,8 +273,8 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
 
     /* a redelivery is not charged again */
 
-    if (limits == NULL || w->charged
-        || ngx_http_tgbot_webhook_unlimited(&w->update))
+    if (limits == NULL || w->claim.dedup.charged
+        || ngx_http_tgbot_update_unlimited(&w->update))
     {
         return NGX_OK;
     }
@@ -395,7 +312,7 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
         break;
     }
 
-    w->charged = 1;
+    w->claim.dedup.charged = 1;
 
     return NGX_OK;
 }
@@ -503,7 +420,7 @@ ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w, ngx_str_t *text)
         return NGX_DONE;
     }
 
-    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, w->body);
+    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, &w->body);
 
     if (w->after == NULL) {
         return NGX_DONE;
@@ -518,47 +435,6 @@ ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w, ngx_str_t *text)
     w->after->notice = 1;
 
     return NGX_DONE;
-}
-
-
-static ngx_uint_t
-ngx_http_tgbot_webhook_unlimited(ngx_http_tgbot_update_t *update)
-{
-    /* the bot must learn that a user blocked it, or it goes on sending */
-
-    static ngx_str_t  members[] = {
-        ngx_string("my_chat_member"),
-        ngx_null_string
-    };
-
-    return ngx_http_tgbot_webhook_payment(update)
-           || ngx_http_tgbot_webhook_is(&update->type, members);
-}
-
-
-ngx_uint_t
-ngx_http_tgbot_webhook_payment(ngx_http_tgbot_update_t *update)
-{
-    return ngx_http_tgbot_webhook_is(&update->type,
-                                     ngx_http_tgbot_webhook_payment_types)
-           || ngx_http_tgbot_webhook_is(&update->message_kind,
-                                        ngx_http_tgbot_webhook_payment_kinds);
-}
-
-
-static ngx_uint_t
-ngx_http_tgbot_webhook_is(ngx_str_t *s, ngx_str_t *names)
-{
-    for ( /* void */ ; names->len; names++) {
-
-        if (s->len == names->len
-            && ngx_strncmp(s->data, names->data, s->len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 
@@ -585,17 +461,17 @@ ngx_http_tgbot_webhook_reply(ngx_http_tgbot_webhook_t *w)
 ngx_int_t
 ngx_http_tgbot_webhook_answer(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_int_t                rc;
-    ngx_http_tgbot_queue_t  *queue;
+    ngx_int_t   rc;
+    ngx_uint_t  queued;
 
-    queue = w->ctx.bot->queue;
+    queued = (w->ctx.bot->queue != NULL);
 
     w->own = 1;
-    w->keep |= (queue != NULL);
+    w->keep |= queued;
 
     if (ngx_http_tgbot_webhook_rides(w)) {
 
-        rc = queue ? ngx_http_tgbot_webhook_first(w) : NGX_OK;
+        rc = queued ? ngx_http_tgbot_webhook_first(w) : NGX_OK;
 
         if (rc != NGX_DECLINED) {
             return (rc == NGX_OK) ? ngx_http_tgbot_webhook_ride(w)
@@ -676,7 +552,7 @@ ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w)
         return NGX_DONE;
     }
 
-    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, w->body);
+    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, &w->body);
 
     if (w->after == NULL) {
         return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
@@ -692,166 +568,61 @@ ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w)
 
 
 /*
- * If the answer is not in the cache, only one delivery for the key gets it;
- * deliveries that arrive meanwhile wait for the answer.
+ * If the answer is not in the cache, only one update for the key gets it from
+ * the program; others that arrive meanwhile wait for it.  With a queue this is
+ * only a look-up: the job asks again.
  */
 
 ngx_int_t
 ngx_http_tgbot_webhook_cache(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_int_t                rc;
-    ngx_str_t                value;
-    ngx_http_tgbot_stats_t  *stats;
+    ngx_int_t              rc;
+    ngx_http_request_t    *r;
+    ngx_http_tgbot_bot_t  *bot;
 
     if (w->own) {
         return NGX_OK;
     }
 
-    stats = w->ctx.bot->stats;
+    r = w->request;
+    bot = w->ctx.bot;
 
-    if (w->cache.zone == NULL) {
-        rc = ngx_http_tgbot_webhook_cache_key(w);
+    rc = ngx_http_tgbot_cache_use_key(&w->cache, bot, r);
 
-        if (rc != NGX_OK) {
-            return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+    if (rc == NGX_OK && bot->queue) {
+        rc = ngx_http_tgbot_cache_use_look(&w->cache, &w->ctx, &w->answer,
+                                           r->pool);
+        if (rc == NGX_OK) {
+            ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_HIT);
         }
-    }
 
-    /* with a queue the job takes the lease, this is only a look-up */
-
-    rc = ngx_http_tgbot_cache_get(&w->cache, w->ctx.bot->queue == NULL,
-                                  &value);
-
-    if (rc != NGX_OK && w->ctx.bot->queue) {
-        return NGX_OK;
+    } else if (rc == NGX_OK) {
+        rc = ngx_http_tgbot_cache_use_get(&w->cache, &w->ctx, &w->answer,
+                                          r->pool,
+                                          ngx_http_tgbot_webhook_ready, w);
     }
 
     switch (rc) {
 
     case NGX_OK:
-        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_HIT);
-
-        rc = ngx_http_tgbot_webhook_cached(w, &value);
-
-        if (rc != NGX_OK) {
-            return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
-        }
-
         w->keep = 1;
-
         return ngx_http_tgbot_webhook_answer(w);
 
+    case NGX_AGAIN:
+        return (ngx_http_tgbot_webhook_suspend(w) == NGX_OK) ? NGX_AGAIN
+                                                             : NGX_ERROR;
+
     case NGX_DECLINED:
-        ngx_http_tgbot_stats_cache(stats, w->cache.lease.token
-                                          ? NGX_HTTP_TGBOT_CACHE_MISS
-                                          : NGX_HTTP_TGBOT_CACHE_BYPASS);
         return NGX_OK;
 
-    case NGX_BUSY:
-        return ngx_http_tgbot_webhook_wait(w);
-
-    default: /* NGX_ABORT */
-        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_BYPASS);
-        return NGX_OK;
-    }
-}
-
-
-ngx_int_t
-ngx_http_tgbot_webhook_cache_key(ngx_http_tgbot_webhook_t *w)
-{
-    ngx_str_t                     key;
-    ngx_http_tgbot_bot_t         *bot;
-    ngx_http_tgbot_cache_conf_t  *cache;
-
-    bot = w->ctx.bot;
-    cache = bot->conf->cache;
-
-    if (cache == NULL || bot->conf->handler == NULL) {
-        return NGX_DECLINED;
-    }
-
-    if (ngx_http_complex_value(w->request, cache->key, &key) != NGX_OK) {
+    default: /* NGX_ERROR */
         return NGX_ERROR;
     }
-
-    if (key.len == 0) {
-        ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_BYPASS);
-        return NGX_DECLINED;
-    }
-
-    ngx_http_tgbot_cache_key(&w->cache, cache->zone, &bot->name, bot->id,
-                             &key);
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_tgbot_webhook_cached(ngx_http_tgbot_webhook_t *w, ngx_str_t *value)
-{
-    ngx_str_t            body, type;
-    ngx_http_request_t  *r;
-
-    r = w->request;
-
-    body.len = value->len;
-    body.data = ngx_pstrdup(r->pool, value);
-
-    if (body.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_str_set(&type, "application/json");
-
-    if (ngx_http_tgbot_answer_parse(&w->answer, &type, &body, &w->update,
-                                    r->pool)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return w->answer.calls.nelts ? NGX_OK : NGX_DECLINED;
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_webhook_wait(ngx_http_tgbot_webhook_t *w)
-{
-    ngx_http_tgbot_bot_t  *bot;
-
-    bot = w->ctx.bot;
-
-    if (!w->waited) {
-        w->waited = 1;
-        w->waiting = ngx_current_msec;
-
-        ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_WAIT);
-
-    } else if (ngx_current_msec - w->waiting
-               >= bot->conf->cache->lock_timeout)
-    {
-        ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_TIMEOUT);
-        return NGX_OK;
-    }
-
-    if (ngx_http_tgbot_webhook_suspend(w) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    w->wait.cache = &w->cache;
-    w->wait.ready = ngx_http_tgbot_webhook_ready;
-    w->wait.data = w;
-    w->wait.log = w->request->connection->log;
-
-    ngx_http_tgbot_cache_wait_add(&w->wait);
-
-    return NGX_AGAIN;
 }
 
 
 static void
-ngx_http_tgbot_webhook_ready(ngx_http_tgbot_cache_wait_t *wait)
+ngx_http_tgbot_webhook_ready(ngx_event_t *ev)
 {
-    ngx_http_tgbot_webhook_resume(wait->data);
+    ngx_http_tgbot_webhook_resume(ev->data);
 }

@@ -318,15 +318,12 @@ ngx_http_tgbot_answer_text(ngx_http_tgbot_answer_t *answer, ngx_str_t *text,
     ngx_uint_t                key;
     ngx_http_tgbot_method_t  *call;
 
-    static ngx_str_t  type = ngx_string("callback_query");
-
     if (ngx_http_tgbot_answer_init(answer, pool) != NGX_OK) {
         return NGX_ERROR;
     }
 
     if (update->query_id.len
-        && update->type.len == type.len
-        && ngx_memcmp(update->type.data, type.data, type.len) == 0)
+        && update->type_index == NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY)
     {
         key = NGX_HTTP_TGBOT_OBJECT_CALLBACK_QUERY_ID;
         ngx_str_set(&name, "answerCallbackQuery");

@@ -194,8 +194,8 @@ ngx_http_tgbot_cacheable_make(ngx_http_tgbot_cacheable_ctx_t *ctx,
 
     ctx->last = kept->data;
 
-    rc = ngx_http_tgbot_json_parse_str(ctx->body,
-                                       ngx_http_tgbot_cacheable_token, ctx);
+    rc = ngx_http_tgbot_json_parse(ctx->body, ngx_http_tgbot_cacheable_token,
+                                   ctx);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -209,9 +209,8 @@ ngx_http_tgbot_cacheable_make(ngx_http_tgbot_cacheable_ctx_t *ctx,
 
     for (i = 0; i < ctx->strings.nelts; i++) {
 
-        rc = ngx_http_tgbot_json_parse_str(&string[i],
-                                           ngx_http_tgbot_cacheable_inner,
-                                           NULL);
+        rc = ngx_http_tgbot_json_parse(&string[i],
+                                       ngx_http_tgbot_cacheable_inner, NULL);
         if (rc != NGX_OK) {
             return (rc == NGX_ERROR) ? NGX_ERROR : NGX_DECLINED;
         }

@@ -34,7 +34,7 @@ typedef struct {
     yajl_handle               yajl;
     yajl_callbacks            callbacks;  /* the current table */
 
-    size_t                    base;     /* offset of the current buffer */
+    size_t                    base;     /* bytes given to yajl before */
     ngx_uint_t                depth;
     ngx_uint_t                deep;     /* whether it was too deep */
 
@@ -54,9 +54,9 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_tgbot_json_run(ngx_http_tgbot_json_t *json,
-    ngx_chain_t *in);
+    ngx_str_t *in);
 static ngx_int_t ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json,
-    ngx_chain_t *in);
+    ngx_str_t *in);
 static ngx_int_t ngx_http_tgbot_json_status(ngx_http_tgbot_json_t *json,
     yajl_status status);
 static int ngx_http_tgbot_json_token(ngx_http_tgbot_json_t *json,
@@ -142,7 +142,7 @@ static const yajl_callbacks  ngx_http_tgbot_json_skip_inside = {
 
 
 ngx_int_t
-ngx_http_tgbot_json_parse(ngx_chain_t *in, ngx_http_tgbot_json_pt handler,
+ngx_http_tgbot_json_parse(ngx_str_t *in, ngx_http_tgbot_json_pt handler,
     void *data)
 {
     ngx_int_t                     rc;
@@ -158,6 +158,7 @@ ngx_http_tgbot_json_parse(ngx_chain_t *in, ngx_http_tgbot_json_pt handler,
     json.depth = 0;
     json.deep = 0;
     json.rc = NGX_OK;
+    json.token.in = in;
     json.token.json = &json;
     json.pos = ngx_align_ptr(json.arena, NGX_ALIGNMENT);
 
@@ -177,37 +178,10 @@ ngx_http_tgbot_json_parse(ngx_chain_t *in, ngx_http_tgbot_json_pt handler,
 }
 
 
-ngx_int_t
-ngx_http_tgbot_json_parse_str(ngx_str_t *in, ngx_http_tgbot_json_pt handler,
-    void *data)
-{
-    ngx_buf_t    b;
-    ngx_chain_t  cl;
-
-    if (in->len == 0) {
-
-        /* the data of an empty body may be NULL */
-
-        return NGX_DECLINED;
-    }
-
-    ngx_memzero(&b, sizeof(ngx_buf_t));
-
-    b.memory = 1;
-    b.pos = in->data;
-    b.last = in->data + in->len;
-
-    cl.buf = &b;
-    cl.next = NULL;
-
-    return ngx_http_tgbot_json_parse(&cl, handler, data);
-}
-
-
 /* keeps setjmp() in a frame whose locals do not change after it */
 
 static ngx_int_t
-ngx_http_tgbot_json_run(ngx_http_tgbot_json_t *json, ngx_chain_t *in)
+ngx_http_tgbot_json_run(ngx_http_tgbot_json_t *json, ngx_str_t *in)
 {
     if (setjmp(json->nomem) != 0) {
         return NGX_ERROR;
@@ -218,9 +192,8 @@ ngx_http_tgbot_json_run(ngx_http_tgbot_json_t *json, ngx_chain_t *in)
 
 
 static ngx_int_t
-ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json, ngx_chain_t *in)
+ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json, ngx_str_t *in)
 {
-    size_t            len;
     ngx_int_t         rc;
     yajl_alloc_funcs  funcs;
 
@@ -234,28 +207,13 @@ ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json, ngx_chain_t *in)
     /* Telegram passes on bytes that are not UTF-8 in callback data */
     yajl_config(json->yajl, yajl_dont_validate_strings, 1);
 
-    for ( /* void */ ; in; in = in->next) {
-
-        if (!ngx_buf_in_memory(in->buf)) {
-            continue;
-        }
-
-        len = in->buf->last - in->buf->pos;
-
-        if (len == 0) {
-            continue;
-        }
-
-        json->token.buf = in->buf;
-
-        rc = ngx_http_tgbot_json_status(json,
-                                 yajl_parse(json->yajl, in->buf->pos, len));
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        json->base += len;
+    rc = ngx_http_tgbot_json_status(json,
+                                yajl_parse(json->yajl, in->data, in->len));
+    if (rc != NGX_OK) {
+        return rc;
     }
+
+    json->base = in->len;
 
     /*
      * yajl does not report an incomplete string or word after the document;

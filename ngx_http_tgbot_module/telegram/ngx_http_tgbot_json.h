@@ -1,6 +1,6 @@
 
 /*
- * JSON for telegram/: yajl over a chain of buffers, with limits.
+ * JSON for telegram/: yajl with limits.
  */
 
 #ifndef _NGX_HTTP_TGBOT_JSON_H_INCLUDED_
@@ -48,7 +48,7 @@ typedef struct {
      */
     ngx_str_t         text;
 
-    ngx_buf_t        *buf;      /* being read; text may point into it */
+    ngx_str_t        *in;       /* the document; text may point into it */
 
     /*
      * Set by the handler.  At a key: nothing of its value is delivered.  At
@@ -66,11 +66,9 @@ typedef ngx_int_t (*ngx_http_tgbot_json_pt)(void *data,
 
 
 /*
- * Parses one whole JSON document in the memory buffers of "in" (special
- * buffers are skipped) and calls handler for every token in order.
- * Nothing is kept: tokens are valid during the call, the caller owns the
- * buffers.  Must not be called from a handler.  The buffers should be few, as
- * yajl reads a token that continues in the next buffer twice.
+ * Parses one whole JSON document and calls handler for every token in order.
+ * Nothing is kept: tokens are valid during the call, the caller owns "in".
+ * Must not be called from a handler.
  *
  * NGX_OK        a well-formed document, read to its end
  * NGX_DECLINED  not JSON; the tokens before the error have been delivered
@@ -81,11 +79,7 @@ typedef ngx_int_t (*ngx_http_tgbot_json_pt)(void *data,
  * NGX_ERROR     no memory
  * other         what handler returned
  */
-ngx_int_t ngx_http_tgbot_json_parse(ngx_chain_t *in,
-    ngx_http_tgbot_json_pt handler, void *data);
-
-/* the same for a document in one piece */
-ngx_int_t ngx_http_tgbot_json_parse_str(ngx_str_t *in,
+ngx_int_t ngx_http_tgbot_json_parse(ngx_str_t *in,
     ngx_http_tgbot_json_pt handler, void *data);
 
 

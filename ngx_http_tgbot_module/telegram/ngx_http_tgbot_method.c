@@ -45,7 +45,7 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                 method;
-    ngx_str_t                 type;
+    ngx_uint_t                type;    /* ngx_http_tgbot_update_type_e */
     ngx_uint_t                key;
 } ngx_http_tgbot_object_query_t;
 
@@ -142,19 +142,23 @@ static ngx_str_t  ngx_http_tgbot_method_object_keys[] = {
 
 static ngx_http_tgbot_object_query_t  ngx_http_tgbot_method_queries[] = {
 
-    { ngx_string("answerCallbackQuery"), ngx_string("callback_query"),
+    { ngx_string("answerCallbackQuery"),
+      NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY,
       NGX_HTTP_TGBOT_OBJECT_CALLBACK_QUERY_ID },
 
-    { ngx_string("answerInlineQuery"), ngx_string("inline_query"),
+    { ngx_string("answerInlineQuery"),
+      NGX_HTTP_TGBOT_TYPE_INLINE_QUERY,
       NGX_HTTP_TGBOT_OBJECT_INLINE_QUERY_ID },
 
-    { ngx_string("answerPreCheckoutQuery"), ngx_string("pre_checkout_query"),
+    { ngx_string("answerPreCheckoutQuery"),
+      NGX_HTTP_TGBOT_TYPE_PRE_CHECKOUT_QUERY,
       NGX_HTTP_TGBOT_OBJECT_PRE_CHECKOUT_QUERY_ID },
 
-    { ngx_string("answerShippingQuery"), ngx_string("shipping_query"),
+    { ngx_string("answerShippingQuery"),
+      NGX_HTTP_TGBOT_TYPE_SHIPPING_QUERY,
       NGX_HTTP_TGBOT_OBJECT_SHIPPING_QUERY_ID },
 
-    { ngx_null_string, ngx_null_string, 0 }
+    { ngx_null_string, 0, 0 }
 };
 
 
@@ -300,7 +304,7 @@ ngx_http_tgbot_method_body(ngx_http_tgbot_method_body_t *ctx, ngx_str_t *body,
         return NGX_OK;
     }
 
-    rc = ngx_http_tgbot_json_parse_str(body, ngx_http_tgbot_method_token, ctx);
+    rc = ngx_http_tgbot_json_parse(body, ngx_http_tgbot_method_token, ctx);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
@@ -530,8 +534,8 @@ ngx_http_tgbot_method_object_parse(ngx_str_t *body,
     ctx.data = data;
     ctx.key = NGX_HTTP_TGBOT_OBJECT_OTHER;
 
-    rc = ngx_http_tgbot_json_parse_str(body, ngx_http_tgbot_method_object_token,
-                                       &ctx);
+    rc = ngx_http_tgbot_json_parse(body, ngx_http_tgbot_method_object_token,
+                                   &ctx);
 
     *others = ctx.others;
 
@@ -728,9 +732,7 @@ ngx_http_tgbot_method_object_missing(ngx_http_tgbot_method_object_t *object,
 
         if (name->len == query->method.len
             && ngx_strncasecmp(name->data, query->method.data, name->len) == 0
-            && update->type.len == query->type.len
-            && ngx_memcmp(update->type.data, query->type.data,
-                          query->type.len) == 0
+            && update->type_index == query->type
             && update->query_id.len
             && !(object->keys & (1 << query->key)))
         {

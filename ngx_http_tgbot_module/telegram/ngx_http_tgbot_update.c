@@ -20,8 +20,6 @@
 #define NGX_HTTP_TGBOT_COMMAND_LEN  32
 
 
-#define NGX_HTTP_TGBOT_UPDATE_DAY          86400
-
 /* Update, chat_boost, boost, source, user */
 #define NGX_HTTP_TGBOT_UPDATE_LEVELS       5
 
@@ -37,14 +35,18 @@
 /* places have 16 bits; a larger Update is rare and is parsed again */
 #define NGX_HTTP_TGBOT_UPDATE_MAX_WRITTEN  65535
 
-/* raised when fields are added or removed, or are found in other places */
-#define NGX_HTTP_TGBOT_UPDATE_VERSION      1
+/*
+ * raised when fields are added or removed, or are found in other places, and
+ * when types change their places
+ */
+#define NGX_HTTP_TGBOT_UPDATE_VERSION      2
 
 
 /*
  * ngx_http_tgbot_update_write() writes the head, the members of the update
  * before its strings, the places of the strings that are not empty, and the
- * bytes of strings that are not in the Update's body.
+ * bytes of strings that are not in the Update's body.  The name of a known
+ * type is not written.
  */
 
 typedef struct {
@@ -57,7 +59,8 @@ typedef struct {
     offsetof(ngx_http_tgbot_update_t, type)
 
 #define NGX_HTTP_TGBOT_UPDATE_STAMP                                          \
-    (NGX_HTTP_TGBOT_UPDATE_VERSION << 16 | sizeof(ngx_http_tgbot_update_t))
+    (NGX_HTTP_TGBOT_UPDATE_VERSION << 24 | NGX_HTTP_TGBOT_TYPES << 16        \
+     | sizeof(ngx_http_tgbot_update_t))
 
 
 typedef struct {
@@ -96,8 +99,8 @@ typedef struct {
     ngx_uint_t                        level;      /* index into levels */
     ngx_uint_t                        key;        /* of the value to come */
 
-    const ngx_http_tgbot_key_type_t  *type;
-    ngx_str_t                         name;       /* name of the type */
+    ngx_uint_t                        type;       /* of the value to come */
+    ngx_str_t                         name;       /* of that type */
 
     ngx_uint_t                        next_kind;  /* of the value to come */
     ngx_uint_t                        kind;
@@ -111,56 +114,6 @@ typedef struct {
     ngx_http_tgbot_update_party_t     parties[NGX_HTTP_TGBOT_UPDATE_PARTIES];
     ngx_http_tgbot_update_level_t     levels[NGX_HTTP_TGBOT_UPDATE_LEVELS + 1];
 } ngx_http_tgbot_update_reader_t;
-
-
-/* which updates are delivered in order: those of one chat, user or poll */
-
-typedef enum {
-    NGX_HTTP_TGBOT_LANE_CHAT = 0,
-    NGX_HTTP_TGBOT_LANE_USER,
-    NGX_HTTP_TGBOT_LANE_POLL,
-    NGX_HTTP_TGBOT_LANE_NOBODY
-} ngx_http_tgbot_update_lane_of_e;
-
-
-typedef struct {
-    ngx_str_t     type;
-    ngx_uint_t    queue;     /* types with the same number share queues */
-    ngx_uint_t    of;        /* ngx_http_tgbot_update_lane_of_e */
-} ngx_http_tgbot_update_lane_t;
-
-
-/* the queue ids of telegram-bot-api (Client.cpp, add_update) */
-
-static const ngx_http_tgbot_update_lane_t  ngx_http_tgbot_lanes[] = {
-    { ngx_string("message"), 0, NGX_HTTP_TGBOT_LANE_CHAT },
-    { ngx_string("edited_message"), 0, NGX_HTTP_TGBOT_LANE_CHAT },
-    { ngx_string("channel_post"), 0, NGX_HTTP_TGBOT_LANE_CHAT },
-    { ngx_string("edited_channel_post"), 0, NGX_HTTP_TGBOT_LANE_CHAT },
-    { ngx_string("inline_query"), 1, NGX_HTTP_TGBOT_LANE_USER },
-    { ngx_string("chosen_inline_result"), 2, NGX_HTTP_TGBOT_LANE_USER },
-    { ngx_string("callback_query"), 3, NGX_HTTP_TGBOT_LANE_USER },
-    { ngx_string("shipping_query"), 4, NGX_HTTP_TGBOT_LANE_USER },
-    { ngx_string("pre_checkout_query"), 4, NGX_HTTP_TGBOT_LANE_USER },
-    { ngx_string("my_chat_member"), 5, NGX_HTTP_TGBOT_LANE_CHAT },
-    { ngx_string("chat_member"), 6, NGX_HTTP_TGBOT_LANE_USER },
-    { ngx_string("chat_join_request"), 6, NGX_HTTP_TGBOT_LANE_USER },
-    { ngx_string("chat_boost"), 7, NGX_HTTP_TGBOT_LANE_CHAT },
-    { ngx_string("removed_chat_boost"), 7, NGX_HTTP_TGBOT_LANE_CHAT },
-    { ngx_string("message_reaction"), 8, NGX_HTTP_TGBOT_LANE_CHAT },
-    { ngx_string("message_reaction_count"), 9, NGX_HTTP_TGBOT_LANE_CHAT },
-    { ngx_string("business_connection"), 10, NGX_HTTP_TGBOT_LANE_USER },
-    { ngx_string("business_message"), 11, NGX_HTTP_TGBOT_LANE_CHAT },
-    { ngx_string("edited_business_message"), 11, NGX_HTTP_TGBOT_LANE_CHAT },
-    { ngx_string("deleted_business_messages"), 11, NGX_HTTP_TGBOT_LANE_CHAT },
-    { ngx_string("purchased_paid_media"), 12, NGX_HTTP_TGBOT_LANE_USER },
-    { ngx_string("guest_message"), 12, NGX_HTTP_TGBOT_LANE_CHAT },
-    { ngx_string("managed_bot"), 13, NGX_HTTP_TGBOT_LANE_USER },
-    { ngx_string("poll"), 14, NGX_HTTP_TGBOT_LANE_POLL },
-    { ngx_string("poll_answer"), 14, NGX_HTTP_TGBOT_LANE_POLL },
-    { ngx_string("custom_event"), 15, NGX_HTTP_TGBOT_LANE_NOBODY },
-    { ngx_null_string, 16, NGX_HTTP_TGBOT_LANE_CHAT }
-};
 
 
 static ngx_int_t ngx_http_tgbot_update_token(void *data,
@@ -212,7 +165,7 @@ static const size_t  ngx_http_tgbot_update_strings[] = {
 
 
 ngx_int_t
-ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update, ngx_chain_t *in,
+ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update, ngx_str_t *body,
     ngx_pool_t *pool)
 {
     ngx_int_t                       rc;
@@ -221,15 +174,13 @@ ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update, ngx_chain_t *in,
     ngx_memzero(update, sizeof(ngx_http_tgbot_update_t));
     ngx_memzero(&rd, sizeof(ngx_http_tgbot_update_reader_t));
 
-    update->life = NGX_HTTP_TGBOT_UPDATE_DAY;
-
     rd.update = update;
     rd.pool = pool;
     rd.key = NGX_HTTP_TGBOT_KEY_OTHER;
     rd.kind = NGX_HTTP_TGBOT_KEY_NO_KIND;
     rd.levels[1].in = NGX_HTTP_TGBOT_KEY_IN_DOCUMENT;
 
-    rc = ngx_http_tgbot_json_parse(in, ngx_http_tgbot_update_token, &rd);
+    rc = ngx_http_tgbot_json_parse(body, ngx_http_tgbot_update_token, &rd);
 
     /* no field that is read is nested too deeply */
 
@@ -304,10 +255,10 @@ ngx_http_tgbot_update_key(ngx_http_tgbot_update_reader_t *rd,
     }
 
     if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE) {
-        rd->type = ngx_http_tgbot_update_key_type(&token->text);
-        rd->name = rd->type->name;
+        rd->type = ngx_http_tgbot_update_type_find(&token->text);
+        rd->name = ngx_http_tgbot_update_types[rd->type].name;
 
-        if (rd->name.len == 0) {
+        if (rd->type == NGX_HTTP_TGBOT_TYPE_UNKNOWN) {
             return ngx_http_tgbot_update_keep(rd, token, &rd->name);
         }
     }
@@ -348,7 +299,7 @@ ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd,
 
     if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE) {
         rd->update->type = rd->name;
-        rd->update->life = rd->type->life;
+        rd->update->type_index = rd->type;
     }
 
     switch (token->type) {
@@ -389,7 +340,8 @@ ngx_http_tgbot_update_open(ngx_http_tgbot_update_reader_t *rd)
     ngx_http_tgbot_update_level_t  *level;
 
     in = (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE)
-         ? rd->type->in : ngx_http_tgbot_update_key_opens(rd->key);
+         ? ngx_http_tgbot_update_types[rd->type].in
+         : ngx_http_tgbot_update_key_opens(rd->key);
 
     if (in == NGX_HTTP_TGBOT_KEY_IN_NOTHING
         || rd->level == NGX_HTTP_TGBOT_UPDATE_LEVELS)
@@ -457,10 +409,9 @@ ngx_http_tgbot_update_keep(ngx_http_tgbot_update_reader_t *rd,
     ngx_http_tgbot_json_token_t *token, ngx_str_t *value)
 {
     size_t      len, min;
-    ngx_buf_t  *b;
-    ngx_str_t   text;
+    ngx_str_t   text, *in;
 
-    b = token->buf;
+    in = token->in;
     text = token->text;
 
     if (text.len == 0) {
@@ -481,7 +432,7 @@ ngx_http_tgbot_update_keep(ngx_http_tgbot_update_reader_t *rd,
         text.len = len;
     }
 
-    if (text.data < b->pos || text.data >= b->last
+    if (text.data < in->data || text.data >= in->data + in->len
         || !ngx_http_tgbot_json_is_clean(&text))
     {
         text.data = ngx_pstrdup(rd->pool, &text);
@@ -549,10 +500,14 @@ ngx_http_tgbot_update_digits(ngx_str_t *text)
 static void
 ngx_http_tgbot_update_finish(ngx_http_tgbot_update_reader_t *rd)
 {
-    ngx_uint_t                i;
-    ngx_http_tgbot_update_t  *update;
+    ngx_uint_t                           i;
+    ngx_http_tgbot_update_t             *update;
+    const ngx_http_tgbot_update_type_t  *type;
 
     update = rd->update;
+    type = &ngx_http_tgbot_update_types[update->type_index];
+
+    update->life = type->life;
 
     for (i = NGX_HTTP_TGBOT_KEY_TEXT; i <= NGX_HTTP_TGBOT_KEY_CAPTION; i++) {
 
@@ -578,7 +533,7 @@ ngx_http_tgbot_update_finish(ngx_http_tgbot_update_reader_t *rd)
     ngx_http_tgbot_update_numbers(rd);
     ngx_http_tgbot_update_parties(rd);
 
-    if (update->type.len && rd->type->command) {
+    if (type->flags & NGX_HTTP_TGBOT_TYPE_COMMAND) {
         ngx_http_tgbot_update_command_parse(&update->text, &update->command,
                                             &update->args);
     }
@@ -743,7 +698,11 @@ ngx_http_tgbot_update_write(ngx_http_tgbot_update_t *update, ngx_str_t *body,
     nbeside = 0;
     size = 0;
 
-    for (i = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
+    /* the first string is the name of the type */
+
+    i = (update->type_index != NGX_HTTP_TGBOT_TYPE_UNKNOWN);
+
+    for ( /* void */ ; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
         s = (ngx_str_t *) ((u_char *) update
                            + ngx_http_tgbot_update_strings[i]);
 
@@ -821,6 +780,12 @@ ngx_http_tgbot_update_read(ngx_http_tgbot_update_t *update, ngx_str_t *body,
     ngx_memzero(update, sizeof(ngx_http_tgbot_update_t));
     ngx_memcpy(update, p, NGX_HTTP_TGBOT_UPDATE_FIXED);
     p += NGX_HTTP_TGBOT_UPDATE_FIXED;
+
+    if (update->type_index >= NGX_HTTP_TGBOT_TYPES) {
+        return NGX_DECLINED;
+    }
+
+    update->type = ngx_http_tgbot_update_types[update->type_index].name;
 
     for (i = 0, n = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
         n += (head.strings >> i) & 1;
@@ -941,44 +906,68 @@ ngx_http_tgbot_update_command_word(u_char *p, u_char *last)
 }
 
 
+ngx_uint_t
+ngx_http_tgbot_update_payment(ngx_http_tgbot_update_t *update)
+{
+    ngx_str_t  *kind;
+
+    static ngx_str_t  kinds[] = {
+        ngx_string("successful_payment"),
+        ngx_string("refunded_payment"),
+        ngx_null_string
+    };
+
+    if (ngx_http_tgbot_update_types[update->type_index].flags
+        & NGX_HTTP_TGBOT_TYPE_PAYMENT)
+    {
+        return 1;
+    }
+
+    for (kind = kinds; kind->len; kind++) {
+
+        if (kind->len == update->message_kind.len
+            && ngx_memcmp(kind->data, update->message_kind.data, kind->len)
+               == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_update_unlimited(ngx_http_tgbot_update_t *update)
+{
+    return (ngx_http_tgbot_update_types[update->type_index].flags
+            & NGX_HTTP_TGBOT_TYPE_UNLIMITED)
+           || ngx_http_tgbot_update_payment(update);
+}
+
+
 void
 ngx_http_tgbot_update_lane_key(ngx_http_tgbot_update_t *update, u_char *buf,
     ngx_str_t *key)
 {
     u_char                              *p, *last;
-    ngx_uint_t                           of;
-    const ngx_http_tgbot_update_lane_t  *lane;
+    const ngx_http_tgbot_update_type_t  *type;
 
-    for (lane = ngx_http_tgbot_lanes; lane->type.len; lane++) {
-
-        if (lane->type.len == update->type.len
-            && ngx_strncmp(lane->type.data, update->type.data,
-                           lane->type.len)
-               == 0)
-        {
-            break;
-        }
-    }
-
-    of = lane->of;
-
-    /* an unknown type */
-
-    if (lane->type.len == 0 && !update->has_chat_id) {
-        of = NGX_HTTP_TGBOT_LANE_USER;
-    }
+    type = &ngx_http_tgbot_update_types[update->type_index];
 
     last = buf + NGX_HTTP_TGBOT_LANE_KEY;
 
-    p = ngx_slprintf(buf, last, "%ui:", lane->queue);
+    p = ngx_slprintf(buf, last, "%ui:", type->queue);
 
-    if (of == NGX_HTTP_TGBOT_LANE_CHAT && update->has_chat_id) {
+    if ((type->lane & NGX_HTTP_TGBOT_LANE_CHAT) && update->has_chat_id) {
         p = ngx_slprintf(p, last, "%L", update->chat_id);
 
-    } else if (of == NGX_HTTP_TGBOT_LANE_USER && update->has_user_id) {
+    } else if ((type->lane & NGX_HTTP_TGBOT_LANE_USER) && update->has_user_id)
+    {
         p = ngx_slprintf(p, last, "%L", update->user_id);
 
-    } else if (of == NGX_HTTP_TGBOT_LANE_POLL && update->poll_id.len) {
+    } else if ((type->lane & NGX_HTTP_TGBOT_LANE_POLL) && update->poll_id.len)
+    {
         p = ngx_slprintf(p, last, "%V", &update->poll_id);
 
     } else {

@@ -10,6 +10,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_update_type.h"
+
 
 /*
  * update_id of an Update whose own update_id does not fit; it is the least
@@ -29,14 +31,8 @@
 
 typedef struct {
     int64_t      update_id;        /* or NO_ID; has_update_id is 0 then */
-
-    /*
-     * seconds for which Telegram redelivers such an update (Client.cpp of
-     * telegram-bot-api: 30 for inline_query, 150 for queries of buttons and
-     * payments, 600 for chosen_inline_result and custom_event, 86400 for all
-     * others, also for unknown types)
-     */
-    ngx_uint_t   life;
+    ngx_uint_t   type_index;       /* ngx_http_tgbot_update_type_e */
+    ngx_uint_t   life;             /* s for which Telegram redelivers it */
 
     int64_t      chat_id;
     int64_t      user_id;          /* sender_chat if present, else from */
@@ -70,11 +66,11 @@ typedef struct {
 
 
 /*
- * Reads an Update from the memory buffers of "in".  Its strings point into
- * these buffers, which must live as long, or are in pool if they had to be
- * decoded or cleaned.  Keys may come in any order; in an unknown type, chat
- * and user are looked up in the usual places.  If a key occurs twice, the
- * first one counts; a null value counts as an absent key.
+ * Reads the Update "body".  Its strings point into body, which must live as
+ * long, or are in pool if they had to be decoded or cleaned.  Keys may come in
+ * any order; in an unknown type, chat and user are looked up in the usual
+ * places.  If a key occurs twice, the first one counts; a null value counts as
+ * an absent key.
  *
  * NGX_OK        *update is filled in; also for a document that is nested too
  *               deeply for the parser, as no field that is read is so deep
@@ -83,7 +79,7 @@ typedef struct {
  * NGX_ERROR     no memory
  */
 ngx_int_t ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update,
-    ngx_chain_t *in, ngx_pool_t *pool);
+    ngx_str_t *body, ngx_pool_t *pool);
 
 /* bytes of its strings */
 size_t ngx_http_tgbot_update_size(ngx_http_tgbot_update_t *update);
@@ -109,6 +105,13 @@ ngx_int_t ngx_http_tgbot_update_write(ngx_http_tgbot_update_t *update,
  */
 ngx_int_t ngx_http_tgbot_update_read(ngx_http_tgbot_update_t *update,
     ngx_str_t *body, ngx_str_t *data);
+
+
+/* whether it is about a payment, which is never limited or stale */
+ngx_uint_t ngx_http_tgbot_update_payment(ngx_http_tgbot_update_t *update);
+
+/* whether it is never limited */
+ngx_uint_t ngx_http_tgbot_update_unlimited(ngx_http_tgbot_update_t *update);
 
 
 /*

@@ -100,7 +100,7 @@ static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_connection[] = {
 };
 
 
-/* types that the table of types below does not have */
+/* unknown types */
 
 static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_unknown[] = {
     { ngx_string("chat"), NGX_HTTP_TGBOT_KEY_CHAT },
@@ -171,47 +171,6 @@ static const ngx_http_tgbot_key_t  *ngx_http_tgbot_update_in[] = {
     ngx_http_tgbot_update_in_boost,
     ngx_http_tgbot_update_in_chat,
     ngx_http_tgbot_update_in_party
-};
-
-
-static const ngx_http_tgbot_key_type_t  ngx_http_tgbot_update_types[] = {
-    { ngx_string("message"), NGX_HTTP_TGBOT_KEY_IN_MESSAGE, 86400, 1 },
-    { ngx_string("callback_query"), NGX_HTTP_TGBOT_KEY_IN_QUERY, 150, 0 },
-    { ngx_string("inline_query"), NGX_HTTP_TGBOT_KEY_IN_QUERY, 30, 0 },
-    { ngx_string("edited_message"), NGX_HTTP_TGBOT_KEY_IN_MESSAGE, 86400, 0 },
-    { ngx_string("channel_post"), NGX_HTTP_TGBOT_KEY_IN_MESSAGE, 86400, 1 },
-    { ngx_string("edited_channel_post"),
-      NGX_HTTP_TGBOT_KEY_IN_MESSAGE, 86400, 0 },
-    { ngx_string("business_message"),
-      NGX_HTTP_TGBOT_KEY_IN_MESSAGE, 86400, 1 },
-    { ngx_string("edited_business_message"),
-      NGX_HTTP_TGBOT_KEY_IN_MESSAGE, 86400, 0 },
-    { ngx_string("guest_message"), NGX_HTTP_TGBOT_KEY_IN_MESSAGE, 86400, 1 },
-    { ngx_string("chosen_inline_result"),
-      NGX_HTTP_TGBOT_KEY_IN_QUERY, 600, 0 },
-    { ngx_string("shipping_query"), NGX_HTTP_TGBOT_KEY_IN_QUERY, 150, 0 },
-    { ngx_string("pre_checkout_query"), NGX_HTTP_TGBOT_KEY_IN_QUERY, 150, 0 },
-    { ngx_string("purchased_paid_media"),
-      NGX_HTTP_TGBOT_KEY_IN_QUERY, 86400, 0 },
-    { ngx_string("subscription"), NGX_HTTP_TGBOT_KEY_IN_QUERY, 86400, 0 },
-    { ngx_string("my_chat_member"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
-    { ngx_string("chat_member"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
-    { ngx_string("chat_join_request"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
-    { ngx_string("message_reaction"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
-    { ngx_string("message_reaction_count"),
-      NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
-    { ngx_string("poll"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
-    { ngx_string("poll_answer"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
-    { ngx_string("chat_boost"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
-    { ngx_string("removed_chat_boost"),
-      NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
-    { ngx_string("deleted_business_messages"),
-      NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
-    { ngx_string("managed_bot"), NGX_HTTP_TGBOT_KEY_IN_EVENT, 86400, 0 },
-    { ngx_string("business_connection"),
-      NGX_HTTP_TGBOT_KEY_IN_CONNECTION, 86400, 0 },
-    { ngx_string("custom_event"), NGX_HTTP_TGBOT_KEY_IN_UNKNOWN, 600, 0 },
-    { ngx_null_string, NGX_HTTP_TGBOT_KEY_IN_UNKNOWN, 86400, 0 }
 };
 
 
@@ -311,42 +270,6 @@ ngx_http_tgbot_update_key_opens(ngx_uint_t key)
     default:
         return NGX_HTTP_TGBOT_KEY_IN_NOTHING;
     }
-}
-
-
-const ngx_http_tgbot_key_type_t *
-ngx_http_tgbot_update_key_type(ngx_str_t *name)
-{
-    const ngx_http_tgbot_key_type_t  *type;
-
-    for (type = ngx_http_tgbot_update_types; type->name.len; type++) {
-
-        if (type->name.len == name->len
-            && ngx_memcmp(type->name.data, name->data, name->len) == 0)
-        {
-            break;
-        }
-    }
-
-    return type;
-}
-
-
-const ngx_http_tgbot_key_type_t *
-ngx_http_tgbot_update_key_type_at(ngx_uint_t i)
-{
-    const ngx_http_tgbot_key_type_t  *type;
-
-    for (type = ngx_http_tgbot_update_types; type->name.len; type++) {
-
-        /* types that are not documented have IN_UNKNOWN */
-
-        if (type->in != NGX_HTTP_TGBOT_KEY_IN_UNKNOWN && i-- == 0) {
-            return type;
-        }
-    }
-
-    return NULL;
 }
 
 

@@ -81,14 +81,6 @@ typedef enum {
 } ngx_http_tgbot_update_in_e;
 
 
-typedef struct {
-    ngx_str_t     name;       /* len 0: any unknown type */
-    ngx_uint_t    in;         /* ngx_http_tgbot_update_in_e */
-    ngx_uint_t    life;       /* seconds */
-    ngx_uint_t    command;    /* unsigned  command:1 */
-} ngx_http_tgbot_key_type_t;
-
-
 /*
  * The use of a key, a ngx_http_tgbot_update_key_e, by the object "in" that
  * contains it.  In the document any key except update_id is UPDATE, in a
@@ -101,14 +93,6 @@ ngx_uint_t ngx_http_tgbot_update_key_find(ngx_uint_t in, ngx_str_t *name);
  * For UPDATE the type of the Update says it instead.
  */
 ngx_uint_t ngx_http_tgbot_update_key_opens(ngx_uint_t key);
-
-/* the type of an Update by the key next to update_id; static */
-const ngx_http_tgbot_key_type_t *ngx_http_tgbot_update_key_type(
-    ngx_str_t *name);
-
-/* the i-th of the types that Telegram documents; NULL: there are no more */
-const ngx_http_tgbot_key_type_t *ngx_http_tgbot_update_key_type_at(
-    ngx_uint_t i);
 
 /*
  * The number of the kind of message that has this key.  If a message has keys

@@ -85,8 +85,8 @@ ngx_http_tgbot_webhook_info_parse(ngx_http_tgbot_webhook_info_t *info,
         return NGX_ERROR;
     }
 
-    rc = ngx_http_tgbot_json_parse_str(body, ngx_http_tgbot_webhook_info_token,
-                                       &ctx);
+    rc = ngx_http_tgbot_json_parse(body, ngx_http_tgbot_webhook_info_token,
+                                   &ctx);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;

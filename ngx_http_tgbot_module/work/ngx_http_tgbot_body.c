@@ -12,21 +12,22 @@
 
 static ngx_uint_t ngx_http_tgbot_body_fits(ngx_http_request_body_t *rb,
     off_t size);
+static ngx_int_t ngx_http_tgbot_body_replace(ngx_http_request_t *r,
+    ngx_buf_t *b);
 static ngx_int_t ngx_http_tgbot_body_append(ngx_http_request_t *r,
     ngx_buf_t *dst, ngx_buf_t *src);
 
 
 ngx_int_t
-ngx_http_tgbot_body_chain(ngx_http_request_t *r, ngx_uint_t own,
-    ngx_chain_t **body)
+ngx_http_tgbot_body(ngx_http_request_t *r, ngx_uint_t own, ngx_str_t *body)
 {
     off_t                     size;
     ngx_buf_t                *b;
     ngx_uint_t                n;
-    ngx_chain_t              *in, *cl;
+    ngx_chain_t              *in;
     ngx_http_request_body_t  *rb;
 
-    *body = NULL;
+    ngx_str_null(body);
 
     rb = r->request_body;
 
@@ -34,61 +35,49 @@ ngx_http_tgbot_body_chain(ngx_http_request_t *r, ngx_uint_t own,
         return NGX_OK;
     }
 
+    b = NULL;
     n = 0;
     size = 0;
 
-    for (cl = rb->bufs; cl; cl = cl->next) {
+    for (in = rb->bufs; in; in = in->next) {
 
-        if (!ngx_buf_special(cl->buf)) {
+        if (!ngx_buf_special(in->buf)) {
+            b = in->buf;
             n++;
-            size += ngx_buf_size(cl->buf);
+            size += ngx_buf_size(b);
         }
     }
 
-    in = rb->bufs;
+    if (n == 0) {
+        return NGX_OK;
+    }
 
-    if (n == 0
-        || (n == 1 && ngx_buf_in_memory(in->buf)
-            && (!own || ngx_http_tgbot_body_fits(rb, size))))
+    body->len = (size_t) size;
+
+    if (n == 1 && ngx_buf_in_memory(b)
+        && (!own || ngx_http_tgbot_body_fits(rb, size)))
     {
-        *body = in;
+        body->data = b->pos;
         return NGX_OK;
     }
 
     /* nginx makes a buffer for each chunk, without a bound on their number */
 
-    cl = ngx_alloc_chain_link(r->pool);
-    if (cl == NULL) {
-        return NGX_ERROR;
-    }
-
-    b = ngx_create_temp_buf(r->pool, (size_t) size);
+    b = ngx_create_temp_buf(r->pool, body->len);
     if (b == NULL) {
         return NGX_ERROR;
     }
 
-    cl->buf = b;
-    cl->next = NULL;
+    body->data = b->pos;
 
-    for ( /* void */ ; in; in = in->next) {
+    for (in = rb->bufs; in; in = in->next) {
 
         if (ngx_http_tgbot_body_append(r, b, in->buf) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
-    *body = cl;
-
-    if (own) {
-        rb->bufs = cl;
-
-        if (rb->buf) {
-            (void) ngx_pfree(r->pool, rb->buf->start);
-            rb->buf = NULL;
-        }
-    }
-
-    return NGX_OK;
+    return own ? ngx_http_tgbot_body_replace(r, b) : NGX_OK;
 }
 
 
@@ -103,6 +92,33 @@ ngx_http_tgbot_body_fits(ngx_http_request_body_t *rb, off_t size)
     return rb->buf == NULL
            || rb->buf->end - rb->buf->start - size
               <= NGX_HTTP_TGBOT_BODY_SLACK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_body_replace(ngx_http_request_t *r, ngx_buf_t *b)
+{
+    ngx_chain_t              *cl;
+    ngx_http_request_body_t  *rb;
+
+    rb = r->request_body;
+
+    cl = ngx_alloc_chain_link(r->pool);
+    if (cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    rb->bufs = cl;
+
+    if (rb->buf) {
+        (void) ngx_pfree(r->pool, rb->buf->start);
+        rb->buf = NULL;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -148,42 +164,19 @@ ngx_http_tgbot_body_append(ngx_http_request_t *r, ngx_buf_t *dst,
 }
 
 
-void
-ngx_http_tgbot_body_text(ngx_chain_t *body, ngx_str_t *text)
-{
-    ngx_str_set(text, "");
-
-    for ( /* void */ ; body; body = body->next) {
-
-        if (!ngx_buf_special(body->buf)) {
-            text->data = body->buf->pos;
-            text->len = body->buf->last - body->buf->pos;
-            return;
-        }
-    }
-}
-
-
 size_t
-ngx_http_tgbot_body_held(ngx_http_request_t *r, ngx_chain_t *body)
+ngx_http_tgbot_body_held(ngx_http_request_t *r, ngx_str_t *body)
 {
-    size_t                    size;
-    ngx_str_t                 text;
-    ngx_http_request_body_t  *rb;
+    ngx_buf_t  *b;
 
-    rb = r->request_body;
+    b = r->request_body ? r->request_body->buf : NULL;
 
-    size = 0;
-
-    if (rb && rb->buf) {
-        size = rb->buf->end - rb->buf->start;
-
-        if (body == rb->bufs) {
-            return size;
-        }
+    if (b == NULL) {
+        return body->len;
     }
 
-    ngx_http_tgbot_body_text(body, &text);
+    /* the body is in the read buffer, or both are held */
 
-    return size + text.len;
+    return (b->end - b->start)
+           + ((body->data >= b->start && body->data < b->end) ? 0 : body->len);
 }

@@ -341,3 +341,14 @@ ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
 
     return ngx_http_tgbot_stats_call(bot->stats, kind, event);
 }
+
+
+void
+ngx_http_tgbot_bot_lost(ngx_http_tgbot_bot_t *bot, int64_t update_id)
+{
+    ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_LEASES_LOST);
+
+    ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\", update %L: this worker has lost the "
+                  "lease, its result is dropped", &bot->name, update_id);
+}

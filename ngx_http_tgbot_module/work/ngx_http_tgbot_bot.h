@@ -64,6 +64,9 @@
 typedef struct ngx_http_tgbot_bot_s    ngx_http_tgbot_bot_t;
 typedef struct ngx_http_tgbot_pause_s  ngx_http_tgbot_pause_t;
 
+/* see queue_verbs.h */
+typedef struct ngx_http_tgbot_queue_verbs_s  ngx_http_tgbot_queue_verbs_t;
+
 
 /* a directive's URI, split at its "?" when the configuration is read */
 
@@ -269,7 +272,11 @@ struct ngx_http_tgbot_bot_s {
 
     ngx_http_tgbot_dedup_t        *dedup;      /* NULL: tgbot_dedup off */
     ngx_http_tgbot_limit_t        *limits;   /* as conf->limits */
-    ngx_http_tgbot_queue_t        *queue;     /* NULL: held mode */
+
+    const ngx_http_tgbot_queue_verbs_t  *queue;  /* NULL: held mode */
+    ngx_http_tgbot_queue_t        *queue_zone;   /* NULL: it is in none */
+    ngx_str_t                      queue_place;  /* of the queue, for logs */
+
     ngx_http_tgbot_dead_t         *dead;      /* NULL: tgbot_dead_letters off */
     ngx_http_tgbot_stats_t        *stats;
 
@@ -392,6 +399,9 @@ ngx_array_t *ngx_http_tgbot_bot_tokens(ngx_http_tgbot_bot_t *bot);
  */
 ngx_uint_t ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_capture_t *result);
+
+/* logs and counts a result that is dropped because the lease was lost */
+void ngx_http_tgbot_bot_lost(ngx_http_tgbot_bot_t *bot, int64_t update_id);
 
 /* the token is accepted: resumes all paused calls, in order */
 void ngx_http_tgbot_bot_authorized(ngx_http_tgbot_bot_t *bot);

@@ -34,6 +34,7 @@
 #define NGX_HTTP_TGBOT_JOB_RELEASE   2
 
 
+static void ngx_http_tgbot_job_ready(ngx_event_t *ev);
 static void ngx_http_tgbot_job_call(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_handled(ngx_http_tgbot_handler_t *handler,
     ngx_uint_t verdict, ngx_http_tgbot_capture_t *result);
@@ -43,6 +44,7 @@ static ngx_int_t ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job);
 static ngx_int_t ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job);
+static void ngx_http_tgbot_job_resume(void *data);
 static void ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_job_waiting(ngx_http_tgbot_send_t *send,
     ngx_msec_t delay);
@@ -50,12 +52,13 @@ static void ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_settled_t *result);
 static void ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
+static void ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_account(ngx_http_tgbot_job_t *job, size_t size);
 static ngx_http_tgbot_job_t *ngx_http_tgbot_job_alloc(
     ngx_http_tgbot_bot_t *bot);
 static void ngx_http_tgbot_job_list(ngx_http_tgbot_job_t *job);
 static ngx_int_t ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job,
-    ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body);
+    ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_str_t *body);
 static ngx_int_t ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job);
 static ngx_int_t ngx_http_tgbot_job_update(ngx_http_tgbot_job_t *job,
     ngx_str_t *parsed);
@@ -77,15 +80,21 @@ static size_t       ngx_http_tgbot_job_size;
 void
 ngx_http_tgbot_job_run(ngx_http_tgbot_job_t *job)
 {
+    ngx_int_t  rc;
+
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, job->bot->clcf->error_log, 0,
                    "tgbot bot \"%V\", update %L: job runs",
                    &job->bot->name, job->update.update_id);
 
-    if (job->queued
-        && !job->own
-        && ngx_http_tgbot_job_queued_cache(job) == NGX_AGAIN)
-    {
-        return;
+    if (job->queued && !job->own) {
+        rc = ngx_http_tgbot_cache_use_get(&job->cache, &job->ctx, &job->answer,
+                                          job->pool, ngx_http_tgbot_job_ready,
+                                          job);
+        if (rc == NGX_AGAIN) {
+            return;
+        }
+
+        job->own = (rc == NGX_OK);
     }
 
     if (job->own) {
@@ -102,6 +111,13 @@ ngx_http_tgbot_job_run(ngx_http_tgbot_job_t *job)
     }
 
     ngx_http_tgbot_job_call(job);
+}
+
+
+static void
+ngx_http_tgbot_job_ready(ngx_event_t *ev)
+{
+    ngx_http_tgbot_job_run(ev->data);
 }
 
 
@@ -148,7 +164,8 @@ ngx_http_tgbot_job_handled(ngx_http_tgbot_handler_t *handler,
     }
 
     if (verdict == NGX_HTTP_TGBOT_DONE) {
-        ngx_http_tgbot_job_fill_cache(job, result);
+        ngx_http_tgbot_cache_use_fill(&job->cache, &job->ctx, result,
+                                      job->pool);
         ngx_http_tgbot_job_next(job);
         return;
     }
@@ -172,7 +189,7 @@ ngx_http_tgbot_job_heard(ngx_http_tgbot_job_t *job, ngx_uint_t verdict,
         && (verdict == NGX_HTTP_TGBOT_DONE
             || verdict == NGX_HTTP_TGBOT_FAILED))
     {
-        ngx_http_tgbot_queue_took(job->bot->queue);
+        job->bot->queue->took(job->bot);
     }
 
     n = ngx_atoi(result->retry_after.data, result->retry_after.len);
@@ -240,6 +257,7 @@ ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
 static void
 ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 {
+    ngx_int_t                 rc;
     ngx_uint_t                left;
     ngx_msec_t                life, elapsed;
     ngx_http_tgbot_bot_t     *bot;
@@ -255,11 +273,18 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 
     if (job->next == 0
         && !job->by_api
-        && ngx_http_tgbot_ride_allowed(bot, &job->answer, job->own)
-        && ngx_http_tgbot_job_ride(job) != NGX_OK)
+        && ngx_http_tgbot_ride_allowed(bot, &job->answer, job->own))
     {
-        ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_BUSY);
-        return;
+        rc = ngx_http_tgbot_job_ride(job);
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
+
+        if (rc != NGX_OK) {
+            ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_BUSY);
+            return;
+        }
     }
 
     left = job->answer.calls.nelts - job->next;
@@ -321,6 +346,7 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 static ngx_int_t
 ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
 {
+    ngx_int_t                  rc;
     ngx_http_tgbot_method_t   *method;
     ngx_http_tgbot_settled_t   settled;
 
@@ -328,15 +354,20 @@ ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
 
     if (job->settled == NULL
         && (job->bot->conf->api
-            || job->claim.lease.token == 0
+            || job->claim.dedup.lease.token == 0
             || method->content_type.len + method->body.len
                > NGX_HTTP_TGBOT_DEDUP_RIDE))
     {
         return NGX_OK;
     }
 
-    if (ngx_http_tgbot_job_accept(job, job->own ? NULL : method) != NGX_OK) {
-        return NGX_DECLINED;
+    job->claim.ready = ngx_http_tgbot_job_resume;
+    job->claim.data = job;
+
+    rc = ngx_http_tgbot_claim_settle(&job->claim, NGX_HTTP_TGBOT_DONE,
+                                     job->own ? NULL : method);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     job->acked = 1;
@@ -350,6 +381,20 @@ ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
     ngx_http_tgbot_job_settle(job, &settled);
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_job_resume(void *data)
+{
+    ngx_http_tgbot_job_t *job = data;
+
+    if (job->ended) {
+        ngx_http_tgbot_job_unclaim(job);
+        return;
+    }
+
+    ngx_http_tgbot_job_next(job);
 }
 
 
@@ -446,8 +491,6 @@ ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
 static void
 ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
-    ngx_http_tgbot_settled_t  settled;
-
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, job->bot->clcf->error_log, 0,
                    "tgbot bot \"%V\", update %L: job ends, \"%V\"",
                    &job->bot->name, job->update.update_id,
@@ -462,13 +505,37 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
         verdict = NGX_HTTP_TGBOT_DEAD;
     }
 
-    if (ngx_http_tgbot_job_unclaim(job, verdict) != NGX_OK) {
+    job->ended = verdict;
+
+    ngx_http_tgbot_job_unclaim(job);
+}
+
+
+static void
+ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job)
+{
+    ngx_int_t                 rc;
+    ngx_uint_t                verdict;
+    ngx_http_tgbot_settled_t  settled;
+
+    verdict = job->ended;
+
+    job->claim.ready = ngx_http_tgbot_job_resume;
+    job->claim.data = job;
+
+    rc = ngx_http_tgbot_claim_settle(&job->claim, verdict, NULL);
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    if (rc != NGX_OK) {
         verdict = NGX_HTTP_TGBOT_BUSY;
     }
 
     /* before the response is sent: the next update may need this cache key */
 
-    ngx_http_tgbot_job_leave_cache(job);
+    ngx_http_tgbot_cache_use_leave(&job->cache);
 
     if (job->letter) {
         ngx_http_tgbot_job_replayed(job, verdict);
@@ -566,7 +633,7 @@ ngx_http_tgbot_job_find(ngx_http_tgbot_bot_t *bot, int64_t update_id)
 
 ngx_http_tgbot_job_t *
 ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot, ngx_http_request_t *r,
-    ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body)
+    ngx_http_tgbot_ctx_t *ctx, ngx_str_t *body)
 {
     ngx_http_tgbot_job_t  *job;
 
@@ -681,22 +748,18 @@ ngx_http_tgbot_job_list(ngx_http_tgbot_job_t *job)
 
 static ngx_int_t
 ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job, ngx_http_request_t *r,
-    ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body)
+    ngx_http_tgbot_ctx_t *ctx, ngx_str_t *body)
 {
-    ngx_str_t  text;
-
-    ngx_http_tgbot_body_text(body, &text);
-
-    job->body.data = ngx_pstrdup(job->pool, &text);
+    job->body.data = ngx_pstrdup(job->pool, body);
     if (job->body.data == NULL) {
         return NGX_ERROR;
     }
 
-    job->body.len = text.len;
+    job->body.len = body->len;
 
     /* the request has its own body and update while it waits */
 
-    ngx_http_tgbot_job_account(job, text.len
+    ngx_http_tgbot_job_account(job, body->len
                                + ngx_http_tgbot_body_held(r, body)
                                + 2 * ngx_http_tgbot_update_size(ctx->update));
 
@@ -774,8 +837,8 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
     job->ctx.attempts = job->item.progress.attempts + 1;
 
     if (record.cached && job->bot->conf->cache) {
-        job->cache.zone = job->bot->conf->cache->zone;
-        ngx_memcpy(job->cache.key, record.cache_key,
+        job->cache.entry.zone = job->bot->conf->cache->zone;
+        ngx_memcpy(job->cache.entry.key, record.cache_key,
                    NGX_HTTP_TGBOT_CACHE_KEY);
     }
 
@@ -809,25 +872,13 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
 static ngx_int_t
 ngx_http_tgbot_job_update(ngx_http_tgbot_job_t *job, ngx_str_t *parsed)
 {
-    ngx_buf_t    b;
-    ngx_chain_t  cl;
-
     if (ngx_http_tgbot_update_read(&job->update, &job->body, parsed) == NGX_OK
         && job->update.update_id == job->item.head.update_id)
     {
         return NGX_OK;
     }
 
-    ngx_memzero(&b, sizeof(ngx_buf_t));
-
-    b.memory = 1;
-    b.pos = job->body.data;
-    b.last = b.pos + job->body.len;
-
-    cl.buf = &b;
-    cl.next = NULL;
-
-    return ngx_http_tgbot_update_parse(&job->update, &cl, job->pool);
+    return ngx_http_tgbot_update_parse(&job->update, &job->body, job->pool);
 }
 
 
@@ -884,18 +935,20 @@ ngx_http_tgbot_job_copy_calls(ngx_http_tgbot_job_t *job,
 void
 ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job)
 {
-    ngx_http_tgbot_cache_wait_remove(&job->wait);
+    job->claim.ready = NULL;
 
-    (void) ngx_http_tgbot_job_unclaim(job, NGX_HTTP_TGBOT_BUSY);
-    ngx_http_tgbot_job_leave_cache(job);
+    (void) ngx_http_tgbot_claim_settle(&job->claim, NGX_HTTP_TGBOT_BUSY, NULL);
+
+    ngx_http_tgbot_cache_use_leave(&job->cache);
 
     if (job->replay.token) {
         ngx_http_tgbot_dead_release(job->bot->dead, job->letter, &job->replay,
                                     0);
     }
 
-    if (job->taken.lease.token) {
-        ngx_http_tgbot_job_queued_give(job, 0, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+    if (job->held.held) {
+        (void) ngx_http_tgbot_job_queued_give(job, 0,
+                                             NGX_HTTP_TGBOT_QUEUE_UNTRIED);
     }
 
     if (job->listed) {

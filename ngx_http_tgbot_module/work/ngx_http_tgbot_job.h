@@ -15,9 +15,10 @@
 
 #include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_bot.h"
-#include "ngx_http_tgbot_cache.h"
-#include "ngx_http_tgbot_cache_wait.h"
+#include "ngx_http_tgbot_cache_use.h"
+#include "ngx_http_tgbot_claim.h"
 #include "ngx_http_tgbot_handler.h"
+#include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_send.h"
 
 
@@ -60,16 +61,17 @@ struct ngx_http_tgbot_job_s {
 
     /* set by the caller that made the job; the job settles them */
     ngx_http_tgbot_claim_t         claim;
-    ngx_http_tgbot_cache_t         cache;     /* to be filled */
+    ngx_http_tgbot_cache_use_t     cache;
 
     /* of a job from the queue */
     ngx_http_tgbot_item_t          item;
-    ngx_http_tgbot_queue_taken_t   taken;
-    ngx_http_tgbot_cache_wait_t    wait;      /* for the cache */
-    ngx_msec_t                     waiting;   /* start of that wait */
+    ngx_http_tgbot_queue_held_t    held;
+    const char                    *verdict;   /* while it is settled */
 
     uint64_t                       letter;    /* replayed one, 0: none */
     ngx_http_tgbot_lease_t         replay;    /* of the letter */
+
+    ngx_uint_t                     ended;     /* with this verdict */
 
     ngx_uint_t                     status;    /* of the program's answer */
     ngx_msec_t                     retry_after;  /* of it, ms, 0: none */
@@ -82,11 +84,9 @@ struct ngx_http_tgbot_job_s {
     unsigned                       listed:1;  /* in bot->jobs */
     unsigned                       own:1;     /* has its answer already */
     unsigned                       acked:1;   /* Telegram got its 200 */
-    unsigned                       charged:1; /* by limits */
     unsigned                       by_api:1;  /* no call rides */
     unsigned                       queued:1;  /* taken from the queue */
     unsigned                       resumed:1; /* at a call tried before */
-    unsigned                       waited:1;  /* for the cache */
     unsigned                       notice:1;  /* sends a limit's text */
 };
 
@@ -104,12 +104,12 @@ ngx_http_tgbot_job_t *ngx_http_tgbot_job_find(ngx_http_tgbot_bot_t *bot,
     int64_t update_id);
 
 /*
- * Makes a job of an update received on r.  "body" has the Update's bytes; the
- * job copies all that it needs.  NULL: no memory, or the worker has too many
- * jobs (logged).
+ * Makes a job of an update received on r, with "body" from body.h; the job
+ * copies all that it needs.  NULL: no memory, or the worker has too many jobs
+ * (logged).
  */
 ngx_http_tgbot_job_t *ngx_http_tgbot_job_create(ngx_http_tgbot_bot_t *bot,
-    ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_chain_t *body);
+    ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx, ngx_str_t *body);
 
 /*
  * Makes a job of an item that was written with job_record.h.  The item's
@@ -158,10 +158,6 @@ void ngx_http_tgbot_job_release(void);
 /* drops all jobs; with "tell" their requests are settled as "busy" */
 void ngx_http_tgbot_job_abort(ngx_uint_t tell);
 
-/* logs and counts a result that is dropped because the lease was lost */
-void ngx_http_tgbot_job_taken_over(ngx_http_tgbot_bot_t *bot,
-    int64_t update_id);
-
 
 /* inside ngx_http_tgbot_job*.c */
 
@@ -177,31 +173,11 @@ void ngx_http_tgbot_job_log(ngx_http_tgbot_job_t *job, const char *verdict);
 /* frees the job, and releases every lease that it still holds */
 void ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job);
 
-/*
- * Settles the claim as accepted.  "ride", if not NULL, is kept and repeated in
- * the response to a duplicate.  NGX_DECLINED: another worker has taken the
- * update over (logged).
- */
-ngx_int_t ngx_http_tgbot_job_accept(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_method_t *ride);
-
-/* settles the claim by the verdict; NGX_DECLINED as for job_accept() */
-ngx_int_t ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job,
-    ngx_uint_t verdict);
-
 /* the program has failed: whether the update became a dead letter */
 ngx_uint_t ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job);
 
 /* whether the job still holds its lease; 0 is logged */
 ngx_uint_t ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job);
-
-/*
- * End the lease of the cache key, if the job has it: fill_cache() stores the
- * program's answer if it is cacheable, leave_cache() only releases the key.
- */
-void ngx_http_tgbot_job_fill_cache(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_capture_t *result);
-void ngx_http_tgbot_job_leave_cache(ngx_http_tgbot_job_t *job);
 
 /*
  * Makes a dead letter of the update; the caller still owns the job.
@@ -216,21 +192,17 @@ void ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
 
 /*
- * Looks the answer of a job from the queue up in the cache.  NGX_OK: job->own
- * is set if there was one.  NGX_AGAIN: the job waits for another job to fill
- * the key.
- */
-ngx_int_t ngx_http_tgbot_job_queued_cache(ngx_http_tgbot_job_t *job);
-
-/*
  * A Bot API call waits for "delay" ms.  If that is over a second, the item goes
  * back to the queue and the job is freed.
  */
 void ngx_http_tgbot_job_queued_wait(ngx_http_tgbot_job_t *job,
     ngx_msec_t delay);
 
-/* gives the item back, to be taken after "delay" ms; does not free the job */
-void ngx_http_tgbot_job_queued_give(ngx_http_tgbot_job_t *job,
+/*
+ * Gives the item back, to be taken after "delay" ms; does not free the job.
+ * NGX_AGAIN: there is no room for the answer of job->item, nothing changes.
+ */
+ngx_int_t ngx_http_tgbot_job_queued_give(ngx_http_tgbot_job_t *job,
     ngx_msec_t delay, ngx_http_tgbot_queue_program_e program);
 
 /* settles the item or gives it back, and frees the job */

@@ -26,14 +26,13 @@
 
 
 static void ngx_http_tgbot_job_queued_expire(ngx_http_tgbot_job_t *job);
-static void ngx_http_tgbot_job_queued_ready(ngx_http_tgbot_cache_wait_t *wait);
-static ngx_int_t ngx_http_tgbot_job_queued_cached(ngx_http_tgbot_job_t *job,
-    ngx_str_t *value);
-static ngx_int_t ngx_http_tgbot_job_queued_save(ngx_http_tgbot_job_t *job);
+static ngx_int_t ngx_http_tgbot_job_queued_keep(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_queued_again(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
 static void ngx_http_tgbot_job_queued_settle(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_queue_event_e event, const char *verdict);
+static void ngx_http_tgbot_job_queued_settled(
+    ngx_http_tgbot_queue_held_t *held, ngx_int_t rc);
 
 
 static ngx_event_t  ngx_http_tgbot_queue_wake_event;
@@ -81,98 +80,6 @@ ngx_http_tgbot_job_queued_expire(ngx_http_tgbot_job_t *job)
 }
 
 
-ngx_int_t
-ngx_http_tgbot_job_queued_cache(ngx_http_tgbot_job_t *job)
-{
-    ngx_str_t                     value;
-    ngx_http_tgbot_stats_t       *stats;
-    ngx_http_tgbot_cache_wait_t  *wait;
-    ngx_http_tgbot_cache_conf_t  *cache;
-
-    if (job->cache.zone == NULL) {
-        return NGX_OK;
-    }
-
-    stats = job->bot->stats;
-    cache = job->bot->conf->cache;
-
-    switch (ngx_http_tgbot_cache_get(&job->cache, 1, &value)) {
-
-    case NGX_OK:
-        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_HIT);
-
-        return ngx_http_tgbot_job_queued_cached(job, &value);
-
-    case NGX_DECLINED:
-        ngx_http_tgbot_stats_cache(stats, job->cache.lease.token
-                                          ? NGX_HTTP_TGBOT_CACHE_MISS
-                                          : NGX_HTTP_TGBOT_CACHE_BYPASS);
-        return NGX_OK;
-
-    case NGX_BUSY:
-        break;
-
-    default: /* NGX_ABORT */
-        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_BYPASS);
-        return NGX_OK;
-    }
-
-    if (!job->waited) {
-        job->waited = 1;
-        job->waiting = ngx_current_msec;
-
-        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_WAIT);
-
-    } else if (ngx_current_msec - job->waiting >= cache->lock_timeout) {
-        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_TIMEOUT);
-        return NGX_OK;
-    }
-
-    wait = &job->wait;
-
-    wait->cache = &job->cache;
-    wait->ready = ngx_http_tgbot_job_queued_ready;
-    wait->data = job;
-    wait->log = job->bot->clcf->error_log;
-
-    ngx_http_tgbot_cache_wait_add(wait);
-
-    return NGX_AGAIN;
-}
-
-
-static void
-ngx_http_tgbot_job_queued_ready(ngx_http_tgbot_cache_wait_t *wait)
-{
-    ngx_http_tgbot_job_run(wait->data);
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_job_queued_cached(ngx_http_tgbot_job_t *job, ngx_str_t *value)
-{
-    ngx_str_t  body, type;
-
-    body.len = value->len;
-    body.data = ngx_pstrdup(job->pool, value);
-
-    if (body.data == NULL) {
-        return NGX_OK;
-    }
-
-    ngx_str_set(&type, "application/json");
-
-    if (ngx_http_tgbot_answer_parse(&job->answer, &type, &body, &job->update,
-                                    job->pool)
-        == NGX_OK)
-    {
-        job->own = 1;
-    }
-
-    return NGX_OK;
-}
-
-
 void
 ngx_http_tgbot_job_queued_wait(ngx_http_tgbot_job_t *job, ngx_msec_t delay)
 {
@@ -196,13 +103,15 @@ ngx_http_tgbot_job_queued_wait(ngx_http_tgbot_job_t *job, ngx_msec_t delay)
         return;
     }
 
-    if (ngx_http_tgbot_job_queued_save(job) == NGX_AGAIN) {
-
+    if (ngx_http_tgbot_job_queued_keep(job) != NGX_OK
+        || ngx_http_tgbot_job_queued_give(job, delay,
+                                          NGX_HTTP_TGBOT_QUEUE_UNTRIED)
+           == NGX_AGAIN)
+    {
         ngx_log_error(NGX_LOG_INFO, bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\", update %L: there is no room in zone "
-                      "\"%V\" for its answer, it stays in work",
-                      &bot->name, job->update.update_id,
-                      &bot->queue->zone->shm_zone->shm.name);
+                      "tgbot: bot \"%V\", update %L: there is no room in %V "
+                      "for its answer, it stays in work",
+                      &bot->name, job->update.update_id, &bot->queue_place);
         return;
     }
 
@@ -210,19 +119,17 @@ ngx_http_tgbot_job_queued_wait(ngx_http_tgbot_job_t *job, ngx_msec_t delay)
         return;
     }
 
-    ngx_http_tgbot_job_queued_give(job, delay, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
     ngx_http_tgbot_job_free(job);
 
     ngx_http_tgbot_queue_wake();
 }
 
 
-/* saves progress and answer in the item, so that any worker can resume there */
+/* sets progress and answer in the item: any worker can resume there */
 
 static ngx_int_t
-ngx_http_tgbot_job_queued_save(ngx_http_tgbot_job_t *job)
+ngx_http_tgbot_job_queued_keep(ngx_http_tgbot_job_t *job)
 {
-    ngx_int_t               rc;
     ngx_http_tgbot_item_t  *item;
 
     item = &job->item;
@@ -232,10 +139,6 @@ ngx_http_tgbot_job_queued_save(ngx_http_tgbot_job_t *job)
     item->progress.unknown = (uint32_t) job->send.unknown;
     item->progress.started = job->send.start;
 
-    if (job->taken.lease.token == 0) {
-        return NGX_OK;
-    }
-
     if (item->answered) {
         return NGX_OK;
     }
@@ -244,15 +147,40 @@ ngx_http_tgbot_job_queued_save(ngx_http_tgbot_job_t *job)
                                               job->pool)
         != NGX_OK)
     {
-        return NGX_AGAIN;
+        return NGX_ERROR;
     }
 
     item->answered = 1;
 
-    rc = ngx_http_tgbot_queue_save(job->bot->queue, &job->taken, item);
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_job_queued_give(ngx_http_tgbot_job_t *job, ngx_msec_t delay,
+    ngx_http_tgbot_queue_program_e program)
+{
+    ngx_int_t  rc;
+
+    if (!job->held.held) {
+        return NGX_DECLINED;
+    }
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, job->bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\", update %L: item is given back for %M ms",
+                   &job->bot->name, job->update.update_id, delay);
+
+    rc = job->bot->queue->give(&job->held, &job->item, delay, program);
 
     if (rc == NGX_AGAIN) {
-        item->answered = 0;
+        job->item.answered = 0;
+        return rc;
+    }
+
+    job->held.held = 0;
+
+    if (rc != NGX_OK) {
+        ngx_http_tgbot_bot_lost(job->bot, job->update.update_id);
     }
 
     return rc;
@@ -260,34 +188,9 @@ ngx_http_tgbot_job_queued_save(ngx_http_tgbot_job_t *job)
 
 
 void
-ngx_http_tgbot_job_queued_give(ngx_http_tgbot_job_t *job, ngx_msec_t delay,
-    ngx_http_tgbot_queue_program_e program)
-{
-    ngx_int_t  rc;
-
-    if (job->taken.lease.token == 0) {
-        return;
-    }
-
-    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, job->bot->clcf->error_log, 0,
-                   "tgbot bot \"%V\", update %L: item is given back for %M ms",
-                   &job->bot->name, job->update.update_id, delay);
-
-    rc = ngx_http_tgbot_queue_give(job->bot->queue, &job->taken,
-                                   &job->item.progress, delay, program);
-
-    job->taken.lease.token = 0;
-
-    if (rc != NGX_OK) {
-        ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
-    }
-}
-
-
-void
 ngx_http_tgbot_job_queued_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
-    if (job->taken.lease.token == 0) {
+    if (!job->held.held) {
 
         /* another worker has the item */
 
@@ -361,7 +264,7 @@ ngx_http_tgbot_job_queued_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 
     delay = ngx_max(delay, job->retry_after);
 
-    ngx_http_tgbot_job_queued_give(job, delay, program);
+    (void) ngx_http_tgbot_job_queued_give(job, delay, program);
     ngx_http_tgbot_job_free(job);
 
     ngx_http_tgbot_queue_wake();
@@ -378,16 +281,32 @@ ngx_http_tgbot_job_queued_settle(ngx_http_tgbot_job_t *job,
                    "tgbot bot \"%V\", update %L: item is settled, \"%s\"",
                    &job->bot->name, job->update.update_id, verdict);
 
-    rc = ngx_http_tgbot_queue_settle(job->bot->queue, &job->taken, event,
-                                     NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+    job->verdict = verdict;
+    job->held.done = ngx_http_tgbot_job_queued_settled;
 
-    job->taken.lease.token = 0;
+    rc = job->bot->queue->settle(&job->held, event);
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_tgbot_job_queued_settled(&job->held, rc);
+    }
+}
+
+
+static void
+ngx_http_tgbot_job_queued_settled(ngx_http_tgbot_queue_held_t *held,
+    ngx_int_t rc)
+{
+    ngx_http_tgbot_job_t  *job;
+
+    job = ngx_queue_data(held, ngx_http_tgbot_job_t, held);
+
+    held->held = 0;
 
     if (rc != NGX_OK) {
-        ngx_http_tgbot_job_taken_over(job->bot, job->update.update_id);
+        ngx_http_tgbot_bot_lost(job->bot, job->update.update_id);
 
     } else {
-        ngx_http_tgbot_job_log(job, verdict);
+        ngx_http_tgbot_job_log(job, job->verdict);
     }
 
     ngx_http_tgbot_job_free(job);

@@ -307,14 +307,15 @@ ngx_http_tgbot_persist_collect(ngx_array_t *states,
     for (i = 0; i < tmcf->bots.nelts; i++) {
         bot = bots[i];
 
-        if (bot->queue == NULL || bot->conf->queue->state.len == 0) {
+        if (bot->queue_zone == NULL || bot->conf->queue->state.len == 0) {
             continue;
         }
 
         state = ngx_http_tgbot_persist_find(states, &bot->conf->queue->state,
                                             suffix, cycle);
         if (state == NULL
-            || ngx_http_tgbot_persist_add(state, bot->queue->zone) != NGX_OK
+            || ngx_http_tgbot_persist_add(state, bot->queue_zone->zone)
+               != NGX_OK
             || (bot->dead
                 && ngx_http_tgbot_persist_add(state, bot->dead->zone)
                    != NGX_OK)

@@ -5,14 +5,12 @@
 
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_job_queued.h"
+#include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_queue_worker.h"
 
 
 /* time between looks at the queues without a wake, ms */
 #define NGX_HTTP_TGBOT_QUEUE_WORKER_TIME  1000
-
-/* delay of an item for which there was no memory, ms */
-#define NGX_HTTP_TGBOT_QUEUE_WORKER_LATER  1000
 
 
 static void ngx_http_tgbot_queue_worker_run(ngx_event_t *ev);
@@ -20,10 +18,9 @@ static ngx_msec_t ngx_http_tgbot_queue_worker_bot(ngx_http_tgbot_bot_t *bot);
 static ngx_uint_t ngx_http_tgbot_queue_worker_allowed(
     ngx_http_tgbot_bot_t *bot);
 static ngx_uint_t ngx_http_tgbot_queue_worker_alone(ngx_http_tgbot_bot_t *bot);
-static void ngx_http_tgbot_queue_worker_start(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_queue_taken_t *taken);
-static ngx_int_t ngx_http_tgbot_queue_worker_read(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_job_t **jobp);
+static ngx_int_t ngx_http_tgbot_queue_worker_start(
+    ngx_http_tgbot_queue_held_t *held, ngx_http_tgbot_item_t *item,
+    ngx_pool_t *pool);
 static ngx_uint_t ngx_http_tgbot_queue_worker_left(void);
 
 
@@ -141,7 +138,11 @@ ngx_http_tgbot_queue_worker_alone(ngx_http_tgbot_bot_t *bot)
 {
     ngx_http_tgbot_zone_t  *zone;
 
-    zone = bot->queue->zone;
+    if (bot->queue_zone == NULL) {
+        return 0;
+    }
+
+    zone = bot->queue_zone->zone;
 
     return !ngx_http_tgbot_zone_adopted(zone)
            && (bot->conf->queue->state.len == 0 || zone->sh->abandoned);
@@ -153,109 +154,54 @@ ngx_http_tgbot_queue_worker_alone(ngx_http_tgbot_bot_t *bot)
 static ngx_msec_t
 ngx_http_tgbot_queue_worker_bot(ngx_http_tgbot_bot_t *bot)
 {
-    ngx_msec_t                    wait;
-    ngx_http_tgbot_queue_taken_t  taken;
+    ngx_msec_t  wait;
 
     while (ngx_http_tgbot_job_room() && !bot->unauthorized) {
 
-        if (ngx_http_tgbot_queue_take(bot->queue, &taken, &wait) != NGX_OK) {
+        if (bot->queue->take(bot, ngx_http_tgbot_queue_worker_start, &wait)
+            != NGX_OK)
+        {
             return wait;
         }
-
-        ngx_http_tgbot_queue_worker_start(bot, &taken);
     }
 
     return NGX_HTTP_TGBOT_QUEUE_WORKER_TIME;
 }
 
 
-static void
-ngx_http_tgbot_queue_worker_start(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_queue_taken_t *taken)
+static ngx_int_t
+ngx_http_tgbot_queue_worker_start(ngx_http_tgbot_queue_held_t *held,
+    ngx_http_tgbot_item_t *item, ngx_pool_t *pool)
 {
     ngx_int_t              rc;
+    ngx_http_tgbot_bot_t  *bot;
     ngx_http_tgbot_job_t  *job;
 
-    rc = ngx_http_tgbot_queue_worker_read(bot, taken, &job);
+    bot = held->bot;
 
-    if (rc == NGX_OK) {
-        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
-                       "tgbot bot \"%V\", update %L: item is taken",
-                       &bot->name, job->update.update_id);
-
-        ngx_http_tgbot_job_queued_start(job);
-        return;
-    }
-
-    if (rc == NGX_DECLINED) {
-        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\": an update in zone \"%V\" cannot be "
-                      "read, it is of another version of the module, and is "
-                      "dropped", &bot->name,
-                      &bot->queue->zone->shm_zone->shm.name);
-
-        (void) ngx_http_tgbot_queue_settle(bot->queue, taken,
-                                           NGX_HTTP_TGBOT_QUEUE_DROPPED,
-                                           NGX_HTTP_TGBOT_QUEUE_UNTRIED);
-        return;
-    }
-
-    if (rc == NGX_ERROR) {
-        (void) ngx_http_tgbot_queue_give(bot->queue, taken, NULL,
-                                         NGX_HTTP_TGBOT_QUEUE_WORKER_LATER,
-                                         NGX_HTTP_TGBOT_QUEUE_UNTRIED);
-    }
-
-    /* NGX_ABORT: another worker has the item */
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_queue_worker_read(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_job_t **jobp)
-{
-    u_char                 *buf;
-    ngx_int_t               rc;
-    ngx_pool_t             *pool;
-    ngx_http_tgbot_item_t   item;
-
-    pool = ngx_create_pool(ngx_max(taken->size, 1024) + 1024,
-                           bot->clcf->error_log);
-    if (pool == NULL) {
-        return NGX_ERROR;
-    }
-
-    buf = ngx_pnalloc(pool, taken->size);
-
-    if (buf == NULL) {
-        rc = NGX_ERROR;
-
-    } else if (ngx_http_tgbot_queue_read(bot->queue, taken, &item, buf)
-               != NGX_OK)
-    {
-        rc = NGX_ABORT;
-
-    } else {
-        rc = ngx_http_tgbot_job_restore(bot, &item, pool, jobp);
-    }
-
+    rc = ngx_http_tgbot_job_restore(bot, item, pool, &job);
     if (rc != NGX_OK) {
-        ngx_destroy_pool(pool);
         return rc;
     }
 
-    if (item.head.letter && bot->dead) {
-        ngx_http_tgbot_dead_taken(bot->dead, item.head.letter,
-                                  item.head.update_id);
+    if (item->head.letter && bot->dead) {
+        ngx_http_tgbot_dead_taken(bot->dead, item->head.letter,
+                                  item->head.update_id);
     }
 
-    (*jobp)->queued = 1;
-    (*jobp)->by_api = 1;
-    (*jobp)->taken = *taken;
+    job->queued = 1;
+    job->by_api = 1;
+    job->held = *held;
 
     /* the life of a replayed letter is longer than that of its Update */
 
-    (*jobp)->update.life = item.head.life;
+    job->update.life = item->head.life;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\", update %L: item is taken",
+                   &bot->name, job->update.update_id);
+
+    ngx_http_tgbot_job_queued_start(job);
 
     return NGX_OK;
 }
@@ -273,8 +219,8 @@ ngx_http_tgbot_queue_worker_left(void)
         bot = ngx_http_tgbot_queue_worker_bots[i];
 
         if (ngx_http_tgbot_queue_worker_allowed(bot)
-            && ngx_http_tgbot_queue_items(bot->queue->zone)
-               > ngx_http_tgbot_queue_orphaned(bot->queue->zone))
+            && ngx_http_tgbot_queue_items(bot->queue_zone->zone)
+               > ngx_http_tgbot_queue_orphaned(bot->queue_zone->zone))
         {
             return 1;
         }
@@ -324,7 +270,7 @@ ngx_http_tgbot_queue_worker_exit_process(void)
             continue;
         }
 
-        zone = bot->queue->zone;
+        zone = bot->queue_zone->zone;
 
         if (zone == told) {
             continue;

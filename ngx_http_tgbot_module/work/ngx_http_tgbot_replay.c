@@ -6,6 +6,7 @@
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_job_queued.h"
 #include "ngx_http_tgbot_job_record.h"
+#include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_replay.h"
 
 
@@ -13,12 +14,20 @@
 #define NGX_HTTP_TGBOT_REPLAY_LIFE  86400
 
 
+typedef struct {
+    ngx_http_tgbot_lease_t   lease;    /* of the letter */
+    ngx_pool_t              *pool;     /* of the replay */
+} ngx_http_tgbot_replay_t;
+
+
 static ngx_int_t ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot,
     uint64_t id, ngx_http_tgbot_lease_t *lease, ngx_uint_t left,
     ngx_log_t *log);
 static ngx_int_t ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_item_t *item, ngx_http_tgbot_lease_t *lease,
-    ngx_uint_t left);
+    ngx_uint_t left, ngx_pool_t *pool);
+static void ngx_http_tgbot_replay_enqueued(ngx_http_tgbot_queue_put_t *put,
+    ngx_int_t rc);
 static ngx_int_t ngx_http_tgbot_replay_run(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_item_t *item, ngx_http_tgbot_lease_t *lease,
     ngx_pool_t *pool, ngx_log_t *log);
@@ -79,15 +88,14 @@ ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot, uint64_t id,
     item->progress.attempts = 0;
 
     if (bot->queue) {
-        rc = ngx_http_tgbot_replay_enqueue(bot, item, lease, left);
-        ngx_destroy_pool(pool);
+        rc = ngx_http_tgbot_replay_enqueue(bot, item, lease, left, pool);
 
     } else {
         rc = ngx_http_tgbot_replay_run(bot, item, lease, pool, log);
+    }
 
-        if (rc != NGX_OK) {
-            ngx_destroy_pool(pool);
-        }
+    if (rc != NGX_OK) {
+        ngx_destroy_pool(pool);
     }
 
     return rc;
@@ -104,32 +112,76 @@ ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot, uint64_t id,
 static ngx_int_t
 ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_item_t *item, ngx_http_tgbot_lease_t *lease,
-    ngx_uint_t left)
+    ngx_uint_t left, ngx_pool_t *pool)
 {
-    ngx_int_t   rc;
-    ngx_msec_t  age;
+    ngx_int_t                    rc;
+    ngx_http_tgbot_replay_t     *replay;
+    ngx_http_tgbot_queue_put_t   put;
 
-    if (!left || !ngx_http_tgbot_queue_has(bot->queue, &item->head)) {
-
-        rc = ngx_http_tgbot_dead_holds(bot->dead, item->head.letter, lease);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        if (ngx_http_tgbot_queue_put(bot->queue, item,
-                                     NGX_HTTP_TGBOT_QUEUE_REPLAYED, &age)
-            != NGX_OK)
-        {
-            return NGX_BUSY;
-        }
+    rc = ngx_http_tgbot_dead_holds(bot->dead, item->head.letter, lease);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
-    ngx_http_tgbot_dead_release(bot->dead, item->head.letter, lease, 1);
+    replay = ngx_pcalloc(pool, sizeof(ngx_http_tgbot_replay_t));
+    if (replay == NULL) {
+        return NGX_ERROR;
+    }
 
-    ngx_http_tgbot_queue_wake();
+    replay->lease = *lease;
+    replay->pool = pool;
+
+    ngx_memzero(&put, sizeof(ngx_http_tgbot_queue_put_t));
+
+    put.bot = bot;
+    put.item = *item;
+    put.event = NGX_HTTP_TGBOT_QUEUE_REPLAYED;
+    put.again = left;
+    put.done = ngx_http_tgbot_replay_enqueued;
+    put.data = replay;
+
+    rc = bot->queue->put(&put);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_OK;
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_BUSY;
+    }
+
+    ngx_http_tgbot_replay_enqueued(&put, NGX_OK);
 
     return NGX_OK;
+}
+
+
+/* a put has ended that succeeded or was suspended: frees the replay */
+
+static void
+ngx_http_tgbot_replay_enqueued(ngx_http_tgbot_queue_put_t *put, ngx_int_t rc)
+{
+    ngx_http_tgbot_replay_t *replay = put->data;
+
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = put->bot;
+
+    ngx_http_tgbot_dead_release(bot->dead, put->item.head.letter,
+                                &replay->lease, rc == NGX_OK);
+
+    if (rc == NGX_OK) {
+        ngx_http_tgbot_queue_wake();
+
+    } else {
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L: dead letter %uL is kept, "
+                      "it could not be put into %V", &bot->name,
+                      put->item.head.update_id, put->item.head.letter,
+                      &bot->queue_place);
+    }
+
+    ngx_destroy_pool(replay->pool);
 }
 
 

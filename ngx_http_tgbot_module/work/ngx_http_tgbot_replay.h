@@ -19,7 +19,8 @@
  * lane, otherwise as a job that no request waits for.  The letter is dropped
  * once the item is in the queue, or the job has handled it.
  *
- * NGX_OK        the item is in the queue, or the job runs or has ended
+ * NGX_OK        the item is in the queue, its put is suspended, or the job runs
+ *               or has ended
  * NGX_DECLINED  there is no such letter, or it is of another version of the
  *               module (logged)
  * NGX_AGAIN     the letter is already being replayed

@@ -11,7 +11,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_abandon.h"
-#include "ngx_http_tgbot_cache_wait.h"
+#include "ngx_http_tgbot_cache_use.h"
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_queue_worker.h"
 #include "ngx_http_tgbot_worker.h"
@@ -37,7 +37,7 @@ ngx_http_tgbot_worker_init(ngx_cycle_t *cycle, ngx_http_tgbot_main_conf_t *mcf)
     }
 
     ngx_http_tgbot_job_init_process();
-    ngx_http_tgbot_cache_wait_init_process(cycle->log);
+    ngx_http_tgbot_cache_use_init_process(cycle->log);
     ngx_http_tgbot_call_slot_init_process(mcf->max_calls);
     ngx_http_tgbot_queue_worker_init_process(mcf, cycle->log);
 

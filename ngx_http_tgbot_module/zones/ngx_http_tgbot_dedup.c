@@ -47,15 +47,15 @@ typedef struct {
 static ngx_int_t ngx_http_tgbot_dedup_lock(ngx_http_tgbot_dedup_t *dedup,
     ngx_http_tgbot_dedup_area_t *area);
 static ngx_int_t ngx_http_tgbot_dedup_take(ngx_http_tgbot_dedup_area_t *area,
-    ngx_http_tgbot_lease_t *lease, ngx_http_tgbot_claim_t *claim,
+    ngx_http_tgbot_lease_t *lease, ngx_http_tgbot_dedup_claim_t *claim,
     ngx_str_t *type, ngx_str_t *body);
 static ngx_int_t ngx_http_tgbot_dedup_duplicate(
     ngx_http_tgbot_dedup_area_t *area, ngx_http_tgbot_dedup_record_t *rec,
     ngx_str_t *type, ngx_str_t *body);
 static ngx_http_tgbot_dedup_record_t *ngx_http_tgbot_dedup_held(
-    ngx_http_tgbot_dedup_area_t *area, ngx_http_tgbot_claim_t *claim);
+    ngx_http_tgbot_dedup_area_t *area, ngx_http_tgbot_dedup_claim_t *claim);
 static ngx_int_t ngx_http_tgbot_dedup_settled(ngx_http_tgbot_dedup_t *dedup,
-    ngx_http_tgbot_claim_t *claim, ngx_uint_t held);
+    ngx_http_tgbot_dedup_claim_t *claim, ngx_uint_t held);
 static ngx_int_t ngx_http_tgbot_dedup_table_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
 static ngx_http_tgbot_dedup_entry_t *ngx_http_tgbot_dedup_table_own(
@@ -100,13 +100,13 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dedup_zone = {
 
 ngx_int_t
 ngx_http_tgbot_dedup_claim(ngx_http_tgbot_dedup_t *dedup, int64_t update_id,
-    ngx_http_tgbot_claim_t *claim, ngx_str_t *type, ngx_str_t *body)
+    ngx_http_tgbot_dedup_claim_t *claim, ngx_str_t *type, ngx_str_t *body)
 {
     ngx_int_t                    rc;
     ngx_http_tgbot_lease_t       lease;
     ngx_http_tgbot_dedup_area_t  area;
 
-    ngx_memzero(claim, sizeof(ngx_http_tgbot_claim_t));
+    ngx_memzero(claim, sizeof(ngx_http_tgbot_dedup_claim_t));
 
     claim->update_id = update_id;
     claim->first = ngx_current_msec;
@@ -133,7 +133,7 @@ ngx_http_tgbot_dedup_claim(ngx_http_tgbot_dedup_t *dedup, int64_t update_id,
 
 ngx_int_t
 ngx_http_tgbot_dedup_accept(ngx_http_tgbot_dedup_t *dedup,
-    ngx_http_tgbot_claim_t *claim, ngx_str_t *type, ngx_str_t *body)
+    ngx_http_tgbot_dedup_claim_t *claim, ngx_str_t *type, ngx_str_t *body)
 {
     size_t                          type_len, body_len;
     u_char                         *p;
@@ -205,7 +205,8 @@ ngx_http_tgbot_dedup_accept(ngx_http_tgbot_dedup_t *dedup,
 
 ngx_int_t
 ngx_http_tgbot_dedup_release(ngx_http_tgbot_dedup_t *dedup,
-    ngx_http_tgbot_claim_t *claim, ngx_uint_t failed, ngx_uint_t charged)
+    ngx_http_tgbot_dedup_claim_t *claim, ngx_uint_t failed,
+    ngx_uint_t charged)
 {
     ngx_http_tgbot_dedup_area_t     area;
     ngx_http_tgbot_dedup_record_t  *rec;
@@ -242,7 +243,7 @@ ngx_http_tgbot_dedup_release(ngx_http_tgbot_dedup_t *dedup,
 
 ngx_int_t
 ngx_http_tgbot_dedup_forget(ngx_http_tgbot_dedup_t *dedup,
-    ngx_http_tgbot_claim_t *claim)
+    ngx_http_tgbot_dedup_claim_t *claim)
 {
     ngx_http_tgbot_dedup_area_t     area;
     ngx_http_tgbot_dedup_record_t  *rec;
@@ -269,7 +270,7 @@ ngx_http_tgbot_dedup_forget(ngx_http_tgbot_dedup_t *dedup,
 
 ngx_uint_t
 ngx_http_tgbot_dedup_holds(ngx_http_tgbot_dedup_t *dedup,
-    ngx_http_tgbot_claim_t *claim)
+    ngx_http_tgbot_dedup_claim_t *claim)
 {
     ngx_uint_t                   holds;
     ngx_http_tgbot_dedup_area_t  area;
@@ -391,7 +392,7 @@ ngx_http_tgbot_dedup_lock(ngx_http_tgbot_dedup_t *dedup,
 
 static ngx_int_t
 ngx_http_tgbot_dedup_take(ngx_http_tgbot_dedup_area_t *area,
-    ngx_http_tgbot_lease_t *lease, ngx_http_tgbot_claim_t *claim,
+    ngx_http_tgbot_lease_t *lease, ngx_http_tgbot_dedup_claim_t *claim,
     ngx_str_t *type, ngx_str_t *body)
 {
     ngx_http_tgbot_dedup_record_t  *rec;
@@ -466,7 +467,7 @@ ngx_http_tgbot_dedup_duplicate(ngx_http_tgbot_dedup_area_t *area,
 
 static ngx_http_tgbot_dedup_record_t *
 ngx_http_tgbot_dedup_held(ngx_http_tgbot_dedup_area_t *area,
-    ngx_http_tgbot_claim_t *claim)
+    ngx_http_tgbot_dedup_claim_t *claim)
 {
     ngx_http_tgbot_dedup_record_t  *rec;
 
@@ -486,7 +487,7 @@ ngx_http_tgbot_dedup_held(ngx_http_tgbot_dedup_area_t *area,
 
 static ngx_int_t
 ngx_http_tgbot_dedup_settled(ngx_http_tgbot_dedup_t *dedup,
-    ngx_http_tgbot_claim_t *claim, ngx_uint_t held)
+    ngx_http_tgbot_dedup_claim_t *claim, ngx_uint_t held)
 {
     ngx_http_tgbot_zone_unlock(dedup->zone);
 

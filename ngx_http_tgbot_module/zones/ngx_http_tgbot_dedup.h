@@ -56,7 +56,7 @@ typedef struct {
                                                  delivery */
     unsigned                   rebased:1;     /* this id opened a ring while
                                                  the other was in use */
-} ngx_http_tgbot_claim_t;
+} ngx_http_tgbot_dedup_claim_t;
 
 
 extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dedup_zone;
@@ -86,7 +86,7 @@ ngx_int_t ngx_http_tgbot_dedup_check(ngx_conf_t *cf,
  * NGX_AGAIN     live processes have claimed the Updates of all records
  */
 ngx_int_t ngx_http_tgbot_dedup_claim(ngx_http_tgbot_dedup_t *dedup,
-    int64_t update_id, ngx_http_tgbot_claim_t *claim, ngx_str_t *type,
+    int64_t update_id, ngx_http_tgbot_dedup_claim_t *claim, ngx_str_t *type,
     ngx_str_t *body);
 
 /*
@@ -95,7 +95,7 @@ ngx_int_t ngx_http_tgbot_dedup_claim(ngx_http_tgbot_dedup_t *dedup,
  * NGX_DECLINED: the lease is lost, another process handles the Update.
  */
 ngx_int_t ngx_http_tgbot_dedup_accept(ngx_http_tgbot_dedup_t *dedup,
-    ngx_http_tgbot_claim_t *claim, ngx_str_t *type, ngx_str_t *body);
+    ngx_http_tgbot_dedup_claim_t *claim, ngx_str_t *type, ngx_str_t *body);
 
 /*
  * Settles the claim: the Update will be delivered again.  "failed" counts an
@@ -103,18 +103,19 @@ ngx_int_t ngx_http_tgbot_dedup_accept(ngx_http_tgbot_dedup_t *dedup,
  * NGX_DECLINED: the lease is lost, another process handles the Update.
  */
 ngx_int_t ngx_http_tgbot_dedup_release(ngx_http_tgbot_dedup_t *dedup,
-    ngx_http_tgbot_claim_t *claim, ngx_uint_t failed, ngx_uint_t charged);
+    ngx_http_tgbot_dedup_claim_t *claim, ngx_uint_t failed,
+    ngx_uint_t charged);
 
 /*
  * Settles the claim and deletes the record of the Update.
  * NGX_DECLINED: the lease is lost, another process handles the Update.
  */
 ngx_int_t ngx_http_tgbot_dedup_forget(ngx_http_tgbot_dedup_t *dedup,
-    ngx_http_tgbot_claim_t *claim);
+    ngx_http_tgbot_dedup_claim_t *claim);
 
 /* whether this process still holds the lease; 1 for a claim without lease */
 ngx_uint_t ngx_http_tgbot_dedup_holds(ngx_http_tgbot_dedup_t *dedup,
-    ngx_http_tgbot_claim_t *claim);
+    ngx_http_tgbot_dedup_claim_t *claim);
 
 
 /*

@@ -591,11 +591,11 @@ ngx_http_tgbot_queue_holds(ngx_http_tgbot_queue_t *queue,
 
 
 ngx_int_t
-ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_item_t *item)
+ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_item_t *item,
+    ngx_msec_t delay, ngx_http_tgbot_queue_program_e program)
 {
     ngx_int_t                     rc;
-    ngx_http_tgbot_progress_t    *kept, progress;
     ngx_http_tgbot_queue_area_t   area;
     ngx_http_tgbot_queue_item_t  *it;
 
@@ -603,48 +603,23 @@ ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
 
     rc = it ? NGX_OK : NGX_DECLINED;
 
-    if (it && item->answered && it->item.answer == NGX_HTTP_TGBOT_LIST_NIL) {
+    if (it && item && item->answered
+        && it->item.answer == NGX_HTTP_TGBOT_LIST_NIL)
+    {
         rc = ngx_http_tgbot_store_answer(&area.store, it, &item->answer);
 
         if (rc == NGX_OK) {
             area.own->asking--;
-            taken->size += item->answer.len;
         }
     }
 
-    if (rc == NGX_OK) {
-        kept = &it->item.progress[it->item.current];
-
-        progress = item->progress;
-        progress.attempts = kept->attempts;
-        progress.unavailable = kept->unavailable;
-
-        ngx_http_tgbot_store_note(&area.store, it, &progress);
-    }
-
-    ngx_http_tgbot_zone_unlock(queue->zone);
-
-    return rc;
-}
-
-
-ngx_int_t
-ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_progress_t *progress,
-    ngx_msec_t delay, ngx_http_tgbot_queue_program_e program)
-{
-    ngx_http_tgbot_queue_area_t   area;
-    ngx_http_tgbot_queue_item_t  *it;
-
-    it = ngx_http_tgbot_queue_held(queue, &area, taken);
-
-    if (it == NULL) {
+    if (rc != NGX_OK) {
         ngx_http_tgbot_zone_unlock(queue->zone);
-        return NGX_DECLINED;
+        return rc;
     }
 
-    if (progress) {
-        ngx_http_tgbot_store_note(&area.store, it, progress);
+    if (item) {
+        ngx_http_tgbot_store_note(&area.store, it, &item->progress);
     }
 
     it->due = ngx_current_msec

@@ -17,17 +17,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
 static ngx_http_tgbot_update_t  updates[] = {
-    { .type = ngx_string("message"), .chat_id = -1001367429635LL,
+    { .type_index = NGX_HTTP_TGBOT_TYPE_MESSAGE, .chat_id = -1001367429635LL,
       .has_chat_id = 1, .thread_id = 5, .has_thread_id = 1,
       .business_connection_id = ngx_string("a\"\\b") },
-    { .type = ngx_string("callback_query"), .chat_id = 77, .has_chat_id = 1,
-      .query_id = ngx_string("43\"\\") },
-    { .type = ngx_string("callback_query") },
-    { .type = ngx_string("inline_query"), .query_id = ngx_string("99") },
-    { .type = ngx_string("pre_checkout_query"),
+    { .type_index = NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY,
+      .chat_id = 77, .has_chat_id = 1, .query_id = ngx_string("43\"\\") },
+    { .type_index = NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY },
+    { .type_index = NGX_HTTP_TGBOT_TYPE_INLINE_QUERY,
+      .query_id = ngx_string("99") },
+    { .type_index = NGX_HTTP_TGBOT_TYPE_PRE_CHECKOUT_QUERY,
       .query_id = ngx_string("98") },
-    { .type = ngx_string("shipping_query"), .query_id = ngx_string("97") },
-    { .type = ngx_string("poll") },
+    { .type_index = NGX_HTTP_TGBOT_TYPE_SHIPPING_QUERY,
+      .query_id = ngx_string("97") },
+    { .type_index = NGX_HTTP_TGBOT_TYPE_POLL },
 };
 
 
@@ -90,7 +92,7 @@ check_object(ngx_str_t *body, ngx_str_t *name)
     ngx_memzero(&o, sizeof(object_t));
     o.name = name;
 
-    if (ngx_http_tgbot_json_parse_str(body, object_token, &o) != NGX_OK
+    if (ngx_http_tgbot_json_parse(body, object_token, &o) != NGX_OK
         || o.objects != 1 || o.others || o.methods > 1)
     {
         ngx_abort();

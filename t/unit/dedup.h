@@ -78,7 +78,7 @@ seen_zone(ngx_http_tgbot_dedup_t *bots, ngx_uint_t n)
 
 static inline ngx_int_t
 seen_claim(ngx_http_tgbot_dedup_t *dedup, int64_t id,
-    ngx_http_tgbot_claim_t *claim)
+    ngx_http_tgbot_dedup_claim_t *claim)
 {
     ngx_str_t  type, body;
 
@@ -91,7 +91,7 @@ seen_claim(ngx_http_tgbot_dedup_t *dedup, int64_t id,
 static inline ngx_uint_t
 seen_new(ngx_http_tgbot_dedup_t *dedup, int64_t id)
 {
-    ngx_http_tgbot_claim_t  claim;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     return seen_claim(dedup, id, &claim) == NGX_OK
            && ngx_http_tgbot_dedup_accept(dedup, &claim, NULL, NULL) == NGX_OK;

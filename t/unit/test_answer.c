@@ -23,7 +23,7 @@
 
 
 static ngx_http_tgbot_update_t  test_message = {
-    .type = ngx_string("message"),
+    .type_index = NGX_HTTP_TGBOT_TYPE_MESSAGE,
     .chat_id = -1001367429635LL,
     .user_id = 5,
     .has_chat_id = 1,
@@ -32,7 +32,7 @@ static ngx_http_tgbot_update_t  test_message = {
 
 
 static ngx_http_tgbot_update_t  test_callback = {
-    .type = ngx_string("callback_query"),
+    .type_index = NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY,
     .query_id = ngx_string("4382\"\\\n"),
     .chat_id = 77,
     .has_chat_id = 1
@@ -42,26 +42,26 @@ static ngx_http_tgbot_update_t  test_callback = {
 /* as if its id could not be read */
 
 static ngx_http_tgbot_update_t  test_no_id = {
-    .type = ngx_string("callback_query"),
+    .type_index = NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY,
     .chat_id = 77,
     .has_chat_id = 1
 };
 
 
 static ngx_http_tgbot_update_t  test_inline = {
-    .type = ngx_string("inline_query"),
+    .type_index = NGX_HTTP_TGBOT_TYPE_INLINE_QUERY,
     .query_id = ngx_string("99")
 };
 
 
 static ngx_http_tgbot_update_t  test_pre_checkout = {
-    .type = ngx_string("pre_checkout_query"),
+    .type_index = NGX_HTTP_TGBOT_TYPE_PRE_CHECKOUT_QUERY,
     .query_id = ngx_string("98")
 };
 
 
 static ngx_http_tgbot_update_t  test_shipping = {
-    .type = ngx_string("shipping_query"),
+    .type_index = NGX_HTTP_TGBOT_TYPE_SHIPPING_QUERY,
     .query_id = ngx_string("97")
 };
 

@@ -28,31 +28,34 @@ static void test_declined(ngx_http_tgbot_update_t *update, const char *body);
 
 
 static ngx_http_tgbot_update_t  test_message = {
-    .type = ngx_string("message"), .chat_id = -1001367429635LL,
+    .type_index = NGX_HTTP_TGBOT_TYPE_MESSAGE, .chat_id = -1001367429635LL,
     .has_chat_id = 1, .user_id = 5, .has_user_id = 1, .message_id = 7,
     .has_message_id = 1, .thread_id = 9, .has_thread_id = 1,
     .business_connection_id = ngx_string("bc")
 };
 
 static ngx_http_tgbot_update_t  test_callback = {
-    .type = ngx_string("callback_query"), .chat_id = 77, .has_chat_id = 1,
+    .type_index = NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY,
+    .chat_id = 77, .has_chat_id = 1,
     .query_id = ngx_string("4382")
 };
 
 static ngx_http_tgbot_update_t  test_inline = {
-    .type = ngx_string("inline_query"), .query_id = ngx_string("99")
+    .type_index = NGX_HTTP_TGBOT_TYPE_INLINE_QUERY, .query_id = ngx_string("99")
 };
 
 static ngx_http_tgbot_update_t  test_checkout = {
-    .type = ngx_string("pre_checkout_query"), .query_id = ngx_string("98")
+    .type_index = NGX_HTTP_TGBOT_TYPE_PRE_CHECKOUT_QUERY,
+    .query_id = ngx_string("98")
 };
 
 static ngx_http_tgbot_update_t  test_shipping = {
-    .type = ngx_string("shipping_query"), .query_id = ngx_string("97")
+    .type_index = NGX_HTTP_TGBOT_TYPE_SHIPPING_QUERY,
+    .query_id = ngx_string("97")
 };
 
 static ngx_http_tgbot_update_t  test_poll = {
-    .type = ngx_string("poll")
+    .type_index = NGX_HTTP_TGBOT_TYPE_POLL
 };
 
 

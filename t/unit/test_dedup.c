@@ -11,7 +11,7 @@
 
 static void test_setup(void);
 static void test_done(void);
-static ngx_int_t test_accept(ngx_http_tgbot_claim_t *claim,
+static ngx_int_t test_accept(ngx_http_tgbot_dedup_claim_t *claim,
     const char *type, const char *body);
 static ngx_int_t test_keep(int64_t id, const char *type, size_t len);
 static ngx_int_t test_kept(int64_t id, const char *type, size_t len);
@@ -49,7 +49,8 @@ test_done(void)
 
 
 static ngx_int_t
-test_accept(ngx_http_tgbot_claim_t *claim, const char *type, const char *body)
+test_accept(ngx_http_tgbot_dedup_claim_t *claim, const char *type,
+    const char *body)
 {
     ngx_str_t  t, b;
 
@@ -65,8 +66,8 @@ test_accept(ngx_http_tgbot_claim_t *claim, const char *type, const char *body)
 static ngx_int_t
 test_keep(int64_t id, const char *type, size_t len)
 {
-    ngx_str_t               t, b;
-    ngx_http_tgbot_claim_t  claim;
+    ngx_str_t                     t, b;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     if (!is_int(seen_claim(&test_bot, id, &claim), NGX_OK)) {
         return NGX_ERROR;
@@ -86,8 +87,8 @@ test_keep(int64_t id, const char *type, size_t len)
 static ngx_int_t
 test_kept(int64_t id, const char *type, size_t len)
 {
-    ngx_str_t               t, b;
-    ngx_http_tgbot_claim_t  claim;
+    ngx_str_t                     t, b;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     is_int(ngx_http_tgbot_dedup_claim(&test_bot, id, &claim, &t, &b),
            NGX_DECLINED);
@@ -123,7 +124,7 @@ static void
 test_once(void)
 {
     ngx_str_t                     type, body;
-    ngx_http_tgbot_claim_t        claim, other;
+    ngx_http_tgbot_dedup_claim_t  claim, other;
     ngx_http_tgbot_dedup_state_t  state;
 
     test_setup();
@@ -185,7 +186,7 @@ test_again(void)
 {
     ngx_msec_t                    first;
     ngx_uint_t                    i;
-    ngx_http_tgbot_claim_t        claim;
+    ngx_http_tgbot_dedup_claim_t  claim;
     ngx_http_tgbot_dedup_state_t  state;
 
     test_setup();
@@ -236,8 +237,8 @@ test_again(void)
 static void
 test_died(void)
 {
-    ngx_msec_t              first;
-    ngx_http_tgbot_claim_t  dead, claim, next;
+    ngx_msec_t                    first;
+    ngx_http_tgbot_dedup_claim_t  dead, claim, next;
 
     test_setup();
 
@@ -294,7 +295,7 @@ test_died(void)
 static void
 test_hung(void)
 {
-    ngx_http_tgbot_claim_t  taken, left, claim;
+    ngx_http_tgbot_dedup_claim_t  taken, left, claim;
 
     test_setup();
 
@@ -336,7 +337,7 @@ test_hung(void)
 static void
 test_hung_not_taken(void)
 {
-    ngx_http_tgbot_claim_t  claim;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     test_setup();
 
@@ -358,10 +359,10 @@ test_hung_not_taken(void)
 static void
 test_full(void)
 {
-    ngx_uint_t              i, n;
-    ngx_http_tgbot_claim_t  claim;
+    ngx_uint_t                    i, n;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
-    static ngx_http_tgbot_claim_t  held[NGX_HTTP_TGBOT_DEDUP_RECORDS];
+    static ngx_http_tgbot_dedup_claim_t  held[NGX_HTTP_TGBOT_DEDUP_RECORDS];
 
     test_setup();
 
@@ -424,7 +425,7 @@ test_rides(void)
     size_t                        len;
     int64_t                       id;
     ngx_str_t                     t, b;
-    ngx_http_tgbot_claim_t        claim;
+    ngx_http_tgbot_dedup_claim_t  claim;
     ngx_http_tgbot_dedup_state_t  state;
 
     test_setup();
@@ -489,8 +490,8 @@ test_rides(void)
 static void
 test_rides_stay(void)
 {
-    ngx_str_t               t, b;
-    ngx_http_tgbot_claim_t  claim, other;
+    ngx_str_t                     t, b;
+    ngx_http_tgbot_dedup_claim_t  claim, other;
 
     test_setup();
 
@@ -598,7 +599,7 @@ test_full_of_rides(void)
 {
     int64_t                       id;
     ngx_uint_t                    n;
-    ngx_http_tgbot_claim_t        claim;
+    ngx_http_tgbot_dedup_claim_t  claim;
     ngx_http_tgbot_dedup_state_t  state;
 
     test_setup();
@@ -646,7 +647,7 @@ static void
 test_rebased(void)
 {
     int64_t                       id;
-    ngx_http_tgbot_claim_t        claim, other;
+    ngx_http_tgbot_dedup_claim_t  claim, other;
     ngx_http_tgbot_dedup_state_t  state;
 
     test_setup();
@@ -706,8 +707,8 @@ test_rebased(void)
 static void
 test_ring_lost(void)
 {
-    int64_t                 id;
-    ngx_http_tgbot_claim_t  first, claim;
+    int64_t                       id;
+    ngx_http_tgbot_dedup_claim_t  first, claim;
 
     test_setup();
 

@@ -38,10 +38,10 @@ static void test_settle(ngx_uint_t how);
 static ngx_int_t test_look(size_t len);
 
 
-static ngx_http_tgbot_dedup_t   test_bot;
-static ngx_http_tgbot_zone_t   *test_zone;
-static ngx_http_tgbot_claim_t   test_claim, test_held[32];
-static u_char                   test_text[NGX_HTTP_TGBOT_DEDUP_RIDE];
+static ngx_http_tgbot_dedup_t        test_bot;
+static ngx_http_tgbot_zone_t        *test_zone;
+static ngx_http_tgbot_dedup_claim_t  test_claim, test_held[32];
+static u_char                        test_text[NGX_HTTP_TGBOT_DEDUP_RIDE];
 
 
 /* updates that the victim does not touch: one of each state */
@@ -49,9 +49,9 @@ static u_char                   test_text[NGX_HTTP_TGBOT_DEDUP_RIDE];
 static void
 test_background(void)
 {
-    ngx_str_t               type, body;
-    ngx_uint_t              i;
-    ngx_http_tgbot_claim_t  claim;
+    ngx_str_t                     type, body;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     unit_slot_be(TEST_OTHER);
 
@@ -83,8 +83,8 @@ test_background(void)
 static void
 test_background_known(void)
 {
-    ngx_uint_t              i, known, held;
-    ngx_http_tgbot_claim_t  claim;
+    ngx_uint_t                    i, known, held;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     known = 0;
     held = 0;
@@ -107,9 +107,9 @@ test_background_known(void)
 static void
 test_life_goes_on(void)
 {
-    ngx_str_t               type, body;
-    ngx_uint_t              i, fresh, again;
-    ngx_http_tgbot_claim_t  claim;
+    ngx_str_t                     type, body;
+    ngx_uint_t                    i, fresh, again;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     seen_call(type, "text/plain");
     body.data = test_text;
@@ -276,8 +276,8 @@ test_prepare_dead(void)
 static void
 test_prepare_full(void)
 {
-    ngx_uint_t              i;
-    ngx_http_tgbot_claim_t  claim;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     for (i = 0; test_zone->sh->evicted == 0; i++) {
         (void) seen_claim(&test_bot, TEST_ID - 20000 - i, &claim);
@@ -291,8 +291,8 @@ test_prepare_full(void)
 static void
 test_prepare_reap(void)
 {
-    ngx_uint_t              i;
-    ngx_http_tgbot_claim_t  claim;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     unit_slot_be(3);
 
@@ -311,9 +311,9 @@ test_prepare_reap(void)
 static void
 test_prepare_expired(void)
 {
-    ngx_uint_t              i;
-    ngx_str_t               type, body;
-    ngx_http_tgbot_claim_t  claim;
+    ngx_uint_t                    i;
+    ngx_str_t                     type, body;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     seen_call(type, "a/b");
     seen_call(body, "some text");
@@ -332,9 +332,9 @@ test_prepare_expired(void)
 static void
 test_prepare_blocks(void)
 {
-    ngx_uint_t              i;
-    ngx_str_t               type, body;
-    ngx_http_tgbot_claim_t  claim;
+    ngx_uint_t                    i;
+    ngx_str_t                     type, body;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     seen_call(type, "a/b");
     body.data = test_text;
@@ -383,7 +383,7 @@ test_run_forget(void)
 static void
 test_run_far(void)
 {
-    ngx_http_tgbot_claim_t  claim;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     (void) seen_claim(&test_bot, 5000, &claim);
     (void) ngx_http_tgbot_dedup_accept(&test_bot, &claim, NULL, NULL);
@@ -468,8 +468,8 @@ test_check_forget(void)
 static void
 test_check_far(void)
 {
-    ngx_int_t               rc;
-    ngx_http_tgbot_claim_t  claim;
+    ngx_int_t                     rc;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     rc = seen_claim(&test_bot, 5000, &claim);
     ok(rc == NGX_OK || rc == NGX_DECLINED);

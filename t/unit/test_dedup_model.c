@@ -73,8 +73,8 @@ static ngx_uint_t                test_records, test_blocks, test_low;
 static ngx_msec_t                test_alive;
 static u_char                    test_text[NGX_HTTP_TGBOT_DEDUP_RIDE + 32];
 
-static ngx_http_tgbot_claim_t    test_claims[TEST_CLAIMS];
-static ngx_uint_t                test_nclaims, test_gone, test_bad;
+static ngx_http_tgbot_dedup_claim_t  test_claims[TEST_CLAIMS];
+static ngx_uint_t                    test_nclaims, test_gone, test_bad;
 
 static ngx_uint_t                test_saw[8];
 
@@ -353,10 +353,10 @@ test_claim(ngx_uint_t i, ngx_uint_t stop)
 static ngx_int_t
 test_do_claim(ngx_uint_t i)
 {
-    ngx_int_t                rc, expect;
-    ngx_str_t                type, body;
-    test_update_t           *u;
-    ngx_http_tgbot_claim_t  *claim;
+    ngx_int_t                      rc, expect;
+    ngx_str_t                      type, body;
+    test_update_t                 *u;
+    ngx_http_tgbot_dedup_claim_t  *claim;
 
     claim = &test_claims[test_nclaims];
 
@@ -441,11 +441,11 @@ test_settle(ngx_uint_t n, ngx_uint_t stop)
 static void
 test_do_settle(ngx_uint_t n)
 {
-    ngx_int_t                rc;
-    ngx_str_t                type, body;
-    ngx_uint_t               i, what, charged, held;
-    test_update_t           *u;
-    ngx_http_tgbot_claim_t   claim;
+    ngx_int_t                     rc;
+    ngx_str_t                     type, body;
+    ngx_uint_t                    i, what, charged, held;
+    test_update_t                *u;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     claim = test_claims[n];
     test_claims[n] = test_claims[--test_nclaims];

@@ -380,11 +380,11 @@ test_ends(void)
 static void
 test_million(void)
 {
-    uint32_t               *ids;
-    ngx_uint_t              i, fresh, again, rebased;
-    ngx_http_tgbot_zone_t  *zone;
-    ngx_http_tgbot_dedup_t  bot;
-    ngx_http_tgbot_claim_t  claim;
+    uint32_t                     *ids;
+    ngx_uint_t                    i, fresh, again, rebased;
+    ngx_http_tgbot_zone_t        *zone;
+    ngx_http_tgbot_dedup_t        bot;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     bot = seen_bot("many", 7, 1048576);
     zone = seen_zone(&bot, 1);

@@ -78,11 +78,11 @@ test_adopt(ngx_http_tgbot_zone_t *zone, ngx_http_tgbot_dedup_t *bots,
 static void
 test_fill(ngx_http_tgbot_dedup_t *bot, ngx_uint_t salt)
 {
-    u_char                  text[NGX_HTTP_TGBOT_DEDUP_RIDE];
-    int64_t                 id;
-    ngx_str_t               type, body;
-    ngx_uint_t              i;
-    ngx_http_tgbot_claim_t  claim;
+    u_char                        text[NGX_HTTP_TGBOT_DEDUP_RIDE];
+    int64_t                       id;
+    ngx_str_t                     type, body;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     id = 500000 + salt * 100;
 
@@ -106,10 +106,10 @@ test_fill(ngx_http_tgbot_dedup_t *bot, ngx_uint_t salt)
 static void
 test_filled(ngx_http_tgbot_dedup_t *bot, ngx_uint_t salt)
 {
-    int64_t                 id;
-    ngx_str_t               type, body;
-    ngx_uint_t              i, known;
-    ngx_http_tgbot_claim_t  claim;
+    int64_t                       id;
+    ngx_str_t                     type, body;
+    ngx_uint_t                    i, known;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     ok(seen_walk(bot));
 
@@ -152,9 +152,9 @@ test_filled(ngx_http_tgbot_dedup_t *bot, ngx_uint_t salt)
 static void
 test_forgotten(ngx_http_tgbot_dedup_t *bot, ngx_uint_t salt)
 {
-    int64_t                 id;
-    ngx_uint_t              i, new;
-    ngx_http_tgbot_claim_t  claim;
+    int64_t                       id;
+    ngx_uint_t                    i, new;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     ok(seen_walk(bot));
 
@@ -366,9 +366,9 @@ test_bots(void)
 static void
 test_reload(void)
 {
-    ngx_http_tgbot_zone_t  *zone, *adopted, *again;
-    ngx_http_tgbot_dedup_t  old[2], new[2], third[1];
-    ngx_http_tgbot_claim_t  claim;
+    ngx_http_tgbot_zone_t        *zone, *adopted, *again;
+    ngx_http_tgbot_dedup_t        old[2], new[2], third[1];
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     old[0] = seen_bot("a", 11, TEST_WINDOW);
     old[1] = seen_bot("b", 22, TEST_WINDOW);
@@ -417,9 +417,9 @@ test_reload(void)
 static void
 test_token(void)
 {
-    ngx_http_tgbot_zone_t  *zone, *adopted[4];
-    ngx_http_tgbot_dedup_t  old, new[4];
-    ngx_http_tgbot_claim_t  claim, work;
+    ngx_http_tgbot_zone_t        *zone, *adopted[4];
+    ngx_http_tgbot_dedup_t        old, new[4];
+    ngx_http_tgbot_dedup_claim_t  claim, work;
 
     /* a bot whose id is learned later and then omitted is the same bot */
 
@@ -476,9 +476,9 @@ test_token(void)
 static void
 test_window(void)
 {
-    ngx_http_tgbot_zone_t  *zone, *adopted;
-    ngx_http_tgbot_dedup_t  old[2], new[2], wide;
-    ngx_http_tgbot_claim_t  claim;
+    ngx_http_tgbot_zone_t        *zone, *adopted;
+    ngx_http_tgbot_dedup_t        old[2], new[2], wide;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     old[0] = seen_bot("a", 0, TEST_WINDOW);
     old[1] = seen_bot("b", 0, 8 * TEST_WINDOW);
@@ -524,9 +524,9 @@ test_window(void)
 static void
 test_compact(void)
 {
-    ngx_http_tgbot_zone_t  *zone, *adopted;
-    ngx_http_tgbot_dedup_t  old[5], new[3];
-    ngx_http_tgbot_claim_t  claim, work;
+    ngx_http_tgbot_zone_t        *zone, *adopted;
+    ngx_http_tgbot_dedup_t        old[5], new[3];
+    ngx_http_tgbot_dedup_claim_t  claim, work;
 
     old[0] = seen_bot("a", 0, 2 * TEST_WINDOW);
     old[1] = seen_bot("b", 0, 128 * TEST_WINDOW);
@@ -636,12 +636,12 @@ test_dirty(void)
 static void
 test_killed(void)
 {
-    void                   *users[3];
-    ngx_uint_t              i;
-    volatile                ngx_uint_t     at, killed;
-    ngx_http_tgbot_dedup_t  old[3], new[3];
-    ngx_http_tgbot_zone_t  *zone, *adopted, next;
-    ngx_http_tgbot_claim_t  claim;
+    void                         *users[3];
+    ngx_uint_t                    i;
+    volatile ngx_uint_t           at, killed;
+    ngx_http_tgbot_dedup_t        old[3], new[3];
+    ngx_http_tgbot_zone_t        *zone, *adopted, next;
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     users[0] = &new[0];
     users[1] = &new[1];
@@ -717,9 +717,9 @@ test_killed(void)
 static void
 test_refused(void)
 {
-    ngx_http_tgbot_zone_t  *zone, *refused;
-    ngx_http_tgbot_dedup_t  old[2], worker, new[2];
-    ngx_http_tgbot_claim_t  claim;
+    ngx_http_tgbot_zone_t        *zone, *refused;
+    ngx_http_tgbot_dedup_t        old[2], worker, new[2];
+    ngx_http_tgbot_dedup_claim_t  claim;
 
     old[0] = seen_bot("a", 11, TEST_WINDOW);
     old[1] = seen_bot("b", 12, TEST_WINDOW);

@@ -103,12 +103,12 @@ logged(void)
 static ngx_int_t
 parse(const void *data, size_t len)
 {
-    ngx_chain_t  *in;
+    ngx_str_t  in;
 
-    in = unit_chain(unit_pool(), data, len, 0);
+    in = unit_bytes(unit_pool(), data, len);
     log_reset();
 
-    return ngx_http_tgbot_json_parse(in, log_token, &tlog);
+    return ngx_http_tgbot_json_parse(&in, log_token, &tlog);
 }
 
 
@@ -222,52 +222,36 @@ test_not_json(void)
 
 
 static void
-test_no_buffers(void)
+test_empty(void)
 {
-    ngx_buf_t    special;
-    ngx_chain_t  cl, *in;
+    ngx_str_t  in;
+
+    ngx_str_null(&in);
 
     log_reset();
-    is_int(ngx_http_tgbot_json_parse(NULL, log_token, &tlog), NGX_DECLINED);
-
-    /* a buffer without memory, such as the last one of a body, is no data */
-
-    ngx_memzero(&special, sizeof(ngx_buf_t));
-    special.last_buf = 1;
-    cl.buf = &special;
-    cl.next = NULL;
-
-    log_reset();
-    is_int(ngx_http_tgbot_json_parse(&cl, log_token, &tlog), NGX_DECLINED);
-
-    in = unit_chain(unit_pool(), "[1]", 3, 1);
-    cl.next = in->next;
-    in->next = &cl;
-
-    log_reset();
-    is_int(ngx_http_tgbot_json_parse(in, log_token, &tlog), NGX_OK);
-    is_int(tlog.tokens, 3);
+    is_int(ngx_http_tgbot_json_parse(&in, log_token, &tlog), NGX_DECLINED);
+    is_int(tlog.tokens, 0);
 }
 
 
 static ngx_int_t
-parse_skip(const void *data, size_t len, size_t size)
+parse_skip(const void *data, size_t len)
 {
-    ngx_chain_t  *in;
+    ngx_str_t  in;
 
-    in = unit_chain(unit_pool(), data, len, size);
+    in = unit_bytes(unit_pool(), data, len);
     log_reset();
     tlog.ends = 1;
     tlog.skip = 1;
 
-    return ngx_http_tgbot_json_parse(in, log_token, &tlog);
+    return ngx_http_tgbot_json_parse(&in, log_token, &tlog);
 }
 
 
 static void
 test_skip(void)
 {
-    size_t       i, size, len;
+    size_t       i, len;
     ngx_str_t    s;
     static char  json[512];
 
@@ -311,16 +295,12 @@ test_skip(void)
     };
 
     for (i = 0; i < unit_n(rows); i++) {
-        len = strlen(rows[i].json);
+        unit_context("%s", rows[i].json);
 
-        for (size = 0; size <= len; size++) {
-            unit_context("%s: pieces of %d", rows[i].json, (int) size);
+        is_int(parse_skip(rows[i].json, strlen(rows[i].json)), NGX_OK);
 
-            is_int(parse_skip(rows[i].json, len, size), NGX_OK);
-
-            s = logged();
-            is_str(&s, rows[i].log);
-        }
+        s = logged();
+        is_str(&s, rows[i].log);
     }
 
     /* a skipped value must be JSON, too */
@@ -329,10 +309,10 @@ test_skip(void)
         unit_context("skipped: %s", bad[i]);
 
         len = sprintf(json, "{\"x\":%s}", bad[i]);
-        is_int(parse_skip(json, len, 0), NGX_DECLINED);
+        is_int(parse_skip(json, len), NGX_DECLINED);
 
         len = sprintf(json, "{\"y\":[%s%s]}", i ? "" : ",", bad[i]);
-        is_int(parse_skip(json, len, 0), NGX_DECLINED);
+        is_int(parse_skip(json, len), NGX_DECLINED);
     }
 }
 
@@ -352,53 +332,29 @@ static const char  sample_log[] =
 static void
 test_ends(void)
 {
-    size_t        at, len;
-    ngx_str_t     s;
-    ngx_pool_t   *pool;
-    ngx_chain_t  *in;
+    ngx_str_t  s;
 
-    len = sizeof(sample) - 1;
-
-    for (at = 0; at <= len; at++) {
-        unit_context("cut at %d", (int) at);
-
-        in = unit_chain2(unit_pool(), sample, len, at);
-
-        log_reset();
-        tlog.ends = 1;
-
-        is_int(ngx_http_tgbot_json_parse(in, log_token, &tlog), NGX_OK);
-
-        s = logged();
-        is_str(&s, sample_log);
-    }
-
-    for (at = 1; at < 9; at++) {
-        unit_context("pieces of %d", (int) at);
-
-        in = unit_chain(unit_pool(), sample, len, at);
-
-        log_reset();
-        tlog.ends = 1;
-
-        is_int(ngx_http_tgbot_json_parse(in, log_token, &tlog), NGX_OK);
-
-        s = logged();
-        is_str(&s, sample_log);
-    }
-
-    unit_context("in one piece");
-
-    pool = unit_pool();
-    s = unit_str(pool, sample);
+    s = unit_str(unit_pool(), sample);
 
     log_reset();
     tlog.ends = 1;
 
-    is_int(ngx_http_tgbot_json_parse_str(&s, log_token, &tlog), NGX_OK);
+    is_int(ngx_http_tgbot_json_parse(&s, log_token, &tlog), NGX_OK);
 
     s = logged();
     is_str(&s, sample_log);
+
+    /* a number is known to end at the end of the document */
+
+    s = unit_str(unit_pool(), "123");
+
+    log_reset();
+    tlog.ends = 1;
+
+    is_int(ngx_http_tgbot_json_parse(&s, log_token, &tlog), NGX_OK);
+
+    s = logged();
+    is_str(&s, "n0:123@3");
 }
 
 
@@ -434,7 +390,7 @@ test_stop(void)
         tlog.stop_at = 3;
         tlog.stop_rc = rcs[i];
 
-        is_int(ngx_http_tgbot_json_parse_str(&s, log_token, &tlog), rcs[i]);
+        is_int(ngx_http_tgbot_json_parse(&s, log_token, &tlog), rcs[i]);
         is_int(tlog.tokens, 3);
     }
 }
@@ -510,26 +466,26 @@ test_depth(void)
     n = nest(json + 5, "[", max - 1, "", "]") + 5;
     ngx_memcpy(json, "{\"x\":", 5);
     len = ngx_cpymem(json + n, ",\"a\":1}", 7) - json;
-    is_int(parse_skip(json, len, 0), NGX_OK);
+    is_int(parse_skip(json, len), NGX_OK);
     is_int(tlog.tokens, 5);
 
     unit_context("deeper, and tokens behind it");
     n = nest(json + 5, "[", max, "", "]") + 5;
     len = ngx_cpymem(json + n, ",\"a\":1}", 7) - json;
-    is_int(parse_skip(json, len, 0), NGX_BUSY);
+    is_int(parse_skip(json, len), NGX_BUSY);
     is_int(tlog.tokens, 5);
 
     unit_context("what is in a value, as deep as may be");
     json[2] = 'y';
     n = nest(json + 5, "[", max - 1, "", "]") + 5;
     len = ngx_cpymem(json + n, ",\"a\":1}", 7) - json;
-    is_int(parse_skip(json, len, 0), NGX_OK);
+    is_int(parse_skip(json, len), NGX_OK);
     is_int(tlog.tokens, 7);
 
     unit_context("deeper");
     n = nest(json + 5, "[", max, "", "]") + 5;
     len = ngx_cpymem(json + n, ",\"a\":1}", 7) - json;
-    is_int(parse_skip(json, len, 0), NGX_BUSY);
+    is_int(parse_skip(json, len), NGX_BUSY);
     is_int(tlog.tokens, 7);
 
     unit_context("a mebibyte of brackets");
@@ -557,53 +513,42 @@ count_token(void *data, ngx_http_tgbot_json_token_t *token)
 static void
 test_large(void)
 {
-    size_t        i, sum;
-    ngx_chain_t  *in;
+    size_t     i, sum;
+    ngx_str_t  in;
 
     static u_char  json[1048576];
-
-    static const size_t  cuts[] = { 0, 1 << 19, 100000 };
 
     ngx_memset(json, 'x', sizeof(json));
     json[0] = '"';
     json[sizeof(json) - 1] = '"';
 
-    for (i = 0; i < unit_n(cuts); i++) {
-        unit_context("a string in pieces of %d", (int) cuts[i]);
+    in.data = json;
+    in.len = sizeof(json);
 
-        in = unit_chain(unit_pool(), json, sizeof(json), cuts[i]);
-        sum = 0;
+    unit_context("a string");
+    sum = 0;
 
-        is_int(ngx_http_tgbot_json_parse(in, count_token, &sum), NGX_OK);
-        is_int(sum, sizeof(json) - 2);
-    }
+    is_int(ngx_http_tgbot_json_parse(&in, count_token, &sum), NGX_OK);
+    is_int(sum, sizeof(json) - 2);
 
     for (i = 1; i < sizeof(json) - 1; i += 2) {
         json[i] = '\\';
         json[i + 1] = 'n';
     }
 
-    for (i = 0; i < unit_n(cuts); i++) {
-        unit_context("escapes in pieces of %d", (int) cuts[i]);
+    unit_context("escapes");
+    sum = 0;
 
-        in = unit_chain(unit_pool(), json, sizeof(json), cuts[i]);
-        sum = 0;
-
-        is_int(ngx_http_tgbot_json_parse(in, count_token, &sum), NGX_OK);
-        is_int(sum, (sizeof(json) - 2) / 2);
-    }
+    is_int(ngx_http_tgbot_json_parse(&in, count_token, &sum), NGX_OK);
+    is_int(sum, (sizeof(json) - 2) / 2);
 
     ngx_memset(json, '1', sizeof(json));
 
-    for (i = 0; i < unit_n(cuts); i++) {
-        unit_context("a number in pieces of %d", (int) cuts[i]);
+    unit_context("a number");
+    sum = 0;
 
-        in = unit_chain(unit_pool(), json, sizeof(json), cuts[i]);
-        sum = 0;
-
-        is_int(ngx_http_tgbot_json_parse(in, count_token, &sum), NGX_OK);
-        is_int(sum, sizeof(json));
-    }
+    is_int(ngx_http_tgbot_json_parse(&in, count_token, &sum), NGX_OK);
+    is_int(sum, sizeof(json));
 }
 
 
@@ -612,21 +557,19 @@ test_large(void)
 static void
 test_no_memory(void)
 {
-    size_t        len;
-    ngx_int_t     rc;
-    ngx_uint_t    n, failed;
-    ngx_chain_t  *in;
+    ngx_int_t   rc;
+    ngx_str_t   in;
+    ngx_uint_t  n, failed;
 
-    static u_char  json[65536];
-    static char    inner[20001];
+    static u_char  json[524288];
+    static char    inner[200001];
 
     ngx_memset(inner, 'x', sizeof(inner) - 1);
     ngx_memcpy(inner, "\"\\n", 3);
     inner[sizeof(inner) - 2] = '"';
 
-    len = nest(json, "{\"a\":[", 4000, inner, "]}");
-
-    in = unit_chain(unit_pool(), json, len, 1000);
+    in.len = nest(json, "{\"a\":[", 40000, inner, "]}");
+    in.data = json;
 
     for (n = 1, failed = 0; n < 1000; n++) {
         unit_context("allocation %d", (int) n);
@@ -634,7 +577,7 @@ test_no_memory(void)
         log_reset();
         unit_fail_at = n;
 
-        rc = ngx_http_tgbot_json_parse(in, log_token, &tlog);
+        rc = ngx_http_tgbot_json_parse(&in, log_token, &tlog);
 
         is_int(unit_live, 0);
 
@@ -768,9 +711,9 @@ main(void)
         { "tokens", test_tokens },
         { "escapes", test_escapes },
         { "what is not JSON", test_not_json },
-        { "no buffers, and buffers without memory", test_no_buffers },
+        { "an empty document", test_empty },
         { "what is skipped", test_skip },
-        { "offsets of tokens, cut at every byte", test_ends },
+        { "offsets of tokens", test_ends },
         { "documents cut short", test_cut_short },
         { "the handler stops the parser", test_stop },
         { "nesting", test_depth },

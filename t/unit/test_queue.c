@@ -452,13 +452,17 @@ test_save(void)
     item.answer.len = 0;
     item.progress.next = 2;
 
-    is_int(ngx_http_tgbot_queue_save(&test_bots[0], &taken, &item), NGX_OK);
+    is_int(ngx_http_tgbot_queue_give(&test_bots[0], &taken, &item, 0,
+                                     NGX_HTTP_TGBOT_QUEUE_UNTRIED), NGX_OK);
+
+    is_int(queue_take(&test_bots[0], &other, NULL), 2);
+    is_int(queue_take(&test_bots[0], &taken, NULL), 1);
 
     is_int(ngx_http_tgbot_queue_read(&test_bots[0], &taken, &got, test_buf),
            NGX_OK);
     is_int(got.answered, 1);
     is_int(got.answer.len, 0);
-    is_int(got.progress.attempts, 0);
+    is_int(got.progress.attempts, 9);
     is_int(got.progress.next, 2);
 
     /* an answer is saved only once */
@@ -469,11 +473,9 @@ test_save(void)
     item.progress.unknown = 1;
     item.progress.started = 12345;
 
-    is_int(ngx_http_tgbot_queue_save(&test_bots[0], &taken, &item), NGX_OK);
-    is_int(ngx_http_tgbot_queue_give(&test_bots[0], &taken, &item.progress, 0,
+    is_int(ngx_http_tgbot_queue_give(&test_bots[0], &taken, &item, 0,
                                      NGX_HTTP_TGBOT_QUEUE_UNTRIED), NGX_OK);
 
-    is_int(queue_take(&test_bots[0], &other, NULL), 2);
     is_int(queue_take(&test_bots[0], &taken, NULL), 1);
     is_int(taken.size, 6);
 
@@ -505,8 +507,10 @@ test_save(void)
         item.answer.data = test_buf;
         item.answer.len = 2 * len;
 
-        is_int(ngx_http_tgbot_queue_save(&test_bots[1], &taken, &item),
+        is_int(ngx_http_tgbot_queue_give(&test_bots[1], &taken, &item, 0,
+                                         NGX_HTTP_TGBOT_QUEUE_UNTRIED),
                NGX_OK);
+        is_int(queue_take(&test_bots[1], &taken, NULL), 100 + len);
         is_int(taken.size, 3 * len);
 
         ngx_http_tgbot_queue_read(&test_bots[1], &taken, &got, test_buf);
@@ -581,8 +585,6 @@ test_dead(void)
 
     is_int(ngx_http_tgbot_queue_holds(&test_bots[0], &other), NGX_DECLINED);
     is_int(ngx_http_tgbot_queue_read(&test_bots[0], &other, &item, test_buf),
-           NGX_DECLINED);
-    is_int(ngx_http_tgbot_queue_save(&test_bots[0], &other, &item),
            NGX_DECLINED);
     is_int(queue_give(&test_bots[0], &other, 0,
                       NGX_HTTP_TGBOT_QUEUE_UNTRIED), NGX_DECLINED);
@@ -981,8 +983,9 @@ test_full(void)
     item.progress.next = 1;
     queue_string(item.answer, "calls");
 
-    is_int(ngx_http_tgbot_queue_save(&test_bots[0], &taken, &item),
-           NGX_AGAIN);
+    is_int(ngx_http_tgbot_queue_give(&test_bots[0], &taken, &item, 0,
+                                     NGX_HTTP_TGBOT_QUEUE_UNTRIED), NGX_AGAIN);
+    is_int(ngx_http_tgbot_queue_holds(&test_bots[0], &taken), NGX_OK);
     ngx_http_tgbot_queue_read(&test_bots[0], &taken, &item, test_buf);
     is_int(item.answered, 0);
     is_int(item.progress.next, 0);
@@ -1484,8 +1487,7 @@ test_walk(void)
     item.progress.next = 3;
     queue_string(item.answer, "calls");
 
-    ngx_http_tgbot_queue_save(&test_bots[0], &taken, &item);
-    ngx_http_tgbot_queue_give(&test_bots[0], &taken, &item.progress, 700,
+    ngx_http_tgbot_queue_give(&test_bots[0], &taken, &item, 700,
                               NGX_HTTP_TGBOT_QUEUE_UNTRIED);
     ngx_current_msec += 100;
 

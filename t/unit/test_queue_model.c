@@ -62,8 +62,7 @@ static void test_took(test_update_t *u, test_taken_t *t);
 static void test_taken_away(ngx_uint_t i);
 static void test_work(void);
 static void test_settle(test_taken_t *t);
-static void test_give(test_taken_t *t, test_update_t *u);
-static void test_save(test_taken_t *t, test_update_t *u);
+static ngx_int_t test_give(test_taken_t *t, test_update_t *u);
 static void test_process(void);
 static void test_forget(ngx_uint_t slot);
 static void test_lost(void);
@@ -537,8 +536,6 @@ test_work(void)
         test_is(ngx_http_tgbot_queue_holds(&test_bots[t->bot], &t->taken),
                 NGX_DECLINED);
         test_is(queue_done(&test_bots[t->bot], &t->taken), NGX_DECLINED);
-        test_is(ngx_http_tgbot_queue_save(&test_bots[t->bot], &t->taken,
-                                          &item), NGX_DECLINED);
         test_is(queue_give(&test_bots[t->bot], &t->taken, 0,
                            NGX_HTTP_TGBOT_QUEUE_UNTRIED), NGX_DECLINED);
 
@@ -570,13 +567,12 @@ test_work(void)
     case 0:
     case 1:
     case 2:
-        test_give(t, u);
-        break;
-
     case 3:
-    case 4:
-        test_save(t, u);
-        return;
+        if (test_give(t, u) != NGX_OK) {
+            return;
+        }
+
+        break;
 
     default:
         test_settle(t);
@@ -613,54 +609,28 @@ test_settle(test_taken_t *t)
 }
 
 
-static void
+/* returns as ngx_http_tgbot_queue_give() */
+
+static ngx_int_t
 test_give(test_taken_t *t, test_update_t *u)
 {
-    ngx_msec_t              delay;
-    ngx_uint_t              plain;
-    ngx_http_tgbot_item_t   item;
+    uint64_t               needed, blocks;
+    ngx_int_t              rc;
+    ngx_msec_t             delay;
+    ngx_uint_t             plain, fresh;
+    ngx_http_tgbot_item_t  item;
 
     delay = (queue_random() % 2) ? queue_random() % 3000 : 0;
     plain = queue_random() % 4 == 0;
 
     item = u->item;
+    needed = 0;
 
     if (!plain) {
         test_progress(&item);
     }
 
-    test_victim.item = item;
-    test_victim.due = ngx_current_msec + delay;
-
-    test_is(ngx_http_tgbot_queue_give(&test_bots[t->bot], &t->taken,
-                                      plain ? NULL : &item.progress, delay,
-                                      NGX_HTTP_TGBOT_QUEUE_UNTRIED), NGX_OK);
-
-    test_is(t->taken.lease.token, 0);
-
-    u->item = item;
-    u->due = ngx_current_msec + delay;
-    u->lease.token = 0;
-
-    test_saw[11]++;
-}
-
-
-static void
-test_save(test_taken_t *t, test_update_t *u)
-{
-    uint64_t               needed, blocks;
-    ngx_int_t              rc;
-    ngx_uint_t             fresh;
-    ngx_http_tgbot_item_t  item;
-
-    item = u->item;
-    test_progress(&item);
-    item.progress.attempts = u->item.progress.attempts;
-    item.progress.unavailable = u->item.progress.unavailable;
-
-    fresh = !item.answered && queue_random() % 4;
-    needed = 0;
+    fresh = !plain && !item.answered && queue_random() % 2;
 
     if (fresh) {
         item.answered = 1;
@@ -670,19 +640,31 @@ test_save(test_taken_t *t, test_update_t *u)
     }
 
     test_victim.item = item;
+    test_victim.due = ngx_current_msec + delay;
 
     blocks = ngx_http_tgbot_queue_room(test_zone);
 
-    rc = ngx_http_tgbot_queue_save(&test_bots[t->bot], &t->taken, &item);
+    rc = ngx_http_tgbot_queue_give(&test_bots[t->bot], &t->taken,
+                                   plain ? NULL : &item, delay,
+                                   NGX_HTTP_TGBOT_QUEUE_UNTRIED);
 
     test_is(rc, (needed > blocks) ? NGX_AGAIN : NGX_OK);
 
-    if (rc == NGX_OK) {
-        u->item = item;
-        test_blocks_of[t->bot] += needed;
-        test_is(t->taken.size, item.data.len + item.answer.len);
-        test_saw[12]++;
+    if (rc != NGX_OK) {
+        test_ok(t->taken.lease.token != 0);
+        return rc;
     }
+
+    test_is(t->taken.lease.token, 0);
+
+    u->item = item;
+    u->due = ngx_current_msec + delay;
+    u->lease.token = 0;
+
+    test_blocks_of[t->bot] += needed;
+    test_saw[fresh ? 12 : 11]++;
+
+    return NGX_OK;
 }
 
 

@@ -318,10 +318,7 @@ test_fill_queue(test_world_t *world)
     item.progress.unknown = 7;
     item.progress.started = ngx_current_msec - 777;
 
-    is_int(ngx_http_tgbot_queue_save(&world->queues[0], &taken, &item),
-           NGX_OK);
-    is_int(ngx_http_tgbot_queue_give(&world->queues[0], &taken,
-                                     &item.progress, 90000,
+    is_int(ngx_http_tgbot_queue_give(&world->queues[0], &taken, &item, 90000,
                                      NGX_HTTP_TGBOT_QUEUE_UNTRIED),
            NGX_OK);
 
@@ -335,7 +332,10 @@ test_fill_queue(test_world_t *world)
     item.answered = 1;
     item.answer.len = 0;
 
-    is_int(ngx_http_tgbot_queue_save(&world->queues[0], &taken, &item),
+    is_int(ngx_http_tgbot_queue_give(&world->queues[0], &taken, &item, 0,
+                                     NGX_HTTP_TGBOT_QUEUE_UNTRIED),
+           NGX_OK);
+    is_int(ngx_http_tgbot_queue_take(&world->queues[0], &taken, &age),
            NGX_OK);
 
     is_int(queue_put(&world->queues[1], 2000, 1), NGX_OK);

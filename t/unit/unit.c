@@ -202,61 +202,20 @@ unit_pool(void)
 
 
 ngx_str_t
-unit_str(ngx_pool_t *pool, const char *text)
+unit_bytes(ngx_pool_t *pool, const void *data, size_t len)
 {
     ngx_str_t  s;
 
-    s.len = ngx_strlen(text);
-    s.data = ngx_pnalloc(pool, s.len);
-    ngx_memcpy(s.data, text, s.len);
+    s.len = len;
+    s.data = ngx_pnalloc(pool, len);
+    ngx_memcpy(s.data, data, len);
 
     return s;
 }
 
 
-ngx_chain_t *
-unit_chain(ngx_pool_t *pool, const void *data, size_t len, size_t at)
+ngx_str_t
+unit_str(ngx_pool_t *pool, const char *text)
 {
-    size_t        n;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl, *out, **ll;
-
-    out = NULL;
-    ll = &out;
-
-    do {
-        n = (at == 0) ? len : ngx_min(at, len);
-
-        b = ngx_pcalloc(pool, sizeof(ngx_buf_t));
-        b->memory = 1;
-        b->start = ngx_pnalloc(pool, n);
-        b->pos = b->start;
-        b->last = ngx_cpymem(b->pos, data, n);
-        b->end = b->last;
-
-        cl = ngx_palloc(pool, sizeof(ngx_chain_t));
-        cl->buf = b;
-        cl->next = NULL;
-
-        *ll = cl;
-        ll = &cl->next;
-
-        data = (const u_char *) data + n;
-        len -= n;
-
-    } while (len);
-
-    return out;
-}
-
-
-ngx_chain_t *
-unit_chain2(ngx_pool_t *pool, const void *data, size_t len, size_t at)
-{
-    ngx_chain_t  *cl;
-
-    cl = unit_chain(pool, data, at, 0);
-    cl->next = unit_chain(pool, (const u_char *) data + at, len - at, 0);
-
-    return cl;
+    return unit_bytes(pool, text, ngx_strlen(text));
 }

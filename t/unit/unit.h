@@ -67,19 +67,11 @@ ngx_uint_t unit_mem(const char *file, int line, const char *what,
 /* a new pool; pools that are left are destroyed at the end of the case */
 ngx_pool_t *unit_pool(void);
 
-/* a copy of a C string in pool without NUL, so that overruns are detected */
+/* a copy in pool, an allocation of its own, so that overruns are detected */
+ngx_str_t unit_bytes(ngx_pool_t *pool, const void *data, size_t len);
+
+/* the same of a C string without its NUL */
 ngx_str_t unit_str(ngx_pool_t *pool, const char *text);
-
-/*
- * A chain of memory buffers with "len" bytes of data, cut at the offsets at,
- * at + at, ... (0: one buffer); each buffer is an allocation of its own.
- */
-ngx_chain_t *unit_chain(ngx_pool_t *pool, const void *data, size_t len,
-    size_t at);
-
-/* the same in two buffers, cut at any offset from 0 to len */
-ngx_chain_t *unit_chain2(ngx_pool_t *pool, const void *data, size_t len,
-    size_t at);
 
 
 /*

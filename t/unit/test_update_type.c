@@ -2,6 +2,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <stdio.h>
+
 #include "ngx_http_tgbot_update.h"
 #include "unit.h"
 
@@ -10,25 +12,156 @@
 #define CHAT(id)  "\"chat\":{\"id\":" #id ",\"type\":\"private\"}"
 
 
+static void
+parse(ngx_http_tgbot_update_t *u, const char *update)
+{
+    ngx_str_t    body;
+    ngx_pool_t  *pool;
+
+    pool = unit_pool();
+    body = unit_str(pool, update);
+
+    is_int(ngx_http_tgbot_update_parse(u, &body, pool), NGX_OK);
+}
+
+
+/* each type has a row with a name of its own, which is found */
+
+static void
+test_names(void)
+{
+    ngx_str_t                            name;
+    ngx_uint_t                           i;
+    const ngx_http_tgbot_update_type_t  *type;
+
+    is_int(ngx_http_tgbot_update_types[0].name.len, 0);
+
+    for (i = 1; i < NGX_HTTP_TGBOT_TYPES; i++) {
+        type = &ngx_http_tgbot_update_types[i];
+        name = unit_bytes(unit_pool(), type->name.data, type->name.len);
+
+        unit_context("row %d", (int) i);
+
+        ok(name.len != 0);
+        is_int(ngx_http_tgbot_update_type_find(&name), i);
+
+        name.len--;
+        is_int(ngx_http_tgbot_update_type_find(&name),
+               NGX_HTTP_TGBOT_TYPE_UNKNOWN);
+    }
+
+    unit_context("other names");
+
+    ngx_str_null(&name);
+    is_int(ngx_http_tgbot_update_type_find(&name),
+           NGX_HTTP_TGBOT_TYPE_UNKNOWN);
+
+    name = unit_str(unit_pool(), "message_");
+    is_int(ngx_http_tgbot_update_type_find(&name),
+           NGX_HTTP_TGBOT_TYPE_UNKNOWN);
+}
+
+
+/* the columns that telegram-bot-api or the module's documentation gives */
+
+static void
+test_rows(void)
+{
+    char                     json[256];
+    size_t                   i;
+    ngx_http_tgbot_update_t  u;
+
+    static const struct {
+        const char  *type;
+        ngx_uint_t   life;
+        ngx_uint_t   command;
+        ngx_uint_t   payment;
+        ngx_uint_t   unlimited;
+    } rows[] = {
+        { "message", 86400, 1, 0, 0 },
+        { "edited_message", 86400, 0, 0, 0 },
+        { "channel_post", 86400, 1, 0, 0 },
+        { "edited_channel_post", 86400, 0, 0, 0 },
+        { "business_message", 86400, 1, 0, 0 },
+        { "edited_business_message", 86400, 0, 0, 0 },
+        { "deleted_business_messages", 86400, 0, 0, 0 },
+        { "guest_message", 86400, 1, 0, 0 },
+        { "inline_query", 30, 0, 0, 0 },
+        { "chosen_inline_result", 600, 0, 0, 0 },
+        { "callback_query", 150, 0, 0, 0 },
+        { "shipping_query", 150, 0, 1, 1 },
+        { "pre_checkout_query", 150, 0, 1, 1 },
+        { "purchased_paid_media", 86400, 0, 1, 1 },
+        { "subscription", 86400, 0, 0, 0 },
+        { "my_chat_member", 86400, 0, 0, 1 },
+        { "chat_member", 86400, 0, 0, 0 },
+        { "chat_join_request", 86400, 0, 0, 0 },
+        { "chat_boost", 86400, 0, 0, 0 },
+        { "removed_chat_boost", 86400, 0, 0, 0 },
+        { "message_reaction", 86400, 0, 0, 0 },
+        { "message_reaction_count", 86400, 0, 0, 0 },
+        { "business_connection", 86400, 0, 0, 0 },
+        { "managed_bot", 86400, 0, 0, 0 },
+        { "poll", 86400, 0, 0, 0 },
+        { "poll_answer", 86400, 0, 0, 0 },
+        { "custom_event", 600, 0, 0, 0 },
+        { "new_thing", 86400, 0, 0, 0 },
+    };
+
+    /* "new_thing" is the row of unknown types */
+    is_int(unit_n(rows), NGX_HTTP_TGBOT_TYPES);
+
+    for (i = 0; i < unit_n(rows); i++) {
+        unit_context("%s", rows[i].type);
+
+        snprintf(json, sizeof(json),
+                 "{\"update_id\":1,\"%s\":{\"text\":\"/start\"}}",
+                 rows[i].type);
+
+        parse(&u, json);
+
+        is_str(&u.type, rows[i].type);
+        is_int(u.life, rows[i].life);
+        is_int(u.command.len != 0, rows[i].command);
+        is_int(ngx_http_tgbot_update_payment(&u), rows[i].payment);
+        is_int(ngx_http_tgbot_update_unlimited(&u), rows[i].unlimited);
+    }
+}
+
+
+static void
+test_payment_kinds(void)
+{
+    ngx_http_tgbot_update_t  u;
+
+    parse(&u, "{\"update_id\":1,\"message\":{\"successful_payment\":{}}}");
+    ok(ngx_http_tgbot_update_payment(&u));
+    ok(ngx_http_tgbot_update_unlimited(&u));
+
+    parse(&u, "{\"update_id\":1,\"message\":{\"refunded_payment\":{}}}");
+    ok(ngx_http_tgbot_update_payment(&u));
+
+    parse(&u, "{\"update_id\":1,\"message\":{\"invoice\":{}}}");
+    ok(!ngx_http_tgbot_update_payment(&u));
+
+    parse(&u, "{\"update_id\":1}");
+    ok(!ngx_http_tgbot_update_payment(&u));
+    ok(!ngx_http_tgbot_update_unlimited(&u));
+}
+
+
 static ngx_str_t
 lane(const char *update)
 {
     u_char                   *buf;
     ngx_str_t                 key;
-    ngx_pool_t               *pool;
     ngx_http_tgbot_update_t   u;
 
-    pool = unit_pool();
-
-    is_int(ngx_http_tgbot_update_parse(&u,
-                                       unit_chain(pool, update,
-                                                  ngx_strlen(update), 0),
-                                       pool),
-           NGX_OK);
+    parse(&u, update);
 
     /* exactly the documented size */
 
-    buf = ngx_palloc(pool, NGX_HTTP_TGBOT_LANE_KEY);
+    buf = ngx_palloc(unit_pool(), NGX_HTTP_TGBOT_LANE_KEY);
 
     ngx_http_tgbot_update_lane_key(&u, buf, &key);
 
@@ -154,10 +287,13 @@ test_long(void)
 
 
 static unit_case_t  cases[] = {
-    { "together", test_together },
-    { "apart", test_apart },
-    { "alone", test_alone },
-    { "a long id", test_long },
+    { "the names of types", test_names },
+    { "the columns of types", test_rows },
+    { "payments in messages", test_payment_kinds },
+    { "lanes: together", test_together },
+    { "lanes: apart", test_apart },
+    { "lanes: alone", test_alone },
+    { "lanes: a long id", test_long },
 };
 
 
