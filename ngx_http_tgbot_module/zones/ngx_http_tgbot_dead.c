@@ -51,7 +51,7 @@ static ngx_int_t ngx_http_tgbot_dead_leased(ngx_http_tgbot_dead_item_t *item);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
-    10, "dead letters",
+    13, "dead letters",
     NGX_HTTP_TGBOT_STORE_MIN,
     ngx_http_tgbot_dead_init
 };
@@ -200,7 +200,7 @@ ngx_http_tgbot_dead_largest(ngx_http_tgbot_store_t *store)
 
     n = 0;
 
-    for (i = 1; i < store->sh->bots; i++) {
+    for (i = 1; i < store->sh->bots.used; i++) {
         if (store->entries[i].blocks > store->entries[n].blocks) {
             n = i;
         }
@@ -231,7 +231,7 @@ ngx_http_tgbot_dead_evict(ngx_http_tgbot_store_t *store, ngx_uint_t n)
     own = ngx_http_tgbot_store_own(store, n);
     own->evicted++;
 
-    store->zone->sh->evicted++;
+    store->bots.zone->sh->evicted++;
 
     ngx_http_tgbot_dead_retire(store, item);
 
@@ -522,9 +522,9 @@ ngx_http_tgbot_dead_repair(ngx_http_tgbot_store_t *store)
 
     ngx_http_tgbot_dead_unindex(store);
 
-    for (i = 0; i < store->sh->bots; i++) {
+    for (i = 0; i < store->sh->bots.used; i++) {
 
-        if (store->entries[i].serial == 0) {
+        if (store->entries[i].bot.serial == 0) {
             continue;
         }
 

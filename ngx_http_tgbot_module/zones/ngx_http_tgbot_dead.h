@@ -17,7 +17,7 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-/* one bot in a zone; the first fields are ngx_http_tgbot_store_user_t */
+/* one bot in a zone; begins as ngx_http_tgbot_zone_user_t */
 
 typedef struct {
     ngx_http_tgbot_zone_t   *zone;

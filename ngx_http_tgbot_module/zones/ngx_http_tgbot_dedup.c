@@ -7,40 +7,27 @@
 #include "ngx_http_tgbot_dedup_ring.h"
 #include "ngx_http_tgbot_lease.h"
 #include "ngx_http_tgbot_zone.h"
+#include "ngx_http_tgbot_zone_bots.h"
 
-
-#define NGX_HTTP_TGBOT_DEDUP_NAME    32
 
 /* areas begin at multiples of this, bytes */
 #define NGX_HTTP_TGBOT_DEDUP_ALIGN   64
 
 
 typedef struct {
-    u_char                              name[NGX_HTTP_TGBOT_DEDUP_NAME];
-    uint64_t                            bot_id;
-    uint64_t                            window;
-    uint64_t                            offset;   /* in the zone's data */
-    uint64_t                            length;
-    uint32_t                            name_len;
-    uint32_t                            serial;   /* 0: not in use */
-    uint32_t                            round;    /* last that named the bot */
+    ngx_http_tgbot_zone_bot_t      bot;
+    uint64_t                       window;
+    uint64_t                       offset;   /* of the area, in the zone's
+                                                data */
 } ngx_http_tgbot_dedup_entry_t;
 
 
 typedef struct {
-    uint32_t                            n;        /* entries */
-    uint32_t                            serial;   /* last used */
-    uint32_t                            round;    /* raised by each reload */
-} ngx_http_tgbot_dedup_table_sh_t;
-
-
-typedef struct {
-    ngx_http_tgbot_zone_t              *zone;
-    ngx_http_tgbot_dedup_table_sh_t    *sh;
-    ngx_http_tgbot_dedup_entry_t       *entry;
-    u_char                             *data;
-    uint64_t                            begin;    /* of all areas, offset */
-    uint64_t                            end;
+    ngx_http_tgbot_zone_bots_t     bots;     /* is first */
+    ngx_http_tgbot_dedup_entry_t  *entry;
+    u_char                        *data;
+    uint64_t                       begin;    /* of all areas, offset */
+    uint64_t                       end;
 } ngx_http_tgbot_dedup_table_t;
 
 
@@ -58,24 +45,19 @@ static ngx_int_t ngx_http_tgbot_dedup_settled(ngx_http_tgbot_dedup_t *dedup,
     ngx_http_tgbot_dedup_claim_t *claim, ngx_uint_t held);
 static ngx_int_t ngx_http_tgbot_dedup_table_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
-static ngx_http_tgbot_dedup_entry_t *ngx_http_tgbot_dedup_table_own(
-    ngx_http_tgbot_dedup_table_t *table, ngx_http_tgbot_dedup_t *dedup);
-static ngx_uint_t ngx_http_tgbot_dedup_table_entries(size_t room);
-static size_t ngx_http_tgbot_dedup_table_size(size_t room);
 static void ngx_http_tgbot_dedup_table_open(ngx_http_tgbot_dedup_table_t *table,
     ngx_http_tgbot_zone_t *zone);
 static ngx_int_t ngx_http_tgbot_dedup_table_carve(
     ngx_http_tgbot_dedup_table_t *table);
-static void ngx_http_tgbot_dedup_table_keep(ngx_http_tgbot_dedup_table_t *table,
-    ngx_http_tgbot_dedup_t *dedup);
-static ngx_uint_t ngx_http_tgbot_dedup_table_place(
-    ngx_http_tgbot_dedup_table_t *table, ngx_http_tgbot_dedup_t *dedup);
+static ngx_uint_t ngx_http_tgbot_dedup_table_entries(size_t room);
+static size_t ngx_http_tgbot_dedup_table_size(size_t room);
+static ngx_uint_t ngx_http_tgbot_dedup_table_match(void *entry, void *user);
+static ngx_int_t ngx_http_tgbot_dedup_table_make(
+    ngx_http_tgbot_zone_bots_t *bots, void *entry, void *user);
 static ngx_int_t ngx_http_tgbot_dedup_table_gap(
-    ngx_http_tgbot_dedup_table_t *table, uint64_t length, uint64_t *offset);
+    ngx_http_tgbot_dedup_table_t *table, size_t length, uint64_t *offset);
 static ngx_http_tgbot_dedup_entry_t *ngx_http_tgbot_dedup_table_next(
     ngx_http_tgbot_dedup_table_t *table, uint64_t offset);
-static void ngx_http_tgbot_dedup_table_put(ngx_http_tgbot_dedup_table_t *table,
-    ngx_http_tgbot_dedup_entry_t *entry, ngx_http_tgbot_dedup_t *dedup);
 static void ngx_http_tgbot_dedup_table_compact(
     ngx_http_tgbot_dedup_table_t *table);
 static size_t ngx_http_tgbot_dedup_table_needs(size_t areas, size_t room);
@@ -87,8 +69,7 @@ static u_char  ngx_http_tgbot_dedup_call[NGX_HTTP_TGBOT_DEDUP_RIDE];
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dedup_zone = {
-    0x7365656e,                          /* "seen" */
-    "dedup",
+    15, "dedup",
     NGX_HTTP_TGBOT_DEDUP_FIXED
     + ngx_http_tgbot_dedup_rings_size(NGX_HTTP_TGBOT_DEDUP_WINDOW_MIN)
     + NGX_HTTP_TGBOT_DEDUP_ALIGN
@@ -560,55 +541,31 @@ ngx_http_tgbot_dedup_check(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
 static ngx_int_t
 ngx_http_tgbot_dedup_table_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 {
-    ngx_uint_t                    i, placed;
-    ngx_http_tgbot_dedup_t      **dedup;
+    ngx_int_t                     rc;
     ngx_http_tgbot_dedup_table_t  table;
 
     ngx_http_tgbot_dedup_table_open(&table, zone);
 
-    if (fresh) {
-        if (ngx_http_tgbot_dedup_table_carve(&table) != NGX_OK) {
-            goto failed;
+    rc = fresh ? ngx_http_tgbot_dedup_table_carve(&table) : NGX_OK;
+
+    if (rc == NGX_OK) {
+
+        if (ngx_http_tgbot_zone_lock(zone) != NGX_OK) {
+            ngx_http_tgbot_dedup_table_repair(zone);
         }
 
-    } else if (ngx_http_tgbot_zone_lock(zone) != NGX_OK) {
-        ngx_http_tgbot_dedup_table_repair(zone);
-    }
+        rc = ngx_http_tgbot_zone_bots_init(&table.bots);
 
-    dedup = zone->users.elts;
-
-    table.sh->round++;
-
-    for (i = 0; i < zone->users.nelts; i++) {
-        ngx_http_tgbot_dedup_table_keep(&table, dedup[i]);
-    }
-
-    for (i = 0; i < zone->users.nelts; i++) {
-
-        if (dedup[i]->serial == 0
-            && !ngx_http_tgbot_dedup_table_place(&table, dedup[i]))
-        {
-            break;
-        }
-    }
-
-    placed = i;
-
-    if (!fresh) {
         ngx_http_tgbot_zone_unlock(zone);
     }
 
-    if (placed == zone->users.nelts) {
-        return NGX_OK;
+    if (rc != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" is too small for the %ui bots that use it",
+                      &zone->shm_zone->shm.name, zone->users.nelts);
     }
 
-failed:
-
-    ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
-                  "zone \"%V\" is too small for the %ui bots that use it",
-                  &zone->shm_zone->shm.name, zone->users.nelts);
-
-    return NGX_ERROR;
+    return rc;
 }
 
 
@@ -621,7 +578,7 @@ ngx_http_tgbot_dedup_table_area(ngx_http_tgbot_dedup_t *dedup,
 
     ngx_http_tgbot_dedup_table_open(&table, dedup->zone);
 
-    entry = ngx_http_tgbot_dedup_table_own(&table, dedup);
+    entry = ngx_http_tgbot_zone_bots_entry(&table.bots, dedup);
 
     if (entry == NULL && !ngx_http_tgbot_zone_adopted(dedup->zone)) {
 
@@ -630,13 +587,7 @@ ngx_http_tgbot_dedup_table_area(ngx_http_tgbot_dedup_t *dedup,
          * taken the area for its own bots.
          */
 
-        ngx_http_tgbot_dedup_table_keep(&table, dedup);
-
-        if (dedup->serial == 0) {
-            (void) ngx_http_tgbot_dedup_table_place(&table, dedup);
-        }
-
-        entry = ngx_http_tgbot_dedup_table_own(&table, dedup);
+        entry = ngx_http_tgbot_zone_bots_enter(&table.bots, dedup, 1);
     }
 
     if (entry == NULL) {
@@ -651,26 +602,6 @@ ngx_http_tgbot_dedup_table_area(ngx_http_tgbot_dedup_t *dedup,
 }
 
 
-static ngx_http_tgbot_dedup_entry_t *
-ngx_http_tgbot_dedup_table_own(ngx_http_tgbot_dedup_table_t *table,
-    ngx_http_tgbot_dedup_t *dedup)
-{
-    ngx_http_tgbot_dedup_entry_t  *entry;
-
-    if (dedup->area >= table->sh->n) {
-        return NULL;
-    }
-
-    entry = &table->entry[dedup->area];
-
-    if (entry->serial == 0 || entry->serial != dedup->serial) {
-        return NULL;
-    }
-
-    return entry;
-}
-
-
 void
 ngx_http_tgbot_dedup_table_repair(ngx_http_tgbot_zone_t *zone)
 {
@@ -681,10 +612,10 @@ ngx_http_tgbot_dedup_table_repair(ngx_http_tgbot_zone_t *zone)
 
     ngx_http_tgbot_dedup_table_open(&table, zone);
 
-    for (i = 0; i < table.sh->n; i++) {
+    for (i = 0; i < table.bots.sh->used; i++) {
         entry = &table.entry[i];
 
-        if (entry->serial == 0) {
+        if (entry->bot.serial == 0) {
             continue;
         }
 
@@ -695,6 +626,53 @@ ngx_http_tgbot_dedup_table_repair(ngx_http_tgbot_zone_t *zone)
     }
 }
 
+
+static void
+ngx_http_tgbot_dedup_table_open(ngx_http_tgbot_dedup_table_t *table,
+    ngx_http_tgbot_zone_t *zone)
+{
+    u_char  *p;
+
+    p = ngx_http_tgbot_zone_data(zone->sh);
+
+    table->data = p;
+
+    table->bots.zone = zone;
+    table->bots.sh = (ngx_http_tgbot_zone_bots_sh_t *) p;
+
+    p += ngx_align(sizeof(ngx_http_tgbot_zone_bots_sh_t), 16);
+    table->entry = (ngx_http_tgbot_dedup_entry_t *) p;
+
+    table->bots.entries = p;
+    table->bots.size = sizeof(ngx_http_tgbot_dedup_entry_t);
+    table->bots.held = 0;
+    table->bots.match = ngx_http_tgbot_dedup_table_match;
+    table->bots.make = ngx_http_tgbot_dedup_table_make;
+
+    table->end = ngx_http_tgbot_zone_room(zone->sh);
+    table->begin = ngx_align(ngx_http_tgbot_dedup_table_size(table->end)
+                             - NGX_HTTP_TGBOT_DEDUP_ALIGN,
+                             NGX_HTTP_TGBOT_DEDUP_ALIGN);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_dedup_table_carve(ngx_http_tgbot_dedup_table_t *table)
+{
+    if (table->begin > table->end) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(table->data, (size_t) table->begin);
+
+    table->bots.sh->n = (uint32_t)
+                       ngx_http_tgbot_dedup_table_entries((size_t) table->end);
+
+    return NGX_OK;
+}
+
+
+/* one more than there is room for areas, so one is not in use */
 
 static ngx_uint_t
 ngx_http_tgbot_dedup_table_entries(size_t room)
@@ -711,132 +689,75 @@ ngx_http_tgbot_dedup_table_size(size_t room)
     size = sizeof(ngx_http_tgbot_dedup_entry_t)
            * ngx_http_tgbot_dedup_table_entries(room);
 
-    return ngx_align(sizeof(ngx_http_tgbot_dedup_table_sh_t), 16)
+    return ngx_align(sizeof(ngx_http_tgbot_zone_bots_sh_t), 16)
            + ngx_align(size, NGX_HTTP_TGBOT_DEDUP_ALIGN)
            + NGX_HTTP_TGBOT_DEDUP_ALIGN;
 }
 
 
-static void
-ngx_http_tgbot_dedup_table_open(ngx_http_tgbot_dedup_table_t *table,
-    ngx_http_tgbot_zone_t *zone)
+/* with another window a bot has another area */
+
+static ngx_uint_t
+ngx_http_tgbot_dedup_table_match(void *entry, void *user)
 {
-    size_t   room;
-    u_char  *p;
+    ngx_http_tgbot_dedup_t        *dedup = user;
+    ngx_http_tgbot_dedup_entry_t  *e = entry;
 
-    room = ngx_http_tgbot_zone_room(zone->sh);
-    p = ngx_http_tgbot_zone_data(zone->sh);
-
-    table->zone = zone;
-    table->data = p;
-
-    table->sh = (ngx_http_tgbot_dedup_table_sh_t *) p;
-
-    p += ngx_align(sizeof(ngx_http_tgbot_dedup_table_sh_t), 16);
-    table->entry = (ngx_http_tgbot_dedup_entry_t *) p;
-
-    table->begin = ngx_align(ngx_http_tgbot_dedup_table_size(room)
-                             - NGX_HTTP_TGBOT_DEDUP_ALIGN,
-                             NGX_HTTP_TGBOT_DEDUP_ALIGN);
-    table->end = room;
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_dedup_table_carve(ngx_http_tgbot_dedup_table_t *table)
-{
-    if (table->begin > table->end) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(table->data, (size_t) table->begin);
-
-    table->sh->n = (uint32_t)
-                       ngx_http_tgbot_dedup_table_entries((size_t) table->end);
-
-    return NGX_OK;
+    return e->window == dedup->window;
 }
 
 
 /*
- * Finds the entry of the bot by name and window; dedup->serial is 0 if there is
- * none.  A bot with another id (a new token) starts with an empty area.
+ * Finds a place for the area of a new bot, and makes the area empty.  A bot
+ * with another id under the same name (an old token) loses its area.
  */
 
-static void
-ngx_http_tgbot_dedup_table_keep(ngx_http_tgbot_dedup_table_t *table,
-    ngx_http_tgbot_dedup_t *dedup)
+static ngx_int_t
+ngx_http_tgbot_dedup_table_make(ngx_http_tgbot_zone_bots_t *bots, void *entry,
+    void *user)
 {
+    size_t                         length;
     ngx_uint_t                     i;
-    ngx_http_tgbot_dedup_entry_t  *entry;
+    ngx_http_tgbot_dedup_t        *dedup;
+    ngx_http_tgbot_dedup_area_t    area;
+    ngx_http_tgbot_dedup_entry_t  *e, *other;
+    ngx_http_tgbot_dedup_table_t  *table;
 
-    dedup->serial = 0;
+    e = entry;
+    dedup = user;
+    table = (ngx_http_tgbot_dedup_table_t *) bots;
 
-    for (i = 0; i < table->sh->n; i++) {
-        entry = &table->entry[i];
+    for (i = 0; i < bots->sh->used; i++) {
+        other = &table->entry[i];
 
-        if (entry->serial == 0
-            || entry->window != dedup->window
-            || entry->name_len != dedup->bot.len
-            || ngx_memcmp(entry->name, dedup->bot.data, dedup->bot.len) != 0)
+        if (other->window == dedup->window
+            && other->bot.len == e->bot.len
+            && ngx_memcmp(other->bot.name, e->bot.name, e->bot.len) == 0)
         {
-            continue;
+            other->bot.serial = 0;
         }
-
-        if (entry->bot_id && dedup->bot_id && entry->bot_id != dedup->bot_id) {
-            ngx_http_tgbot_dedup_table_put(table, entry, dedup);
-
-        } else if (entry->bot_id == 0) {
-            entry->bot_id = dedup->bot_id;
-        }
-
-        entry->round = table->sh->round;
-
-        dedup->area = i;
-        dedup->serial = entry->serial;
-
-        return;
     }
-}
-
-
-static ngx_uint_t
-ngx_http_tgbot_dedup_table_place(ngx_http_tgbot_dedup_table_t *table,
-    ngx_http_tgbot_dedup_t *dedup)
-{
-    uint64_t                       length, offset;
-    ngx_uint_t                     i;
-    ngx_http_tgbot_dedup_entry_t  *entry;
 
     length = ngx_http_tgbot_dedup_size(dedup->window);
 
-    if (ngx_http_tgbot_dedup_table_gap(table, length, &offset) != NGX_OK) {
+    if (ngx_http_tgbot_dedup_table_gap(table, length, &e->offset) != NGX_OK) {
 
         ngx_http_tgbot_dedup_table_compact(table);
 
-        if (ngx_http_tgbot_dedup_table_gap(table, length, &offset) != NGX_OK) {
-            return 0;
+        if (ngx_http_tgbot_dedup_table_gap(table, length, &e->offset)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
         }
     }
 
-    for (i = 0; i < table->sh->n; i++) {
-        entry = &table->entry[i];
+    e->window = dedup->window;
 
-        if (entry->serial == 0) {
-            entry->offset = offset;
-            entry->length = length;
-            entry->round = table->sh->round;
+    ngx_http_tgbot_dedup_area_init(&area, bots->zone, table->data + e->offset,
+                                   dedup->window);
+    ngx_http_tgbot_dedup_area_carve(&area);
 
-            ngx_http_tgbot_dedup_table_put(table, entry, dedup);
-
-            dedup->area = i;
-            dedup->serial = entry->serial;
-
-            return 1;
-        }
-    }
-
-    return 0;
+    return NGX_OK;
 }
 
 
@@ -844,7 +765,7 @@ ngx_http_tgbot_dedup_table_place(ngx_http_tgbot_dedup_table_t *table,
 
 static ngx_int_t
 ngx_http_tgbot_dedup_table_gap(ngx_http_tgbot_dedup_table_t *table,
-    uint64_t length, uint64_t *offset)
+    size_t length, uint64_t *offset)
 {
     uint64_t                       end;
     ngx_http_tgbot_dedup_entry_t  *next;
@@ -863,7 +784,7 @@ ngx_http_tgbot_dedup_table_gap(ngx_http_tgbot_dedup_table_t *table,
             return NGX_DECLINED;
         }
 
-        *offset = next->offset + next->length;
+        *offset = next->offset + ngx_http_tgbot_dedup_size(next->window);
     }
 }
 
@@ -879,10 +800,10 @@ ngx_http_tgbot_dedup_table_next(ngx_http_tgbot_dedup_table_t *table,
 
     next = NULL;
 
-    for (i = 0; i < table->sh->n; i++) {
+    for (i = 0; i < table->bots.sh->used; i++) {
         entry = &table->entry[i];
 
-        if (entry->serial && entry->offset >= offset
+        if (entry->bot.serial && entry->offset >= offset
             && (next == NULL || entry->offset < next->offset))
         {
             next = entry;
@@ -893,61 +814,22 @@ ngx_http_tgbot_dedup_table_next(ngx_http_tgbot_dedup_table_t *table,
 }
 
 
-/*
- * Gives the entry to a bot, with an empty area.  The new serial tells a process
- * that used the entry before that its area is gone.
- */
-
-static void
-ngx_http_tgbot_dedup_table_put(ngx_http_tgbot_dedup_table_t *table,
-    ngx_http_tgbot_dedup_entry_t *entry, ngx_http_tgbot_dedup_t *dedup)
-{
-    ngx_http_tgbot_dedup_area_t  area;
-
-    entry->serial = 0;
-
-    ngx_memory_barrier();
-
-    ngx_http_tgbot_zone_stop("dedup: area not in use");
-
-    entry->bot_id = dedup->bot_id;
-    entry->window = dedup->window;
-    entry->name_len = dedup->bot.len;
-    ngx_memcpy(entry->name, dedup->bot.data, dedup->bot.len);
-
-    ngx_http_tgbot_dedup_area_init(&area, table->zone,
-                                   table->data + entry->offset, dedup->window);
-    ngx_http_tgbot_dedup_area_carve(&area);
-
-    table->sh->serial++;
-
-    if (table->sh->serial == 0) {
-        table->sh->serial = 1;
-    }
-
-    ngx_memory_barrier();
-
-    ngx_http_tgbot_zone_stop("dedup: area carved");
-
-    entry->serial = table->sh->serial;
-}
-
-
 /* frees the areas of bots that left the configuration, moves others together */
 
 static void
 ngx_http_tgbot_dedup_table_compact(ngx_http_tgbot_dedup_table_t *table)
 {
+    size_t                         length;
     uint32_t                       serial;
     uint64_t                       offset;
     ngx_uint_t                     i;
     ngx_http_tgbot_dedup_entry_t  *entry;
 
-    for (i = 0; i < table->sh->n; i++) {
+    for (i = 0; i < table->bots.sh->used; i++) {
         entry = &table->entry[i];
 
-        if (entry->round != table->sh->round) {
-            entry->serial = 0;
+        if (ngx_http_tgbot_zone_bots_spare(&table->bots, entry)) {
+            entry->bot.serial = 0;
         }
     }
 
@@ -960,16 +842,18 @@ ngx_http_tgbot_dedup_table_compact(ngx_http_tgbot_dedup_table_t *table)
             return;
         }
 
+        length = ngx_http_tgbot_dedup_size(entry->window);
+
         if (entry->offset != offset) {
-            serial = entry->serial;
-            entry->serial = 0;
+            serial = entry->bot.serial;
+            entry->bot.serial = 0;
 
             ngx_memory_barrier();
 
             ngx_http_tgbot_zone_stop("dedup: area moves");
 
             ngx_memmove(table->data + offset, table->data + entry->offset,
-                        (size_t) entry->length);
+                        length);
 
             ngx_http_tgbot_zone_stop("dedup: area copied");
 
@@ -979,10 +863,10 @@ ngx_http_tgbot_dedup_table_compact(ngx_http_tgbot_dedup_table_t *table)
 
             ngx_http_tgbot_zone_stop("dedup: area moved");
 
-            entry->serial = serial;
+            entry->bot.serial = serial;
         }
 
-        offset += entry->length;
+        offset += length;
     }
 }
 

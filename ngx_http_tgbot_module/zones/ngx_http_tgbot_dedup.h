@@ -33,16 +33,16 @@
 #define NGX_HTTP_TGBOT_DEDUP_RIDE_TIME  300000
 
 
-/* one bot in a zone; the configuration sets all but the last two fields */
+/* a bot that uses a zone; begins as ngx_http_tgbot_zone_user_t */
 
 typedef struct {
     ngx_http_tgbot_zone_t     *zone;
     ngx_str_t                  bot;           /* name, up to 32 bytes */
     uint64_t                   bot_id;        /* of the token, 0: unknown */
-    ngx_uint_t                 window;        /* a power of two */
-
-    ngx_uint_t                 area;          /* number of its entry */
+    ngx_uint_t                 entry;         /* set by the directory */
     uint32_t                   serial;        /* of that entry */
+
+    ngx_uint_t                 window;        /* a power of two */
 } ngx_http_tgbot_dedup_t;
 
 

@@ -46,7 +46,7 @@ static void ngx_http_tgbot_queue_zone_lock(ngx_http_tgbot_zone_t *zone,
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_queue_zone = {
-    11, "queue",
+    14, "queue",
     NGX_HTTP_TGBOT_STORE_MIN,
     ngx_http_tgbot_queue_zone_init
 };
@@ -158,7 +158,7 @@ ngx_http_tgbot_queue_alone(ngx_http_tgbot_queue_area_t *area)
 
     store = &area->store;
 
-    for (i = 0; i < store->sh->bots; i++) {
+    for (i = 0; i < store->sh->bots.used; i++) {
         entry = &store->entries[i];
 
         if (entry != area->entry

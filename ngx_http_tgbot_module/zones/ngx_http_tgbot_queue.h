@@ -30,7 +30,7 @@
 #define NGX_HTTP_TGBOT_QUEUE_PROBE        1000
 
 
-/* a bot that uses a queue; begins as ngx_http_tgbot_store_user_t */
+/* a bot that uses a queue; begins as ngx_http_tgbot_zone_user_t */
 
 typedef struct {
     ngx_http_tgbot_zone_t   *zone;

@@ -623,7 +623,7 @@ ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area)
     ngx_http_tgbot_store_entry_t  *entry;
 
     store = &area->store;
-    n = store->sh->nentries;
+    n = store->sh->bots.n;
 
     ngx_http_tgbot_store_repair(store);
 
@@ -638,7 +638,7 @@ ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area)
     for (i = 0; i < n; i++) {
         entry = &store->entries[i];
 
-        if (entry->serial == 0) {
+        if (entry->bot.serial == 0) {
             continue;
         }
 

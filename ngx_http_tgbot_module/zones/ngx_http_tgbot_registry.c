@@ -1,10 +1,10 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_md5.h>
 
 #include "ngx_http_tgbot_lease.h"
 #include "ngx_http_tgbot_registry.h"
+#include "ngx_http_tgbot_zone_bots.h"
 
 
 /*
@@ -17,12 +17,11 @@
 #define NGX_HTTP_TGBOT_REGISTRY_HOUR    3600
 
 
-struct ngx_http_tgbot_registry_record_s {
-    u_char                            key[16];   /* MD5 of name and id */
-    ngx_uint_t                        used;
+typedef struct {
+    ngx_http_tgbot_zone_bot_t         bot;
     ngx_uint_t                        writing;
     ngx_http_tgbot_registration_t     registration;
-};
+} ngx_http_tgbot_registry_record_t;
 
 
 typedef struct {
@@ -32,7 +31,7 @@ typedef struct {
     ngx_msec_t                        asked[NGX_HTTP_TGBOT_REGISTRY_BOTS];
     ngx_uint_t                        nasked;
 
-    ngx_uint_t                        n;         /* records */
+    ngx_http_tgbot_zone_bots_sh_t     bots;
 } ngx_http_tgbot_registry_sh_t;
 
 
@@ -47,20 +46,15 @@ typedef struct {
 
 static ngx_int_t ngx_http_tgbot_registry_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
-static void ngx_http_tgbot_registry_place(ngx_http_tgbot_zone_t *zone);
-static void ngx_http_tgbot_registry_key(ngx_http_tgbot_registry_t *registry,
-    u_char *key);
-static ngx_http_tgbot_registry_record_t *ngx_http_tgbot_registry_find(
-    ngx_http_tgbot_registry_sh_t *sh, u_char *key);
-static ngx_http_tgbot_registry_record_t *ngx_http_tgbot_registry_vacant(
-    ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_registry_bots(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_bots_t *bots);
 static void ngx_http_tgbot_registry_lock(ngx_http_tgbot_zone_t *zone);
-static ngx_uint_t ngx_http_tgbot_registry_ours(
+static ngx_http_tgbot_registry_record_t *ngx_http_tgbot_registry_record(
     ngx_http_tgbot_registry_t *registry);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_registry_zone = {
-    9, "register",
+    16, "register",
     sizeof(ngx_http_tgbot_registry_sh_t)
     + sizeof(ngx_http_tgbot_registry_record_t),
     ngx_http_tgbot_registry_init
@@ -88,138 +82,55 @@ static ngx_int_t
 ngx_http_tgbot_registry_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 {
     size_t                         room;
+    ngx_int_t                      rc;
+    ngx_http_tgbot_zone_bots_t     bots;
     ngx_http_tgbot_registry_sh_t  *sh;
 
     sh = ngx_http_tgbot_registry_sh(zone);
 
-    room = ngx_http_tgbot_zone_room(zone->sh)
-           - sizeof(ngx_http_tgbot_registry_sh_t);
+    room = ngx_http_tgbot_zone_room(zone->sh);
 
     if (fresh) {
-        ngx_memzero(sh, ngx_http_tgbot_zone_room(zone->sh));
+        ngx_memzero(sh, room);
 
-        sh->n = room / sizeof(ngx_http_tgbot_registry_record_t);
+        sh->bots.n = (room - sizeof(ngx_http_tgbot_registry_sh_t))
+                     / sizeof(ngx_http_tgbot_registry_record_t);
     }
 
-    if (zone->users.nelts > sh->n) {
-        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
-                      "zone \"%V\" has room for %ui bots with "
-                      "\"tgbot_register\", there are %ui",
-                      &zone->shm_zone->shm.name, sh->n, zone->users.nelts);
-        return NGX_ERROR;
-    }
+    ngx_http_tgbot_registry_bots(zone, &bots);
 
     ngx_http_tgbot_registry_lock(zone);
 
-    ngx_http_tgbot_registry_place(zone);
+    rc = ngx_http_tgbot_zone_bots_init(&bots);
 
     ngx_http_tgbot_zone_unlock(zone);
 
-    return NGX_OK;
+    if (rc != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" has room for %uD bots with "
+                      "\"tgbot_register\", there are %ui",
+                      &zone->shm_zone->shm.name, sh->bots.n,
+                      zone->users.nelts);
+    }
+
+    return rc;
 }
 
 
 static void
-ngx_http_tgbot_registry_place(ngx_http_tgbot_zone_t *zone)
+ngx_http_tgbot_registry_bots(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_bots_t *bots)
 {
-    u_char                             key[16];
-    ngx_uint_t                         i;
-    ngx_http_tgbot_registry_t        **user;
-    ngx_http_tgbot_registry_record_t  *record;
-
-    user = zone->users.elts;
-
-    /* known bots first: new ones may take records of bots that are gone */
-
-    for (i = 0; i < zone->users.nelts; i++) {
-        ngx_http_tgbot_registry_key(user[i], key);
-
-        user[i]->record = ngx_http_tgbot_registry_find(
-                                      ngx_http_tgbot_registry_sh(zone), key);
-    }
-
-    for (i = 0; i < zone->users.nelts; i++) {
-
-        if (user[i]->record) {
-            continue;
-        }
-
-        record = ngx_http_tgbot_registry_vacant(zone);
-
-        ngx_memzero(record, sizeof(ngx_http_tgbot_registry_record_t));
-
-        ngx_http_tgbot_registry_key(user[i], record->key);
-        record->used = 1;
-
-        user[i]->record = record;
-    }
-}
-
-
-static void
-ngx_http_tgbot_registry_key(ngx_http_tgbot_registry_t *registry, u_char *key)
-{
-    ngx_md5_t  md5;
-
-    ngx_md5_init(&md5);
-    ngx_md5_update(&md5, &registry->bot_id, sizeof(uint64_t));
-    ngx_md5_update(&md5, registry->bot.data, registry->bot.len);
-    ngx_md5_final(key, &md5);
-}
-
-
-static ngx_http_tgbot_registry_record_t *
-ngx_http_tgbot_registry_find(ngx_http_tgbot_registry_sh_t *sh, u_char *key)
-{
-    ngx_uint_t                         i;
-    ngx_http_tgbot_registry_record_t  *record;
-
-    record = ngx_http_tgbot_registry_records(sh);
-
-    for (i = 0; i < sh->n; i++) {
-        if (record[i].used && ngx_memcmp(record[i].key, key, 16) == 0) {
-            return &record[i];
-        }
-    }
-
-    return NULL;
-}
-
-
-/* never NULL: there are at least as many records as users */
-
-static ngx_http_tgbot_registry_record_t *
-ngx_http_tgbot_registry_vacant(ngx_http_tgbot_zone_t *zone)
-{
-    ngx_uint_t                          i, n;
-    ngx_http_tgbot_registry_t         **user;
-    ngx_http_tgbot_registry_sh_t       *sh;
-    ngx_http_tgbot_registry_record_t   *record;
+    ngx_http_tgbot_registry_sh_t  *sh;
 
     sh = ngx_http_tgbot_registry_sh(zone);
-    record = ngx_http_tgbot_registry_records(sh);
-    user = zone->users.elts;
 
-    for (i = 0; i < sh->n; i++) {
-        if (!record[i].used) {
-            return &record[i];
-        }
-    }
+    ngx_memzero(bots, sizeof(ngx_http_tgbot_zone_bots_t));
 
-    for (i = 0; i < sh->n - 1; i++) {
-
-        for (n = 0; n < zone->users.nelts; n++) {
-            if (user[n]->record == &record[i]) {
-                break;
-            }
-        }
-
-        if (n == zone->users.nelts) {
-            break;
-        }
-    }
-
-    return &record[i];
+    bots->zone = zone;
+    bots->sh = &sh->bots;
+    bots->entries = (u_char *) ngx_http_tgbot_registry_records(sh);
+    bots->size = sizeof(ngx_http_tgbot_registry_record_t);
 }
 
 
@@ -241,7 +152,7 @@ ngx_http_tgbot_registry_lock(ngx_http_tgbot_zone_t *zone)
 
     ngx_memzero(&sh->lease, sizeof(ngx_http_tgbot_lease_t));
 
-    for (i = 0; i < sh->n; i++) {
+    for (i = 0; i < sh->bots.used; i++) {
 
         if (record[i].writing) {
             ngx_memzero(&record[i].registration,
@@ -333,14 +244,16 @@ ngx_http_tgbot_registry_pace(ngx_http_tgbot_zone_t *zone)
 }
 
 
-static ngx_uint_t
-ngx_http_tgbot_registry_ours(ngx_http_tgbot_registry_t *registry)
+/* NULL: the record belongs to a bot of a later configuration */
+
+static ngx_http_tgbot_registry_record_t *
+ngx_http_tgbot_registry_record(ngx_http_tgbot_registry_t *registry)
 {
-    u_char  key[16];
+    ngx_http_tgbot_zone_bots_t  bots;
 
-    ngx_http_tgbot_registry_key(registry, key);
+    ngx_http_tgbot_registry_bots(registry->zone, &bots);
 
-    return ngx_memcmp(registry->record->key, key, 16) == 0;
+    return ngx_http_tgbot_zone_bots_entry(&bots, registry);
 }
 
 
@@ -348,17 +261,19 @@ ngx_int_t
 ngx_http_tgbot_registry_get(ngx_http_tgbot_registry_t *registry,
     ngx_http_tgbot_registration_t *registration)
 {
-    ngx_uint_t  ours;
+    ngx_http_tgbot_registry_record_t  *record;
 
     ngx_http_tgbot_registry_lock(registry->zone);
 
-    ours = ngx_http_tgbot_registry_ours(registry);
+    record = ngx_http_tgbot_registry_record(registry);
 
-    *registration = registry->record->registration;
+    if (record) {
+        *registration = record->registration;
+    }
 
     ngx_http_tgbot_zone_unlock(registry->zone);
 
-    return ours ? NGX_OK : NGX_DECLINED;
+    return record ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -366,21 +281,23 @@ ngx_int_t
 ngx_http_tgbot_registry_put(ngx_http_tgbot_registry_t *registry,
     ngx_http_tgbot_registration_t *registration)
 {
-    ngx_uint_t                         ours;
     ngx_http_tgbot_registry_sh_t      *sh;
     ngx_http_tgbot_registry_record_t  *record;
 
     sh = ngx_http_tgbot_registry_sh(registry->zone);
-    record = registry->record;
 
     ngx_http_tgbot_registry_lock(registry->zone);
 
-    ours = ngx_http_tgbot_registry_ours(registry)
-           && ngx_http_tgbot_registry_lease.token != 0
-           && ngx_http_tgbot_lease_equal(&sh->lease,
-                                         &ngx_http_tgbot_registry_lease);
+    record = NULL;
 
-    if (ours) {
+    if (ngx_http_tgbot_registry_lease.token
+        && ngx_http_tgbot_lease_equal(&sh->lease,
+                                      &ngx_http_tgbot_registry_lease))
+    {
+        record = ngx_http_tgbot_registry_record(registry);
+    }
+
+    if (record) {
         record->writing = 1;
         ngx_memory_barrier();
 
@@ -394,7 +311,7 @@ ngx_http_tgbot_registry_put(ngx_http_tgbot_registry_t *registry,
 
     ngx_http_tgbot_zone_unlock(registry->zone);
 
-    return ours ? NGX_OK : NGX_DECLINED;
+    return record ? NGX_OK : NGX_DECLINED;
 }
 
 

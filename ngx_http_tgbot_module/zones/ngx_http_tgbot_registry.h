@@ -92,19 +92,16 @@ typedef struct {
 } ngx_http_tgbot_registration_t;
 
 
-typedef struct ngx_http_tgbot_registry_record_s
-    ngx_http_tgbot_registry_record_t;
-
-
-/* a bot's record in the zone; the configuration sets all but "record" */
+/* a bot that uses the zone; begins as ngx_http_tgbot_zone_user_t */
 
 typedef struct {
-    ngx_http_tgbot_zone_t             *zone;
-    ngx_str_t                          bot;
-    uint64_t                           bot_id;
-    u_char                             wanted[NGX_HTTP_TGBOT_REGISTRY_PRINT];
+    ngx_http_tgbot_zone_t  *zone;
+    ngx_str_t               bot;
+    uint64_t                bot_id;
+    ngx_uint_t              entry;   /* set by the directory */
+    uint32_t                serial;  /* of that entry */
 
-    ngx_http_tgbot_registry_record_t  *record;   /* set by the init callback */
+    u_char                  wanted[NGX_HTTP_TGBOT_REGISTRY_PRINT];
 } ngx_http_tgbot_registry_t;
 
 

@@ -969,8 +969,8 @@ void *
 ngx_http_tgbot_state_user(ngx_http_tgbot_zone_t *zone, ngx_str_t *bot,
     uint64_t bot_id)
 {
-    ngx_uint_t                     i;
-    ngx_http_tgbot_store_user_t  **user;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_zone_user_t  **user;
 
     user = zone->users.elts;
 

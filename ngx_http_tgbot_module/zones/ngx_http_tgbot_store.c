@@ -4,6 +4,7 @@
 
 #include "ngx_http_tgbot_store.h"
 #include "ngx_http_tgbot_zone.h"
+#include "ngx_http_tgbot_zone_bots.h"
 
 
 /* a zone has so many entries, and one more for each layout->entry bytes */
@@ -16,19 +17,8 @@
     ngx_align(size, NGX_CPU_CACHE_LINE)
 
 
-static ngx_int_t ngx_http_tgbot_store_users(ngx_http_tgbot_store_t *store,
-    const ngx_http_tgbot_store_layout_t *layout);
-static ngx_http_tgbot_store_entry_t *ngx_http_tgbot_store_known(
-    ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_user_t *user);
-static ngx_http_tgbot_store_entry_t *ngx_http_tgbot_store_spare(
-    ngx_http_tgbot_store_t *store, uint32_t next);
-static void ngx_http_tgbot_store_make(ngx_http_tgbot_store_t *store,
-    const ngx_http_tgbot_store_layout_t *layout,
-    ngx_http_tgbot_store_entry_t *entry, ngx_http_tgbot_store_user_t *user);
-static void ngx_http_tgbot_store_bind(ngx_http_tgbot_store_t *store,
-    ngx_http_tgbot_store_entry_t *entry, ngx_http_tgbot_store_user_t *user);
-static uint32_t ngx_http_tgbot_store_generation(
-    ngx_http_tgbot_store_t *store);
+static ngx_int_t ngx_http_tgbot_store_make(ngx_http_tgbot_zone_bots_t *bots,
+    void *entry, void *user);
 static uint64_t ngx_http_tgbot_store_item_answer(size_t len);
 static uint64_t ngx_http_tgbot_store_item_total(
     ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_item_t *item);
@@ -54,11 +44,18 @@ ngx_http_tgbot_store_open(ngx_http_tgbot_store_t *store,
 
     p = ngx_http_tgbot_zone_data(zone->sh);
 
-    store->zone = zone;
     store->sh = (ngx_http_tgbot_store_sh_t *) p;
 
     store->entries = (ngx_http_tgbot_store_entry_t *)
         (p + ngx_http_tgbot_store_aligned(sizeof(ngx_http_tgbot_store_sh_t)));
+
+    store->bots.zone = zone;
+    store->bots.sh = &store->sh->bots;
+    store->bots.entries = (u_char *) store->entries;
+    store->bots.size = sizeof(ngx_http_tgbot_store_entry_t);
+    store->bots.held = offsetof(ngx_http_tgbot_store_entry_t, items.n);
+    store->bots.match = NULL;
+    store->bots.make = ngx_http_tgbot_store_make;
 
     store->own = p + store->sh->own;
     store->tables = p + store->sh->tables;
@@ -112,7 +109,7 @@ ngx_http_tgbot_store_carve(ngx_http_tgbot_zone_t *zone,
     sh->blocks = sh->tables
                  + ngx_http_tgbot_store_aligned(layout->fixed
                                                 + n * layout->block);
-    sh->nentries = (uint32_t) entries;
+    sh->bots.n = (uint32_t) entries;
     sh->own_size = (uint32_t) own;
     sh->header = (uint32_t) layout->header;
 
@@ -136,7 +133,9 @@ ngx_http_tgbot_store_init(ngx_http_tgbot_zone_t *zone,
 
     layout->lock(zone, &store);
 
-    rc = ngx_http_tgbot_store_users(&store, layout);
+    store.clear = layout->clear;
+
+    rc = ngx_http_tgbot_zone_bots_init(&store.bots);
 
     ngx_http_tgbot_zone_unlock(zone);
 
@@ -146,7 +145,7 @@ ngx_http_tgbot_store_init(ngx_http_tgbot_zone_t *zone,
                       "use it and those that left something in it exceed, "
                       "expected %uzk more for each and no more than %ui bots "
                       "in a zone", &zone->shm_zone->shm.name,
-                      store.sh->nentries, zone->users.nelts,
+                      store.sh->bots.n, zone->users.nelts,
                       layout->entry / 1024,
                       (ngx_uint_t) NGX_HTTP_TGBOT_STORE_ENTRIES_MAX);
     }
@@ -155,126 +154,43 @@ ngx_http_tgbot_store_init(ngx_http_tgbot_zone_t *zone,
 }
 
 
-static ngx_int_t
-ngx_http_tgbot_store_users(ngx_http_tgbot_store_t *store,
-    const ngx_http_tgbot_store_layout_t *layout)
-{
-    uint32_t                        next;
-    ngx_uint_t                      i, n;
-    ngx_http_tgbot_store_user_t   **user;
-    ngx_http_tgbot_store_entry_t   *entry;
-
-    next = ngx_http_tgbot_store_generation(store) + 1;
-
-    for (i = 0; i < store->sh->bots; i++) {
-        store->entries[i].named[next & 1] = 0;
-    }
-
-    user = store->zone->users.elts;
-    n = store->zone->users.nelts;
-
-    /* known bots are first, so that no new bot takes their entries */
-
-    for (i = 0; i < n; i++) {
-        user[i]->serial = 0;
-
-        entry = ngx_http_tgbot_store_known(store, user[i]);
-
-        if (entry) {
-            entry->named[next & 1] = next;
-            ngx_http_tgbot_store_bind(store, entry, user[i]);
-        }
-    }
-
-    ngx_http_tgbot_zone_stop("store: known bots named");
-
-    for (i = 0; i < n; i++) {
-
-        if (user[i]->serial) {
-            continue;
-        }
-
-        entry = ngx_http_tgbot_store_spare(store, next);
-
-        if (entry == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_http_tgbot_store_make(store, layout, entry, user[i]);
-
-        entry->named[next & 1] = next;
-    }
-
-    return NGX_OK;
-}
-
-
 ngx_int_t
 ngx_http_tgbot_store_enter(void *user,
     const ngx_http_tgbot_store_layout_t *layout)
 {
-    ngx_http_tgbot_store_t         store;
-    ngx_http_tgbot_store_user_t   *u;
-    ngx_http_tgbot_store_entry_t  *entry;
+    void                    *entry;
+    ngx_http_tgbot_zone_t   *zone;
+    ngx_http_tgbot_store_t   store;
 
-    u = user;
+    zone = ((ngx_http_tgbot_zone_user_t *) user)->zone;
 
-    layout->lock(u->zone, &store);
+    layout->lock(zone, &store);
 
-    entry = ngx_http_tgbot_store_known(&store, u);
+    store.clear = layout->clear;
 
-    if (entry) {
-        ngx_http_tgbot_store_bind(&store, entry, u);
+    entry = ngx_http_tgbot_zone_bots_enter(&store.bots, user, 0);
 
-    } else {
-
-        /* not an entry that this or the next configuration names */
-
-        entry = ngx_http_tgbot_store_spare(&store,
-                               ngx_http_tgbot_store_generation(&store) + 1);
-
-        if (entry && ngx_http_tgbot_store_named(&store, entry)) {
-            entry = NULL;
-        }
-
-        if (entry) {
-            ngx_http_tgbot_store_make(&store, layout, entry, u);
-        }
-    }
-
-    ngx_http_tgbot_zone_unlock(u->zone);
+    ngx_http_tgbot_zone_unlock(zone);
 
     return entry ? NGX_OK : NGX_DECLINED;
 }
 
 
-ngx_http_tgbot_store_entry_t *
-ngx_http_tgbot_store_entry(ngx_http_tgbot_store_t *store, void *user)
+static ngx_int_t
+ngx_http_tgbot_store_make(ngx_http_tgbot_zone_bots_t *bots, void *entry,
+    void *user)
 {
-    ngx_http_tgbot_store_user_t   *u;
-    ngx_http_tgbot_store_entry_t  *entry;
+    ngx_http_tgbot_store_t        *store;
+    ngx_http_tgbot_store_entry_t  *e;
 
-    u = user;
+    store = (ngx_http_tgbot_store_t *) bots;
+    e = entry;
 
-    if (u->serial == 0 || u->entry >= store->sh->nentries) {
-        return NULL;
-    }
+    ngx_http_tgbot_list_init(&e->items);
 
-    entry = &store->entries[u->entry];
+    store->clear(ngx_http_tgbot_store_own(store, e - store->entries));
 
-    return (entry->serial == u->serial) ? entry : NULL;
-}
-
-
-ngx_uint_t
-ngx_http_tgbot_store_named(ngx_http_tgbot_store_t *store,
-    ngx_http_tgbot_store_entry_t *entry)
-{
-    uint32_t  now;
-
-    now = ngx_http_tgbot_store_generation(store);
-
-    return entry->serial && entry->named[now & 1] == now;
+    return NGX_OK;
 }
 
 
@@ -286,7 +202,7 @@ ngx_http_tgbot_store_orphaned(ngx_http_tgbot_store_t *store)
 
     n = 0;
 
-    for (i = 0; i < store->sh->bots; i++) {
+    for (i = 0; i < store->sh->bots.used; i++) {
         entry = &store->entries[i];
 
         if (entry->items.n && !ngx_http_tgbot_store_named(store, entry)) {
@@ -295,141 +211,6 @@ ngx_http_tgbot_store_orphaned(ngx_http_tgbot_store_t *store)
     }
 
     return n;
-}
-
-
-/* finds a bot by name and id, or by name if one of the ids is not known */
-
-static ngx_http_tgbot_store_entry_t *
-ngx_http_tgbot_store_known(ngx_http_tgbot_store_t *store,
-    ngx_http_tgbot_store_user_t *user)
-{
-    ngx_uint_t                     i;
-    ngx_http_tgbot_store_entry_t  *entry, *named;
-
-    named = NULL;
-
-    for (i = 0; i < store->sh->bots; i++) {
-        entry = &store->entries[i];
-
-        if (entry->serial == 0
-            || entry->len != user->bot.len
-            || ngx_memcmp(entry->name, user->bot.data, entry->len) != 0)
-        {
-            continue;
-        }
-
-        if (entry->bot_id == user->bot_id) {
-            return entry;
-        }
-
-        if (named == NULL && (entry->bot_id == 0 || user->bot_id == 0)) {
-            named = entry;
-        }
-    }
-
-    return named;
-}
-
-
-/*
- * Returns an entry that is not in use, or one without items that generation
- * "next" does not name; entries that the current generation does not name
- * come first.
- */
-
-static ngx_http_tgbot_store_entry_t *
-ngx_http_tgbot_store_spare(ngx_http_tgbot_store_t *store, uint32_t next)
-{
-    ngx_uint_t                     i;
-    ngx_http_tgbot_store_entry_t  *entry, *gone, *going;
-
-    gone = NULL;
-    going = NULL;
-
-    for (i = 0; i < store->sh->nentries; i++) {
-        entry = &store->entries[i];
-
-        if (entry->serial == 0) {
-            return entry;
-        }
-
-        if (entry->items.n || entry->named[next & 1] == next) {
-            continue;
-        }
-
-        if (ngx_http_tgbot_store_named(store, entry)) {
-            going = entry;
-
-        } else {
-            gone = entry;
-        }
-    }
-
-    return gone ? gone : going;
-}
-
-
-/* a process that still uses the entry for another bot sees the new serial */
-
-static void
-ngx_http_tgbot_store_make(ngx_http_tgbot_store_t *store,
-    const ngx_http_tgbot_store_layout_t *layout,
-    ngx_http_tgbot_store_entry_t *entry, ngx_http_tgbot_store_user_t *user)
-{
-    entry->serial = 0;
-
-    ngx_memory_barrier();
-
-    ngx_http_tgbot_zone_stop("store: entry not in use");
-
-    ngx_memzero(entry, sizeof(ngx_http_tgbot_store_entry_t));
-
-    entry->len = (uint32_t) ngx_min(user->bot.len, NGX_HTTP_TGBOT_ITEM_NAME);
-    ngx_memcpy(entry->name, user->bot.data, entry->len);
-
-    ngx_http_tgbot_list_init(&entry->items);
-
-    layout->clear(ngx_http_tgbot_store_own(store, entry - store->entries));
-
-    store->sh->serial++;
-
-    if (store->sh->serial == 0) {
-        store->sh->serial = 1;
-    }
-
-    store->sh->bots = ngx_max(store->sh->bots,
-                              (uint32_t) (entry - store->entries) + 1);
-
-    ngx_memory_barrier();
-
-    ngx_http_tgbot_zone_stop("store: entry made");
-
-    entry->serial = store->sh->serial;
-
-    ngx_http_tgbot_store_bind(store, entry, user);
-}
-
-
-static void
-ngx_http_tgbot_store_bind(ngx_http_tgbot_store_t *store,
-    ngx_http_tgbot_store_entry_t *entry, ngx_http_tgbot_store_user_t *user)
-{
-    if (user->bot_id) {
-        entry->bot_id = user->bot_id;
-    }
-
-    user->entry = entry - store->entries;
-    user->serial = entry->serial;
-}
-
-
-/* the current generation; never 0, as 0 in "named" means not named */
-
-static uint32_t
-ngx_http_tgbot_store_generation(ngx_http_tgbot_store_t *store)
-{
-    return (uint32_t) store->zone->sh->generation + 1;
 }
 
 
@@ -452,10 +233,10 @@ void *
 ngx_http_tgbot_store_add(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
     ngx_http_tgbot_item_t *item)
 {
-    size_t                         header;
-    uint32_t                       n;
-    ngx_http_tgbot_store_item_t   *it;
-    ngx_http_tgbot_store_entry_t  *bot;
+    size_t                        header;
+    uint32_t                      n;
+    ngx_http_tgbot_zone_bot_t    *bot;
+    ngx_http_tgbot_store_item_t  *it;
 
     header = store->sh->header;
 
@@ -469,7 +250,7 @@ ngx_http_tgbot_store_add(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
     ngx_http_tgbot_chain_write(&store->chain, n, header, &item->data);
 
     it = ngx_http_tgbot_store_item(store, n);
-    bot = &store->entries[entry];
+    bot = &store->entries[entry].bot;
 
     ngx_memzero(it, header);
 
@@ -614,7 +395,7 @@ ngx_http_tgbot_store_tell(ngx_http_tgbot_store_t *store, void *item,
 
     /* the id may not have been known when the item came */
 
-    told->head.bot_id = store->entries[it->entry].bot_id;
+    told->head.bot_id = store->entries[it->entry].bot.bot_id;
 
     if (it->answer != NGX_HTTP_TGBOT_LIST_NIL) {
         told->answered = 1;
@@ -754,9 +535,9 @@ ngx_http_tgbot_store_item_walk(ngx_http_tgbot_store_t *store,
 
     seq = cursor->seq;
 
-    for (i = cursor->entry; i < store->sh->bots; i++, seq = 0) {
+    for (i = cursor->entry; i < store->sh->bots.used; i++, seq = 0) {
 
-        if (store->entries[i].serial == 0) {
+        if (store->entries[i].bot.serial == 0) {
             continue;
         }
 
@@ -868,7 +649,7 @@ ngx_http_tgbot_store_repair(ngx_http_tgbot_store_t *store)
 
     ngx_http_tgbot_chain_link(&store->chain);
 
-    for (i = 0; i < sh->nentries; i++) {
+    for (i = 0; i < sh->bots.n; i++) {
         store->entries[i].blocks = 0;
         ngx_http_tgbot_list_init(&store->entries[i].items);
     }
@@ -904,8 +685,8 @@ ngx_http_tgbot_store_repair_item(ngx_http_tgbot_store_t *store, uint32_t n)
     sh = store->sh;
     item = ngx_http_tgbot_store_item(store, n);
 
-    if (item->entry >= sh->nentries
-        || store->entries[item->entry].serial == 0)
+    if (item->entry >= sh->bots.n
+        || store->entries[item->entry].bot.serial == 0)
     {
         return 0;
     }

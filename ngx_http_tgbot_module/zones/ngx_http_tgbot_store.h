@@ -26,37 +26,17 @@
 #include "ngx_http_tgbot_item.h"
 #include "ngx_http_tgbot_list.h"
 #include "ngx_http_tgbot_zone.h"
+#include "ngx_http_tgbot_zone_bots.h"
 
 
 /* bytes that a zone must have at least; they are enough for carving */
 #define NGX_HTTP_TGBOT_STORE_MIN    (64 * 1024)
 
 
-/* a bot that uses a zone: structures in zone->users begin with this */
-
-typedef struct {
-    ngx_http_tgbot_zone_t            *zone;
-    ngx_str_t                         bot;      /* name, up to 32 bytes */
-    uint64_t                          bot_id;   /* from token, 0: unknown */
-
-    /* set by the store */
-
-    ngx_uint_t                        entry;    /* index */
-    uint32_t                          serial;   /* of the entry */
-} ngx_http_tgbot_store_user_t;
-
-
 /* the entry of a bot in a zone; kinds only read it */
 
 typedef struct {
-    u_char                            name[NGX_HTTP_TGBOT_ITEM_NAME];
-    uint64_t                          bot_id;
-    uint32_t                          len;      /* of the name */
-    uint32_t                          serial;   /* 0: not in use */
-
-    /* last two generations of the configuration that name the bot */
-
-    uint32_t                          named[2];
+    ngx_http_tgbot_zone_bot_t         bot;
 
     /* derived */
 
@@ -92,16 +72,13 @@ typedef struct {
     size_t                            own;      /* offsets, never change */
     size_t                            tables;
     size_t                            blocks;
-    uint32_t                          nentries;
     uint32_t                          own_size;
     uint32_t                          header;
 
     uint64_t                          seq;      /* the last one given */
     uint64_t                          broken;   /* damaged items that repairs
                                                    have dropped */
-    uint32_t                          serial;   /* the last one given */
-    uint32_t                          bots;     /* entries from this index on
-                                                   were never used */
+    ngx_http_tgbot_zone_bots_sh_t     bots;
     ngx_http_tgbot_chain_sh_t         chain;
 
     uint32_t                          items;    /* derived */
@@ -111,13 +88,16 @@ typedef struct {
 /* pointers into a zone, made each time the zone is locked */
 
 typedef struct {
-    ngx_http_tgbot_zone_t            *zone;
+    ngx_http_tgbot_zone_bots_t        bots;     /* is first */
     ngx_http_tgbot_store_sh_t        *sh;
     ngx_http_tgbot_store_entry_t     *entries;
     u_char                           *own;
     u_char                           *tables;   /* the kind's, aligned */
     ngx_http_tgbot_chain_t            chain;
     ngx_http_tgbot_links_t            links;    /* of entry->items */
+
+    /* while entries are made: the layout's */
+    void                            (*clear)(void *own);
 } ngx_http_tgbot_store_t;
 
 
@@ -171,6 +151,15 @@ typedef struct {
 #define ngx_http_tgbot_store_own(store, n)                                    \
     ((void *) ((store)->own + (size_t) (n) * (store)->sh->own_size))
 
+/* the entry of a user, or NULL; whether an entry is named: see zone_bots */
+
+#define ngx_http_tgbot_store_entry(store, user)                               \
+    ((ngx_http_tgbot_store_entry_t *)                                         \
+         ngx_http_tgbot_zone_bots_entry(&(store)->bots, user))
+
+#define ngx_http_tgbot_store_named(store, entry)                              \
+    ngx_http_tgbot_zone_bots_named(&(store)->bots, entry)
+
 /* number of free blocks */
 
 #define ngx_http_tgbot_store_room(store)                                      \
@@ -191,8 +180,7 @@ ngx_int_t ngx_http_tgbot_store_carve(ngx_http_tgbot_zone_t *zone,
 
 /*
  * Finds or makes the entries of zone->users, in the init callback, without
- * the lock.  Marks them as named by the new configuration, from the zone's
- * next generation on, because the configuration may still be refused.
+ * the lock: see ngx_http_tgbot_zone_bots_init().
  * NGX_ERROR: there are too few entries; that was logged.
  */
 ngx_int_t ngx_http_tgbot_store_init(ngx_http_tgbot_zone_t *zone,
@@ -200,26 +188,12 @@ ngx_int_t ngx_http_tgbot_store_init(ngx_http_tgbot_zone_t *zone,
 
 /*
  * Finds or makes the entry of a bot that the configuration may not name.
- * Called without the lock.  "user" points to a structure that begins with
- * ngx_http_tgbot_store_user_t; zone, bot and bot_id are read, entry and serial
- * are set.  The bot may get the entry of another bot that has no items and is
- * not named.  NGX_DECLINED: no entry is free.
+ * Called without the lock.  "user" begins with ngx_http_tgbot_zone_user_t.
+ * The bot may get the entry of another bot that has no items and is not named.
+ * NGX_DECLINED: no entry is free.
  */
 ngx_int_t ngx_http_tgbot_store_enter(void *user,
     const ngx_http_tgbot_store_layout_t *layout);
-
-/*
- * Returns the entry of a user, which points to a structure that begins with
- * ngx_http_tgbot_store_user_t.  NULL: the entry belongs to another bot now.
- * May also be called without the lock.
- */
-ngx_http_tgbot_store_entry_t *ngx_http_tgbot_store_entry(
-    ngx_http_tgbot_store_t *store, void *user);
-
-
-/* whether the current configuration names the entry's bot */
-ngx_uint_t ngx_http_tgbot_store_named(ngx_http_tgbot_store_t *store,
-    ngx_http_tgbot_store_entry_t *entry);
 
 /* number of items of entries that are not named */
 ngx_uint_t ngx_http_tgbot_store_orphaned(ngx_http_tgbot_store_t *store);

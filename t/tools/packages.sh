@@ -261,7 +261,7 @@ need_compiler() {
 
 packages_build() {
     need_compiler
-    need nginx-dev libyajl-dev libcurl4-openssl-dev
+    need nginx-dev libyajl-dev libcurl4-openssl-dev libhiredis-dev
 }
 
 
@@ -288,7 +288,7 @@ libnginx-mod-nchan"
 
 packages_suites() {
     packages_build
-    need perl python3 openssl
+    need perl python3 openssl redis-server redis-sentinel
     need_test_nginx
     need_promtool
 
@@ -298,6 +298,11 @@ packages_suites() {
             need $package
         fi
     done
+}
+
+
+packages_redis() {
+    need python3 redis-server
 }
 
 

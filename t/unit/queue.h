@@ -219,10 +219,10 @@ queue_walk_blocks(ngx_http_tgbot_store_t *store)
         sound = 0;
     }
 
-    for (i = 0; sound && i < sh->nentries; i++) {
+    for (i = 0; sound && i < sh->bots.n; i++) {
         entry = &store->entries[i];
 
-        if (entry->serial == 0) {
+        if (entry->bot.serial == 0) {
             continue;
         }
 
@@ -424,8 +424,8 @@ queue_walk_heap(ngx_http_tgbot_queue_area_t *area)
 
     n = 0;
 
-    for (i = 0; i < area->store.sh->nentries; i++) {
-        if (area->store.entries[i].serial) {
+    for (i = 0; i < area->store.sh->bots.n; i++) {
+        if (area->store.entries[i].bot.serial) {
             n += ngx_http_tgbot_queue_own(area, i)->delayed;
         }
     }
@@ -477,9 +477,9 @@ queue_walk(ngx_http_tgbot_zone_t *zone)
             && ok(queue_walk_lanes(&area))
             && ok(queue_walk_heap(&area));
 
-    for (i = 0; sound && i < area.store.sh->nentries; i++) {
+    for (i = 0; sound && i < area.store.sh->bots.n; i++) {
 
-        if (area.store.entries[i].serial) {
+        if (area.store.entries[i].bot.serial) {
             sound = ok(queue_walk_lists(&area, i))
                     && ok(queue_walk_books(&area, i));
         }

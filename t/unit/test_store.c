@@ -46,7 +46,7 @@ static const ngx_http_tgbot_store_layout_t  test_layout = {
 
 static ngx_http_tgbot_store_t       test_store;
 static ngx_http_tgbot_zone_t       *test_zone;
-static ngx_http_tgbot_store_user_t  test_users[3];
+static ngx_http_tgbot_zone_user_t   test_users[3];
 static u_char                       test_text[256 * 1024];
 static u_char                       test_copy[256 * 1024];
 
@@ -447,7 +447,7 @@ test_garbage(void)
     sh->items = 1;
     sh->seq -= 1;
 
-    for (i = 0; i < sh->nentries; i++) {
+    for (i = 0; i < sh->bots.n; i++) {
         entry = &test_store.entries[i];
         entry->items.n = 7;
         entry->blocks = 8;
@@ -507,7 +507,7 @@ test_broken(void)
 
         switch (i) {
         case 0:
-            b->item.entry = test_store.sh->nentries;
+            b->item.entry = test_store.sh->bots.n;
             break;
 
         case 1:
@@ -599,7 +599,7 @@ test_entries(void)
 {
     u_char                       *own;
     ngx_uint_t                    i, n;
-    ngx_http_tgbot_store_user_t   user;
+    ngx_http_tgbot_zone_user_t    user;
 
     test_start();
 
@@ -620,7 +620,7 @@ test_entries(void)
     user.serial = 0;
     ok(ngx_http_tgbot_store_entry(&test_store, &user) == NULL);
     user.serial = test_users[1].serial;
-    user.entry = test_store.sh->nentries;
+    user.entry = test_store.sh->bots.n;
     ok(ngx_http_tgbot_store_entry(&test_store, &user) == NULL);
 
     /* an entry is found by name and id; an unknown id matches any */
@@ -633,7 +633,7 @@ test_entries(void)
     is_int(ngx_http_tgbot_store_enter(&user, &test_layout),
            NGX_OK);
     is_int(user.entry, 1);
-    is_int(test_store.entries[1].bot_id, 43);
+    is_int(test_store.entries[1].bot.bot_id, 43);
 
     user.bot_id = 77;
     is_int(ngx_http_tgbot_store_enter(&user, &test_layout),
@@ -652,7 +652,7 @@ test_entries(void)
     is_int(ngx_http_tgbot_store_enter(&user, &test_layout),
            NGX_OK);
     is_int(user.entry, 4);
-    is_int(test_store.entries[4].bot_id, 5);
+    is_int(test_store.entries[4].bot.bot_id, 5);
 
     /*
      * all entries used: one without items is replaced, a configured one is
@@ -707,7 +707,7 @@ test_entries(void)
 static void
 test_names(void)
 {
-    ngx_http_tgbot_store_user_t  user;
+    ngx_http_tgbot_zone_user_t  user;
 
     test_start();
 
@@ -718,7 +718,7 @@ test_names(void)
     is_int(user.bot.len, NGX_HTTP_TGBOT_ITEM_NAME);
     is_int(ngx_http_tgbot_store_enter(&user, &test_layout),
            NGX_OK);
-    is_int(test_store.entries[user.entry].len, user.bot.len);
+    is_int(test_store.entries[user.entry].bot.len, user.bot.len);
     is_int(user.entry, 3);
 
     is_int(ngx_http_tgbot_store_enter(&user, &test_layout),
