@@ -165,6 +165,27 @@ ngx_http_tgbot_conf_check_queued(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 }
 
 
+ngx_int_t
+ngx_http_tgbot_conf_check_redis(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
+    const char *directive)
+{
+    ngx_http_tgbot_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    if (tmcf->redis) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"tgbot_webhook\" directive \"%V\" has \"%s\" with "
+                  "\"redis\", expected \"tgbot_redis\" in http in %s:%ui",
+                  &bot->name, directive, bot->file, bot->line);
+
+    return NGX_ERROR;
+}
+
+
 static ngx_int_t
 ngx_http_tgbot_conf_check_token(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {

@@ -208,6 +208,13 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       offsetof(ngx_http_tgbot_loc_conf_t, status),
       &ngx_http_tgbot_conf_status },
 
+    { ngx_string("tgbot_redis"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_tgbot_conf_redis_directive,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("tgbot_max_calls"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_tgbot_conf_value,
@@ -288,6 +295,7 @@ ngx_http_tgbot_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    tmcf->redis = NGX_CONF_UNSET_PTR;
     tmcf->max_calls = NGX_CONF_UNSET_UINT;
 
     return tmcf;
@@ -299,6 +307,7 @@ ngx_http_tgbot_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_http_tgbot_main_conf_t *tmcf = conf;
 
+    ngx_conf_init_ptr_value(tmcf->redis, NULL);
     ngx_conf_init_uint_value(tmcf->max_calls, 256);
 
     return NGX_CONF_OK;
@@ -445,7 +454,8 @@ ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
 {
     if (ngx_http_tgbot_conf_registry(cf) != NGX_OK
         || ngx_http_tgbot_conf_dead(cf) != NGX_OK
-        || ngx_http_tgbot_conf_check_zones(cf) != NGX_OK)
+        || ngx_http_tgbot_conf_check_zones(cf) != NGX_OK
+        || ngx_http_tgbot_conf_redis_init(cf) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -8,9 +8,15 @@
 
 #define NGX_HTTP_TGBOT_SECRET_FILE_SIZE  4096
 
+/* kinds of characters: [A-Za-z0-9_-], digits, all that can be printed */
+#define NGX_HTTP_TGBOT_SECRET_WORD       0
+#define NGX_HTTP_TGBOT_SECRET_DIGITS     1
+#define NGX_HTTP_TGBOT_SECRET_PRINT      2
+
 
 static size_t ngx_http_tgbot_secret_span(ngx_str_t *text, size_t from,
-    size_t max, ngx_uint_t digits);
+    size_t max, ngx_uint_t kind);
+static ngx_uint_t ngx_http_tgbot_secret_is(u_char c, ngx_uint_t kind);
 static ngx_int_t ngx_http_tgbot_secret_lines(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_secret_t *secret,
     ngx_http_tgbot_secret_shape_t *shape, ngx_uint_t max, ngx_str_t *lines);
@@ -23,15 +29,20 @@ static const char *ngx_http_tgbot_secret_split(ngx_str_t *text,
 
 
 ngx_http_tgbot_secret_shape_t  ngx_http_tgbot_secret_token_shape = {
-    20, 128, "1 to 20 digits, \":\" and 1 to 128 of [A-Za-z0-9_-]"
+    20, 128, 0, "1 to 20 digits, \":\" and 1 to 128 of [A-Za-z0-9_-]"
 };
 
 ngx_http_tgbot_secret_shape_t  ngx_http_tgbot_secret_shape = {
-    0, 256, "1 to 256 of [A-Za-z0-9_-]"
+    0, 256, 0, "1 to 256 of [A-Za-z0-9_-]"
 };
 
 ngx_http_tgbot_secret_shape_t  ngx_http_tgbot_secret_name_shape = {
-    0, 32, "1 to 32 of [A-Za-z0-9_-]"
+    0, 32, 0, "1 to 32 of [A-Za-z0-9_-]"
+};
+
+
+static ngx_http_tgbot_secret_shape_t  ngx_http_tgbot_secret_password_shape = {
+    0, 512, 1, "1 to 512 characters, none of them a control character"
 };
 
 
@@ -47,7 +58,8 @@ ngx_http_tgbot_secret_fault(ngx_str_t *text,
 
     static u_char   fault[128];
 
-    pos = ngx_http_tgbot_secret_span(text, 0, shape->digits, 1);
+    pos = ngx_http_tgbot_secret_span(text, 0, shape->digits,
+                                     NGX_HTTP_TGBOT_SECRET_DIGITS);
     from = 0;
 
     if (pos > 0 && pos < text->len && text->data[pos] == ':') {
@@ -55,7 +67,10 @@ ngx_http_tgbot_secret_fault(ngx_str_t *text,
     }
 
     if (from > 0 || shape->digits == 0) {
-        pos = ngx_http_tgbot_secret_span(text, from, shape->max, 0);
+        pos = ngx_http_tgbot_secret_span(text, from, shape->max,
+                                         shape->print
+                                         ? NGX_HTTP_TGBOT_SECRET_PRINT
+                                         : NGX_HTTP_TGBOT_SECRET_WORD);
 
         if (pos == text->len && pos > from) {
             return NULL;
@@ -84,28 +99,38 @@ ngx_http_tgbot_secret_fault(ngx_str_t *text,
 }
 
 
-/* returns the end of a run of up to max digits, or up to max [A-Za-z0-9_-] */
+/* returns the end of a run of up to max characters of this kind */
 
 static size_t
 ngx_http_tgbot_secret_span(ngx_str_t *text, size_t from, size_t max,
-    ngx_uint_t digits)
+    ngx_uint_t kind)
 {
-    u_char  c;
     size_t  i;
 
     for (i = from; i < text->len && i < from + max; i++) {
-        c = text->data[i];
-
-        if ((c < '0' || c > '9')
-            && (digits
-                || ((ngx_tolower(c) < 'a' || ngx_tolower(c) > 'z')
-                    && c != '_' && c != '-')))
-        {
+        if (!ngx_http_tgbot_secret_is(text->data[i], kind)) {
             break;
         }
     }
 
     return i;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_secret_is(u_char c, ngx_uint_t kind)
+{
+    if (kind == NGX_HTTP_TGBOT_SECRET_PRINT) {
+        return c >= ' ' && c != 0x7f;
+    }
+
+    if (c >= '0' && c <= '9') {
+        return 1;
+    }
+
+    return kind == NGX_HTTP_TGBOT_SECRET_WORD
+           && ((ngx_tolower(c) >= 'a' && ngx_tolower(c) <= 'z')
+               || c == '_' || c == '-');
 }
 
 
@@ -200,6 +225,31 @@ ngx_http_tgbot_secret_read(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     bot->old_secret = lines[1];
 
     return NGX_OK;
+}
+
+
+/* the checks of a bot's secret, for a file that is no bot's */
+
+ngx_int_t
+ngx_http_tgbot_secret_password(ngx_conf_t *cf, const char *directive,
+    ngx_str_t *path, u_char *file, ngx_uint_t line, ngx_str_t *password)
+{
+    ngx_http_tgbot_bot_t     bot;
+    ngx_http_tgbot_secret_t  secret;
+
+    ngx_memzero(&bot, sizeof(ngx_http_tgbot_bot_t));
+    ngx_memzero(&secret, sizeof(ngx_http_tgbot_secret_t));
+
+    bot.file = file;
+    bot.line = line;
+
+    secret.directive.data = (u_char *) directive;
+    secret.directive.len = ngx_strlen(directive);
+    secret.file = *path;
+
+    return ngx_http_tgbot_secret_lines(cf, &bot, &secret,
+                                       &ngx_http_tgbot_secret_password_shape,
+                                       1, password);
 }
 
 

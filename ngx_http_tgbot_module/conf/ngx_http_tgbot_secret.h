@@ -22,6 +22,7 @@ typedef struct {
     size_t                    digits;    /* most digits before a colon;
                                             0: no digits, no colon */
     size_t                    max;       /* most bytes, after the colon */
+    ngx_uint_t                print;     /* any character but control ones */
     const char               *expected;  /* for messages */
 } ngx_http_tgbot_secret_shape_t;
 
@@ -61,6 +62,14 @@ const char *ngx_http_tgbot_secret_file(ngx_conf_t *cf, ngx_str_t *path,
  */
 ngx_int_t ngx_http_tgbot_secret_read(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
+
+/*
+ * Reads a file of one line, a password; path is as in the configuration.  file
+ * and line are of the directive, for messages.  NGX_ERROR: an error was logged.
+ */
+ngx_int_t ngx_http_tgbot_secret_password(ngx_conf_t *cf,
+    const char *directive, ngx_str_t *path, u_char *file, ngx_uint_t line,
+    ngx_str_t *password);
 
 
 #endif /* _NGX_HTTP_TGBOT_SECRET_H_INCLUDED_ */

@@ -18,6 +18,7 @@
 #include "ngx_http_tgbot_limit.h"
 #include "ngx_http_tgbot_queue.h"
 #include "ngx_http_tgbot_redact.h"
+#include "ngx_http_tgbot_redis.h"
 #include "ngx_http_tgbot_registry.h"
 #include "ngx_http_tgbot_stats.h"
 #include "ngx_http_tgbot_update.h"
@@ -207,6 +208,7 @@ typedef struct {
     ngx_http_tgbot_zone_t         *leases;    /* NULL without bots */
     ngx_http_tgbot_zone_t         *dead;      /* dead letters of bots without
                                                  a zone for them, or NULL */
+    ngx_http_tgbot_redis_conf_t   *redis;     /* NULL: none */
     ngx_uint_t                     max_calls;
 } ngx_http_tgbot_main_conf_t;
 

@@ -30,6 +30,8 @@ ngx_http_tgbot_worker_init(ngx_cycle_t *cycle, ngx_http_tgbot_main_conf_t *mcf)
     ngx_uint_t              i;
     ngx_http_tgbot_bot_t  **bots;
 
+    ngx_http_tgbot_redis_init_process(mcf->redis, NULL);
+
     bots = mcf->bots.elts;
 
     for (i = 0; i < mcf->bots.nelts; i++) {
@@ -124,6 +126,7 @@ ngx_http_tgbot_worker_exit(ngx_cycle_t *cycle)
     ngx_http_tgbot_queue_worker_exit_process();
     ngx_http_tgbot_abandon_exit_process();
     ngx_http_tgbot_detached_exit_process();
+    ngx_http_tgbot_redis_exit_process();
 
     ngx_http_tgbot_worker_sentinel = NULL;
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 
 from harness import MODULE, TOP
@@ -73,6 +74,19 @@ async def module(name, *defines):
         await _run("make", "-s", f"-j{os.cpu_count()}", "-f", f"{target}/Makefile", "modules",
                    directory=source)
     return f"{target}/ngx_http_tgbot_module.so"
+
+
+async def companion(source, directory):
+    """The path of a module of nginx made of one file in t/tools, that uses the tested one."""
+    objs, tree = _configured()
+    with open(f"{objs}/Makefile", encoding="utf-8") as file:
+        rules = file.read().replace("\\\n", " ")
+    flags = [word for name in ("CFLAGS", "ALL_INCS")
+             for word in re.search(rf"^{name} =(.*)$", rules, re.MULTILINE)[1].split()]
+    path = f"{directory}/{source.removesuffix('.c')}.so"
+    await _run(os.environ.get("CC", "cc"), *flags, "-shared", "-fPIC", "-o", path,
+               f"{TOP}/t/tools/{source}", directory=tree)
+    return path
 
 
 async def library(source, directory):

@@ -51,7 +51,7 @@ my @pages = sort glob "$module/*/*.html";
 my @scripts = grep { -f } sort glob "dev config config.make .ci/* t/lint/* "
                                     . "t/unit/run t/*/run t/*/*.py t/lib/* "
                                     . "t/tools/*.sh "
-                                    . "$module/*/*.sh";
+                                    . "$module/*/*.sh $module/*/*.lua";
 
 report('sources', $module, 0, 'has no sources') unless @sources;
 
@@ -213,7 +213,7 @@ sub includes {
             # made by config.make
 
             report('layers', $file, $line, "there is no $header")
-                if $header !~ /_html\.h$/;
+                if $header !~ /_(?:html|lua)\.h$/;
 
         } elsif ($of ne $in && $floor{$of} >= $floor{$in}) {
             report('layers', $file, $line, "$in/ includes $header of $of/");

@@ -244,7 +244,7 @@ need_compiler() {
 
 packages_build() {
     need_compiler
-    need nginx-dev libyajl-dev libcurl4-openssl-dev
+    need nginx-dev libyajl-dev libcurl4-openssl-dev libhiredis-dev
 }
 
 
@@ -271,7 +271,7 @@ libnginx-mod-nchan"
 
 packages_suites() {
     packages_build
-    need perl python3 openssl
+    need perl python3 openssl redis-server redis-sentinel
     need_test_nginx
     need_promtool
 
@@ -281,6 +281,11 @@ packages_suites() {
             need $package
         fi
     done
+}
+
+
+packages_redis() {
+    need python3 redis-server
 }
 
 

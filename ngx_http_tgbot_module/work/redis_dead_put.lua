@@ -1,0 +1,84 @@
+#!lua flags=allow-oom
+-- Keeps a dead letter.  One letter is got by "HMGET letters <id> <id>d".
+--
+-- KEYS  1 meta   2 dead   3 letters   4 replays
+-- ARGV  1 id: seq of the item in the queue, or 0: the script draws one
+--       2 head, 3 data: opaque here; a list shows heads
+--       4 max, letters   5 "1": only if there is room, nothing is evicted
+--       6 id of the letter that this one replaces, or 0
+--
+-- Reply: {id, evicted}; id 0: there was no room.  evicted: older letters that
+-- went for it, those that are replayed come last.
+--
+-- Twice: with an id of the caller's as once, else there are two letters.
+
+--include redis_part_meta.lua
+
+local err = meta_read('seq', 'evicted')
+if err then
+  return err
+end
+
+if ARGV[6] ~= '0' then
+  redis.call('ZREM', KEYS[2], ARGV[6])
+  redis.call('HDEL', KEYS[3], ARGV[6], ARGV[6] .. 'd')
+  redis.call('HDEL', KEYS[4], ARGV[6])
+end
+
+local id, max = ARGV[1], tonumber(ARGV[4])
+local more = redis.call('ZCARD', KEYS[2]) + 1 - max
+
+if redis.call('HEXISTS', KEYS[3], id) == 1 then
+  more = more - 1
+end
+
+if more > 0 and ARGV[5] == '1' then
+  return {0, 0}
+end
+
+if id == '0' then
+  id = int((meta.seq or us) + 1)
+  meta_write('seq', id)
+end
+
+
+-- of the letters from the oldest on, up to so many, those that may go
+
+local function evict(n, replayed)
+  local gone = 0
+
+  for _, old in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+    if gone == n then
+      break
+    end
+
+    local by = redis.call('HGET', KEYS[4], old)
+
+    if old ~= id and (replayed or not by or by == '') then
+      redis.call('ZREM', KEYS[2], old)
+      redis.call('HDEL', KEYS[3], old, old .. 'd')
+      redis.call('HDEL', KEYS[4], old)
+      gone = gone + 1
+    end
+  end
+
+  return gone
+end
+
+
+local evicted = 0
+
+if more > 0 then
+  evicted = evict(more, false)
+
+  if evicted < more then
+    evicted = evicted + evict(more - evicted, true)
+  end
+
+  meta_write('evicted', (meta.evicted or 0) + evicted)
+end
+
+redis.call('HSET', KEYS[3], id, ARGV[2], id .. 'd', ARGV[3])
+redis.call('ZADD', KEYS[2], id, id)
+
+return {tonumber(id), evicted}

@@ -1,0 +1,200 @@
+"""A redis-server of a test, which is started, killed and stopped at will."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from harness import free_port, suspend, until
+
+SERVER = os.environ.get("TGBOT_REDIS") or shutil.which("redis-server")
+
+
+class Error(str):
+    """An error that Redis answered."""
+
+
+class Redis:
+    """
+    On a port of 127.0.0.1 and a unix socket; it keeps its data over kill() and start(), by
+    an AOF.  options: further ones of redis-server, name=value.
+    """
+
+    def __init__(self, case, name="redis", port=None, **options):
+        self.directory = f"{case.directory}/{name}"
+        self.port = port or free_port()
+        self.path = f"{self.directory}/socket"
+        self.options = {"port": self.port, "bind": "127.0.0.1", "unixsocket": self.path,
+                        "dir": self.directory, "appendonly": "yes", "appendfsync": "no",
+                        "save": "",
+                        "enable-debug-command": "yes", "logfile": "redis.log"}
+        self.options.update((key.replace("_", "-"), value) for key, value in options.items())
+        self.login = ()             # arguments of AUTH for call()
+        self.arguments = ()
+        self._process = None
+        os.makedirs(self.directory, exist_ok=True)
+        case.at_end(self.kill)
+
+    async def start(self):
+        """Returns when it serves."""
+        self.spawn()
+        if not await until(self.serves, 30):
+            raise RuntimeError("redis-server does not serve")
+        return self
+
+    def spawn(self):
+        # the configuration may hold passwords
+        with open(f"{self.directory}/redis.conf", "w", encoding="ascii") as file:
+            for name, values in self.options.items():
+                for value in values if isinstance(values, list) else [values]:
+                    text = '""' if value == "" else value
+                    file.write(f"{name} {text}\n")
+        self._process = subprocess.Popen([SERVER, f"{self.directory}/redis.conf", *self.arguments],
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def serves(self):
+        try:
+            return self.call("PING") == "PONG"
+        except OSError:
+            return False
+
+    def kill(self, number=signal.SIGKILL):
+        """Also one that is paused; returns when it has gone."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.send_signal(signal.SIGCONT)
+            self._process.wait()
+            self._process = None
+
+    async def pause(self):
+        await suspend(self.pid)
+
+    def resume(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+    def call(self, *words, timeout=5.0):
+        """The reply to one command, on a connection of its own; text is str."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(timeout)
+            sock.connect(self.path)
+            with sock.makefile("rb") as file:
+                for command in (("AUTH", *self.login), words) if self.login else (words,):
+                    sock.sendall(encode(command))
+                    reply = read(file)
+        return reply
+
+    def clients(self, name=b""):
+        """How many connections there are, but for the one that asks."""
+        return len(self.call("CLIENT", "LIST").splitlines()) - 1
+
+
+class Sentinel(Redis):
+    """One sentinel, which alone decides on failovers of the master "main"."""
+
+    def __init__(self, case, master, name="sentinel", **options):
+        super().__init__(case, name, **options)
+        self.options = {
+            "port": self.port, "bind": "127.0.0.1", "unixsocket": self.path,
+            "dir": self.directory, "logfile": "redis.log",
+            "sentinel": [f"monitor main 127.0.0.1 {master.port} 1",
+                         "down-after-milliseconds main 1000", "failover-timeout main 5000"]}
+        self.arguments = ("--sentinel",)
+
+    def master(self):
+        """The port of the master."""
+        return int(self.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")[1])
+
+    def replicas(self):
+        return len(self.call("SENTINEL", "REPLICAS", "main"))
+
+
+def encode(words):
+    words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+    return b"".join([b"*%d\r\n" % len(words)]
+                    + [b"$%d\r\n%s\r\n" % (len(word), word) for word in words])
+
+
+def read(file):
+    """One reply from a file of bytes."""
+    line = file.readline()
+    if not line:
+        raise ConnectionError("closed by Redis")
+    kind, rest = line[:1], line[1:-2].decode("utf-8", "surrogateescape")
+    if kind == b"-":
+        return Error(rest)
+    if kind == b":":
+        return int(rest)
+    if kind == b"$":
+        if rest == "-1":
+            return None
+        return file.read(int(rest) + 2)[:-2].decode("utf-8", "surrogateescape")
+    if kind == b"*":
+        return None if rest == "-1" else [read(file) for _ in range(int(rest))]
+    return rest
+
+
+class Fake:
+    """
+    A server that answers each command by answer(words), bytes; None: not at all.  Counts
+    connections.
+    """
+
+    def __init__(self, case, answer, port=None):
+        self.answer = answer
+        self.port = port or free_port()
+        self.connections = 0
+        self._server = None
+        self._writers = set()
+        case.at_end(self.close)
+
+    async def start(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        return self
+
+    async def _serve(self, reader, writer):
+        self.connections += 1
+        self._writers.add(writer)
+        try:
+            while True:
+                count = int((await reader.readline())[1:])
+                words = []
+                for _ in range(count):
+                    size = int((await reader.readline())[1:])
+                    words.append((await reader.readexactly(size + 2))[:-2].decode())
+                data = self.answer(words)
+                if data is not None:
+                    writer.write(data)
+        except (ValueError, OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    def close(self):
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in list(self._writers):
+            writer.close()
+
+
+def bulk(text):
+    data = text.encode()
+    return b"$%d\r\n%s\r\n" % (len(data), data)
+
+
+def info(version="7.0.15", role="master", policy="noeviction"):
+    """What a Redis says of itself, as far as the module looks at it."""
+    return bulk(f"# Server\r\nredis_version:{version}\r\nmaxmemory_policy:{policy}\r\n"
+                f"role:{role}\r\n")
+
+
+def elapsed(since):
+    return time.monotonic() - since

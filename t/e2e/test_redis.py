@@ -1,0 +1,691 @@
+"""The connection to Redis: what is sent comes back, and what is lost comes up again."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import time
+
+import build
+import clients
+from harness import MODULE, free_port, until
+from redis import SERVER, Fake, Redis, Sentinel, info
+from simulator.http1 import fetch
+
+HTTP = """\
+    {http}
+    tgbot_redis {redis};
+    server {{
+        listen 127.0.0.1:{port};
+        location = /tg {{
+            tgbot_webhook e2e;
+            tgbot_secret_token off;
+            tgbot_handler /none;
+        }}
+        location / {{ redis_probe; }}
+        {locations}
+    }}
+"""
+
+PASSWORD = "kept to Redis & us"
+
+
+class Probe:
+    """An nginx with the module's connection, and one that asks it to send commands."""
+
+    def __init__(self, case, nginx):
+        self.case = case
+        self.nginx = nginx
+
+    async def ask(self, path):
+        answer = await fetch("127.0.0.1", self.nginx.port, path)
+        return answer.body.decode() if answer else None
+
+    async def command(self, *words):
+        return await self.ask("/c?" + ",".join(words))
+
+    async def script(self, key, argument="a"):
+        return await self.ask(f"/s?{key},{argument}")
+
+    async def many(self, count, *words):
+        return (await self.ask(f"/n?{count}," + ",".join(words))).strip()
+
+    async def up(self, seconds=8.0, wanted="1"):
+        """Whether it is up in time, and after how many seconds."""
+        start = time.monotonic()
+        while await self.ask("/up") != wanted:
+            if time.monotonic() - start > seconds:
+                return None
+            await asyncio.sleep(0.02)
+        return time.monotonic() - start
+
+    async def is_up(self, seconds=8.0):
+        return self.case.check(await self.up(seconds) is not None,
+                               f"not up after {seconds} s")
+
+    def log(self, text):
+        return [line for line in self.nginx.read("error.log").splitlines() if text in line]
+
+    async def logged(self, text, seconds=8.0):
+        return self.case.check(await until(lambda: self.log(text), seconds),
+                               f"error.log has no \"{text}\"")
+
+    def bounded(self):
+        """No kind of line about Redis comes more than once a second."""
+        seen = {}
+        for line in self.log("tgbot_redis: \""):
+            stamp, _, text = line.partition(" [")
+            text = re.sub(r"#\d+: (\*\d+ )?", "", text)
+            seen.setdefault((stamp, text), []).append(line)
+        for lines in seen.values():
+            self.case.check(len(lines) == 1, f"{len(lines)} times: {lines[0]}")
+
+    async def end(self, allowed=(), secrets=(PASSWORD,)):
+        """It stops quietly."""
+        self.bounded()
+        await self.case.stop(self.nginx)
+        self.case.check_logs(self.nginx, allowed, secrets)
+
+
+async def probe(case, redis, http="", locations="", before="", after="", **options):
+    """redis: the parameters of tgbot_redis; before, after: modules of nginx around ours."""
+    library = await build.companion("redis_probe.c", case.directory)
+    port = free_port()
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{case.directory}/error.log")
+    if " timeout=" not in redis:
+        redis += " timeout=5s"          # the machine may be busy
+    text = HTTP.format(port=port, redis=redis, http=http, locations=locations)
+    options.setdefault("workers", 1)
+    modules = [name for name in (before, MODULE, after, library) if name]
+    nginx = await case.nginx(text, port, module=";\nload_module ".join(modules), **options)
+    return Probe(case, nginx)
+
+
+def lacks(case):
+    if SERVER is None:
+        case.skip("there is no redis-server")
+    return SERVER is None
+
+
+async def test_commands(case):
+    """Commands and scripts, of all kinds and sizes, over TCP and over a unix socket."""
+    if lacks(case):
+        return
+    redis = await Redis(case).start()
+    for address in (f"127.0.0.1:{redis.port}", f"unix:{redis.path}"):
+        asked = await probe(case, f"{address} db=3")
+        await asked.is_up()
+        case.equal(await asked.command("SET", "key", "a%0D%0A%00b"), "OK OK", "SET")
+        case.equal(await asked.command("STRLEN", "key"), "OK 5", "STRLEN")
+        case.equal(await asked.command("GET", "none"), "OK nil", "GET of nothing")
+        case.equal(await asked.command("SET", "empty", "%20"), "OK OK", "SET")
+        case.equal(await asked.command("LPUSH", "key", "1"),
+                   "ERROR WRONGTYPE Operation against a key holding the wrong kind of value",
+                   "LPUSH on a string")
+        case.equal(await asked.command("NOSUCH", "secret"),
+                   "ERROR ERR unknown command 'NOSUCH', with args beginning with: 'secret' ",
+                   "a command that is none")
+        await asked.logged("\"NOSUCH\" was refused: ERR, tgbot_redis")
+        await asked.logged("\"LPUSH\" was refused: WRONGTYPE, a key holds what")
+        case.check(not asked.log("'secret'"), "the log has an argument")
+
+        case.equal(await asked.many(1000, "INCR", "n"), "OK:1000", "1000 at once")
+        case.equal(await asked.command("GET", "n"), "OK 1000", "all were executed")
+        case.equal(await asked.many(5000, "INCR", "n"), "OK:4096 DECLINED:904",
+                   "more than may be in flight")
+
+        case.equal(await asked.script("counter"), "OK [1,a]", "a script Redis does not know")
+        case.equal(await asked.script("counter"), "OK [2,a]", "a script Redis knows")
+        redis.call("SCRIPT", "FLUSH")
+        case.equal(await asked.script("counter"), "OK [3,a]", "a script after SCRIPT FLUSH")
+        await asyncio.sleep(1.1)        # a line of this kind was just logged
+        case.equal(await asked.script("counter", "fail"), "ERROR ERR probe failed",
+                   "a script that fails")
+        await asked.logged("\"probe\" was refused: ERR probe failed")
+        case.equal(redis.call("GET", "n"), None, "database 0")
+        redis.call("FLUSHALL")
+        await asked.end()
+
+
+async def test_one_write(case):
+    """What is sent in one iteration of the event loop leaves in few writes."""
+    if lacks(case):
+        return
+    redis = await Redis(case).start()
+    asked = await probe(case, f"127.0.0.1:{redis.port}")
+    await asked.is_up()
+    before = _reads(redis)
+    case.equal(await asked.many(640, "PING"), "OK:640", "640 at once")
+    reads = _reads(redis) - before
+    case.note(f"{reads} reads of Redis for 640 commands")
+    case.check(reads < 64, f"{reads} reads of Redis for 640 commands")
+    await asked.end()
+
+
+def _reads(redis):
+    text = redis.call("INFO", "stats")
+    return int(re.search(r"total_reads_processed:(\d+)", text)[1])
+
+
+async def test_bell(case):
+    """What is published rings, and each new connection does as well."""
+    if lacks(case):
+        return
+    redis = await Redis(case).start()
+    asked = await probe(case, f"127.0.0.1:{redis.port}")
+
+    async def rings(count):
+        for _ in range(400):
+            if int(await asked.ask("/bell")) >= count:
+                break
+            await asyncio.sleep(0.02)
+        case.equal(await asked.ask("/bell"), str(count), "rings")
+
+    await rings(1)
+    redis.call("PUBLISH", "probe", "x")
+    redis.call("PUBLISH", "other", "x")
+    await rings(2)
+    redis.call("CLIENT", "KILL", "TYPE", "pubsub")
+    await rings(3)
+    redis.call("PUBLISH", "probe", "x")
+    await rings(4)
+    await asked.end()
+
+
+async def test_restart(case):
+    """Redis ends, by order and by force, and comes back; nothing is hung, nothing lost."""
+    if lacks(case):
+        return
+    redis = await Redis(case).start()
+    asked = await probe(case, f"127.0.0.1:{redis.port}")
+    await asked.is_up()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        case.equal((await asked.command("INCR", "n"))[:3], "OK ", "before")
+        redis.kill(number)
+        await asked.up(wanted="0")
+        await asked.logged("connect() failed (111: Connection refused), tgbot_redis")
+        case.equal(await asked.command("INCR", "n"), "DECLINED ", "while it is away")
+        await asyncio.sleep(3)          # the delay of the next attempt has grown
+        await redis.start()
+        seconds = await asked.up()
+        case.check(seconds is not None and seconds < 5, f"up again after {seconds} s")
+        case.note(f"up again after {seconds:.2f} s")
+    await asked.logged("connection was lost, tgbot_redis")
+    await asked.end()
+
+
+async def test_half_open(case):
+    """A Redis that hangs is left in time; without commands a PING finds out."""
+    if lacks(case):
+        return
+    redis = await Redis(case).start()
+    asked = await probe(case, f"127.0.0.1:{redis.port} timeout=300ms connect_timeout=300ms")
+    await asked.is_up()
+    await redis.pause()
+    start = time.monotonic()
+    case.equal(await asked.command("INCR", "n"), "UNKNOWN ", "a command")
+    took = time.monotonic() - start
+    case.check(0.25 < took < 3, f"given up after {took:.2f} s")
+    await asked.logged("a command timed out (110: Connection timed out), tgbot_redis")
+    await asked.logged("connecting timed out (110: Connection timed out), tgbot_redis")
+    case.equal(await asked.command("INCR", "n"), "DECLINED ", "while it hangs")
+    redis.resume()
+    await asked.is_up(5)
+    case.equal(redis.call("GET", "n"), "1", "what was sent was executed later")
+
+    lines = len(asked.log("timed out"))
+    await redis.pause()
+    case.check(await asked.up(10, "0") is not None, "no PING found out")
+    case.check(len(asked.log("timed out")) > lines, "no line says so")
+    redis.resume()
+    await asked.is_up(5)
+    await asked.end()
+
+
+async def test_load(case):
+    """Timeouts fire under load too, and each command ends."""
+    if lacks(case):
+        return
+    redis = await Redis(case).start()
+    asked = await probe(case, f"127.0.0.1:{redis.port} timeout=300ms")
+    await asked.is_up()
+    counts = {}
+    stop = False
+
+    async def client():
+        while not stop:
+            answer = await asked.many(20, "INCR", "n")
+            for part in answer.split():
+                name, count = part.split(":")
+                counts[name] = counts.get(name, 0) + int(count)
+
+    clients = [asyncio.ensure_future(client()) for _ in range(8)]
+    for _ in range(3):
+        await until(lambda: counts.get("OK", 0) > 2000)
+        await redis.pause()
+        declined = counts.get("DECLINED", 0)
+        await until(lambda: counts.get("DECLINED", 0) > declined + 100, 5)
+        case.check(counts.get("DECLINED", 0) > declined, "it is not left while it hangs")
+        counts["OK"] = 0
+        redis.resume()
+    await until(lambda: counts.get("OK", 0) > 2000)
+    stop = True
+    await asyncio.wait_for(asyncio.gather(*clients), 10)
+    case.check(counts.get("UNKNOWN", 0) > 0, "nothing was in flight")
+    case.note(f"{counts}")
+    await asked.end()
+
+
+async def test_passwords(case):
+    """A password alone and with a user, wrong ones, and what an ACL forbids."""
+    if lacks(case):
+        return
+    redis = Redis(case, requirepass=f'"{PASSWORD}"',
+                  user="limited on >limited ~probe* ~{probe* &probe*"
+                       " +@read +@write +@scripting +@pubsub +info +ping +select -flushall")
+    redis.login = (PASSWORD,)
+    await redis.start()
+
+    def file(name, text):
+        with open(f"{case.directory}/{name}", "w", encoding="ascii") as out:
+            out.write(text)
+        os.chmod(f"{case.directory}/{name}", 0o640)
+        return f"password_file={case.directory}/{name}"
+
+    address = f"127.0.0.1:{redis.port}"
+
+    asked = await probe(case, f"{address} {file('right', PASSWORD + chr(10))}")
+    await asked.is_up()
+    case.equal(await asked.command("SET", "a", "b"), "OK OK", "with the password")
+    redis.call("CONFIG", "SET", "requirepass", "another")
+    redis.login = ("another",)
+    redis.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await asked.logged("\"AUTH\" was refused: WRONGPASS, the user or the password is wrong")
+    case.equal(await asked.ask("/up"), "0", "up with the wrong password")
+    redis.call("CONFIG", "SET", "requirepass", PASSWORD)
+    redis.login = (PASSWORD,)
+    await asked.is_up(5)
+    await asked.end()
+
+    asked = await probe(case, address)
+    await asked.logged("\"INFO\" was refused: NOAUTH, it wants a password")
+    await asked.end()
+
+    asked = await probe(case, f"{address} user=limited {file('limited', 'limited')}")
+    await asked.is_up()
+    case.equal(await asked.command("SET", "probe1", "b"), "OK OK", "what the ACL allows")
+    case.equal(await asked.script("{probe:e2e}:n"), "OK [1,a]", "what the ACL allows")
+    case.equal((await asked.command("SET", "a", "b"))[:12], "ERROR NOPERM", "another key")
+    case.equal((await asked.command("FLUSHALL"))[:12], "ERROR NOPERM", "another command")
+    await asked.logged("\"SET\" was refused: NOPERM, the ACL of the user forbids it")
+    await asyncio.sleep(1.1)
+    redis.call("ACL", "SETUSER", "limited", "resetchannels")
+    await asked.logged("\"SUBSCRIBE\" was refused: NOPERM")
+    await asked.is_up()
+    await asked.end()
+
+
+async def test_tls(case):
+    """The server's certificate is checked, and its name; it checks the client's."""
+    if lacks(case):
+        return
+    where = case.directory
+    for line in (
+            "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=ca",
+            "req -newkey rsa:2048 -nodes -keyout redis.key -out redis.csr -subj /CN=redis",
+            "x509 -req -in redis.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2"
+            " -extfile names -out redis.crt"):
+        with open(f"{where}/names", "w", encoding="ascii") as file:
+            file.write("subjectAltName=DNS:redis.test,IP:127.0.0.1")
+        process = await asyncio.create_subprocess_exec(
+            "openssl", *line.split(), cwd=where, stderr=asyncio.subprocess.DEVNULL)
+        await process.wait()
+    secure = free_port()
+    await Redis(case, tls_port=secure, tls_cert_file=f"{where}/redis.crt",
+                tls_key_file=f"{where}/redis.key", tls_ca_cert_file=f"{where}/ca.crt").start()
+    address = f"127.0.0.1:{secure} ssl"
+    pair = f"ssl_certificate={where}/redis.crt ssl_certificate_key={where}/redis.key"
+    own = f"ssl_ca={where}/ca.crt {pair}"
+
+    for text in (f"{address} {own}", f"{address} {own} ssl_name=redis.test"):
+        asked = await probe(case, text)
+        await asked.is_up()
+        case.equal(await asked.command("SET", "a", "b" * 4000), "OK OK", "SET")
+        case.equal(await asked.many(2000, "GET", "a"), "OK:2000", "2000 at once")
+        await asked.end()
+
+    for text, line in (
+            (f"{address} {own} ssl_name=other.test",
+             "certificate verify error: (62:hostname mismatch)"),
+            (f"{address} {own} ssl_name=127.0.0.2",
+             "certificate verify error: (64:IP address mismatch)"),
+            (f"{address} {pair}",
+             "certificate verify error: (19:self-signed certificate in certificate chain)"),
+            (f"{address} ssl_ca={where}/ca.crt", "alert certificate required")):
+        asked = await probe(case, text)
+        await asked.logged(line)
+        case.equal(await asked.command("SET", "a", "b"), "DECLINED ", line)
+        await asked.end(allowed=("alert certificate required",))
+
+
+async def test_versions(case):
+    """A Redis that is too old is refused, and taken as soon as it is newer."""
+    versions = ["6.2.14"]
+
+    def answer(words):
+        return info(versions[0]) if words[0] == "INFO" else (
+            b"-ERR unknown\r\n" if words[0] == "CONFIG" else b"+PONG\r\n")
+
+    fake = await Fake(case, answer).start()
+    asked = await probe(case, f"127.0.0.1:{fake.port}")
+    await asked.logged("Redis has version \"6.2.14\", expected 7.0 or newer, tgbot_redis: ")
+    case.equal(await asked.ask("/up"), "0", "up with 6.2.14")
+    count = fake.connections
+    await until(lambda: fake.connections > count + 1)
+    versions[0] = "10.1"
+    await asked.is_up(5)
+    await asked.end()
+
+
+async def test_replies(case):
+    """Answers that are no replies, or too large, end the connection and nothing else."""
+    said = {}
+
+    def answer(words):
+        if words[0] == "INFO":
+            return info()
+        if words[0] == "BAD":
+            said["bad"] = True
+            return BAD[words[1]]
+        return b"+PONG\r\n"
+
+    fake = await Fake(case, answer).start()
+    asked = await probe(case, f"127.0.0.1:{fake.port}")
+    for name in BAD:
+        await asked.is_up(5)
+        case.equal(await asked.command("BAD", name), "UNKNOWN ", name)
+        await asyncio.sleep(1.1)        # it was up for long enough to be trusted
+    await asked.logged("sent what is no reply, or a reply larger than 16777216 bytes")
+    await asked.end()
+
+
+BAD = {"text": b"hello\r\n", "elements": b"*70000\r\n", "many": b"*2000000000\r\n",
+       "deep": b"*1\r\n" * 20 + b":1\r\n", "size": b"$-7\r\n",
+       "large": b"$20000000\r\n" + b"x" * 17000000}
+
+
+async def test_loading(case):
+    """A Redis that loads its data is not up before it has."""
+    states = ["LOADING Redis is loading the dataset in memory"]
+
+    def answer(words):
+        if words[0] in ("INFO", "CONFIG"):
+            return info() if words[0] == "INFO" else b"*0\r\n"
+        return f"-{states[0]}\r\n".encode() if states[0] else b"+OK\r\n"
+
+    fake = await Fake(case, answer).start()
+    asked = await probe(case, f"127.0.0.1:{fake.port}")
+    await asked.logged("\"PING\" was refused: LOADING, it is loading its data")
+    case.equal(await asked.command("GET", "a"), "DECLINED ", "while it loads")
+    states[0] = ""
+    await asked.is_up(5)
+    for word in ("LOADING", "MASTERDOWN", "READONLY", "NOAUTH", "BUSY", "CLUSTERDOWN"):
+        await asyncio.sleep(1.1)
+        await asked.is_up(5)
+        count = fake.connections
+        states[0] = f"{word} why"
+        case.equal(await asked.command("GET", "a"), "AWAY ", word)
+        left = word not in ("BUSY", "CLUSTERDOWN")
+        states[0] = ""
+        if left:
+            await until(lambda: fake.connections > count, 5)
+            await asked.is_up(5)
+        case.equal(fake.connections > count, left, f"{word}: another connection")
+        await asked.logged(f"\"GET\" was refused: {word}, ")
+    await asked.end()
+
+
+async def test_warnings(case):
+    """One warning each for what endangers queued updates."""
+    if lacks(case):
+        return
+    redis = await Redis(case, appendonly="no", maxmemory_policy="allkeys-lru").start()
+    asked = await probe(case, f"127.0.0.1:{redis.port}", workers=2)
+    await asked.is_up()
+    lines = ("\"maxmemory-policy\" \"allkeys-lru\", so it can drop queued updates",
+             "neither \"appendonly yes\" nor \"save\", so its restart loses all queued")
+    for line in lines:
+        await asked.logged(line)
+    redis.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await asyncio.sleep(0.2)
+    await asked.is_up(5)
+    for line in lines:
+        case.equal(len(asked.log(line)), 1, f"lines: {line}")
+    await asked.end()
+
+    redis.call("CONFIG", "SET", "save", "3600 1")
+    redis.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    asked = await probe(case, f"127.0.0.1:{redis.port}")
+    await asked.is_up()
+    case.equal(asked.log("[warn]"), [], "warnings")
+    await asked.end()
+
+
+async def test_reload(case):
+    """Reload and graceful stop: commands in flight end first, and no socket is left."""
+    held = []
+
+    def answer(words):
+        if words[0] == "INFO":
+            return info()
+        if words[0] == "SLOW":
+            held.append(words)
+            return None
+        return b"+PONG\r\n"
+
+    fake = await Fake(case, answer).start()
+    asked = await probe(case, f"127.0.0.1:{fake.port} timeout=2s")
+    await asked.is_up()
+    old = asked.nginx.workers()
+    slow = asyncio.ensure_future(asked.command("SLOW"))
+    await until(lambda: held)
+    asked.nginx.signal(signal.SIGHUP)
+    await until(lambda: asked.nginx.workers() != old)
+    await asked.is_up()
+    case.equal(await slow, "UNKNOWN ", "a command in flight when nginx was reloaded")
+    await until(lambda: len(asked.nginx.workers()) == 1)
+
+    held.clear()
+    slow = asyncio.ensure_future(asked.command("SLOW"))
+    await until(lambda: held)
+    await asked.end()
+    case.equal(await slow, "UNKNOWN ", "a command in flight when nginx was stopped")
+
+    asked = await probe(case, f"127.0.0.1:{fake.port} timeout=60s", shutdown="1s")
+    await asked.is_up()
+    held.clear()
+    slow = asyncio.ensure_future(asked.command("SLOW"))
+    await until(lambda: held)
+    start = time.monotonic()
+    await asked.end()
+    case.check(time.monotonic() - start < 20, "worker_shutdown_timeout has no effect")
+    await slow
+
+
+async def test_names(case):
+    """A name is resolved by nginx's resolver, at each new connection."""
+    if lacks(case):
+        return
+    first = await Redis(case, "first", bind="127.0.0.1").start()
+    second = await Redis(case, "second", port=first.port, bind="127.0.0.2").start()
+    addresses = {"redis.test": "127.0.0.1"}
+    dns = await _dns(case, addresses)
+    asked = await probe(case, f"redis.test:{first.port}",
+                        http=f"resolver 127.0.0.1:{dns} valid=1s ipv6=off;")
+    await asked.is_up()
+    case.equal(await asked.command("SET", "at", "first"), "OK OK", "SET")
+    addresses["redis.test"] = "127.0.0.2"
+    first.kill()
+    await asked.is_up()
+    case.equal(await asked.command("SET", "at", "second"), "OK OK", "SET")
+    case.equal(second.call("GET", "at"), "second", "the second one")
+    del addresses["redis.test"]
+    second.kill()
+    await asked.logged("host \"redis.test\" of \"tgbot_redis\" could not be resolved (3: Host")
+    await asked.end()
+
+
+async def _dns(case, addresses):
+    """The port of a name server that knows these addresses."""
+
+    class Server(asyncio.DatagramProtocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def datagram_received(self, data, addr):
+            labels, at = [], 12
+            while data[at]:
+                labels.append(data[at + 1:at + 1 + data[at]].decode())
+                at += 1 + data[at]
+            question = data[12:at + 5]
+            address = addresses.get(".".join(labels))
+            head = data[:2] + (b"\x81\x80" if address else b"\x81\x83")
+            answer = b""
+            if address:
+                answer = (b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x01\x00\x04"
+                          + bytes(map(int, address.split("."))))
+            self.transport.sendto(head + b"\x00\x01\x00" + bytes([bool(address)])
+                                  + b"\x00\x00\x00\x00" + question + answer, addr)
+
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        Server, local_addr=("127.0.0.1", 0))
+    case.at_end(transport.close)
+    return transport.get_extra_info("sockname")[1]
+
+
+NCHAN = "/usr/lib/nginx/modules/ngx_nchan_module.so"
+
+CHANNEL = """
+        location /pub {
+            nchan_publisher;
+            nchan_channel_id one;
+            nchan_redis_pass nchan;
+        }
+"""
+
+
+async def test_nchan(case):
+    """nchan, which brings a hiredis of its own, is loaded before or after: both work."""
+    if lacks(case):
+        return
+    if not os.path.exists(NCHAN):
+        case.skip("there is no nchan")
+        return
+    redis = await Redis(case).start()
+    for where in ("before", "after"):
+        asked = await probe(
+            case, f"127.0.0.1:{redis.port}", locations=CHANNEL,
+            http=f"upstream nchan {{ nchan_redis_server redis://127.0.0.1:{redis.port}; }}",
+            **{where: NCHAN})
+        await asked.is_up()
+        case.equal(await asked.script("n"), "OK [1,a]", f"{where}: a script")
+        for _ in range(100):            # it is not connected at once
+            answer = await clients.post(asked.nginx.port, b"hello", "/pub")
+            if answer and answer.status == 202:
+                break
+            await asyncio.sleep(0.1)
+        case.equal(answer and answer.status, 202, f"{where}: nchan's answer")
+        case.check(any("channel" in key for key in redis.call("KEYS", "*")),
+                   f"{where}: nchan has no channel in Redis")
+        case.equal(await asked.many(1000, "INCR", "n"), "OK:1000", f"{where}: 1000 at once")
+        redis.call("FLUSHALL")
+        await asked.end()
+
+
+async def test_symbols(case):
+    """The module neither shows a function of hiredis nor takes one from elsewhere."""
+    process = await asyncio.create_subprocess_exec(
+        "nm", "-D", MODULE, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    names = [line.split()[-1] for line in output.decode().splitlines()]
+    case.check("ngx_http_tgbot_module" in names, "nm shows nothing")
+    case.equal([name for name in names if re.match("_*(redis|freeReply|sds|hi_|net[A-Z])", name)],
+               [], "symbols of hiredis")
+
+
+async def test_addresses(case):
+    """Of several addresses the one is used that is a master; a failover is followed."""
+    if lacks(case):
+        return
+    first = await Redis(case, "first").start()
+    second = await Redis(case, "second", replicaof=f"127.0.0.1 {first.port}").start()
+    nobody = free_port()
+    asked = await probe(case, f"127.0.0.1:{nobody} 127.0.0.1:{second.port}"
+                              f" 127.0.0.1:{first.port}")
+    case.equal(await asked.command("SET", "at", "first"), "OK OK", "at the start")
+    await asked.logged("Redis has role \"slave\", expected \"master\", tgbot_redis")
+    await until(lambda: second.call("GET", "at") == "first")
+    case.equal(second.call("GET", "at"), "first", "the replica has it")
+
+    first.kill()
+    second.call("REPLICAOF", "NO", "ONE")
+    await asked.is_up(5)
+    case.equal(await asked.command("SET", "at", "second"), "OK OK", "after a failover")
+
+    # the one that is used becomes a replica
+    await first.start()
+    second.call("REPLICAOF", "127.0.0.1", first.port)
+    await until(lambda: "master_link_status:up" in second.call("INFO", "replication"))
+    case.equal(await asked.command("SET", "at", "third"), "AWAY ", "READONLY")
+    await asked.is_up(5)
+    case.equal(await asked.command("SET", "at", "third"), "OK OK", "after READONLY")
+    case.equal(first.call("GET", "at"), "third", "the first one has it")
+    await asked.end()
+
+
+async def test_sentinel(case):
+    """The sentinels are asked for the master: at the start, and when it is lost."""
+    if lacks(case):
+        return
+    first = await Redis(case, "first").start()
+    second = await Redis(case, "second", replicaof=f"127.0.0.1 {first.port}").start()
+    sentinel = await Sentinel(case, first).start()
+    await until(lambda: sentinel.replicas() == 1)
+    nobody = free_port()
+    asked = await probe(case, f"127.0.0.1:{nobody} 127.0.0.1:{sentinel.port} sentinel=main"
+                              " timeout=1s")
+    case.equal(await asked.command("SET", "at", "first"), "OK OK", "at the start")
+    case.equal(first.call("GET", "at"), "first", "the first one has it")
+
+    first.kill()
+    await until(lambda: sentinel.master() == second.port, 30)
+    seconds = await asked.up()
+    case.check(seconds is not None and seconds < 5, f"up {seconds} s after the failover")
+    case.note(f"up {seconds:.2f} s after the failover")
+    case.equal(await asked.command("SET", "at", "second"), "OK OK", "after the failover")
+    case.equal(second.call("GET", "at"), "second", "the second one has it")
+
+    # a master that hangs is none, and is a replica when it wakes up
+    await first.start()
+    await until(lambda: "role:slave" in first.call("INFO", "replication")
+                and "master_link_status:up" in first.call("INFO", "replication"), 30)
+    await second.pause()
+    await until(lambda: sentinel.master() == first.port, 30)
+    for _ in range(100):                # first it has to notice that nothing comes
+        answer = await asked.command("SET", "at", "third")
+        if answer == "OK OK":
+            break
+        await asyncio.sleep(0.1)
+    case.equal(answer, "OK OK", "after the second one")
+    second.resume()
+    await until(lambda: "role:slave" in second.call("INFO", "replication"), 30)
+    case.equal(await asked.command("GET", "at"), "OK third", "at the end")
+    case.equal(first.call("GET", "at"), "third", "the first one has it")
+    await asked.end()
+
+    asked = await probe(case, f"127.0.0.1:{sentinel.port} sentinel=other")
+    await asked.logged("sentinel knows no master \"other\", tgbot_redis")
+    case.equal(await asked.command("GET", "at"), "DECLINED ", "without a master")
+    await asked.end()

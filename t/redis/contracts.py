@@ -1,0 +1,303 @@
+"""What the contracts of the scripts promise and a schedule of workers does not show."""
+
+import unittest
+
+import server
+
+LANE = "00000000000000a1"
+BOT = "{t:bot}:"
+
+KEYS = {
+    "accept": f"meta seen:0 seen:1 lanes ready lane:{LANE}",
+    "put": f"meta lanes ready lane:{LANE} put:7",
+    "take": "meta ready flight delayed workers",
+    "beat": "meta ready flight workers held records replays lanes delayed progress",
+    "settle": f"meta ready flight lanes progress lane:{LANE}",
+    "give": "meta ready flight delayed progress",
+    "claim": "meta seen:0 seen:1 held records firsts workers ride:1",
+    "unclaim": "meta seen:0 seen:1 held records firsts ride:1",
+    "limit": "meta limit:a",
+    "dead_put": "meta dead letters replays",
+    "dead_list": "meta dead letters replays workers",
+    "dead_lease": "meta letters replays workers",
+    "dead_end": "meta dead letters replays workers",
+    "state": "meta ready flight delayed workers lanes held firsts dead",
+}
+
+# arguments with which each script does something
+ARGUMENTS = {
+    "accept": (1, 1024, LANE, "x", 10, 1000, 0),
+    "put": (LANE, "x", 10, 1000, 7),
+    "take": ("w", 1, 1, 1),
+    "beat": ("w", 1000, 2),
+    "settle": (LANE, "w/1", 1, "done", 0),
+    "give": (LANE, "w/1", 1, 0, "", "", 1000, 0),
+    "claim": (1, 1024, "w", 1, 4096),
+    "unclaim": (1, 1024, "w/1", "accept", 0, 0, ""),
+    "limit": (1000000, 1),
+    "dead_put": (0, "head", "data", 10, 0, 0),
+    "dead_list": (0, 10),
+    "dead_lease": (1, "w", 1),
+    "dead_end": (1, "", 1),
+    "state": (),
+}
+
+
+class Contracts(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = server.Server()
+        cls.redis = cls.server.connect()
+        cls.scripts = {name: cls.redis.call("SCRIPT", "LOAD", server.text(name))
+                       for name in server.names()}
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def setUp(self):
+        self.redis.call("FLUSHALL")
+        self.redis.call("CONFIG", "SET", "maxmemory", 0)
+
+    def run_script(self, name, *argv, keys=None):
+        keys = [BOT + key for key in (keys or KEYS[name]).split()]
+        return self.redis.call("EVALSHA", self.scripts[name], len(keys), *keys, *argv)
+
+    def accept(self, update_id, *buckets, keys="", payload="x", limit=100, size=100000, dry=0):
+        return self.run_script("accept", update_id, 1024, LANE, payload, limit, size, dry,
+                               *buckets, keys=KEYS["accept"] + keys)
+
+    def head(self):
+        return int(self.redis.call("LINDEX", f"{BOT}lane:{LANE}", 0).split()[0])
+
+    def taken(self):
+        """-> seq of an item that worker w has taken by token 5"""
+        self.run_script("beat", "w", 60000, 4)
+        self.accept(1)
+        self.assertEqual(self.run_script("take", "w", 5, 9, 9)[4:], [LANE.encode()])
+        return self.head()
+
+    def test_all_are_here(self):
+        self.assertEqual(set(KEYS), set(server.names()))
+        self.assertEqual(set(ARGUMENTS), set(server.names()))
+
+    def test_another_layout(self):
+        """a script refuses keys of another layout, and changes nothing"""
+        self.redis.call("HSET", BOT + "meta", "v", "0")
+        for name, argv in ARGUMENTS.items():
+            reply = self.run_script(name, *argv)
+            self.assertIsInstance(reply, server.Error, name)
+            self.assertTrue(reply.startswith("TGBOTVERSION"), reply)
+        self.assertEqual(self.redis.call("KEYS", "*"), [(BOT + "meta").encode()])
+
+    def test_no_keys(self):
+        """no script fails on an empty Redis"""
+        for name, argv in ARGUMENTS.items():
+            self.redis.call("FLUSHALL")
+            self.assertNotIsInstance(self.run_script(name, *argv), server.Error, name)
+
+    def test_declared(self):
+        """no script touches a key that is not declared"""
+        self.redis.call("ACL", "SETUSER", "some", "on", "nopass", "~" + BOT + "*", "+@all",
+                        "&" + BOT + "*")
+        other = self.server.connect()
+        other.call("AUTH", "some", "x")
+        for name, argv in ARGUMENTS.items():
+            keys = [BOT + key for key in KEYS[name].split()]
+            reply = other.call("EVALSHA", self.scripts[name], len(keys), *keys, *argv)
+            self.assertNotIsInstance(reply, server.Error, name)
+
+    def test_maxmemory(self):
+        """at maxmemory nothing is accepted, and what was is worked on to its end"""
+        seq = self.taken()
+        self.redis.call("CONFIG", "SET", "maxmemory", 1)
+        for name in ("accept", "claim", "put", "limit"):
+            reply = self.run_script(name, *ARGUMENTS[name])
+            self.assertIsInstance(reply, server.Error, name)
+            self.assertTrue(reply.startswith("OOM"), reply)
+        state = self.run_script("state")
+        self.assertEqual(dict(zip(state[7][::2], state[7][1::2]))[b"items"], b"1")
+        self.assertEqual(self.run_script("beat", "w", 60000, 6, f"l{LANE}/5")[4:], [])
+        self.assertEqual(self.run_script("give", LANE, "w/5", seq, 0, "p", "a", 9999, 0), 1)
+        self.assertEqual(self.run_script("take", "w", 7, 9, 9)[4:], [LANE.encode()])
+        self.assertEqual(self.run_script("dead_put", seq, "h", "d", 9, 0, 0), [seq, 0])
+        self.assertEqual(self.run_script("settle", LANE, "w/7", seq, "dead", 0), 1)
+
+    def test_foreign_key(self):
+        """a key of another type: an error, and the update is not marked as accepted"""
+        for kind in ("lanes", "ready", f"lane:{LANE}"):
+            self.redis.call("FLUSHALL")
+            self.redis.call("SET", BOT + kind, "x")
+            self.assertIsInstance(self.accept(1), server.Error, kind)
+            self.redis.call("DEL", BOT + kind)
+            self.assertEqual(self.accept(1)[0], 1, kind)
+
+    def test_numbers(self):
+        """numbers are written with all their digits"""
+        self.accept(2**53 - 1)
+        seq = self.head()
+        self.assertGreater(seq, 10**15)
+        for kind, fields in (("meta", ("seq", "top1", "made")),):
+            for value in self.redis.call("HMGET", BOT + kind, *fields):
+                self.assertRegex(value, rb"^[0-9]+$")
+        self.assertEqual(self.redis.call("HGET", BOT + "meta", "seq"), str(seq).encode())
+        self.assertEqual(self.accept(2**53 - 1), [0])
+
+    def test_negative_and_huge_ids(self):
+        """any 64-bit id is handled: below 2^53 once"""
+        for update_id in (-1, -2**53 + 1, 2**53 - 1, 0):
+            self.assertEqual(self.accept(update_id)[0], 1)
+            self.assertEqual(self.accept(update_id)[0], 0, update_id)
+        self.assertEqual(self.accept(2**63 - 1)[0], 1)
+        self.assertEqual(self.accept(-2**63)[0], 1)
+
+    def test_bell(self):
+        """the bell rings when nothing was ready, and only then"""
+        other = self.server.connect()
+        other.call("SUBSCRIBE", BOT + "ready")
+        self.accept(1)
+        self.assertEqual(other.read(), [b"message", (BOT + "ready").encode(), b""])
+        self.accept(2)
+        self.run_script("beat", "w", 60000, 1)
+        self.run_script("take", "w", 2, 1, 1)
+        self.run_script("settle", LANE, "w/2", self.head(), "done", 0)
+        self.run_script("take", "w", 3, 1, 1)
+        self.run_script("give", LANE, "w/3", self.head(), 0, "", "", 1000, 1)
+        self.assertEqual(other.read()[0], b"message")
+        other.send(("PING",))
+        self.assertEqual(other.read()[0], b"pong")
+
+    def test_bucket_lives(self):
+        """a bucket's key lives until the bucket is full, and not much longer"""
+        for token, burst in ((500, 1), (1000000, 3), (60000000, 20)):
+            self.redis.call("FLUSHALL")
+            for _ in range(burst):
+                self.run_script("limit", token, burst)
+                full = self.redis.call("GET", BOT + "limit:a")
+                ends = self.redis.call("PEXPIRETIME", BOT + "limit:a")
+                if ends > 0:                   # else it was full before it was asked for
+                    self.assertIn(ends - int(full) // 1000, (1, 2, 3))
+
+    def test_bucket_notice(self):
+        """the first refusal since the bucket was full is told from others"""
+        keys = "meta limit:a limit:b"
+        self.assertEqual(self.run_script("limit", 10**8, 9, 10**8, 1, keys=keys), [0, 0, 0])
+        for first in (1, 0, 0):
+            number, wait, told = self.run_script("limit", 10**8, 9, 10**8, 1, keys=keys)
+            self.assertEqual((number, told), (2, first))
+            self.assertLessEqual(wait, 10**5)
+            self.assertGreater(wait, 10**5 - 5000)
+
+    def test_clock_set_back(self):
+        """a bucket of the future refuses for no longer than it takes to fill"""
+        self.redis.call("SET", BOT + "limit:a", str(10**17))
+        self.assertLessEqual(self.run_script("limit", 10**6, 3)[1], 1000)
+
+    def test_limited(self):
+        """a limited update is accepted too, unless its bucket rejects; a dry run only tells"""
+        bucket = (10**8, 1)
+        keys = " limit:a"
+        self.assertEqual(self.accept(1, *bucket, 0, keys=keys)[:2], [1, 0])
+        self.assertEqual(self.accept(2, *bucket, 0, keys=keys)[:2], [2, 1])
+        self.assertEqual(self.accept(2, *bucket, 0, keys=keys), [0])
+        self.assertEqual(self.accept(3, *bucket, 1, keys=keys)[:2], [2, 1])
+        self.assertEqual(self.accept(3, *bucket, 1, keys=keys, dry=1)[:2], [1, 1])
+        self.assertEqual(self.redis.call("LLEN", f"{BOT}lane:{LANE}"), 2)
+
+    def test_full(self):
+        """a full queue tells the age of its oldest item, and takes no token"""
+        self.accept(1)
+        for change in ({"limit": 1}, {"size": 20}):
+            reply = self.accept(2, 10**6, 1, 0, keys=" limit:a", **change)
+            self.assertEqual(reply[0], 3)
+            self.assertLess(reply[1], 10000)
+        self.assertEqual(self.accept(2, payload="x" * 30, size=29), [4])
+        self.assertEqual(self.redis.call("EXISTS", BOT + "limit:a"), 0)
+        self.assertEqual(self.accept(2)[0], 1)
+
+    def test_answer(self):
+        """an answer is saved once, counted, and refused if there is no room"""
+        seq = self.taken()
+        give = ("give", LANE, "w/5", seq, "-")
+        self.assertEqual(self.run_script(*give, "1", "a" * 500, 400, 0), 2)
+        self.assertEqual(self.redis.call("EXISTS", BOT + "progress"), 0)
+        self.assertEqual(self.run_script(*give, "1", "first", 400, 0), 1)
+        self.assertEqual(self.run_script(*give, "2", "other", 400, 0), 1)
+        self.assertEqual(self.redis.call("HMGET", BOT + "progress", LANE, LANE + "a"),
+                         [f"{seq} 2".encode(), f"{seq} first".encode()])
+        self.assertEqual(self.run_script("settle", LANE, "w/5", seq, "done", 0), 1)
+        self.assertEqual(self.redis.call("HMGET", BOT + "meta", "items", "bytes"), [b"0", b"0"])
+        self.assertEqual(self.redis.call("EXISTS", BOT + "progress"), 0)
+
+    def test_meta_deleted(self):
+        """without meta the bot goes on, a beat tells, and the books balance"""
+        seq = self.taken()
+        made = self.run_script("beat", "w", 60000, 6, f"l{LANE}/5")[1]
+        self.redis.call("DEL", BOT + "meta")
+        self.assertEqual(self.run_script("settle", LANE, "w/5", seq, "done", 0), 1)
+        reply = self.run_script("beat", "w", 60000, 7)
+        self.assertNotEqual(reply[1], made)
+        fields = self.run_script("state")[7]
+        fields = dict(zip(fields[::2], map(int, fields[1::2])))
+        self.assertEqual((fields[b"loaded"], fields[b"done"]), (1, 1))
+        self.assertEqual(self.accept(9)[0], 1)
+        self.assertGreater(self.head(), seq)
+
+    def test_ride(self):
+        """a ride is repeated, unless another update's took its place or it is too long"""
+        self.run_script("beat", "w", 60000, 1)
+        rides = ((1, "t\nx"), (2, ""), (3, "y" * 4096), (4, "y" * 4097))
+        for update_id, ride in rides:
+            keys = KEYS["unclaim"].replace("ride:1", f"ride:{update_id}")
+            claim = KEYS["claim"].replace("ride:1", f"ride:{update_id}")
+            number = update_id + 10
+            self.assertEqual(self.run_script("claim", update_id, 1024, "w", number, 9,
+                                             keys=claim)[0], 1)
+            self.assertEqual(self.run_script("unclaim", update_id, 1024, f"w/{number}", "accept",
+                                             0, 0, ride, keys=keys), 1)
+            kept = ride.encode() if len(ride) <= 4096 else b""
+            self.assertEqual(self.run_script("claim", update_id, 1024, "w", 50, 9, keys=claim),
+                             [0, kept])
+        self.assertGreater(self.redis.call("PTTL", BOT + "ride:1"), 200000)
+        self.assertEqual(self.run_script("claim", 2, 1024, "w", 51, 9), [0, b""])
+
+    def test_letters(self):
+        """letters are listed by id, those that are replayed are evicted last"""
+        self.run_script("beat", "w", 60000, 1)
+        ids = [self.run_script("dead_put", 0, f"h{n}", "data", 3, 0, 0)[0] for n in range(3)]
+        self.assertEqual(self.run_script("dead_list", 0, 2),
+                         [ids[0], b"h0", 4, 0, ids[1], b"h1", 4, 0])
+        self.assertEqual(self.run_script("dead_list", ids[1], 9)[0], ids[2])
+        self.assertEqual(self.run_script("dead_lease", ids[0], "w", 2), [1, 0, b"h0", b"data"])
+        self.assertEqual(self.run_script("dead_put", 0, "h3", "data", 3, 1, 0), [0, 0])
+        self.assertEqual(self.run_script("dead_put", 0, "h3", "data", 3, 0, 0)[1], 1)
+        self.assertEqual(self.run_script("dead_list", 0, 1)[0], ids[0])
+        self.assertEqual(self.run_script("dead_end", ids[0], "", 1), 2)
+        self.assertEqual(self.run_script("dead_lease", ids[0], "v", 2), [4])
+        self.run_script("beat", "v", 60000, 1)
+        self.assertEqual(self.run_script("dead_lease", ids[0], "v", 2), [2])
+        self.assertEqual(self.run_script("beat", "w", 60000, 3)[2], 1)
+        self.assertEqual(self.run_script("dead_lease", ids[0], "v", 3)[:2], [1, 1])
+        self.assertEqual(self.run_script("dead_put", 0, "h4", "d", 3, 0, ids[0])[1], 0)
+        self.assertEqual(self.run_script("dead_end", ids[0], "*", 1), 0)
+
+    def test_letter_of_a_zone(self):
+        """a letter of a zone is put into the queue once"""
+        self.assertEqual(self.run_script("put", LANE, "x", 9, 999, 7)[0], 1)
+        self.assertEqual(self.run_script("put", LANE, "x", 9, 999, 7), [0])
+
+    def test_state(self):
+        self.taken()
+        self.accept(2)
+        now, ready, delayed, oldest, dead, held, records, _, workers = self.run_script("state")
+        self.assertEqual((ready, delayed, dead, held, records), (0, 0, 0, 0, 0))
+        self.assertTrue(0 <= oldest < 10000)
+        self.assertEqual((workers[0], workers[2]), (b"w", 1))
+        self.assertTrue(50000 < workers[1] <= 60000)
+        self.assertGreater(now, 10**12)
+
+
+def run():
+    """-> whether all hold"""
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(Contracts)
+    return unittest.TextTestRunner(verbosity=0).run(suite).wasSuccessful()
