@@ -8,7 +8,7 @@ local bucket = {}
 
 local function bucket_set(b, full, noticed)
   redis.call('SET', b.key, int(full) .. (noticed and 'n' or ''),
-             'PX', math.ceil((full - now * 1000) / 1000) + 1)
+             'PXAT', math.ceil(full / 1000))
 end
 
 
