@@ -57,7 +57,7 @@ refused('no address at all', redis(''),
         qr/number of arguments in "tgbot_redis" directive/);
 
 lacks('db=1', 'an address', '"host:port" or "unix:path" as the first');
-wrong('db=1 127.0.0.1', '127.0.0.1', 'addresses, and then "db="');
+wrong('db=1 127.0.0.1', '127.0.0.1', 'addresses, and then "sentinel="');
 
 refused('a name that nobody knows', redis('redis.invalid'),
         qr/host not found in "redis\.invalid" of the "tgbot_redis" directive/,
@@ -79,8 +79,8 @@ refused('redis in a location', location('tgbot_redis 127.0.0.1;'),
 
 # parameters
 
-wrong("127.0.0.1 $_", $_, 'addresses, and then "db="')
-    for 'DB=1', '=', 'ssl=on', 'sentinel=master', 'replicas=1';
+wrong("127.0.0.1 $_", $_, 'addresses, and then "sentinel="')
+    for 'DB=1', '=', 'ssl=on', 'sentinels=master', 'replicas=1';
 
 wrong("127.0.0.1 $_=1 $_=1", "$_=1", 'every parameter only once')
     for 'db', 'user', 'password_file', 'prefix', 'connect_timeout', 'timeout';
@@ -96,6 +96,8 @@ for my $name ('timeout', 'connect_timeout') {
         for '', '0', '0s', 'x', '-1s';
 }
 
+wrong('127.0.0.1 sentinel=', 'sentinel=',
+      'the name that the sentinels give the master');
 wrong('127.0.0.1 user=', 'user=', 'the name of a user');
 wrong('127.0.0.1 ssl ssl_name=', 'ssl_name=', 'the name in the certificate');
 wrong("127.0.0.1 ssl $_=", "$_=", 'the path of a file')
@@ -115,7 +117,7 @@ lacks("unix:$home/s ssl ssl_ca=$ca.crt", '"ssl_name="',
       'it with "ssl" over a unix socket');
 
 accepted('all of them',
-         redis("127.0.0.1 db=0 prefix=a:b_c.d-1 connect_timeout=2s"
+         redis("127.0.0.1 sentinel=main db=0 prefix=a:b_c.d-1 connect_timeout=2s"
                . " timeout=1500ms ssl ssl_name=redis ssl_ca=$ca.crt"
                . " ssl_certificate=$ca.crt ssl_certificate_key=$ca.key"));
 accepted("the system's certificates", redis('127.0.0.1 ssl'));

@@ -3,6 +3,7 @@
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
+use TgbotRedis;
 use TgbotSteps;
 
 use JSON::PP;
@@ -88,11 +89,9 @@ sub flat {
     my ($name, $labels, $value, @of) = @_;
 
     if (ref $value && exists $value->{buckets}) {
-        return (
-            (map { ($name . "_bucket{$labels,le=\"$_\"}",
-                    $value->{buckets}{$_}) } keys %{$value->{buckets}}),
-            "${name}_sum{$labels}" => sprintf("%.3f", $value->{sum}),
-            "${name}_count{$labels}" => $value->{count});
+        return (flat("${name}_bucket", $labels, $value->{buckets}, 'le'),
+                flat("${name}_sum", $labels, sprintf("%.3f", $value->{sum})),
+                flat("${name}_count", $labels, $value->{count}));
     }
 
     if (ref $value) {
@@ -115,6 +114,7 @@ our %labels = (
     limit_decisions_total => ['zone', 'outcome'], cache_total => ['result'],
     dead_letters_total => ['cause'], queue_items_total => ['event'],
     queue_depth => ['state'], zone_bytes => ['state'], build_info => ['version'],
+    redis_commands_total => ['result'],
 );
 
 # JSON without what is no metric, as a scrape
@@ -123,7 +123,7 @@ sub expected {
     my ($status) = @_;
 
     my %no_metric = map { $_ => 1 }
-        qw(version now start_time write payload bots zones queue_lanes
+        qw(version now start_time write payload bots zones queue queue_lanes
            queue_blocks queue_allowed dedup dead_letters kind size used total
            entries items broken orphaned);
     my %expected;
@@ -159,6 +159,20 @@ sub expected {
     }
 
     return \%expected;
+}
+
+# until all workers are connected to Redis, or none is
+
+sub connected {
+    my ($up) = @_;
+
+    my $said = 0;
+
+    becomes(1, "redis_up=$up", sub {
+        $said = status()->{redis_up} == $up ? $said + 1 : 0;
+
+        return $said == 10 ? 1 : 0;
+    });
 }
 
 
@@ -625,3 +639,33 @@ my $histogram = status()->{bots}{b}{update_duration_seconds};
 buckets($histogram);
 is($histogram->{count}, 2, 'deliveries');
 is($histogram->{buckets}{2}, 2, 'without the time between them');
+
+
+
+=== TEST 18: Redis
+--- http_config
+    tgbot_redis  $TEST_NGINX_REDIS;
+--- config eval: main::bot()
+--- then
+TgbotRedis::start();
+connected(1);
+
+my $status = status();
+
+is($status->{redis_reconnects_total}, 0, 'connected once');
+is($status->{zones}{tgbot_redis}{kind}, 'statistics', 'in a zone');
+
+my $got = scrape();
+
+is_deeply($got, expected(status()), 'samples');
+is($got->{'nginx_tgbot_redis_commands_total{result="ok"}'}, 0, 'a sample');
+
+TgbotRedis::stop();
+connected(0);
+
+TgbotRedis::start();
+connected(1);
+
+is(status()->{redis_reconnects_total}, 2, 'each worker again');
+
+TgbotRedis::stop();

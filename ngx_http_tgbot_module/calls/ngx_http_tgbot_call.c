@@ -56,6 +56,14 @@ typedef struct {
 } ngx_http_tgbot_call_upstream_header_t;
 
 
+static ngx_http_tgbot_call_name_t  ngx_http_tgbot_call_host =
+    ngx_http_tgbot_call_name("Host");
+static ngx_http_tgbot_call_name_t  ngx_http_tgbot_call_content_type =
+    ngx_http_tgbot_call_name("Content-Type");
+static ngx_http_tgbot_call_name_t  ngx_http_tgbot_call_content_length =
+    ngx_http_tgbot_call_name("Content-Length");
+
+
 static ngx_http_tgbot_call_upstream_header_t  ngx_http_tgbot_call_headers[] = {
 
     [NGX_HTTP_TGBOT_CALL_REDIRECT] =
@@ -351,10 +359,14 @@ ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
     host = call->client->host.len ? &call->client->host
                                   : &call->client->server;
 
-    if (ngx_http_tgbot_call_header(r, "Host", host) != NGX_OK
-        || ngx_http_tgbot_call_header(r, "Content-Type", &call->content_type)
+    if (ngx_http_tgbot_call_header(r, &ngx_http_tgbot_call_host, host)
            != NGX_OK
-        || ngx_http_tgbot_call_header(r, "Content-Length", &length) != NGX_OK)
+        || ngx_http_tgbot_call_header(r, &ngx_http_tgbot_call_content_type,
+                                      &call->content_type)
+           != NGX_OK
+        || ngx_http_tgbot_call_header(r, &ngx_http_tgbot_call_content_length,
+                                      &length)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -364,8 +376,8 @@ ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
 
 
 ngx_int_t
-ngx_http_tgbot_call_header(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value)
+ngx_http_tgbot_call_header(ngx_http_request_t *r,
+    ngx_http_tgbot_call_name_t *name, ngx_str_t *value)
 {
     ngx_table_elt_t            *h;
     ngx_http_header_t          *hh;
@@ -378,17 +390,15 @@ ngx_http_tgbot_call_header(ngx_http_request_t *r, const char *name,
 
     ngx_memzero(h, sizeof(ngx_table_elt_t));
 
-    h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
-    h->value = *value;
-
-    h->lowcase_key = ngx_pnalloc(r->pool, h->key.len);
-    if (h->lowcase_key == NULL) {
-        h->hash = 0;
-        return NGX_ERROR;
+    if (name->hash == 0) {
+        name->hash = ngx_hash_strlow(name->lowcase, name->name.data,
+                                     name->name.len);
     }
 
-    h->hash = ngx_hash_strlow(h->lowcase_key, h->key.data, h->key.len);
+    h->hash = name->hash;
+    h->key = name->name;
+    h->lowcase_key = name->lowcase;
+    h->value = *value;
 
     /*
      * The core's handlers set the pointers to known headers.  The handler of
@@ -396,9 +406,7 @@ ngx_http_tgbot_call_header(ngx_http_request_t *r, const char *name,
      * ngx_http_tgbot_detached_create() has set headers_in.server.
      */
 
-    if (h->key.len == sizeof("Host") - 1
-        && ngx_strncmp(h->lowcase_key, "host", sizeof("host") - 1) == 0)
-    {
+    if (name == &ngx_http_tgbot_call_host) {
         r->headers_in.host = h;
         return NGX_OK;
     }

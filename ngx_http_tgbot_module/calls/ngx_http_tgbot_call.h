@@ -117,6 +117,17 @@ struct ngx_http_tgbot_call_s {
 };
 
 
+/* the name of a header, of at most 31 bytes; the rest is set by first use */
+
+typedef struct {
+    ngx_str_t                      name;
+    ngx_uint_t                     hash;
+    u_char                         lowcase[32];
+} ngx_http_tgbot_call_name_t;
+
+#define ngx_http_tgbot_call_name(name)  { ngx_string(name), 0, "" }
+
+
 /* postconfiguration: calls ignore X-Accel-Redirect and X-Accel-Buffering */
 ngx_int_t ngx_http_tgbot_call_postconfiguration(ngx_conf_t *cf);
 
@@ -139,9 +150,12 @@ ngx_int_t ngx_http_tgbot_call_cancel(ngx_http_tgbot_call_t *call);
  */
 void ngx_http_tgbot_call_exit_process(void);
 
-/* for prepare: adds a header to the request r; strings are not copied */
-ngx_int_t ngx_http_tgbot_call_header(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value);
+/*
+ * For prepare: adds a header to the request r; strings are not copied, so
+ * "name" must be static.
+ */
+ngx_int_t ngx_http_tgbot_call_header(ngx_http_request_t *r,
+    ngx_http_tgbot_call_name_t *name, ngx_str_t *value);
 
 
 #endif /* _NGX_HTTP_TGBOT_CALL_H_INCLUDED_ */

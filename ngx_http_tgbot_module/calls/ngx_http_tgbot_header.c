@@ -17,6 +17,8 @@ ngx_http_tgbot_header(ngx_list_t *headers, const char *name,
 
     len = ngx_strlen(name);
 
+    /* most names come as they are written here */
+
     for (part = &headers->part; part; part = part->next) {
         h = part->elts;
 
@@ -26,8 +28,10 @@ ngx_http_tgbot_header(ngx_list_t *headers, const char *name,
                 after = (&h[i] == after) ? NULL : after;
 
             } else if (h[i].key.len == len
-                       && ngx_strncasecmp(h[i].key.data, (u_char *) name, len)
-                          == 0)
+                       && (ngx_memcmp(h[i].key.data, name, len) == 0
+                           || ngx_strncasecmp(h[i].key.data, (u_char *) name,
+                                              len)
+                              == 0))
             {
                 return &h[i];
             }

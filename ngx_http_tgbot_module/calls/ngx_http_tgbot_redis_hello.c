@@ -34,6 +34,8 @@ static void ngx_http_tgbot_redis_hello_config(
     ngx_http_tgbot_redis_link_t *link, redisReply *reply);
 static void ngx_http_tgbot_redis_hello_pong(ngx_http_tgbot_redis_link_t *link,
     redisReply *reply);
+static void ngx_http_tgbot_redis_hello_master(
+    ngx_http_tgbot_redis_link_t *link, redisReply *reply);
 static ngx_uint_t ngx_http_tgbot_redis_hello_first(ngx_uint_t *warned);
 
 
@@ -64,6 +66,11 @@ static ngx_http_tgbot_redis_hello_t  ngx_http_tgbot_redis_hello_select = {
     { ngx_string("SELECT") }, 0, NULL, 0
 };
 
+static ngx_http_tgbot_redis_hello_t  ngx_http_tgbot_redis_hello_ask = {
+    { ngx_string("SENTINEL"), ngx_string("GET-MASTER-ADDR-BY-NAME") }, 3,
+    ngx_http_tgbot_redis_hello_master, 0
+};
+
 
 void
 ngx_http_tgbot_redis_hello(ngx_http_tgbot_redis_link_t *link)
@@ -75,6 +82,14 @@ ngx_http_tgbot_redis_hello(ngx_http_tgbot_redis_link_t *link)
     static u_char                        db[NGX_INT_T_LEN];
 
     conf = link->conf;
+
+    if (link->asking) {
+        h = &ngx_http_tgbot_redis_hello_ask;
+        h->argv[2] = conf->sentinel;
+
+        ngx_http_tgbot_redis_hello_send(link, h);
+        return;
+    }
 
     if (conf->password.len) {
         h = &ngx_http_tgbot_redis_hello_auth;
@@ -235,6 +250,35 @@ ngx_http_tgbot_redis_hello_pong(ngx_http_tgbot_redis_link_t *link,
     redisReply *reply)
 {
     ngx_http_tgbot_redis_link_up(link);
+}
+
+
+static void
+ngx_http_tgbot_redis_hello_master(ngx_http_tgbot_redis_link_t *link,
+    redisReply *reply)
+{
+    ngx_str_t  text[2];
+
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2
+        && reply->element[0]->type == REDIS_REPLY_STRING
+        && reply->element[1]->type == REDIS_REPLY_STRING)
+    {
+        text[0].data = (u_char *) reply->element[0]->str;
+        text[0].len = reply->element[0]->len;
+        text[1].data = (u_char *) reply->element[1]->str;
+        text[1].len = reply->element[1]->len;
+
+        ngx_http_tgbot_redis_link_told(link, &text[0], &text[1]);
+        return;
+    }
+
+    if (ngx_http_tgbot_redis_link_may_log(NGX_HTTP_TGBOT_REDIS_LOG_SENTINEL)) {
+        ngx_log_error(NGX_LOG_ERR, &link->log, 0,
+                      "sentinel knows no master \"%V\"",
+                      &link->conf->sentinel);
+    }
+
+    ngx_http_tgbot_redis_link_fail(link);
 }
 
 

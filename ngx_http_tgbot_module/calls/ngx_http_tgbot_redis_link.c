@@ -10,7 +10,7 @@
 
 /* delay before the next attempt, ms: the first and the longest */
 #define NGX_HTTP_TGBOT_REDIS_BACKOFF      100
-#define NGX_HTTP_TGBOT_REDIS_MAX_BACKOFF  2000
+#define NGX_HTTP_TGBOT_REDIS_MAX_BACKOFF  1000
 
 /* delay before the next address is tried, ms */
 #define NGX_HTTP_TGBOT_REDIS_NEXT         10
@@ -24,6 +24,8 @@
 
 static void ngx_http_tgbot_redis_link_attempt(
     ngx_http_tgbot_redis_link_t *link);
+static void ngx_http_tgbot_redis_link_reach(ngx_http_tgbot_redis_link_t *link,
+    ngx_http_tgbot_redis_address_t *address);
 static void ngx_http_tgbot_redis_link_resolve(
     ngx_http_tgbot_redis_link_t *link);
 static void ngx_http_tgbot_redis_link_resolved(ngx_resolver_ctx_t *ctx);
@@ -82,28 +84,61 @@ ngx_http_tgbot_redis_link_open(ngx_http_tgbot_redis_link_t *link)
 static void
 ngx_http_tgbot_redis_link_attempt(ngx_http_tgbot_redis_link_t *link)
 {
-    ngx_addr_t                      *addr;
     ngx_array_t                     *addresses;
     ngx_http_tgbot_redis_address_t  *address;
 
     addresses = &link->conf->addresses;
     address = addresses->elts;
-    address += link->attempts % addresses->nelts;
+
+    link->asking = (link->conf->sentinel.len != 0);
+
+    ngx_http_tgbot_redis_link_reach(link,
+                              &address[link->attempts % addresses->nelts]);
+}
+
+
+static void
+ngx_http_tgbot_redis_link_reach(ngx_http_tgbot_redis_link_t *link,
+    ngx_http_tgbot_redis_address_t *address)
+{
+    ngx_addr_t  *addr;
 
     link->address = address;
-    link->timer.cancelable = ngx_queue_empty(&link->waiting);
 
-    ngx_add_timer(&link->timer, link->conf->connect_timeout);
+    ngx_http_tgbot_redis_link_idle(link, link->conf->connect_timeout);
+
+    link->timer.cancelable = ngx_queue_empty(&link->waiting);
 
     if (address->addrs == NULL) {
         ngx_http_tgbot_redis_link_resolve(link);
         return;
     }
 
-    addr = &address->addrs[(link->attempts / addresses->nelts)
+    addr = &address->addrs[(link->attempts / link->conf->addresses.nelts)
                            % address->naddrs];
 
     ngx_http_tgbot_redis_link_connect(link, addr->sockaddr, addr->socklen);
+}
+
+
+void
+ngx_http_tgbot_redis_link_told(ngx_http_tgbot_redis_link_t *link,
+    ngx_str_t *host, ngx_str_t *port)
+{
+    if (ngx_http_tgbot_redis_told(&link->told, host, port) != NGX_OK) {
+        ngx_http_tgbot_redis_link_fail(link);
+        return;
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &link->log, 0,
+                   "tgbot redis sentinel \"%V\": the master is \"%V\"",
+                   &link->address->text, &link->told.address.text);
+
+    ngx_http_tgbot_redis_link_detach(link);
+
+    link->asking = 0;
+
+    ngx_http_tgbot_redis_link_reach(link, &link->told.address);
 }
 
 
@@ -112,9 +147,19 @@ ngx_http_tgbot_redis_link_resolve(ngx_http_tgbot_redis_link_t *link)
 {
     ngx_resolver_ctx_t  *ctx;
 
-    ctx = ngx_resolve_start(link->conf->resolver, NULL);
+    ctx = link->conf->resolver ? ngx_resolve_start(link->conf->resolver, NULL)
+                               : NGX_NO_RESOLVER;
 
     if (ctx == NULL || ctx == NGX_NO_RESOLVER) {
+
+        if (ctx
+            && ngx_http_tgbot_redis_link_may_log(
+                                            NGX_HTTP_TGBOT_REDIS_LOG_RESOLVE))
+        {
+            ngx_log_error(NGX_LOG_ERR, &link->log, 0,
+                          "Redis tells names, expected a \"resolver\"");
+        }
+
         ngx_http_tgbot_redis_link_fail(link);
         return;
     }
@@ -508,11 +553,11 @@ static ngx_int_t
 ngx_http_tgbot_redis_link_parse(ngx_http_tgbot_redis_link_t *link, u_char *p,
     size_t n)
 {
-    ngx_int_t          rc;
-    redisReply        *reply;
-    ngx_connection_t  *c;
+    ngx_int_t    rc;
+    ngx_uint_t   n_detached;
+    redisReply  *reply;
 
-    c = link->peer.connection;
+    n_detached = link->detached;
 
     rc = ngx_http_tgbot_redis_reader_feed(&link->reader, p, n);
 
@@ -523,7 +568,7 @@ ngx_http_tgbot_redis_link_parse(ngx_http_tgbot_redis_link_t *link, u_char *p,
             rc = ngx_http_tgbot_redis_link_deliver(link, reply);
             freeReplyObject(reply);
 
-            if (link->peer.connection != c) {
+            if (link->detached != n_detached) {
                 return NGX_ERROR;
             }
         }
@@ -592,16 +637,14 @@ ngx_http_tgbot_redis_link_timer(ngx_event_t *ev)
 {
     ngx_event_t                   *rev;
     ngx_queue_t                   *q;
+    ngx_uint_t                     n_detached;
     ngx_msec_int_t                 left;
-    ngx_connection_t              *c;
     ngx_http_tgbot_redis_link_t   *link = ev->data;
     ngx_http_tgbot_redis_entry_t  *entry;
 
     static ngx_str_t               ping = ngx_string("PING");
 
-    c = link->peer.connection;
-
-    if (c == NULL && link->resolving == NULL) {
+    if (link->peer.connection == NULL && link->resolving == NULL) {
         ngx_http_tgbot_redis_link_attempt(link);
         return;
     }
@@ -631,10 +674,12 @@ ngx_http_tgbot_redis_link_timer(ngx_event_t *ev)
 
     /* the replies may be there already, if this worker was the slow one */
 
-    rev = c->read;
+    n_detached = link->detached;
+
+    rev = link->peer.connection->read;
     rev->handler(rev);
 
-    if (link->peer.connection != c) {
+    if (link->detached != n_detached) {
         return;
     }
 
@@ -743,6 +788,7 @@ ngx_http_tgbot_redis_link_detach(ngx_http_tgbot_redis_link_t *link)
 {
     ngx_connection_t  *c;
 
+    link->detached++;
     link->up = 0;
     link->leaving = 0;
     link->out = NULL;
@@ -801,6 +847,80 @@ ngx_http_tgbot_redis_link_end(ngx_http_tgbot_redis_link_t *link,
 
         ngx_free(entry);
     }
+}
+
+
+ngx_int_t
+ngx_http_tgbot_redis_told(ngx_http_tgbot_redis_told_t *told, ngx_str_t *host,
+    ngx_str_t *port)
+{
+    u_char                          *p;
+    ngx_int_t                        n;
+    struct sockaddr_in              *sin;
+    ngx_http_tgbot_redis_address_t  *address;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6             *sin6;
+#endif
+
+    n = ngx_atoi(port->data, port->len);
+
+    if (n < 1 || n > 65535 || host->len == 0
+        || host->len > NGX_HTTP_TGBOT_REDIS_HOST_LEN)
+    {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_cpystrn(told->host, host->data, host->len + 1);
+
+    address = &told->address;
+
+    address->host.data = told->host;
+    address->host.len = host->len;
+    address->port = (in_port_t) n;
+
+    p = ngx_sprintf(told->text, "%V:%i", host, n);
+
+    address->text.data = told->text;
+    address->text.len = p - told->text;
+
+    ngx_memzero(&told->sockaddr, sizeof(ngx_sockaddr_t));
+
+    told->addr.sockaddr = &told->sockaddr.sockaddr;
+    told->addr.socklen = sizeof(struct sockaddr_in);
+
+    address->addrs = &told->addr;
+    address->naddrs = 1;
+
+    sin = &told->sockaddr.sockaddr_in;
+    sin->sin_family = AF_INET;
+    sin->sin_port = htons((in_port_t) n);
+    sin->sin_addr.s_addr = ngx_inet_addr(told->host, host->len);
+
+    if (sin->sin_addr.s_addr != INADDR_NONE) {
+        return NGX_OK;
+    }
+
+#if (NGX_HAVE_INET6)
+
+    sin6 = &told->sockaddr.sockaddr_in6;
+
+    if (ngx_inet6_addr(told->host, host->len, sin6->sin6_addr.s6_addr)
+        == NGX_OK)
+    {
+        sin6->sin6_family = AF_INET6;
+        sin6->sin6_port = htons((in_port_t) n);
+        told->addr.socklen = sizeof(struct sockaddr_in6);
+
+        return NGX_OK;
+    }
+
+#endif
+
+    /* a name is left to the resolver */
+
+    address->addrs = NULL;
+
+    return NGX_OK;
 }
 
 

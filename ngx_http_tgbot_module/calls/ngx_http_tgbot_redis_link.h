@@ -18,6 +18,10 @@
 #include "ngx_http_tgbot_redis_reply.h"
 
 
+/* most bytes of a host that is told by Redis; a name of DNS has no more */
+#define NGX_HTTP_TGBOT_REDIS_HOST_LEN  255
+
+
 /* kinds of log lines; of each a worker writes at most one a second */
 
 typedef enum {
@@ -26,6 +30,7 @@ typedef enum {
     NGX_HTTP_TGBOT_REDIS_LOG_TLS,
     NGX_HTTP_TGBOT_REDIS_LOG_HELLO,
     NGX_HTTP_TGBOT_REDIS_LOG_ROLE,
+    NGX_HTTP_TGBOT_REDIS_LOG_SENTINEL,
     NGX_HTTP_TGBOT_REDIS_LOG_TIMEOUT,
     NGX_HTTP_TGBOT_REDIS_LOG_CLOSED,
     NGX_HTTP_TGBOT_REDIS_LOG_PROTOCOL,
@@ -70,6 +75,18 @@ struct ngx_http_tgbot_redis_entry_s {
 };
 
 
+/* an address that Redis told, with what it points to */
+
+typedef struct {
+    ngx_http_tgbot_redis_address_t   address;
+    ngx_addr_t                       addr;
+    ngx_sockaddr_t                   sockaddr;
+    u_char                           host[NGX_HTTP_TGBOT_REDIS_HOST_LEN + 1];
+    u_char                           text[NGX_HTTP_TGBOT_REDIS_HOST_LEN
+                                          + sizeof(":65535")];
+} ngx_http_tgbot_redis_told_t;
+
+
 /* zeroed, then set by the owner: the constant part */
 
 struct ngx_http_tgbot_redis_link_s {
@@ -103,6 +120,7 @@ struct ngx_http_tgbot_redis_link_s {
     void                           (*encrypted)(
                                         ngx_http_tgbot_redis_link_t *link);
     ngx_http_tgbot_redis_address_t  *address;  /* of the last attempt */
+    ngx_http_tgbot_redis_told_t      told;     /* by a sentinel */
 
     ngx_queue_t                      entries;  /* in the order of replies */
     ngx_queue_t                      waiting;  /* until the link is up */
@@ -111,12 +129,14 @@ struct ngx_http_tgbot_redis_link_s {
 
     ngx_uint_t                       attempts; /* says which address is next */
     ngx_uint_t                       failures; /* attempts since it was up */
+    ngx_uint_t                       detached; /* connections that ended */
     ngx_msec_t                       since;    /* when it became up */
     ngx_msec_t                       heard;    /* the last reply */
 
     unsigned                         open:1;
     unsigned                         up:1;
     unsigned                         leaving:1;
+    unsigned                         asking:1; /* it is a sentinel */
 };
 
 
@@ -140,6 +160,10 @@ ngx_uint_t ngx_http_tgbot_redis_link_ready(ngx_http_tgbot_redis_link_t *link);
 void ngx_http_tgbot_redis_link_push(ngx_http_tgbot_redis_link_t *link,
     ngx_http_tgbot_redis_entry_t *entry, ngx_uint_t now);
 
+/* a sentinel told this address of the master: the link goes on there */
+void ngx_http_tgbot_redis_link_told(ngx_http_tgbot_redis_link_t *link,
+    ngx_str_t *host, ngx_str_t *port);
+
 /* the end of hello() */
 void ngx_http_tgbot_redis_link_up(ngx_http_tgbot_redis_link_t *link);
 
@@ -156,6 +180,10 @@ void ngx_http_tgbot_redis_link_tls(ngx_http_tgbot_redis_link_t *link,
     void (*done)(ngx_http_tgbot_redis_link_t *link));
 
 #endif
+
+/* NGX_ERROR: this is no host and port; both are copied */
+ngx_int_t ngx_http_tgbot_redis_told(ngx_http_tgbot_redis_told_t *told,
+    ngx_str_t *host, ngx_str_t *port);
 
 /* whether a line of this kind may be logged in this second */
 ngx_uint_t ngx_http_tgbot_redis_link_may_log(ngx_uint_t kind);

@@ -36,6 +36,8 @@ static ngx_int_t ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
+static ngx_int_t ngx_http_tgbot_conf_bot_redis(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot);
 static void *ngx_http_tgbot_conf_user(ngx_conf_t *cf,
     ngx_http_tgbot_zone_t *zone, size_t size);
 
@@ -76,7 +78,8 @@ ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         || ngx_http_tgbot_conf_bot_limits(&copy, bot) != NGX_OK
         || ngx_http_tgbot_conf_bot_queue(&copy, bot) != NGX_OK
         || ngx_http_tgbot_conf_bot_dead(&copy, bot) != NGX_OK
-        || ngx_http_tgbot_conf_bot_stats(&copy, bot) != NGX_OK)
+        || ngx_http_tgbot_conf_bot_stats(&copy, bot) != NGX_OK
+        || ngx_http_tgbot_conf_bot_redis(&copy, bot) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -341,6 +344,50 @@ ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     }
 
     bot->stats = stats;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_conf_bot_redis(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+{
+    ngx_str_t                   *prefix;
+    ngx_http_tgbot_zone_t       *zone;
+    ngx_http_tgbot_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    if (tmcf->redis == NULL) {
+        return NGX_OK;
+    }
+
+    prefix = &tmcf->redis->prefix;
+
+    bot->slot.len = prefix->len + bot->name.len + sizeof("{:}") - 1;
+    bot->slot.data = ngx_pnalloc(cf->pool, bot->slot.len);
+
+    if (bot->slot.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(bot->slot.data, "{%V:%V}", prefix, &bot->name);
+
+    if (tmcf->redis_stats) {
+        return NGX_OK;
+    }
+
+    zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_redis", NULL,
+                                        NGX_HTTP_TGBOT_STATS_SIZE,
+                                        &ngx_http_tgbot_stats_zone);
+
+    tmcf->redis_stats = ngx_http_tgbot_conf_user(cf, zone,
+                                              sizeof(ngx_http_tgbot_stats_t));
+    if (tmcf->redis_stats == NULL) {
+        return NGX_ERROR;
+    }
+
+    tmcf->redis_stats->zone = zone;
 
     return NGX_OK;
 }

@@ -33,6 +33,10 @@ static ngx_int_t ngx_http_tgbot_conf_redis_tls(ngx_conf_t *cf,
 
 static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_redis_table[] = {
 
+    { ngx_string("sentinel="), ngx_http_tgbot_conf_redis_text,
+      offsetof(ngx_http_tgbot_redis_conf_t, sentinel),
+      "the name that the sentinels give the master", 0 },
+
     { ngx_string("db="), ngx_http_tgbot_conf_redis_db,
       offsetof(ngx_http_tgbot_redis_conf_t, db), NULL, 65535 },
 
@@ -69,10 +73,10 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_redis_table[] = {
       offsetof(ngx_http_tgbot_redis_conf_t, ssl_certificate_key), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
-      "addresses, and then \"db=\", \"user=\", \"password_file=\", "
-      "\"prefix=\", \"connect_timeout=\", \"timeout=\", \"ssl\", "
-      "\"ssl_name=\", \"ssl_ca=\", \"ssl_certificate=\" or "
-      "\"ssl_certificate_key=\"", 0 }
+      "addresses, and then \"sentinel=\", \"db=\", \"user=\", "
+      "\"password_file=\", \"prefix=\", \"connect_timeout=\", "
+      "\"timeout=\", \"ssl\", \"ssl_name=\", \"ssl_ca=\", "
+      "\"ssl_certificate=\" or \"ssl_certificate_key=\"", 0 }
 };
 
 

@@ -35,6 +35,10 @@ static void ngx_http_tgbot_status_webhook_names(
     ngx_http_tgbot_status_text_t *s, ngx_http_tgbot_registration_t *known);
 
 
+static ngx_str_t  ngx_http_tgbot_status_json_zoned = ngx_string("zone");
+static ngx_str_t  ngx_http_tgbot_status_json_redis = ngx_string("redis");
+
+
 /* indexed by ngx_http_tgbot_registry_state_e */
 
 static ngx_str_t  ngx_http_tgbot_status_webhook_states[] = {
@@ -63,6 +67,11 @@ ngx_http_tgbot_status_json(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_text_flag(s, "payload", tlcf->status->payload);
 
     ngx_http_tgbot_status_json_metrics(s, snapshot, NGX_HTTP_TGBOT_OF_ALL);
+
+    if (snapshot->redis) {
+        ngx_http_tgbot_status_json_metrics(s, snapshot,
+                                           NGX_HTTP_TGBOT_OF_REDIS);
+    }
 
     ngx_http_tgbot_status_text_key(s, "bots");
     ngx_http_tgbot_status_text_open(s, '{');
@@ -224,6 +233,9 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
     /* the members that follow are not metrics */
 
     if (b->queue) {
+        ngx_http_tgbot_status_text_text(s, "queue", b->queue_zone
+                                        ? &ngx_http_tgbot_status_json_zoned
+                                        : &ngx_http_tgbot_status_json_redis);
         ngx_http_tgbot_status_text_member(s, "queue_lanes", bot->queue.lanes);
         ngx_http_tgbot_status_text_member(s, "queue_blocks",
                                           bot->queue.blocks);

@@ -6,6 +6,7 @@
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache.h"
 #include "ngx_http_tgbot_queue_verbs.h"
+#include "ngx_http_tgbot_redis.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_status_metrics.h"
 
@@ -49,6 +50,8 @@
 
 
 static uint64_t ngx_http_tgbot_metric_count(void *of, size_t where,
+    ngx_uint_t i);
+static uint64_t ngx_http_tgbot_metric_redis(void *of, size_t where,
     ngx_uint_t i);
 static uint64_t ngx_http_tgbot_metric_limit(void *of, size_t where,
     ngx_uint_t i);
@@ -135,6 +138,18 @@ static const ngx_str_t
 };
 
 
+/* in the order of ngx_http_tgbot_redis_result_e */
+
+static const ngx_str_t
+    ngx_http_tgbot_metric_redis_results[NGX_HTTP_TGBOT_STATS_REDIS] =
+{
+    ngx_string("ok"),
+    ngx_string("error"),
+    ngx_string("away"),
+    ngx_string("unknown")
+};
+
+
 static const ngx_str_t
     ngx_http_tgbot_metric_queue_events[NGX_HTTP_TGBOT_QUEUE_EVENTS] =
 {
@@ -178,6 +193,33 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
       "Time at which the oldest counters started.",
       ngx_http_tgbot_metric_plain,
       ngx_http_tgbot_metric_number(ALL, snapshot, start) },
+
+    { "redis_up", NGX_HTTP_TGBOT_GAUGE,
+      "Whether the worker that answers is connected to Redis.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_number(REDIS, snapshot, redis_up) },
+
+    { "redis_commands_total", NGX_HTTP_TGBOT_COUNTER,
+      "Commands to Redis, by result.",
+      ngx_http_tgbot_metric_by("result", ngx_http_tgbot_metric_redis_results),
+      NGX_HTTP_TGBOT_OF_REDIS, ngx_http_tgbot_metric_redis,
+      offsetof(ngx_http_tgbot_stats_counters_t, redis), 0 },
+
+    { "redis_reconnects_total", NGX_HTTP_TGBOT_COUNTER,
+      "Connections to Redis made again after they were lost.",
+      ngx_http_tgbot_metric_plain,
+      NGX_HTTP_TGBOT_OF_REDIS, ngx_http_tgbot_metric_redis,
+      offsetof(ngx_http_tgbot_stats_counters_t,
+               stat[NGX_HTTP_TGBOT_STAT_REDIS_RECONNECTS]), 0 },
+
+    { "redis_duration_seconds", NGX_HTTP_TGBOT_HISTOGRAM,
+      "Time from sending a command to the reply of Redis.",
+      ngx_http_tgbot_metric_by("le", ngx_http_tgbot_stats_seconds),
+      NGX_HTTP_TGBOT_OF_REDIS, ngx_http_tgbot_metric_redis,
+      offsetof(ngx_http_tgbot_stats_counters_t,
+               duration[NGX_HTTP_TGBOT_DURATION_REDIS]),
+      offsetof(ngx_http_tgbot_stats_counters_t,
+               elapsed[NGX_HTTP_TGBOT_DURATION_REDIS]) },
 
     { "received_total", NGX_HTTP_TGBOT_COUNTER,
       "Deliveries of updates received.",
@@ -366,6 +408,8 @@ ngx_http_tgbot_status_snapshot(ngx_http_tgbot_status_snapshot_t *snapshot,
     ngx_http_tgbot_bot_t   **bots;
     ngx_http_tgbot_zone_t  **zones;
 
+    snapshot->redis = tmcf->redis_stats;
+    snapshot->redis_up = ngx_http_tgbot_redis_up();
     snapshot->build = 1;
     snapshot->start = ngx_time();
     snapshot->nbots = tmcf->bots.nelts;
@@ -432,7 +476,10 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
         bot->depth[1] = bot->queue.delayed;
         bot->depth[2] = bot->queue.inflight;
         bot->depth[3] = bot->dead.letters;
-        ngx_http_tgbot_status_orphaned(snapshot, bot);
+
+        if (b->queue_zone) {
+            ngx_http_tgbot_status_orphaned(snapshot, bot);
+        }
 
         bot->oldest = bot->queue.oldest / 1000;
     }
@@ -542,6 +589,16 @@ ngx_http_tgbot_metric_count(void *of, size_t where, ngx_uint_t i)
     ngx_http_tgbot_status_bot_t *bot = of;
 
     return ngx_http_tgbot_stats_value(bot->bot->stats,
+                                      where + i * sizeof(ngx_atomic_t));
+}
+
+
+static uint64_t
+ngx_http_tgbot_metric_redis(void *of, size_t where, ngx_uint_t i)
+{
+    ngx_http_tgbot_status_snapshot_t *snapshot = of;
+
+    return ngx_http_tgbot_stats_value(snapshot->redis,
                                       where + i * sizeof(ngx_atomic_t));
 }
 

@@ -61,6 +61,8 @@ typedef struct {
     ngx_uint_t                           nbots;
     ngx_http_tgbot_status_zone_t        *zones;
     ngx_uint_t                           nzones;
+    ngx_http_tgbot_stats_t              *redis;     /* NULL: none */
+    uint64_t                             redis_up;
     uint64_t                             build;     /* always 1 */
     uint64_t                             start;     /* of the oldest counters */
 } ngx_http_tgbot_status_snapshot_t;
@@ -81,6 +83,7 @@ typedef enum {
 
 typedef enum {
     NGX_HTTP_TGBOT_OF_ALL = 0,           /* ngx_http_tgbot_status_snapshot_t */
+    NGX_HTTP_TGBOT_OF_REDIS,             /* same, with tgbot_redis */
     NGX_HTTP_TGBOT_OF_BOT,               /* ngx_http_tgbot_status_bot_t */
     NGX_HTTP_TGBOT_OF_QUEUE,             /* a bot with tgbot_queue */
     NGX_HTTP_TGBOT_OF_WEBHOOK,           /* a bot with tgbot_register */

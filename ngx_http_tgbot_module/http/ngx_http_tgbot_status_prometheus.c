@@ -129,7 +129,14 @@ ngx_http_tgbot_status_prometheus_family(ngx_http_tgbot_status_prometheus_t *p,
 
         break;
 
-    default: /* NGX_HTTP_TGBOT_OF_ALL */
+    default: /* NGX_HTTP_TGBOT_OF_ALL, NGX_HTTP_TGBOT_OF_REDIS */
+
+        if (p->metric->of == NGX_HTTP_TGBOT_OF_REDIS
+            && snapshot->redis == NULL)
+        {
+            break;
+        }
+
         p->label = NULL;
         p->of = snapshot;
 

@@ -937,22 +937,20 @@ ngx_http_tgbot_webhook_lane(ngx_http_tgbot_webhook_t *w, uint64_t *lane)
 {
     ngx_str_t                     key;
     ngx_http_tgbot_queue_conf_t  *queue;
-    u_char                        buf[NGX_HTTP_TGBOT_LANE_KEY];
+    u_char                        buf[sizeof("update ") + NGX_INT64_LEN];
 
     queue = w->ctx.bot->conf->queue;
 
-    ngx_str_null(&key);
+    if (queue->lane == NULL) {
+        *lane = ngx_http_tgbot_update_lane(&w->update);
+        return NGX_OK;
+    }
 
-    if (queue->lane
-        && ngx_http_complex_value(w->request, queue->lane, &key) != NGX_OK)
-    {
+    if (ngx_http_complex_value(w->request, queue->lane, &key) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (queue->lane == NULL) {
-        ngx_http_tgbot_update_lane_key(&w->update, buf, &key);
-
-    } else if (key.len == 0) {
+    if (key.len == 0) {
 
         /* an empty key: a lane of its own, in no order with other updates */
 

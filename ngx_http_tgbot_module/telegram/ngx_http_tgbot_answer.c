@@ -37,7 +37,8 @@ static ngx_int_t ngx_http_tgbot_answer_problem(
     ngx_http_tgbot_answer_t *answer, const char *problem, ngx_str_t *name,
     ngx_pool_t *pool);
 static size_t ngx_http_tgbot_answer_escaped(ngx_str_t *text);
-static u_char *ngx_http_tgbot_answer_escape(u_char *p, ngx_str_t *text);
+static u_char *ngx_http_tgbot_answer_escape(u_char *p, ngx_str_t *text,
+    size_t len);
 
 
 ngx_int_t
@@ -191,12 +192,11 @@ ngx_http_tgbot_answer_complete(ngx_http_tgbot_method_t *call, ngx_uint_t key,
 
     name = ngx_http_tgbot_method_object_key_name(key);
 
-    len = sizeof("{\"\":,") - 1 + name->len + call->body.len - 1;
+    len = (key == NGX_HTTP_TGBOT_OBJECT_CHAT_ID)
+          ? NGX_INT64_LEN : ngx_http_tgbot_answer_escaped(&update->query_id);
 
-    len += (key == NGX_HTTP_TGBOT_OBJECT_CHAT_ID)
-           ? NGX_INT64_LEN : ngx_http_tgbot_answer_escaped(&update->query_id);
-
-    start = ngx_pnalloc(pool, len);
+    start = ngx_pnalloc(pool, sizeof("{\"\":,") - 1 + name->len + len
+                              + call->body.len - 1);
     if (start == NULL) {
         return NGX_ERROR;
     }
@@ -209,7 +209,7 @@ ngx_http_tgbot_answer_complete(ngx_http_tgbot_method_t *call, ngx_uint_t key,
         call->chat_len = p - start - call->chat_pos;
 
     } else {
-        p = ngx_http_tgbot_answer_escape(p, &update->query_id);
+        p = ngx_http_tgbot_answer_escape(p, &update->query_id, len);
         call->chat_pos += p - start;
     }
 
@@ -313,7 +313,7 @@ ngx_http_tgbot_answer_text(ngx_http_tgbot_answer_t *answer, ngx_str_t *text,
     ngx_http_tgbot_update_t *update, ngx_pool_t *pool)
 {
     u_char                   *p;
-    size_t                    len;
+    size_t                    len, connection_len;
     ngx_str_t                 name;
     ngx_uint_t                key;
     ngx_http_tgbot_method_t  *call;
@@ -341,14 +341,15 @@ ngx_http_tgbot_answer_text(ngx_http_tgbot_answer_t *answer, ngx_str_t *text,
         return NGX_ERROR;
     }
 
-    len = sizeof("{\"method\":\"\",\"business_connection_id\":,"
-                 "\"message_thread_id\":,\"text\":}") - 1
-          + name.len
-          + ngx_http_tgbot_answer_escaped(&update->business_connection_id)
-          + NGX_INT64_LEN
-          + ngx_http_tgbot_answer_escaped(text);
+    len = ngx_http_tgbot_answer_escaped(text);
 
-    p = ngx_pnalloc(pool, len);
+    connection_len =
+              ngx_http_tgbot_answer_escaped(&update->business_connection_id);
+
+    p = ngx_pnalloc(pool, sizeof("{\"method\":\"\","
+                                 "\"business_connection_id\":,"
+                                 "\"message_thread_id\":,\"text\":}") - 1
+                          + name.len + connection_len + NGX_INT64_LEN + len);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -362,7 +363,8 @@ ngx_http_tgbot_answer_text(ngx_http_tgbot_answer_t *answer, ngx_str_t *text,
         if (update->business_connection_id.len) {
             p = ngx_sprintf(p, "\"business_connection_id\":");
             p = ngx_http_tgbot_answer_escape(p,
-                                             &update->business_connection_id);
+                                             &update->business_connection_id,
+                                             connection_len);
             *p++ = ',';
         }
 
@@ -372,8 +374,8 @@ ngx_http_tgbot_answer_text(ngx_http_tgbot_answer_t *answer, ngx_str_t *text,
         }
     }
 
-    p = ngx_sprintf(p, "\"text\":");
-    p = ngx_http_tgbot_answer_escape(p, text);
+    p = ngx_cpymem(p, "\"text\":", sizeof("\"text\":") - 1);
+    p = ngx_http_tgbot_answer_escape(p, text, len);
     *p++ = '}';
 
     call->body.len = p - call->body.data;
@@ -471,7 +473,7 @@ ngx_http_tgbot_answer_problem(ngx_http_tgbot_answer_t *answer,
 }
 
 
-/* the length of a string in quotes */
+/* the length of a string in quotes, escaped */
 
 static size_t
 ngx_http_tgbot_answer_escaped(ngx_str_t *text)
@@ -482,10 +484,14 @@ ngx_http_tgbot_answer_escaped(ngx_str_t *text)
 
 
 static u_char *
-ngx_http_tgbot_answer_escape(u_char *p, ngx_str_t *text)
+ngx_http_tgbot_answer_escape(u_char *p, ngx_str_t *text, size_t len)
 {
     *p++ = '"';
-    p = (u_char *) ngx_escape_json(p, text->data, text->len);
+
+    p = (text->len && len == text->len + 2)
+        ? ngx_cpymem(p, text->data, text->len)
+        : (u_char *) ngx_escape_json(p, text->data, text->len);
+
     *p++ = '"';
 
     return p;

@@ -546,7 +546,7 @@ ngx_int_t
 ngx_http_tgbot_json_int64(ngx_str_t *text, int64_t *value)
 {
     u_char     c, *p, *last;
-    uint64_t   n, max, safe;
+    uint64_t   n, max;
 
     p = text->data;
     last = text->data + text->len;
@@ -557,20 +557,24 @@ ngx_http_tgbot_json_int64(ngx_str_t *text, int64_t *value)
         max++;
     }
 
-    if (p == last) {
+    /* 19 digits always fit 64 bits without sign */
+
+    if (p == last || last - p > 19) {
         return NGX_DECLINED;
     }
-
-    safe = max / 10;
 
     for (n = 0; p < last; p++) {
         c = (u_char) (*p - '0');
 
-        if (c > 9 || (n >= safe && n > (max - c) / 10)) {
+        if (c > 9) {
             return NGX_DECLINED;
         }
 
         n = n * 10 + c;
+    }
+
+    if (n > max) {
+        return NGX_DECLINED;
     }
 
     *value = (text->data[0] == '-') ? (int64_t) (0 - n) : (int64_t) n;

@@ -45,7 +45,8 @@ ngx_http_tgbot_method_form_type(ngx_str_t *content_type, const char *type)
     len = ngx_strlen(type);
 
     if (content_type->len < len
-        || ngx_strncasecmp(content_type->data, (u_char *) type, len) != 0)
+        || (ngx_memcmp(content_type->data, type, len) != 0
+            && ngx_strncasecmp(content_type->data, (u_char *) type, len) != 0))
     {
         return 0;
     }

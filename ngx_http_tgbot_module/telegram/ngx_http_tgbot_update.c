@@ -32,6 +32,10 @@
     (NGX_HTTP_TGBOT_KEY_OTHER - NGX_HTTP_TGBOT_KEY_CHAT)
 
 
+/* number of the queue of updates that share no queue, in five bits */
+#define NGX_HTTP_TGBOT_UPDATE_ALONE        31
+
+
 /* places have 16 bits; a larger Update is rare and is parsed again */
 #define NGX_HTTP_TGBOT_UPDATE_MAX_WRITTEN  65535
 
@@ -946,34 +950,40 @@ ngx_http_tgbot_update_unlimited(ngx_http_tgbot_update_t *update)
 }
 
 
-void
-ngx_http_tgbot_update_lane_key(ngx_http_tgbot_update_t *update, u_char *buf,
-    ngx_str_t *key)
+/*
+ * Ids of chats and users have at most 52 bits, so no two queues have the same
+ * number.  The rest is the finalizer of splitmix64: different numbers stay
+ * different, and all bits depend on all bits.
+ */
+
+uint64_t
+ngx_http_tgbot_update_lane(ngx_http_tgbot_update_t *update)
 {
-    u_char                              *p, *last;
+    int64_t                              id;
+    uint64_t                             lane;
     const ngx_http_tgbot_update_type_t  *type;
 
     type = &ngx_http_tgbot_update_types[update->type_index];
-
-    last = buf + NGX_HTTP_TGBOT_LANE_KEY;
-
-    p = ngx_slprintf(buf, last, "%ui:", type->queue);
+    lane = type->queue;
 
     if ((type->lane & NGX_HTTP_TGBOT_LANE_CHAT) && update->has_chat_id) {
-        p = ngx_slprintf(p, last, "%L", update->chat_id);
+        id = update->chat_id;
 
     } else if ((type->lane & NGX_HTTP_TGBOT_LANE_USER) && update->has_user_id)
     {
-        p = ngx_slprintf(p, last, "%L", update->user_id);
+        id = update->user_id;
 
-    } else if ((type->lane & NGX_HTTP_TGBOT_LANE_POLL) && update->poll_id.len)
+    } else if (!(type->lane & NGX_HTTP_TGBOT_LANE_POLL)
+               || ngx_http_tgbot_json_int64(&update->poll_id, &id) != NGX_OK)
     {
-        p = ngx_slprintf(p, last, "%V", &update->poll_id);
-
-    } else {
-        p = ngx_slprintf(p, last, "update %L", update->update_id);
+        lane = NGX_HTTP_TGBOT_UPDATE_ALONE;
+        id = update->update_id;
     }
 
-    key->data = buf;
-    key->len = p - buf;
+    lane = (lane << 59) ^ (uint64_t) id;
+
+    lane = (lane ^ lane >> 30) * 0xbf58476d1ce4e5b9ULL;
+    lane = (lane ^ lane >> 27) * 0x94d049bb133111ebULL;
+
+    return lane ^ lane >> 31;
 }

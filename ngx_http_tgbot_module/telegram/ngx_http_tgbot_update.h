@@ -115,21 +115,11 @@ ngx_uint_t ngx_http_tgbot_update_unlimited(ngx_http_tgbot_update_t *update);
 
 
 /*
- * Which updates are handled in order: Telegram's own queues.
+ * The lane of an update, the same on all machines: Telegram delivers updates
+ * with the same lane one after another.  An update that shares its queue with
+ * no other has a lane of its own.
  */
-
-/* the longest key in bytes: a number of a queue and an identifier */
-#define NGX_HTTP_TGBOT_LANE_KEY  128
-
-
-/*
- * Writes the key of the update's queue into buf, which has
- * NGX_HTTP_TGBOT_LANE_KEY bytes.  Telegram delivers updates with the same key
- * one after the other; an update that shares its queue with no other has a
- * key of its own.
- */
-void ngx_http_tgbot_update_lane_key(ngx_http_tgbot_update_t *update,
-    u_char *buf, ngx_str_t *key);
+uint64_t ngx_http_tgbot_update_lane(ngx_http_tgbot_update_t *update);
 
 
 #endif /* _NGX_HTTP_TGBOT_UPDATE_H_INCLUDED_ */

@@ -53,7 +53,11 @@ ngx_http_tgbot_bot_uri(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
         return NGX_OK;
     }
 
-    if (uri->data[0] != '/' || !ngx_http_tgbot_bot_path_is_safe(uri)) {
+    /* a path without variables was checked with the configuration */
+
+    if (value->path.lengths
+        && (uri->data[0] != '/' || !ngx_http_tgbot_bot_path_is_safe(uri)))
+    {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "tgbot: \"%V\" is not the path of an internal location",
                       uri);

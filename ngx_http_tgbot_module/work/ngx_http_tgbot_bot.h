@@ -210,6 +210,8 @@ typedef struct {
                                                  a zone for them, or NULL */
     ngx_http_tgbot_redis_conf_t   *redis;     /* NULL: none */
     ngx_uint_t                     max_calls;
+    ngx_http_tgbot_stats_t        *redis_stats;  /* NULL: as redis,
+                                                 or no bots */
 } ngx_http_tgbot_main_conf_t;
 
 
@@ -267,6 +269,9 @@ struct ngx_http_tgbot_bot_s {
     uint64_t                       id;        /* of the token, 0 without it */
     ngx_str_t                      secret;    /* "": tgbot_secret_token off */
     ngx_str_t                      old_secret;
+    ngx_str_t                      slot;      /* "{prefix:name}", which begins
+                                                 its keys in Redis; "": no
+                                                 tgbot_redis */
 
     ngx_http_tgbot_loc_conf_t     *conf;      /* of the webhook's location */
     ngx_http_core_loc_conf_t      *clcf;      /* of that location */

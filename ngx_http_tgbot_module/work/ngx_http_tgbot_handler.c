@@ -24,6 +24,15 @@ static ngx_uint_t ngx_http_tgbot_handler_verdict(
 
 static ngx_str_t  ngx_http_tgbot_handler_json = ngx_string("application/json");
 
+static ngx_http_tgbot_call_name_t  ngx_http_tgbot_handler_bot =
+    ngx_http_tgbot_call_name("X-Tgbot-Bot");
+static ngx_http_tgbot_call_name_t  ngx_http_tgbot_handler_attempt =
+    ngx_http_tgbot_call_name("X-Tgbot-Attempt");
+static ngx_http_tgbot_call_name_t  ngx_http_tgbot_handler_update_id =
+    ngx_http_tgbot_call_name("X-Tgbot-Update-Id");
+static ngx_http_tgbot_call_name_t  ngx_http_tgbot_handler_secret =
+    ngx_http_tgbot_call_name("X-Telegram-Bot-Api-Secret-Token");
+
 
 void
 ngx_http_tgbot_handler_start(ngx_http_tgbot_handler_t *handler)
@@ -136,15 +145,19 @@ ngx_http_tgbot_handler_headers(ngx_http_tgbot_handler_t *handler,
     p = ngx_sprintf(p, "%ui", handler->ctx->attempts);
     attempt.len = p - attempt.data;
 
-    if (ngx_http_tgbot_call_header(r, "X-Tgbot-Bot", &bot->name) != NGX_OK
-        || ngx_http_tgbot_call_header(r, "X-Tgbot-Attempt", &attempt)
+    if (ngx_http_tgbot_call_header(r, &ngx_http_tgbot_handler_bot, &bot->name)
+           != NGX_OK
+        || ngx_http_tgbot_call_header(r, &ngx_http_tgbot_handler_attempt,
+                                      &attempt)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     if (update->has_update_id
-        && ngx_http_tgbot_call_header(r, "X-Tgbot-Update-Id", &id) != NGX_OK)
+        && ngx_http_tgbot_call_header(r, &ngx_http_tgbot_handler_update_id,
+                                      &id)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -155,7 +168,7 @@ ngx_http_tgbot_handler_headers(ngx_http_tgbot_handler_t *handler,
 
     /* frameworks check the current secret, but Telegram may send the old one */
 
-    return ngx_http_tgbot_call_header(r, "X-Telegram-Bot-Api-Secret-Token",
+    return ngx_http_tgbot_call_header(r, &ngx_http_tgbot_handler_secret,
                                       &bot->secret);
 }
 

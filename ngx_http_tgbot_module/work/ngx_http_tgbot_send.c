@@ -211,7 +211,8 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
         return;
     }
 
-    once = ngx_http_tgbot_method_once(&send->method->name);
+    once = result.outcome != NGX_HTTP_TGBOT_METHOD_OK
+           && ngx_http_tgbot_method_once(&send->method->name);
 
     if (once && capture->resent && capture->status >= NGX_HTTP_BAD_REQUEST) {
 

@@ -19,9 +19,19 @@
 
 static ngx_connection_t *ngx_http_tgbot_worker_connection(ngx_cycle_t *cycle);
 static void ngx_http_tgbot_worker_shutdown(ngx_event_t *ev);
+static void ngx_http_tgbot_worker_command(ngx_http_tgbot_redis_result_e rc,
+    ngx_msec_t elapsed);
+static void ngx_http_tgbot_worker_reconnected(void);
 
 
-static ngx_connection_t  *ngx_http_tgbot_worker_sentinel;
+static const ngx_http_tgbot_redis_counters_t  ngx_http_tgbot_worker_redis = {
+    ngx_http_tgbot_worker_command,
+    ngx_http_tgbot_worker_reconnected
+};
+
+
+static ngx_connection_t        *ngx_http_tgbot_worker_sentinel;
+static ngx_http_tgbot_stats_t  *ngx_http_tgbot_worker_redis_stats;
 
 
 ngx_int_t
@@ -30,7 +40,11 @@ ngx_http_tgbot_worker_init(ngx_cycle_t *cycle, ngx_http_tgbot_main_conf_t *mcf)
     ngx_uint_t              i;
     ngx_http_tgbot_bot_t  **bots;
 
-    ngx_http_tgbot_redis_init_process(mcf->redis, NULL);
+    ngx_http_tgbot_worker_redis_stats = mcf->redis_stats;
+
+    ngx_http_tgbot_redis_init_process(mcf->redis, mcf->redis_stats
+                                           ? &ngx_http_tgbot_worker_redis
+                                           : NULL);
 
     bots = mcf->bots.elts;
 
@@ -139,4 +153,31 @@ ngx_http_tgbot_worker_exit(ngx_cycle_t *cycle)
     if (cycle->files) {
         cycle->files[0] = saved;
     }
+}
+
+
+/* counts a command to Redis */
+
+static void
+ngx_http_tgbot_worker_command(ngx_http_tgbot_redis_result_e rc,
+    ngx_msec_t elapsed)
+{
+    ngx_http_tgbot_stats_t  *stats;
+
+    stats = ngx_http_tgbot_worker_redis_stats;
+
+    ngx_http_tgbot_stats_redis(stats, rc);
+
+    if (rc == NGX_HTTP_TGBOT_REDIS_OK || rc == NGX_HTTP_TGBOT_REDIS_ERROR) {
+        ngx_http_tgbot_stats_duration(stats, NGX_HTTP_TGBOT_DURATION_REDIS,
+                                      elapsed);
+    }
+}
+
+
+static void
+ngx_http_tgbot_worker_reconnected(void)
+{
+    ngx_http_tgbot_stats_count(ngx_http_tgbot_worker_redis_stats,
+                               NGX_HTTP_TGBOT_STAT_REDIS_RECONNECTS);
 }

@@ -14,49 +14,34 @@
 
 static ngx_int_t ngx_http_tgbot_cache_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
-static ngx_http_tgbot_cache_sh_t *ngx_http_tgbot_cache_lock(
+static void ngx_http_tgbot_cache_empty(ngx_http_tgbot_cache_sh_t *sh);
+static void ngx_http_tgbot_cache_lock(ngx_http_tgbot_cache_area_t *area,
     ngx_http_tgbot_zone_t *zone);
-static void ngx_http_tgbot_cache_take(ngx_http_tgbot_cache_t *cache,
-    ngx_http_tgbot_cache_sh_t *sh);
-static ngx_int_t ngx_http_tgbot_cache_hit(ngx_http_tgbot_cache_sh_t *sh,
+static ngx_int_t ngx_http_tgbot_cache_hit(ngx_http_tgbot_cache_area_t *area,
     uint32_t n, ngx_str_t *value);
-static uint32_t ngx_http_tgbot_cache_mine(ngx_http_tgbot_cache_t *cache,
-    ngx_http_tgbot_cache_sh_t *sh);
-static ngx_int_t ngx_http_tgbot_cache_keep(ngx_http_tgbot_cache_t *cache,
-    ngx_http_tgbot_cache_sh_t *sh, uint32_t n, ngx_str_t *value);
-static void ngx_http_tgbot_cache_settle(ngx_http_tgbot_cache_sh_t *sh,
+static uint32_t ngx_http_tgbot_cache_mine(ngx_http_tgbot_cache_area_t *area,
+    ngx_http_tgbot_cache_t *cache);
+static ngx_int_t ngx_http_tgbot_cache_keep(ngx_http_tgbot_cache_area_t *area,
+    ngx_http_tgbot_cache_t *cache, uint32_t n, ngx_str_t *value);
+static void ngx_http_tgbot_cache_settle(ngx_http_tgbot_cache_area_t *area,
     uint32_t n, ngx_uint_t state, ngx_msec_t valid);
-static void ngx_http_tgbot_cache_store_init(ngx_http_tgbot_cache_sh_t *sh,
-    size_t room);
-static void ngx_http_tgbot_cache_store_empty(ngx_http_tgbot_cache_sh_t *sh);
-static ngx_uint_t
-    ngx_http_tgbot_cache_store_ended( ngx_http_tgbot_cache_entry_t *entry);
-static ngx_int_t ngx_http_tgbot_cache_store_room(ngx_http_tgbot_cache_sh_t *sh,
+static ngx_uint_t ngx_http_tgbot_cache_ended(
+    ngx_http_tgbot_cache_entry_t *entry);
+static ngx_int_t ngx_http_tgbot_cache_room(ngx_http_tgbot_cache_area_t *area,
     ngx_uint_t n, ngx_atomic_t *evicted);
-static void ngx_http_tgbot_cache_store_add(ngx_http_tgbot_cache_sh_t *sh,
+static uint32_t ngx_http_tgbot_cache_victim(ngx_http_tgbot_cache_area_t *area);
+static void ngx_http_tgbot_cache_add(ngx_http_tgbot_cache_area_t *area,
     u_char *key, ngx_http_tgbot_lease_t *lease);
-static void ngx_http_tgbot_cache_store_delete(ngx_http_tgbot_cache_sh_t *sh,
+static void ngx_http_tgbot_cache_delete(ngx_http_tgbot_cache_area_t *area,
     uint32_t n);
-static void ngx_http_tgbot_cache_store_remove(ngx_http_tgbot_cache_sh_t *sh,
+static void ngx_http_tgbot_cache_remove(ngx_http_tgbot_cache_area_t *area,
     uint32_t n);
-static void ngx_http_tgbot_cache_store_insert(ngx_http_tgbot_cache_sh_t *sh,
+static void ngx_http_tgbot_cache_insert(ngx_http_tgbot_cache_area_t *area,
     uint32_t n);
-static void ngx_http_tgbot_cache_store_write(ngx_http_tgbot_cache_sh_t *sh,
-    uint32_t n, ngx_str_t *value);
-static void ngx_http_tgbot_cache_store_read(ngx_http_tgbot_cache_sh_t *sh,
-    uint32_t n, ngx_str_t *value);
-static void *ngx_http_tgbot_cache_store_block(ngx_http_tgbot_cache_sh_t *sh,
-    uint32_t n);
-static uint32_t *ngx_http_tgbot_cache_store_head(
-    ngx_http_tgbot_cache_sh_t *sh, u_char *key);
-static void ngx_http_tgbot_cache_store_links(ngx_http_tgbot_cache_sh_t *sh,
-    ngx_http_tgbot_links_t *links);
-static ngx_http_tgbot_list_t *ngx_http_tgbot_cache_store_list(
-    ngx_http_tgbot_cache_sh_t *sh, uint32_t n);
-static uint32_t ngx_http_tgbot_cache_store_victim(
-    ngx_http_tgbot_cache_sh_t *sh);
-static void ngx_http_tgbot_cache_store_chain(ngx_http_tgbot_cache_sh_t *sh,
-    ngx_http_tgbot_chain_t *chain);
+static ngx_http_tgbot_list_t *ngx_http_tgbot_cache_list(
+    ngx_http_tgbot_cache_area_t *area, uint32_t n);
+static uint32_t *ngx_http_tgbot_cache_head(ngx_http_tgbot_cache_area_t *area,
+    u_char *key);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_cache_zone = {
@@ -74,16 +59,87 @@ static u_char  ngx_http_tgbot_cache_buffer[NGX_HTTP_TGBOT_CACHE_SIZE];
 static ngx_int_t
 ngx_http_tgbot_cache_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 {
+    size_t                      n, heads;
     ngx_http_tgbot_cache_sh_t  *sh;
 
-    if (fresh) {
-        sh = (ngx_http_tgbot_cache_sh_t *) ngx_http_tgbot_zone_data(zone->sh);
-
-        ngx_http_tgbot_cache_store_init(sh,
-                                        ngx_http_tgbot_zone_room(zone->sh));
+    if (!fresh) {
+        return NGX_OK;
     }
 
+    sh = (ngx_http_tgbot_cache_sh_t *) ngx_http_tgbot_zone_data(zone->sh);
+
+    /* up to a cache line is lost to the alignment of the blocks */
+
+    n = (ngx_http_tgbot_zone_room(zone->sh) - sizeof(ngx_http_tgbot_cache_sh_t)
+         - NGX_CPU_CACHE_LINE)
+        / (NGX_HTTP_TGBOT_CHAIN_BLOCK + NGX_HTTP_TGBOT_CACHE_HEADS);
+
+    n = ngx_min(n, NGX_MAX_INT32_VALUE);
+
+    for (heads = 1; heads < n; heads *= 2) { /* void */ }
+
+    sh->chain.total = n;
+    sh->mask = heads - 1;
+    sh->offset = ngx_align(sizeof(ngx_http_tgbot_cache_sh_t)
+                           + heads * sizeof(uint32_t),
+                           NGX_CPU_CACHE_LINE);
+
+    ngx_http_tgbot_cache_empty(sh);
+
     return NGX_OK;
+}
+
+
+/*
+ * Makes the zone empty, also when a worker died inside: lost answers cost
+ * less than a repair.  Touches no block, as there may be many.
+ */
+
+static void
+ngx_http_tgbot_cache_empty(ngx_http_tgbot_cache_sh_t *sh)
+{
+    ngx_uint_t  i;
+
+    sh->entries = 0;
+
+    ngx_http_tgbot_chain_empty(&sh->chain);
+
+    for (i = 0; i < NGX_HTTP_TGBOT_CACHE_LISTS; i++) {
+        ngx_http_tgbot_list_init(&sh->lists[i]);
+    }
+
+    for (i = 0; i <= sh->mask; i++) {
+        sh->table[i] = NGX_HTTP_TGBOT_LIST_NIL;
+    }
+}
+
+
+void
+ngx_http_tgbot_cache_open(ngx_http_tgbot_cache_area_t *area,
+    ngx_http_tgbot_zone_t *zone)
+{
+    ngx_http_tgbot_cache_sh_t  *sh;
+
+    sh = (ngx_http_tgbot_cache_sh_t *) ngx_http_tgbot_zone_data(zone->sh);
+
+    area->sh = sh;
+    area->chain.sh = &sh->chain;
+    area->chain.blocks = (ngx_http_tgbot_block_t *)
+                             ((u_char *) sh + sh->offset);
+    area->links.first = &ngx_http_tgbot_cache_entry(area, 0)->link;
+    area->links.size = NGX_HTTP_TGBOT_CHAIN_BLOCK;
+}
+
+
+static void
+ngx_http_tgbot_cache_lock(ngx_http_tgbot_cache_area_t *area,
+    ngx_http_tgbot_zone_t *zone)
+{
+    ngx_http_tgbot_cache_open(area, zone);
+
+    if (ngx_http_tgbot_zone_lock(zone) != NGX_OK) {
+        ngx_http_tgbot_cache_empty(area->sh);
+    }
 }
 
 
@@ -119,27 +175,31 @@ ngx_http_tgbot_cache_get(ngx_http_tgbot_cache_t *cache, ngx_uint_t take,
 {
     uint32_t                       n;
     ngx_int_t                      rc;
-    ngx_http_tgbot_cache_sh_t     *sh;
+    ngx_http_tgbot_cache_area_t    area;
     ngx_http_tgbot_cache_entry_t  *entry;
 
-    sh = ngx_http_tgbot_cache_lock(cache->zone);
+    ngx_http_tgbot_cache_lock(&area, cache->zone);
 
     rc = NGX_DECLINED;
-    n = ngx_http_tgbot_cache_store_find(sh, cache->key);
+    n = ngx_http_tgbot_cache_find(&area, cache->key);
 
     if (n != NGX_HTTP_TGBOT_LIST_NIL) {
-        entry = ngx_http_tgbot_cache_store_entry(sh, n);
+        entry = ngx_http_tgbot_cache_entry(&area, n);
 
-        if (ngx_http_tgbot_cache_store_ended(entry)) {
-            ngx_http_tgbot_cache_store_delete(sh, n);
+        if (ngx_http_tgbot_cache_ended(entry)) {
+            ngx_http_tgbot_cache_delete(&area, n);
 
         } else {
-            rc = ngx_http_tgbot_cache_hit(sh, n, value);
+            rc = ngx_http_tgbot_cache_hit(&area, n, value);
         }
     }
 
-    if (rc == NGX_DECLINED && take) {
-        ngx_http_tgbot_cache_take(cache, sh);
+    if (rc == NGX_DECLINED && take
+        && ngx_http_tgbot_cache_room(&area, 1, &cache->zone->sh->evicted)
+           == NGX_OK)
+    {
+        ngx_http_tgbot_lease_new(&cache->lease);
+        ngx_http_tgbot_cache_add(&area, cache->key, &cache->lease);
     }
 
     ngx_http_tgbot_zone_unlock(cache->zone);
@@ -152,26 +212,26 @@ ngx_int_t
 ngx_http_tgbot_cache_fill(ngx_http_tgbot_cache_t *cache, ngx_str_t *value,
     ngx_msec_t valid)
 {
-    uint32_t                    n;
-    ngx_int_t                   rc;
-    ngx_http_tgbot_cache_sh_t  *sh;
+    uint32_t                     n;
+    ngx_int_t                    rc;
+    ngx_http_tgbot_cache_area_t  area;
 
-    sh = ngx_http_tgbot_cache_lock(cache->zone);
+    ngx_http_tgbot_cache_lock(&area, cache->zone);
 
     rc = NGX_DECLINED;
-    n = ngx_http_tgbot_cache_mine(cache, sh);
+    n = ngx_http_tgbot_cache_mine(&area, cache);
 
     if (n != NGX_HTTP_TGBOT_LIST_NIL) {
 
         /* an entry in no list cannot be evicted to make room for itself */
 
-        ngx_http_tgbot_cache_store_remove(sh, n);
+        ngx_http_tgbot_cache_remove(&area, n);
 
-        rc = ngx_http_tgbot_cache_keep(cache, sh, n, value);
+        rc = ngx_http_tgbot_cache_keep(&area, cache, n, value);
 
-        ngx_http_tgbot_cache_settle(sh, n, (rc == NGX_OK)
-                                           ? NGX_HTTP_TGBOT_CACHE_READY
-                                           : NGX_HTTP_TGBOT_CACHE_PASS,
+        ngx_http_tgbot_cache_settle(&area, n,
+                                    (rc == NGX_OK) ? NGX_HTTP_TGBOT_CACHE_READY
+                                                   : NGX_HTTP_TGBOT_CACHE_PASS,
                                     valid);
     }
 
@@ -186,22 +246,22 @@ ngx_http_tgbot_cache_fill(ngx_http_tgbot_cache_t *cache, ngx_str_t *value,
 void
 ngx_http_tgbot_cache_release(ngx_http_tgbot_cache_t *cache, ngx_msec_t pass)
 {
-    uint32_t                    n;
-    ngx_http_tgbot_cache_sh_t  *sh;
+    uint32_t                     n;
+    ngx_http_tgbot_cache_area_t  area;
 
-    sh = ngx_http_tgbot_cache_lock(cache->zone);
+    ngx_http_tgbot_cache_lock(&area, cache->zone);
 
-    n = ngx_http_tgbot_cache_mine(cache, sh);
+    n = ngx_http_tgbot_cache_mine(&area, cache);
 
     if (n != NGX_HTTP_TGBOT_LIST_NIL) {
 
         if (pass) {
-            ngx_http_tgbot_cache_store_remove(sh, n);
-            ngx_http_tgbot_cache_settle(sh, n, NGX_HTTP_TGBOT_CACHE_PASS,
+            ngx_http_tgbot_cache_remove(&area, n);
+            ngx_http_tgbot_cache_settle(&area, n, NGX_HTTP_TGBOT_CACHE_PASS,
                                         pass);
 
         } else {
-            ngx_http_tgbot_cache_store_delete(sh, n);
+            ngx_http_tgbot_cache_delete(&area, n);
         }
     }
 
@@ -215,74 +275,46 @@ void
 ngx_http_tgbot_cache_state(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_cache_state_t *state)
 {
-    ngx_http_tgbot_cache_sh_t  *sh;
+    ngx_http_tgbot_cache_area_t  area;
 
-    sh = ngx_http_tgbot_cache_lock(zone);
+    ngx_http_tgbot_cache_lock(&area, zone);
 
-    state->entries = sh->entries;
-    state->total = sh->chain.total;
-    state->used = sh->chain.total - ngx_http_tgbot_chain_room(&sh->chain);
+    state->entries = area.sh->entries;
+    state->total = area.sh->chain.total;
+    state->used = state->total - ngx_http_tgbot_chain_room(&area.sh->chain);
 
     ngx_http_tgbot_zone_unlock(zone);
 }
 
 
-static ngx_http_tgbot_cache_sh_t *
-ngx_http_tgbot_cache_lock(ngx_http_tgbot_zone_t *zone)
-{
-    ngx_http_tgbot_cache_sh_t  *sh;
-
-    sh = (ngx_http_tgbot_cache_sh_t *) ngx_http_tgbot_zone_data(zone->sh);
-
-    if (ngx_http_tgbot_zone_lock(zone) != NGX_OK) {
-        ngx_http_tgbot_cache_store_empty(sh);
-    }
-
-    return sh;
-}
-
-
-static void
-ngx_http_tgbot_cache_take(ngx_http_tgbot_cache_t *cache,
-    ngx_http_tgbot_cache_sh_t *sh)
-{
-    if (ngx_http_tgbot_cache_store_room(sh, 1, &cache->zone->sh->evicted)
-        != NGX_OK)
-    {
-        return;
-    }
-
-    ngx_http_tgbot_lease_new(&cache->lease);
-
-    ngx_http_tgbot_cache_store_add(sh, cache->key, &cache->lease);
-}
-
-
 static ngx_int_t
-ngx_http_tgbot_cache_hit(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
+ngx_http_tgbot_cache_hit(ngx_http_tgbot_cache_area_t *area, uint32_t n,
     ngx_str_t *value)
 {
     ngx_http_tgbot_cache_entry_t  *entry;
 
-    entry = ngx_http_tgbot_cache_store_entry(sh, n);
+    entry = ngx_http_tgbot_cache_entry(area, n);
 
     if (entry->state == NGX_HTTP_TGBOT_CACHE_FILLING) {
         return NGX_BUSY;
     }
 
-    ngx_http_tgbot_cache_store_remove(sh, n);
+    ngx_http_tgbot_cache_remove(area, n);
 
     ngx_http_tgbot_zone_stop("cache: hit");
 
-    ngx_http_tgbot_cache_store_insert(sh, n);
+    ngx_http_tgbot_cache_insert(area, n);
 
     if (entry->state == NGX_HTTP_TGBOT_CACHE_PASS) {
         return NGX_ABORT;
     }
 
     value->data = ngx_http_tgbot_cache_buffer;
+    value->len = entry->length;
 
-    ngx_http_tgbot_cache_store_read(sh, n, value);
+    ngx_http_tgbot_chain_read(&area->chain, n,
+                              sizeof(ngx_http_tgbot_cache_entry_t),
+                              value->data, value->len);
 
     return NGX_OK;
 }
@@ -291,19 +323,19 @@ ngx_http_tgbot_cache_hit(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
 /* the entry, if cache->lease still holds it, or LIST_NIL */
 
 static uint32_t
-ngx_http_tgbot_cache_mine(ngx_http_tgbot_cache_t *cache,
-    ngx_http_tgbot_cache_sh_t *sh)
+ngx_http_tgbot_cache_mine(ngx_http_tgbot_cache_area_t *area,
+    ngx_http_tgbot_cache_t *cache)
 {
     uint32_t                       n;
     ngx_http_tgbot_cache_entry_t  *entry;
 
-    n = ngx_http_tgbot_cache_store_find(sh, cache->key);
+    n = ngx_http_tgbot_cache_find(area, cache->key);
 
     if (n == NGX_HTTP_TGBOT_LIST_NIL) {
         return n;
     }
 
-    entry = ngx_http_tgbot_cache_store_entry(sh, n);
+    entry = ngx_http_tgbot_cache_entry(area, n);
 
     if (entry->state != NGX_HTTP_TGBOT_CACHE_FILLING
         || !ngx_http_tgbot_lease_equal(&entry->lease, &cache->lease))
@@ -315,9 +347,11 @@ ngx_http_tgbot_cache_mine(ngx_http_tgbot_cache_t *cache,
 }
 
 
+/* writes the value of an entry that has none; the entry is in no list */
+
 static ngx_int_t
-ngx_http_tgbot_cache_keep(ngx_http_tgbot_cache_t *cache,
-    ngx_http_tgbot_cache_sh_t *sh, uint32_t n, ngx_str_t *value)
+ngx_http_tgbot_cache_keep(ngx_http_tgbot_cache_area_t *area,
+    ngx_http_tgbot_cache_t *cache, uint32_t n, ngx_str_t *value)
 {
     ngx_uint_t  blocks;
 
@@ -325,22 +359,24 @@ ngx_http_tgbot_cache_keep(ngx_http_tgbot_cache_t *cache,
         return NGX_DECLINED;
     }
 
-    blocks = ngx_http_tgbot_cache_store_needs(value->len);
+    blocks = ngx_http_tgbot_cache_needs(value->len);
 
-    if (blocks > sh->chain.total / 4) {
+    if (blocks > area->sh->chain.total / 4) {
         return NGX_DECLINED;
     }
 
     /* the entry has its first block already */
 
-    if (ngx_http_tgbot_cache_store_room(sh, blocks - 1,
-                                        &cache->zone->sh->evicted)
+    if (ngx_http_tgbot_cache_room(area, blocks - 1, &cache->zone->sh->evicted)
         != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
-    ngx_http_tgbot_cache_store_write(sh, n, value);
+    ngx_http_tgbot_cache_entry(area, n)->length = value->len;
+
+    ngx_http_tgbot_chain_write(&area->chain, n,
+                               sizeof(ngx_http_tgbot_cache_entry_t), value);
 
     return NGX_OK;
 }
@@ -349,12 +385,12 @@ ngx_http_tgbot_cache_keep(ngx_http_tgbot_cache_t *cache,
 /* ends the lease of an entry that is in no list */
 
 static void
-ngx_http_tgbot_cache_settle(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
+ngx_http_tgbot_cache_settle(ngx_http_tgbot_cache_area_t *area, uint32_t n,
     ngx_uint_t state, ngx_msec_t valid)
 {
     ngx_http_tgbot_cache_entry_t  *entry;
 
-    entry = ngx_http_tgbot_cache_store_entry(sh, n);
+    entry = ngx_http_tgbot_cache_entry(area, n);
 
     entry->state = state;
     entry->since = ngx_current_msec;
@@ -364,70 +400,20 @@ ngx_http_tgbot_cache_settle(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
 
     ngx_http_tgbot_zone_stop("cache: settle");
 
-    ngx_http_tgbot_cache_store_insert(sh, n);
-}
-
-
-/* carves an empty zone of "room" bytes */
-
-static void
-ngx_http_tgbot_cache_store_init(ngx_http_tgbot_cache_sh_t *sh, size_t room)
-{
-    size_t  n, heads;
-
-    /* up to a cache line is lost to the alignment of the blocks */
-
-    n = (room - sizeof(ngx_http_tgbot_cache_sh_t) - NGX_CPU_CACHE_LINE)
-        / (NGX_HTTP_TGBOT_CHAIN_BLOCK + NGX_HTTP_TGBOT_CACHE_HEADS);
-
-    n = ngx_min(n, NGX_MAX_INT32_VALUE);
-
-    for (heads = 1; heads < n; heads *= 2) { /* void */ }
-
-    sh->chain.total = n;
-    sh->mask = heads - 1;
-    sh->offset = ngx_align(sizeof(ngx_http_tgbot_cache_sh_t)
-                           + heads * sizeof(uint32_t),
-                           NGX_CPU_CACHE_LINE);
-
-    ngx_http_tgbot_cache_store_empty(sh);
-}
-
-
-/*
- * Makes the zone empty, also when a worker died inside: lost answers cost
- * less than a repair.  Touches no block, as there may be many.
- */
-
-static void
-ngx_http_tgbot_cache_store_empty(ngx_http_tgbot_cache_sh_t *sh)
-{
-    ngx_uint_t  i;
-
-    sh->entries = 0;
-
-    ngx_http_tgbot_chain_empty(&sh->chain);
-
-    for (i = 0; i < NGX_HTTP_TGBOT_CACHE_LISTS; i++) {
-        ngx_http_tgbot_list_init(&sh->lists[i]);
-    }
-
-    for (i = 0; i <= sh->mask; i++) {
-        sh->table[i] = NGX_HTTP_TGBOT_LIST_NIL;
-    }
+    ngx_http_tgbot_cache_insert(area, n);
 }
 
 
 uint32_t
-ngx_http_tgbot_cache_store_find(ngx_http_tgbot_cache_sh_t *sh, u_char *key)
+ngx_http_tgbot_cache_find(ngx_http_tgbot_cache_area_t *area, u_char *key)
 {
     uint32_t                       n;
     ngx_http_tgbot_cache_entry_t  *entry;
 
-    n = *ngx_http_tgbot_cache_store_head(sh, key);
+    n = *ngx_http_tgbot_cache_head(area, key);
 
     while (n != NGX_HTTP_TGBOT_LIST_NIL) {
-        entry = ngx_http_tgbot_cache_store_block(sh, n);
+        entry = ngx_http_tgbot_cache_entry(area, n);
 
         if (ngx_memcmp(entry->key, key, NGX_HTTP_TGBOT_CACHE_KEY) == 0) {
             break;
@@ -440,13 +426,6 @@ ngx_http_tgbot_cache_store_find(ngx_http_tgbot_cache_sh_t *sh, u_char *key)
 }
 
 
-ngx_http_tgbot_cache_entry_t *
-ngx_http_tgbot_cache_store_entry(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
-{
-    return ngx_http_tgbot_cache_store_block(sh, n);
-}
-
-
 /*
  * Ages are compared, not times, because ngx_current_msec may wrap around.
  * "since" may be later than our time, as it is cached by each worker, but by
@@ -454,7 +433,7 @@ ngx_http_tgbot_cache_store_entry(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
  */
 
 static ngx_uint_t
-ngx_http_tgbot_cache_store_ended(ngx_http_tgbot_cache_entry_t *entry)
+ngx_http_tgbot_cache_ended(ngx_http_tgbot_cache_entry_t *entry)
 {
     ngx_msec_t  age;
 
@@ -477,29 +456,28 @@ ngx_http_tgbot_cache_store_ended(ngx_http_tgbot_cache_entry_t *entry)
  */
 
 static ngx_int_t
-ngx_http_tgbot_cache_store_room(ngx_http_tgbot_cache_sh_t *sh, ngx_uint_t n,
+ngx_http_tgbot_cache_room(ngx_http_tgbot_cache_area_t *area, ngx_uint_t n,
     ngx_atomic_t *evicted)
 {
-    uint32_t                       victim;
-    ngx_http_tgbot_cache_entry_t  *entry;
+    uint32_t  victim;
 
-    while (ngx_http_tgbot_chain_room(&sh->chain) < n) {
+    while (ngx_http_tgbot_chain_room(&area->sh->chain) < n) {
 
-        victim = ngx_http_tgbot_cache_store_victim(sh);
+        victim = ngx_http_tgbot_cache_victim(area);
 
         if (victim == NGX_HTTP_TGBOT_LIST_NIL) {
             return NGX_DECLINED;
         }
 
-        entry = ngx_http_tgbot_cache_store_block(sh, victim);
-
-        if (!ngx_http_tgbot_cache_store_ended(entry)) {
+        if (!ngx_http_tgbot_cache_ended(
+                                     ngx_http_tgbot_cache_entry(area, victim)))
+        {
             (*evicted)++;
         }
 
         ngx_http_tgbot_zone_stop("cache: room");
 
-        ngx_http_tgbot_cache_store_delete(sh, victim);
+        ngx_http_tgbot_cache_delete(area, victim);
     }
 
     return NGX_OK;
@@ -507,22 +485,19 @@ ngx_http_tgbot_cache_store_room(ngx_http_tgbot_cache_sh_t *sh, ngx_uint_t n,
 
 
 static uint32_t
-ngx_http_tgbot_cache_store_victim(ngx_http_tgbot_cache_sh_t *sh)
+ngx_http_tgbot_cache_victim(ngx_http_tgbot_cache_area_t *area)
 {
-    uint32_t                       kept, taken;
-    ngx_http_tgbot_cache_entry_t  *entry;
+    uint32_t  kept, taken;
 
-    kept = sh->lists[NGX_HTTP_TGBOT_CACHE_KEPT].last;
-    taken = sh->lists[NGX_HTTP_TGBOT_CACHE_TAKEN].last;
+    kept = area->sh->lists[NGX_HTTP_TGBOT_CACHE_KEPT].last;
+    taken = area->sh->lists[NGX_HTTP_TGBOT_CACHE_TAKEN].last;
 
     if (taken == NGX_HTTP_TGBOT_LIST_NIL) {
         return kept;
     }
 
-    entry = ngx_http_tgbot_cache_store_block(sh, taken);
-
     if (kept == NGX_HTTP_TGBOT_LIST_NIL
-        || ngx_http_tgbot_cache_store_ended(entry))
+        || ngx_http_tgbot_cache_ended(ngx_http_tgbot_cache_entry(area, taken)))
     {
         return taken;
     }
@@ -532,7 +507,7 @@ ngx_http_tgbot_cache_store_victim(ngx_http_tgbot_cache_sh_t *sh)
 
 
 ngx_uint_t
-ngx_http_tgbot_cache_store_needs(size_t len)
+ngx_http_tgbot_cache_needs(size_t len)
 {
     return ngx_http_tgbot_chain_needs(sizeof(ngx_http_tgbot_cache_entry_t)
                                       + len);
@@ -542,20 +517,17 @@ ngx_http_tgbot_cache_store_needs(size_t len)
 /* adds an entry to be filled; a block must be free, and the key not in use */
 
 static void
-ngx_http_tgbot_cache_store_add(ngx_http_tgbot_cache_sh_t *sh, u_char *key,
+ngx_http_tgbot_cache_add(ngx_http_tgbot_cache_area_t *area, u_char *key,
     ngx_http_tgbot_lease_t *lease)
 {
     uint32_t                       n, *head;
-    ngx_http_tgbot_chain_t         chain;
     ngx_http_tgbot_cache_entry_t  *entry;
 
-    ngx_http_tgbot_cache_store_chain(sh, &chain);
-
-    n = ngx_http_tgbot_chain_take(&chain);
+    n = ngx_http_tgbot_chain_take(&area->chain);
 
     ngx_http_tgbot_zone_stop("cache: add");
 
-    entry = ngx_http_tgbot_cache_store_block(sh, n);
+    entry = ngx_http_tgbot_cache_entry(area, n);
 
     entry->state = NGX_HTTP_TGBOT_CACHE_FILLING;
     entry->length = 0;
@@ -565,168 +537,85 @@ ngx_http_tgbot_cache_store_add(ngx_http_tgbot_cache_sh_t *sh, u_char *key,
 
     ngx_memcpy(entry->key, key, NGX_HTTP_TGBOT_CACHE_KEY);
 
-    head = ngx_http_tgbot_cache_store_head(sh, key);
+    head = ngx_http_tgbot_cache_head(area, key);
 
     entry->chain = *head;
     *head = n;
 
     ngx_http_tgbot_zone_stop("cache: added");
 
-    ngx_http_tgbot_cache_store_insert(sh, n);
+    ngx_http_tgbot_cache_insert(area, n);
 
-    sh->entries++;
+    area->sh->entries++;
 }
 
 
 static void
-ngx_http_tgbot_cache_store_delete(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
+ngx_http_tgbot_cache_delete(ngx_http_tgbot_cache_area_t *area, uint32_t n)
 {
     uint32_t                      *chain;
-    ngx_http_tgbot_chain_t         blocks;
-    ngx_http_tgbot_cache_entry_t  *entry, *other;
+    ngx_http_tgbot_cache_entry_t  *entry;
 
-    ngx_http_tgbot_cache_store_remove(sh, n);
+    ngx_http_tgbot_cache_remove(area, n);
 
     ngx_http_tgbot_zone_stop("cache: delete");
 
-    entry = ngx_http_tgbot_cache_store_block(sh, n);
-
-    chain = ngx_http_tgbot_cache_store_head(sh, entry->key);
+    entry = ngx_http_tgbot_cache_entry(area, n);
+    chain = ngx_http_tgbot_cache_head(area, entry->key);
 
     while (*chain != n) {
-        other = ngx_http_tgbot_cache_store_block(sh, *chain);
-        chain = &other->chain;
+        chain = &ngx_http_tgbot_cache_entry(area, *chain)->chain;
     }
 
     *chain = entry->chain;
 
-    ngx_http_tgbot_cache_store_chain(sh, &blocks);
-    ngx_http_tgbot_chain_free(&blocks, n);
+    ngx_http_tgbot_chain_free(&area->chain, n);
 
-    sh->entries--;
+    area->sh->entries--;
 }
 
 
 /* removes the entry from its list, so that it cannot be evicted */
 
 static void
-ngx_http_tgbot_cache_store_remove(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
+ngx_http_tgbot_cache_remove(ngx_http_tgbot_cache_area_t *area, uint32_t n)
 {
-    ngx_http_tgbot_links_t  links;
-
-    ngx_http_tgbot_cache_store_links(sh, &links);
-
-    ngx_http_tgbot_list_remove(&links, ngx_http_tgbot_cache_store_list(sh, n),
-                               n);
+    ngx_http_tgbot_list_remove(&area->links,
+                               ngx_http_tgbot_cache_list(area, n), n);
 }
 
 
 /* puts the entry first in the list of its state */
 
 static void
-ngx_http_tgbot_cache_store_insert(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
+ngx_http_tgbot_cache_insert(ngx_http_tgbot_cache_area_t *area, uint32_t n)
 {
-    ngx_http_tgbot_links_t  links;
-
-    ngx_http_tgbot_cache_store_links(sh, &links);
-
-    ngx_http_tgbot_list_prepend(&links,
-                                ngx_http_tgbot_cache_store_list(sh, n), n);
+    ngx_http_tgbot_list_prepend(&area->links,
+                                ngx_http_tgbot_cache_list(area, n), n);
 }
 
 
-static void
-ngx_http_tgbot_cache_store_links(ngx_http_tgbot_cache_sh_t *sh,
-    ngx_http_tgbot_links_t *links)
+static ngx_http_tgbot_list_t *
+ngx_http_tgbot_cache_list(ngx_http_tgbot_cache_area_t *area, uint32_t n)
 {
     ngx_http_tgbot_cache_entry_t  *entry;
 
-    entry = ngx_http_tgbot_cache_store_block(sh, 0);
+    entry = ngx_http_tgbot_cache_entry(area, n);
 
-    links->first = &entry->link;
-    links->size = NGX_HTTP_TGBOT_CHAIN_BLOCK;
-}
-
-
-/* sets the value of an entry that has none; enough blocks must be free */
-
-static void
-ngx_http_tgbot_cache_store_write(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
-    ngx_str_t *value)
-{
-    ngx_http_tgbot_chain_t         chain;
-    ngx_http_tgbot_cache_entry_t  *entry;
-
-    entry = ngx_http_tgbot_cache_store_block(sh, n);
-
-    entry->length = value->len;
-
-    ngx_http_tgbot_cache_store_chain(sh, &chain);
-    ngx_http_tgbot_chain_write(&chain, n,
-                               sizeof(ngx_http_tgbot_cache_entry_t), value);
-}
-
-
-/* value->data must have room for NGX_HTTP_TGBOT_CACHE_SIZE bytes */
-
-static void
-ngx_http_tgbot_cache_store_read(ngx_http_tgbot_cache_sh_t *sh, uint32_t n,
-    ngx_str_t *value)
-{
-    ngx_http_tgbot_chain_t         chain;
-    ngx_http_tgbot_cache_entry_t  *entry;
-
-    entry = ngx_http_tgbot_cache_store_block(sh, n);
-
-    value->len = entry->length;
-
-    ngx_http_tgbot_cache_store_chain(sh, &chain);
-    ngx_http_tgbot_chain_read(&chain, n, sizeof(ngx_http_tgbot_cache_entry_t),
-                              value->data, value->len);
-}
-
-
-static void
-ngx_http_tgbot_cache_store_chain(ngx_http_tgbot_cache_sh_t *sh,
-    ngx_http_tgbot_chain_t *chain)
-{
-    chain->sh = &sh->chain;
-    chain->blocks = (ngx_http_tgbot_block_t *) ((u_char *) sh + sh->offset);
-}
-
-
-static void *
-ngx_http_tgbot_cache_store_block(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
-{
-    ngx_http_tgbot_chain_t  chain;
-
-    ngx_http_tgbot_cache_store_chain(sh, &chain);
-
-    return chain.blocks[n].data;
+    return &area->sh->lists[(entry->state == NGX_HTTP_TGBOT_CACHE_FILLING)
+                            ? NGX_HTTP_TGBOT_CACHE_TAKEN
+                            : NGX_HTTP_TGBOT_CACHE_KEPT];
 }
 
 
 /* the key is an MD5, so any 32 bits of it serve as a hash */
 
 static uint32_t *
-ngx_http_tgbot_cache_store_head(ngx_http_tgbot_cache_sh_t *sh, u_char *key)
+ngx_http_tgbot_cache_head(ngx_http_tgbot_cache_area_t *area, u_char *key)
 {
     uint32_t  hash;
 
     ngx_memcpy(&hash, key, sizeof(uint32_t));
 
-    return &sh->table[hash & sh->mask];
-}
-
-
-static ngx_http_tgbot_list_t *
-ngx_http_tgbot_cache_store_list(ngx_http_tgbot_cache_sh_t *sh, uint32_t n)
-{
-    ngx_http_tgbot_cache_entry_t  *entry;
-
-    entry = ngx_http_tgbot_cache_store_block(sh, n);
-
-    return &sh->lists[(entry->state == NGX_HTTP_TGBOT_CACHE_FILLING)
-                      ? NGX_HTTP_TGBOT_CACHE_TAKEN
-                      : NGX_HTTP_TGBOT_CACHE_KEPT];
+    return &area->sh->table[hash & area->sh->mask];
 }

@@ -148,15 +148,29 @@ typedef struct {
     /* the value follows */
 } ngx_http_tgbot_cache_entry_t;
 
+
+/* pointers into a zone, made each time the zone is locked */
+
+typedef struct {
+    ngx_http_tgbot_cache_sh_t    *sh;
+    ngx_http_tgbot_chain_t        chain;
+    ngx_http_tgbot_links_t        links;
+} ngx_http_tgbot_cache_area_t;
+
+
+#define ngx_http_tgbot_cache_entry(area, n)                                   \
+    ((ngx_http_tgbot_cache_entry_t *) (area)->chain.blocks[n].data)
+
+/* sets the pointers of an area; may also be called without the lock */
+void ngx_http_tgbot_cache_open(ngx_http_tgbot_cache_area_t *area,
+    ngx_http_tgbot_zone_t *zone);
+
 /* returns the number of an entry, or NGX_HTTP_TGBOT_LIST_NIL */
-uint32_t ngx_http_tgbot_cache_store_find(ngx_http_tgbot_cache_sh_t *sh,
+uint32_t ngx_http_tgbot_cache_find(ngx_http_tgbot_cache_area_t *area,
     u_char *key);
 
-ngx_http_tgbot_cache_entry_t *ngx_http_tgbot_cache_store_entry(
-    ngx_http_tgbot_cache_sh_t *sh, uint32_t n);
-
 /* blocks that an entry with a value of this length takes */
-ngx_uint_t ngx_http_tgbot_cache_store_needs(size_t len);
+ngx_uint_t ngx_http_tgbot_cache_needs(size_t len);
 
 
 #endif /* _NGX_HTTP_TGBOT_CACHE_H_INCLUDED_ */

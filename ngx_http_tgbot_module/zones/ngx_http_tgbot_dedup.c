@@ -60,7 +60,6 @@ static ngx_http_tgbot_dedup_entry_t *ngx_http_tgbot_dedup_table_next(
     ngx_http_tgbot_dedup_table_t *table, uint64_t offset);
 static void ngx_http_tgbot_dedup_table_compact(
     ngx_http_tgbot_dedup_table_t *table);
-static size_t ngx_http_tgbot_dedup_table_needs(size_t areas, size_t room);
 
 
 /* rides copied out of a zone, and into a zone */
@@ -514,7 +513,9 @@ ngx_http_tgbot_dedup_check(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
         areas += size;
     }
 
-    if (ngx_http_tgbot_dedup_table_needs(areas, zone->size) <= zone->size) {
+    size = ngx_http_tgbot_dedup_table_size(zone->size);
+
+    if (ngx_http_tgbot_zone_needs(areas + size) <= zone->size) {
         return NGX_OK;
     }
 
@@ -523,7 +524,8 @@ ngx_http_tgbot_dedup_check(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
      * far below twice the size of the areas, so that size is safe to assume
      */
 
-    size = ngx_http_tgbot_dedup_table_needs(areas, 2 * areas);
+    size = ngx_http_tgbot_dedup_table_size(2 * areas);
+    size = ngx_http_tgbot_zone_needs(areas + size);
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                   "zone \"%V\" of %uzk is too small for the %ui bots that "
@@ -868,24 +870,4 @@ ngx_http_tgbot_dedup_table_compact(ngx_http_tgbot_dedup_table_t *table)
 
         offset += length;
     }
-}
-
-
-/*
- * The size of a zone, with what nginx itself needs, that has room for "areas"
- * bytes of areas and for the table of a zone of "room" bytes.
- */
-
-static size_t
-ngx_http_tgbot_dedup_table_needs(size_t areas, size_t room)
-{
-    size_t  pages;
-
-    areas += ngx_http_tgbot_dedup_table_size(room)
-             + ngx_align(sizeof(ngx_http_tgbot_zone_sh_t), NGX_CPU_CACHE_LINE);
-
-    pages = (areas + ngx_pagesize - 1) / ngx_pagesize;
-
-    return (pages + 2) * ngx_pagesize
-           + ngx_align(pages * sizeof(ngx_slab_page_t), ngx_pagesize);
 }

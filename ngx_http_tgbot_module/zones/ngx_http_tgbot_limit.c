@@ -84,8 +84,6 @@ typedef struct {
 
 static ngx_int_t ngx_http_tgbot_limit_carve(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
-static void ngx_http_tgbot_limit_seed(uint64_t *seed, size_t n,
-    ngx_log_t *log);
 static void ngx_http_tgbot_limit_empty(ngx_http_tgbot_limit_sh_t *sh);
 static void ngx_http_tgbot_limit_lock(ngx_http_tgbot_zone_t *zone);
 static void ngx_http_tgbot_limit_identify(ngx_http_tgbot_limit_t *bucket,
@@ -154,52 +152,11 @@ ngx_http_tgbot_limit_carve(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     sh->total = ngx_min(n, room / sizeof(ngx_http_tgbot_limit_node_t));
     sh->mask = chains - 1;
 
-    ngx_http_tgbot_limit_seed(sh->seed, NGX_HTTP_TGBOT_LIMIT_WORDS + 1,
-                              zone->log);
+    ngx_http_tgbot_zone_seed(sh->seed, NGX_HTTP_TGBOT_LIMIT_WORDS + 1,
+                             zone->log);
     ngx_http_tgbot_limit_empty(sh);
 
     return NGX_OK;
-}
-
-
-static void
-ngx_http_tgbot_limit_seed(uint64_t *seed, size_t n, ngx_log_t *log)
-{
-    size_t          i;
-    ssize_t         len;
-    ngx_fd_t        fd;
-    u_char          hash[16];
-    ngx_md5_t       md5;
-    struct timeval  now;
-
-    len = 0;
-
-    fd = ngx_open_file("/dev/urandom", NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-
-    if (fd != NGX_INVALID_FILE) {
-        len = ngx_read_fd(fd, seed, n * sizeof(uint64_t));
-
-        (void) ngx_close_file(fd);
-    }
-
-    if (len == (ssize_t) (n * sizeof(uint64_t))) {
-        return;
-    }
-
-    ngx_log_error(NGX_LOG_WARN, log, 0,
-                  "tgbot: could not read \"/dev/urandom\", the time is used");
-
-    for (i = 0; i < n; i++) {
-        ngx_gettimeofday(&now);
-
-        ngx_md5_init(&md5);
-        ngx_md5_update(&md5, &i, sizeof(size_t));
-        ngx_md5_update(&md5, &now, sizeof(struct timeval));
-        ngx_md5_update(&md5, &seed, sizeof(uint64_t *));
-        ngx_md5_final(hash, &md5);
-
-        ngx_memcpy(&seed[i], hash, sizeof(uint64_t));
-    }
 }
 
 

@@ -778,11 +778,8 @@ ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 static ngx_int_t
 ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
 {
-    u_char                        hash[16];
     uint32_t                      n;
-    ngx_md5_t                     md5;
     ngx_uint_t                    items;
-    struct timeval                now;
     ngx_http_tgbot_zone_t        *old;
     ngx_http_tgbot_queue_area_t   area;
 
@@ -816,14 +813,7 @@ ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
         area.sh->shift--;
     }
 
-    ngx_gettimeofday(&now);
-
-    ngx_md5_init(&md5);
-    ngx_md5_update(&md5, &now, sizeof(struct timeval));
-    ngx_md5_update(&md5, &area.sh, sizeof(ngx_http_tgbot_queue_sh_t *));
-    ngx_md5_final(hash, &md5);
-
-    ngx_memcpy(&area.sh->seed, hash, sizeof(uint64_t));
+    ngx_http_tgbot_zone_seed(&area.sh->seed, 1, zone->log);
 
     area.sh->seed |= 1;
 

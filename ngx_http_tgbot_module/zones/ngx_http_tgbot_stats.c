@@ -66,7 +66,7 @@ ngx_str_t  ngx_http_tgbot_verdict_names[] = {
  */
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_stats_zone = {
-    8, "statistics",
+    9, "statistics",
     sizeof(ngx_http_tgbot_stats_sh_t),
     ngx_http_tgbot_stats_init
 };
@@ -401,6 +401,14 @@ ngx_http_tgbot_stats_dead(ngx_http_tgbot_stats_t *stats,
 {
     ngx_http_tgbot_stats_add(
         ngx_http_tgbot_stats_stripe(stats)->dead[cause], 1);
+}
+
+
+void
+ngx_http_tgbot_stats_redis(ngx_http_tgbot_stats_t *stats, ngx_uint_t result)
+{
+    ngx_http_tgbot_stats_add(
+        ngx_http_tgbot_stats_stripe(stats)->redis[result], 1);
 }
 
 

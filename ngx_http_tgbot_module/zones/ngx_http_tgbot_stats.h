@@ -1,6 +1,7 @@
 
 /*
- * Counters of a bot, in a zone of its own that outlives the workers.
+ * Counters of a bot, in a zone of its own that outlives the workers; and those
+ * of Redis, in another one.
  */
 
 #ifndef _NGX_HTTP_TGBOT_STATS_H_INCLUDED_
@@ -51,6 +52,9 @@ extern ngx_str_t  ngx_http_tgbot_verdict_names[];
 
 /* buckets of a histogram; the last one has no upper bound */
 #define NGX_HTTP_TGBOT_STATS_BUCKETS  16
+
+/* results of commands to Redis, as ngx_http_tgbot_redis_result_e */
+#define NGX_HTTP_TGBOT_STATS_REDIS    4
 
 
 /* why a delivery was rejected */
@@ -142,6 +146,7 @@ typedef enum {
 typedef enum {
     NGX_HTTP_TGBOT_DURATION_UPDATE = 0,  /* a delivery, until its verdict */
     NGX_HTTP_TGBOT_DURATION_HANDLER,     /* a call that was not aborted */
+    NGX_HTTP_TGBOT_DURATION_REDIS,       /* a command that was answered */
     NGX_HTTP_TGBOT_DURATIONS
 } ngx_http_tgbot_duration_e;
 
@@ -160,6 +165,7 @@ typedef enum {
     NGX_HTTP_TGBOT_STAT_UNSENT,          /* calls dropped: no tgbot_api */
     NGX_HTTP_TGBOT_STAT_GIVEN_UP,        /* Bot API calls given up */
     NGX_HTTP_TGBOT_STAT_QUEUE_FULL,      /* deliveries refused */
+    NGX_HTTP_TGBOT_STAT_REDIS_RECONNECTS,
     NGX_HTTP_TGBOT_STATS
 } ngx_http_tgbot_stat_e;
 
@@ -179,6 +185,7 @@ typedef struct {
                                           [NGX_HTTP_TGBOT_LIMIT_OUTCOMES];
     ngx_atomic_t                     cache[NGX_HTTP_TGBOT_CACHE_RESULTS];
     ngx_atomic_t                     dead[NGX_HTTP_TGBOT_DEAD_CAUSES];
+    ngx_atomic_t                     redis[NGX_HTTP_TGBOT_STATS_REDIS];
     ngx_atomic_t                     duration[NGX_HTTP_TGBOT_DURATIONS]
                                              [NGX_HTTP_TGBOT_STATS_BUCKETS];
     ngx_atomic_t                     elapsed[NGX_HTTP_TGBOT_DURATIONS];
@@ -189,7 +196,10 @@ typedef struct {
 typedef struct ngx_http_tgbot_stats_sh_s  ngx_http_tgbot_stats_sh_t;
 
 
-/* a bot's counters; the configuration sets the first three members */
+/*
+ * the counters of a bot, or of Redis; the configuration sets the first three
+ * members
+ */
 
 typedef struct {
     ngx_http_tgbot_zone_t      *zone;
@@ -265,6 +275,9 @@ void ngx_http_tgbot_stats_cache(ngx_http_tgbot_stats_t *stats,
 
 void ngx_http_tgbot_stats_dead(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_dead_cause_e cause);
+
+void ngx_http_tgbot_stats_redis(ngx_http_tgbot_stats_t *stats,
+    ngx_uint_t result);
 
 
 /*

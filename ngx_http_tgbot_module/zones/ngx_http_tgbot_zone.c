@@ -16,7 +16,6 @@ static ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_find(ngx_conf_t *cf,
 static ngx_int_t ngx_http_tgbot_zone_set_size(ngx_conf_t *cf,
     ngx_str_t *directive, ngx_str_t *value, ngx_http_tgbot_zone_t *zone,
     size_t size);
-static size_t ngx_http_tgbot_zone_needs(size_t room);
 static ngx_int_t ngx_http_tgbot_zone_init(ngx_shm_zone_t *shm_zone,
     void *data);
 static ngx_int_t ngx_http_tgbot_zone_adopt(ngx_http_tgbot_zone_t *zone,
@@ -199,23 +198,6 @@ ngx_http_tgbot_zone_set_size(ngx_conf_t *cf, ngx_str_t *directive,
     zone->line = cf->conf_file->line;
 
     return NGX_OK;
-}
-
-
-/* adds the slab pool of nginx: its header takes a page and a bit more */
-
-static size_t
-ngx_http_tgbot_zone_needs(size_t room)
-{
-    size_t  pages;
-
-    room += ngx_align(sizeof(ngx_http_tgbot_zone_sh_t), NGX_CPU_CACHE_LINE);
-
-    pages = (room + ngx_pagesize - 1) / ngx_pagesize;
-    pages = ngx_max(pages, 6);
-
-    return (pages + 2) * ngx_pagesize
-           + ngx_align(pages * sizeof(ngx_slab_page_t), ngx_pagesize);
 }
 
 

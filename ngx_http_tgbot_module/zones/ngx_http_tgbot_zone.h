@@ -93,6 +93,15 @@ ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_add(ngx_conf_t *cf,
  */
 ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone);
 
+/*
+ * Returns the size of a zone that has "room" bytes for the kind's data: nginx's
+ * slab pool and our header are added.
+ */
+size_t ngx_http_tgbot_zone_needs(size_t room);
+
+/* sets n numbers that clients cannot guess, in an init callback */
+void ngx_http_tgbot_zone_seed(uint64_t *seed, size_t n, ngx_log_t *log);
+
 /* after all directives are read; NGX_ERROR: a zone has no size, was logged */
 ngx_int_t ngx_http_tgbot_zone_check(ngx_conf_t *cf, ngx_array_t *zones);
 

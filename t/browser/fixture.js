@@ -67,6 +67,7 @@ export function bot(n, now, which = {}) {
       done: n - 3 * failed - 40, dead: 3, expired: 0, dropped: 0 },
     queue_depth: { waiting: 21 + n % 13, delayed: 5, inflight: 8, dead: 3, orphaned: 0 },
     queue_oldest_age_seconds: 74,
+    queue: 'zone',
     queue_lanes: 11,
     queue_blocks: 70,
     queue_allowed: 0,
@@ -104,6 +105,10 @@ export function status(bots, now, which = {}) {
     start_time: START,
     write: true,
     payload: true,
+    redis_up: 1,
+    redis_commands_total: { ok: 40123, error: 2, away: 3, unknown: 1 },
+    redis_reconnects_total: 1,
+    redis_duration_seconds: histogram(40126, 1),
     bots,
     zones: {
       tgbot_slots: { kind: 'slots', size: 65536, zone_bytes: { used: 65536, free: 0 },

@@ -30,7 +30,8 @@ async function everything() {
     await steps(page, 62);
 
     for (const title of ['Updates', 'Queue', 'Verdicts', 'Limits', 'Times', 'Program', 'Bot API',
-      'Cache', 'Webhook', 'Out of the ordinary', 'Dead letters: 3', 'Shared memory']) {
+      'Cache', 'Webhook', 'Out of the ordinary', 'Dead letters: 3', 'Shared memory',
+      'Redis']) {
       check(await page.getByRole('heading', { name: title, exact: true }).isVisible(),
         `${name}: ${title}`);
     }
@@ -69,11 +70,30 @@ async function numbers() {
     'last error');
   equal((await card('Cache').locator('.figures dd').textContent()).replaceAll('\u00a0', ' '),
     '75 % of those asked', 'hits of the cache');
+  equal(await fact('Redis', 'State'), 'connected', 'Redis is there');
+  equal(await fact('Redis', 'No reply'), '1', 'commands without a reply');
+  equal((await fact('Redis', 'Median time')).replaceAll('\u00a0', ' '), '\u2264 2.5 ms',
+    'round trips of Redis');
   const zone = page.locator('.zones li', { hasText: 'updates' }).first();
   equal(await zone.locator('rect').getAttribute('width'), '93.75%', 'a bar as full as its zone');
   check((await zone.textContent()).replaceAll('\u00a0', ' ').includes('29.6 MiB of 32 MiB'),
     'bytes of a zone');
   await sound(opened, 'numbers');
+}
+
+async function inRedis() {
+  const opened = await open(config.url, {}, going((now, n) =>
+    status({ shop: bot(n, now, { queue: 'redis' }) }, now,
+      { redis_up: 0, redis_reconnects_total: 3 })));
+  const { page } = opened;
+  await steps(page, 3);
+
+  check(await page.getByRole('heading', { name: 'Queue in Redis' }).isVisible(),
+    'a queue in Redis');
+  const facts = page.locator('#redis dd');
+  equal(await facts.first().textContent(), 'away', 'Redis is away');
+  equal(await facts.first().getAttribute('class'), 'bad', 'which is bad');
+  await sound(opened, 'in Redis');
 }
 
 async function manyBots() {
@@ -127,7 +147,8 @@ async function hostile() {
       api_calls_total: { [HOSTILE]: { ok: 3, 429: 0 }, constructor: { ok: 1 } },
       limit_decisions_total: { [HOSTILE]: { passed: 2 } },
     }), constructor: { received_total: HOSTILE, queue_depth: [] }, b: null,
-    ['__proto__']: bot(1, now) }, now, { version: HOSTILE, redis: { state: HOSTILE } });
+    ['__proto__']: bot(1, now) }, now, { version: HOSTILE, redis_up: HOSTILE,
+      redis_commands_total: { ok: HOSTILE } });
     state.zones = { [HOSTILE]: { kind: HOSTILE, size: 1, used: 1, total: 2 },
       x: { kind: 7, size: HOSTILE } };
     return state;
@@ -340,7 +361,7 @@ async function manyLetters() {
 }
 
 await run(async () => {
-  for (const test of [everything, numbers, manyBots, hostile, little, faults, restart,
+  for (const test of [everything, numbers, inRedis, manyBots, hostile, little, faults, restart,
     webhooks, hidden, manyLetters]) {
     await test();
   }

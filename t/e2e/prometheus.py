@@ -17,11 +17,12 @@ LABELS = {
     "limit_decisions_total": ("zone", "outcome"), "cache_total": ("result",),
     "dead_letters_total": ("cause",), "queue_items_total": ("event",),
     "queue_depth": ("state",), "zone_bytes": ("state",), "build_info": ("version",),
+    "redis_commands_total": ("result",),
 }
 
 # what JSON has besides metrics
 DETAILS = {"version", "now", "start_time", "write", "payload", "bots", "zones", "webhook",
-           "queue_lanes", "queue_blocks", "queue_allowed", "dedup", "dead_letters", "kind",
+           "queue", "queue_lanes", "queue_blocks", "queue_allowed", "dedup", "dead_letters", "kind",
            "size", "used", "total", "entries", "items", "broken", "orphaned"}
 
 _SAMPLE = re.compile(r'(\w+)(?:\{(.*)\})? (\S+)')

@@ -33,6 +33,7 @@ class Redis:
                         "enable-debug-command": "yes", "logfile": "redis.log"}
         self.options.update((key.replace("_", "-"), value) for key, value in options.items())
         self.login = ()             # arguments of AUTH for call()
+        self.arguments = ()
         self._process = None
         os.makedirs(self.directory, exist_ok=True)
         case.at_end(self.kill)
@@ -51,7 +52,7 @@ class Redis:
                 for value in values if isinstance(values, list) else [values]:
                     text = '""' if value == "" else value
                     file.write(f"{name} {text}\n")
-        self._process = subprocess.Popen([SERVER, f"{self.directory}/redis.conf"],
+        self._process = subprocess.Popen([SERVER, f"{self.directory}/redis.conf", *self.arguments],
                                          stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
 
     @property
@@ -92,6 +93,26 @@ class Redis:
     def clients(self, name=b""):
         """How many connections there are, but for the one that asks."""
         return len(self.call("CLIENT", "LIST").splitlines()) - 1
+
+
+class Sentinel(Redis):
+    """One sentinel, which alone decides on failovers of the master "main"."""
+
+    def __init__(self, case, master, name="sentinel", **options):
+        super().__init__(case, name, **options)
+        self.options = {
+            "port": self.port, "bind": "127.0.0.1", "unixsocket": self.path,
+            "dir": self.directory, "logfile": "redis.log",
+            "sentinel": [f"monitor main 127.0.0.1 {master.port} 1",
+                         "down-after-milliseconds main 1000", "failover-timeout main 5000"]}
+        self.arguments = ("--sentinel",)
+
+    def master(self):
+        """The port of the master."""
+        return int(self.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")[1])
+
+    def replicas(self):
+        return len(self.call("SENTINEL", "REPLICAS", "main"))
 
 
 def encode(words):

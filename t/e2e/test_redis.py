@@ -8,8 +8,9 @@ import signal
 import time
 
 import build
+import clients
 from harness import MODULE, free_port, until
-from redis import SERVER, Fake, Redis, bulk, info
+from redis import SERVER, Fake, Redis, Sentinel, info
 from simulator.http1 import fetch
 
 HTTP = """\
@@ -23,6 +24,7 @@ HTTP = """\
             tgbot_handler /none;
         }}
         location / {{ redis_probe; }}
+        {locations}
     }}
 """
 
@@ -86,17 +88,18 @@ class Probe:
         self.case.check_logs(self.nginx, allowed, secrets)
 
 
-async def probe(case, redis, http="", **options):
-    """redis: the parameters of tgbot_redis."""
+async def probe(case, redis, http="", locations="", before="", after="", **options):
+    """redis: the parameters of tgbot_redis; before, after: modules of nginx around ours."""
     library = await build.companion("redis_probe.c", case.directory)
     port = free_port()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(f"{case.directory}/error.log")
     if " timeout=" not in redis:
         redis += " timeout=5s"          # the machine may be busy
-    text = HTTP.format(port=port, redis=redis, http=http)
+    text = HTTP.format(port=port, redis=redis, http=http, locations=locations)
     options.setdefault("workers", 1)
-    nginx = await case.nginx(text, port, module=f"{MODULE};\nload_module {library}", **options)
+    modules = [name for name in (before, MODULE, after, library) if name]
+    nginx = await case.nginx(text, port, module=";\nload_module ".join(modules), **options)
     return Probe(case, nginx)
 
 
@@ -280,7 +283,8 @@ async def test_passwords(case):
     if lacks(case):
         return
     redis = Redis(case, requirepass=f'"{PASSWORD}"',
-                  user="limited on >limited ~tgbot* &probe +@all -flushall -config")
+                  user="limited on >limited ~probe* ~{probe* &probe*"
+                       " +@read +@write +@scripting +@pubsub +info +ping +select -flushall")
     redis.login = (PASSWORD,)
     await redis.start()
 
@@ -311,7 +315,8 @@ async def test_passwords(case):
 
     asked = await probe(case, f"{address} user=limited {file('limited', 'limited')}")
     await asked.is_up()
-    case.equal(await asked.command("SET", "tgbot1", "b"), "OK OK", "what the ACL allows")
+    case.equal(await asked.command("SET", "probe1", "b"), "OK OK", "what the ACL allows")
+    case.equal(await asked.script("{probe:e2e}:n"), "OK [1,a]", "what the ACL allows")
     case.equal((await asked.command("SET", "a", "b"))[:12], "ERROR NOPERM", "another key")
     case.equal((await asked.command("FLUSHALL"))[:12], "ERROR NOPERM", "another command")
     await asked.logged("\"SET\" was refused: NOPERM, the ACL of the user forbids it")
@@ -558,3 +563,129 @@ async def _dns(case, addresses):
         Server, local_addr=("127.0.0.1", 0))
     case.at_end(transport.close)
     return transport.get_extra_info("sockname")[1]
+
+
+NCHAN = "/usr/lib/nginx/modules/ngx_nchan_module.so"
+
+CHANNEL = """
+        location /pub {
+            nchan_publisher;
+            nchan_channel_id one;
+            nchan_redis_pass nchan;
+        }
+"""
+
+
+async def test_nchan(case):
+    """nchan, which brings a hiredis of its own, is loaded before or after: both work."""
+    if lacks(case):
+        return
+    if not os.path.exists(NCHAN):
+        case.skip("there is no nchan")
+        return
+    redis = await Redis(case).start()
+    for where in ("before", "after"):
+        asked = await probe(
+            case, f"127.0.0.1:{redis.port}", locations=CHANNEL,
+            http=f"upstream nchan {{ nchan_redis_server redis://127.0.0.1:{redis.port}; }}",
+            **{where: NCHAN})
+        await asked.is_up()
+        case.equal(await asked.script("n"), "OK [1,a]", f"{where}: a script")
+        for _ in range(100):            # it is not connected at once
+            answer = await clients.post(asked.nginx.port, b"hello", "/pub")
+            if answer and answer.status == 202:
+                break
+            await asyncio.sleep(0.1)
+        case.equal(answer and answer.status, 202, f"{where}: nchan's answer")
+        case.check(any("channel" in key for key in redis.call("KEYS", "*")),
+                   f"{where}: nchan has no channel in Redis")
+        case.equal(await asked.many(1000, "INCR", "n"), "OK:1000", f"{where}: 1000 at once")
+        redis.call("FLUSHALL")
+        await asked.end()
+
+
+async def test_symbols(case):
+    """The module neither shows a function of hiredis nor takes one from elsewhere."""
+    process = await asyncio.create_subprocess_exec(
+        "nm", "-D", MODULE, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    names = [line.split()[-1] for line in output.decode().splitlines()]
+    case.check("ngx_http_tgbot_module" in names, "nm shows nothing")
+    case.equal([name for name in names if re.match("_*(redis|freeReply|sds|hi_|net[A-Z])", name)],
+               [], "symbols of hiredis")
+
+
+async def test_addresses(case):
+    """Of several addresses the one is used that is a master; a failover is followed."""
+    if lacks(case):
+        return
+    first = await Redis(case, "first").start()
+    second = await Redis(case, "second", replicaof=f"127.0.0.1 {first.port}").start()
+    nobody = free_port()
+    asked = await probe(case, f"127.0.0.1:{nobody} 127.0.0.1:{second.port}"
+                              f" 127.0.0.1:{first.port}")
+    case.equal(await asked.command("SET", "at", "first"), "OK OK", "at the start")
+    await asked.logged("Redis has role \"slave\", expected \"master\", tgbot_redis")
+    await until(lambda: second.call("GET", "at") == "first")
+    case.equal(second.call("GET", "at"), "first", "the replica has it")
+
+    first.kill()
+    second.call("REPLICAOF", "NO", "ONE")
+    await asked.is_up(5)
+    case.equal(await asked.command("SET", "at", "second"), "OK OK", "after a failover")
+
+    # the one that is used becomes a replica
+    await first.start()
+    second.call("REPLICAOF", "127.0.0.1", first.port)
+    await until(lambda: "master_link_status:up" in second.call("INFO", "replication"))
+    case.equal(await asked.command("SET", "at", "third"), "AWAY ", "READONLY")
+    await asked.is_up(5)
+    case.equal(await asked.command("SET", "at", "third"), "OK OK", "after READONLY")
+    case.equal(first.call("GET", "at"), "third", "the first one has it")
+    await asked.end()
+
+
+async def test_sentinel(case):
+    """The sentinels are asked for the master: at the start, and when it is lost."""
+    if lacks(case):
+        return
+    first = await Redis(case, "first").start()
+    second = await Redis(case, "second", replicaof=f"127.0.0.1 {first.port}").start()
+    sentinel = await Sentinel(case, first).start()
+    await until(lambda: sentinel.replicas() == 1)
+    nobody = free_port()
+    asked = await probe(case, f"127.0.0.1:{nobody} 127.0.0.1:{sentinel.port} sentinel=main"
+                              " timeout=1s")
+    case.equal(await asked.command("SET", "at", "first"), "OK OK", "at the start")
+    case.equal(first.call("GET", "at"), "first", "the first one has it")
+
+    first.kill()
+    await until(lambda: sentinel.master() == second.port, 30)
+    seconds = await asked.up()
+    case.check(seconds is not None and seconds < 5, f"up {seconds} s after the failover")
+    case.note(f"up {seconds:.2f} s after the failover")
+    case.equal(await asked.command("SET", "at", "second"), "OK OK", "after the failover")
+    case.equal(second.call("GET", "at"), "second", "the second one has it")
+
+    # a master that hangs is none, and is a replica when it wakes up
+    await first.start()
+    await until(lambda: "role:slave" in first.call("INFO", "replication")
+                and "master_link_status:up" in first.call("INFO", "replication"), 30)
+    await second.pause()
+    await until(lambda: sentinel.master() == first.port, 30)
+    for _ in range(100):                # first it has to notice that nothing comes
+        answer = await asked.command("SET", "at", "third")
+        if answer == "OK OK":
+            break
+        await asyncio.sleep(0.1)
+    case.equal(answer, "OK OK", "after the second one")
+    second.resume()
+    await until(lambda: "role:slave" in second.call("INFO", "replication"), 30)
+    case.equal(await asked.command("GET", "at"), "OK third", "at the end")
+    case.equal(first.call("GET", "at"), "third", "the first one has it")
+    await asked.end()
+
+    asked = await probe(case, f"127.0.0.1:{sentinel.port} sentinel=other")
+    await asked.logged("sentinel knows no master \"other\", tgbot_redis")
+    case.equal(await asked.command("GET", "at"), "DECLINED ", "without a master")
+    await asked.end()

@@ -39,6 +39,7 @@ FIRING = (
     ("ZoneFull", 'zone_bytes{zone="z",state="used"}', "0x5 95x40",
      'zone_bytes{zone="z",state="free"}', "100x5 5x40"),
     ("ZoneRepaired", 'zone_repaired_total{zone="z"}', "0x20 1x20"),
+    ("RedisDown", 'redis_up{job="tgbot"}', "1x20 0x20"),
 )
 
 CALM = (
@@ -60,6 +61,7 @@ CALM = (
     ("ZoneFull", 'zone_bytes{zone="z",state="used"}', "100x40",
      'zone_bytes{zone="z",state="free"}', "0x40"),
     ("ZoneRepaired", 'zone_repaired_total{zone="z"}', "1x40"),
+    ("RedisDown", 'redis_up{job="tgbot"}', "0x20 1x20"),
 )
 
 

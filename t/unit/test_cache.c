@@ -205,11 +205,13 @@ test_sound(ngx_http_tgbot_zone_t *zone)
     uint32_t                       i, n, b, before, hash, blocks, *next;
     ngx_uint_t                     list, found, listed, free, used;
     ngx_http_tgbot_cache_sh_t     *sh;
+    ngx_http_tgbot_cache_area_t    area;
     ngx_http_tgbot_cache_entry_t  *entry;
 
     static u_char  marks[4096];
 
     sh = test_sh(zone);
+    ngx_http_tgbot_cache_open(&area, zone);
 
     if (!ok(sh->chain.total <= sizeof(marks))
         || !ok(sh->chain.used <= sh->chain.total))
@@ -226,12 +228,12 @@ test_sound(ngx_http_tgbot_zone_t *zone)
 
     for (i = 0; i <= sh->mask; i++) {
         for (n = sh->table[i]; n != NONE; n = entry->chain) {
-            entry = ngx_http_tgbot_cache_store_entry(sh, n);
+            entry = ngx_http_tgbot_cache_entry(&area, n);
             found++;
 
             ngx_memcpy(&hash, entry->key, sizeof(uint32_t));
             is_int(hash & sh->mask, i);
-            is_int(ngx_http_tgbot_cache_store_find(sh, entry->key), n);
+            is_int(ngx_http_tgbot_cache_find(&area, entry->key), n);
 
             blocks = 0;
 
@@ -239,8 +241,7 @@ test_sound(ngx_http_tgbot_zone_t *zone)
                 test_mark(marks, sh->chain.used, b);
                 blocks++;
 
-                next = (uint32_t *)
-                              ngx_http_tgbot_cache_store_entry(sh, b) - 1;
+                next = (uint32_t *) ngx_http_tgbot_cache_entry(&area, b) - 1;
 
                 if (blocks > sh->chain.total) {
                     ok(0);
@@ -248,8 +249,7 @@ test_sound(ngx_http_tgbot_zone_t *zone)
                 }
             }
 
-            is_int(blocks,
-                   ngx_http_tgbot_cache_store_needs(entry->length));
+            is_int(blocks, ngx_http_tgbot_cache_needs(entry->length));
 
             if (entry->state != NGX_HTTP_TGBOT_CACHE_READY) {
                 is_int(blocks, 1);
@@ -268,11 +268,11 @@ test_sound(ngx_http_tgbot_zone_t *zone)
         before = NONE;
 
         for (n = sh->lists[list].first; n != NONE; n = entry->link.next) {
-            entry = ngx_http_tgbot_cache_store_entry(sh, n);
+            entry = ngx_http_tgbot_cache_entry(&area, n);
 
             is_int(entry->link.prev, before);
             is_int(entry->state == NGX_HTTP_TGBOT_CACHE_FILLING, list);
-            is_int(ngx_http_tgbot_cache_store_find(sh, entry->key), n);
+            is_int(ngx_http_tgbot_cache_find(&area, entry->key), n);
 
             before = n;
 
@@ -293,7 +293,7 @@ test_sound(ngx_http_tgbot_zone_t *zone)
         test_mark(marks, sh->chain.used, n);
         free++;
 
-        next = (uint32_t *) ngx_http_tgbot_cache_store_entry(sh, n) - 1;
+        next = (uint32_t *) ngx_http_tgbot_cache_entry(&area, n) - 1;
 
         if (free > sh->chain.total) {
             ok(0);

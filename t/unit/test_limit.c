@@ -1179,7 +1179,7 @@ test_seed(void)
     ngx_memzero(seed, sizeof(seed));
 
     for (j = 0; j < 3; j++) {
-        ngx_http_tgbot_limit_seed(seed[j], 9, ngx_cycle->log);
+        ngx_http_tgbot_zone_seed(seed[j], 9, ngx_cycle->log);
     }
 
     setrlimit(RLIMIT_NOFILE, &limit);

@@ -150,37 +150,21 @@ test_payment_kinds(void)
 }
 
 
-static ngx_str_t
+static uint64_t
 lane(const char *update)
 {
-    u_char                   *buf;
-    ngx_str_t                 key;
-    ngx_http_tgbot_update_t   u;
+    ngx_http_tgbot_update_t  u;
 
     parse(&u, update);
 
-    /* exactly the documented size */
-
-    buf = ngx_palloc(unit_pool(), NGX_HTTP_TGBOT_LANE_KEY);
-
-    ngx_http_tgbot_update_lane_key(&u, buf, &key);
-
-    ok(key.len <= NGX_HTTP_TGBOT_LANE_KEY);
-
-    return key;
+    return ngx_http_tgbot_update_lane(&u);
 }
 
 
 static ngx_uint_t
 same(const char *a, const char *b)
 {
-    ngx_str_t  first, second;
-
-    first = lane(a);
-    second = lane(b);
-
-    return first.len == second.len
-           && ngx_memcmp(first.data, second.data, first.len) == 0;
+    return lane(a) == lane(b);
 }
 
 
@@ -264,25 +248,57 @@ test_alone(void)
 }
 
 
-/* the id of a poll is cut to the size of the key */
+/* an id of a poll that is no number: each update has a lane of its own */
 
 static void
-test_long(void)
+test_poll(void)
 {
-    size_t      i;
-    u_char     *p, buf[600];
-    ngx_str_t   key;
+    ok(!same("{\"update_id\":1,\"poll\":{\"id\":\"5a\"}}",
+             "{\"update_id\":2,\"poll\":{\"id\":\"5a\"}}"));
+    ok(same("{\"update_id\":1,\"poll\":{\"id\":\"5181638379436638209\"}}",
+            "{\"update_id\":2,\"poll\":{\"id\":\"5181638379436638209\"}}"));
+    ok(!same("{\"update_id\":1,\"poll\":{\"id\":\"5181638379436638209\"}}",
+             "{\"update_id\":2,\"poll\":{\"id\":\"5181638379436638208\"}}"));
+}
 
-    p = ngx_sprintf(buf, "{\"update_id\":1,\"poll\":{\"id\":\"");
 
-    for (i = 0; i < 500; i++) {
-        *p++ = '7';
+/* machines with other versions of the module use the same lanes */
+
+static void
+test_numbers(void)
+{
+    ok(lane("{\"update_id\":1,\"message\":{" CHAT(7) "}}")
+       == 0x12ae30237b17df14ULL);
+    ok(lane("{\"update_id\":1,\"callback_query\":{" FROM(7) "}}")
+       == 0x77d5f640f727180eULL);
+    ok(lane("{\"update_id\":1,\"message\":{" CHAT(-1001367429635) "}}")
+       == 0x4a7d03c092a015d2ULL);
+}
+
+
+/* lanes of neighbours differ in their low bits, which tables use */
+
+static void
+test_spread(void)
+{
+    ngx_uint_t               i, n, seen[256];
+    ngx_http_tgbot_update_t  u;
+
+    parse(&u, "{\"update_id\":1,\"message\":{" CHAT(7) "}}");
+
+    ngx_memzero(seen, sizeof(seen));
+
+    for (i = 0; i < 256; i++) {
+        u.chat_id = -1001367000000LL - 256 * (int64_t) i;
+        seen[ngx_http_tgbot_update_lane(&u) % 256] = 1;
     }
 
-    p = ngx_sprintf(p, "\"}}%Z");
+    for (i = 0, n = 0; i < 256; i++) {
+        n += seen[i];
+    }
 
-    key = lane((char *) buf);
-    is_int(key.len, NGX_HTTP_TGBOT_LANE_KEY);
+    /* 162 on average for random numbers */
+    ok(n > 130);
 }
 
 
@@ -293,7 +309,9 @@ static unit_case_t  cases[] = {
     { "lanes: together", test_together },
     { "lanes: apart", test_apart },
     { "lanes: alone", test_alone },
-    { "lanes: a long id", test_long },
+    { "lanes: ids of polls", test_poll },
+    { "lanes: their numbers", test_numbers },
+    { "lanes: their low bits", test_spread },
 };
 
 
