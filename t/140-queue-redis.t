@@ -22,7 +22,7 @@ TgbotSteps::start(
 
     http    => <<'_EOC_',
     tgbot_secret_token  off;
-    tgbot_redis         $TEST_NGINX_REDIS timeout=5s;
+    tgbot_redis         $TEST_NGINX_REDIS timeout=5s connect_timeout=5s;
 
     # fails at the first two attempts, the third one has what is asked for
     map "$tgbot_attempts:$tgbot_text" $third {
@@ -283,7 +283,7 @@ depth('accepted!=2 done!=2');
 
 
 
-=== TEST 15: two bots in one zone have lanes of their own
+=== TEST 15: two bots have lanes of their own
 --- config eval: main::bot() . main::bot('', 'c')
 --- then
 enqueue(text => 'sleep/0.2/say/b', id => 5000);
