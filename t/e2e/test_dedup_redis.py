@@ -313,6 +313,17 @@ async def test_load_redis_killed(case):
     await _load(case, trouble)
 
 
+async def test_load_scripts(case):
+    """Redis forgets the scripts under load: claims and beats are sent again."""
+
+    async def trouble(machines):
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            machines.redis.call("SCRIPT", "FLUSH")
+
+    await _load(case, trouble)
+
+
 async def test_load_reload(case):
     """Claims of workers that exit are settled by them."""
 
@@ -350,3 +361,30 @@ async def test_replicas(case):
         case.equal((await machines.until_ok(0, number))[-1], 200, f"status of {number}")
         case.equal(machines.handled(number), 1, f"times the program saw update {number}")
     await machines.stop()
+
+
+async def test_quit(case):
+    """A worker that exits waits for Redis, but not beyond worker_shutdown_timeout."""
+    machines = await Machines(case).start()
+    machines.scene.program.hold()
+    posts = [asyncio.ensure_future(machines.post(machine, 1001 + machine))
+             for machine in (0, 1)]
+    await until(lambda: len(machines.scene.program.seen) == 2)
+    machines.redis.kill()
+    machines.scene.program.release()
+    case.equal([(await post).status for post in posts], [503, 503], "statuses")
+
+    machines.nginx[0].signal(signal.SIGQUIT)
+    start = time.monotonic()
+    case.equal(await machines.nginx[0].exited(14), 0, "exit status without Redis")
+    case.note(f"without Redis: {time.monotonic() - start:.1f} s")
+    case.check_logs(machines.nginx[0])
+
+    machines.nginx[1].signal(signal.SIGQUIT)
+    await machines.redis.start()
+    start = time.monotonic()
+    case.equal(await machines.nginx[1].exited(5), 0, "exit status when Redis is back")
+    case.note(f"with Redis: {time.monotonic() - start:.1f} s")
+    case.check_logs(machines.nginx[1])
+    case.equal(machines.redis.call("HGET", "{tgbot:e2e}:held", "1002"), None,
+               "claim of the second one")
