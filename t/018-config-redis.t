@@ -80,13 +80,16 @@ refused('redis in a location', location('tgbot_redis 127.0.0.1;'),
 # parameters
 
 wrong("127.0.0.1 $_", $_, 'addresses, and then "sentinel="')
-    for 'DB=1', '=', 'ssl=on', 'sentinels=master', 'replicas=1';
+    for 'DB=1', '=', 'ssl=on', 'sentinels=master';
 
 wrong("127.0.0.1 $_=1 $_=1", "$_=1", 'every parameter only once')
     for 'db', 'user', 'password_file', 'prefix', 'connect_timeout', 'timeout';
 
 wrong("127.0.0.1 db=$_", "db=$_", 'a number between 0 and 65535')
     for '', '-1', 'x', '65536', '1.5';
+
+wrong("127.0.0.1 replicas=$_", "replicas=$_", 'a number between 1 and 64')
+    for '', '0', 'x', '65';
 
 wrong("127.0.0.1 \"prefix=$_\"", "prefix=$_", '1 to 64 of [A-Za-z0-9_.:-]')
     for '', 'a{b', 'a}', 'a,b', "\xc3\xa4", 'a' x 65;
@@ -117,7 +120,7 @@ lacks("unix:$home/s ssl ssl_ca=$ca.crt", '"ssl_name="',
       'it with "ssl" over a unix socket');
 
 accepted('all of them',
-         redis("127.0.0.1 sentinel=main db=0 prefix=a:b_c.d-1 connect_timeout=2s"
+         redis("127.0.0.1 sentinel=main db=0 prefix=a:b_c.d-1 connect_timeout=2s replicas=2"
                . " timeout=1500ms ssl ssl_name=redis ssl_ca=$ca.crt"
                . " ssl_certificate=$ca.crt ssl_certificate_key=$ca.key"));
 accepted("the system's certificates", redis('127.0.0.1 ssl'));

@@ -276,6 +276,12 @@ close $held;
 
 
 === TEST 5: bytes of zones
+--- main_config: worker_shutdown_timeout 1s;
+--- shutdown_error_log
+is abandoned with 1 updates
+--- no_shutdown_error_log
+[crit]
+[emerg]
 --- config eval
 main::bot('tgbot_limit $tgbot_chat_id zone=one:1m rate=1r/m burst=9;
            tgbot_queue zone=updates:4m; tgbot_attempts 9 backoff=1m max_backoff=1m;')
@@ -577,6 +583,7 @@ is((get('/strict/ready'))[0], 200, 'afterwards');
 
 
 === TEST 15: not ready: a full queue
+--- main_config: worker_shutdown_timeout 1s;
 --- config eval
 main::bot('tgbot_queue zone=updates:4m concurrency=1;
            tgbot_handler /_program/sleep/5/say/x;') . main::bot('', 'c')

@@ -299,6 +299,8 @@ depth('accepted!=2 done!=2');
 
 
 === TEST 16: a queue is emptied before nginx quits
+--- main_config
+# no worker_shutdown_timeout: all of it is worked on, however long that takes
 --- config eval: main::bot('tgbot_queue zone=updates:4m concurrency=1;')
 --- then
 enqueue(text => "sleep/0.2/say/$_", chat => $_) for 1 .. 4;
@@ -411,7 +413,7 @@ my @names = qw(update_id update_type chat_id chat_type user_id username
                first_name language text command args data message_id thread_id
                message_kind query_id date attempts);
 my $handler = 'tgbot_handler "/_program/json/1?'
-              . join('&', map { "$_=-\$tgbot_$_" } @names) . '";';
+              . CORE::join('&', map { "$_=-\$tgbot_$_" } @names) . '";';
 
 main::bot($handler) . main::bot("$handler tgbot_queue off;", 'h')
 --- then

@@ -483,6 +483,10 @@ ngx_http_tgbot_call_ended(ngx_http_request_t *sr, void *data, ngx_int_t rc)
         call->closing(call, sr);
     }
 
+    /* njs 0.8.5 and newer may end a request, but not run what that posts */
+
+    ngx_post_event(sr->connection->write, &ngx_posted_events);
+
     return NGX_OK;
 }
 

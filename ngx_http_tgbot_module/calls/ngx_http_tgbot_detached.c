@@ -419,6 +419,12 @@ ngx_http_tgbot_detached_handler(ngx_event_t *ev)
     c = ev->data;
     r = c->data;
 
+    /* the request was terminated after the event had been posted */
+
+    if (c->destroyed) {
+        return;
+    }
+
     ngx_http_set_log_request(c->log, r);
 
     if (ev->delayed && ev->timedout) {

@@ -5,11 +5,13 @@
 
 #include "ngx_http_tgbot_redis.h"
 #include "ngx_http_tgbot_redis_bell.h"
+#include "ngx_http_tgbot_redis_durable.h"
 #include "ngx_http_tgbot_redis_error.h"
 #include "ngx_http_tgbot_redis_hello.h"
 #include "ngx_http_tgbot_redis_link.h"
 
 
+static void ngx_http_tgbot_redis_push(ngx_http_tgbot_redis_entry_t *entry);
 static void ngx_http_tgbot_redis_done(ngx_http_tgbot_redis_link_t *link,
     ngx_http_tgbot_redis_entry_t *entry, ngx_http_tgbot_redis_result_e rc,
     redisReply *reply);
@@ -49,6 +51,8 @@ ngx_http_tgbot_redis_init_process(ngx_http_tgbot_redis_conf_t *conf,
         link->opened = ngx_http_tgbot_redis_opened;
 
         ngx_http_tgbot_redis_link_open(link);
+
+        ngx_http_tgbot_redis_durable_init(conf, ngx_http_tgbot_redis_done);
     }
 }
 
@@ -57,6 +61,7 @@ void
 ngx_http_tgbot_redis_exit_process(void)
 {
     ngx_http_tgbot_redis_link_close(&ngx_http_tgbot_redis_link);
+    ngx_http_tgbot_redis_durable_exit();
     ngx_http_tgbot_redis_bell_exit();
 }
 
@@ -64,12 +69,16 @@ ngx_http_tgbot_redis_exit_process(void)
 ngx_int_t
 ngx_http_tgbot_redis_send(ngx_http_tgbot_redis_command_t *c)
 {
+    ngx_uint_t                     durable;
     ngx_http_tgbot_redis_link_t   *link;
     ngx_http_tgbot_redis_entry_t  *entry;
 
     link = &ngx_http_tgbot_redis_link;
 
-    if (!ngx_http_tgbot_redis_link_ready(link)
+    durable = (c->durable && link->conf && link->conf->replicas);
+
+    if (!(durable ? ngx_http_tgbot_redis_durable_ready()
+                  : ngx_http_tgbot_redis_link_ready(link))
         || ngx_http_tgbot_redis_commands >= NGX_HTTP_TGBOT_REDIS_COMMANDS)
     {
         goto declined;
@@ -88,11 +97,12 @@ ngx_http_tgbot_redis_send(ngx_http_tgbot_redis_command_t *c)
 
     entry->done = ngx_http_tgbot_redis_done;
     entry->data = c;
+    entry->durable = durable;
     entry->held = 1;
 
     c->entry = entry;
 
-    ngx_http_tgbot_redis_link_push(link, entry, 0);
+    ngx_http_tgbot_redis_push(entry);
 
     return NGX_OK;
 
@@ -101,6 +111,18 @@ declined:
     ngx_http_tgbot_redis_count(NGX_HTTP_TGBOT_REDIS_AWAY, 0);
 
     return NGX_DECLINED;
+}
+
+
+static void
+ngx_http_tgbot_redis_push(ngx_http_tgbot_redis_entry_t *entry)
+{
+    if (entry->durable) {
+        ngx_http_tgbot_redis_durable_push(entry);
+        return;
+    }
+
+    ngx_http_tgbot_redis_link_push(&ngx_http_tgbot_redis_link, entry, 0);
 }
 
 
@@ -210,7 +232,7 @@ ngx_http_tgbot_redis_again(ngx_http_tgbot_redis_link_t *link,
     ngx_http_tgbot_redis_commands++;
     ngx_http_tgbot_redis_bytes += again->size;
 
-    ngx_http_tgbot_redis_link_push(link, again, 0);
+    ngx_http_tgbot_redis_push(again);
 
     return NGX_OK;
 }

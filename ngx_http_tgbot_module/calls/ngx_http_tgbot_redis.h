@@ -49,6 +49,7 @@ struct ngx_http_tgbot_redis_conf_s {
     ngx_str_t        prefix;      /* of [A-Za-z0-9_.:-] */
     ngx_msec_t       connect_timeout;
     ngx_msec_t       timeout;     /* of a command */
+    ngx_uint_t       replicas;    /* that must have a durable command */
 
     ngx_flag_t       ssl;
     ngx_str_t        ssl_name;    /* "": the host of the address */

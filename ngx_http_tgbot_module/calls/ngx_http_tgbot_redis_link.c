@@ -566,7 +566,6 @@ ngx_http_tgbot_redis_link_parse(ngx_http_tgbot_redis_link_t *link, u_char *p,
 
         if (rc == NGX_OK) {
             rc = ngx_http_tgbot_redis_link_deliver(link, reply);
-            freeReplyObject(reply);
 
             if (link->detached != n_detached) {
                 return NGX_ERROR;
@@ -590,7 +589,7 @@ ngx_http_tgbot_redis_link_parse(ngx_http_tgbot_redis_link_t *link, u_char *p,
 }
 
 
-/* NGX_ERROR: the reply answers nothing that was sent */
+/* takes over the reply.  NGX_ERROR: it answers nothing that was sent */
 
 static ngx_int_t
 ngx_http_tgbot_redis_link_deliver(ngx_http_tgbot_redis_link_t *link,
@@ -602,17 +601,15 @@ ngx_http_tgbot_redis_link_deliver(ngx_http_tgbot_redis_link_t *link,
     link->heard = ngx_current_msec;
 
     if (link->pushed && link->pushed(link, reply)) {
+        freeReplyObject(reply);
         return NGX_OK;
-    }
-
-    if (ngx_queue_empty(&link->entries)) {
-        return NGX_ERROR;
     }
 
     q = ngx_queue_head(&link->entries);
     entry = ngx_queue_data(q, ngx_http_tgbot_redis_entry_t, queue);
 
-    if (entry->buf.pos != entry->buf.last) {
+    if (ngx_queue_empty(&link->entries) || entry->buf.pos != entry->buf.last) {
+        freeReplyObject(reply);
         return NGX_ERROR;
     }
 
@@ -626,7 +623,10 @@ ngx_http_tgbot_redis_link_deliver(ngx_http_tgbot_redis_link_t *link,
         entry->done(link, entry, NGX_HTTP_TGBOT_REDIS_OK, reply);
     }
 
-    ngx_free(entry);
+    if (entry->reply == NULL) {
+        freeReplyObject(reply);
+        ngx_free(entry);
+    }
 
     return NGX_OK;
 }

@@ -31,6 +31,7 @@ typedef enum {
     NGX_HTTP_TGBOT_REDIS_LOG_HELLO,
     NGX_HTTP_TGBOT_REDIS_LOG_ROLE,
     NGX_HTTP_TGBOT_REDIS_LOG_SENTINEL,
+    NGX_HTTP_TGBOT_REDIS_LOG_REPLICAS,
     NGX_HTTP_TGBOT_REDIS_LOG_TIMEOUT,
     NGX_HTTP_TGBOT_REDIS_LOG_CLOSED,
     NGX_HTTP_TGBOT_REDIS_LOG_PROTOCOL,
@@ -46,6 +47,16 @@ typedef struct ngx_http_tgbot_redis_link_s   ngx_http_tgbot_redis_link_t;
 typedef struct ngx_http_tgbot_redis_entry_s  ngx_http_tgbot_redis_entry_t;
 
 
+/*
+ * The end of an entry, called once, from an event, when it is answered or the
+ * connection lost.  "reply" is set if rc is OK, and may be an error.  Both are
+ * freed after it, unless it sets entry->reply to the reply: then they are its.
+ */
+typedef void (*ngx_http_tgbot_redis_done_pt)(ngx_http_tgbot_redis_link_t *link,
+    ngx_http_tgbot_redis_entry_t *entry, ngx_http_tgbot_redis_result_e rc,
+    redisReply *reply);
+
+
 /* a command on its way; is allocated as one piece */
 
 struct ngx_http_tgbot_redis_entry_s {
@@ -54,16 +65,7 @@ struct ngx_http_tgbot_redis_entry_s {
     ngx_buf_t                        buf;
     ngx_msec_t                       start;    /* when it was pushed */
 
-    /*
-     * Called once, from an event, when the entry is answered or the connection
-     * lost; may be NULL.  The entry is freed after it.  "reply" is set if rc is
-     * OK, and may be an error.
-     */
-    void                           (*done)(ngx_http_tgbot_redis_link_t *link,
-                                        ngx_http_tgbot_redis_entry_t *entry,
-                                        ngx_http_tgbot_redis_result_e rc,
-                                        redisReply *reply);
-
+    ngx_http_tgbot_redis_done_pt     done;     /* may be NULL */
     void                            *data;     /* of its owner */
     const ngx_http_tgbot_redis_script_t  *script;
     ngx_str_t                        name;     /* of the command, for logs */
@@ -71,6 +73,8 @@ struct ngx_http_tgbot_redis_entry_s {
     size_t                           args;     /* of a script: where their
                                                   number stands in buf */
     ngx_uint_t                       argc;     /* of a script, as args */
+    redisReply                      *reply;    /* see done() */
+    unsigned                         durable:1;
     unsigned                         held:1;   /* an exiting worker waits */
 };
 

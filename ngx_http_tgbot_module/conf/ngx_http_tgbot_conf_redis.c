@@ -56,6 +56,9 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_redis_table[] = {
     { ngx_string("timeout="), ngx_http_tgbot_conf_time,
       offsetof(ngx_http_tgbot_redis_conf_t, timeout), NULL, 0 },
 
+    { ngx_string("replicas="), ngx_http_tgbot_conf_number,
+      offsetof(ngx_http_tgbot_redis_conf_t, replicas), NULL, 64 },
+
     { ngx_string("ssl"), ngx_http_tgbot_conf_word,
       offsetof(ngx_http_tgbot_redis_conf_t, ssl), NULL, 0 },
 
@@ -75,8 +78,8 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_redis_table[] = {
     { ngx_null_string, NULL, 0,
       "addresses, and then \"sentinel=\", \"db=\", \"user=\", "
       "\"password_file=\", \"prefix=\", \"connect_timeout=\", "
-      "\"timeout=\", \"ssl\", \"ssl_name=\", \"ssl_ca=\", "
-      "\"ssl_certificate=\" or \"ssl_certificate_key=\"", 0 }
+      "\"timeout=\", \"replicas=\", \"ssl\", \"ssl_name=\", "
+      "\"ssl_ca=\", \"ssl_certificate=\" or \"ssl_certificate_key=\"", 0 }
 };
 
 

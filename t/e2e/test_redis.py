@@ -689,3 +689,50 @@ async def test_sentinel(case):
     await asked.logged("sentinel knows no master \"other\", tgbot_redis")
     case.equal(await asked.command("GET", "at"), "DECLINED ", "without a master")
     await asked.end()
+
+
+async def test_replicas(case):
+    """A durable command is done when so many replicas have it, else its end is unknown."""
+    if lacks(case):
+        return
+    master = await Redis(case, "master", repl_diskless_sync_delay="0").start()
+    replica = await Redis(case, "replica", replicaof=f"127.0.0.1 {master.port}").start()
+    await until(lambda: "state=online" in master.call("INFO", "replication"))
+    asked = await probe(case, f"127.0.0.1:{master.port} replicas=1 timeout=1500ms")
+    await asked.is_up()
+    case.equal(await asked.ask("/d?n,a"), "OK [1,a]", "a script Redis does not know")
+    case.equal(replica.call("GET", "n"), "1", "the replica has it")
+    case.equal(await asked.ask("/d?n,fail"), "ERROR ERR probe failed", "a script that fails")
+    case.equal((await asked.ask("/m?500,INCR,n")).strip(), "OK:500", "500 at once")
+    case.equal(replica.call("GET", "n"), "502", "the replica has them")
+    waits = int(re.search(r"cmdstat_wait:calls=(\d+)", master.call("INFO", "commandstats"))[1])
+    case.equal(waits, 4, "calls of WAIT: two for the first script")
+
+    await replica.pause()
+    many = asyncio.ensure_future(asked.ask("/m?10,INCR,n"))
+    case.equal(await asked.ask("/d?n,a"), "UNKNOWN ", "while the replica hangs")
+    case.equal((await many).strip(), "UNKNOWN:10", "10 while the replica hangs")
+    case.equal(await asked.script("n"), f"OK [{513 + 1},a]", "one that is not durable")
+    await asked.logged("0 of 1 replicas have what was written in time, tgbot_redis")
+    replica.resume()
+    await until(lambda: replica.call("GET", "n") == "514")
+    case.equal(await asked.ask("/d?n,a"), "OK [515,a]", "when it goes on")
+
+    master.kill()
+    await asked.up(wanted="0")
+    await until(lambda: asked.log("Connection refused"))
+    case.check(await asked.ask("/d?n,a") in ("AWAY ", "DECLINED "), "without a master")
+    await master.start()
+    await asked.is_up(5)
+    for _ in range(200):                # the replica comes back as well
+        answer = await asked.ask("/d?n,a")
+        if answer.startswith("OK"):
+            break
+        await asyncio.sleep(0.1)
+    case.equal(answer[:2], "OK", "with master and replica")
+    await asked.end()
+
+    asked = await probe(case, f"127.0.0.1:{master.port} replicas=2 timeout=1500ms")
+    case.equal(await asked.ask("/d?n,a"), "UNKNOWN ", "more replicas than there are")
+    await asked.logged("1 of 2 replicas have what was written in time, tgbot_redis")
+    await asked.end()

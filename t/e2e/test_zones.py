@@ -241,6 +241,21 @@ def _answer(update):
     return echo(update)
 
 
+async def _crowd(nginx, over):
+    """New users of a bot all the time: its zone, which a repair empties, is soon full."""
+    chance = random.Random(4)
+    for number in itertools.count(4 * 10 ** 6, 50):
+        if over.is_set():
+            break
+        try:
+            await clients.flood(nginx.port, (
+                clients.request(clients.short(number + i, "x", chance.getrandbits(40)),
+                                "/tg/limited") for i in range(50)), 1, 50)
+        except OSError:
+            pass
+        await asyncio.sleep(0.05)
+
+
 async def test_killed_inside(case):
     """
     A worker is killed with a zone locked, in the middle of each change: the zone is
@@ -265,6 +280,7 @@ async def test_killed_inside(case):
     over = asyncio.Event()
     case.at_end(over.set)
     mixers = [loop.create_task(_mix(nginx, lane, over)) for lane in (1, 2, 3)]
+    mixers.append(loop.create_task(_crowd(nginx, over)))
     stops = Stops(case, scene, nginx, "dedup: record held")
     points = [point for point in _points()
               if not point.startswith(_QUEUED + _REGISTERED)]

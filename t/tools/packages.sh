@@ -23,6 +23,14 @@ installed() {
 }
 
 
+# whether all that there is has been installed before, as in a network
+# namespace
+
+offline() {
+    [ -n "${TGBOT_OFFLINE:-}" ]
+}
+
+
 # the lists of packages, if they are missing or older than a day
 
 update_lists() {
@@ -109,6 +117,7 @@ node_packages() {
     fi
 
     command -v npm > /dev/null || return 1
+    ! offline || return 1
     say "installing $3"
 
     rm -rf "$2"
@@ -199,15 +208,23 @@ need_test_nginx() {
 }
 
 
-# of the package only the program that checks metrics and rules, since the
-# rest is a server with a service; what it checks is left out without it
+# the program that checks metrics and rules; what it checks is left out
+# without it.  Until Debian 12 it is in a package with a server and a service,
+# of which it is the only file that is taken.
 
 need_promtool() {
-    if command -v promtool > /dev/null || [ -x "$build/promtool" ]; then
+    if command -v promtool > /dev/null || [ -x "$build/promtool" ] || offline
+    then
         return
     fi
 
     update_lists
+
+    if [ -n "$(apt-cache madison promtool)" ]; then
+        want promtool
+        return
+    fi
+
     say "fetching promtool"
 
     dir=$build/apt-promtool

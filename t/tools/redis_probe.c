@@ -5,7 +5,9 @@
  *
  *   /c?SET,key,value     a command
  *   /s?key,argument      a script: counts in key, returns count and argument
+ *   /d?key,argument      the same, durable
  *   /n?100,INCR,key      a command so many times at once
+ *   /m?100,INCR,key      the same, durable
  *   /bell                how often the channel "probe" rang
  *   /up                  whether the connection is up
  *
@@ -35,7 +37,7 @@ typedef struct {
 
 static ngx_int_t probe_handler(ngx_http_request_t *r);
 static ngx_int_t probe_send(ngx_http_request_t *r, ngx_uint_t n,
-    ngx_uint_t script, ngx_str_t *argv, ngx_uint_t argc);
+    ngx_uint_t script, ngx_uint_t durable, ngx_str_t *argv, ngx_uint_t argc);
 static ngx_uint_t probe_split(ngx_http_request_t *r, ngx_str_t *argv);
 static void probe_done(ngx_http_tgbot_redis_command_t *c,
     ngx_http_tgbot_redis_result_e rc, redisReply *reply);
@@ -118,14 +120,18 @@ probe_handler(ngx_http_request_t *r)
     switch (r->uri.data[1]) {
 
     case 'c':
-        return probe_send(r, 1, 0, argv, argc);
+        return probe_send(r, 1, 0, 0, argv, argc);
 
     case 's':
-        return probe_send(r, 1, 1, argv, argc);
+        return probe_send(r, 1, 1, 0, argv, argc);
+
+    case 'd':
+        return probe_send(r, 1, 1, 1, argv, argc);
 
     case 'n':
+    case 'm':
         n = ngx_atoi(argv[0].data, argv[0].len);
-        return probe_send(r, n, 0, &argv[1], argc - 1);
+        return probe_send(r, n, 0, r->uri.data[1] == 'm', &argv[1], argc - 1);
 
     default:
         text.data = buf;
@@ -140,7 +146,7 @@ probe_handler(ngx_http_request_t *r)
 
 static ngx_int_t
 probe_send(ngx_http_request_t *r, ngx_uint_t n, ngx_uint_t script,
-    ngx_str_t *argv, ngx_uint_t argc)
+    ngx_uint_t durable, ngx_str_t *argv, ngx_uint_t argc)
 {
     probe_t                         *p;
     ngx_uint_t                       i;
@@ -171,6 +177,7 @@ probe_send(ngx_http_request_t *r, ngx_uint_t n, ngx_uint_t script,
         c[i].argv = argv;
         c[i].argc = argc;
         c[i].nkeys = script;
+        c[i].durable = durable;
         c[i].done = probe_done;
         c[i].data = p;
 
