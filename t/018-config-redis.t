@@ -119,6 +119,12 @@ lacks("127.0.0.1 ssl ssl_certificate_key=$ca.key", '"ssl_certificate="',
 lacks("unix:$home/s ssl ssl_ca=$ca.crt", '"ssl_name="',
       'it with "ssl" over a unix socket');
 
+refused("cluster with $_",
+        redis("127.0.0.1 cluster $_"),
+        qr/"tgbot_redis" directive has "cluster" with "\w+=", expected only/)
+    for 'sentinel=main', 'db=1', 'replicas=1';
+
+accepted('cluster', redis('127.0.0.1 127.0.0.2 cluster'));
 accepted('all of them',
          redis("127.0.0.1 sentinel=main db=0 prefix=a:b_c.d-1 connect_timeout=2s replicas=2"
                . " timeout=1500ms ssl ssl_name=redis ssl_ca=$ca.crt"

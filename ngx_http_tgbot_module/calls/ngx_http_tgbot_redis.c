@@ -5,15 +5,24 @@
 
 #include "ngx_http_tgbot_redis.h"
 #include "ngx_http_tgbot_redis_bell.h"
+#include "ngx_http_tgbot_redis_cluster.h"
 #include "ngx_http_tgbot_redis_durable.h"
 #include "ngx_http_tgbot_redis_error.h"
 #include "ngx_http_tgbot_redis_hello.h"
 #include "ngx_http_tgbot_redis_link.h"
 
 
-static void ngx_http_tgbot_redis_push(ngx_http_tgbot_redis_entry_t *entry);
+/* so often a command follows a node that says MOVED or ASK */
+#define NGX_HTTP_TGBOT_REDIS_HOPS  5
+
+
+static void ngx_http_tgbot_redis_push(ngx_http_tgbot_redis_link_t *link,
+    ngx_http_tgbot_redis_entry_t *entry);
 static void ngx_http_tgbot_redis_done(ngx_http_tgbot_redis_link_t *link,
     ngx_http_tgbot_redis_entry_t *entry, ngx_http_tgbot_redis_result_e rc,
+    redisReply *reply);
+static ngx_int_t ngx_http_tgbot_redis_redirect(
+    ngx_http_tgbot_redis_link_t *link, ngx_http_tgbot_redis_entry_t *entry,
     redisReply *reply);
 static ngx_int_t ngx_http_tgbot_redis_again(ngx_http_tgbot_redis_link_t *link,
     ngx_http_tgbot_redis_entry_t *entry, redisReply *reply);
@@ -31,6 +40,7 @@ static ngx_uint_t  ngx_http_tgbot_redis_commands;
 static size_t      ngx_http_tgbot_redis_bytes;
 
 static ngx_uint_t  ngx_http_tgbot_redis_opens;
+static ngx_uint_t  ngx_http_tgbot_redis_exited;
 
 
 void
@@ -39,6 +49,7 @@ ngx_http_tgbot_redis_init_process(ngx_http_tgbot_redis_conf_t *conf,
 {
     ngx_http_tgbot_redis_link_t  *link;
 
+    ngx_http_tgbot_redis_exited = 0;
     ngx_http_tgbot_redis_counters = counters;
 
     ngx_http_tgbot_redis_bell_init(conf);
@@ -50,6 +61,7 @@ ngx_http_tgbot_redis_init_process(ngx_http_tgbot_redis_conf_t *conf,
         link->hello = ngx_http_tgbot_redis_hello;
         link->opened = ngx_http_tgbot_redis_opened;
 
+        ngx_http_tgbot_redis_cluster_init(link);
         ngx_http_tgbot_redis_link_open(link);
 
         ngx_http_tgbot_redis_durable_init(conf, ngx_http_tgbot_redis_done);
@@ -60,7 +72,10 @@ ngx_http_tgbot_redis_init_process(ngx_http_tgbot_redis_conf_t *conf,
 void
 ngx_http_tgbot_redis_exit_process(void)
 {
+    ngx_http_tgbot_redis_exited = 1;
+
     ngx_http_tgbot_redis_link_close(&ngx_http_tgbot_redis_link);
+    ngx_http_tgbot_redis_cluster_exit();
     ngx_http_tgbot_redis_durable_exit();
     ngx_http_tgbot_redis_bell_exit();
 }
@@ -76,6 +91,11 @@ ngx_http_tgbot_redis_send(ngx_http_tgbot_redis_command_t *c)
     link = &ngx_http_tgbot_redis_link;
 
     durable = (c->durable && link->conf && link->conf->replicas);
+
+    if (c->slot && link->conf && link->conf->cluster) {
+        link = ngx_http_tgbot_redis_cluster_link(
+                                  ngx_http_tgbot_redis_cluster_slot(c->slot));
+    }
 
     if (!(durable ? ngx_http_tgbot_redis_durable_ready()
                   : ngx_http_tgbot_redis_link_ready(link))
@@ -102,7 +122,7 @@ ngx_http_tgbot_redis_send(ngx_http_tgbot_redis_command_t *c)
 
     c->entry = entry;
 
-    ngx_http_tgbot_redis_push(entry);
+    ngx_http_tgbot_redis_push(link, entry);
 
     return NGX_OK;
 
@@ -115,14 +135,30 @@ declined:
 
 
 static void
-ngx_http_tgbot_redis_push(ngx_http_tgbot_redis_entry_t *entry)
+ngx_http_tgbot_redis_push(ngx_http_tgbot_redis_link_t *link,
+    ngx_http_tgbot_redis_entry_t *entry)
 {
+    ngx_http_tgbot_redis_entry_t  *asking;
+
+    static ngx_str_t               name = ngx_string("ASKING");
+
     if (entry->durable) {
         ngx_http_tgbot_redis_durable_push(entry);
         return;
     }
 
-    ngx_http_tgbot_redis_link_push(&ngx_http_tgbot_redis_link, entry, 0);
+    if (entry->asked) {
+        asking = ngx_http_tgbot_redis_entry_create(NULL, &name, 1, 0,
+                                                   NGX_MAX_SIZE_T_VALUE);
+
+        /* without it the node says MOVED, or Redis is asked again */
+
+        if (asking) {
+            ngx_http_tgbot_redis_link_push(link, asking, 0);
+        }
+    }
+
+    ngx_http_tgbot_redis_link_push(link, entry, 0);
 }
 
 
@@ -161,11 +197,15 @@ ngx_http_tgbot_redis_done(ngx_http_tgbot_redis_link_t *link,
         c->entry = NULL;
     }
 
-    if (!link->open) {
+    if (ngx_http_tgbot_redis_exited) {
         return;
     }
 
     if (rc == NGX_HTTP_TGBOT_REDIS_OK && reply->type == REDIS_REPLY_ERROR) {
+
+        if (ngx_http_tgbot_redis_redirect(link, entry, reply) == NGX_OK) {
+            return;
+        }
 
         if (entry->script
             && ngx_http_tgbot_redis_again(link, entry, reply) == NGX_OK)
@@ -189,6 +229,43 @@ ngx_http_tgbot_redis_done(ngx_http_tgbot_redis_link_t *link,
     if (c) {
         c->done(c, rc, (rc == NGX_HTTP_TGBOT_REDIS_AWAY) ? NULL : reply);
     }
+}
+
+
+/* NGX_OK: another node of the cluster has the slot, and gets the command */
+
+static ngx_int_t
+ngx_http_tgbot_redis_redirect(ngx_http_tgbot_redis_link_t *link,
+    ngx_http_tgbot_redis_entry_t *entry, redisReply *reply)
+{
+    ngx_uint_t                       asked;
+    ngx_http_tgbot_redis_command_t  *c;
+
+    if (!link->conf->cluster || entry->hops == NGX_HTTP_TGBOT_REDIS_HOPS) {
+        return NGX_DECLINED;
+    }
+
+    link = ngx_http_tgbot_redis_cluster_redirect(link, reply, &asked);
+    if (link == NULL) {
+        return NGX_DECLINED;
+    }
+
+    entry->hops++;
+    entry->kept = 1;
+    entry->asked = asked;
+
+    c = entry->data;
+
+    if (c) {
+        c->entry = entry;
+    }
+
+    ngx_http_tgbot_redis_commands++;
+    ngx_http_tgbot_redis_bytes += entry->size;
+
+    ngx_http_tgbot_redis_push(link, entry);
+
+    return NGX_OK;
 }
 
 
@@ -232,7 +309,7 @@ ngx_http_tgbot_redis_again(ngx_http_tgbot_redis_link_t *link,
     ngx_http_tgbot_redis_commands++;
     ngx_http_tgbot_redis_bytes += again->size;
 
-    ngx_http_tgbot_redis_push(again);
+    ngx_http_tgbot_redis_push(link, again);
 
     return NGX_OK;
 }

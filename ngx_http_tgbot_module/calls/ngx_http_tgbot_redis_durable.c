@@ -191,7 +191,9 @@ ngx_http_tgbot_redis_durable_reply(ngx_http_tgbot_redis_link_t *link,
     redisReply *reply)
 {
     if (rc == NGX_HTTP_TGBOT_REDIS_OK && reply->type != REDIS_REPLY_ERROR) {
+        entry->kept = 1;
         entry->reply = reply;
+
         ngx_queue_insert_tail(&ngx_http_tgbot_redis_durable_kept,
                               &entry->queue);
         return;

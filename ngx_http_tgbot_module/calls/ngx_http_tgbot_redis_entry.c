@@ -117,6 +117,8 @@ ngx_http_tgbot_redis_entry_again(ngx_http_tgbot_redis_entry_t *entry,
 
     again->done = entry->done;
     again->data = entry->data;
+    again->hops = entry->hops;
+    again->asked = entry->asked;
     again->durable = entry->durable;
     again->held = entry->held;
 

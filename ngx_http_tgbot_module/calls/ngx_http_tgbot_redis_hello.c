@@ -199,6 +199,13 @@ ngx_http_tgbot_redis_hello_info(ngx_http_tgbot_redis_link_t *link,
         return;
     }
 
+    /* a replica in a cluster tells where the master is */
+
+    if (link->conf->cluster) {
+        role.len = 6;
+        role.data = (u_char *) "master";
+    }
+
     if (role.len != 6 || ngx_strncmp(role.data, "master", 6) != 0) {
 
         if (ngx_http_tgbot_redis_link_may_log(NGX_HTTP_TGBOT_REDIS_LOG_ROLE)) {

@@ -62,6 +62,10 @@ static time_t
 void
 ngx_http_tgbot_redis_link_open(ngx_http_tgbot_redis_link_t *link)
 {
+    if (link->addresses == NULL) {
+        link->addresses = &link->conf->addresses;
+    }
+
     link->open = 1;
     link->ident = (ngx_socket_t) -1;
 
@@ -84,16 +88,15 @@ ngx_http_tgbot_redis_link_open(ngx_http_tgbot_redis_link_t *link)
 static void
 ngx_http_tgbot_redis_link_attempt(ngx_http_tgbot_redis_link_t *link)
 {
-    ngx_array_t                     *addresses;
     ngx_http_tgbot_redis_address_t  *address;
 
-    addresses = &link->conf->addresses;
-    address = addresses->elts;
+    address = link->addresses->elts;
 
     link->asking = (link->conf->sentinel.len != 0);
 
     ngx_http_tgbot_redis_link_reach(link,
-                              &address[link->attempts % addresses->nelts]);
+                              &address[link->attempts
+                                       % link->addresses->nelts]);
 }
 
 
@@ -114,7 +117,7 @@ ngx_http_tgbot_redis_link_reach(ngx_http_tgbot_redis_link_t *link,
         return;
     }
 
-    addr = &address->addrs[(link->attempts / link->conf->addresses.nelts)
+    addr = &address->addrs[(link->attempts / link->addresses->nelts)
                            % address->naddrs];
 
     ngx_http_tgbot_redis_link_connect(link, addr->sockaddr, addr->socklen);
@@ -205,7 +208,7 @@ ngx_http_tgbot_redis_link_resolved(ngx_resolver_ctx_t *ctx)
         return;
     }
 
-    addr = &ctx->addrs[(link->attempts / link->conf->addresses.nelts)
+    addr = &ctx->addrs[(link->attempts / link->addresses->nelts)
                        % ctx->naddrs];
 
     socklen = addr->socklen;
@@ -392,7 +395,7 @@ ngx_uint_t
 ngx_http_tgbot_redis_link_ready(ngx_http_tgbot_redis_link_t *link)
 {
     return link->open
-           && (link->up || link->failures < link->conf->addresses.nelts);
+           && (link->up || link->failures < link->addresses->nelts);
 }
 
 
@@ -400,6 +403,8 @@ void
 ngx_http_tgbot_redis_link_push(ngx_http_tgbot_redis_link_t *link,
     ngx_http_tgbot_redis_entry_t *entry, ngx_uint_t now)
 {
+    entry->buf.pos = entry->buf.start;
+
     if (link->up || now) {
         ngx_http_tgbot_redis_link_append(link, entry);
         return;
@@ -619,12 +624,17 @@ ngx_http_tgbot_redis_link_deliver(ngx_http_tgbot_redis_link_t *link,
         link->timer.cancelable = 1;
     }
 
+    entry->kept = 0;
+
     if (entry->done) {
         entry->done(link, entry, NGX_HTTP_TGBOT_REDIS_OK, reply);
     }
 
-    if (entry->reply == NULL) {
+    if (entry->reply != reply) {
         freeReplyObject(reply);
+    }
+
+    if (!entry->kept) {
         ngx_free(entry);
     }
 
@@ -723,7 +733,7 @@ ngx_http_tgbot_redis_link_fail(ngx_http_tgbot_redis_link_t *link)
     ngx_uint_t   n;
     ngx_queue_t  ended;
 
-    n = link->conf->addresses.nelts;
+    n = link->addresses->nelts;
 
     if ((link->up || link->leaving)
         && ngx_current_msec - link->since >= NGX_HTTP_TGBOT_REDIS_STABLE)
@@ -745,6 +755,10 @@ ngx_http_tgbot_redis_link_fail(ngx_http_tgbot_redis_link_t *link)
 
     ngx_http_tgbot_redis_link_idle(link, delay);
 
+    if (link->lost) {
+        link->lost(link);
+    }
+
     ngx_queue_init(&ended);
 
     if (!ngx_queue_empty(&link->entries)) {
@@ -752,12 +766,19 @@ ngx_http_tgbot_redis_link_fail(ngx_http_tgbot_redis_link_t *link)
         ngx_queue_init(&link->entries);
     }
 
-    if (link->failures >= n && !ngx_queue_empty(&link->waiting)) {
+    if ((link->failures >= n || link->once)
+        && !ngx_queue_empty(&link->waiting))
+    {
         ngx_queue_add(&ended, &link->waiting);
         ngx_queue_init(&link->waiting);
     }
 
     link->timer.cancelable = ngx_queue_empty(&link->waiting);
+
+    if (link->once) {
+        link->open = 0;
+        ngx_del_timer(&link->timer);
+    }
 
     ngx_http_tgbot_redis_link_end(link, &ended);
 }

@@ -48,9 +48,10 @@ typedef struct ngx_http_tgbot_redis_entry_s  ngx_http_tgbot_redis_entry_t;
 
 
 /*
- * The end of an entry, called once, from an event, when it is answered or the
- * connection lost.  "reply" is set if rc is OK, and may be an error.  Both are
- * freed after it, unless it sets entry->reply to the reply: then they are its.
+ * The end of an entry, called once for each push, from an event, when it is
+ * answered or the connection lost.  "reply" is set if rc is OK, and may be an
+ * error.  After it the entry is freed unless entry->kept is set, and the reply
+ * unless entry->reply is the reply.
  */
 typedef void (*ngx_http_tgbot_redis_done_pt)(ngx_http_tgbot_redis_link_t *link,
     ngx_http_tgbot_redis_entry_t *entry, ngx_http_tgbot_redis_result_e rc,
@@ -74,6 +75,9 @@ struct ngx_http_tgbot_redis_entry_s {
                                                   number stands in buf */
     ngx_uint_t                       argc;     /* of a script, as args */
     redisReply                      *reply;    /* see done() */
+    ngx_uint_t                       hops;     /* redirections */
+    unsigned                         kept:1;   /* see done() */
+    unsigned                         asked:1;  /* ASKING stands before it */
     unsigned                         durable:1;
     unsigned                         held:1;   /* an exiting worker waits */
 };
@@ -108,6 +112,12 @@ struct ngx_http_tgbot_redis_link_s {
     /* whether the reply answers no entry, may be NULL */
     ngx_uint_t                     (*pushed)(ngx_http_tgbot_redis_link_t *link,
                                         redisReply *reply);
+
+    /* the connection is lost, called before done() of entries; may be NULL */
+    void                           (*lost)(ngx_http_tgbot_redis_link_t *link);
+
+    ngx_array_t                     *addresses; /* NULL: those of conf */
+    ngx_uint_t                       once;     /* closed when it is lost */
 
     /* the entry that brings the text of a script, for the owner; or NULL */
     ngx_http_tgbot_redis_entry_t    *script;
@@ -148,8 +158,8 @@ struct ngx_http_tgbot_redis_link_s {
 void ngx_http_tgbot_redis_link_open(ngx_http_tgbot_redis_link_t *link);
 
 /*
- * Ends the link, and calls done() of all its entries, with link->open 0.
- * Idempotent, also if it was not opened.
+ * Ends the link, and calls done() of all its entries.  Idempotent, also if it
+ * was not opened.
  */
 void ngx_http_tgbot_redis_link_close(ngx_http_tgbot_redis_link_t *link);
 

@@ -37,6 +37,9 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_redis_table[] = {
       offsetof(ngx_http_tgbot_redis_conf_t, sentinel),
       "the name that the sentinels give the master", 0 },
 
+    { ngx_string("cluster"), ngx_http_tgbot_conf_word,
+      offsetof(ngx_http_tgbot_redis_conf_t, cluster), NULL, 0 },
+
     { ngx_string("db="), ngx_http_tgbot_conf_redis_db,
       offsetof(ngx_http_tgbot_redis_conf_t, db), NULL, 65535 },
 
@@ -76,10 +79,11 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_redis_table[] = {
       offsetof(ngx_http_tgbot_redis_conf_t, ssl_certificate_key), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
-      "addresses, and then \"sentinel=\", \"db=\", \"user=\", "
-      "\"password_file=\", \"prefix=\", \"connect_timeout=\", "
-      "\"timeout=\", \"replicas=\", \"ssl\", \"ssl_name=\", "
-      "\"ssl_ca=\", \"ssl_certificate=\" or \"ssl_certificate_key=\"", 0 }
+      "addresses, and then \"sentinel=\", \"cluster\", \"db=\", "
+      "\"user=\", \"password_file=\", \"prefix=\", "
+      "\"connect_timeout=\", \"timeout=\", \"replicas=\", \"ssl\", "
+      "\"ssl_name=\", \"ssl_ca=\", \"ssl_certificate=\" or "
+      "\"ssl_certificate_key=\"", 0 }
 };
 
 
@@ -167,6 +171,7 @@ ngx_http_tgbot_conf_redis_is_address(ngx_str_t *value)
 {
     return ngx_strncmp(value->data, "unix:", 5) == 0
            || (ngx_strlchr(value->data, value->data + value->len, '=') == NULL
+               && ngx_strcmp(value->data, "cluster") != 0
                && ngx_strcmp(value->data, "ssl") != 0);
 }
 
@@ -299,6 +304,17 @@ ngx_http_tgbot_conf_redis_check(ngx_conf_t *cf, ngx_command_t *cmd,
     if (redis->user.len && redis->password_file.len == 0) {
         return ngx_http_tgbot_conf_redis_lacks(cf, cmd, "\"password_file=\"",
                                                "it with \"user=\"");
+    }
+
+    if (redis->cluster
+        && (redis->sentinel.len || redis->db || redis->replicas))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" directive has \"cluster\" with \"%s\", "
+                           "expected only one of them", &cmd->name,
+                           redis->sentinel.len ? "sentinel="
+                           : redis->db ? "db=" : "replicas=");
+        return NGX_CONF_ERROR;
     }
 
     if (!redis->ssl) {

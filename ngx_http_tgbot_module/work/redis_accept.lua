@@ -68,6 +68,7 @@ if refused and ARGV[7] ~= '1' then
   if dedup and ARGV[7 + 3 * number] ~= '1' then
     rebased = ring_reach(id)
     ring_mark(id)
+    meta_write()
   end
 
   return {2, number, wait, first, rebased}
@@ -88,5 +89,7 @@ if dedup then
   rebased = ring_reach(id)
   ring_mark(id)
 end
+
+meta_write()
 
 return {1, number, wait, first, rebased, seq}

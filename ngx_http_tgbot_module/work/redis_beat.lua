@@ -45,11 +45,6 @@ end
 
 local worker, number = ARGV[1], tonumber(ARGV[3])
 
-if meta.new then
-  meta.made = us
-  meta_write('items', 0)
-end
-
 if redis.call('ZCOUNT', KEYS[4], '(' .. int(now), '+inf') == 0 then
   for _, w in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
     redis.call('ZADD', KEYS[4], int(now + ARGV[2]), w)
@@ -138,8 +133,9 @@ local known = redis.call('LLEN', KEYS[2]) + redis.call('ZCARD', KEYS[9])
 
 if lanes + known == 0 and ((meta.items or 0) > 0 or (meta.bytes or 0) > 0) then
   redis.call('DEL', KEYS[10])
-  meta_write('items', 0, 'bytes', 0,
-             'dropped', (meta.dropped or 0) + (meta.items or 0))
+  meta_set('dropped', (meta.dropped or 0) + (meta.items or 0))
+  meta_set('items', 0)
+  meta_set('bytes', 0)
 end
 
 if lanes > known then
@@ -161,7 +157,9 @@ if lanes > known then
   end
 end
 
-local reply = {now, meta.made or 0, given, reaped}
+meta_write()
+
+local reply = {now, meta.made, given, reaped}
 
 for i = 4, #ARGV do
   if not holds[ARGV[i]] then

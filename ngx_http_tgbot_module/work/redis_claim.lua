@@ -115,5 +115,7 @@ redis.call('HSET', KEYS[4], name, token)
 local record = redis.call('HMGET', KEYS[5], name, name .. 'c')
 local rebased = dedup and ring_reach(id) or 0
 
+meta_write()
+
 return {1, math.max(0, now - first), tonumber(record[1] or 0),
         record[2] and 1 or 0, rebased}

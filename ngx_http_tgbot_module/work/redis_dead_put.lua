@@ -38,7 +38,7 @@ end
 
 if id == '0' then
   id = int((meta.seq or us) + 1)
-  meta_write('seq', id)
+  meta_set('seq', id)
 end
 
 
@@ -75,8 +75,10 @@ if more > 0 then
     evicted = evicted + evict(more - evicted, true)
   end
 
-  meta_write('evicted', (meta.evicted or 0) + evicted)
+  meta_set('evicted', (meta.evicted or 0) + evicted)
 end
+
+meta_write()
 
 redis.call('HSET', KEYS[3], id, ARGV[2], id .. 'd', ARGV[3])
 redis.call('ZADD', KEYS[2], id, id)

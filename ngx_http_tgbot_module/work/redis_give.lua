@@ -47,7 +47,8 @@ if ARGV[6] ~= '' then
     end
 
     redis.call('HSET', KEYS[5], field, ARGV[3] .. ' ' .. ARGV[6])
-    meta_write('bytes', (meta.bytes or 0) + more)
+    meta_set('bytes', (meta.bytes or 0) + more)
+    meta_write()
   end
 end
 

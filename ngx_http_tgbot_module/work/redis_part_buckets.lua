@@ -1,14 +1,14 @@
 -- Part of the scripts: token buckets (GCRA).  The value of a bucket's key is
--- the time, us, at which the bucket will be full; behind it an "n" if a
--- refusal was reported since the bucket was full.  The key goes when the bucket
--- is full.
+-- the time, us, at which the bucket will be full; it is negative if a refusal
+-- was reported since the bucket was full.  The key goes when the bucket is
+-- full.
 
 local bucket = {}
 
 
 local function bucket_set(b, full, noticed)
-  redis.call('SET', b.key, int(full) .. (noticed and 'n' or ''),
-             'PX', math.ceil((full - now * 1000) / 1000) + 1)
+  redis.call('SET', b.key, int(noticed and -full or full),
+             'PXAT', int(math.ceil(full / 1000)))
 end
 
 
@@ -18,19 +18,22 @@ end
 -- refusal since it was full.  Writes nothing.
 
 local function bucket_look(key, arg, step)
-  for i = 1, #KEYS - key + 1 do
+  if #KEYS < key then
+    return 0, 0, 0
+  end
+
+  for i, value in ipairs(redis.call('MGET', unpack(KEYS, key))) do
     local b = {key = KEYS[key + i - 1]}
     local burst = tonumber(ARGV[arg + step * (i - 1) + 1])
-    local value = redis.call('GET', b.key)
 
     b.token = tonumber(ARGV[arg + step * (i - 1)])
     b.full = us
 
     if value then
-      local full = tonumber(string.match(value, '^%d+')) or 0
+      local full = math.abs(tonumber(value) or 0)
 
       if full > us then
-        b.noticed = string.sub(value, -1) == 'n'
+        b.noticed = string.sub(value, 1, 1) == '-'
 
         -- the clock may have been set back, the burst lowered
 

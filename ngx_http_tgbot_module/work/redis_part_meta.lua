@@ -17,10 +17,35 @@ local now = math.floor(us / 1000)
 local meta = {}
 
 
--- an integer as text; Lua's own way loses digits
+-- An integer as text: Lua's own way loses digits, that of redis.call() is slow.
 
 local function int(n)
-  return string.format('%.0f', n)
+  return string.format('%d', n)
+end
+
+
+-- Changes fields of meta; meta_write() writes what was changed, once, and makes
+-- meta if there is none.
+
+local changed = {}
+
+
+local function meta_set(name, value)
+  meta[name] = value
+  changed[#changed + 1] = name
+  changed[#changed + 1] = int(value)
+end
+
+
+local function meta_write()
+  if meta.new then
+    meta_set('v', LAYOUT)
+    meta_set('made', us)
+  end
+
+  if #changed > 0 then
+    redis.call('HSET', KEYS[1], unpack(changed))
+  end
 end
 
 
@@ -42,18 +67,6 @@ local function meta_read(...)
 
   if not values[1] then
     meta.new = true
-    meta.seq = us
+    meta_set('seq', us)
   end
-end
-
-
--- Writes fields of meta; makes it first if there is none.
-
-local function meta_write(...)
-  if meta.new then
-    meta.new = nil
-    redis.call('HSET', KEYS[1], 'v', LAYOUT, 'made', us, 'seq', meta.seq)
-  end
-
-  redis.call('HSET', KEYS[1], ...)
 end

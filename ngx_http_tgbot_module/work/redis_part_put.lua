@@ -26,9 +26,10 @@ local function put_item(event, lanes, ready, lane, name, payload)
   local item = int(seq) .. ' ' .. int(now) .. ' ' .. payload
 
   redis.call('RPUSH', lane, item)
-  meta_write('seq', seq, 'items', (meta.items or 0) + 1,
-             'bytes', (meta.bytes or 0) + #item,
-             event, (meta[event] or 0) + 1)
+  meta_set('seq', seq)
+  meta_set('items', (meta.items or 0) + 1)
+  meta_set('bytes', (meta.bytes or 0) + #item)
+  meta_set(event, (meta[event] or 0) + 1)
 
   if redis.call('ZADD', lanes, 'NX', int(now), name) == 1 then
     ready_push(ready, {name}, true)

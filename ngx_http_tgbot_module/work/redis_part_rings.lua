@@ -37,7 +37,7 @@ end
 local function ring_has(id)
   for n = 1, 2 do
     if ring[n] and id <= ring[n] and ring[n] - id < meta.window
-       and redis.call('GETBIT', KEYS[1 + n], id % meta.window) == 1
+       and redis.call('GETBIT', KEYS[1 + n], int(id % meta.window)) == 1
     then
       return true
     end
@@ -95,7 +95,8 @@ local function ring_reach(id)
 
   redis.call('DEL', KEYS[1 + n])
   ring[n] = id
-  meta_write('top' .. n, id, 'window', meta.window)
+  meta_set('top' .. n, id)
+  meta_set('window', meta.window)
 
   return rebased
 end
@@ -110,8 +111,12 @@ local function ring_mark(id)
   if id > ring[n] then
     ring_clear(KEYS[1 + n], ring[n] + 1, id - 1)
     ring[n] = id
-    meta_write('top' .. n, id, 'last', n)
+    meta_set('top' .. n, id)
+
+    if meta.last ~= n then
+      meta_set('last', n)
+    end
   end
 
-  redis.call('SETBIT', KEYS[1 + n], id % meta.window, 1)
+  redis.call('SETBIT', KEYS[1 + n], int(id % meta.window), '1')
 end

@@ -61,4 +61,6 @@ else
   redis.call('SET', KEYS[5], '', 'PX', 86400000)
 end
 
+meta_write()
+
 return {1, seq}

@@ -56,19 +56,23 @@ end
 
 local bytes = math.max(0, (meta.bytes or 0) - size)
 
+meta_set('bytes', bytes)
+
 if not item then
-  meta_write('bytes', bytes, 'gone', (meta.gone or 0) + 1)
+  event = 'gone'
 
 elseif (meta.items or 0) > 0 then
-  meta_write('items', meta.items - 1, 'bytes', bytes,
-             event, (meta[event] or 0) + 1)
+  meta_set('items', meta.items - 1)
 
 else
 
   -- not counted: meta was deleted since the item was accepted
 
-  meta_write('loaded', (meta.loaded or 0) + 1, event, (meta[event] or 0) + 1)
+  meta_set('loaded', (meta.loaded or 0) + 1)
 end
+
+meta_set(event, (meta[event] or 0) + 1)
+meta_write()
 
 if head then
   redis.call('ZADD', KEYS[4], string.match(head, '^%d+ (%d+)'), ARGV[1])

@@ -59,6 +59,7 @@ if ARGV[4] == 'accept' then
   if dedup then
     ring_reach(id)
     ring_mark(id)
+    meta_write()
   end
 end
 

@@ -736,3 +736,121 @@ async def test_replicas(case):
     case.equal(await asked.ask("/d?n,a"), "UNKNOWN ", "more replicas than there are")
     await asked.logged("1 of 2 replicas have what was written in time, tgbot_redis")
     await asked.end()
+
+
+async def _cluster(case, count, **options):
+    """Nodes of a cluster; the first three share the slots, the others have none."""
+    nodes = [await Redis(case, f"node{i}", port=_bus_port(), cluster_enabled="yes",
+                         cluster_node_timeout="1500", cluster_require_full_coverage="no",
+                         cluster_replica_validity_factor="0", **options).start()
+             for i in range(count)]
+    for node in nodes[1:]:
+        nodes[0].call("CLUSTER", "MEET", "127.0.0.1", node.port)
+    for i, node in enumerate(nodes[:3]):
+        node.call("CLUSTER", "ADDSLOTSRANGE", i * 16384 // 3, (i + 1) * 16384 // 3 - 1)
+    case.check(await until(lambda: all(_knows(node, count) for node in nodes), 30),
+               "there is no cluster")
+    return nodes
+
+
+def _bus_port():
+    """A port whose bus has one as well."""
+    while True:
+        port = free_port()
+        if port < 55536:
+            return port
+
+
+def _knows(node, count):
+    info = node.call("CLUSTER", "INFO")
+    return (f"cluster_known_nodes:{count}" in info and "cluster_state:ok" in info
+            and "cluster_slots_assigned:16384" in info)
+
+
+async def test_cluster(case):
+    """A command finds the node of its slot, also while the slot moves."""
+    if lacks(case):
+        return
+    nodes = await _cluster(case, 3)
+    asked = await probe(case, f"127.0.0.1:{nodes[0].port} cluster")
+    await asked.is_up()
+    tags = [f"{{tgbot:bot{i}}}" for i in range(60)]
+    for turn in (1, 2):
+        answers = await asyncio.gather(*(asked.script(f"{tag}:n") for tag in tags))
+        case.equal([a for a in answers if a != f"OK [{turn},a]"], [], f"answers of turn {turn}")
+    counts = [node.call("DBSIZE") for node in nodes]
+    case.check(sum(counts) == 60 and min(counts) > 0, f"keys by node: {counts}")
+    case.equal(asked.log("MOVED"), [], "lines about MOVED")
+
+    # a slot moves: what is not there any more is asked for once
+    tag = next(tag for tag in tags if nodes[0].call("EXISTS", f"{tag}:n") == 1)
+    slot = nodes[0].call("CLUSTER", "KEYSLOT", tag)
+    ids = [node.call("CLUSTER", "MYID") for node in nodes]
+    nodes[1].call("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[0])
+    nodes[0].call("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[1])
+    case.equal(await asked.script(f"{tag}:n"), "OK [3,a]", "what has not moved")
+    case.equal(await asked.script(f"{tag}:new"), "OK [1,a]", "what is asked for")
+    case.equal(await asked.script(f"{tag}:new"), "OK [2,a]", "what is asked for again")
+    nodes[1].call("SCRIPT", "FLUSH")
+    case.equal(await asked.script(f"{tag}:new"), "OK [3,a]", "after SCRIPT FLUSH")
+    nodes[0].call("MIGRATE", "127.0.0.1", nodes[1].port, f"{tag}:n", 0, 5000)
+    case.equal(await asked.script(f"{tag}:n"), "OK [4,a]", "what has moved")
+    for node in (nodes[1], nodes[0], nodes[2]):
+        node.call("CLUSTER", "SETSLOT", slot, "NODE", ids[1])
+    case.equal(await asked.script(f"{tag}:n"), "OK [5,a]", "when the slot has moved")
+
+    rings = int(await asked.ask("/bell"))
+    nodes[2].call("PUBLISH", "probe", "x")
+    for _ in range(100):
+        if int(await asked.ask("/bell")) > rings:
+            break
+        await asyncio.sleep(0.05)
+    case.equal(await asked.ask("/bell"), str(rings + 1), "rings of another node")
+
+    # a node that is away takes its slots with it, and no others
+    tag = next(tag for tag in tags if nodes[2].call("EXISTS", f"{tag}:n") == 1)
+    other = next(tag for tag in tags if nodes[1].call("EXISTS", f"{tag}:n") == 1)
+    nodes[2].kill()
+    for _ in range(100):
+        answer = await asked.script(f"{tag}:n")
+        case.check(answer in ("AWAY ", "DECLINED ", "UNKNOWN "), f"of a dead node: {answer}")
+        if answer == "AWAY " and "down" in str(asked.log("CLUSTERDOWN")):
+            break
+        await asyncio.sleep(0.1)
+    case.check((await asked.script(f"{other}:n")).startswith("OK"), "another slot")
+    await nodes[2].start()
+    case.check(await _answers(asked, tag), "it does not come back")
+    await asked.end()
+
+
+async def _answers(asked, tag):
+    for _ in range(150):
+        if (await asked.script(f"{tag}:n")).startswith("OK"):
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+async def test_cluster_failover(case):
+    """A replica takes the slots of its master, which is the node of the configuration."""
+    if lacks(case):
+        return
+    nodes = await _cluster(case, 4)
+    nodes[3].call("CLUSTER", "REPLICATE", nodes[0].call("CLUSTER", "MYID"))
+    await until(lambda: "master_link_status:up" in nodes[3].call("INFO", "replication"))
+    asked = await probe(case, f"127.0.0.1:{nodes[0].port} 127.0.0.1:{nodes[3].port}"
+                              f" 127.0.0.1:{nodes[1].port} cluster timeout=1s")
+    await asked.is_up()
+    tags = [f"{{tgbot:bot{i}}}" for i in range(20)]
+    for tag in tags:
+        case.equal(await asked.script(f"{tag}:n"), "OK [1,a]", f"{tag} before")
+    await until(lambda: nodes[3].call("DBSIZE") == nodes[0].call("DBSIZE"))
+    nodes[0].kill()
+    await until(lambda: "role:master" in nodes[3].call("INFO", "replication"), 30)
+    start = time.monotonic()
+    for tag in tags:
+        case.check(await _answers(asked, tag), f"{tag} does not come back")
+    took = time.monotonic() - start
+    case.note(f"all up {took:.2f} s after the failover")
+    case.check(took < 5, f"up {took:.2f} s after the failover")
+    await asked.end()

@@ -25,7 +25,7 @@ class Server:
         self.process = subprocess.Popen(
             [os.environ.get("TGBOT_REDIS", "redis-server"), "--port", "0", "--unixsocket",
              self.path, "--dir", self.dir, "--save", "", "--appendonly", "no",
-             "--enable-debug-command", "local", *options],
+             *options],
             stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
 
     def connect(self):

@@ -336,7 +336,7 @@ packages_sanitize() {
 
 packages_bench() {
     packages_build
-    need python3 libnginx-mod-http-echo
+    need python3 libnginx-mod-http-echo redis-server
 
     want libnginx-mod-http-lua lua-cjson
     want libnginx-mod-http-js

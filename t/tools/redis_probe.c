@@ -32,6 +32,7 @@ typedef struct {
     ngx_uint_t                       left;
     ngx_uint_t                       counts[5];
     ngx_str_t                        text;
+    ngx_str_t                        slot;    /* "{...}" that begins the key */
 } probe_t;
 
 
@@ -166,6 +167,12 @@ probe_send(ngx_http_request_t *r, ngx_uint_t n, ngx_uint_t script,
     cln->handler = probe_cleanup;
     cln->data = p;
 
+    if (argc > 1 && argv[!script].len && argv[!script].data[0] == '{') {
+        p->slot.data = argv[!script].data;
+        p->slot.len = (u_char *) ngx_strchr(p->slot.data, '}') + 1
+                      - p->slot.data;
+    }
+
     p->request = r;
     p->commands = c;
     p->n = n;
@@ -177,6 +184,7 @@ probe_send(ngx_http_request_t *r, ngx_uint_t n, ngx_uint_t script,
         c[i].argv = argv;
         c[i].argc = argc;
         c[i].nkeys = script;
+        c[i].slot = p->slot.len ? &p->slot : NULL;
         c[i].durable = durable;
         c[i].done = probe_done;
         c[i].data = p;
@@ -226,6 +234,7 @@ probe_split(ngx_http_request_t *r, ngx_str_t *argv)
         src = p;
         ngx_unescape_uri(&dst, &src, end - p, 0);
         argv[n].len = dst - argv[n].data;
+        *dst = '\0';
 
         p = end + 1;
     }
