@@ -131,8 +131,10 @@ struct ngx_http_tgbot_redis_link_s {
     ngx_resolver_ctx_t              *resolving;
     ngx_pool_t                      *pool;     /* of the connection */
     ngx_http_tgbot_redis_reader_t    reader;
-    void                           (*encrypted)(
-                                        ngx_http_tgbot_redis_link_t *link);
+
+    /* what follows when this step of the connection is made */
+    void                           (*next)(ngx_http_tgbot_redis_link_t *link);
+
     ngx_http_tgbot_redis_address_t  *address;  /* of the last attempt */
     ngx_http_tgbot_redis_told_t      told;     /* by a sentinel */
 
@@ -187,11 +189,15 @@ void ngx_http_tgbot_redis_link_fail(ngx_http_tgbot_redis_link_t *link);
 /* the same as soon as all that was sent is answered; idempotent */
 void ngx_http_tgbot_redis_link_leave(ngx_http_tgbot_redis_link_t *link);
 
+/* connects to link->address, then calls next(); or link_fail() */
+void ngx_http_tgbot_redis_link_connect(ngx_http_tgbot_redis_link_t *link,
+    void (*next)(ngx_http_tgbot_redis_link_t *link));
+
 #if (NGX_SSL)
 
-/* makes TLS on a new connection; calls done() when the server is checked */
+/* makes TLS and checks the server, then calls next(); or link_fail() */
 void ngx_http_tgbot_redis_link_tls(ngx_http_tgbot_redis_link_t *link,
-    void (*done)(ngx_http_tgbot_redis_link_t *link));
+    void (*next)(ngx_http_tgbot_redis_link_t *link));
 
 #endif
 

@@ -15,14 +15,14 @@ static void ngx_http_tgbot_redis_link_tls_handler(ngx_connection_t *c);
 
 void
 ngx_http_tgbot_redis_link_tls(ngx_http_tgbot_redis_link_t *link,
-    void (*done)(ngx_http_tgbot_redis_link_t *link))
+    void (*next)(ngx_http_tgbot_redis_link_t *link))
 {
     ngx_int_t          rc;
     ngx_connection_t  *c;
 
     c = link->peer.connection;
 
-    link->encrypted = done;
+    link->next = next;
 
     /* what OpenSSL says is logged by nginx */
 
@@ -115,7 +115,7 @@ ngx_http_tgbot_redis_link_tls_handler(ngx_connection_t *c)
 
     c->log_error = NGX_ERROR_INFO;
 
-    link->encrypted(link);
+    link->next(link);
 }
 
 #endif

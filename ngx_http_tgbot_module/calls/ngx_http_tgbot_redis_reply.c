@@ -49,13 +49,27 @@ ngx_http_tgbot_redis_reader_init(ngx_http_tgbot_redis_reader_t *r)
 }
 
 
-/* memory for all elements is allocated when their number has been read */
+/*
+ * Memory for all elements is allocated when their number has been read, and a
+ * reply is freed by recursion.
+ */
 
 static void *
 ngx_http_tgbot_redis_reader_array(const redisReadTask *task,
     ngx_http_tgbot_redis_elements_t n)
 {
-    if (n > NGX_HTTP_TGBOT_REDIS_ELEMENTS) {
+    ngx_uint_t            depth;
+    const redisReadTask  *outer;
+
+    depth = 1;
+
+    for (outer = task->parent; outer; outer = outer->parent) {
+        depth++;
+    }
+
+    if (n > NGX_HTTP_TGBOT_REDIS_ELEMENTS
+        || depth > NGX_HTTP_TGBOT_REDIS_DEPTH)
+    {
         return NULL;
     }
 

@@ -17,6 +17,9 @@
 /* most elements of one array of a reply */
 #define NGX_HTTP_TGBOT_REDIS_ELEMENTS  65536
 
+/* most arrays in one another */
+#define NGX_HTTP_TGBOT_REDIS_DEPTH     7
+
 
 typedef struct {
     redisReader  *reader;

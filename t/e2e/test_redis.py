@@ -283,8 +283,9 @@ async def test_passwords(case):
     if lacks(case):
         return
     redis = Redis(case, requirepass=f'"{PASSWORD}"',
-                  user="limited on >limited ~probe* ~{probe* &probe*"
-                       " +@read +@write +@scripting +@pubsub +info +ping +select -flushall")
+                  user="limited on >limited ~probe* ~{probe* &probe* &{probe*"
+                       " +@read +@write +@scripting +@pubsub +info +ping +select +wait +asking"
+                       " -flushall")
     redis.login = (PASSWORD,)
     await redis.start()
 
