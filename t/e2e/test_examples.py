@@ -235,7 +235,9 @@ async def test_configurations(case):
 
     for path, text in blocks:
         if not re.search(r"^\s*(server|map|log_format) ", text, re.MULTILINE):
-            text = f"server {{\n{text}\n}}"
+            # but for what is allowed in http only
+            redis = "".join(re.findall(r"^tgbot_redis [^;]*;", text, re.MULTILINE))
+            text = f"{redis}\nserver {{\n{text.replace(redis, '')}\n}}"
         elif "tgbot_api " in text and "location = /_api" not in text \
                 and "api-location.conf" not in text:
             text = text.replace("server {", "server { location = /_api { internal; "
