@@ -13,6 +13,8 @@
 static char *ngx_http_tgbot_conf_window(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_rate(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_notice(ngx_http_tgbot_conf_arg_t *arg);
+static char *ngx_http_tgbot_conf_dedup_check(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *value);
 static char *ngx_http_tgbot_conf_limit_check(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_array_t *limits);
 static ngx_uint_t ngx_http_tgbot_conf_limit_equal(
@@ -41,10 +43,11 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_dedup_table[] = {
     { ngx_string("window="), ngx_http_tgbot_conf_window,
       offsetof(ngx_http_tgbot_dedup_conf_t, window), NULL, 0 },
 
-    { ngx_string("redis"), ngx_http_tgbot_conf_redis, 0, NULL, 0 },
+    { ngx_string("redis"), ngx_http_tgbot_conf_word,
+      offsetof(ngx_http_tgbot_dedup_conf_t, redis), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
-      "\"zone=\" or \"window=\", or \"on\" or \"off\" alone", 0 }
+      "\"zone=\", \"redis\" or \"window=\", or \"on\" or \"off\" alone", 0 }
 };
 
 
@@ -73,11 +76,12 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_limit_table[] = {
     { ngx_string("shared"), ngx_http_tgbot_conf_word,
       offsetof(ngx_http_tgbot_limit_conf_t, shared), NULL, 0 },
 
-    { ngx_string("redis"), ngx_http_tgbot_conf_redis, 0, NULL, 0 },
+    { ngx_string("redis"), ngx_http_tgbot_conf_word,
+      offsetof(ngx_http_tgbot_limit_conf_t, redis), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
-      "\"zone=\", \"rate=\", \"burst=\", \"action=\", \"reply=\" or "
-      "\"shared\"", 0 }
+      "\"zone=\", \"rate=\", \"burst=\", \"action=\", \"reply=\", "
+      "\"shared\" or \"redis\"", 0 }
 };
 
 
@@ -103,12 +107,12 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_cache_table[] = {
 
 
 ngx_http_tgbot_dedup_conf_t  ngx_http_tgbot_conf_dedup_default = {
-    NULL, NGX_HTTP_TGBOT_DEDUP_WINDOW
+    NULL, NGX_HTTP_TGBOT_DEDUP_WINDOW, 0
 };
 
 ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_dedup_directive = {
     ngx_http_tgbot_conf_dedup_table, &ngx_http_tgbot_conf_dedup_default,
-    sizeof(ngx_http_tgbot_dedup_conf_t), 1, NULL
+    sizeof(ngx_http_tgbot_dedup_conf_t), 1, ngx_http_tgbot_conf_dedup_check
 };
 
 
@@ -195,6 +199,23 @@ ngx_http_tgbot_conf_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return ngx_http_tgbot_conf_object(cf, cmd, conf);
+}
+
+
+static char *
+ngx_http_tgbot_conf_dedup_check(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *value)
+{
+    ngx_http_tgbot_dedup_conf_t  *dedup = value;
+
+    if (dedup->redis && dedup->zone) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"redis\" in \"%V\" directive, "
+                           "expected either it or \"zone=\"", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 

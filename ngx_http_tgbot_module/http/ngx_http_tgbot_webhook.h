@@ -17,6 +17,7 @@
 #include "ngx_http_tgbot_cache_use.h"
 #include "ngx_http_tgbot_claim.h"
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_limit_redis.h"
 #include "ngx_http_tgbot_queue_verbs.h"
 
 
@@ -37,6 +38,10 @@ typedef struct {
     ngx_http_variable_value_t        *variables;  /* see reply.h */
 
     ngx_http_tgbot_claim_t            claim;      /* until the job has it */
+
+    ngx_str_t                        *keys;       /* of limits whose zones gave
+                                                     a token; else empty */
+    ngx_http_tgbot_limit_redis_t     *limit;      /* NULL: Redis not asked */
 
     ngx_http_tgbot_cache_use_t        cache;
 

@@ -246,7 +246,7 @@ class Contracts(unittest.TestCase):
     def test_ride(self):
         """a ride is repeated, unless another update's took its place or it is too long"""
         self.run_script("beat", "w", 60000, 1)
-        rides = ((1, "t\nx"), (2, ""), (3, "y" * 4096), (4, "y" * 4097))
+        rides = ((1, "t\nx"), (2, ""), (3, "y" * 4097), (4, "y" * 4098))
         for update_id, ride in rides:
             keys = KEYS["unclaim"].replace("ride:1", f"ride:{update_id}")
             claim = KEYS["claim"].replace("ride:1", f"ride:{update_id}")
@@ -255,7 +255,7 @@ class Contracts(unittest.TestCase):
                                              keys=claim)[0], 1)
             self.assertEqual(self.run_script("unclaim", update_id, 1024, f"w/{number}", "accept",
                                              0, 0, ride, keys=keys), 1)
-            kept = ride.encode() if len(ride) <= 4096 else b""
+            kept = ride.encode() if len(ride) <= 4097 else b""
             self.assertEqual(self.run_script("claim", update_id, 1024, "w", 50, 9, keys=claim),
                              [0, kept])
         self.assertGreater(self.redis.call("PTTL", BOT + "ride:1"), 200000)
