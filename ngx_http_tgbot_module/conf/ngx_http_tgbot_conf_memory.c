@@ -8,8 +8,9 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_conf.h"
-#include "ngx_http_tgbot_redis_lease.h"
+#include "ngx_http_tgbot_queue_redis.h"
 #include "ngx_http_tgbot_queue_verbs.h"
+#include "ngx_http_tgbot_redis_lease.h"
 
 
 /* bytes of the zone of leases; room for every process slot */
@@ -101,7 +102,9 @@ ngx_http_tgbot_conf_bot_dedup(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
     dcf = bot->conf->dedup;
 
-    if (dcf == NULL) {
+    /* a queue in Redis knows duplicates itself */
+
+    if (dcf == NULL || (bot->conf->queue && bot->conf->queue->redis)) {
         return NGX_OK;
     }
 
@@ -240,6 +243,14 @@ ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     qcf = bot->conf->queue;
 
     if (qcf == NULL) {
+        return NGX_OK;
+    }
+
+    if (qcf->redis) {
+        bot->queue = &ngx_http_tgbot_queue_redis;
+        ngx_str_set(&bot->queue_place, "Redis");
+        bot->lease = qcf->lease;
+
         return NGX_OK;
     }
 

@@ -839,6 +839,8 @@ ngx_http_tgbot_webhook_enqueue(ngx_http_tgbot_webhook_t *w)
 
     put.bot = w->ctx.bot;
     put.event = NGX_HTTP_TGBOT_QUEUE_ACCEPTED;
+    put.numbered = w->update.has_update_id;
+    put.buckets = w->limit ? &w->limit->buckets : NULL;
     put.done = ngx_http_tgbot_webhook_enqueued;
     put.data = w;
 
@@ -878,6 +880,19 @@ ngx_http_tgbot_webhook_queued(ngx_http_tgbot_webhook_t *w,
 
     bot = put->bot;
 
+    if (put->rebased) {
+        ngx_http_tgbot_stats_count(bot->stats,
+                                   NGX_HTTP_TGBOT_STAT_DEDUP_REBASED);
+    }
+
+    if (w->limit && (rc == NGX_OK || put->refused)) {
+        w->limit->rc = put->refused ? NGX_BUSY : NGX_OK;
+        w->limit->refused = put->refused - 1;
+        w->limit->result = put->result;
+
+        (void) ngx_http_tgbot_webhook_limited(w);
+    }
+
     if (rc == NGX_OK) {
         w->ctx.verdict = NGX_HTTP_TGBOT_QUEUED;
 
@@ -888,6 +903,23 @@ ngx_http_tgbot_webhook_queued(ngx_http_tgbot_webhook_t *w,
         ngx_http_tgbot_queue_wake();
 
         return NGX_DONE;
+    }
+
+    ngx_http_tgbot_webhook_refund(w);
+
+    if (rc == NGX_DONE) {
+
+        /* unless it is limited */
+
+        if (put->refused == 0) {
+            w->ctx.verdict = NGX_HTTP_TGBOT_DUPLICATE;
+        }
+
+        return NGX_DONE;
+    }
+
+    if (rc == NGX_ABORT) {
+        return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_AWAY);
     }
 
     ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_QUEUE_FULL);

@@ -17,7 +17,6 @@ static ngx_int_t ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w,
 static ngx_int_t ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_zones(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_redis(ngx_http_tgbot_webhook_t *w);
-static ngx_int_t ngx_http_tgbot_webhook_answered(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w,
     ngx_uint_t i);
 static void ngx_http_tgbot_webhook_give(ngx_http_tgbot_webhook_t *w);
@@ -48,6 +47,13 @@ ngx_http_tgbot_webhook_claim(ngx_http_tgbot_webhook_t *w)
     if (!w->update.has_update_id) {
         ngx_http_tgbot_stats_count(bot->stats,
                                    NGX_HTTP_TGBOT_STAT_DEDUP_UNNUMBERED);
+        return NGX_OK;
+    }
+
+    if (bot->conf->queue && bot->conf->queue->redis) {
+
+        /* the queue knows what is in it */
+
         return NGX_OK;
     }
 
@@ -299,7 +305,7 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
         }
 
     } else {
-        rc = ngx_http_tgbot_webhook_answered(w);
+        rc = ngx_http_tgbot_webhook_limited(w);
     }
 
     if (rc == NGX_AGAIN) {
@@ -382,6 +388,13 @@ ngx_http_tgbot_webhook_redis(ngx_http_tgbot_webhook_t *w)
 
     w->limit = redis;
 
+    if (w->ctx.bot->conf->queue && w->ctx.bot->conf->queue->redis) {
+
+        /* the queue looks at them, and puts the update only if they allow it */
+
+        return NGX_OK;
+    }
+
     redis->ready = ngx_http_tgbot_webhook_go_on;
     redis->data = w;
 
@@ -389,17 +402,17 @@ ngx_http_tgbot_webhook_redis(ngx_http_tgbot_webhook_t *w)
         return NGX_AGAIN;
     }
 
-    return ngx_http_tgbot_webhook_answered(w);
+    return ngx_http_tgbot_webhook_limited(w);
 }
 
 
 /*
- * What Redis said of its buckets.  The zones of the same limits go with them,
- * and decide in their place while Redis is away.
+ * The zones of limits in Redis go with their buckets, and decide in their place
+ * while Redis is away
  */
 
-static ngx_int_t
-ngx_http_tgbot_webhook_answered(ngx_http_tgbot_webhook_t *w)
+ngx_int_t
+ngx_http_tgbot_webhook_limited(ngx_http_tgbot_webhook_t *w)
 {
     ngx_int_t                        rc;
     ngx_uint_t                       b, i;
@@ -487,6 +500,16 @@ ngx_http_tgbot_webhook_give(ngx_http_tgbot_webhook_t *w)
             ngx_http_tgbot_limit_give(&bot->limits[i], &w->keys[i],
                                       ngx_current_msec);
         }
+    }
+}
+
+
+void
+ngx_http_tgbot_webhook_refund(ngx_http_tgbot_webhook_t *w)
+{
+    if (w->keys && w->ctx.bot->queue_zone == NULL) {
+        ngx_http_tgbot_webhook_give(w);
+        w->keys = NULL;
     }
 }
 

@@ -65,6 +65,7 @@
 typedef struct ngx_http_tgbot_bot_s    ngx_http_tgbot_bot_t;
 typedef struct ngx_http_tgbot_pause_s  ngx_http_tgbot_pause_t;
 typedef struct ngx_http_tgbot_redis_beat_s  ngx_http_tgbot_redis_beat_t;
+typedef struct ngx_http_tgbot_queue_redis_s  ngx_http_tgbot_queue_redis_t;
 
 /* see queue_verbs.h */
 typedef struct ngx_http_tgbot_queue_verbs_s  ngx_http_tgbot_queue_verbs_t;
@@ -142,9 +143,14 @@ typedef struct {
 typedef struct {
     ngx_http_tgbot_zone_t         *zone;
     ngx_uint_t                     concurrency;
-    ngx_uint_t                     share;     /* percent */
+    ngx_uint_t                     share;     /* of the zone, percent */
     ngx_http_complex_value_t      *lane;      /* NULL: as in Telegram */
     ngx_str_t                      state;     /* path, "": none */
+
+    ngx_flag_t                     redis;     /* then zone is NULL */
+    ngx_uint_t                     limit;     /* items in Redis */
+    ngx_uint_t                     limit_size;  /* their bytes */
+    ngx_msec_t                     lease;
 } ngx_http_tgbot_queue_conf_t;                /* tgbot_queue */
 
 
@@ -306,12 +312,14 @@ struct ngx_http_tgbot_bot_s {
     ngx_http_tgbot_call_slots_t    slots;
 
     ngx_http_tgbot_redis_beat_t   *beat;      /* NULL: none so far */
+    ngx_http_tgbot_queue_redis_t  *queue_redis;  /* as beat */
 
     ngx_uint_t                     given_up;  /* Bot API calls, logged */
 
     ngx_uint_t                     unauthorized_secrets; /* since warned */
     time_t                         secret_warned;
     time_t                         full_warned;   /* of the queue */
+    time_t                         strange_warned;  /* of items in it */
 
     /* calls that wait after a 401 of the Bot API; one of them is the probe */
     ngx_queue_t                    paused;
