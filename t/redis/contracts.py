@@ -1,5 +1,10 @@
 """What the contracts of the scripts promise and a schedule of workers does not show."""
 
+import ast
+import hashlib
+import re
+import subprocess
+import tempfile
 import unittest
 
 import server
@@ -80,6 +85,22 @@ class Contracts(unittest.TestCase):
     def test_all_are_here(self):
         self.assertEqual(set(KEYS), set(server.names()))
         self.assertEqual(set(ARGUMENTS), set(server.names()))
+
+    def test_embedded(self):
+        """the build makes the same texts, as strings of C, and their SHA1"""
+        with tempfile.TemporaryDirectory() as directory:
+            header = f"{directory}/lua.h"
+            subprocess.run(["sh", f"{server.WORK}/ngx_http_tgbot_redis_scripts.sh", server.WORK,
+                            header], check=True)
+            with open(header, encoding="ascii") as file:
+                made = file.read()
+        for name in server.names():
+            own = re.search(f"script_{name} = {{(.*?)^}};", made, re.M | re.S)[1]
+            strings = re.findall(r'^ +("#?.*\\n")$', own, re.M)
+            self.assertEqual("".join(map(ast.literal_eval, strings)), server.text(name))
+            digest = "".join(re.findall(r"'([0-9a-f])'", own.splitlines()[-1]))
+            self.assertEqual(digest, hashlib.sha1(server.text(name).encode()).hexdigest())
+            self.assertEqual(digest.encode(), self.scripts[name])
 
     def test_another_layout(self):
         """a script refuses keys of another layout, and changes nothing"""
