@@ -250,18 +250,31 @@ for my $name ('valid', 'lock_timeout') {
     }
 }
 
-for my $word ('shared', '""', 'rate=1r/s', 'valid', '60s', 'redis') {
+for my $word ('shared', '""', 'rate=1r/s', 'valid', '60s', 'redis=1') {
     my $text = unquoted($word);
 
     refused("cache $word", shop("$cache zone=a:1m $word;"),
             qr/invalid value "\Q$text\E" in "tgbot_cache" directive/,
-            qr/expected "zone=", "valid=" or "lock_timeout="/);
+            qr/expected "zone=", "valid=", "lock_timeout=" or "redis"/);
 }
 
 refused('cache with a parameter twice',
         shop("$cache zone=a:1m valid=1s valid=1s;"),
         qr/invalid value "valid=1s" in "tgbot_cache" directive/,
         qr/expected every parameter only once/);
+
+refused('cache with redis twice', shop("$cache zone=a:1m redis redis;"),
+        qr/invalid value "redis" in "tgbot_cache" directive/,
+        qr/expected every parameter only once/);
+
+refused('cache with redis without tgbot_redis',
+        shop("$cache zone=a:1m redis;"),
+        qr/"shop" has "tgbot_cache" with "redis", expected "tgbot_redis"/);
+
+refused('cache with redis without a zone',
+        shop("$cache redis;", 'tgbot_redis unix:/s;'),
+        qr/value "\$tgbot_text" in "tgbot_cache" directive stands without/,
+        qr/without "zone=", expected "zone=name:size" with it/);
 
 refused('cache without a zone', shop("$cache valid=5s;"),
         qr/value "\$tgbot_text" in "tgbot_cache" directive stands without/,
@@ -282,6 +295,8 @@ refused('cache without a value', shop('tgbot_cache;'),
 accepted('cache', shop("$cache zone=a:1m;"));
 accepted('cache with all',
          shop("$cache valid=1d lock_timeout=100ms zone=a:1m;"));
+accepted('cache with redis',
+         shop("$cache zone=a:1m redis;", 'tgbot_redis unix:/s;'));
 accepted('cache off', shop('tgbot_cache off;', "$cache zone=a:1m;"));
 
 accepted('cache without a program', bare("tgbot_reply hi; $cache zone=a:1m;"),

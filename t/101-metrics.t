@@ -161,7 +161,7 @@ sub expected {
     return \%expected;
 }
 
-# until all workers are connected to Redis, or none is
+# until workers are connected to Redis, or none is: ten answers in a row say so
 
 sub connected {
     my ($up) = @_;
@@ -652,27 +652,43 @@ is($histogram->{buckets}{2}, 2, 'without the time between them');
 === TEST 18: Redis
 --- http_config
     tgbot_redis  $TEST_NGINX_REDIS;
---- config eval: main::bot()
+--- config eval
+main::bot('tgbot_cache $arg_k zone=answers:1m redis;')
 --- then
 TgbotRedis::start();
 connected(1);
 
-my $status = status();
+deliver('done', 'b') for 1 .. 3;
 
+# the cache looks up and keeps
+
+my $status = until_status(sub { $_[0]{redis_commands_total}{ok} == 2 });
+
+is($status->{redis_commands_total}{ok}, 2, 'commands');
+is($status->{redis_duration_seconds}{count}, 2, 'round trips');
 is($status->{redis_reconnects_total}, 0, 'connected once');
 is($status->{zones}{tgbot_redis}{kind}, 'statistics', 'in a zone');
 
 my $got = scrape();
 
 is_deeply($got, expected(status()), 'samples');
-is($got->{'nginx_tgbot_redis_commands_total{result="ok"}'}, 0, 'a sample');
+is($got->{'nginx_tgbot_redis_commands_total{result="ok"}'}, 2, 'a sample');
 
 TgbotRedis::stop();
 connected(0);
 
+deliver('done', 'b', key => 2);
+
+my $away = status();
+
+is($away->{redis_commands_total}{ok}, 2, 'none');
+is($away->{redis_commands_total}{away} + $away->{redis_commands_total}{unknown},
+   2, 'two without a reply');
+is($away->{redis_duration_seconds}{count}, 2, 'without a round trip');
+
 TgbotRedis::start();
 connected(1);
 
-is(status()->{redis_reconnects_total}, 2, 'each worker again');
+becomes(2, 'each worker again', sub { status()->{redis_reconnects_total} });
 
 TgbotRedis::stop();

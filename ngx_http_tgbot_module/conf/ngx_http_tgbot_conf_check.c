@@ -68,6 +68,12 @@ ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         return NGX_CONF_ERROR;
     }
 
+    if (bot->conf->cache && bot->conf->cache->redis
+        && ngx_http_tgbot_conf_check_redis(cf, bot, "tgbot_cache") != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     if (bot->conf->replies == NULL && bot->conf->handler == NULL) {
         ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
                                  "has neither \"tgbot_reply\" nor "

@@ -108,8 +108,11 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_cache_table[] = {
     { ngx_string("lock_timeout="), ngx_http_tgbot_conf_time,
       offsetof(ngx_http_tgbot_cache_conf_t, lock_timeout), NULL, 0 },
 
+    { ngx_string("redis"), ngx_http_tgbot_conf_word,
+      offsetof(ngx_http_tgbot_cache_conf_t, redis), NULL, 0 },
+
     { ngx_null_string, NULL, 0,
-      "\"zone=\", \"valid=\" or \"lock_timeout=\"", 0 }
+      "\"zone=\", \"valid=\", \"lock_timeout=\" or \"redis\"", 0 }
 };
 
 
@@ -124,7 +127,7 @@ ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_dedup_directive = {
 
 
 static ngx_http_tgbot_cache_conf_t  ngx_http_tgbot_conf_cache_default = {
-    NULL, NULL, 60000, 5000
+    NULL, NULL, 60000, 5000, 0
 };
 
 ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_cache = {

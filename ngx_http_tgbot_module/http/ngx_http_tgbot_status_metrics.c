@@ -135,7 +135,9 @@ static const ngx_str_t
     ngx_string("timeout"),
     ngx_string("bypass"),
     ngx_string("stored"),
-    ngx_string("uncacheable")
+    ngx_string("uncacheable"),
+    ngx_string("redis"),
+    ngx_string("redis_away")
 };
 
 

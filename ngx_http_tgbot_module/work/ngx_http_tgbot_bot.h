@@ -137,6 +137,7 @@ typedef struct {
     ngx_http_tgbot_zone_t         *zone;
     ngx_msec_t                     valid;
     ngx_msec_t                     lock_timeout;
+    ngx_flag_t                     redis;
 } ngx_http_tgbot_cache_conf_t;                /* tgbot_cache */
 
 

@@ -6,6 +6,9 @@
 
 #include "ngx_http_tgbot_cache_use.h"
 #include "ngx_http_tgbot_cacheable.h"
+#include "ngx_http_tgbot_redis_args.h"
+#include "ngx_http_tgbot_redis_lease.h"
+#include "ngx_http_tgbot_redis_scripts.h"
 
 
 /* other workers do not tell that they filled a key: we ask again, ms */
@@ -20,8 +23,20 @@
 
 static ngx_int_t ngx_http_tgbot_cache_use_answer(ngx_http_tgbot_ctx_t *ctx,
     ngx_http_tgbot_answer_t *answer, ngx_str_t *value, ngx_pool_t *pool);
-static ngx_int_t ngx_http_tgbot_cache_use_wait(ngx_http_tgbot_cache_use_t *use,
-    ngx_http_tgbot_bot_t *bot, ngx_event_handler_pt handler, void *data);
+static ngx_int_t ngx_http_tgbot_cache_use_wait(
+    ngx_http_tgbot_cache_use_t *use);
+static ngx_int_t ngx_http_tgbot_cache_use_ask(ngx_http_tgbot_cache_use_t *use);
+static void ngx_http_tgbot_cache_use_asked(ngx_http_tgbot_redis_command_t *c,
+    ngx_http_tgbot_redis_result_e rc, redisReply *reply);
+static void ngx_http_tgbot_cache_use_found(ngx_http_tgbot_cache_use_t *use,
+    redisReply *answer, redisReply *valid);
+static void ngx_http_tgbot_cache_use_tell(ngx_http_tgbot_cache_use_t *use,
+    ngx_str_t *value, ngx_msec_t valid);
+static void ngx_http_tgbot_cache_use_told(ngx_http_tgbot_redis_command_t *c,
+    ngx_http_tgbot_redis_result_e rc, redisReply *reply);
+static ngx_int_t ngx_http_tgbot_cache_use_send(ngx_http_tgbot_cache_use_t *use,
+    const ngx_http_tgbot_redis_script_t *script, ngx_str_t *value,
+    ngx_msec_t time);
 static ngx_int_t ngx_http_tgbot_cache_use_kept(ngx_http_tgbot_ctx_t *ctx,
     ngx_http_tgbot_capture_t *result, ngx_str_t *kept, ngx_msec_t *valid,
     ngx_pool_t *pool);
@@ -117,7 +132,16 @@ ngx_http_tgbot_cache_use_get(ngx_http_tgbot_cache_use_t *use,
 
     stats = ctx->bot->stats;
 
-    rc = ngx_http_tgbot_cache_get(&use->entry, 1, &value);
+    use->bot = ctx->bot;
+    use->event.handler = handler;
+    use->event.data = data;
+    use->event.log = ctx->bot->clcf->error_log;
+
+    rc = NGX_DECLINED;
+
+    if (use->entry.lease.token == 0) {
+        rc = ngx_http_tgbot_cache_get(&use->entry, 1, &value);
+    }
 
     if (rc == NGX_OK) {
         ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_HIT);
@@ -125,13 +149,21 @@ ngx_http_tgbot_cache_use_get(ngx_http_tgbot_cache_use_t *use,
         return ngx_http_tgbot_cache_use_answer(ctx, answer, &value, pool);
     }
 
-    if (rc == NGX_BUSY) {
-        return ngx_http_tgbot_cache_use_wait(use, ctx->bot, handler, data);
+    if (rc == NGX_BUSY || use->busy) {
+        return ngx_http_tgbot_cache_use_wait(use);
     }
 
-    ngx_http_tgbot_stats_cache(stats, use->entry.lease.token
-                                      ? NGX_HTTP_TGBOT_CACHE_MISS
-                                      : NGX_HTTP_TGBOT_CACHE_BYPASS);
+    if (use->entry.lease.token == 0) {
+        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_BYPASS);
+        return NGX_DECLINED;
+    }
+
+    if (!use->asked && ngx_http_tgbot_cache_use_ask(use) == NGX_OK) {
+        return NGX_AGAIN;
+    }
+
+    ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_MISS);
+
     return NGX_DECLINED;
 }
 
@@ -163,27 +195,29 @@ ngx_http_tgbot_cache_use_answer(ngx_http_tgbot_ctx_t *ctx,
 }
 
 
+/* NGX_DECLINED: the update has waited for long enough */
+
 static ngx_int_t
-ngx_http_tgbot_cache_use_wait(ngx_http_tgbot_cache_use_t *use,
-    ngx_http_tgbot_bot_t *bot, ngx_event_handler_pt handler, void *data)
+ngx_http_tgbot_cache_use_wait(ngx_http_tgbot_cache_use_t *use)
 {
-    ngx_event_t  *timer;
+    ngx_event_t             *timer;
+    ngx_http_tgbot_stats_t  *stats;
+
+    stats = use->bot->stats;
+    use->busy = 0;
 
     if (!use->waited) {
         use->waited = 1;
         use->start = ngx_current_msec;
 
-        ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_WAIT);
+        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_WAIT);
 
-    } else if (ngx_current_msec - use->start >= bot->conf->cache->lock_timeout)
+    } else if (ngx_current_msec - use->start
+               >= use->bot->conf->cache->lock_timeout)
     {
-        ngx_http_tgbot_stats_cache(bot->stats, NGX_HTTP_TGBOT_CACHE_TIMEOUT);
+        ngx_http_tgbot_stats_cache(stats, NGX_HTTP_TGBOT_CACHE_TIMEOUT);
         return NGX_DECLINED;
     }
-
-    use->event.handler = handler;
-    use->event.data = data;
-    use->event.log = bot->clcf->error_log;
 
     use->queued = 1;
     ngx_queue_insert_tail(&ngx_http_tgbot_cache_use_queue, &use->queue);
@@ -198,12 +232,186 @@ ngx_http_tgbot_cache_use_wait(ngx_http_tgbot_cache_use_t *use,
 }
 
 
+/*
+ * This update fills the entry of the zone: asks Redis for it first.
+ * NGX_DECLINED: there is no reply to wait for.
+ */
+
+static ngx_int_t
+ngx_http_tgbot_cache_use_ask(ngx_http_tgbot_cache_use_t *use)
+{
+    ngx_http_tgbot_cache_conf_t  *conf;
+
+    conf = use->bot->conf->cache;
+
+    if (!conf->redis) {
+        return NGX_DECLINED;
+    }
+
+    if (use->number == 0) {
+        use->number = ngx_http_tgbot_redis_lease_number();
+    }
+
+    use->command.done = ngx_http_tgbot_cache_use_asked;
+
+    return ngx_http_tgbot_cache_use_send(use,
+                                     &ngx_http_tgbot_redis_script_cache_get,
+                                     NULL, conf->lock_timeout);
+}
+
+
+static void
+ngx_http_tgbot_cache_use_asked(ngx_http_tgbot_redis_command_t *c,
+    ngx_http_tgbot_redis_result_e rc, redisReply *reply)
+{
+    ngx_http_tgbot_cache_use_t *use = c->data;
+
+    if (rc != NGX_HTTP_TGBOT_REDIS_OK) {
+        ngx_http_tgbot_stats_cache(use->bot->stats,
+                                   NGX_HTTP_TGBOT_CACHE_REDIS_AWAY);
+        use->asked = 1;
+
+    } else if (reply->type == REDIS_REPLY_ARRAY
+               && reply->elements == 2
+               && reply->element[0]->type == REDIS_REPLY_STRING
+               && reply->element[1]->type == REDIS_REPLY_INTEGER)
+    {
+        ngx_http_tgbot_cache_use_found(use, reply->element[0],
+                                       reply->element[1]);
+
+    } else {
+        use->busy = (reply->type == REDIS_REPLY_INTEGER
+                     && reply->integer == 0);
+        use->asked = !use->busy;
+    }
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, use->event.log, 0,
+                   "tgbot bot \"%V\": Redis is asked for a kept answer, %ui, "
+                   "asks the program:%d, waits:%d", &use->bot->name,
+                   (ngx_uint_t) rc, use->asked, use->busy);
+
+    use->event.handler(&use->event);
+}
+
+
+/* puts an answer from Redis into the zone, where the owner finds it */
+
+static void
+ngx_http_tgbot_cache_use_found(ngx_http_tgbot_cache_use_t *use,
+    redisReply *answer, redisReply *valid)
+{
+    ngx_str_t   value;
+    ngx_msec_t  time;
+
+    use->number = 0;
+
+    value.data = (u_char *) answer->str;
+    value.len = answer->len;
+
+    time = (valid->integer > 0) ? (ngx_msec_t) valid->integer
+                                : use->bot->conf->cache->valid;
+
+    if (value.len == 0) {
+        ngx_http_tgbot_cache_release(&use->entry, time);
+
+    } else if (ngx_http_tgbot_cache_fill(&use->entry, &value, time) == NGX_OK) {
+        ngx_http_tgbot_stats_cache(use->bot->stats,
+                                   NGX_HTTP_TGBOT_CACHE_REDIS);
+    }
+
+    ngx_http_tgbot_cache_use_resume(&use->entry);
+}
+
+
+/*
+ * Ends the lock in Redis.  If "valid" is not 0, an answer is kept there, or the
+ * value is empty and others do without the cache, for so many milliseconds.
+ */
+
+static void
+ngx_http_tgbot_cache_use_tell(ngx_http_tgbot_cache_use_t *use,
+    ngx_str_t *value, ngx_msec_t valid)
+{
+    if (use->number == 0) {
+        return;
+    }
+
+    ngx_http_tgbot_redis_cancel(&use->command);
+
+    use->command.done = ngx_http_tgbot_cache_use_told;
+
+    (void) ngx_http_tgbot_cache_use_send(use,
+                                       &ngx_http_tgbot_redis_script_cache_fill,
+                                       value, valid);
+    use->number = 0;
+}
+
+
+static void
+ngx_http_tgbot_cache_use_told(ngx_http_tgbot_redis_command_t *c,
+    ngx_http_tgbot_redis_result_e rc, redisReply *reply)
+{
+    ngx_http_tgbot_cache_use_t *use = c->data;
+
+    if (rc != NGX_HTTP_TGBOT_REDIS_OK) {
+        ngx_http_tgbot_stats_cache(use->bot->stats,
+                                   NGX_HTTP_TGBOT_CACHE_REDIS_AWAY);
+    }
+}
+
+
+/* runs a script on the key; value may be NULL */
+
+static ngx_int_t
+ngx_http_tgbot_cache_use_send(ngx_http_tgbot_cache_use_t *use,
+    const ngx_http_tgbot_redis_script_t *script, ngx_str_t *value,
+    ngx_msec_t time)
+{
+    ngx_http_tgbot_redis_args_t  args;
+
+    u_char  key[2 * NGX_HTTP_TGBOT_CACHE_KEY];
+
+    (void) ngx_hex_dump(key, use->entry.key, NGX_HTTP_TGBOT_CACHE_KEY);
+
+    ngx_http_tgbot_redis_args_init(&args, use->bot);
+
+    ngx_http_tgbot_redis_args_key(&args, "cache:%*s", sizeof(key), key);
+    ngx_http_tgbot_redis_args_key(&args, "cache:%*s:lock", sizeof(key), key);
+
+    ngx_http_tgbot_redis_args_print(&args, "%V/%uL",
+                                    ngx_http_tgbot_redis_lease_worker(),
+                                    use->number);
+    if (value) {
+        ngx_http_tgbot_redis_args_text(&args, value);
+    }
+
+    ngx_http_tgbot_redis_args_print(&args, "%M", time);
+
+    use->command.data = use;
+
+    if (ngx_http_tgbot_redis_args_send(&args, &use->command, script)
+        == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    ngx_http_tgbot_stats_cache(use->bot->stats,
+                               NGX_HTTP_TGBOT_CACHE_REDIS_AWAY);
+
+    return NGX_DECLINED;
+}
+
+
 void
 ngx_http_tgbot_cache_use_move(ngx_http_tgbot_cache_use_t *to,
     ngx_http_tgbot_cache_use_t *from)
 {
     to->entry = from->entry;
+    to->bot = from->bot;
+    to->number = from->number;
+
     from->entry.lease.token = 0;
+    from->number = 0;
 }
 
 
@@ -227,18 +435,25 @@ ngx_http_tgbot_cache_use_fill(ngx_http_tgbot_cache_use_t *use,
     if (rc == NGX_OK) {
         rc = ngx_http_tgbot_cache_fill(&use->entry, &kept, valid);
 
-    } else if (rc == NGX_DECLINED) {
-        ngx_http_tgbot_cache_release(&use->entry,
-                                     ngx_min(ctx->bot->conf->cache->valid,
-                                             NGX_HTTP_TGBOT_CACHE_USE_PASS));
+        if (rc != NGX_OK) {
+            ngx_str_set(&kept, "");
+            valid = 0;
+        }
+
     } else {
-        ngx_http_tgbot_cache_release(&use->entry, 0);
+        ngx_str_set(&kept, "");
+        valid = (rc == NGX_DECLINED)
+                ? ngx_min(ctx->bot->conf->cache->valid,
+                          NGX_HTTP_TGBOT_CACHE_USE_PASS) : 0;
+
+        ngx_http_tgbot_cache_release(&use->entry, valid);
     }
 
     ngx_http_tgbot_stats_cache(ctx->bot->stats, (rc == NGX_OK)
                                             ? NGX_HTTP_TGBOT_CACHE_STORED
                                             : NGX_HTTP_TGBOT_CACHE_UNCACHEABLE);
 
+    ngx_http_tgbot_cache_use_tell(use, &kept, valid);
     ngx_http_tgbot_cache_use_resume(&use->entry);
 }
 
@@ -268,6 +483,12 @@ ngx_http_tgbot_cache_use_kept(ngx_http_tgbot_ctx_t *ctx,
 void
 ngx_http_tgbot_cache_use_leave(ngx_http_tgbot_cache_use_t *use)
 {
+    ngx_str_t  none;
+
+    if (use->bot == NULL) {
+        return;
+    }
+
     if (use->queued) {
         use->queued = 0;
         ngx_queue_remove(&use->queue);
@@ -276,6 +497,11 @@ ngx_http_tgbot_cache_use_leave(ngx_http_tgbot_cache_use_t *use)
     if (use->event.posted) {
         ngx_delete_posted_event(&use->event);
     }
+
+    ngx_str_set(&none, "");
+
+    ngx_http_tgbot_cache_use_tell(use, &none, 0);
+    ngx_http_tgbot_redis_cancel(&use->command);
 
     if (use->entry.lease.token) {
         ngx_http_tgbot_cache_release(&use->entry, 0);

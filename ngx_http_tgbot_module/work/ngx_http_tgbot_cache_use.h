@@ -1,7 +1,8 @@
 
 /*
- * What one update does with tgbot_cache, held or queued: looks its key up,
- * waits while another update fills the key, or fills it.
+ * What one update does with tgbot_cache, held or queued: looks its key up in
+ * the zone and then in Redis, waits while another update fills the key, or
+ * fills it.
  */
 
 #ifndef _NGX_HTTP_TGBOT_CACHE_USE_H_INCLUDED_
@@ -17,6 +18,7 @@
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache.h"
 #include "ngx_http_tgbot_call.h"
+#include "ngx_http_tgbot_redis.h"
 
 
 /* zeroed by the owner, who ends it with ngx_http_tgbot_cache_use_leave() */
@@ -29,9 +31,16 @@ typedef struct {
     ngx_queue_t                    queue;     /* of the worker's waits */
     ngx_event_t                    event;     /* of the owner */
     ngx_msec_t                     start;     /* of the wait */
+    ngx_http_tgbot_bot_t          *bot;       /* NULL: there was no get() */
 
+    ngx_http_tgbot_redis_command_t  command;
+    uint64_t                       number;    /* of the token of a lock in
+                                                 Redis that may be held; 0:
+                                                 none */
     unsigned                       waited:1;
     unsigned                       queued:1;
+    unsigned                       asked:1;   /* Redis has no answer */
+    unsigned                       busy:1;    /* another one fills it there */
 } ngx_http_tgbot_cache_use_t;
 
 
@@ -45,9 +54,9 @@ ngx_int_t ngx_http_tgbot_cache_use_key(ngx_http_tgbot_cache_use_t *use,
     ngx_http_tgbot_bot_t *bot, ngx_http_request_t *r);
 
 /*
- * Looks the key up, counts nothing and takes no lease.  NGX_OK: *answer has the
- * calls for ctx->update, in "pool".  NGX_DECLINED: there is no answer with a
- * call.  NGX_ERROR: no memory.  The key must be set.
+ * Looks the key up in the zone, counts nothing and takes no lease.  NGX_OK:
+ * *answer has the calls for ctx->update, in "pool".  NGX_DECLINED: there is no
+ * answer with a call.  NGX_ERROR: no memory.  The key must be set.
  */
 ngx_int_t ngx_http_tgbot_cache_use_look(ngx_http_tgbot_cache_use_t *use,
     ngx_http_tgbot_ctx_t *ctx, ngx_http_tgbot_answer_t *answer,
@@ -64,20 +73,20 @@ ngx_int_t ngx_http_tgbot_cache_use_get(ngx_http_tgbot_cache_use_t *use,
     ngx_http_tgbot_ctx_t *ctx, ngx_http_tgbot_answer_t *answer,
     ngx_pool_t *pool, ngx_event_handler_pt handler, void *data);
 
-/* "to" has the key and the lease from now on; "from" must not be waiting */
+/* "to" has the key and the leases from now on; "from" must not be waiting */
 void ngx_http_tgbot_cache_use_move(ngx_http_tgbot_cache_use_t *to,
     ngx_http_tgbot_cache_use_t *from);
 
 /*
- * Ends the lease, if there is one, with what the program answered: keeps a copy
- * if the answer may be cached.
+ * Ends the leases, if there are any, with what the program answered: keeps
+ * copies if the answer may be cached.
  */
 void ngx_http_tgbot_cache_use_fill(ngx_http_tgbot_cache_use_t *use,
     ngx_http_tgbot_ctx_t *ctx, ngx_http_tgbot_capture_t *result,
     ngx_pool_t *pool);
 
 /*
- * Ends the wait and the lease: handler() is not called any more, and another
+ * Ends the wait and the leases: handler() is not called any more, and another
  * update may fill the key.  Idempotent.
  */
 void ngx_http_tgbot_cache_use_leave(ngx_http_tgbot_cache_use_t *use);

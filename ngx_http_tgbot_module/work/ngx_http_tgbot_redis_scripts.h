@@ -29,6 +29,10 @@
  * letters      HASH    id => head of a letter; id and a "d" => its data
  * replays      HASH    id => token of who replays it; "": who did, has died
  * put:<id>     STRING  a letter of a zone that was put into the queue
+ * cache:<key>  STRING  answer of tgbot_cache; "": not kept; the key is a hash,
+ *                      32 hex digits
+ * cache:<key>:lock
+ *              STRING  token of who asks the program for that answer
  *
  * A token is "worker/number": the name of the worker, and a number that it
  * never used before.  A script that finds keys of another layout does nothing
@@ -71,6 +75,12 @@ extern const ngx_http_tgbot_redis_script_t
                                         ngx_http_tgbot_redis_script_dead_lease;
 extern const ngx_http_tgbot_redis_script_t
                                         ngx_http_tgbot_redis_script_dead_end;
+
+/* tgbot_cache */
+extern const ngx_http_tgbot_redis_script_t
+                                        ngx_http_tgbot_redis_script_cache_get;
+extern const ngx_http_tgbot_redis_script_t
+                                        ngx_http_tgbot_redis_script_cache_fill;
 
 /* leases, and what a status shows */
 extern const ngx_http_tgbot_redis_script_t  ngx_http_tgbot_redis_script_beat;

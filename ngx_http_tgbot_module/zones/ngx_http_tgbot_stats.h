@@ -127,6 +127,8 @@ typedef enum {
     NGX_HTTP_TGBOT_CACHE_BYPASS,         /* key empty, or no room */
     NGX_HTTP_TGBOT_CACHE_STORED,
     NGX_HTTP_TGBOT_CACHE_UNCACHEABLE,
+    NGX_HTTP_TGBOT_CACHE_REDIS,          /* Redis had it, which makes a hit */
+    NGX_HTTP_TGBOT_CACHE_REDIS_AWAY,     /* the zone goes on without Redis */
     NGX_HTTP_TGBOT_CACHE_RESULTS
 } ngx_http_tgbot_cache_result_e;
 

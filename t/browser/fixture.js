@@ -51,7 +51,7 @@ export function bot(n, now, which = {}) {
         rejected_dry_run: 0 },
     },
     cache_total: { hit: 3 * failed, miss: failed, wait: 2, timeout: 0, bypass: n, stored: failed,
-      uncacheable: 4 },
+      uncacheable: 4, redis: 2, redis_away: 1 },
     queue_full_total: 0,
     dead_letters_total: { failed: 2, unsent: 1, expired: 0 },
     dedup_rebased_total: 1,

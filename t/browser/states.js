@@ -70,6 +70,8 @@ async function numbers() {
     'last error');
   equal((await card('Cache').locator('.figures dd').textContent()).replaceAll('\u00a0', ' '),
     '75 % of those asked', 'hits of the cache');
+  equal(await fact('Cache', 'Of these by Redis'), '2', 'hits of other machines');
+  equal(await fact('Cache', 'Without Redis'), '1', 'a cache without Redis');
   equal(await fact('Redis', 'State'), 'connected', 'Redis is there');
   equal(await fact('Redis', 'No reply'), '1', 'commands without a reply');
   equal((await fact('Redis', 'Median time')).replaceAll('\u00a0', ' '), '\u2264 2.5 ms',
