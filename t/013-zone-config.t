@@ -35,7 +35,7 @@ for my $value ('yes', '""', 'seen:1m', 'zone', 'ON', 'off:1m', 'window 5') {
 
     refused("dedup $value", shop("tgbot_dedup $value;"),
             qr/invalid value "\Q$word\E" in "tgbot_dedup" directive/,
-            qr/expected "zone=" or "window=", or "on" or "off" alone/);
+            qr/expected "zone=", "redis" or "window=", or "on" or "off" alone/);
 }
 
 for my $value ('on off', 'zone=a:4m off', 'window=1024 on') {
@@ -50,11 +50,18 @@ for my $value (0, 1, 512, 1023, 1025, 4194303, 2147483648, -1024, '', '4m') {
             qr/expected a power of two between 1024 and 1073741824/);
 }
 
-for my $value ('redis', 'zone=a:4m redis') {
+for my $value ('zone=a:4m redis', 'redis zone=a:4m') {
     refused("dedup $value", shop("tgbot_dedup $value;"),
             qr/invalid value "redis" in "tgbot_dedup" directive/,
-            qr/expected "zone=name:size": this version knows no redis/);
+            qr/expected either it or "zone="/);
 }
+
+refused('dedup redis without tgbot_redis', shop('tgbot_dedup redis;'),
+        qr/"tgbot_webhook" directive "shop" has "tgbot_dedup" with "redis"/,
+        qr/expected "tgbot_redis" in http/);
+
+accepted("dedup $_", "tgbot_redis 127.0.0.1;\n" . shop("tgbot_dedup $_;"))
+    for 'redis', 'redis window=1024';
 
 refused('dedup with a parameter twice',
         shop('tgbot_dedup window=1024 window=2048;'),
@@ -116,16 +123,34 @@ for my $order ('action=reject "reply=Not so fast."',
             qr/expected "action=drop" with it: a rejected update has no/);
 }
 
-refused('limit redis', shop("$limit zone=a:1m rate=1r/s redis;"),
-        qr/invalid value "redis" in "tgbot_limit" directive/,
-        qr/this version knows no redis/);
+refused('limit redis without a zone', shop("$limit rate=1r/s redis;"),
+        qr/"tgbot_limit" directive stands without "zone="/);
+
+refused('limit redis without tgbot_redis',
+        shop("$limit zone=a:1m rate=1r/s redis;"),
+        qr/"tgbot_webhook" directive "shop" has "tgbot_limit" with "redis"/,
+        qr/expected "tgbot_redis" in http/);
+
+refused('limit shared redis in a cluster',
+        "tgbot_redis 127.0.0.1 cluster;\n"
+        . shop("$limit zone=a:1m rate=1r/s shared redis;"),
+        qr/"shop" has "tgbot_limit" with "shared" and "redis"/,
+        qr/expected a "tgbot_redis" without "cluster"/);
+
+accepted('limit redis in a cluster',
+         "tgbot_redis 127.0.0.1 cluster;\n"
+         . shop("$limit zone=a:1m rate=1r/s redis;"));
+
+accepted("limit $_", "tgbot_redis 127.0.0.1;\n"
+                     . shop("$limit zone=a:1m rate=1r/s $_;"))
+    for 'redis', 'shared redis', 'redis burst=5 action=reject';
 
 for my $word ('nodelay', 'share', 'shared=on', '""', 'Rate=1r/s', '5r/s') {
     my $text = unquoted($word);
 
     refused("limit $word", shop("$limit zone=a:1m rate=1r/s $word;"),
             qr/invalid value "\Q$text\E" in "tgbot_limit" directive/,
-            qr/expected "zone=", "rate=", "burst=", "action=", "reply=" or/);
+            qr/expected "zone=", "rate=", "burst=", "action=", "reply=", "shared" or/);
 }
 
 for my $twice ('rate=2r/s', 'shared shared', 'burst=1 burst=1') {

@@ -39,7 +39,7 @@ sub bots {
 # tgbot_queue
 
 for my $value ('q', 'on', '"" zone=a:4m', 'zone=a:4m off', 'off zone=a:4m',
-               'zone=a:4m nolane', 'partitions=16', 'zone=a:4m lease=10s',
+               'zone=a:4m nolane', 'partitions=16',
                'zone=a:4m max=5', 'zone=a:4m Share=5%')
 {
     my ($word) = map s/"//gr, grep !/^zone=/, split ' ', $value;
@@ -47,12 +47,49 @@ for my $value ('q', 'on', '"" zone=a:4m', 'zone=a:4m off', 'off zone=a:4m',
     refused("queue $value", shop("tgbot_queue $value;"),
             qr/invalid value "\Q$word\E" in "tgbot_queue" directive/,
             qr/expected "zone=", "concurrency=", "lane=", "share=" or /,
-            qr/or "state=", or "off" alone/);
+            qr/or "state=", or "redis" with "concurrency=", "limit=", /,
+            qr/"limit_size=", "lease=" or "lane=", or "off" alone/);
 }
 
-refused('queue redis', shop('tgbot_queue redis concurrency=4;'),
-        qr/invalid value "redis" in "tgbot_queue" directive/,
-        qr/expected "zone=name:size": this version knows no redis/);
+my $redis = 'tgbot_redis 127.0.0.1;';
+
+refused('queue redis without tgbot_redis',
+        shop('tgbot_queue redis concurrency=4;'),
+        qr/directive "shop" has "tgbot_queue" with "redis"/,
+        qr/expected "tgbot_redis" in http/);
+
+for my $value ('zone=q:4m', 'share=10%', "state=$home/queue") {
+    my ($name) = $value =~ /^(\w+=)/;
+
+    refused("queue redis $value", $redis . shop("tgbot_queue redis $value;"),
+            qr/invalid value "$name" in "tgbot_queue" directive/,
+            qr/expected it without "redis"/);
+}
+
+for my $value ('limit=5', 'limit_size=2m', 'lease=5s') {
+    my ($name) = $value =~ /^(\w+=)/;
+
+    refused("queue in a zone $value", shop("$queue $value;"),
+            qr/invalid value "$name" in "tgbot_queue" directive/,
+            qr/expected it only with "redis"/);
+}
+
+for my $value ('limit=0', 'limit=many', 'limit=100000001', 'limit_size=1023k',
+               'limit_size=x', 'lease=2s', 'lease=61m', 'lease=soon')
+{
+    refused("queue redis $value", $redis . shop("tgbot_queue redis $value;"),
+            qr/invalid value "$value" in "tgbot_queue" directive, expected a /);
+}
+
+refused('queue redis beside a zone of duplicates',
+        $redis . shop('tgbot_queue redis; tgbot_dedup zone=d:4m;'),
+        qr/has "tgbot_queue redis", which knows duplicates itself/,
+        qr/expected "tgbot_dedup" without "zone="/);
+
+accepted("queue redis $_", $redis . shop("tgbot_queue redis $_;"))
+    for '', 'concurrency=1', 'limit=1', 'limit_size=1m', 'limit_size=64g',
+        'lease=3s', 'lease=1h', 'limit=5 lane=$tgbot_user_id',
+        'lease=5s; tgbot_dedup off', 'lease=5s; tgbot_dedup window=1048576';
 
 for my $n ('0', '-1', '', 'many', '1.5', '4k') {
     refused("queue concurrency=$n", shop("$queue concurrency=$n;"),
@@ -106,7 +143,7 @@ for my $twice ('zone=q', 'concurrency=2 concurrency=2', 'share=5% share=5%',
 
 refused('queue without a zone', shop('tgbot_queue concurrency=4;'),
         qr/value "concurrency=4" in "tgbot_queue" directive stands without/,
-        qr/without "zone=", expected "zone=name:size" with it/);
+        qr/without "zone=", expected "zone=name:size" or "redis" with it/);
 
 refused('queue without a value', shop('tgbot_queue;'),
         qr/number of arguments in "tgbot_queue" directive/);

@@ -135,7 +135,25 @@ ngx_http_tgbot_conf_check_queued(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
     conf = bot->conf;
 
-    if (conf->queue == NULL || conf->api) {
+    if (conf->queue == NULL) {
+        return NGX_OK;
+    }
+
+    if (conf->queue->redis
+        && ngx_http_tgbot_conf_check_redis(cf, bot, "tgbot_queue") != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (conf->queue->redis && conf->dedup && conf->dedup->zone) {
+        ngx_http_tgbot_conf_check_log(NGX_LOG_EMERG, cf, bot,
+                                 "has \"tgbot_queue redis\", which knows "
+                                 "duplicates itself, expected \"tgbot_dedup\" "
+                                 "without \"zone=\"");
+        return NGX_ERROR;
+    }
+
+    if (conf->api) {
         return NGX_OK;
     }
 

@@ -8,7 +8,9 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_conf.h"
+#include "ngx_http_tgbot_queue_redis.h"
 #include "ngx_http_tgbot_queue_verbs.h"
+#include "ngx_http_tgbot_redis_lease.h"
 
 
 /* bytes of the zone of leases; room for every process slot */
@@ -30,6 +32,8 @@ static ngx_int_t ngx_http_tgbot_conf_bot_dedup(ngx_conf_t *cf,
 static uint64_t ngx_http_tgbot_conf_bot_id(ngx_str_t *token);
 static ngx_int_t ngx_http_tgbot_conf_bot_limits(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
+static ngx_int_t ngx_http_tgbot_conf_limit_redis(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_limit_conf_t *limit);
 static ngx_int_t ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf,
@@ -98,8 +102,15 @@ ngx_http_tgbot_conf_bot_dedup(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
     dcf = bot->conf->dedup;
 
-    if (dcf == NULL) {
+    /* a queue in Redis knows duplicates itself */
+
+    if (dcf == NULL || (bot->conf->queue && bot->conf->queue->redis)) {
         return NGX_OK;
+    }
+
+    if (dcf->redis) {
+        bot->lease = NGX_HTTP_TGBOT_REDIS_LEASE;
+        return ngx_http_tgbot_conf_check_redis(cf, bot, "tgbot_dedup");
     }
 
     zone = dcf->zone;
@@ -176,6 +187,13 @@ ngx_http_tgbot_conf_bot_limits(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     limit = limits->elts;
 
     for (i = 0; i < limits->nelts; i++) {
+
+        if (limit[i].redis
+            && ngx_http_tgbot_conf_limit_redis(cf, bot, &limit[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
         ngx_str_set(&all, "");
 
         ngx_http_tgbot_limit_init(&bot->limits[i], limit[i].zone,
@@ -183,6 +201,33 @@ ngx_http_tgbot_conf_bot_limits(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
                                   &limit[i].key->value, limit[i].rate,
                                   limit[i].per_minute, limit[i].burst);
     }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_conf_limit_redis(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_limit_conf_t *limit)
+{
+    ngx_http_tgbot_main_conf_t  *tmcf;
+
+    if (ngx_http_tgbot_conf_check_redis(cf, bot, "tgbot_limit") != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    if (limit->shared && tmcf->redis->cluster) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"tgbot_webhook\" directive \"%V\" has \"tgbot_limit\" "
+                      "with \"shared\" and \"redis\", expected a "
+                      "\"tgbot_redis\" without \"cluster\" with them in %s:%ui",
+                      &bot->name, bot->file, bot->line);
+        return NGX_ERROR;
+    }
+
+    bot->limits_redis++;
 
     return NGX_OK;
 }
@@ -198,6 +243,14 @@ ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     qcf = bot->conf->queue;
 
     if (qcf == NULL) {
+        return NGX_OK;
+    }
+
+    if (qcf->redis) {
+        bot->queue = &ngx_http_tgbot_queue_redis;
+        ngx_str_set(&bot->queue_place, "Redis");
+        bot->lease = qcf->lease;
+
         return NGX_OK;
     }
 

@@ -8,11 +8,14 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_conf.h"
+#include "ngx_http_tgbot_redis_lease.h"
 
 
 static char *ngx_http_tgbot_conf_window(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_rate(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_notice(ngx_http_tgbot_conf_arg_t *arg);
+static char *ngx_http_tgbot_conf_dedup_check(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *value);
 static char *ngx_http_tgbot_conf_limit_check(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_array_t *limits);
 static ngx_uint_t ngx_http_tgbot_conf_limit_equal(
@@ -21,8 +24,14 @@ static char *ngx_http_tgbot_conf_cache_check(ngx_conf_t *cf,
     ngx_command_t *cmd, void *value);
 static char *ngx_http_tgbot_conf_share(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_state(ngx_http_tgbot_conf_arg_t *arg);
+static char *ngx_http_tgbot_conf_limit_size(ngx_http_tgbot_conf_arg_t *arg);
+static char *ngx_http_tgbot_conf_lease(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_queue_check(ngx_conf_t *cf,
     ngx_command_t *cmd, void *value);
+static const char *ngx_http_tgbot_conf_queue_foreign(
+    ngx_http_tgbot_queue_conf_t *queue);
+static char *ngx_http_tgbot_conf_queue_state(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_http_tgbot_queue_conf_t *queue);
 
 
 static ngx_conf_enum_t  ngx_http_tgbot_conf_actions[] = {
@@ -41,10 +50,11 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_dedup_table[] = {
     { ngx_string("window="), ngx_http_tgbot_conf_window,
       offsetof(ngx_http_tgbot_dedup_conf_t, window), NULL, 0 },
 
-    { ngx_string("redis"), ngx_http_tgbot_conf_redis, 0, NULL, 0 },
+    { ngx_string("redis"), ngx_http_tgbot_conf_word,
+      offsetof(ngx_http_tgbot_dedup_conf_t, redis), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
-      "\"zone=\" or \"window=\", or \"on\" or \"off\" alone", 0 }
+      "\"zone=\", \"redis\" or \"window=\", or \"on\" or \"off\" alone", 0 }
 };
 
 
@@ -73,11 +83,12 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_limit_table[] = {
     { ngx_string("shared"), ngx_http_tgbot_conf_word,
       offsetof(ngx_http_tgbot_limit_conf_t, shared), NULL, 0 },
 
-    { ngx_string("redis"), ngx_http_tgbot_conf_redis, 0, NULL, 0 },
+    { ngx_string("redis"), ngx_http_tgbot_conf_word,
+      offsetof(ngx_http_tgbot_limit_conf_t, redis), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
-      "\"zone=\", \"rate=\", \"burst=\", \"action=\", \"reply=\" or "
-      "\"shared\"", 0 }
+      "\"zone=\", \"rate=\", \"burst=\", \"action=\", \"reply=\", "
+      "\"shared\" or \"redis\"", 0 }
 };
 
 
@@ -103,12 +114,12 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_cache_table[] = {
 
 
 ngx_http_tgbot_dedup_conf_t  ngx_http_tgbot_conf_dedup_default = {
-    NULL, NGX_HTTP_TGBOT_DEDUP_WINDOW
+    NULL, NGX_HTTP_TGBOT_DEDUP_WINDOW, 0
 };
 
 ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_dedup_directive = {
     ngx_http_tgbot_conf_dedup_table, &ngx_http_tgbot_conf_dedup_default,
-    sizeof(ngx_http_tgbot_dedup_conf_t), 1, NULL
+    sizeof(ngx_http_tgbot_dedup_conf_t), 1, ngx_http_tgbot_conf_dedup_check
 };
 
 
@@ -141,11 +152,22 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_queue_table[] = {
     { ngx_string("state="), ngx_http_tgbot_conf_state,
       offsetof(ngx_http_tgbot_queue_conf_t, state), NULL, 0 },
 
-    { ngx_string("redis"), ngx_http_tgbot_conf_redis, 0, NULL, 0 },
+    { ngx_string("redis"), ngx_http_tgbot_conf_word,
+      offsetof(ngx_http_tgbot_queue_conf_t, redis), NULL, 0 },
+
+    { ngx_string("limit="), ngx_http_tgbot_conf_number,
+      offsetof(ngx_http_tgbot_queue_conf_t, limit), NULL, 100000000 },
+
+    { ngx_string("limit_size="), ngx_http_tgbot_conf_limit_size,
+      offsetof(ngx_http_tgbot_queue_conf_t, limit_size), NULL, 0 },
+
+    { ngx_string("lease="), ngx_http_tgbot_conf_lease,
+      offsetof(ngx_http_tgbot_queue_conf_t, lease), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
       "\"zone=\", \"concurrency=\", \"lane=\", \"share=\" or \"state=\", or "
-      "\"off\" alone", 0 }
+      "\"redis\" with \"concurrency=\", \"limit=\", \"limit_size=\", "
+      "\"lease=\" or \"lane=\", or \"off\" alone", 0 }
 };
 
 
@@ -166,7 +188,11 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_dead_table[] = {
 
 
 static ngx_http_tgbot_queue_conf_t  ngx_http_tgbot_conf_queue_default = {
-    NULL, 32, 25, NULL, ngx_null_string
+    .concurrency = 32,
+    .share = NGX_CONF_UNSET_UINT,
+    .limit = NGX_CONF_UNSET_UINT,
+    .limit_size = NGX_CONF_UNSET_UINT,
+    .lease = NGX_CONF_UNSET_MSEC
 };
 
 ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_queue = {
@@ -195,6 +221,23 @@ ngx_http_tgbot_conf_dedup(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return ngx_http_tgbot_conf_object(cf, cmd, conf);
+}
+
+
+static char *
+ngx_http_tgbot_conf_dedup_check(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *value)
+{
+    ngx_http_tgbot_dedup_conf_t  *dedup = value;
+
+    if (dedup->redis && dedup->zone) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"redis\" in \"%V\" directive, "
+                           "expected either it or \"zone=\"", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 
@@ -498,22 +541,83 @@ ngx_http_tgbot_conf_state(ngx_http_tgbot_conf_arg_t *arg)
 }
 
 
-/* each state= of a zone must name the same file, no two zones may share one */
+static char *
+ngx_http_tgbot_conf_limit_size(ngx_http_tgbot_conf_arg_t *arg)
+{
+    return ngx_http_tgbot_conf_bounded(arg, ngx_parse_offset(&arg->text),
+                                       1024 * 1024, 0,
+                                       "a size of 1m or more");
+}
+
+
+static char *
+ngx_http_tgbot_conf_lease(ngx_http_tgbot_conf_arg_t *arg)
+{
+    return ngx_http_tgbot_conf_bounded(arg, ngx_parse_time(&arg->text, 0),
+                                       3000, 3600000,
+                                       "a time between 3s and 1h");
+}
+
 
 static char *
 ngx_http_tgbot_conf_queue_check(ngx_conf_t *cf, ngx_command_t *cmd,
     void *value)
 {
-    ngx_http_tgbot_queue_conf_t  *queue = value;
+    ngx_http_tgbot_queue_conf_t *queue = value;
 
+    const char  *foreign;
+
+    if (queue->zone == NULL && !queue->redis) {
+        return ngx_http_tgbot_conf_without(cf, cmd, "zone",
+                                           "\"zone=name:size\" or \"redis\"");
+    }
+
+    foreign = ngx_http_tgbot_conf_queue_foreign(queue);
+
+    if (foreign) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%s\" in \"%V\" directive, expected "
+                           "it %s \"redis\"", foreign, &cmd->name,
+                           queue->redis ? "without" : "only with");
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_init_uint_value(queue->share, 25);
+    ngx_conf_init_uint_value(queue->limit, 100000);
+    ngx_conf_init_uint_value(queue->limit_size, 256 * 1024 * 1024);
+    ngx_conf_init_msec_value(queue->lease, NGX_HTTP_TGBOT_REDIS_LEASE);
+
+    return queue->redis ? NGX_CONF_OK
+                        : ngx_http_tgbot_conf_queue_state(cf, cmd, queue);
+}
+
+
+/* a parameter of the other form, or NULL */
+
+static const char *
+ngx_http_tgbot_conf_queue_foreign(ngx_http_tgbot_queue_conf_t *queue)
+{
+    if (queue->redis) {
+        return queue->zone ? "zone="
+               : (queue->share != NGX_CONF_UNSET_UINT) ? "share="
+               : queue->state.len ? "state=" : NULL;
+    }
+
+    return (queue->limit != NGX_CONF_UNSET_UINT) ? "limit="
+           : (queue->limit_size != NGX_CONF_UNSET_UINT) ? "limit_size="
+           : (queue->lease != NGX_CONF_UNSET_MSEC) ? "lease=" : NULL;
+}
+
+
+/* each state= of a zone must name the same file, no two zones may share one */
+
+static char *
+ngx_http_tgbot_conf_queue_state(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_tgbot_queue_conf_t *queue)
+{
     ngx_uint_t                    i, equal;
     ngx_http_tgbot_queue_conf_t      **other, **last;
     ngx_http_tgbot_main_conf_t   *tmcf;
-
-    if (queue->zone == NULL) {
-        return ngx_http_tgbot_conf_without(cf, cmd, "zone",
-                                           "\"zone=name:size\"");
-    }
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
 

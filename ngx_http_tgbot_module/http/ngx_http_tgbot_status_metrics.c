@@ -121,7 +121,8 @@ static const ngx_str_t
     ngx_string("dropped"),
     ngx_string("rejected"),
     ngx_string("dropped_dry_run"),
-    ngx_string("rejected_dry_run")
+    ngx_string("rejected_dry_run"),
+    ngx_string("redis_away")
 };
 
 

@@ -375,6 +375,10 @@ ngx_http_tgbot_webhook_settle(ngx_http_tgbot_webhook_t *w)
 
     ngx_http_tgbot_cache_use_leave(&w->cache);
 
+    if (w->limit) {
+        ngx_http_tgbot_redis_cancel(&w->limit->command);
+    }
+
     if (ngx_http_tgbot_webhook_unclaim(w) == NGX_AGAIN) {
         return NGX_AGAIN;
     }
@@ -431,15 +435,8 @@ ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w)
         return NGX_OK;
     }
 
-    if (rc == NGX_AGAIN) {
-
-        if (ngx_http_tgbot_webhook_watch(w) == NGX_OK) {
-            return NGX_AGAIN;
-        }
-
-        w->claim.ready = NULL;
-
-        (void) ngx_http_tgbot_claim_settle(&w->claim, verdict, NULL);
+    if (rc == NGX_AGAIN && ngx_http_tgbot_webhook_watch(w) == NGX_OK) {
+        return NGX_AGAIN;
     }
 
     if (w->after) {
@@ -447,7 +444,17 @@ ngx_http_tgbot_webhook_unclaim(ngx_http_tgbot_webhook_t *w)
         w->after = NULL;
     }
 
-    return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
+    if (rc == NGX_DECLINED) {
+        return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
+    }
+
+    /* it is settled without this request */
+
+    w->claim.ready = NULL;
+
+    (void) ngx_http_tgbot_claim_settle(&w->claim, verdict, NULL);
+
+    return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_CLAIM_RETRY);
 }
 
 
@@ -487,7 +494,7 @@ ngx_http_tgbot_webhook_acknowledge(ngx_http_tgbot_webhook_t *w)
 
     if (w->after
         && (rc != NGX_ERROR
-            || (w->ctx.bot->dedup && w->update.has_update_id)))
+            || (w->ctx.bot->conf->dedup && w->update.has_update_id)))
     {
         after = w->after;
         w->after = NULL;
@@ -666,13 +673,11 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
 
     job->start = w->start;
     w->worked = 1;
-    job->claim = w->claim;
+    ngx_http_tgbot_claim_move(&job->claim, &w->claim);
 
     /* a cached answer that may ride never comes here: send it by tgbot_api */
 
     job->by_api = w->keep;
-
-    w->claim.dedup.lease.token = 0;
 
     ngx_http_tgbot_cache_use_move(&job->cache, &w->cache);
 
@@ -834,6 +839,8 @@ ngx_http_tgbot_webhook_enqueue(ngx_http_tgbot_webhook_t *w)
 
     put.bot = w->ctx.bot;
     put.event = NGX_HTTP_TGBOT_QUEUE_ACCEPTED;
+    put.numbered = w->update.has_update_id;
+    put.buckets = w->limit ? &w->limit->buckets : NULL;
     put.done = ngx_http_tgbot_webhook_enqueued;
     put.data = w;
 
@@ -873,6 +880,19 @@ ngx_http_tgbot_webhook_queued(ngx_http_tgbot_webhook_t *w,
 
     bot = put->bot;
 
+    if (put->rebased) {
+        ngx_http_tgbot_stats_count(bot->stats,
+                                   NGX_HTTP_TGBOT_STAT_DEDUP_REBASED);
+    }
+
+    if (w->limit && (rc == NGX_OK || put->refused)) {
+        w->limit->rc = put->refused ? NGX_BUSY : NGX_OK;
+        w->limit->refused = put->refused - 1;
+        w->limit->result = put->result;
+
+        (void) ngx_http_tgbot_webhook_limited(w);
+    }
+
     if (rc == NGX_OK) {
         w->ctx.verdict = NGX_HTTP_TGBOT_QUEUED;
 
@@ -883,6 +903,23 @@ ngx_http_tgbot_webhook_queued(ngx_http_tgbot_webhook_t *w,
         ngx_http_tgbot_queue_wake();
 
         return NGX_DONE;
+    }
+
+    ngx_http_tgbot_webhook_refund(w);
+
+    if (rc == NGX_DONE) {
+
+        /* unless it is limited */
+
+        if (put->refused == 0) {
+            w->ctx.verdict = NGX_HTTP_TGBOT_DUPLICATE;
+        }
+
+        return NGX_DONE;
+    }
+
+    if (rc == NGX_ABORT) {
+        return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_AWAY);
     }
 
     ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_QUEUE_FULL);

@@ -17,11 +17,15 @@
 #include "ngx_http_tgbot_cache_use.h"
 #include "ngx_http_tgbot_claim.h"
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_limit_redis.h"
 #include "ngx_http_tgbot_queue_verbs.h"
 
 
 /* most seconds of Retry-After when there is no room for another Update */
 #define NGX_HTTP_TGBOT_WEBHOOK_RETRY  5
+
+/* the same while the queue is away */
+#define NGX_HTTP_TGBOT_WEBHOOK_AWAY   3
 
 
 typedef struct {
@@ -37,6 +41,10 @@ typedef struct {
     ngx_http_variable_value_t        *variables;  /* see reply.h */
 
     ngx_http_tgbot_claim_t            claim;      /* until the job has it */
+
+    ngx_str_t                        *keys;       /* of limits whose zones gave
+                                                     a token; else empty */
+    ngx_http_tgbot_limit_redis_t     *limit;      /* NULL: Redis not asked */
 
     ngx_http_tgbot_cache_use_t        cache;
 
@@ -75,6 +83,18 @@ ngx_int_t ngx_http_tgbot_webhook_stale(ngx_http_tgbot_webhook_t *w);
 ngx_int_t ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w);
 ngx_int_t ngx_http_tgbot_webhook_reply(ngx_http_tgbot_webhook_t *w);
 ngx_int_t ngx_http_tgbot_webhook_cache(ngx_http_tgbot_webhook_t *w);
+
+/*
+ * The update is not accepted by a queue that keeps no record of it: zones get
+ * back the tokens that limits took.  Idempotent.
+ */
+void ngx_http_tgbot_webhook_refund(ngx_http_tgbot_webhook_t *w);
+
+/*
+ * w->limit says what Redis answered.  NGX_OK: no limit is over; NGX_DECLINED:
+ * one is, in a dry run; else the result of a stage, with the verdict.
+ */
+ngx_int_t ngx_http_tgbot_webhook_limited(ngx_http_tgbot_webhook_t *w);
 
 /* runs on from w->stage; for events other than those of the request */
 void ngx_http_tgbot_webhook_resume(ngx_http_tgbot_webhook_t *w);

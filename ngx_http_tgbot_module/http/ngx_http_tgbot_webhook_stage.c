@@ -8,15 +8,20 @@
 
 
 static ngx_int_t ngx_http_tgbot_webhook_claimed(ngx_http_tgbot_webhook_t *w);
-static void ngx_http_tgbot_webhook_claim_ready(void *data);
+static void ngx_http_tgbot_webhook_go_on(void *data);
 static ngx_int_t ngx_http_tgbot_webhook_full(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w,
     ngx_http_tgbot_method_t *kept);
 static ngx_int_t ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w,
     ngx_http_tgbot_method_t *kept);
 static ngx_int_t ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w);
+static ngx_int_t ngx_http_tgbot_webhook_zones(ngx_http_tgbot_webhook_t *w);
+static ngx_int_t ngx_http_tgbot_webhook_redis(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w,
-    ngx_uint_t i, ngx_str_t *key, ngx_http_tgbot_limit_result_t *result);
+    ngx_uint_t i);
+static void ngx_http_tgbot_webhook_give(ngx_http_tgbot_webhook_t *w);
+static ngx_int_t ngx_http_tgbot_webhook_over(ngx_http_tgbot_webhook_t *w,
+    ngx_uint_t i, ngx_http_tgbot_limit_result_t *result);
 static ngx_int_t ngx_http_tgbot_webhook_refuse(ngx_http_tgbot_webhook_t *w,
     ngx_http_tgbot_limit_conf_t *limit, ngx_http_tgbot_limit_result_t *result);
 static ngx_int_t ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w,
@@ -35,7 +40,7 @@ ngx_http_tgbot_webhook_claim(ngx_http_tgbot_webhook_t *w)
 
     bot = w->ctx.bot;
 
-    if (bot->dedup == NULL) {
+    if (bot->conf->dedup == NULL) {
         return NGX_OK;
     }
 
@@ -45,7 +50,14 @@ ngx_http_tgbot_webhook_claim(ngx_http_tgbot_webhook_t *w)
         return NGX_OK;
     }
 
-    w->claim.ready = ngx_http_tgbot_webhook_claim_ready;
+    if (bot->conf->queue && bot->conf->queue->redis) {
+
+        /* the queue knows what is in it */
+
+        return NGX_OK;
+    }
+
+    w->claim.ready = ngx_http_tgbot_webhook_go_on;
     w->claim.data = w;
 
     ngx_memzero(&kept, sizeof(ngx_http_tgbot_method_t));
@@ -74,12 +86,15 @@ ngx_http_tgbot_webhook_claim(ngx_http_tgbot_webhook_t *w)
 
         return ngx_http_tgbot_webhook_busy(w, age, age + age / 4 + 1);
 
+    case NGX_ABORT:
+        return ngx_http_tgbot_webhook_full(w);
+
     case NGX_AGAIN:
         return (ngx_http_tgbot_webhook_suspend(w) == NGX_OK) ? NGX_AGAIN
                                                              : NGX_ERROR;
 
-    default: /* NGX_ABORT */
-        return ngx_http_tgbot_webhook_full(w);
+    default: /* NGX_ERROR */
+        return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_CLAIM_RETRY);
     }
 }
 
@@ -100,7 +115,7 @@ ngx_http_tgbot_webhook_claimed(ngx_http_tgbot_webhook_t *w)
 
 
 static void
-ngx_http_tgbot_webhook_claim_ready(void *data)
+ngx_http_tgbot_webhook_go_on(void *data)
 {
     ngx_http_tgbot_webhook_resume(data);
 }
@@ -255,21 +270,18 @@ ngx_http_tgbot_webhook_stale(ngx_http_tgbot_webhook_t *w)
 }
 
 
-/* takes a token from each limit, or from none */
+/*
+ * Takes a token from each limit, or from none.  Redis is asked last: what zones
+ * gave can be given back.
+ */
 
 ngx_int_t
 ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_int_t                      rc;
-    ngx_str_t                     *keys;
-    ngx_uint_t                     i;
-    ngx_array_t                   *limits;
-    ngx_http_tgbot_bot_t          *bot;
-    ngx_http_tgbot_limit_conf_t   *limit;
-    ngx_http_tgbot_limit_result_t  result;
+    ngx_int_t     rc;
+    ngx_array_t  *limits;
 
-    bot = w->ctx.bot;
-    limits = bot->conf->limits;
+    limits = w->ctx.bot->conf->limits;
 
     /* a redelivery is not charged again */
 
@@ -279,37 +291,34 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
         return NGX_OK;
     }
 
-    limit = limits->elts;
+    if (w->keys == NULL) {
+        w->keys = ngx_pcalloc(w->request->pool,
+                              limits->nelts * sizeof(ngx_str_t));
+        if (w->keys == NULL) {
+            return NGX_ERROR;
+        }
 
-    keys = ngx_pcalloc(w->request->pool, limits->nelts * sizeof(ngx_str_t));
-    if (keys == NULL) {
-        return NGX_ERROR;
+        rc = ngx_http_tgbot_webhook_zones(w);
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_tgbot_webhook_redis(w);
+        }
+
+    } else {
+        rc = ngx_http_tgbot_webhook_limited(w);
     }
 
-    for (i = 0; i < limits->nelts; i++) {
+    if (rc == NGX_AGAIN) {
+        return (ngx_http_tgbot_webhook_suspend(w) == NGX_OK) ? NGX_AGAIN
+                                                             : NGX_ERROR;
+    }
 
-        rc = ngx_http_complex_value(w->request, limit[i].key, &keys[i]);
+    if (rc != NGX_OK) {
+        ngx_http_tgbot_webhook_give(w);
+    }
 
-        if (rc == NGX_OK) {
-            rc = ngx_http_tgbot_webhook_take(w, i, &keys[i], &result);
-        }
-
-        if (rc == NGX_OK) {
-            continue;
-        }
-
-        while (i-- > 0) {
-            if (keys[i].len) {
-                ngx_http_tgbot_limit_give(&bot->limits[i], &keys[i],
-                                          ngx_current_msec);
-            }
-        }
-
-        if (rc != NGX_DECLINED) {
-            return rc;
-        }
-
-        break;
+    if (rc != NGX_OK && rc != NGX_DECLINED) {
+        return rc;
     }
 
     w->claim.dedup.charged = 1;
@@ -318,35 +327,207 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
 }
 
 
-/*
- * NGX_DECLINED: dry run, the update would be refused; as with a refusal, the
- * caller gives back the tokens taken so far
- */
+/* the functions that take return NGX_DECLINED in a dry run */
 
 static ngx_int_t
-ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w, ngx_uint_t i,
-    ngx_str_t *key, ngx_http_tgbot_limit_result_t *result)
+ngx_http_tgbot_webhook_zones(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    i;
+    ngx_array_t                  *limits;
+    ngx_http_tgbot_limit_conf_t  *limit;
+
+    limits = w->ctx.bot->conf->limits;
+    limit = limits->elts;
+
+    for (i = 0; i < limits->nelts; i++) {
+
+        if (limit[i].redis) {
+            continue;
+        }
+
+        rc = ngx_http_complex_value(w->request, limit[i].key, &w->keys[i]);
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_tgbot_webhook_take(w, i);
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_redis(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_http_tgbot_limit_redis_t  *redis;
+
+    if (!w->ctx.bot->limits_redis) {
+        return NGX_OK;
+    }
+
+    redis = ngx_pcalloc(w->request->pool, sizeof(ngx_http_tgbot_limit_redis_t));
+    if (redis == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_tgbot_limit_redis_evaluate(w->request, w->ctx.bot,
+                                            &redis->buckets)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (redis->buckets.n == 0) {
+        return NGX_OK;
+    }
+
+    w->limit = redis;
+
+    if (w->ctx.bot->conf->queue && w->ctx.bot->conf->queue->redis) {
+
+        /* the queue looks at them, and puts the update only if they allow it */
+
+        return NGX_OK;
+    }
+
+    redis->ready = ngx_http_tgbot_webhook_go_on;
+    redis->data = w;
+
+    if (ngx_http_tgbot_limit_redis_take(redis, w->ctx.bot) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    return ngx_http_tgbot_webhook_limited(w);
+}
+
+
+/*
+ * The zones of limits in Redis go with their buckets, and decide in their place
+ * while Redis is away
+ */
+
+ngx_int_t
+ngx_http_tgbot_webhook_limited(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_int_t                        rc;
+    ngx_uint_t                       b, i;
+    ngx_http_tgbot_bot_t            *bot;
+    ngx_http_tgbot_limit_redis_t    *redis;
+    ngx_http_tgbot_limit_result_t    unused;
+
+    bot = w->ctx.bot;
+    redis = w->limit;
+
+    for (b = 0; b < redis->buckets.n; b++) {
+        i = redis->buckets.limits[b];
+
+        if (redis->rc == NGX_DECLINED) {
+            ngx_http_tgbot_stats_limit(bot->stats, i,
+                                       NGX_HTTP_TGBOT_LIMIT_REDIS_AWAY);
+
+            w->keys[i] = redis->buckets.keys[b];
+
+            rc = ngx_http_tgbot_webhook_take(w, i);
+
+            if (rc != NGX_OK) {
+                return rc;
+            }
+
+            continue;
+        }
+
+        if (redis->rc == NGX_BUSY && redis->refused == b) {
+            return ngx_http_tgbot_webhook_over(w, i, &redis->result);
+        }
+
+        ngx_http_tgbot_stats_limit(bot->stats, i, NGX_HTTP_TGBOT_LIMIT_PASSED);
+
+        if (redis->rc == NGX_OK) {
+            (void) ngx_http_tgbot_limit_take(&bot->limits[i],
+                                             &redis->buckets.keys[b],
+                                             ngx_current_msec, &unused);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w, ngx_uint_t i)
+{
+    ngx_http_tgbot_bot_t           *bot;
+    ngx_http_tgbot_limit_result_t   result;
+
+    if (w->keys[i].len == 0) {
+        return NGX_OK;
+    }
+
+    bot = w->ctx.bot;
+
+    if (ngx_http_tgbot_limit_take(&bot->limits[i], &w->keys[i],
+                                  ngx_current_msec, &result)
+        != NGX_OK)
+    {
+        w->keys[i].len = 0;
+
+        return ngx_http_tgbot_webhook_over(w, i, &result);
+    }
+
+    ngx_http_tgbot_stats_limit(bot->stats, i, NGX_HTTP_TGBOT_LIMIT_PASSED);
+
+    return NGX_OK;
+}
+
+
+/* gives back what zones gave: those whose key is set */
+
+static void
+ngx_http_tgbot_webhook_give(ngx_http_tgbot_webhook_t *w)
+{
+    ngx_uint_t             i;
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = w->ctx.bot;
+
+    for (i = 0; i < bot->conf->limits->nelts; i++) {
+        if (w->keys[i].len) {
+            ngx_http_tgbot_limit_give(&bot->limits[i], &w->keys[i],
+                                      ngx_current_msec);
+        }
+    }
+}
+
+
+void
+ngx_http_tgbot_webhook_refund(ngx_http_tgbot_webhook_t *w)
+{
+    if (w->keys && w->ctx.bot->queue_zone == NULL) {
+        ngx_http_tgbot_webhook_give(w);
+        w->keys = NULL;
+    }
+}
+
+
+/* NGX_DECLINED: dry run, the update would be refused */
+
+static ngx_int_t
+ngx_http_tgbot_webhook_over(ngx_http_tgbot_webhook_t *w, ngx_uint_t i,
+    ngx_http_tgbot_limit_result_t *result)
 {
     ngx_uint_t                    dry_run;
     ngx_http_tgbot_bot_t         *bot;
     ngx_http_tgbot_limit_conf_t  *limit;
 
-    if (key->len == 0) {
-        return NGX_OK;
-    }
-
     bot = w->ctx.bot;
     limit = bot->conf->limits->elts;
     limit = &limit[i];
     dry_run = bot->conf->limit_dry_run;
-
-    if (ngx_http_tgbot_limit_take(&bot->limits[i], key, ngx_current_msec,
-                                  result)
-        == NGX_OK)
-    {
-        ngx_http_tgbot_stats_limit(bot->stats, i, NGX_HTTP_TGBOT_LIMIT_PASSED);
-        return NGX_OK;
-    }
 
     ngx_log_error(NGX_LOG_INFO, w->request->connection->log, 0,
                   "tgbot: bot \"%V\", update %L is %s by zone \"%V\"%s",
@@ -503,6 +684,15 @@ ngx_http_tgbot_webhook_rides(ngx_http_tgbot_webhook_t *w)
     bot = w->ctx.bot;
 
     if (!ngx_http_tgbot_ride_allowed(bot, &w->answer, 1)) {
+        return 0;
+    }
+
+    /*
+     * If the outcome of an accept in Redis is unknown, only the call that rides
+     * would be repeated for a duplicate, and the others would be lost.
+     */
+
+    if (w->answer.calls.nelts > 1 && w->claim.redis && bot->conf->api) {
         return 0;
     }
 

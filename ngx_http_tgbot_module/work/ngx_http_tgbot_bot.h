@@ -64,6 +64,8 @@
 
 typedef struct ngx_http_tgbot_bot_s    ngx_http_tgbot_bot_t;
 typedef struct ngx_http_tgbot_pause_s  ngx_http_tgbot_pause_t;
+typedef struct ngx_http_tgbot_redis_beat_s  ngx_http_tgbot_redis_beat_t;
+typedef struct ngx_http_tgbot_queue_redis_s  ngx_http_tgbot_queue_redis_t;
 
 /* see queue_verbs.h */
 typedef struct ngx_http_tgbot_queue_verbs_s  ngx_http_tgbot_queue_verbs_t;
@@ -111,6 +113,7 @@ typedef struct {
 typedef struct {
     ngx_http_tgbot_zone_t         *zone;      /* NULL: a zone of its own */
     ngx_uint_t                     window;
+    ngx_flag_t                     redis;     /* no zone */
 } ngx_http_tgbot_dedup_conf_t;
 
 
@@ -125,6 +128,7 @@ typedef struct {
     ngx_uint_t                     reject;    /* action */
     ngx_str_t                      reply;     /* text, "": none */
     ngx_flag_t                     shared;
+    ngx_flag_t                     redis;     /* the zone is its stand-in */
 } ngx_http_tgbot_limit_conf_t;
 
 
@@ -139,9 +143,14 @@ typedef struct {
 typedef struct {
     ngx_http_tgbot_zone_t         *zone;
     ngx_uint_t                     concurrency;
-    ngx_uint_t                     share;     /* percent */
+    ngx_uint_t                     share;     /* of the zone, percent */
     ngx_http_complex_value_t      *lane;      /* NULL: as in Telegram */
     ngx_str_t                      state;     /* path, "": none */
+
+    ngx_flag_t                     redis;     /* then zone is NULL */
+    ngx_uint_t                     limit;     /* items in Redis */
+    ngx_uint_t                     limit_size;  /* their bytes */
+    ngx_msec_t                     lease;
 } ngx_http_tgbot_queue_conf_t;                /* tgbot_queue */
 
 
@@ -277,8 +286,9 @@ struct ngx_http_tgbot_bot_s {
     ngx_http_core_loc_conf_t      *clcf;      /* of that location */
     ngx_http_conf_ctx_t           *ctx;       /* of that server */
 
-    ngx_http_tgbot_dedup_t        *dedup;      /* NULL: tgbot_dedup off */
-    ngx_http_tgbot_limit_t        *limits;   /* as conf->limits */
+    ngx_http_tgbot_dedup_t        *dedup;     /* NULL: conf->dedup has none */
+    ngx_http_tgbot_limit_t        *limits;    /* as conf->limits */
+    ngx_uint_t                     limits_redis;  /* with "redis" */
 
     const ngx_http_tgbot_queue_verbs_t  *queue;  /* NULL: held mode */
     ngx_http_tgbot_queue_t        *queue_zone;   /* NULL: it is in none */
@@ -290,6 +300,8 @@ struct ngx_http_tgbot_bot_s {
     ngx_http_tgbot_register_conf_t  *reg;    /* NULL: tgbot_register off */
     ngx_http_tgbot_registry_t     *registry;  /* NULL: as reg */
 
+    ngx_msec_t                     lease;     /* ms, of leases in Redis */
+
     u_char                        *file;      /* of tgbot_webhook */
     ngx_uint_t                     line;
 
@@ -299,11 +311,15 @@ struct ngx_http_tgbot_bot_s {
     ngx_rbtree_node_t              sentinel;
     ngx_http_tgbot_call_slots_t    slots;
 
+    ngx_http_tgbot_redis_beat_t   *beat;      /* NULL: none so far */
+    ngx_http_tgbot_queue_redis_t  *queue_redis;  /* as beat */
+
     ngx_uint_t                     given_up;  /* Bot API calls, logged */
 
     ngx_uint_t                     unauthorized_secrets; /* since warned */
     time_t                         secret_warned;
     time_t                         full_warned;   /* of the queue */
+    time_t                         strange_warned;  /* of items in it */
 
     /* calls that wait after a 401 of the Bot API; one of them is the probe */
     ngx_queue_t                    paused;

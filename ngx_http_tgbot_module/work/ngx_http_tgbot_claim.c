@@ -4,14 +4,11 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_claim.h"
+#include "ngx_http_tgbot_claim_redis.h"
 
 
-typedef enum {
-    NGX_HTTP_TGBOT_CLAIM_RELEASE = 0,    /* the Update will come again */
-    NGX_HTTP_TGBOT_CLAIM_FAIL,           /* the same, after an attempt */
-    NGX_HTTP_TGBOT_CLAIM_ACCEPT,
-    NGX_HTTP_TGBOT_CLAIM_FORGET          /* it comes again as a new one */
-} ngx_http_tgbot_claim_end_e;
+static ngx_int_t ngx_http_tgbot_claim_end(ngx_http_tgbot_claim_t *claim,
+    ngx_http_tgbot_claim_end_e end, ngx_http_tgbot_method_t *ride);
 
 
 static const ngx_http_tgbot_claim_end_e
@@ -39,6 +36,10 @@ ngx_http_tgbot_claim_take(ngx_http_tgbot_claim_t *claim,
 
     claim->bot = bot;
 
+    if (bot->conf->dedup->redis) {
+        return ngx_http_tgbot_claim_redis_take(claim, update_id, ride);
+    }
+
     rc = ngx_http_tgbot_dedup_claim(bot->dedup, update_id, &claim->dedup,
                                     &ride->content_type, &ride->body);
 
@@ -54,7 +55,9 @@ ngx_uint_t
 ngx_http_tgbot_claim_holds(ngx_http_tgbot_claim_t *claim)
 {
     if (claim->dedup.lease.token == 0
-        || ngx_http_tgbot_dedup_holds(claim->bot->dedup, &claim->dedup))
+        || (claim->redis
+            ? ngx_http_tgbot_claim_redis_holds(claim)
+            : ngx_http_tgbot_dedup_holds(claim->bot->dedup, &claim->dedup)))
     {
         return 1;
     }
@@ -67,47 +70,75 @@ ngx_http_tgbot_claim_holds(ngx_http_tgbot_claim_t *claim)
 }
 
 
+void
+ngx_http_tgbot_claim_move(ngx_http_tgbot_claim_t *to,
+    ngx_http_tgbot_claim_t *from)
+{
+    *to = *from;
+
+    from->dedup.lease.token = 0;
+    from->redis = NULL;
+}
+
+
 ngx_int_t
 ngx_http_tgbot_claim_settle(ngx_http_tgbot_claim_t *claim, ngx_uint_t verdict,
     ngx_http_tgbot_method_t *ride)
 {
-    ngx_int_t                      rc;
-    ngx_http_tgbot_dedup_t        *dedup;
-    ngx_http_tgbot_claim_end_e     end;
-    ngx_http_tgbot_dedup_claim_t  *held;
+    ngx_int_t                   rc;
+    ngx_http_tgbot_claim_end_e  end;
 
-    held = &claim->dedup;
+    end = ngx_http_tgbot_claim_ends[verdict];
 
-    if (held->lease.token == 0) {
+    if (claim->redis) {
+        rc = ngx_http_tgbot_claim_redis_settle(claim, end, ride);
+
+        if (rc == NGX_AGAIN || rc == NGX_BUSY) {
+            return rc;
+        }
+
+    } else if (claim->dedup.lease.token) {
+        rc = ngx_http_tgbot_claim_end(claim, end, ride);
+
+    } else {
         return NGX_OK;
     }
 
+    claim->dedup.lease.token = 0;
+
+    if (rc != NGX_OK) {
+        ngx_http_tgbot_bot_lost(claim->bot, claim->dedup.update_id);
+    }
+
+    return rc;
+}
+
+
+/* in a zone */
+
+static ngx_int_t
+ngx_http_tgbot_claim_end(ngx_http_tgbot_claim_t *claim,
+    ngx_http_tgbot_claim_end_e end, ngx_http_tgbot_method_t *ride)
+{
+    ngx_http_tgbot_dedup_t        *dedup;
+    ngx_http_tgbot_dedup_claim_t  *held;
+
+    held = &claim->dedup;
     dedup = claim->bot->dedup;
-    end = ngx_http_tgbot_claim_ends[verdict];
 
     switch (end) {
 
     case NGX_HTTP_TGBOT_CLAIM_ACCEPT:
-        rc = ngx_http_tgbot_dedup_accept(dedup, held,
-                                         ride ? &ride->content_type : NULL,
-                                         ride ? &ride->body : NULL);
-        break;
+        return ngx_http_tgbot_dedup_accept(dedup, held,
+                                           ride ? &ride->content_type : NULL,
+                                           ride ? &ride->body : NULL);
 
     case NGX_HTTP_TGBOT_CLAIM_FORGET:
-        rc = ngx_http_tgbot_dedup_forget(dedup, held);
-        break;
+        return ngx_http_tgbot_dedup_forget(dedup, held);
 
     default: /* NGX_HTTP_TGBOT_CLAIM_RELEASE, NGX_HTTP_TGBOT_CLAIM_FAIL */
-        rc = ngx_http_tgbot_dedup_release(dedup, held,
-                                          end == NGX_HTTP_TGBOT_CLAIM_FAIL,
-                                          held->charged);
+        return ngx_http_tgbot_dedup_release(dedup, held,
+                                            end == NGX_HTTP_TGBOT_CLAIM_FAIL,
+                                            held->charged);
     }
-
-    held->lease.token = 0;
-
-    if (rc != NGX_OK) {
-        ngx_http_tgbot_bot_lost(claim->bot, held->update_id);
-    }
-
-    return rc;
 }

@@ -52,7 +52,9 @@ static void ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_settled_t *result);
 static void ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
-static void ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job);
+static void ngx_http_tgbot_job_finish(ngx_http_tgbot_job_t *job);
+static ngx_int_t ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job,
+    ngx_uint_t verdict, ngx_http_tgbot_method_t *ride);
 static void ngx_http_tgbot_job_account(ngx_http_tgbot_job_t *job, size_t size);
 static ngx_http_tgbot_job_t *ngx_http_tgbot_job_alloc(
     ngx_http_tgbot_bot_t *bot);
@@ -352,7 +354,8 @@ ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
 
     method = job->answer.calls.elts;
 
-    if (job->settled == NULL
+    if (!job->riding
+        && job->settled == NULL
         && (job->bot->conf->api
             || job->claim.dedup.lease.token == 0
             || method->content_type.len + method->body.len
@@ -361,11 +364,10 @@ ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job)
         return NGX_OK;
     }
 
-    job->claim.ready = ngx_http_tgbot_job_resume;
-    job->claim.data = job;
+    job->riding = 1;
 
-    rc = ngx_http_tgbot_claim_settle(&job->claim, NGX_HTTP_TGBOT_DONE,
-                                     job->own ? NULL : method);
+    rc = ngx_http_tgbot_job_unclaim(job, NGX_HTTP_TGBOT_DONE,
+                                    job->own ? NULL : method);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -390,7 +392,7 @@ ngx_http_tgbot_job_resume(void *data)
     ngx_http_tgbot_job_t *job = data;
 
     if (job->ended) {
-        ngx_http_tgbot_job_unclaim(job);
+        ngx_http_tgbot_job_finish(job);
         return;
     }
 
@@ -507,12 +509,14 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 
     job->ended = verdict;
 
-    ngx_http_tgbot_job_unclaim(job);
+    ngx_http_tgbot_job_finish(job);
 }
 
 
+/* job->ended is the verdict */
+
 static void
-ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job)
+ngx_http_tgbot_job_finish(ngx_http_tgbot_job_t *job)
 {
     ngx_int_t                 rc;
     ngx_uint_t                verdict;
@@ -520,10 +524,7 @@ ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job)
 
     verdict = job->ended;
 
-    job->claim.ready = ngx_http_tgbot_job_resume;
-    job->claim.data = job;
-
-    rc = ngx_http_tgbot_claim_settle(&job->claim, verdict, NULL);
+    rc = ngx_http_tgbot_job_unclaim(job, verdict, NULL);
 
     if (rc == NGX_AGAIN) {
         return;
@@ -553,6 +554,37 @@ ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job)
 
     ngx_http_tgbot_job_settle(job, &settled);
     ngx_http_tgbot_job_free(job);
+}
+
+
+/* settles the claim; NGX_AGAIN: job_resume() will be called */
+
+static ngx_int_t
+ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job, ngx_uint_t verdict,
+    ngx_http_tgbot_method_t *ride)
+{
+    ngx_int_t                 rc;
+    ngx_http_tgbot_settled_t  settled;
+
+    job->claim.ready = ngx_http_tgbot_job_resume;
+    job->claim.data = job;
+
+    rc = ngx_http_tgbot_claim_settle(&job->claim, verdict, ride);
+
+    if (rc != NGX_BUSY) {
+        return rc;
+    }
+
+    /* the job waits for the outcome, the request does not */
+
+    settled.verdict = NGX_HTTP_TGBOT_BUSY;
+    settled.retry_min = 1;
+    settled.retry_max = NGX_HTTP_TGBOT_CLAIM_RETRY;
+    settled.ride = NULL;
+
+    ngx_http_tgbot_job_settle(job, &settled);
+
+    return NGX_AGAIN;
 }
 
 

@@ -85,6 +85,7 @@ struct ngx_http_tgbot_job_s {
     unsigned                       own:1;     /* has its answer already */
     unsigned                       acked:1;   /* Telegram got its 200 */
     unsigned                       by_api:1;  /* no call rides */
+    unsigned                       riding:1;  /* accepted with call 0 */
     unsigned                       queued:1;  /* taken from the queue */
     unsigned                       resumed:1; /* at a call tried before */
     unsigned                       notice:1;  /* sends a limit's text */

@@ -14,6 +14,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_limit_redis.h"
 
 
 typedef struct ngx_http_tgbot_queue_put_s   ngx_http_tgbot_queue_put_t;
@@ -28,6 +29,11 @@ struct ngx_http_tgbot_queue_put_s {
     ngx_http_tgbot_queue_event_e   event;     /* accepted or replayed */
     ngx_msec_t                     age;       /* NGX_BUSY: of the oldest item */
 
+    /* limits that Redis has to look at; NULL: none */
+    ngx_http_tgbot_limit_buckets_t  *buckets;
+    ngx_uint_t                     refused;   /* by this one, from 1 on */
+    ngx_http_tgbot_limit_result_t  result;    /* of that one */
+
     /*
      * a put that is suspended goes on in a copy: done() gets it at the end,
      * never from inside put()
@@ -37,6 +43,9 @@ struct ngx_http_tgbot_queue_put_s {
                                        ngx_int_t rc);
     void                          *data;
 
+    unsigned                       numbered:1;  /* has an update_id, by which
+                                                   duplicates are known */
+    unsigned                       rebased:1;  /* see dedup.h */
     unsigned                       again:1;   /* of a letter: an earlier put
                                                  may have succeeded */
 };
@@ -47,6 +56,7 @@ struct ngx_http_tgbot_queue_put_s {
 struct ngx_http_tgbot_queue_held_s {
     ngx_http_tgbot_bot_t          *bot;
     ngx_http_tgbot_queue_taken_t   taken;     /* of a zone */
+    void                          *item;      /* of another queue */
 
     /* the end of a settle that was suspended */
     void                         (*done)(ngx_http_tgbot_queue_held_t *held,
@@ -75,6 +85,10 @@ struct ngx_http_tgbot_queue_verbs_s {
      * NGX_OK        the item is in the queue
      * NGX_BUSY      the queue is full, or the bot's part of it
      * NGX_DECLINED  the item is larger than the bot's whole part
+     * NGX_DONE      a limit has refused the update, see put->refused; or it is
+     *               a duplicate: it was put into the queue before
+     * NGX_ABORT     the queue is away, or there is no memory; the item may be
+     *               in it nevertheless
      * NGX_AGAIN     the put is suspended: put->copy is set, and done() is
      *               called with one of the other codes
      */
@@ -97,7 +111,10 @@ struct ngx_http_tgbot_queue_verbs_s {
     ngx_int_t  (*take)(ngx_http_tgbot_bot_t *bot,
                    ngx_http_tgbot_queue_ready_pt ready, ngx_msec_t *wait);
 
-    /* whether this worker still has the lease; answered from memory */
+    /*
+     * Whether this worker still has the lease, answered from memory.  If it
+     * is lost, "held" has ended.
+     */
     ngx_uint_t (*holds)(ngx_http_tgbot_queue_held_t *held);
 
     /*
@@ -105,7 +122,7 @@ struct ngx_http_tgbot_queue_verbs_s {
      * answer: it stays the head of its lane and may be taken after "delay"
      * ms.  The strings are copied.
      *
-     * NGX_OK        the lease ends
+     * NGX_OK        the lease ends, now or when the queue has answered
      * NGX_DECLINED  the lease is lost
      * NGX_AGAIN     there is no room for the answer: nothing has changed
      */

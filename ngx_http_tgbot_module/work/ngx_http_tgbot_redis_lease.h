@@ -1,9 +1,10 @@
 
 /*
- * Leases in Redis: what this worker holds there, a lane or a claim, and the
- * beat that keeps it.  The beat of a bot runs once a second while anything is
- * held, and always if the bot has a queue in Redis; it names all that is held,
- * and Redis frees what this worker had and does not name.
+ * Leases in Redis: what this worker holds there, such as a lane or a claim, and
+ * the beats that keep it.  The beat of a bot runs once a second from its first
+ * lease on, until nothing was held for the bot's lease time.  It names all that
+ * this worker holds or waits for; Redis frees what the worker has and does not
+ * name.
  */
 
 #ifndef _NGX_HTTP_TGBOT_REDIS_LEASE_H_INCLUDED_
@@ -17,8 +18,12 @@
 #include "ngx_http_tgbot_bot.h"
 
 
-#define NGX_HTTP_TGBOT_REDIS_LANE       0
-#define NGX_HTTP_TGBOT_REDIS_CLAIM      1
+/* kinds of a lease, and what its id is */
+#define NGX_HTTP_TGBOT_REDIS_PENDING    0     /* what a command takes that
+                                                 has no reply yet; no id */
+#define NGX_HTTP_TGBOT_REDIS_LANE       1     /* hash of the lane */
+#define NGX_HTTP_TGBOT_REDIS_CLAIM      2     /* update_id */
+#define NGX_HTTP_TGBOT_REDIS_LETTER     3     /* of a dead letter */
 
 /* lease time of a bot without "lease=" of tgbot_queue, ms */
 #define NGX_HTTP_TGBOT_REDIS_LEASE      15000
@@ -31,32 +36,33 @@
 
 /*
  * Belongs to its caller, which zeroes it, sets bot, kind, id and number, and
- * must not move or free it between hold() and end().
+ * must not move or free it between hold() and end().  A lease that was pending
+ * gets its kind and id when the reply is here, while it is held.
  */
 
 typedef struct {
     ngx_queue_t                    queue;     /* of the bot's leases */
     ngx_http_tgbot_bot_t          *bot;
-    ngx_uint_t                     kind;      /* NGX_HTTP_TGBOT_REDIS_LANE.. */
-    uint64_t                       id;        /* lane, or update_id */
+    ngx_uint_t                     kind;
+    uint64_t                       id;
     uint64_t                       number;    /* of the token; 0: nothing is
                                                  held */
+    unsigned                       lost:1;    /* private */
 } ngx_http_tgbot_redis_lease_t;
 
 
-/*
- * Starts the beats of the bots with a queue in Redis; called once a worker,
- * before any other function of this file.
- */
-ngx_int_t ngx_http_tgbot_redis_lease_init_process(
-    ngx_http_tgbot_main_conf_t *tmcf, ngx_log_t *log);
+/* called once a worker, before any other function of this file */
+void ngx_http_tgbot_redis_lease_init_process(ngx_log_t *log);
 
-/* worker exit: no beat runs any more */
+/* worker exit: no beat runs any more, nothing is held */
 void ngx_http_tgbot_redis_lease_exit_process(void);
 
+/* the beat of this bot runs even if nothing is held; NGX_ERROR: no memory */
+ngx_int_t ngx_http_tgbot_redis_lease_keep(ngx_http_tgbot_bot_t *bot);
+
 /*
- * The name of this worker: machine, process and time of its start, so that no
- * other worker ever has it.  Valid until the worker exits.
+ * The name of this worker, "<machine>:<process>:<start>", which no other worker
+ * ever has.  Valid until the worker exits.
  */
 ngx_str_t *ngx_http_tgbot_redis_lease_worker(void);
 
@@ -70,11 +76,13 @@ uint64_t ngx_http_tgbot_redis_lease_number(void);
 u_char *ngx_http_tgbot_redis_lease_token(u_char *p, uint64_t number);
 
 /*
- * Each beat names the lease from now on; lease->number must be set.  Called
- * before the command is sent that takes the lease in Redis: a beat that names
- * more than there is does no harm, but one that does not name a lease ends it.
+ * Each beat names the lease from now on.  Called with kind PENDING before the
+ * command is sent that takes it in Redis, as a beat ends what it does not name.
+ * If this worker may have no lease time in Redis, a beat is sent before that
+ * command.  When the reply says that it is taken, ask holds() before the work
+ * begins.  NGX_ERROR: no memory, and nothing is held.
  */
-void ngx_http_tgbot_redis_lease_hold(ngx_http_tgbot_redis_lease_t *lease);
+ngx_int_t ngx_http_tgbot_redis_lease_hold(ngx_http_tgbot_redis_lease_t *lease);
 
 /*
  * No beat names the lease any more, and number is 0; idempotent.  Called when
@@ -92,10 +100,11 @@ ngx_uint_t ngx_http_tgbot_redis_lease_holds(
     ngx_http_tgbot_redis_lease_t *lease);
 
 /*
- * The outcome of a command about this bot is unknown: what it may have taken
- * in Redis must not stay taken, so the next beat runs at once.
+ * A beat of this bot is sent at once: the outcome of a command is unknown, and
+ * what it may have taken must not stay taken, or a script has answered that
+ * this worker has no lease.
  */
-void ngx_http_tgbot_redis_lease_unknown(ngx_http_tgbot_bot_t *bot);
+void ngx_http_tgbot_redis_lease_beat(ngx_http_tgbot_bot_t *bot);
 
 
 #endif /* _NGX_HTTP_TGBOT_REDIS_LEASE_H_INCLUDED_ */

@@ -12,8 +12,11 @@
 
 #include "ngx_http_tgbot_abandon.h"
 #include "ngx_http_tgbot_cache_use.h"
+#include "ngx_http_tgbot_claim_redis.h"
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_queue_redis.h"
 #include "ngx_http_tgbot_queue_worker.h"
+#include "ngx_http_tgbot_redis_lease.h"
 #include "ngx_http_tgbot_worker.h"
 
 
@@ -52,6 +55,9 @@ ngx_http_tgbot_worker_init(ngx_cycle_t *cycle, ngx_http_tgbot_main_conf_t *mcf)
         ngx_http_tgbot_bot_init(bots[i]);
     }
 
+    ngx_http_tgbot_redis_lease_init_process(cycle->log);
+    ngx_http_tgbot_claim_redis_init_process();
+    ngx_http_tgbot_queue_redis_init_process();
     ngx_http_tgbot_job_init_process();
     ngx_http_tgbot_cache_use_init_process(cycle->log);
     ngx_http_tgbot_call_slot_init_process(mcf->max_calls);
@@ -113,6 +119,7 @@ ngx_http_tgbot_worker_shutdown(ngx_event_t *ev)
     if (c->error) {
         ngx_http_tgbot_queue_worker_stop();
         ngx_http_tgbot_job_abort(1);
+        ngx_http_tgbot_claim_redis_abandon();
         return;
     }
 
@@ -138,6 +145,9 @@ ngx_http_tgbot_worker_exit(ngx_cycle_t *cycle)
     ngx_http_tgbot_call_exit_process();
     ngx_http_tgbot_job_exit_process();
     ngx_http_tgbot_queue_worker_exit_process();
+    ngx_http_tgbot_claim_redis_abandon();
+    ngx_http_tgbot_queue_redis_exit_process();
+    ngx_http_tgbot_redis_lease_exit_process();
     ngx_http_tgbot_abandon_exit_process();
     ngx_http_tgbot_detached_exit_process();
     ngx_http_tgbot_redis_exit_process();

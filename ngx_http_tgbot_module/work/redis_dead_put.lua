@@ -42,12 +42,14 @@ if id == '0' then
 end
 
 
--- of the letters from the oldest on, up to so many, those that may go
+-- n letters go, from the oldest on: those that are replayed, or the others
 
 local function evict(n, replayed)
   local gone = 0
 
-  for _, old in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+  local last = n + redis.call('HLEN', KEYS[4])
+
+  for _, old in ipairs(redis.call('ZRANGE', KEYS[2], 0, last)) do
     if gone == n then
       break
     end

@@ -43,7 +43,9 @@ if not lease or tonumber(lease) <= now then
   return {now, -1, -1, redis.call('HLEN', KEYS[3])}
 end
 
-local n = tonumber(ARGV[3])
+-- Lua puts no more than some thousands of arguments into a call
+
+local n = math.min(tonumber(ARGV[3]), 1000)
 local due = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', int(now),
                        'LIMIT', 0, math.max(n, 32))
 

@@ -9,9 +9,9 @@
 --         "release": it will be delivered again; "forget": its record goes
 --       5 release: "1", an attempt failed
 --       6 release: "1", limits have taken their tokens
---       7 accept: the ride: content type, a newline and the call, at most 4096
---         bytes, or ""; kept for five minutes, unless an update with the same
---         remainder takes its place
+--       7 accept: the ride: content type, a newline and the call, the two of
+--         at most 4096 bytes, or ""; kept for five minutes, unless an update
+--         with the same remainder takes its place
 --
 -- Reply
 --   0  the claim is lost, another worker handles the update: nothing was done
@@ -52,7 +52,7 @@ if ARGV[4] == 'release' then
 end
 
 if ARGV[4] == 'accept' then
-  if ARGV[7] ~= '' and #ARGV[7] <= 4096 then
+  if ARGV[7] ~= '' and #ARGV[7] <= 4097 then
     redis.call('SET', KEYS[7], name .. ' ' .. ARGV[7], 'PX', 300000)
   end
 

@@ -114,6 +114,7 @@ typedef enum {
     NGX_HTTP_TGBOT_LIMIT_REJECTED,
     NGX_HTTP_TGBOT_LIMIT_DROPPED_DRY_RUN,
     NGX_HTTP_TGBOT_LIMIT_REJECTED_DRY_RUN,
+    NGX_HTTP_TGBOT_LIMIT_REDIS_AWAY,     /* and one of those above */
     NGX_HTTP_TGBOT_LIMIT_OUTCOMES
 } ngx_http_tgbot_limit_outcome_e;
 

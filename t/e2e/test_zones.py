@@ -302,6 +302,8 @@ async def test_killed_inside(case):
         rounds += 1
         repaired = await _repaired(case, nginx, rounds)
         case.equal(repaired, rounds, f"repairs after a death at {point!r}")
+    case.check(await until(lambda: len(scene.webhook.deliveries) > 3 * KEPT, 60),
+               "too few updates")
     over.set()
     await asyncio.gather(pusher, *mixers)
     case.check(await scene.finished(30), "Telegram still has updates")

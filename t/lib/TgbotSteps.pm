@@ -22,6 +22,7 @@ package TgbotSteps;
 #       real_time => 1,                 programs sleep as long as they are told
 #                                       under valgrind, too
 #       no_error_log => '[error]',      in no block's log, besides graver ones
+#       init    => sub { ... },         called before nginx is started
 #       before  => sub { ... },         called before the steps with the body
 #                                       of the response
 #       after   => sub { ... });        called after them
@@ -88,13 +89,19 @@ sub start {
 }
 
 
+sub init {
+    TgbotProgram::forget();
+    $suite{init}->() if $suite{init};
+}
+
+
 sub prepare {
     my $block = shift;
 
     my $status = $suite{status} // '';
     my $http = $suite{http} // 'tgbot_secret_token off;';
 
-    $block->set_value('init', 'TgbotProgram::forget();');
+    $block->set_value('init', 'TgbotSteps::init();');
 
     default($block, 'no_error_log',
             CORE::join("\n", @grave, $suite{no_error_log} // ()));

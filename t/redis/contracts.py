@@ -1,5 +1,10 @@
 """What the contracts of the scripts promise and a schedule of workers does not show."""
 
+import ast
+import hashlib
+import re
+import subprocess
+import tempfile
 import unittest
 
 import server
@@ -80,6 +85,22 @@ class Contracts(unittest.TestCase):
     def test_all_are_here(self):
         self.assertEqual(set(KEYS), set(server.names()))
         self.assertEqual(set(ARGUMENTS), set(server.names()))
+
+    def test_embedded(self):
+        """the build makes the same texts, as strings of C, and their SHA1"""
+        with tempfile.TemporaryDirectory() as directory:
+            header = f"{directory}/lua.h"
+            subprocess.run(["sh", f"{server.WORK}/ngx_http_tgbot_redis_scripts.sh", server.WORK,
+                            header], check=True)
+            with open(header, encoding="ascii") as file:
+                made = file.read()
+        for name in server.names():
+            own = re.search(f"script_{name} = {{(.*?)^}};", made, re.M | re.S)[1]
+            strings = re.findall(r'^ +("#?.*\\n")$', own, re.M)
+            self.assertEqual("".join(map(ast.literal_eval, strings)), server.text(name))
+            digest = "".join(re.findall(r"'([0-9a-f])'", own.splitlines()[-1]))
+            self.assertEqual(digest, hashlib.sha1(server.text(name).encode()).hexdigest())
+            self.assertEqual(digest.encode(), self.scripts[name])
 
     def test_another_layout(self):
         """a script refuses keys of another layout, and changes nothing"""
@@ -246,7 +267,7 @@ class Contracts(unittest.TestCase):
     def test_ride(self):
         """a ride is repeated, unless another update's took its place or it is too long"""
         self.run_script("beat", "w", 60000, 1)
-        rides = ((1, "t\nx"), (2, ""), (3, "y" * 4096), (4, "y" * 4097))
+        rides = ((1, "t\nx"), (2, ""), (3, "y" * 4097), (4, "y" * 4098))
         for update_id, ride in rides:
             keys = KEYS["unclaim"].replace("ride:1", f"ride:{update_id}")
             claim = KEYS["claim"].replace("ride:1", f"ride:{update_id}")
@@ -255,7 +276,7 @@ class Contracts(unittest.TestCase):
                                              keys=claim)[0], 1)
             self.assertEqual(self.run_script("unclaim", update_id, 1024, f"w/{number}", "accept",
                                              0, 0, ride, keys=keys), 1)
-            kept = ride.encode() if len(ride) <= 4096 else b""
+            kept = ride.encode() if len(ride) <= 4097 else b""
             self.assertEqual(self.run_script("claim", update_id, 1024, "w", 50, 9, keys=claim),
                              [0, kept])
         self.assertGreater(self.redis.call("PTTL", BOT + "ride:1"), 200000)

@@ -19,6 +19,7 @@ class Options:
     """What a run is made of; probabilities are between 0 and 1."""
 
     url: str = ""
+    ports: tuple = ()                   # of several machines behind the URL
     secret: str = ""
     tokens: tuple = ()
     updates: int = 1000
@@ -99,7 +100,7 @@ class Scene:
             options.url, secret=options.secret or None, max_connections=options.connections,
             schedule=options.schedule, ramp=options.ramp, life=options.life,
             timeout=options.telegram_timeout, seed=options.seed, execute=self.api.ride,
-            cut=self._cut, capture=capture)
+            cut=self._cut, capture=capture, ports=options.ports)
         traffic = Traffic(options.updates, options.chats, options.seed, options.heavy)
         self._pusher = asyncio.get_running_loop().create_task(self._push(traffic.updates))
 

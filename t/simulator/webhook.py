@@ -168,16 +168,18 @@ class Webhook:
     execute(params, update) is called for a method found in an answer, in the same step
     in which the update is acknowledged.  cut(update, sent) tells, each time an update is
     sent, after how many seconds the connection is lost before its answer is read
-    (math.inf: when that begins to arrive), or None.
+    (math.inf: when that begins to arrive), or None.  ports: each connection is to one of
+    these instead of the URL's.
     """
 
     def __init__(self, url, secret=None, max_connections=40, schedule=1.0, ramp=1.0,
                  life=1.0, timeout=60.0, seed=1, execute=None, cut=None, trace=None, ca=None,
-                 capture=False):
+                 capture=False, ports=()):
         parts = urlsplit(url)
         self._host = parts.hostname
         self._tls = _tls_context(ca) if parts.scheme == "https" else None
         self._port = parts.port or (443 if self._tls else 80)
+        self._ports = ports or (self._port,)
         self._head = self._make_head(parts, secret)
         self._max_connections = max_connections
         self._schedule = schedule
@@ -346,7 +348,7 @@ class Webhook:
     async def _open(self, wire):
         try:
             await self.loop.create_connection(
-                lambda: wire, self._host, self._port, ssl=self._tls)
+                lambda: wire, self._host, self._random.choice(self._ports), ssl=self._tls)
         except OSError:
             wire.end("refused")
 

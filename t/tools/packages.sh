@@ -303,6 +303,10 @@ packages_suites() {
 
 packages_redis() {
     need python3 redis-server
+
+    if [ -n "$(apt-cache madison valkey-server)" ]; then
+        need valkey-server
+    fi
 }
 
 
@@ -318,6 +322,7 @@ packages_browser() {
 
 packages_test() {
     packages_suites
+    packages_redis
     packages_browser
 }
 

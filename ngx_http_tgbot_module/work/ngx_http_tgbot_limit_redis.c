@@ -1,0 +1,169 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_md5.h>
+
+#include "ngx_http_tgbot_limit_redis.h"
+
+
+static void ngx_http_tgbot_limit_redis_done(ngx_http_tgbot_redis_command_t *c,
+    ngx_http_tgbot_redis_result_e rc, redisReply *reply);
+
+
+ngx_int_t
+ngx_http_tgbot_limit_redis_evaluate(ngx_http_request_t *r,
+    ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_limit_buckets_t *buckets)
+{
+    ngx_str_t                    *key;
+    ngx_uint_t                    i;
+    ngx_array_t                  *limits;
+    ngx_http_tgbot_limit_conf_t  *limit;
+
+    buckets->n = 0;
+
+    limits = bot->conf->limits;
+
+    if (limits == NULL) {
+        return NGX_OK;
+    }
+
+    limit = limits->elts;
+
+    for (i = 0; i < limits->nelts; i++) {
+
+        if (!limit[i].redis) {
+            continue;
+        }
+
+        key = &buckets->keys[buckets->n];
+
+        if (ngx_http_complex_value(r, limit[i].key, key) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (key->len) {
+            buckets->limits[buckets->n++] = i;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * A key has the hash of what users wrote, and of what tells limits apart in a
+ * configuration.  Buckets of all bots have no slot, as they have no bot.
+ */
+
+void
+ngx_http_tgbot_limit_redis_keys(ngx_http_tgbot_redis_args_t *args,
+    ngx_http_tgbot_limit_buckets_t *buckets)
+{
+    u_char                        hash[16];
+    u_char                        hex[sizeof(hash) * 2 + 1];
+    ngx_md5_t                     md5;
+    ngx_str_t                    *zone;
+    ngx_uint_t                    b, i;
+    ngx_http_tgbot_bot_t         *bot;
+    ngx_http_tgbot_limit_conf_t  *limit;
+
+    bot = args->bot;
+    limit = bot->conf->limits->elts;
+
+    for (b = 0; b < buckets->n; b++) {
+        i = buckets->limits[b];
+        zone = &limit[i].zone->shm_zone->shm.name;
+
+        ngx_md5_init(&md5);
+        ngx_md5_update(&md5, &bot->limits[i].id, sizeof(uint64_t));
+        ngx_md5_update(&md5, zone->data, zone->len);
+        ngx_md5_update(&md5, "", 1);
+        ngx_md5_update(&md5, buckets->keys[b].data, buckets->keys[b].len);
+        ngx_md5_final(hash, &md5);
+
+        *ngx_hex_dump(hex, hash, sizeof(hash)) = '\0';
+
+        if (limit[i].shared) {
+            ngx_http_tgbot_redis_args_shared(args, "limit:%s", hex);
+
+        } else {
+            ngx_http_tgbot_redis_args_key(args, "limit:%s", hex);
+        }
+    }
+}
+
+
+void
+ngx_http_tgbot_limit_redis_rates(ngx_http_tgbot_redis_args_t *args,
+    ngx_http_tgbot_limit_buckets_t *buckets, ngx_uint_t reject)
+{
+    double                        token;
+    ngx_uint_t                    b;
+    ngx_http_tgbot_limit_conf_t  *limits, *limit;
+
+    limits = args->bot->conf->limits->elts;
+
+    for (b = 0; b < buckets->n; b++) {
+        limit = &limits[buckets->limits[b]];
+
+        token = (limit->per_minute ? 60000000.0 : 1000000.0) / limit->rate;
+
+        ngx_http_tgbot_redis_args_print(args, "%.6f", token);
+        ngx_http_tgbot_redis_args_print(args, "%ui", ngx_max(limit->burst, 1));
+
+        if (reject) {
+            ngx_http_tgbot_redis_args_print(args, "%ui", limit->reject);
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_http_tgbot_limit_redis_take(ngx_http_tgbot_limit_redis_t *limit,
+    ngx_http_tgbot_bot_t *bot)
+{
+    ngx_http_tgbot_redis_args_t  args;
+
+    ngx_http_tgbot_redis_args_init(&args, bot);
+
+    ngx_http_tgbot_redis_args_key(&args, "meta");
+    ngx_http_tgbot_limit_redis_keys(&args, &limit->buckets);
+    ngx_http_tgbot_limit_redis_rates(&args, &limit->buckets, 0);
+
+    limit->command.done = ngx_http_tgbot_limit_redis_done;
+    limit->command.data = limit;
+    limit->rc = NGX_DECLINED;
+
+    return (ngx_http_tgbot_redis_args_send(&args, &limit->command,
+                                           &ngx_http_tgbot_redis_script_limit)
+            == NGX_OK)
+           ? NGX_AGAIN : NGX_DECLINED;
+}
+
+
+static void
+ngx_http_tgbot_limit_redis_done(ngx_http_tgbot_redis_command_t *c,
+    ngx_http_tgbot_redis_result_e rc, redisReply *reply)
+{
+    int64_t                        bucket;
+    ngx_http_tgbot_limit_redis_t  *limit;
+
+    limit = c->data;
+
+    if (rc == NGX_HTTP_TGBOT_REDIS_OK) {
+        bucket = ngx_http_tgbot_redis_args_number(reply, 0);
+
+        limit->rc = NGX_OK;
+
+        if (bucket > 0 && (ngx_uint_t) bucket <= limit->buckets.n) {
+            limit->rc = NGX_BUSY;
+            limit->refused = (ngx_uint_t) bucket - 1;
+            limit->result.wait = ngx_http_tgbot_redis_args_number(reply, 1);
+            limit->result.first = ngx_http_tgbot_redis_args_number(reply, 2)
+                                  != 0;
+        }
+    }
+
+    limit->ready(limit->data);
+}

@@ -1,0 +1,656 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_job_queued.h"
+#include "ngx_http_tgbot_queue_redis.h"
+
+
+/* time between two questions for the state, ms */
+#define NGX_HTTP_TGBOT_QUEUE_REDIS_STATE  1000
+
+
+/* a put that waits for its reply */
+
+typedef struct {
+    ngx_http_tgbot_queue_put_t       put;      /* first */
+    ngx_queue_t                      queue;
+    ngx_http_tgbot_redis_command_t   command;
+} ngx_http_tgbot_queue_redis_put_t;
+
+
+static void ngx_http_tgbot_queue_redis_bell(void *data);
+static ngx_int_t ngx_http_tgbot_queue_redis_put(
+    ngx_http_tgbot_queue_put_t *put);
+static void ngx_http_tgbot_queue_redis_accept(
+    ngx_http_tgbot_redis_args_t *args, ngx_http_tgbot_queue_put_t *put,
+    ngx_str_t *payload);
+static void ngx_http_tgbot_queue_redis_replay(
+    ngx_http_tgbot_redis_args_t *args, ngx_http_tgbot_queue_put_t *put,
+    ngx_str_t *payload);
+static void ngx_http_tgbot_queue_redis_payload(ngx_http_tgbot_item_t *item,
+    ngx_pool_t *pool, ngx_str_t *payload);
+static void ngx_http_tgbot_queue_redis_put_done(
+    ngx_http_tgbot_redis_command_t *c, ngx_http_tgbot_redis_result_e rc,
+    redisReply *reply);
+static ngx_int_t ngx_http_tgbot_queue_redis_accepted(
+    ngx_http_tgbot_queue_put_t *put, redisReply *reply);
+static ngx_int_t ngx_http_tgbot_queue_redis_replayed(
+    ngx_http_tgbot_queue_put_t *put, redisReply *reply);
+static void ngx_http_tgbot_queue_redis_leave(ngx_http_tgbot_queue_put_t *put);
+static ngx_uint_t ngx_http_tgbot_queue_redis_empty(ngx_http_tgbot_bot_t *bot,
+    uint64_t lane);
+static void ngx_http_tgbot_queue_redis_took(ngx_http_tgbot_bot_t *bot);
+static void ngx_http_tgbot_queue_redis_state(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_queue_state_t *state);
+static void ngx_http_tgbot_queue_redis_asked(
+    ngx_http_tgbot_redis_command_t *c, ngx_http_tgbot_redis_result_e rc,
+    redisReply *reply);
+static void ngx_http_tgbot_queue_redis_field(ngx_http_tgbot_queue_redis_t *q,
+    redisReply *name, redisReply *value);
+
+
+const ngx_http_tgbot_queue_verbs_t  ngx_http_tgbot_queue_redis = {
+    ngx_http_tgbot_queue_redis_put,
+    ngx_http_tgbot_queue_redis_leave,
+    ngx_http_tgbot_queue_redis_empty,
+    ngx_http_tgbot_queue_redis_take,
+    ngx_http_tgbot_queue_redis_holds,
+    ngx_http_tgbot_queue_redis_give,
+    ngx_http_tgbot_queue_redis_settle,
+    ngx_http_tgbot_queue_redis_took,
+    ngx_http_tgbot_queue_redis_state
+};
+
+
+/* fields of the counters in Redis */
+
+static ngx_str_t  ngx_http_tgbot_queue_redis_events[] = {
+    [NGX_HTTP_TGBOT_QUEUE_ACCEPTED] = ngx_string("accepted"),
+    [NGX_HTTP_TGBOT_QUEUE_REPLAYED] = ngx_string("replayed"),
+    [NGX_HTTP_TGBOT_QUEUE_LOADED] = ngx_string("loaded"),
+    [NGX_HTTP_TGBOT_QUEUE_DONE] = ngx_string("done"),
+    [NGX_HTTP_TGBOT_QUEUE_DEAD] = ngx_string("dead"),
+    [NGX_HTTP_TGBOT_QUEUE_EXPIRED] = ngx_string("expired"),
+    [NGX_HTTP_TGBOT_QUEUE_DROPPED] = ngx_string("dropped")
+};
+
+
+/* of this worker */
+static ngx_queue_t  ngx_http_tgbot_queue_redis_all;
+
+
+void
+ngx_http_tgbot_queue_redis_init_process(void)
+{
+    ngx_queue_init(&ngx_http_tgbot_queue_redis_all);
+}
+
+
+void
+ngx_http_tgbot_queue_redis_exit_process(void)
+{
+    ngx_queue_t                   *p;
+    ngx_http_tgbot_queue_redis_t  *q;
+
+    while (!ngx_queue_empty(&ngx_http_tgbot_queue_redis_all)) {
+        p = ngx_queue_head(&ngx_http_tgbot_queue_redis_all);
+        ngx_queue_remove(p);
+
+        q = ngx_queue_data(p, ngx_http_tgbot_queue_redis_t, queue);
+
+        ngx_http_tgbot_queue_redis_forget(q);
+
+        while (!ngx_queue_empty(&q->puts)) {
+            ngx_http_tgbot_queue_redis_leave((ngx_http_tgbot_queue_put_t *)
+                         ngx_queue_data(ngx_queue_head(&q->puts),
+                                        ngx_http_tgbot_queue_redis_put_t,
+                                        queue));
+        }
+
+        ngx_http_tgbot_redis_lease_end(&q->pending);
+        ngx_http_tgbot_redis_cancel(&q->take);
+        ngx_http_tgbot_redis_cancel(&q->ask);
+
+        q->bot->queue_redis = NULL;
+        ngx_free(q);
+    }
+}
+
+
+/* NULL: no memory */
+
+ngx_http_tgbot_queue_redis_t *
+ngx_http_tgbot_queue_redis_open(ngx_http_tgbot_bot_t *bot)
+{
+    u_char                        *p;
+    ngx_http_tgbot_queue_redis_t  *q;
+
+    q = bot->queue_redis;
+
+    if (q) {
+        return q;
+    }
+
+    q = ngx_calloc(sizeof(ngx_http_tgbot_queue_redis_t)
+                   + bot->slot.len + sizeof(":ready"), bot->clcf->error_log);
+    if (q == NULL) {
+        return NULL;
+    }
+
+    q->bot = bot;
+    q->look = ngx_current_msec;
+    q->idle = NGX_HTTP_TGBOT_QUEUE_REDIS_IDLE;
+    q->asked = ngx_current_msec - NGX_HTTP_TGBOT_QUEUE_REDIS_STATE;
+
+    p = (u_char *) q + sizeof(ngx_http_tgbot_queue_redis_t);
+
+    q->bell.data = p;
+    q->bell.len = ngx_sprintf(p, "%V:ready", &bot->slot) - p;
+
+    ngx_queue_init(&q->items);
+    ngx_queue_init(&q->puts);
+
+    if (ngx_http_tgbot_redis_lease_keep(bot) != NGX_OK
+        || ngx_http_tgbot_redis_subscribe(&q->bell,
+                                          ngx_http_tgbot_queue_redis_bell, q)
+           != NGX_OK)
+    {
+        ngx_free(q);
+        return NULL;
+    }
+
+    ngx_queue_insert_tail(&ngx_http_tgbot_queue_redis_all, &q->queue);
+    bot->queue_redis = q;
+
+    return q;
+}
+
+
+static void
+ngx_http_tgbot_queue_redis_bell(void *data)
+{
+    ngx_http_tgbot_queue_redis_look(data);
+}
+
+
+/* there may be something to take */
+
+void
+ngx_http_tgbot_queue_redis_look(ngx_http_tgbot_queue_redis_t *q)
+{
+    q->look = ngx_current_msec;
+    q->idle = NGX_HTTP_TGBOT_QUEUE_REDIS_IDLE;
+
+    ngx_http_tgbot_queue_wake();
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_queue_redis_put(ngx_http_tgbot_queue_put_t *put)
+{
+    ngx_str_t                              payload;
+    ngx_http_tgbot_redis_args_t            args;
+    ngx_http_tgbot_queue_redis_t          *q;
+    ngx_http_tgbot_queue_redis_put_t      *copy;
+    const ngx_http_tgbot_redis_script_t   *script;
+
+    q = ngx_http_tgbot_queue_redis_open(put->bot);
+    if (q == NULL) {
+        return NGX_ABORT;
+    }
+
+    copy = ngx_calloc(sizeof(ngx_http_tgbot_queue_redis_put_t),
+                      put->bot->clcf->error_log);
+    if (copy == NULL) {
+        return NGX_ABORT;
+    }
+
+    copy->command.done = ngx_http_tgbot_queue_redis_put_done;
+    copy->command.data = copy;
+    copy->command.durable = 1;
+
+    ngx_http_tgbot_redis_args_init(&args, put->bot);
+    ngx_http_tgbot_queue_redis_payload(&put->item, args.pool, &payload);
+
+    if (put->event == NGX_HTTP_TGBOT_QUEUE_ACCEPTED) {
+        ngx_http_tgbot_queue_redis_accept(&args, put, &payload);
+        script = &ngx_http_tgbot_redis_script_accept;
+
+    } else {
+        ngx_http_tgbot_queue_redis_replay(&args, put, &payload);
+        script = &ngx_http_tgbot_redis_script_put;
+    }
+
+    if (ngx_http_tgbot_redis_args_send(&args, &copy->command, script)
+        != NGX_OK)
+    {
+        ngx_free(copy);
+        return NGX_ABORT;
+    }
+
+    ngx_queue_insert_tail(&q->puts, &copy->queue);
+
+    copy->put = *put;
+    put->copy = &copy->put;
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_tgbot_queue_redis_accept(ngx_http_tgbot_redis_args_t *args,
+    ngx_http_tgbot_queue_put_t *put, ngx_str_t *payload)
+{
+    ngx_http_tgbot_loc_conf_t  *conf;
+
+    conf = put->bot->conf;
+
+    ngx_http_tgbot_redis_args_key(args, "meta");
+    ngx_http_tgbot_redis_args_key(args, "seen:0");
+    ngx_http_tgbot_redis_args_key(args, "seen:1");
+    ngx_http_tgbot_redis_args_key(args, "lanes");
+    ngx_http_tgbot_redis_args_key(args, "ready");
+    ngx_http_tgbot_redis_args_key(args, "lane:%016xL", put->item.head.lane);
+
+    if (put->buckets) {
+        ngx_http_tgbot_limit_redis_keys(args, put->buckets);
+    }
+
+    ngx_http_tgbot_redis_args_print(args, "%L", put->item.head.update_id);
+    ngx_http_tgbot_redis_args_print(args, "%ui",
+                                    (conf->dedup && put->numbered)
+                                    ? conf->dedup->window : 0);
+    ngx_http_tgbot_redis_args_print(args, "%016xL", put->item.head.lane);
+    ngx_http_tgbot_redis_args_text(args, payload);
+    ngx_http_tgbot_redis_args_print(args, "%ui", conf->queue->limit);
+    ngx_http_tgbot_redis_args_print(args, "%ui", conf->queue->limit_size);
+    ngx_http_tgbot_redis_args_print(args, conf->limit_dry_run ? "1" : "0");
+
+    if (put->buckets) {
+        ngx_http_tgbot_limit_redis_rates(args, put->buckets, 1);
+    }
+}
+
+
+static void
+ngx_http_tgbot_queue_redis_replay(ngx_http_tgbot_redis_args_t *args,
+    ngx_http_tgbot_queue_put_t *put, ngx_str_t *payload)
+{
+    ngx_http_tgbot_head_t        *head;
+    ngx_http_tgbot_queue_conf_t  *queue;
+
+    head = &put->item.head;
+    queue = put->bot->conf->queue;
+
+    ngx_http_tgbot_redis_args_key(args, "meta");
+    ngx_http_tgbot_redis_args_key(args, "lanes");
+    ngx_http_tgbot_redis_args_key(args, "ready");
+    ngx_http_tgbot_redis_args_key(args, "lane:%016xL", head->lane);
+    ngx_http_tgbot_redis_args_key(args, "put:%uL-%L", head->letter,
+                                  head->update_id);
+
+    ngx_http_tgbot_redis_args_print(args, "%016xL", head->lane);
+    ngx_http_tgbot_redis_args_text(args, payload);
+    ngx_http_tgbot_redis_args_print(args, "%ui", queue->limit);
+    ngx_http_tgbot_redis_args_print(args, "%ui", queue->limit_size);
+    ngx_http_tgbot_redis_args_print(args, "%uL", head->letter);
+}
+
+
+/* without memory, also for the pool, payload->data is NULL */
+
+static void
+ngx_http_tgbot_queue_redis_payload(ngx_http_tgbot_item_t *item,
+    ngx_pool_t *pool, ngx_str_t *payload)
+{
+    u_char                                 *p;
+    ngx_http_tgbot_queue_redis_payload_t    head;
+
+    ngx_memzero(&head, sizeof(ngx_http_tgbot_queue_redis_payload_t));
+
+    head.version = NGX_HTTP_TGBOT_QUEUE_REDIS_VERSION;
+    head.answered = item->answered;
+    head.life = item->head.life;
+    head.attempts = item->progress.attempts;
+    head.len = (uint32_t) item->data.len;
+    head.update_id = item->head.update_id;
+    head.letter = item->head.letter;
+
+    payload->len = sizeof(ngx_http_tgbot_queue_redis_payload_t)
+                   + item->data.len + item->answer.len;
+    payload->data = pool ? ngx_pnalloc(pool, payload->len) : NULL;
+
+    if (payload->data == NULL) {
+        return;
+    }
+
+    p = ngx_cpymem(payload->data, &head,
+                   sizeof(ngx_http_tgbot_queue_redis_payload_t));
+    p = ngx_cpymem(p, item->data.data, item->data.len);
+
+    if (item->answer.len) {
+        ngx_memcpy(p, item->answer.data, item->answer.len);
+    }
+}
+
+
+static void
+ngx_http_tgbot_queue_redis_put_done(ngx_http_tgbot_redis_command_t *c,
+    ngx_http_tgbot_redis_result_e rc, redisReply *reply)
+{
+    ngx_http_tgbot_queue_redis_put_t *copy = c->data;
+
+    ngx_int_t                    result;
+    ngx_http_tgbot_queue_put_t  *put;
+
+    put = &copy->put;
+    result = NGX_ABORT;
+
+    if (rc == NGX_HTTP_TGBOT_REDIS_OK && reply->type == REDIS_REPLY_ARRAY) {
+        result = (put->event == NGX_HTTP_TGBOT_QUEUE_ACCEPTED)
+                 ? ngx_http_tgbot_queue_redis_accepted(put, reply)
+                 : ngx_http_tgbot_queue_redis_replayed(put, reply);
+    }
+
+    ngx_queue_remove(&copy->queue);
+
+    if (result == NGX_OK) {
+        ngx_http_tgbot_queue_redis_look(put->bot->queue_redis);
+    }
+
+    put->done(put, result);
+
+    ngx_free(copy);
+}
+
+
+/* what redis_accept.lua has answered */
+
+static ngx_int_t
+ngx_http_tgbot_queue_redis_accepted(ngx_http_tgbot_queue_put_t *put,
+    redisReply *reply)
+{
+    int64_t  code;
+
+    code = ngx_http_tgbot_redis_args_number(reply, 0);
+
+    switch (code) {
+
+    case 0:
+        return NGX_DONE;
+
+    case 1:
+    case 2:
+        put->refused = ngx_http_tgbot_redis_args_number(reply, 1);
+        put->result.wait = ngx_http_tgbot_redis_args_number(reply, 2);
+        put->result.first = ngx_http_tgbot_redis_args_number(reply, 3);
+        put->rebased = ngx_http_tgbot_redis_args_number(reply, 4);
+
+        return (code == 1) ? NGX_OK : NGX_DONE;
+
+    case 3:
+        put->age = ngx_http_tgbot_redis_args_number(reply, 1);
+
+        return NGX_BUSY;
+
+    default: /* 4 */
+        return NGX_DECLINED;
+    }
+}
+
+
+/* what redis_put.lua has answered */
+
+static ngx_int_t
+ngx_http_tgbot_queue_redis_replayed(ngx_http_tgbot_queue_put_t *put,
+    redisReply *reply)
+{
+    switch (ngx_http_tgbot_redis_args_number(reply, 0)) {
+
+    case 0:  /* a put before this one has succeeded */
+    case 1:
+        return NGX_OK;
+
+    case 3:
+        put->age = ngx_http_tgbot_redis_args_number(reply, 1);
+
+        return NGX_BUSY;
+
+    default: /* 4 */
+        return NGX_DECLINED;
+    }
+}
+
+
+static void
+ngx_http_tgbot_queue_redis_leave(ngx_http_tgbot_queue_put_t *put)
+{
+    ngx_http_tgbot_queue_redis_put_t  *copy;
+
+    copy = (ngx_http_tgbot_queue_redis_put_t *) put;
+
+    ngx_http_tgbot_redis_cancel(&copy->command);
+    ngx_queue_remove(&copy->queue);
+
+    ngx_free(copy);
+}
+
+
+/* a lane may get items from other machines: an answer goes into the queue */
+
+static ngx_uint_t
+ngx_http_tgbot_queue_redis_empty(ngx_http_tgbot_bot_t *bot, uint64_t lane)
+{
+    return 0;
+}
+
+
+static void
+ngx_http_tgbot_queue_redis_took(ngx_http_tgbot_bot_t *bot)
+{
+    ngx_uint_t                     max;
+    ngx_http_tgbot_queue_redis_t  *q;
+
+    q = bot->queue_redis;
+    max = bot->conf->queue->concurrency;
+
+    q->row = 0;
+    q->nlanes = 0;
+
+    if (q->open) {
+        q->open = 0;
+        q->allowed = 1;
+
+    } else if (q->allowed) {
+        q->allowed = (2 * q->allowed < max) ? 2 * q->allowed : 0;
+
+    } else {
+        return;
+    }
+
+    ngx_http_tgbot_queue_redis_look(q);
+}
+
+
+void
+ngx_http_tgbot_queue_redis_unavailable(ngx_http_tgbot_queue_redis_t *q,
+    uint64_t lane)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < q->nlanes && q->lanes[i] != lane; i++) { /* void */ }
+
+    if (i == q->nlanes && i < NGX_HTTP_TGBOT_QUEUE_BREAK_LANES) {
+        q->lanes[i] = lane;
+        q->nlanes++;
+    }
+
+    if (q->open
+        || ++q->row < NGX_HTTP_TGBOT_QUEUE_BREAK
+        || q->nlanes < NGX_HTTP_TGBOT_QUEUE_BREAK_LANES)
+    {
+        return;
+    }
+
+    q->open = 1;
+    q->probe = ngx_current_msec + NGX_HTTP_TGBOT_QUEUE_PROBE;
+}
+
+
+/* the state that Redis told last; it is asked again if that is a while ago */
+
+static void
+ngx_http_tgbot_queue_redis_state(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_queue_state_t *state)
+{
+    ngx_http_tgbot_queue_redis_t  *q;
+
+    q = ngx_http_tgbot_queue_redis_open(bot);
+
+    if (q == NULL) {
+        ngx_memzero(state, sizeof(ngx_http_tgbot_queue_state_t));
+        return;
+    }
+
+    ngx_http_tgbot_queue_redis_ask(q);
+
+    *state = q->state;
+
+    state->allowed = q->open ? 1 : q->allowed;
+
+    if (state->waiting + state->inflight) {
+        state->oldest += ngx_current_msec - q->asked;
+    }
+}
+
+
+void
+ngx_http_tgbot_queue_redis_ask(ngx_http_tgbot_queue_redis_t *q)
+{
+    ngx_uint_t                    i;
+    ngx_http_tgbot_redis_args_t   args;
+
+    static const char  *keys[] = {
+        "meta", "ready", "flight", "delayed", "workers", "lanes", "held",
+        "firsts", "dead"
+    };
+
+    if (q->asks
+        || ngx_current_msec - q->asked < NGX_HTTP_TGBOT_QUEUE_REDIS_STATE)
+    {
+        return;
+    }
+
+    ngx_http_tgbot_redis_args_init(&args, q->bot);
+
+    for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        ngx_http_tgbot_redis_args_key(&args, keys[i]);
+    }
+
+    q->ask.done = ngx_http_tgbot_queue_redis_asked;
+    q->ask.data = q;
+
+    q->asks = (ngx_http_tgbot_redis_args_send(&args, &q->ask,
+                                          &ngx_http_tgbot_redis_script_state)
+               == NGX_OK);
+}
+
+
+static void
+ngx_http_tgbot_queue_redis_asked(ngx_http_tgbot_redis_command_t *c,
+    ngx_http_tgbot_redis_result_e rc, redisReply *reply)
+{
+    ngx_http_tgbot_queue_redis_t *q = c->data;
+
+    size_t                         i;
+    int64_t                        oldest;
+    redisReply                    *fields, *workers;
+    ngx_http_tgbot_queue_conf_t   *conf;
+    ngx_http_tgbot_queue_state_t  *state;
+
+    q->asks = 0;
+
+    if (rc != NGX_HTTP_TGBOT_REDIS_OK
+        || reply->type != REDIS_REPLY_ARRAY || reply->elements < 9
+        || reply->element[7]->type != REDIS_REPLY_ARRAY
+        || reply->element[8]->type != REDIS_REPLY_ARRAY)
+    {
+        return;
+    }
+
+    q->asked = ngx_current_msec;
+
+    state = &q->state;
+    conf = q->bot->conf->queue;
+    fields = reply->element[7];
+    workers = reply->element[8];
+
+    ngx_memzero(state, sizeof(ngx_http_tgbot_queue_state_t));
+
+    for (i = 2; i < workers->elements; i += 3) {
+        state->inflight += ngx_http_tgbot_redis_args_number(workers, i);
+    }
+
+    for (i = 0; i + 1 < fields->elements; i += 2) {
+        ngx_http_tgbot_queue_redis_field(q, fields->element[i],
+                                         fields->element[i + 1]);
+    }
+
+    oldest = ngx_http_tgbot_redis_args_number(reply, 3);
+
+    state->delayed = ngx_http_tgbot_redis_args_number(reply, 2);
+    state->lanes = ngx_http_tgbot_redis_args_number(reply, 1) + state->delayed
+                   + state->inflight;
+    state->oldest = (ngx_msec_t) ngx_max(oldest, 0);
+    state->full = (state->waiting >= conf->limit
+                   || state->blocks >= conf->limit_size);
+    state->waiting -= ngx_min(state->waiting, state->inflight);
+    state->delayed = ngx_min(state->delayed, state->waiting);
+}
+
+
+/* a field of the counters of a bot */
+
+static void
+ngx_http_tgbot_queue_redis_field(ngx_http_tgbot_queue_redis_t *q,
+    redisReply *name, redisReply *value)
+{
+    ngx_int_t                      n;
+    ngx_uint_t                     i;
+    ngx_str_t                     *event;
+    ngx_http_tgbot_queue_state_t  *state;
+
+    state = &q->state;
+
+    if (name->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING) {
+        return;
+    }
+
+    n = ngx_atoi((u_char *) value->str, value->len);
+
+    if (n < 0) {
+        return;
+    }
+
+    if (ngx_strcmp(name->str, "items") == 0) {
+        state->waiting = n;
+        return;
+    }
+
+    if (ngx_strcmp(name->str, "bytes") == 0) {
+        state->blocks = n;
+        return;
+    }
+
+    for (i = 0; i < NGX_HTTP_TGBOT_QUEUE_EVENTS; i++) {
+        event = &ngx_http_tgbot_queue_redis_events[i];
+
+        if (ngx_strcmp(name->str, event->data) == 0) {
+            state->events[i] = n;
+            return;
+        }
+    }
+}

@@ -1,0 +1,263 @@
+"""Machines with one Redis handle each update once."""
+
+import asyncio
+import collections
+import itertools
+import os
+import time
+
+import clients
+from harness import MAIN, MODULE, SECRET, SERVER, Nginx, bot, free_port, until
+from redis import Redis
+from simulator.scene import Options, Scene
+
+DEDUP = "tgbot_dedup redis;"
+
+
+class Machines:
+    """Some nginx with one Redis, between one program and one Bot API."""
+
+    def __init__(self, case):
+        self.case = case
+        self.redis = Redis(case)
+        self.scene = None
+        self.nginx = []
+
+    async def start(self, count=2, directives=DEDUP, redis="", api=True, locations="",
+                    **options):
+        await self.redis.start()
+        self.scene = Scene(Options(url="http://127.0.0.1:1/", secret=SECRET, tokens=(),
+                                   **options))
+        self.case.at_end(self.scene.stop)
+        await self.scene.start()
+        for number in range(count):
+            await self._machine(number, directives, redis, api, locations)
+        return self
+
+    async def _machine(self, number, directives, redis, api, locations):
+        port = free_port()
+        nginx = self.case.own(Nginx(f"{self.case.directory}/machine{number}", port))
+        await asyncio.to_thread(_make, nginx.directory)
+        http = f"tgbot_redis unix:{self.redis.path} {redis};"
+        nginx.configure(MAIN.format(
+            module=MODULE, user="user root;", workers=2, shutdown="10s",
+            http=SERVER.format(
+                port=port, program=self.scene.program.port, api=self.scene.api.port,
+                secret=SECRET, http=http, program_timeout="10s", api_timeout="10s",
+                locations=bot("e2e", directives, api) + locations)))
+        await nginx.start()
+        await until(lambda: len(nginx.workers()) == 2)
+        self.nginx.append(nginx)
+
+    def handled(self, number):
+        """How often the program saw the update."""
+        return len([seen for seen in self.scene.program.seen if seen.id == number])
+
+    async def post(self, machine, number, words="once", **more):
+        body = clients.text(number, words, user=number)
+        return await clients.post(self.nginx[machine].port, body, **more)
+
+    async def until_ok(self, machine, number, seconds=40.0, **more):
+        """Delivers it again while it is refused, as Telegram does; the statuses."""
+        statuses = []
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            answer = await self.post(machine, number, **more)
+            statuses.append(answer.status if answer else None)
+            if statuses[-1] == 200:
+                break
+            await asyncio.sleep(0.2)
+        return statuses
+
+    async def stop(self, allowed=()):
+        for nginx in self.nginx:
+            await self.case.stop(nginx)
+            self.case.check_logs(nginx, allowed)
+
+
+def _make(directory):
+    os.makedirs(f"{directory}/logs")
+
+
+async def test_at_once(case):
+    """An update that two machines get at the same time is handled once."""
+    machines = await Machines(case).start(program_latency=0.05)
+    numbers = range(1001, 1061)
+    answers = await asyncio.gather(*(machines.post(machine, number)
+                                     for number in numbers for machine in (0, 1, 1, 0)))
+    statuses = [answer.status if answer else None for answer in answers]
+    case.equal(set(statuses), {200, 503}, "statuses")
+    case.equal(statuses.count(200), len(numbers), "answers with 200")
+    waits = {answer.headers.get("retry-after") for answer in answers if answer.status == 503}
+    case.check(waits <= {"1", "2"}, f"Retry-After {waits}")
+    for number in numbers:
+        case.equal(machines.handled(number), 1, f"times the program saw update {number}")
+        for machine in (0, 1):
+            answer = await machines.post(machine, number)
+            case.equal(answer.status, 200, f"status of a duplicate of {number}")
+        case.equal(machines.handled(number), 1, f"times the program saw update {number}")
+    texts = sorted(call.params["text"] for call in machines.scene.api.executed)
+    case.equal(texts, [f"reply {number}" for number in numbers], "calls of the Bot API")
+    case.equal(machines.redis.call("HLEN", "{tgbot:e2e}:held"), 0, "claims that are left")
+    for nginx in machines.nginx:
+        await case.check_status(nginx)
+    await machines.stop()
+
+
+async def test_ride(case):
+    """The call that rode in a response is repeated by the other machine."""
+    machines = await Machines(case).start(api=False)
+    for machine in (0, 1, 0, 1):
+        answer = await machines.post(machine, 1001)
+        case.equal(answer.status, 200, "status")
+        case.equal(clients.ridden(answer).get("text"), "reply 1001", "the call that rode")
+    case.equal(machines.handled(1001), 1, "times the program saw it")
+    await machines.stop()
+
+
+async def test_attempts(case):
+    """Failed attempts count over all machines, until the update is given up."""
+    machines = await Machines(case).start(
+        directives=f"{DEDUP} tgbot_attempts 4; tgbot_dead_letters zone=dead:4m;")
+    machines.scene.program.fault = "500"
+    statuses = [(await machines.post(machine, 1001)).status for machine in (0, 1, 1, 0, 1, 0)]
+    case.equal(statuses, [500, 500, 500, 200, 200, 200], "statuses")
+    attempts = [seen.attempt for seen in machines.scene.program.seen]
+    case.equal(attempts, ["1", "2", "3", "4"], "attempts that the program was told")
+    await machines.stop()
+
+
+async def test_worker_killed(case):
+    """What a killed worker had claimed is handled by the next delivery after its lease."""
+    machines = await Machines(case).start()
+    machines.scene.program.hold()
+    posts = [asyncio.ensure_future(machines.post(0, number)) for number in (1001, 1002)]
+    await until(lambda: len(machines.scene.program.seen) == 2)
+    answer = await machines.post(1, 1001)
+    case.equal(answer.status, 503, "status while the worker lives")
+    for pid in machines.nginx[0].workers():
+        machines.nginx[0].kill(pid)
+    case.equal(await asyncio.gather(*posts), [None, None], "answers of killed workers")
+    killed = time.monotonic()
+    machines.scene.program.release()
+    statuses = await machines.until_ok(1, 1001)
+    case.note(f"handled after {time.monotonic() - killed:.1f} s, {len(statuses)} deliveries")
+    case.equal(statuses[-1], 200, "status after the lease")
+    case.equal((await machines.until_ok(0, 1002))[-1], 200, "status of the same machine")
+    case.equal(machines.handled(1001), 2, "times the program saw it")
+    case.equal([seen.attempt for seen in machines.scene.program.seen], ["1"] * 4, "attempts")
+    await machines.stop()
+
+
+async def _away(case, machines, number, away, back):
+    """Redis goes while an update is in work, and comes back after its answer."""
+    program = machines.scene.program
+    program.hold()
+    post = asyncio.ensure_future(machines.post(0, number))
+    await until(lambda: program.arrivals(number))
+    await away()
+    start = time.monotonic()
+    other = await machines.post(1, number + 1)
+    seconds = time.monotonic() - start
+    case.equal(other.status, 503, "status while Redis is away")
+    case.check(other.headers.get("retry-after") in ("1", "2", "3"),
+               f"Retry-After {other.headers.get('retry-after')}")
+    program.release()
+    answer = await post
+    case.equal(answer.status, 503, "status of an update that cannot be accepted")
+    case.check(answer.headers.get("retry-after") in ("1", "2", "3"),
+               f"Retry-After {answer.headers.get('retry-after')}")
+    await back()
+    case.note(f"refused within {seconds:.2f} s")
+    case.equal((await machines.until_ok(1, number))[-1], 200, "status of the redelivery")
+    case.equal((await machines.until_ok(0, number + 1))[-1], 200, "status of the other one")
+    case.equal(machines.handled(number), 1, "times the program saw it")
+    case.equal(machines.handled(number + 1), 1, "times the program saw the other one")
+
+
+async def test_redis_killed(case):
+    """An accept that Redis did not see is repeated until it has seen it."""
+    machines = await Machines(case).start()
+
+    async def kill():
+        machines.redis.kill()
+
+    for number in (1001, 1011):
+        await _away(case, machines, number, kill, machines.redis.start)
+    await machines.stop()
+
+
+async def test_redis_stopped(case):
+    """An accept whose outcome is unknown is not answered 200, and is recognised."""
+    machines = await Machines(case).start()
+
+    async def resume():
+        machines.redis.resume()
+
+    for number in (1001, 1011):
+        await _away(case, machines, number, machines.redis.pause, resume)
+    await machines.stop()
+
+
+async def _flood(machines, seconds, users):
+    """Clients that send as fast as they are answered; the statuses, by user."""
+    numbers = itertools.count(100001)
+    end = time.monotonic() + seconds
+    seen = collections.Counter()
+
+    async def client(user):
+        port = machines.nginx[user % 2].port
+        connected = await clients.Client(port).connect()
+        while time.monotonic() < end:
+            number = next(numbers)
+            connected.send(clients.request(clients.text(number, "more", user=user % users)))
+            seen[user % users, (await connected.answer()).status] += 1
+        await connected.close()
+
+    await asyncio.gather(*(client(user) for user in range(40)))
+    return seen
+
+
+async def test_limits(case):
+    """Limits hold over all machines; no bucket is charged for what another refuses."""
+    machines = await Machines(case).start(directives=f"""{DEDUP}
+        tgbot_limit $tgbot_user_id zone=users:1m rate=10r/s burst=5 action=reject redis;
+        tgbot_limit all zone=all:1m rate=30r/s burst=10 action=reject redis;""", api=False)
+    start = time.monotonic()
+    seen = await _flood(machines, 6, 5)
+    seconds = time.monotonic() - start
+    passed = {user: seen[user, 200] for user in range(5)}
+    refused = sum(count for (_, status), count in seen.items() if status == 429)
+    case.note(f"{sum(passed.values())} of {sum(seen.values())} passed in {seconds:.2f} s, "
+              f"of users {passed}")
+    bound = 30 * seconds + 10
+    case.check(sum(passed.values()) <= bound * 1.01, f"all: {sum(passed.values())} passed, "
+                                                     f"expected at most {bound:.1f}")
+    # buckets that were charged for what the other refused would let less pass
+    case.check(sum(passed.values()) >= bound * 0.9, f"all: only {sum(passed.values())} passed")
+    for user, count in passed.items():
+        case.check(count <= (10 * seconds + 5) * 1.01, f"user {user}: {count} passed")
+    case.equal(sum(seen.values()), sum(passed.values()) + refused, "other statuses")
+    await machines.stop()
+
+
+async def test_limits_away(case):
+    """Without Redis the zone of the limit decides, which has seen what Redis let pass."""
+    machines = await Machines(case).start(count=1, directives="""
+        tgbot_limit $tgbot_user_id zone=users:1m rate=1r/m burst=4 action=reject redis;
+        """, api=False)
+
+    async def statuses(numbers):
+        return [(await clients.post(machines.nginx[0].port,
+                                    clients.text(number, "more", user=1))).status
+                for number in numbers]
+
+    case.equal(await statuses(range(1001, 1003)), [200, 200], "statuses with Redis")
+    machines.redis.kill()
+    case.equal(await statuses(range(1003, 1006)), [200, 200, 429], "statuses without")
+    await machines.redis.start()
+    status = await case.status(machines.nginx[0])
+    counted = status.data["bots"]["e2e"]["limit_decisions_total"]["users"]
+    case.equal((counted["passed"], counted["rejected"], counted["redis_away"]), (4, 1, 3),
+               "decisions")
+    await machines.stop()

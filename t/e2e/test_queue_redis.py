@@ -1,0 +1,214 @@
+"""The queue in Redis: the lanes of several machines, through what happens to them."""
+
+import asyncio
+import os
+import signal
+
+from harness import FULL, MAIN, MODULE, SECRET, SERVER, TOKEN, Nginx, bot, free_port, until
+from redis import Redis
+from simulator.scene import Options, Scene
+
+QUEUE = ("tgbot_queue redis lease=5s; "
+         "tgbot_retry attempts=8 backoff=50ms max_backoff=1s; "
+         "tgbot_attempts 10 backoff=100ms max_backoff=1s;")
+
+UPDATES = 10000 if FULL else 3000
+
+LOAD = dict(updates=UPDATES, chats=300, connections=100, ramp=0.1, schedule=0.1,
+            heavy=0.2, program_latency=0.004, program_fail=0.03, lost_ack=0.03)
+
+
+class Machines:
+    """Several nginx in directories of their own, with one Redis, program and Bot API."""
+
+    def __init__(self, case):
+        self.case = case
+        self.redis = None
+        self.scene = None
+        self.nginx = []
+
+    async def start(self, count=2, directives=QUEUE, timeout="500ms", options=(), **load):
+        self.redis = await Redis(self.case, **dict(options)).start()
+        ports = tuple(free_port() for _ in range(count))
+        self.scene = Scene(Options(url=f"http://127.0.0.1:{ports[0]}/tg/e2e", ports=ports,
+                                   secret=SECRET, tokens=(TOKEN,), **dict(LOAD, **load)))
+        self.case.at_end(self.scene.stop)
+        await self.scene.start()
+        for port in ports:
+            text = SERVER.format(
+                port=port, program=self.scene.program.port, api=self.scene.api.port,
+                secret=SECRET, locations=bot("e2e", directives), program_timeout="10s",
+                http=f"tgbot_redis unix:{self.redis.path} timeout={timeout};",
+                api_timeout="10s")
+            directory = f"{self.case.directory}/{port}"
+            os.makedirs(f"{directory}/logs")
+            nginx = self.case.own(Nginx(directory, port))
+            nginx.configure(MAIN.format(module=MODULE, workers=2, shutdown="10s", http=text,
+                                        user="user root;" if os.geteuid() == 0 else ""))
+            self.nginx.append(nginx)
+            await self.begin(nginx)
+        return self
+
+    async def begin(self, nginx):
+        await nginx.start()
+        await until(lambda: len(nginx.workers()) == 2)
+
+    async def kill(self, nginx):
+        """All of a machine at once, without a word."""
+        for pid in (nginx.master, *nginx.workers()):
+            nginx.kill(pid, self.scene)
+        await nginx.exited(10)
+
+    def count(self, field):
+        return int(self.redis.call("HGET", "{tgbot:e2e}:meta", field) or 0)
+
+    async def finished(self, seconds=300):
+        """All is acknowledged and worked on; nothing is left in the queue."""
+        case, scene = self.case, self.scene
+        case.check(await scene.finished(seconds), "Telegram still has updates")
+        gone = lambda: self.count("items") == 0  # noqa: E731
+        case.check(await until(gone, seconds, 0.1), f"{self.count('items')} items are left")
+
+    async def end(self, parts=("lost", "disordered", "doubled without cause"), allowed=()):
+        case = self.case
+        books = case.books(self.scene)
+        case.check_books(books, parts)
+        done, accepted = self.count("done"), self.count("accepted")
+        case.equal(done + self.count("dead"), accepted, "items done of those accepted")
+        self.scene.webhook.close()
+        for nginx in self.nginx:
+            await case.check_status(nginx)
+            await case.stop(nginx)
+            case.check_logs(nginx, allowed)
+        return books
+
+
+async def test_machines(case):
+    """
+    Updates go to two machines at random, and what was acknowledged without Telegram's
+    knowledge comes again to any: all are done once, each lane in order.
+    """
+    machines = await Machines(case).start()
+    machines.scene.play()
+    await machines.finished()
+    books = await machines.end()
+    case.equal(machines.count("accepted"), UPDATES, "accepted")
+    case.check(books["telegram"]["resent"] >= UPDATES // 50, "few updates came again")
+
+
+async def test_machine_killed(case):
+    """A machine is gone at once, and comes again: the other one goes on with its lanes."""
+    machines = await Machines(case).start(rate=400.0)
+    machines.scene.play()
+    for turn in range(3):
+        await asyncio.sleep(1.5)
+        nginx = machines.nginx[turn % 2]
+        await machines.kill(nginx)
+        await asyncio.sleep(0.5)
+        await machines.begin(nginx)
+    await machines.finished()
+    await machines.end()
+    case.equal(machines.count("accepted"), UPDATES, "accepted")
+
+
+async def test_killed_and_started(case):
+    """Redis is killed and started again, with its AOF: nothing is lost."""
+    machines = await Machines(case).start(rate=400.0)
+    machines.scene.play()
+    for _ in range(3):
+        await asyncio.sleep(1.5)
+        machines.redis.kill()
+        await asyncio.sleep(0.5)
+        await machines.redis.start()
+    await machines.finished()
+    books = await machines.end(("lost", "disordered"))
+    case.equal(machines.count("accepted"), UPDATES, "accepted")
+    case.check(books["telegram"]["statuses"].get("503"), "Redis was away unnoticed")
+
+
+async def test_stopped(case):
+    """Redis stops for longer than a lease, and all its leases are over: nothing is lost."""
+    machines = await Machines(case).start(rate=400.0)
+    machines.scene.play()
+    await asyncio.sleep(1.5)
+    await machines.redis.pause()
+    await asyncio.sleep(20 if FULL else 8)
+    machines.redis.resume()
+    await machines.finished()
+    books = await machines.end(("lost", "disordered"))
+    case.equal(machines.count("accepted"), UPDATES, "accepted")
+    doubled = len(books["doubled"]["at the program"])
+    case.check(doubled <= 64 + UPDATES // 20, f"{doubled} updates were done twice")
+
+
+async def test_scripts_flushed(case):
+    """Redis forgets its scripts all the time: they are sent again."""
+    machines = await Machines(case).start()
+    machines.scene.play()
+    while machines.count("done") < UPDATES // 2:
+        machines.redis.call("SCRIPT", "FLUSH")
+        await asyncio.sleep(0.05)
+    await machines.finished()
+    await machines.end()
+
+
+async def test_out_of_memory(case):
+    """At maxmemory nothing is accepted, but what is in the queue is worked on."""
+    machines = await Machines(case).start(rate=800.0)
+    scene, redis = machines.scene, machines.redis
+    scene.program.hold()
+    scene.play()
+    await until(lambda: machines.count("items") >= 500)
+    redis.call("CONFIG", "SET", "maxmemory", "1")
+    case.check(await until(lambda: scene.webhook.statuses[503] >= 20), "no 503")
+    full = machines.count("accepted")
+    scene.program.release()
+    case.check(await until(lambda: machines.count("items") == 0, 60),
+               f"{machines.count('items')} items are left at maxmemory")
+    case.equal(machines.count("accepted"), full, "accepted at maxmemory")
+    redis.call("CONFIG", "SET", "maxmemory", "0")
+    await machines.finished()
+    await machines.end()
+
+
+async def test_stop(case):
+    """A machine that stops gives back what it has not begun; the other one goes on."""
+    machines = await Machines(case).start(rate=400.0)
+    machines.scene.play()
+    await asyncio.sleep(1.5)
+    nginx = machines.nginx[0]
+    nginx.signal(signal.SIGQUIT)
+    case.equal(await nginx.exited(12), 0, "exit status")
+    await machines.begin(nginx)
+    await machines.finished()
+    await machines.end()
+
+
+async def test_api_away(case):
+    """Replies wait in Redis while the Bot API is away; the program is not asked again."""
+    machines = await Machines(case).start(rate=400.0, program_fail=0.0)
+    scene = machines.scene
+    scene.play()
+    await asyncio.sleep(1.5)
+    scene.api.stop()
+    await asyncio.sleep(4)
+    await scene.api.restart()
+    await machines.finished()
+    books = await machines.end()
+    case.equal(books["program"]["outcomes"], {"ok": UPDATES}, "calls of the program")
+
+
+async def test_program_away(case):
+    """The program is away: nothing is given up, and it is not overrun."""
+    machines = await Machines(case).start(rate=400.0, program_fail=0.0)
+    scene = machines.scene
+    scene.play()
+    await asyncio.sleep(1.5)
+    scene.program.stop()
+    await asyncio.sleep(5)
+    await scene.program.restart()
+    await machines.finished()
+    books = await machines.end(("lost", "disordered"))
+    case.equal(machines.count("done"), UPDATES, "done")
+    doubled = len(books["doubled"]["at the program"])
+    case.check(doubled <= 64, f"{doubled} updates were done twice")
