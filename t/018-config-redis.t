@@ -59,7 +59,7 @@ refused('no address at all', redis(''),
 lacks('db=1', 'an address', '"host:port" or "unix:path" as the first');
 wrong('db=1 127.0.0.1', '127.0.0.1', 'addresses, and then "sentinel="');
 
-refused('a name that nobody knows', redis('redis.invalid'),
+refused('a name that no server knows', redis('redis.invalid'),
         qr/host not found in "redis\.invalid" of the "tgbot_redis" directive/,
         qr/expected a name that is known now, or a "resolver" in http/);
 

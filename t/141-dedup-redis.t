@@ -257,3 +257,37 @@ redis('CLIENT', 'UNPAUSE');
 
 told(settled(1000), 'done');
 is(record('HLEN', 'held'), 0, $block->name . ' - no claim');
+
+
+
+=== TEST 12: Redis is out of memory: what is in work is settled, nothing new begins
+--- config eval: main::bot()
+--- then
+my $held = held(id => 1000, text => 'sleep/0.5/say/x');
+
+redis('CONFIG', 'SET', 'maxmemory', 1);
+
+my $answer = fetch(1001);
+told($answer, 'busy', '^HTTP/1.1 503 ');
+waits_for($answer, 3);
+
+told(end($held), 'done', '"text":"x"\}$');
+
+redis('CONFIG', 'SET', 'maxmemory', 0);
+
+told(fetch(1000, 'say/y'), 'duplicate', '"text":"x"\}$');
+told(fetch(1001, 'say/y'), 'done', '"text":"y"\}$');
+
+
+
+=== TEST 13: Redis forgets the scripts
+--- config eval: main::bot()
+--- then
+for (1 .. 5) {
+    my $held = held(id => 1000 + $_, text => 'sleep/0.2/say/x');
+    redis('SCRIPT', 'FLUSH');
+    told(end($held), 'done');
+
+    redis('SCRIPT', 'FLUSH');
+    told(fetch(1000 + $_), 'duplicate');
+}

@@ -2,8 +2,9 @@
 /*
  * Commands to Redis, on the event loop of nginx.  A worker has one connection
  * for commands, which are pipelined: what is sent in one iteration of the
- * event loop leaves in one write.  hiredis parses the replies; sockets, names
- * and TLS are nginx's.
+ * event loop leaves together.  hiredis parses the replies; sockets, names and
+ * TLS are nginx's.  In a cluster there is a connection to each node that a
+ * command was sent to; with "replicas=" durable ones have one of their own.
  *
  * Nothing here may be called while the configuration is read, in the master,
  * or in a process that is no worker, but for what is said to run there.
@@ -160,8 +161,8 @@ typedef struct {
  * Sends a command.  argv, slot and what they point to are copied; the structure
  * is the caller's and must live until done() or cancel().  A script that
  * Redis does not know is sent as a whole.  Commands of one slot are executed in
- * the order they were sent, except that one whose script was unknown comes
- * later than what was sent behind it.
+ * the order they were sent, except that one whose script was unknown, or whose
+ * slot had moved to another node, comes later than what was sent behind it.
  *
  * NGX_OK        done() will be called, later, never from inside: within
  *               "timeout" after the command left, which it does at once if

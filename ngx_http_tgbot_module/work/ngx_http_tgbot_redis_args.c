@@ -23,12 +23,16 @@ ngx_http_tgbot_redis_args_init(ngx_http_tgbot_redis_args_t *args,
 {
     args->bot = bot;
     args->nkeys = 0;
+
     args->pool = ngx_create_pool(2048, bot->clcf->error_log);
 
-    if (args->pool
-        && ngx_array_init(&args->argv, args->pool,
-                          NGX_HTTP_TGBOT_REDIS_ARGS_MANY, sizeof(ngx_str_t))
-           != NGX_OK)
+    if (args->pool == NULL) {
+        return;
+    }
+
+    if (ngx_array_init(&args->argv, args->pool,
+                       NGX_HTTP_TGBOT_REDIS_ARGS_MANY, sizeof(ngx_str_t))
+        != NGX_OK)
     {
         ngx_destroy_pool(args->pool);
         args->pool = NULL;

@@ -2,12 +2,14 @@
 
 import asyncio
 import collections
+import dataclasses
 import itertools
 import os
+import signal
 import time
 
 import clients
-from harness import MAIN, MODULE, SECRET, SERVER, Nginx, bot, free_port, until
+from harness import FULL, MAIN, MODULE, SECRET, SERVER, TOKEN, Nginx, bot, free_port, until
 from redis import Redis
 from simulator.scene import Options, Scene
 
@@ -26,7 +28,7 @@ class Machines:
     async def start(self, count=2, directives=DEDUP, redis="", api=True, locations="",
                     **options):
         await self.redis.start()
-        self.scene = Scene(Options(url="http://127.0.0.1:1/", secret=SECRET, tokens=(),
+        self.scene = Scene(Options(url="http://127.0.0.1:1/", secret=SECRET, tokens=(TOKEN,),
                                    **options))
         self.case.at_end(self.scene.stop)
         await self.scene.start()
@@ -48,6 +50,14 @@ class Machines:
         await nginx.start()
         await until(lambda: len(nginx.workers()) == 2)
         self.nginx.append(nginx)
+
+    def play(self):
+        """Telegram delivers to all machines."""
+        port = self.nginx[0].port
+        self.scene.options = dataclasses.replace(
+            self.scene.options, url=f"http://127.0.0.1:{port}/tg/e2e",
+            ports=tuple(nginx.port for nginx in self.nginx))
+        self.scene.play()
 
     def handled(self, number):
         """How often the program saw the update."""
@@ -261,3 +271,120 @@ async def test_limits_away(case):
     case.equal((counted["passed"], counted["rejected"], counted["redis_away"]), (4, 1, 3),
                "decisions")
     await machines.stop()
+
+
+LOAD = dict(updates=10000 if FULL else 2000, chats=200, connections=40, rate=400.0,
+            schedule=0.1, program_latency=0.01, program_fail=0.03, lost_ack=0.1)
+
+
+async def _load(case, trouble=None, seconds=120):
+    machines = await Machines(case).start(**LOAD)
+    scene = machines.scene
+    machines.play()
+    if trouble:
+        await trouble(machines)
+    case.check(await scene.finished(seconds), "Telegram still has updates")
+    books = case.books(scene)
+    case.check_books(books)
+    lost = scene.webhook.lost[200]
+    case.check(lost > LOAD["updates"] * 0.02, f"only {lost} answers with 200 were lost")
+    for nginx in machines.nginx:
+        await case.check_status(nginx)
+    scene.webhook.close()
+    await machines.stop()
+    return machines
+
+
+async def test_load(case):
+    """What is lost on the way to one machine is redelivered to another, and done once."""
+    await _load(case)
+
+
+async def test_load_redis_killed(case):
+    """Redis is killed and restarted under load; all is done, and once."""
+
+    async def trouble(machines):
+        for _ in range(2):
+            await asyncio.sleep(1)
+            machines.redis.kill()
+            await asyncio.sleep(1)
+            await machines.redis.start()
+
+    await _load(case, trouble)
+
+
+async def test_load_scripts(case):
+    """Redis forgets the scripts under load: claims and beats are sent again."""
+
+    async def trouble(machines):
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            machines.redis.call("SCRIPT", "FLUSH")
+
+    await _load(case, trouble)
+
+
+async def test_load_reload(case):
+    """Claims of workers that exit are settled by them."""
+
+    async def trouble(machines):
+        for _ in range(3):
+            await asyncio.sleep(0.7)
+            for nginx in machines.nginx:
+                nginx.signal(signal.SIGHUP)
+
+    await _load(case, trouble)
+
+
+async def test_replicas(case):
+    """With replicas= no update is answered 200 that a replica does not have."""
+    machines = Machines(case)
+    replica = Redis(case, "replica", replicaof=f"127.0.0.1 {machines.redis.port}")
+    await machines.start(redis="replicas=1")
+    await replica.start()
+    linked = await until(lambda: "state=online" in machines.redis.call("INFO", "replication"))
+    case.check(linked, "the replica does not follow")
+
+    answers = await asyncio.gather(*(machines.post(machine, number)
+                                     for number in range(1001, 1011) for machine in (0, 1)))
+    case.equal({answer.status for answer in answers}, {200, 503}, "statuses")
+    for number in range(1001, 1011):
+        case.equal((await machines.until_ok(0, number))[-1], 200, f"status of {number}")
+        case.equal(machines.handled(number), 1, f"times the program saw update {number}")
+
+    await replica.pause()
+    for number in (1001, 1011):
+        answer = await machines.post(1, number)
+        case.equal(answer.status, 503, f"status of {number} without a replica")
+    replica.resume()
+    for number in (1001, 1011):
+        case.equal((await machines.until_ok(0, number))[-1], 200, f"status of {number}")
+        case.equal(machines.handled(number), 1, f"times the program saw update {number}")
+    await machines.stop()
+
+
+async def test_quit(case):
+    """A worker that exits waits for Redis, but not beyond worker_shutdown_timeout."""
+    machines = await Machines(case).start()
+    machines.scene.program.hold()
+    posts = [asyncio.ensure_future(machines.post(machine, 1001 + machine))
+             for machine in (0, 1)]
+    await until(lambda: len(machines.scene.program.seen) == 2)
+    machines.redis.kill()
+    machines.scene.program.release()
+    case.equal([(await post).status for post in posts], [503, 503], "statuses")
+
+    machines.nginx[0].signal(signal.SIGQUIT)
+    start = time.monotonic()
+    case.equal(await machines.nginx[0].exited(14), 0, "exit status without Redis")
+    case.note(f"without Redis: {time.monotonic() - start:.1f} s")
+    case.check_logs(machines.nginx[0])
+
+    machines.nginx[1].signal(signal.SIGQUIT)
+    await machines.redis.start()
+    start = time.monotonic()
+    case.equal(await machines.nginx[1].exited(5), 0, "exit status when Redis is back")
+    case.note(f"with Redis: {time.monotonic() - start:.1f} s")
+    case.check_logs(machines.nginx[1])
+    case.equal(machines.redis.call("HGET", "{tgbot:e2e}:held", "1002"), None,
+               "claim of the second one")

@@ -1,6 +1,7 @@
 """
 The bots in examples/bots: each runs behind nginx with its own locations.conf, and what it
-answers to Updates has to arrive at the Bot API.  And the configurations in README.md and docs.
+answers to Updates has to arrive at the Bot API.  examples/two-machines, of which one dies.
+And the configurations in README.md and docs.
 """
 
 import asyncio
@@ -9,19 +10,24 @@ import http.client
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 
-from harness import MAIN, MODULE, SECRET, TOKEN, TOP, Nginx, free_port
+import clients
+from harness import MAIN, MODULE, SECRET, TOKEN, TOP, Nginx, free_port, until
+from redis import Redis
 from simulator import updates
 from simulator.botapi import BotApi
+from simulator.program import Program
 
 BOTS = f"{TOP}/examples/bots"
+MACHINES = f"{TOP}/examples/two-machines"
 ANN = updates.person(471100001, "Ann")
 
 # at least so many are in README.md, docs and examples/bots
-CONFIGURATIONS = 14
+CONFIGURATIONS = 15
 
 HTTP = """\
     tgbot_token_file $tgbot_bot.token;
@@ -229,7 +235,9 @@ async def test_configurations(case):
 
     for path, text in blocks:
         if not re.search(r"^\s*(server|map|log_format) ", text, re.MULTILINE):
-            text = f"server {{\n{text}\n}}"
+            # but for what is allowed in http only
+            redis = "".join(re.findall(r"^tgbot_redis [^;]*;", text, re.MULTILINE))
+            text = f"{redis}\nserver {{\n{text.replace(redis, '')}\n}}"
         elif "tgbot_api " in text and "location = /_api" not in text \
                 and "api-location.conf" not in text:
             text = text.replace("server {", "server { location = /_api { internal; "
@@ -243,6 +251,136 @@ async def test_configurations(case):
         status, output = await nginx.test()
         case.check(status == 0 and "[warn]" not in output,
                    f"a configuration of {path}: {output}\n{text}")
+
+
+class Machines:
+    """The files of examples/two-machines: a Redis, machines, and the balancer before them."""
+
+    def __init__(self, case):
+        self._case = case
+        self._ports = [free_port(), free_port()]
+        self._update_id = 271828000
+        self.directory = f"{case.directory}/tgbot"
+        self.program = Program(secret=SECRET)
+        self.api = BotApi(tokens={TOKEN})
+        self.redis = None
+        self.machines = []
+        self.balancer = None
+
+    async def start(self):
+        case = self._case
+        os.makedirs(self.directory)
+        for name, text in (("shop.token", TOKEN), ("shop.secret", SECRET),
+                           ("redis.password", "change-me-tgbot")):
+            _write(f"{self.directory}/{name}", f"{text}\n")
+        for service in (self.program, self.api):
+            case.at_end(service.stop)
+            await service.start()
+        self._copy("upstream.conf", ("server  api.telegram.org:443",
+                                     f"server  127.0.0.1:{self.api.port}"))
+        self._copy("api-location.conf", ("https://telegram", "http://telegram"))
+
+        options = dict(line.split(None, 1) for line in
+                       _text(f"{MACHINES}/redis.conf").splitlines()
+                       if line and not line.startswith("#"))
+        options.update(bind="127.0.0.1", aclfile=f"{MACHINES}/users.acl", save="")
+        self.redis = Redis(case, **options)
+        self.redis.login = ("admin", "change-me-admin")
+        await self.redis.start()
+
+        machine = _changed(
+            f"{MACHINES}/machine.conf",
+            ("tgbot_redis  10.0.0.3", f"tgbot_redis  127.0.0.1:{self.redis.port}"),
+            ("http://127.0.0.1:8001", f"http://127.0.0.1:{self.program.port}"),
+            ("/etc/nginx/tgbot/", f"{self.directory}/"))
+        for name, port in zip("ab", self._ports):
+            self.machines.append(await self._nginx(
+                name, port, machine.replace("listen  80", f"listen  127.0.0.1:{port}")))
+        port = free_port()
+        self.balancer = await self._nginx("balancer", port, re.sub(
+            "ssl_certificate.*", "", _changed(
+                f"{MACHINES}/balancer.conf",
+                ("10.0.0.1:80", f"127.0.0.1:{self._ports[0]}"),
+                ("10.0.0.2:80", f"127.0.0.1:{self._ports[1]}"),
+                ("listen       443 ssl", f"listen       127.0.0.1:{port}"))))
+
+    def _copy(self, name, change):
+        _write(f"{self.directory}/{name}", _changed(f"{TOP}/examples/{name}", change))
+
+    async def _nginx(self, name, port, http):
+        directory = f"{self._case.directory}/{name}"
+        os.makedirs(f"{directory}/logs")
+        nginx = self._case.own(Nginx(directory, port))
+        nginx.configure(MAIN.format(module=MODULE, user="user root;" * (os.geteuid() == 0),
+                                    workers=2, shutdown="10s", http=http))
+        await nginx.start()
+        return nginx
+
+    async def updates(self, count, nginx=None):
+        """Delivers so many, each of a user of its own; -> their ids, statuses."""
+        first = self._update_id + 1
+        self._update_id += count
+        ids = range(first, first + count)
+        answers = await asyncio.gather(*(self.update(number, nginx) for number in ids))
+        return ids, set(answers)
+
+    async def update(self, number, nginx=None):
+        answer = await clients.post((nginx or self.balancer).port,
+                                    clients.text(number, "hello", number), "/tg/shop")
+        return answer and answer.status
+
+    async def handled(self, ids):
+        """Waits for them; -> ids of those handled, as often as they were."""
+        await until(lambda: len(self.program.arrivals(*ids)) >= len(ids))
+        return sorted(seen.id for seen in self.program.arrivals(*ids))
+
+
+async def test_two_machines(case):
+    """One of two machines dies: what it had accepted is handled by the other one."""
+    shop = Machines(case)
+    await shop.start()
+    first, second = shop.machines
+
+    ids, statuses = await shop.updates(40)
+    case.equal(statuses, {200}, "statuses")
+    case.equal(await shop.handled(ids), list(ids), "updates handled")
+
+    # the same update at the other machine is a duplicate
+    (number,), _ = await shop.updates(1, first)
+    case.equal(await shop.update(number, second), 200, "a duplicate")
+    await shop.handled([number])
+    case.equal(shop.redis.call("HGET", "{tgbot:shop}:meta", "accepted"), "41", "accepted")
+
+    # accepted by the first machine, which dies with all that it has in work
+    shop.program.hold()
+    ids, statuses = await shop.updates(30, first)
+    case.equal(statuses, {200}, "statuses of the first machine")
+    for pid in (first.master, *first.workers()):
+        first.killed.append(pid)
+        os.kill(pid, signal.SIGKILL)
+    shop.program.release()
+    case.check(await until(lambda: {seen.id for seen in shop.program.arrivals(*ids)
+                                    if seen.outcome == "ok"} == set(ids), 40),
+               "updates of the machine that died are not handled")
+    more, statuses = await shop.updates(20)
+    case.equal(statuses, {200}, "statuses with one machine")
+    case.equal(await shop.handled(more), list(more), "updates handled by one machine")
+
+    case.check(await until(
+        lambda: shop.redis.call("HGET", "{tgbot:shop}:meta", "items") == "0"), "not empty")
+    await case.stop(second)
+    case.check_logs(second)
+    case.equal(shop.redis.call("ACL", "LOG"), [], "what Redis refused the user")
+
+
+async def test_two_machines_acl(case):
+    """users.acl allows what the scripts call."""
+    allowed = set(re.findall(r"\+([a-z]+)", _text(f"{MACHINES}/users.acl")))
+    called = set()
+    for path in glob.glob(f"{TOP}/ngx_http_tgbot_module/work/redis_*.lua"):
+        called |= set(re.findall(r"redis\.p?call\('([A-Z]+)'", _text(path)))
+    case.check(len(called) > 20, f"only {len(called)} commands")
+    case.equal({name.lower() for name in called} - allowed, set(), "not in users.acl")
 
 
 async def installed(case, name, program):
@@ -311,6 +449,19 @@ def _private(path, flags):
 def _write(path, text):
     with open(path, "w", encoding="utf-8", opener=_private) as file:
         file.write(text)
+
+
+def _text(path):
+    return _read(path).decode()
+
+
+def _changed(path, *changes):
+    """The text of a file in which all that is named is replaced."""
+    text = _text(path)
+    for old, new in changes:
+        assert old in text, f"{old} is not in {path}"
+        text = text.replace(old, new)
+    return text
 
 
 def _read(path):

@@ -622,8 +622,8 @@ async def test_addresses(case):
         return
     first = await Redis(case, "first").start()
     second = await Redis(case, "second", replicaof=f"127.0.0.1 {first.port}").start()
-    nobody = free_port()
-    asked = await probe(case, f"127.0.0.1:{nobody} 127.0.0.1:{second.port}"
+    unused = free_port()
+    asked = await probe(case, f"127.0.0.1:{unused} 127.0.0.1:{second.port}"
                               f" 127.0.0.1:{first.port}")
     case.equal(await asked.command("SET", "at", "first"), "OK OK", "at the start")
     await asked.logged("Redis has role \"slave\", expected \"master\", tgbot_redis")
@@ -654,8 +654,8 @@ async def test_sentinel(case):
     second = await Redis(case, "second", replicaof=f"127.0.0.1 {first.port}").start()
     sentinel = await Sentinel(case, first).start()
     await until(lambda: sentinel.replicas() == 1)
-    nobody = free_port()
-    asked = await probe(case, f"127.0.0.1:{nobody} 127.0.0.1:{sentinel.port} sentinel=main"
+    unused = free_port()
+    asked = await probe(case, f"127.0.0.1:{unused} 127.0.0.1:{sentinel.port} sentinel=main"
                               " timeout=1s")
     case.equal(await asked.command("SET", "at", "first"), "OK OK", "at the start")
     case.equal(first.call("GET", "at"), "first", "the first one has it")

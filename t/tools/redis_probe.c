@@ -214,6 +214,10 @@ probe_split(ngx_http_request_t *r, ngx_str_t *argv)
     u_char      *p, *last, *end, *dst, *src;
     ngx_uint_t   n;
 
+    if (r->args.len == 0) {
+        return 0;
+    }
+
     p = r->args.data;
     last = p + r->args.len;
 
