@@ -162,6 +162,10 @@ ngx_http_tgbot_queue_redis_open(ngx_http_tgbot_bot_t *bot)
         return NULL;
     }
 
+    /* it has an older number than the first take, so it leaves that alone */
+
+    ngx_http_tgbot_redis_lease_beat(bot);
+
     ngx_queue_insert_tail(&ngx_http_tgbot_queue_redis_all, &q->queue);
     bot->queue_redis = q;
 
