@@ -42,8 +42,9 @@ typedef struct {
 
     /*
      * Called when the function that returned NGX_AGAIN is to be called again
-     * with the same arguments; never from inside of it.  NULL: nobody waits, a
-     * claim that is suspended ends without its owner.  Set by each owner.
+     * with the same arguments; never from inside of it.  NULL: there is no
+     * owner to call, a claim that is suspended ends by itself.  Set by each
+     * owner.
      */
     void                         (*ready)(void *data);
     void                          *data;

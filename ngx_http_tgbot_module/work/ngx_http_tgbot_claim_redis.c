@@ -23,7 +23,7 @@ typedef enum {
 } ngx_http_tgbot_claim_state_e;
 
 
-/* lives until its result is taken, or nobody waits for it */
+/* lives until its owner has taken the result, or the owner has left */
 
 struct ngx_http_tgbot_claim_redis_s {
     ngx_queue_t                      queue;     /* of the worker's claims */
@@ -36,8 +36,8 @@ struct ngx_http_tgbot_claim_redis_s {
     ngx_uint_t                       tries;
     ngx_msec_t                       since;     /* settling */
 
-    void                           (*ready)(void *data);  /* NULL: nobody
-                                                             waits */
+    void                           (*ready)(void *data);  /* NULL: the
+                                                             owner left */
     void                            *data;
 
     /* of the reply to the claim */

@@ -17,7 +17,7 @@
 void ngx_http_tgbot_claim_redis_init_process(void);
 
 /*
- * Frees the claims that are being settled and that nobody waits for; Redis
+ * Frees the claims that are being settled and whose owners have left; Redis
  * frees what they hold when the lease of this worker is over.  Called when
  * worker_shutdown_timeout passes, and at the exit of a worker.
  */
