@@ -20,6 +20,8 @@ add_block_preprocessor(sub {
 _EOC_
 });
 
+TgbotRedis::start();
+
 TgbotSteps::start(request => 'GET /idle', real_time => 1);
 
 # what there is in the buckets of a histogram, each by itself
@@ -655,7 +657,6 @@ is($histogram->{buckets}{2}, 2, 'without the time between them');
 --- config eval
 main::bot('tgbot_cache $arg_k zone=answers:1m redis;')
 --- then
-TgbotRedis::start();
 connected(1);
 
 deliver('done', 'b') for 1 .. 3;
@@ -691,4 +692,46 @@ connected(1);
 
 becomes(2, 'each worker again', sub { status()->{redis_reconnects_total} });
 
+
+
+=== TEST 19: a queue in Redis is shown as it is, by any worker
+--- http_config
+    tgbot_redis  $TEST_NGINX_REDIS timeout=20s connect_timeout=20s;
+--- config eval
+main::bot('tgbot_token 1:TOKEN; tgbot_api /_api; tgbot_handler /_closed;
+           tgbot_attempts 10 backoff=5m; tgbot_queue redis;')
+. main::bot('', 'c')
+. 'location /strict { tgbot_status ready_age=1ms; }'
+--- then
+deliver('queued', 'b', chat => $_) for 1 .. 3;
+
+# ten answers in a row, from both workers
+
+my ($of, $said) = ({}, 0);
+
+becomes(1, 'accepted', sub {
+    $of = status()->{bots}{b};
+    $said = $of->{queue_items_total}{accepted} == 3 ? $said + 1 : 0;
+
+    return $said == 10 ? 1 : 0;
+});
+
+is($of->{queue}, 'redis', 'where it is');
+is(sum(@{$of->{queue_depth}}{qw(waiting delayed inflight)}), 3, 'depth');
+
+is(scrape()->{'nginx_tgbot_queue_items_total{bot="b",event="accepted"}'}, 3,
+   'a sample');
+like((get('/strict/ready'))[2], qr/bot ."b.": the oldest update in the queue/,
+     'an old update');
+is((get('/strict/live'))[0], 200, 'it lives');
+
 TgbotRedis::stop();
+connected(0);
+
+is((get('/strict/live'))[0], 200, 'without Redis');
+is(status()->{bots}{b}{queue_items_total}{accepted} % 3, 0,
+   'what was known last, or nothing');
+
+# for the blocks that follow, in any order
+
+TgbotRedis::start();

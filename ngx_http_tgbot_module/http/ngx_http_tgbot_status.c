@@ -18,7 +18,23 @@
 typedef struct {
     ngx_str_t    path;
     ngx_int_t  (*handler)(ngx_http_request_t *r);
+    ngx_uint_t   queues;                    /* whether it shows them */
 } ngx_http_tgbot_status_route_t;
+
+
+/* a request that waits for what Redis says of queues */
+
+typedef struct {
+    ngx_http_request_t  *request;
+    ngx_int_t          (*handler)(ngx_http_request_t *r);
+    ngx_event_t          timer;
+    ngx_msec_t           start;
+} ngx_http_tgbot_status_wait_t;
+
+
+/* how long such a request waits at most, and between two looks, ms */
+#define NGX_HTTP_TGBOT_STATUS_WAIT    1000
+#define NGX_HTTP_TGBOT_STATUS_LOOK    2
 
 
 #define NGX_HTTP_TGBOT_STATUS_REASON  256
@@ -36,6 +52,11 @@ typedef struct {
 } ngx_http_tgbot_status_health_t;
 
 
+static ngx_int_t ngx_http_tgbot_status_wait(ngx_http_request_t *r,
+    ngx_int_t (*handler)(ngx_http_request_t *r));
+static ngx_uint_t ngx_http_tgbot_status_awaited(ngx_http_request_t *r);
+static void ngx_http_tgbot_status_look(ngx_event_t *ev);
+static void ngx_http_tgbot_status_leave(void *data);
 static void ngx_http_tgbot_status_path(ngx_http_request_t *r,
     ngx_str_t *path);
 static ngx_int_t ngx_http_tgbot_status_state(ngx_http_request_t *r);
@@ -69,10 +90,10 @@ static ngx_conf_enum_t  ngx_http_tgbot_status_formats[] = {
 /* pages for GET and HEAD, by the path below the location */
 
 static const ngx_http_tgbot_status_route_t  ngx_http_tgbot_status_pages[] = {
-    { ngx_string(""), ngx_http_tgbot_status_state },
-    { ngx_string("live"), ngx_http_tgbot_status_live },
-    { ngx_string("ready"), ngx_http_tgbot_status_ready },
-    { ngx_null_string, NULL }
+    { ngx_string(""), ngx_http_tgbot_status_state, 1 },
+    { ngx_string("live"), ngx_http_tgbot_status_live, 0 },
+    { ngx_string("ready"), ngx_http_tgbot_status_ready, 1 },
+    { ngx_null_string, NULL, 0 }
 };
 
 
@@ -121,7 +142,110 @@ ngx_http_tgbot_status_handler(ngx_http_request_t *r)
         return NGX_HTTP_NOT_ALLOWED;
     }
 
+    if (page->queues && ngx_http_tgbot_status_awaited(r)) {
+        return ngx_http_tgbot_status_wait(r, page->handler);
+    }
+
     return page->handler(r);
+}
+
+
+/* the page is shown as soon as Redis has told the state of all queues */
+
+static ngx_int_t
+ngx_http_tgbot_status_wait(ngx_http_request_t *r,
+    ngx_int_t (*handler)(ngx_http_request_t *r))
+{
+    ngx_http_cleanup_t            *cln;
+    ngx_http_tgbot_status_wait_t  *w;
+
+    cln = ngx_http_cleanup_add(r, sizeof(ngx_http_tgbot_status_wait_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    w = cln->data;
+    cln->handler = ngx_http_tgbot_status_leave;
+
+    ngx_memzero(w, sizeof(ngx_http_tgbot_status_wait_t));
+
+    w->request = r;
+    w->handler = handler;
+    w->start = ngx_current_msec;
+    w->timer.handler = ngx_http_tgbot_status_look;
+    w->timer.data = w;
+    w->timer.log = r->connection->log;
+
+    ngx_add_timer(&w->timer, NGX_HTTP_TGBOT_STATUS_LOOK);
+
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_status_awaited(ngx_http_request_t *r)
+{
+    ngx_uint_t                     i, awaited;
+    ngx_http_tgbot_bot_t         **bots;
+    ngx_http_tgbot_main_conf_t    *tmcf;
+    ngx_http_tgbot_queue_state_t   state;
+
+    tmcf = ngx_http_get_module_main_conf(r, ngx_http_tgbot_module);
+
+    if (tmcf->redis == NULL) {
+        return 0;
+    }
+
+    awaited = 0;
+    bots = tmcf->bots.elts;
+
+    for (i = 0; i < tmcf->bots.nelts; i++) {
+        if (bots[i]->queue
+            && bots[i]->queue->state(bots[i], &state) == NGX_AGAIN)
+        {
+            awaited = 1;
+        }
+    }
+
+    return awaited;
+}
+
+
+static void
+ngx_http_tgbot_status_look(ngx_event_t *ev)
+{
+    ngx_connection_t              *c;
+    ngx_http_request_t            *r;
+    ngx_http_tgbot_status_wait_t  *w;
+
+    w = ev->data;
+    r = w->request;
+    c = r->connection;
+
+    if (ngx_current_msec - w->start < NGX_HTTP_TGBOT_STATUS_WAIT
+        && ngx_http_tgbot_status_awaited(r))
+    {
+        ngx_add_timer(ev, NGX_HTTP_TGBOT_STATUS_LOOK);
+        return;
+    }
+
+    ngx_http_set_log_request(c->log, r);
+
+    ngx_http_finalize_request(r, w->handler(r));
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_tgbot_status_leave(void *data)
+{
+    ngx_http_tgbot_status_wait_t *w = data;
+
+    if (w->timer.timer_set) {
+        ngx_del_timer(&w->timer);
+    }
 }
 
 
@@ -396,7 +520,7 @@ ngx_http_tgbot_status_health_queue(ngx_http_tgbot_status_health_t *h)
         return;
     }
 
-    h->bot->queue->state(h->bot, &state);
+    (void) h->bot->queue->state(h->bot, &state);
 
     if (state.full) {
         ngx_http_tgbot_status_health_reason(h, "the queue is full");

@@ -471,7 +471,7 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
     }
 
     if (b->queue) {
-        b->queue->state(b, &bot->queue);
+        (void) b->queue->state(b, &bot->queue);
 
         /* each update is counted in exactly one state */
 

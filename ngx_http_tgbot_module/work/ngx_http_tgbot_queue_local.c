@@ -26,7 +26,7 @@ static ngx_int_t ngx_http_tgbot_queue_local_give(
 static ngx_int_t ngx_http_tgbot_queue_local_settle(
     ngx_http_tgbot_queue_held_t *held, ngx_http_tgbot_queue_event_e event);
 static void ngx_http_tgbot_queue_local_took(ngx_http_tgbot_bot_t *bot);
-static void ngx_http_tgbot_queue_local_state(ngx_http_tgbot_bot_t *bot,
+static ngx_int_t ngx_http_tgbot_queue_local_state(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_queue_state_t *state);
 
 
@@ -181,9 +181,11 @@ ngx_http_tgbot_queue_local_took(ngx_http_tgbot_bot_t *bot)
 }
 
 
-static void
+static ngx_int_t
 ngx_http_tgbot_queue_local_state(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_queue_state_t *state)
 {
     ngx_http_tgbot_queue_state(bot->queue_zone, state);
+
+    return NGX_OK;
 }

@@ -8,8 +8,8 @@
 #include "ngx_http_tgbot_queue_redis.h"
 
 
-/* time between two questions for the state, ms */
-#define NGX_HTTP_TGBOT_QUEUE_REDIS_STATE  1000
+/* numbers of a status that are younger are not asked for again, ms */
+#define NGX_HTTP_TGBOT_QUEUE_REDIS_SHOWN  100
 
 
 /* a put that waits for its reply */
@@ -43,7 +43,7 @@ static void ngx_http_tgbot_queue_redis_leave(ngx_http_tgbot_queue_put_t *put);
 static ngx_uint_t ngx_http_tgbot_queue_redis_empty(ngx_http_tgbot_bot_t *bot,
     uint64_t lane);
 static void ngx_http_tgbot_queue_redis_took(ngx_http_tgbot_bot_t *bot);
-static void ngx_http_tgbot_queue_redis_state(ngx_http_tgbot_bot_t *bot,
+static ngx_int_t ngx_http_tgbot_queue_redis_state(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_queue_state_t *state);
 static void ngx_http_tgbot_queue_redis_asked(
     ngx_http_tgbot_redis_command_t *c, ngx_http_tgbot_redis_result_e rc,
@@ -506,7 +506,7 @@ ngx_http_tgbot_queue_redis_unavailable(ngx_http_tgbot_queue_redis_t *q,
 
 /* the state that Redis told last; it is asked again if that is a while ago */
 
-static void
+static ngx_int_t
 ngx_http_tgbot_queue_redis_state(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_queue_state_t *state)
 {
@@ -516,10 +516,10 @@ ngx_http_tgbot_queue_redis_state(ngx_http_tgbot_bot_t *bot,
 
     if (q == NULL) {
         ngx_memzero(state, sizeof(ngx_http_tgbot_queue_state_t));
-        return;
+        return NGX_OK;
     }
 
-    ngx_http_tgbot_queue_redis_ask(q);
+    ngx_http_tgbot_queue_redis_ask(q, NGX_HTTP_TGBOT_QUEUE_REDIS_SHOWN);
 
     *state = q->state;
 
@@ -528,11 +528,13 @@ ngx_http_tgbot_queue_redis_state(ngx_http_tgbot_bot_t *bot,
     if (state->waiting + state->inflight) {
         state->oldest += ngx_current_msec - q->asked;
     }
+
+    return q->asks ? NGX_AGAIN : NGX_OK;
 }
 
 
 void
-ngx_http_tgbot_queue_redis_ask(ngx_http_tgbot_queue_redis_t *q)
+ngx_http_tgbot_queue_redis_ask(ngx_http_tgbot_queue_redis_t *q, ngx_msec_t age)
 {
     ngx_uint_t                    i;
     ngx_http_tgbot_redis_args_t   args;
@@ -542,9 +544,7 @@ ngx_http_tgbot_queue_redis_ask(ngx_http_tgbot_queue_redis_t *q)
         "firsts", "dead"
     };
 
-    if (q->asks
-        || ngx_current_msec - q->asked < NGX_HTTP_TGBOT_QUEUE_REDIS_STATE)
-    {
+    if (q->asks || ngx_current_msec - q->asked < age) {
         return;
     }
 

@@ -100,8 +100,12 @@ ngx_http_tgbot_queue_redis_t *ngx_http_tgbot_queue_redis_open(
 /* there may be something to take */
 void ngx_http_tgbot_queue_redis_look(ngx_http_tgbot_queue_redis_t *q);
 
-/* asks for the state, if the last answer is old */
-void ngx_http_tgbot_queue_redis_ask(ngx_http_tgbot_queue_redis_t *q);
+/* time between two questions for the state, ms */
+#define NGX_HTTP_TGBOT_QUEUE_REDIS_STATE  1000
+
+/* asks for the state, if the last answer is older than so many ms */
+void ngx_http_tgbot_queue_redis_ask(ngx_http_tgbot_queue_redis_t *q,
+    ngx_msec_t age);
 
 /* tells the breaker that the program was unavailable for an item of the lane */
 void ngx_http_tgbot_queue_redis_unavailable(ngx_http_tgbot_queue_redis_t *q,

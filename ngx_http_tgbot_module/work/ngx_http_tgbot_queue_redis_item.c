@@ -157,7 +157,7 @@ ngx_http_tgbot_queue_redis_take(ngx_http_tgbot_bot_t *bot,
         return NGX_DECLINED;
     }
 
-    ngx_http_tgbot_queue_redis_ask(q);
+    ngx_http_tgbot_queue_redis_ask(q, NGX_HTTP_TGBOT_QUEUE_REDIS_STATE);
 
     if (q->pending.number) {
         return NGX_DECLINED;

@@ -144,7 +144,11 @@ struct ngx_http_tgbot_queue_verbs_s {
     /* tells the breaker that the program answered */
     void       (*took)(ngx_http_tgbot_bot_t *bot);
 
-    void       (*state)(ngx_http_tgbot_bot_t *bot,
+    /*
+     * NGX_AGAIN: *state is what was known last, and newer numbers are on
+     * their way
+     */
+    ngx_int_t  (*state)(ngx_http_tgbot_bot_t *bot,
                    ngx_http_tgbot_queue_state_t *state);
 };
 

@@ -20,6 +20,7 @@ use Time::HiRes qw(sleep);
 our @EXPORT = qw(redis);
 
 my $home = tempdir('tgbot-redis-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+my $owner = $$;
 my ($pid, $socket, @options);
 
 # nginx's workers are of another user
@@ -99,10 +100,12 @@ sub reply {
 }
 
 
+# children of the suite end as well
+
 END {
     local $?;
 
-    stop();
+    stop() if $$ == $owner;
 }
 
 
