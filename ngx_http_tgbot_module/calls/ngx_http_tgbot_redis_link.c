@@ -476,7 +476,7 @@ ngx_http_tgbot_redis_link_timer(ngx_event_t *ev)
         return;
     }
 
-    if (!link->up && !link->leaving) {
+    if (link->peer.connection == NULL || (!link->up && !link->leaving)) {
         goto timeout;
     }
 

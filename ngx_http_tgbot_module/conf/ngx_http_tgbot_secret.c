@@ -240,6 +240,7 @@ ngx_http_tgbot_secret_password(ngx_conf_t *cf, const char *directive,
     ngx_memzero(&bot, sizeof(ngx_http_tgbot_bot_t));
     ngx_memzero(&secret, sizeof(ngx_http_tgbot_secret_t));
 
+    ngx_str_set(&bot.name, "");
     bot.file = file;
     bot.line = line;
 
