@@ -328,11 +328,14 @@ ngx_http_tgbot_claim_redis_read(ngx_http_tgbot_claim_redis_t *cr,
         dedup->attempts = ngx_http_tgbot_redis_args_number(reply, 2);
         dedup->charged = ngx_http_tgbot_redis_args_number(reply, 3) != 0;
         dedup->rebased = ngx_http_tgbot_redis_args_number(reply, 4) != 0;
-        dedup->lease.token = cr->lease.number;
 
         if (!ngx_http_tgbot_redis_lease_holds(&cr->lease)) {
             return NGX_ERROR;
         }
+
+        /* it is settled only if it is taken */
+
+        dedup->lease.token = cr->lease.number;
 
         return NGX_OK;
 

@@ -336,6 +336,42 @@ async def test_load_reload(case):
     await _load(case, trouble)
 
 
+async def _storm(machines, seconds):
+    """
+    Clients that send as fast as they are answered, and again what is refused; how often each
+    status was answered, None: the connection was closed.
+    """
+    numbers = itertools.count(200001)
+    end = time.monotonic() + seconds
+    statuses = collections.Counter()
+
+    async def client(machine):
+        while time.monotonic() < end:
+            number = next(numbers)
+            statuses.update(await machines.until_ok(machine, number, words="more"))
+
+    await asyncio.gather(*(client(user % len(machines.nginx)) for user in range(40)))
+    return statuses
+
+
+async def test_flushed(case):
+    """All keys are deleted under load: updates are refused at worst, and nothing crashes."""
+    machines = await Machines(case).start(api=False)
+    workers = [set(nginx.workers()) for nginx in machines.nginx]
+    storm = asyncio.ensure_future(_storm(machines, 5))
+    for _ in range(12):
+        await asyncio.sleep(0.35)
+        machines.redis.call("FLUSHALL")
+    statuses = await storm
+    case.note(f"statuses {dict(statuses)}")
+    case.check(set(statuses) <= {200, 503}, f"statuses {dict(statuses)}")
+    case.equal([set(nginx.workers()) for nginx in machines.nginx], workers, "workers")
+    for nginx in machines.nginx:
+        case.check("its keys in Redis were deleted" in nginx.read("error.log"),
+                   "the log does not tell it")
+    await machines.stop()
+
+
 async def test_replicas(case):
     """With replicas= no update is answered 200 that a replica does not have."""
     machines = Machines(case)
