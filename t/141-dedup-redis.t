@@ -291,3 +291,13 @@ for (1 .. 5) {
     redis('SCRIPT', 'FLUSH');
     told(fetch(1000 + $_), 'duplicate');
 }
+
+
+
+=== TEST 14: Redis has forgotten the worker: it beats, and claims again
+--- config eval: main::bot()
+--- then
+for (1 .. 5) {
+    record('DEL', 'workers');
+    told(fetch(1000 + $_, 'say/x'), 'done', '"text":"x"\}$');
+}

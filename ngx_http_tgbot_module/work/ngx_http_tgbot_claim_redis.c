@@ -59,6 +59,8 @@ static ngx_int_t ngx_http_tgbot_claim_redis_ask(
     ngx_http_tgbot_claim_redis_t *cr);
 static void ngx_http_tgbot_claim_redis_asked(ngx_http_tgbot_redis_command_t *c,
     ngx_http_tgbot_redis_result_e rc, redisReply *reply);
+static ngx_uint_t ngx_http_tgbot_claim_redis_repeat(
+    ngx_http_tgbot_claim_redis_t *cr);
 static ngx_int_t ngx_http_tgbot_claim_redis_read(
     ngx_http_tgbot_claim_redis_t *cr, redisReply *reply);
 static void ngx_http_tgbot_claim_redis_ride(ngx_http_tgbot_claim_redis_t *cr,
@@ -224,10 +226,8 @@ ngx_http_tgbot_claim_redis_ask(ngx_http_tgbot_claim_redis_t *cr)
     ngx_http_tgbot_redis_args_text(&args, ngx_http_tgbot_redis_lease_worker());
     ngx_http_tgbot_redis_args_print(&args, "%uL", cr->lease.number);
     ngx_http_tgbot_redis_args_print(&args, "%d", NGX_HTTP_TGBOT_REDIS_RECORDS);
+    ngx_http_tgbot_redis_args_print(&args, "%d", cr->command.durable);
 
-    /* a duplicate is answered 200, so the replicas must have it, too */
-
-    cr->command.durable = 1;
     cr->command.done = ngx_http_tgbot_claim_redis_asked;
 
     return ngx_http_tgbot_redis_args_send(&args, &cr->command,
@@ -249,19 +249,8 @@ ngx_http_tgbot_claim_redis_asked(ngx_http_tgbot_redis_command_t *c,
                  ? ngx_http_tgbot_claim_redis_read(cr, reply)
                  : NGX_ERROR;
 
-    if (cr->result == NGX_AGAIN) {
-
-        /* the beat before it came too late */
-
-        ngx_http_tgbot_redis_lease_beat(bot);
-
-        if (++cr->tries < NGX_HTTP_TGBOT_CLAIM_REDIS_TRIES
-            && ngx_http_tgbot_claim_redis_ask(cr) == NGX_OK)
-        {
-            return;
-        }
-
-        cr->result = NGX_ERROR;
+    if (ngx_http_tgbot_claim_redis_repeat(cr)) {
+        return;
     }
 
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
@@ -294,6 +283,47 @@ ngx_http_tgbot_claim_redis_asked(ngx_http_tgbot_redis_command_t *c,
     }
 
     ngx_http_tgbot_claim_redis_tell(cr);
+}
+
+
+/* whether the claim was sent again, and its reply is waited for */
+
+static ngx_uint_t
+ngx_http_tgbot_claim_redis_repeat(ngx_http_tgbot_claim_redis_t *cr)
+{
+    ngx_http_tgbot_bot_t        *bot;
+    ngx_http_tgbot_main_conf_t  *tmcf;
+
+    bot = cr->lease.bot;
+    tmcf = ngx_http_get_module_main_conf(bot->ctx, ngx_http_tgbot_module);
+
+    if (cr->result == NGX_AGAIN) {
+
+        /* the beat before it came too late */
+
+        ngx_http_tgbot_redis_lease_beat(bot);
+
+        cr->command.durable = 0;
+        cr->tries++;
+
+    } else if (cr->result == NGX_DECLINED
+               && tmcf->redis->replicas
+               && !cr->command.durable)
+    {
+        /* a duplicate is answered 200, so the replicas must have it, too */
+
+        cr->command.durable = 1;
+
+        ngx_memzero(&cr->kept, sizeof(ngx_http_tgbot_method_t));
+
+    } else {
+        return 0;
+    }
+
+    cr->result = NGX_ERROR;
+
+    return cr->tries < NGX_HTTP_TGBOT_CLAIM_REDIS_TRIES
+           && ngx_http_tgbot_claim_redis_ask(cr) == NGX_OK;
 }
 
 

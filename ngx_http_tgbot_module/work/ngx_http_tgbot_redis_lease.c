@@ -177,20 +177,17 @@ ngx_http_tgbot_redis_lease_hold(ngx_http_tgbot_redis_lease_t *lease)
         return NGX_ERROR;
     }
 
-    /*
-     * A script refuses a worker whose lease is over.  This beat does not name
-     * the lease yet, as it would be answered that there is no such lease.
-     */
+    lease->lost = 0;
+
+    ngx_queue_insert_tail(&beat->held, &lease->queue);
+
+    /* a script refuses a worker whose lease is over */
 
     if (!beat->waits
         && !ngx_http_tgbot_redis_lease_fresh(beat, lease->bot->lease / 2))
     {
         ngx_http_tgbot_redis_lease_send(beat);
     }
-
-    lease->lost = 0;
-
-    ngx_queue_insert_tail(&beat->held, &lease->queue);
 
     return NGX_OK;
 }
@@ -463,7 +460,8 @@ ngx_http_tgbot_redis_lease_answered(ngx_http_tgbot_redis_beat_t *beat,
  * The reply names leases in the order of the queue, in which some may have
  * ended meanwhile.  So the search for each goes on where the one before it
  * ended.  A number alone was named while the lease was pending; it may stand
- * for several lanes now.
+ * for several lanes now.  What is still pending is executed after this beat,
+ * as replies come in the order of execution: it is not lost.
  */
 
 static void
@@ -505,7 +503,7 @@ ngx_http_tgbot_redis_lease_lose(ngx_http_tgbot_redis_beat_t *beat,
 }
 
 
-/* whether the lease has this number, and this name if it is not NULL */
+/* whether it is lost: it has this number, and this name if it is not NULL */
 
 static ngx_uint_t
 ngx_http_tgbot_redis_lease_is(ngx_queue_t *q, ngx_int_t number,
@@ -516,7 +514,9 @@ ngx_http_tgbot_redis_lease_is(ngx_queue_t *q, ngx_int_t number,
 
     lease = ngx_queue_data(q, ngx_http_tgbot_redis_lease_t, queue);
 
-    if (lease->number != (uint64_t) number) {
+    if (lease->number != (uint64_t) number
+        || lease->kind == NGX_HTTP_TGBOT_REDIS_PENDING)
+    {
         return 0;
     }
 

@@ -78,9 +78,12 @@ u_char *ngx_http_tgbot_redis_lease_token(u_char *p, uint64_t number);
 /*
  * Each beat names the lease from now on.  Called with kind PENDING before the
  * command is sent that takes it in Redis, as a beat ends what it does not name.
- * If this worker may have no lease time in Redis, a beat is sent before that
- * command.  When the reply says that it is taken, ask holds() before the work
- * begins.  NGX_ERROR: no memory, and nothing is held.
+ * That command is not durable, so that it and the beats share a connection: a
+ * beat whose reply comes before that of the command was executed before it,
+ * and knows nothing of the lease.  If this worker may have no lease time in
+ * Redis, a beat is sent before that command.  When the reply says that it is
+ * taken, ask holds() before the work begins.  NGX_ERROR: no memory, and
+ * nothing is held.
  */
 ngx_int_t ngx_http_tgbot_redis_lease_hold(ngx_http_tgbot_redis_lease_t *lease);
 

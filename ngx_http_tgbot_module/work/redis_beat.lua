@@ -20,8 +20,10 @@
 --   reaped  the same of other workers
 --   lost    arguments from the fourth on, those that name what the worker does
 --           not hold (any more).  A number alone: the worker has nothing under
---           this token; if the reply it waits for names something, the lease
---           was over in between, and the worker does not work on it
+--           this token.  If the reply that names something came before that of
+--           the beat, the lease was over in between, and the worker does not
+--           work on it; if it is still to come, it was executed after the beat.
+--           So the two are sent over the same connection
 --
 -- Tokens with a number above that of the beat are left alone: a beat that is
 -- executed late takes nothing away that was taken after it.  If no worker has

@@ -6,6 +6,8 @@
 -- ARGV  1 update_id   2 window, update_ids
 --       3 worker   4 number of the token
 --       5 records at most
+--       6 "1": it runs on the connection of durable commands, where it only
+--         says once more that the update is accepted
 --
 -- Replies
 --   {0, ride}           accepted already; ride: the content type, a newline
@@ -17,7 +19,8 @@
 --   {2, age}            busy: a living worker has it, for so many ms since its
 --                       first receipt
 --   {3}                 living workers have claimed all records
---   {4}                 the worker has no lease (any more): beat first
+--   {4}                 the worker has no lease (any more): beat first; or the
+--                       update is not accepted and argument 6 is "1"
 --
 -- Twice: as once.  A claim whose reply is lost is given back by a beat that
 -- does not name it.  Refused with OOM at maxmemory.
@@ -38,6 +41,14 @@ if dedup then
   ring_init(tonumber(ARGV[2]))
 
   if ring_has(id) then
+
+    -- some Redis let WAIT wait for nothing but writes of the same connection
+
+    if ARGV[6] == '1' then
+      meta_set('window', meta.window)
+      meta_write()
+    end
+
     local ride = redis.call('GET', KEYS[8])
 
     if ride and string.sub(ride, 1, #name + 1) == name .. ' ' then
@@ -56,7 +67,7 @@ local function lives(worker)
 end
 
 
-if not lives(ARGV[3]) then
+if ARGV[6] == '1' or not lives(ARGV[3]) then
   return {4}
 end
 

@@ -399,6 +399,26 @@ async def test_replicas(case):
     await machines.stop()
 
 
+async def test_replicas_load(case):
+    """With replicas= claims do not wait for a replica, and beats find them in Redis."""
+    machines = Machines(case)
+    replica = Redis(case, "replica", replicaof=f"127.0.0.1 {machines.redis.port}")
+    await machines.start(redis="replicas=1", api=False)
+    await replica.start()
+    linked = await until(lambda: "state=online" in machines.redis.call("INFO", "replication"))
+    case.check(linked, "the replica does not follow")
+    await machines.until_ok(0, 1001)
+    await machines.until_ok(1, 1002)
+    workers = [set(nginx.workers()) for nginx in machines.nginx]
+    statuses = await _storm(machines, 6)
+    case.note(f"statuses {dict(statuses)}")
+    case.equal(set(statuses), {200}, "statuses")
+    case.equal([set(nginx.workers()) for nginx in machines.nginx], workers, "workers")
+    seen = collections.Counter(seen.id for seen in machines.scene.program.seen)
+    case.equal([number for number, times in seen.items() if times > 1], [], "seen twice")
+    await machines.stop()
+
+
 async def test_quit(case):
     """A worker that exits waits for Redis, but not beyond worker_shutdown_timeout."""
     machines = await Machines(case).start()

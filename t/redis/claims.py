@@ -72,7 +72,7 @@ class Claims(World):
         def done(reply):
             worker.awaited.discard(number)
             update.flying -= 1
-            if reply is UNKNOWN or number in worker.void:
+            if reply is UNKNOWN:
                 return
             if reply[0] == 0:
                 update.acked = True
@@ -85,7 +85,7 @@ class Claims(World):
 
         self.send(worker, "claim", ("meta", "seen:0", "seen:1", "held", "records", "firsts",
                                     "workers", f"ride:{update.id % RIDES}"),
-                  [update.id, WINDOW, worker.name, number, self.records], done,
+                  [update.id, WINDOW, worker.name, number, self.records, 0], done,
                   lambda reply: self.see_claim(update, reply))
 
     def see_claim(self, update, reply):

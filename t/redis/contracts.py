@@ -39,7 +39,7 @@ ARGUMENTS = {
     "beat": ("w", 1000, 2),
     "settle": (LANE, "w/1", 1, "done", 0),
     "give": (LANE, "w/1", 1, 0, "", "", 1000, 0),
-    "claim": (1, 1024, "w", 1, 4096),
+    "claim": (1, 1024, "w", 1, 4096, 0),
     "unclaim": (1, 1024, "w/1", "accept", 0, 0, ""),
     "limit": (1000000, 1),
     "dead_put": (0, "head", "data", 10, 0, 0),
@@ -287,6 +287,19 @@ class Contracts(unittest.TestCase):
                              [0, kept])
         self.assertGreater(self.redis.call("PTTL", BOT + "ride:1"), 200000)
         self.assertEqual(self.run_script("claim", 2, 1024, "w", 51, 9), [0, b""])
+
+    def test_durable_claim(self):
+        """a claim on the durable connection writes if the update is accepted, else takes nothing"""
+        self.run_script("beat", "w", 60000, 1)
+        self.assertEqual(self.run_script("claim", 1, 1024, "w", 2, 9, 1), [4])
+        self.assertEqual(self.run_script("claim", 1, 1024, "w", 2, 9, 0)[0], 1)
+        self.assertEqual(self.run_script("claim", 1, 1024, "w", 3, 9, 1), [4])
+        self.run_script("unclaim", 1, 1024, "w/2", "accept", 0, 0, "")
+        self.redis.call("CONFIG", "RESETSTAT")
+        self.assertEqual(self.run_script("claim", 1, 1024, "w", 3, 9, 0), [0, b""])
+        self.assertNotIn("cmdstat_hset", self.redis.call("INFO", "commandstats").decode())
+        self.assertEqual(self.run_script("claim", 1, 1024, "w", 3, 9, 1), [0, b""])
+        self.assertIn("cmdstat_hset", self.redis.call("INFO", "commandstats").decode())
 
     def test_letters(self):
         """letters are listed by id, those that are replayed are evicted last"""

@@ -185,7 +185,7 @@ class Lanes(World):
 
         def done(reply):
             worker.awaited.discard(number)
-            if reply is UNKNOWN or number in worker.void:
+            if reply is UNKNOWN:
                 return
             for lane in reply[4:]:
                 lane = lane.decode()
@@ -407,8 +407,8 @@ class Lanes(World):
 
         def done(reply):
             worker.awaited.discard(number)
-            if reply is not UNKNOWN and reply[0] == 1 and number not in worker.void \
-                    and self.valid(worker) and key not in worker.holds:
+            if reply is not UNKNOWN and reply[0] == 1 and self.valid(worker) \
+                    and key not in worker.holds:
                 check(not self.others(worker, key) or self.odd, "two workers replay", letter)
                 worker.holds[key] = Hold(number, sent, "work")
 

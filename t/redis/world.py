@@ -64,7 +64,6 @@ class Worker:
         self.replies = collections.deque()   # executed, not received
         self.holds = {}                      # "l<lane>", "c<id>", "d<letter>" => Hold
         self.awaited = set()                 # numbers of takes, claims and leases
-        self.void = set()                    # of these, those that a beat calls lost
         self.confirmed = None                # when the last beat that was answered was sent
         self.broken = 0                      # when its lease was over, in truth
         self.beaten = None                   # when the last beat was sent
@@ -160,10 +159,9 @@ class World:
             if reply is UNKNOWN:
                 return
             worker.confirmed = max(sent, worker.confirmed or 0)
+            # what is awaited still was executed after the beat: replies come in order
             for lost in reply[4:]:
                 name, _, number = lost.decode().rpartition("/")
-                if not name:
-                    worker.void.add(int(number))
                 for key, hold in list(worker.holds.items()):
                     if hold.number == int(number) and name in ("", key):
                         self.lose(worker, key)
