@@ -50,6 +50,11 @@ static void ngx_http_tgbot_redis_lease_name(u_char *text,
     ngx_http_tgbot_redis_lease_t *lease);
 static void ngx_http_tgbot_redis_lease_done(ngx_http_tgbot_redis_command_t *c,
     ngx_http_tgbot_redis_result_e rc, redisReply *reply);
+static void ngx_http_tgbot_redis_lease_next(
+    ngx_http_tgbot_redis_beat_t *beat);
+static void ngx_http_tgbot_redis_lease_leave(ngx_http_tgbot_redis_beat_t *beat);
+static void ngx_http_tgbot_redis_lease_left(ngx_http_tgbot_redis_command_t *c,
+    ngx_http_tgbot_redis_result_e rc, redisReply *reply);
 static void ngx_http_tgbot_redis_lease_answered(
     ngx_http_tgbot_redis_beat_t *beat, redisReply *reply);
 static void ngx_http_tgbot_redis_lease_lose(ngx_http_tgbot_redis_beat_t *beat,
@@ -301,8 +306,11 @@ ngx_http_tgbot_redis_lease_timer(ngx_event_t *ev)
         if (beat->keep || !ngx_queue_empty(&beat->held)) {
             beat->used = ngx_current_msec;
 
-        } else if (ngx_current_msec - beat->used > beat->bot->lease) {
+        } else if (beat->runs && !beat->waits
+                   && ngx_current_msec - beat->used > beat->bot->lease)
+        {
             beat->runs = 0;
+            ngx_http_tgbot_redis_lease_leave(beat);
         }
 
         if (!beat->runs) {
@@ -405,8 +413,6 @@ ngx_http_tgbot_redis_lease_done(ngx_http_tgbot_redis_command_t *c,
     beat = c->data;
     bot = beat->bot;
 
-    beat->waits = 0;
-
     if (rc == NGX_HTTP_TGBOT_REDIS_OK) {
         ngx_http_tgbot_redis_lease_answered(beat, reply);
 
@@ -416,10 +422,62 @@ ngx_http_tgbot_redis_lease_done(ngx_http_tgbot_redis_command_t *c,
                        &bot->name, (int) rc);
     }
 
+    ngx_http_tgbot_redis_lease_next(beat);
+}
+
+
+static void
+ngx_http_tgbot_redis_lease_next(ngx_http_tgbot_redis_beat_t *beat)
+{
+    beat->waits = 0;
+
     if (beat->again) {
         beat->again = 0;
         ngx_http_tgbot_redis_lease_send(beat);
     }
+}
+
+
+/*
+ * A lease that just ends would say that Redis was away.  If this gets lost,
+ * what a killed worker holds may wait for one lease more.
+ */
+
+static void
+ngx_http_tgbot_redis_lease_leave(ngx_http_tgbot_redis_beat_t *beat)
+{
+    ngx_http_tgbot_bot_t         *bot;
+    ngx_http_tgbot_redis_args_t   args;
+
+    bot = beat->bot;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\": this worker leaves", &bot->name);
+
+    /* the next lease begins with a beat */
+
+    beat->answered = ngx_current_msec - bot->lease;
+
+    ngx_http_tgbot_redis_args_init(&args, bot);
+
+    ngx_http_tgbot_redis_args_print(&args, "ZREM");
+    ngx_http_tgbot_redis_args_print(&args, "%V:workers", &bot->slot);
+    ngx_http_tgbot_redis_args_text(&args, &ngx_http_tgbot_redis_lease_self);
+
+    beat->command.done = ngx_http_tgbot_redis_lease_left;
+    beat->command.data = beat;
+
+    if (ngx_http_tgbot_redis_args_send(&args, &beat->command, NULL) == NGX_OK) {
+        beat->waits = 1;
+    }
+}
+
+
+static void
+ngx_http_tgbot_redis_lease_left(ngx_http_tgbot_redis_command_t *c,
+    ngx_http_tgbot_redis_result_e rc, redisReply *reply)
+{
+    ngx_http_tgbot_redis_lease_next(c->data);
 }
 
 

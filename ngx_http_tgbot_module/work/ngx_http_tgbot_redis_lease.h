@@ -2,9 +2,9 @@
 /*
  * Leases in Redis: what this worker holds there, such as a lane or a claim, and
  * the beats that keep it.  The beat of a bot runs once a second from its first
- * lease on, until nothing was held for the bot's lease time.  It names all that
- * this worker holds or waits for; Redis frees what the worker has and does not
- * name.
+ * lease on, until nothing was held for the bot's lease time; then the worker
+ * leaves the bot's workers.  It names all that this worker holds or waits for;
+ * Redis frees what the worker has and does not name.
  */
 
 #ifndef _NGX_HTTP_TGBOT_REDIS_LEASE_H_INCLUDED_

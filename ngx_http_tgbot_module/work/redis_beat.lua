@@ -27,9 +27,10 @@
 --
 -- Tokens with a number above that of the beat are left alone: a beat that is
 -- executed late takes nothing away that was taken after it.  If no worker has
--- a lease, Redis was away, or all workers were: each worker gets one more
--- lease, and none is reaped.  A lane that is given back keeps its head and is
--- ready; a claim counts as charged.
+-- a lease, and that of the caller is over, Redis was away, or all workers were:
+-- each worker gets one more lease, and none is reaped.  A caller that had none
+-- cannot tell: a worker that means to stop its beats leaves "workers".  A lane
+-- that is given back keeps its head and is ready; a claim counts as charged.
 --
 -- The beat sets right what does not add up after keys were deleted: the items
 -- of deleted lists count as dropped when no lane is left, and if lanes are
@@ -47,7 +48,9 @@ end
 
 local worker, number = ARGV[1], tonumber(ARGV[3])
 
-if redis.call('ZCOUNT', KEYS[4], '(' .. int(now), '+inf') == 0 then
+if redis.call('ZSCORE', KEYS[4], worker)
+   and redis.call('ZCOUNT', KEYS[4], '(' .. int(now), '+inf') == 0
+then
   for _, w in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
     redis.call('ZADD', KEYS[4], int(now + ARGV[2]), w)
   end

@@ -159,6 +159,35 @@ async def test_worker_killed(case):
     await machines.stop()
 
 
+async def test_worker_killed_quiet(case):
+    """Workers that had nothing to do meanwhile take over at once when the lease is over."""
+    machines = await Machines(case).start()
+    for number in range(1001, 1021):
+        case.equal((await machines.post(1, number)).status, 200, "status before")
+    machines.scene.program.hold()
+    post = asyncio.ensure_future(machines.post(0, 1021))
+    await until(lambda: machines.scene.program.arrivals(1021))
+    for pid in machines.nginx[0].workers():
+        machines.nginx[0].kill(pid)
+    killed = time.monotonic()
+    case.equal(await post, None, "answer of a killed worker")
+    machines.scene.program.release()
+
+    def leases():
+        seconds, micros = map(int, machines.redis.call("TIME"))
+        now = seconds * 1000 + micros // 1000
+        return machines.redis.call("ZCOUNT", "{tgbot:e2e}:workers", now, "+inf")
+
+    case.check(await until(lambda: leases() == 0, 40), "leases do not end")
+    case.note(f"no leases after {time.monotonic() - killed:.1f} s")
+    names = machines.redis.call("ZRANGE", "{tgbot:e2e}:workers", 0, -1)
+    idle = [name for name in names if int(name.split(":")[1]) in machines.nginx[1].workers()]
+    case.equal(idle, [], "workers that have not left")
+    case.equal((await machines.post(1, 1021)).status, 200, "status of the redelivery")
+    case.equal(machines.handled(1021), 2, "times the program saw it")
+    await machines.stop()
+
+
 async def _away(case, machines, number, away, back):
     """Redis goes while an update is in work, and comes back after its answer."""
     program = machines.scene.program

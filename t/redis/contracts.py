@@ -270,6 +270,18 @@ class Contracts(unittest.TestCase):
         self.assertEqual(self.accept(9)[0], 1)
         self.assertGreater(self.head(), seq)
 
+    def test_away(self):
+        """a worker whose lease is over spares the others, one that had none reaps them"""
+        for again, left in (("v", 1), ("u", 0)):
+            self.redis.call("FLUSHALL")
+            for worker in ("w", "v"):
+                self.run_script("beat", worker, 60000, 1)
+            self.run_script("claim", 1, 1024, "w", 2, 9, 0)
+            for worker in ("w", "v"):
+                self.redis.call("ZADD", BOT + "workers", 1, worker)
+            self.assertEqual(self.run_script("beat", again, 60000, 3)[3], 1 - left)
+            self.assertEqual(self.redis.call("HLEN", BOT + "held"), left)
+
     def test_ride(self):
         """a ride is repeated, unless another update's took its place or it is too long"""
         self.run_script("beat", "w", 60000, 1)

@@ -175,7 +175,7 @@ class World:
     def see_beat(self, worker):
         """leases, as they should be"""
         now = self.clock // 1000
-        if all(until <= now for until in self.leases.values()):
+        if worker in self.leases and all(until <= now for until in self.leases.values()):
             self.leases = dict.fromkeys(self.leases, now + LEASE)
         for other, until in list(self.leases.items()):
             if until <= now:
