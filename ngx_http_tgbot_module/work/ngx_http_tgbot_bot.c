@@ -352,7 +352,20 @@ ngx_http_tgbot_bot_lost(ngx_http_tgbot_bot_t *bot, int64_t update_id)
 {
     ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_LEASES_LOST);
 
+    bot->lost++;
+
+    if (ngx_time() == bot->lost_warned) {
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
+                       "tgbot bot \"%V\", update %L: lease lost",
+                       &bot->name, update_id);
+        return;
+    }
+
     ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
                   "tgbot: bot \"%V\", update %L: this worker has lost the "
-                  "lease, its result is dropped", &bot->name, update_id);
+                  "lease, its result is dropped, %ui such results since the "
+                  "last warning", &bot->name, update_id, bot->lost);
+
+    bot->lost = 0;
+    bot->lost_warned = ngx_time();
 }

@@ -321,6 +321,8 @@ struct ngx_http_tgbot_bot_s {
     time_t                         secret_warned;
     time_t                         full_warned;   /* of the queue */
     time_t                         strange_warned;  /* of items in it */
+    ngx_uint_t                     lost;      /* results, since warned */
+    time_t                         lost_warned;
 
     /* calls that wait after a 401 of the Bot API; one of them is the probe */
     ngx_queue_t                    paused;
@@ -424,7 +426,10 @@ ngx_array_t *ngx_http_tgbot_bot_tokens(ngx_http_tgbot_bot_t *bot);
 ngx_uint_t ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_call_kind_e kind, ngx_http_tgbot_capture_t *result);
 
-/* logs and counts a result that is dropped because the lease was lost */
+/*
+ * Counts a result that is dropped because the lease was lost; logs one a second
+ * at most, with how many there were.
+ */
 void ngx_http_tgbot_bot_lost(ngx_http_tgbot_bot_t *bot, int64_t update_id);
 
 /* the token is accepted: resumes all paused calls, in order */

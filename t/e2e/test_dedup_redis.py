@@ -188,6 +188,29 @@ async def test_worker_killed_quiet(case):
     await machines.stop()
 
 
+async def test_lost_lines(case):
+    """Claims that are lost at once fill no log: a worker writes a line a second at most."""
+    machines = await Machines(case).start(count=1)
+    machines.scene.program.hold()
+    numbers = range(1001, 1061)
+    posts = [asyncio.ensure_future(machines.post(0, number)) for number in numbers]
+    await until(lambda: len(machines.scene.program.seen) == len(numbers))
+    machines.redis.call("ZADD", "{tgbot:e2e}:workers", 4 * 10**12, "other:1:a")
+    for number in numbers:
+        machines.redis.call("HSET", "{tgbot:e2e}:held", number, "other:1:a/7")
+    machines.scene.program.release()
+    case.equal({(await post).status for post in posts}, {503}, "statuses")
+    status = await case.status(machines.nginx[0])
+    case.equal(status.value("leases_lost_total"), len(numbers), "results dropped")
+    lines = [line for line in machines.nginx[0].read("error.log").splitlines()
+             if "this worker has lost the lease, its result is dropped" in line]
+    case.note("; ".join(lines[:2]))
+    seconds = [line.split("[warn]")[0] + line.split()[3] for line in lines]
+    case.check(seconds, "no line")
+    case.equal(len(seconds), len(set(seconds)), "lines of a worker in one second")
+    await machines.stop()
+
+
 async def _away(case, machines, number, away, back):
     """Redis goes while an update is in work, and comes back after its answer."""
     program = machines.scene.program
