@@ -153,7 +153,7 @@ ngx_http_tgbot_queue_redis_take(ngx_http_tgbot_bot_t *bot,
 
     q = ngx_http_tgbot_queue_redis_open(bot);
 
-    if (q == NULL || !ngx_http_tgbot_redis_up()) {
+    if (q == NULL) {
         return NGX_DECLINED;
     }
 

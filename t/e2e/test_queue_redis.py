@@ -6,7 +6,7 @@ import signal
 
 import clients
 from harness import FULL, MAIN, MODULE, SECRET, SERVER, TOKEN, Nginx, bot, free_port, until
-from redis import Redis
+from redis import Redis, cluster
 from simulator.scene import Options, Scene
 
 QUEUE = ("tgbot_queue redis lease=5s; "
@@ -271,4 +271,23 @@ async def test_letter_of_before_restart(case):
     case.check('"replayed":1' in await machines.replay(1), "the next one is not replayed")
     await machines.until_count("done", 1)
     await machines.until_count("items", 0)
+    await machines.stop()
+
+
+async def test_configured_node_gone(case):
+    """The node that the configuration names is gone: the others' queues go on."""
+    nodes = await cluster(case, 3)
+    mine = [node for node in nodes if node.call("EXISTS", "{tgbot:e2e}:meta") == 0]
+    seed = next(node for node in nodes if node not in mine)
+    machines = await Machines(case).start(1, "tgbot_queue redis;", redis=mine[0],
+                                          address=f"127.0.0.1:{seed.port} cluster")
+    await machines.post(1)
+    await machines.until_count("done", 1)
+    seed.kill()
+    nginx = machines.nginx[0]
+    gone = lambda: nginx.read("error.log").count("refused") >= 2  # noqa: E731
+    case.check(await until(gone), "the node is not missed")
+    for number in range(2, 12):
+        await machines.post(number)
+    await machines.until_count("done", 11)
     await machines.stop()
