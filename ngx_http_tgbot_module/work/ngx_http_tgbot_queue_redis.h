@@ -67,6 +67,9 @@ struct ngx_http_tgbot_queue_redis_s {
     ngx_uint_t                       allowed;   /* jobs; 0: all */
     ngx_msec_t                       probe;     /* time of the next one */
 
+    time_t                           dropped;   /* time of the last line about
+                                                   items that are dropped */
+
     ngx_http_tgbot_redis_command_t   ask;       /* for the state */
     ngx_http_tgbot_queue_state_t     state;
     ngx_msec_t                       asked;

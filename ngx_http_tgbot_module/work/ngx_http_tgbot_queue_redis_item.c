@@ -549,12 +549,13 @@ ngx_http_tgbot_queue_redis_start(ngx_http_tgbot_queue_redis_item_t *it)
 static void
 ngx_http_tgbot_queue_redis_strange(ngx_http_tgbot_queue_redis_item_t *it)
 {
-    int64_t                age;
-    ngx_http_tgbot_bot_t  *bot;
+    int64_t                        age;
+    ngx_http_tgbot_bot_t          *bot;
+    ngx_http_tgbot_queue_redis_t  *q;
 
-    bot = it->owner->bot;
-    age = (int64_t) ngx_current_msec + it->owner->offset
-          - (int64_t) it->received;
+    q = it->owner;
+    bot = q->bot;
+    age = (int64_t) ngx_current_msec + q->offset - (int64_t) it->received;
 
     if (age < NGX_HTTP_TGBOT_QUEUE_REDIS_STRANGE) {
 
@@ -575,10 +576,14 @@ ngx_http_tgbot_queue_redis_strange(ngx_http_tgbot_queue_redis_item_t *it)
         return;
     }
 
-    ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\": an update in %V cannot be read, it is of "
-                  "another version of the module, and is dropped",
-                  &bot->name, &bot->queue_place);
+    if (ngx_time() != q->dropped) {
+        q->dropped = ngx_time();
+
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\": an update in %V cannot be read, it is "
+                      "of another version of the module, and is dropped",
+                      &bot->name, &bot->queue_place);
+    }
 
     it->event = NGX_HTTP_TGBOT_QUEUE_DROPPED;
     ngx_http_tgbot_queue_redis_end(it, NGX_HTTP_TGBOT_QUEUE_REDIS_SETTLE);
