@@ -112,6 +112,8 @@ static void ngx_http_tgbot_queue_redis_end(
     ngx_http_tgbot_queue_redis_state_e state);
 static void ngx_http_tgbot_queue_redis_try(
     ngx_http_tgbot_queue_redis_item_t *it);
+static void ngx_http_tgbot_queue_redis_wait(
+    ngx_http_tgbot_queue_redis_item_t *it);
 static void ngx_http_tgbot_queue_redis_args_give(
     ngx_http_tgbot_queue_redis_item_t *it, ngx_http_tgbot_redis_args_t *args,
     ngx_str_t *token);
@@ -139,6 +141,10 @@ static ngx_str_t  ngx_http_tgbot_queue_redis_ends[] = {
     /* there was no item */
     [NGX_HTTP_TGBOT_QUEUE_EVENTS] = ngx_string("gone")
 };
+
+
+/* worker_shutdown_timeout has passed */
+static ngx_uint_t  ngx_http_tgbot_queue_redis_abandoned;
 
 
 ngx_int_t
@@ -870,7 +876,16 @@ ngx_http_tgbot_queue_redis_try(ngx_http_tgbot_queue_redis_item_t *it)
     it->waits = (ngx_http_tgbot_redis_args_send(&args, &it->command, script)
                  == NGX_OK);
 
-    /* a timer that is set keeps an exiting worker */
+    ngx_http_tgbot_queue_redis_wait(it);
+}
+
+
+/* the timer keeps an exiting worker until worker_shutdown_timeout */
+
+static void
+ngx_http_tgbot_queue_redis_wait(ngx_http_tgbot_queue_redis_item_t *it)
+{
+    it->timer.cancelable = ngx_http_tgbot_queue_redis_abandoned;
 
     ngx_add_timer(&it->timer, NGX_HTTP_TGBOT_QUEUE_REDIS_REPEAT);
 }
@@ -940,7 +955,7 @@ ngx_http_tgbot_queue_redis_again(ngx_event_t *ev)
     it = ev->data;
 
     if (it->waits) {
-        ngx_add_timer(ev, NGX_HTTP_TGBOT_QUEUE_REDIS_REPEAT);
+        ngx_http_tgbot_queue_redis_wait(it);
         return;
     }
 
@@ -1041,6 +1056,13 @@ ngx_http_tgbot_queue_redis_drop(ngx_http_tgbot_queue_redis_item_t *it)
     }
 
     ngx_free(it);
+}
+
+
+void
+ngx_http_tgbot_queue_redis_abandon(void)
+{
+    ngx_http_tgbot_queue_redis_abandoned = 1;
 }
 
 

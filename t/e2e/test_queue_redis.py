@@ -291,3 +291,14 @@ async def test_configured_node_gone(case):
         await machines.post(number)
     await machines.until_count("done", 11)
     await machines.stop()
+
+
+async def test_shutdown_timeout(case):
+    """worker_shutdown_timeout ends a worker whose updates Redis does not take back."""
+    machines = await Machines(case).start(1, "tgbot_queue redis lease=60s;",
+                                          more={"program_timeout": "60s", "shutdown": "2s"})
+    machines.scene.program.hold()
+    await machines.post(77)
+    case.check(await until(lambda: machines.scene.program.arrivals(77)), "it is not in work")
+    await machines.redis.pause()
+    await machines.stop()
