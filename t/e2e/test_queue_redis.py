@@ -302,3 +302,27 @@ async def test_shutdown_timeout(case):
     case.check(await until(lambda: machines.scene.program.arrivals(77)), "it is not in work")
     await machines.redis.pause()
     await machines.stop()
+
+
+async def test_stop_while_waiting(case):
+    """A machine that stops gives back an update that waits for another machine's answer."""
+    directives = ("tgbot_cache menu zone=answers:1m lock_timeout=100s redis; "
+                  "tgbot_queue redis lease=100s concurrency={};")
+    machines = await Machines(case).start(1, directives.format(1),
+                                          more={"program_timeout": "60s"})
+    program, flight = machines.scene.program, "{tgbot:e2e}:flight"
+    taken = lambda count: machines.redis.call("HLEN", flight) == count  # noqa: E731
+    program.hold()
+    await machines.post(1)
+    case.check(await until(lambda: program.arrivals(1)), "the program is not asked")
+    nginx = await machines.add(free_port(), directives.format(2))
+    await machines.post(2)
+    case.check(await until(lambda: taken(2)), "the second machine takes nothing")
+    await case.stop(nginx)
+    machines.nginx.remove(nginx)
+    case.check_logs(nginx)
+    case.check(await until(lambda: taken(1)), "the second machine gives nothing back")
+    program.release()
+    await machines.until_count("done", 2)
+    case.equal(program.arrivals(2), [], "arrivals of the second update")
+    await machines.stop()
