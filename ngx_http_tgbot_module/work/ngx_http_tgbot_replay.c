@@ -148,7 +148,7 @@ ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
     }
 
     if (rc != NGX_OK) {
-        return NGX_BUSY;
+        return (rc == NGX_ABORT) ? NGX_ABORT : NGX_BUSY;
     }
 
     ngx_http_tgbot_replay_enqueued(&put, NGX_OK);
