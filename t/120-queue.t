@@ -3,6 +3,7 @@
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
+use TgbotQueue;
 use TgbotSteps;
 
 use JSON::PP;
@@ -15,15 +16,10 @@ TgbotSteps::start(
     # what is left would be worked on for ever
     main    => "worker_shutdown_timeout ${slowness}s;",
 
-    http    => <<'_EOC_',
+    http    => <<"_EOC_",
     tgbot_secret_token  off;
 
-    # fails at the first two attempts, the third one has what is asked for
-    map "$tgbot_attempts:$tgbot_text" $third {
-        volatile;
-        "~^[12]:"     status/500;
-        "~^\d+:(.*)"  $1;
-    }
+$third
 _EOC_
     webhook => {
         tgbot_token    => sub { $_[0] eq 'b' ? '1:TOKEN' : '2:TOKEN' },
@@ -31,31 +27,6 @@ _EOC_
         tgbot_attempts => '10 backoff=100ms max_backoff=200ms',
         tgbot_queue    => sub { 'zone=updates' . ($_[0] eq 'b' ? ':4m' : '') },
     });
-
-
-# steps
-
-# puts an update in the queue
-
-sub enqueue {
-    check(end(begin(@_)), 'queued', '');
-}
-
-# what there is in the queue of a bot, and what became of the rest
-
-sub depth {
-    my ($want, $bot) = @_;
-
-    becomes($want, 'depth', sub {
-        my $of = status()->{bots}{$bot // 'b'};
-        my %n = (%{$of->{queue_depth}},
-                 map { ("$_!" => $of->{queue_items_total}{$_}) }
-                     keys %{$of->{queue_items_total}});
-
-        return CORE::join ' ', map { "$_=$n{$_}" } grep { $n{$_} }
-                               sort keys %n;
-    });
-}
 
 master_on();
 workers(2);

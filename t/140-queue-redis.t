@@ -3,6 +3,8 @@
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
+use TgbotBlocks;
+use TgbotQueue;
 use TgbotRedis;
 use TgbotSteps;
 
@@ -20,16 +22,11 @@ TgbotSteps::start(
                    redis('FLUSHALL');
                },
 
-    http    => <<'_EOC_',
+    http    => <<"_EOC_",
     tgbot_secret_token  off;
-    tgbot_redis         $TEST_NGINX_REDIS timeout=5s connect_timeout=5s;
+    tgbot_redis         \$TEST_NGINX_REDIS timeout=5s connect_timeout=5s;
 
-    # fails at the first two attempts, the third one has what is asked for
-    map "$tgbot_attempts:$tgbot_text" $third {
-        volatile;
-        "~^[12]:"     status/500;
-        "~^\d+:(.*)"  $1;
-    }
+$third
 _EOC_
     webhook => {
         tgbot_token    => sub { $_[0] eq 'b' ? '1:TOKEN' : '2:TOKEN' },
@@ -38,30 +35,27 @@ _EOC_
         tgbot_queue    => 'redis lease=3s',
     });
 
+# what is about a zone, and what Redis does in another way, see below
 
-# steps
+my %other = map { $_ => 1 } (
+    'tgbot_reply rides if nothing is queued before it',
+    'no more updates at once than concurrency says',
+    'updates of a killed worker are tried again',
+    'a queue is emptied before nginx quits',
+    'a full zone: 503, and counted',
+    'two bots in one zone have lanes of their own',
+    'the answer of the program is cached for queued updates',
+    'a second delivery of an update that tgbot_reply answers',
+    'at the level debug the log tells each state of an update');
 
-# puts an update in the queue
+TgbotBlocks::add('t/120-queue.t', sub {
+    my ($name) = /^=== TEST \d+: (.*)/;
 
-sub enqueue {
-    check(end(begin(@_)), 'queued', '');
-}
+    s/tgbot_queue zone=updates:4m/tgbot_queue redis lease=3s/g;
+    return !delete $other{$name};
+});
 
-# what there is in the queue of a bot, and what became of the rest
-
-sub depth {
-    my ($want, $bot) = @_;
-
-    becomes($want, 'depth', sub {
-        my $of = status()->{bots}{$bot // 'b'};
-        my %n = (%{$of->{queue_depth}},
-                 map { ("$_!" => $of->{queue_items_total}{$_}) }
-                     keys %{$of->{queue_items_total}});
-
-        return CORE::join ' ', map { "$_=$n{$_}" } grep { $n{$_} }
-                               sort keys %n;
-    });
-}
+die "no block \"$_\" in t/120-queue.t\n" for sort keys %other;
 
 master_on();
 workers(2);
@@ -72,146 +66,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: an update is acknowledged at once, and in work later
---- config eval: main::bot()
---- then
-my $start = time;
-
-enqueue(text => 'sleep/3/say/x');
-ok(time - $start < 3 * $slowness, $block->name . ' - before the program');
-
-asked('sleep/3/say/x', 'api sendMessage');
-depth('accepted!=1 done!=1');
-
-
-
-=== TEST 2: updates of a chat are in work one after the other, those of other chats beside them
---- config eval: main::bot()
---- then
-enqueue(text => "sleep/0.5/say/$_") for 1 .. 5;
-until_asked(qr/say.1/);
-enqueue(text => 'say/other', chat => 8);
-
-asked('sleep/0.5/say/1', 'say/other', 'api sendMessage', 'api sendMessage',
-      map { ("sleep/0.5/say/$_", 'api sendMessage') } 2 .. 5);
-
-
-
-=== TEST 3: an update is tried until the program succeeds, and no update of its chat overtakes it
---- config eval: main::bot('tgbot_handler /_program/$third;')
---- then
-enqueue(text => 'say/a');
-enqueue(text => 'say/b');
-
-asked((('status/500') x 2, 'say/a', 'api sendMessage') x 1,
-      ('status/500') x 2, 'say/b', 'api sendMessage');
-depth('accepted!=2 done!=2');
-
-
-
-=== TEST 4: X-Tgbot-Attempt counts the attempts
---- config eval
-main::bot('tgbot_handler /_program/header/A/$tgbot_attempts/$third;')
---- then
-enqueue(text => 'say/a');
-
-asked('header/A/1/status/500', 'header/A/2/status/500', 'header/A/3/say/a',
-      'api sendMessage');
-
-
-
-=== TEST 5: an update is given up after tgbot_attempts, and its chat goes on
---- config eval
-main::bot('tgbot_attempts 3 backoff=50ms max_backoff=100ms;')
---- then
-enqueue(text => 'status/500');
-enqueue(text => 'say/b');
-
-asked(('status/500') x 3, 'say/b', 'api sendMessage');
-depth('accepted!=2 dead=1 dead!=1 done!=1');
-logged('is given up and is dead letter 1: failed', 1);
-
-
-
-=== TEST 6: an update is not given up without dead letters
---- config eval
-main::bot('tgbot_attempts 2 backoff=50ms max_backoff=100ms;
-           tgbot_dead_letters off; tgbot_handler /_program/$third;')
---- then
-enqueue(text => 'say/a');
-
-asked(('status/500') x 2, 'say/a', 'api sendMessage');
-
-
-
-=== TEST 7: an attempt without a reachable program is not counted
---- config eval
-main::bot('tgbot_attempts 1; tgbot_handler /_closed;')
---- no_shutdown_error_log
-[crit]
-[emerg]
---- then
-enqueue(text => 'say/a');
-
-logged('the program is unavailable', 2);
-depth('accepted!=1 delayed=1');
-
-
-
-=== TEST 8: Retry-After of the program is waited for
---- config eval
-main::bot('tgbot_handler /_program/$again;')
---- http_config
-    map $tgbot_age $again {
-        volatile;
-        default header/Retry-After/2/status/503;
-    }
---- no_shutdown_error_log
-[crit]
-[emerg]
---- then
-my $start = time;
-enqueue(text => 'say/a');
-
-asked(('header/Retry-After/2/status/503') x 2);
-ok(time - $start >= 1.9, $block->name . ' - after two seconds');
-depth('accepted!=1 delayed=1');
-
-
-
-=== TEST 9: a second delivery of an update that is queued, and of one that is done
---- config eval: main::bot()
---- then
-my $n = ++$id;
-
-check(end(begin(id => $n, text => 'sleep/0.5/say/x')), 'queued', '');
-check(end(begin(id => $n, text => 'sleep/0.5/say/x')), 'duplicate', '');
-asked('sleep/0.5/say/x', 'api sendMessage');
-check(end(begin(id => $n)), 'duplicate', '');
-depth('accepted!=1 done!=1');
-
-
-
-=== TEST 10: lanes by the key of the directive
---- config eval: main::bot('tgbot_queue redis lease=3s lane=$lane;')
---- http_config
-    map $tgbot_text $lane {
-        volatile;
-        default    all;
-        ~free      "";
-    }
---- then
-enqueue(text => 'sleep/0.8/say/a', chat => 1);
-until_asked(qr/say.a/);
-enqueue(text => 'sleep/0.1/say/b', chat => 2);
-enqueue(text => 'sleep/0.2/say/free', chat => 1);
-
-asked('sleep/0.8/say/a', 'sleep/0.2/say/free', ('api sendMessage') x 2,
-      'sleep/0.1/say/b', 'api sendMessage');
-
-
-
-=== TEST 11: no more updates at once than concurrency says
+=== TEST 1: no more updates at once than concurrency says
 --- config eval
 main::bot('tgbot_queue redis lease=3s concurrency=2;')
 --- then
@@ -224,48 +79,7 @@ depth('accepted!=4 done!=4');
 
 
 
-=== TEST 12: a call is tried again, and the program is not asked again
---- config eval
-main::bot('tgbot_api /_api/$of/header/X-Method/$tgbot_method/json/%7B%7D;
-           tgbot_retry attempts=5 backoff=1500ms;')
---- http_config
-    map $tgbot_method $of {
-        volatile;
-        sendDice   keep;
-        sendPhoto  status/500;
-    }
---- no_shutdown_error_log
-[crit]
-[emerg]
---- then
-enqueue(text => 'json/[{"method":"sendDice"},{"method":"sendPhoto"}]');
-
-until_asked(qr/sendPhoto/);
-depth('accepted!=1 delayed=1');
-TgbotProgram::seen();
-$asked = '';
-until_asked(qr/sendPhoto/);
-unlike($asked, qr/sendDice|json\/\[/, $block->name . ' - only this one');
-
-
-
-=== TEST 13: updates in work are finished over a reload
---- config eval: main::bot('tgbot_queue redis lease=3s concurrency=1;')
---- then
-enqueue(text => "sleep/0.3/say/$_", chat => $_) for 1 .. 6;
-until_asked(qr/say/);
-
-kill HUP => master();
-
-depth('accepted!=6 done!=6');
-
-my @got = grep { /say/ } map { m{^/(\S*) } } split /\n/,
-          $asked . TgbotProgram::seen();
-is(scalar(@got), 6, $block->name . ' - each once');
-
-
-
-=== TEST 14: updates of a killed worker are tried again when its lease is over
+=== TEST 2: updates of a killed worker are tried again when its lease is over
 --- config eval: main::bot()
 --- no_error_log
 [crit]
@@ -283,7 +97,7 @@ depth('accepted!=2 done!=2');
 
 
 
-=== TEST 15: two bots have lanes of their own
+=== TEST 3: two bots have lanes of their own
 --- config eval: main::bot() . main::bot('', 'c')
 --- then
 enqueue(text => 'sleep/0.2/say/b', id => 5000);
@@ -296,7 +110,7 @@ depth('accepted!=1 done!=1', 'c');
 
 
 
-=== TEST 16: the answer of the program is cached for queued updates
+=== TEST 4: the answer of the program is cached for queued updates
 --- config eval
 main::bot('tgbot_cache all zone=answers:1m;')
 --- then
@@ -311,83 +125,7 @@ depth('accepted!=4 done!=4');
 
 
 
-=== TEST 17: a dead letter is put in the queue again
---- config eval
-main::bot('tgbot_attempts 1; tgbot_handler /_program/$third;')
---- then
-enqueue(text => 'say/a');
-depth('accepted!=1 dead=1 dead!=1');
-asked('status/500');
-
-is((get('/status/dead/b/1', ['X-Tgbot-Action: replay'], 'POST'))[0], 200,
-   $block->name . ' - replayed');
-depth('accepted!=1 dead=1 dead!=2 replayed!=1');
-asked('status/500');
-
-
-
-=== TEST 18: an update that is queued has the variables of one that is held
---- config eval
-my @names = qw(update_id update_type chat_id chat_type user_id username
-               first_name language text command args data message_id thread_id
-               message_kind query_id date attempts);
-my $handler = 'tgbot_handler "/_program/json/1?'
-              . join('&', map { "$_=-\$tgbot_$_" } @names) . '";';
-
-main::bot($handler) . main::bot("$handler tgbot_queue off;", 'h')
---- then
-my $from = { id => 9, first_name => "A\x{431}", username => 'ann',
-             language_code => 'de', is_bot => JSON::PP::false };
-my $chat = { id => -1002000000001, type => 'supergroup', title => 'T' };
-my %all = (message_id => 3, date => 1700000000, from => $from,
-           chat => $chat);
-
-my @updates = (
-    { message => { %all, text => '/start@bot x  "y"' } },
-    { message => { %all, text => "/a b\nc\x{7f}\x{e9}\x{1f600}" } },
-    { message => { %all, photo => [{ file_id => 'x' }], caption => "\x{e9}",
-                   is_topic_message => JSON::PP::true,
-                   message_thread_id => 5 } },
-    { edited_channel_post => { %all, edit_date => 1700000001, text => '' } },
-    { business_message => { %all, business_connection_id => 'abc',
-                            sender_chat => { id => -5, type => 'channel',
-                                             username => 'chan' } } },
-    { callback_query => { id => '77', from => $from, data => "a\x{0}b\\",
-                          message => { message_id => 8, chat => $chat } } },
-    { inline_query => { id => '78', from => $from, query => 'find me',
-                        chat_type => 'sender' } },
-    { poll_answer => { poll_id => '79', user => $from } },
-    { chat_boost => { chat => $chat, boost => { source => { user => $from } } } },
-    { "new\x{44f}type" => { chat => $chat, from => $from, text => "\x{44f}" } },
-    {},
-);
-
-my @seen;
-
-for my $bot ('h', 'b') {
-    my $n = 500;
-
-    for my $in (@updates) {
-        my $answer = end(begin(bot => $bot, id => ++$n, in => $in));
-        check($answer, $bot eq 'h' ? 'done' : 'queued');
-        until_asked(qr/update_id=-$n&.*\n/);
-        $asked =~ s/^(\S+)//m;
-        push @{$seen[$bot eq 'b']}, $1;
-        $asked = '';
-    }
-}
-
-is($seen[1][$_], $seen[0][$_], $block->name . " - update $_")
-    for 0 .. $#updates;
-
-like($seen[1][0], qr/&user_id=-9&username=-ann&first_name=-A%D0%B1&/,
-     $block->name . ' - a name');
-like($seen[1][1], qr/&command=-%2Fa&args=-b%20c%20%3F%F0%9F%98%80&/,
-     $block->name . ' - a text');
-
-
-
-=== TEST 19: a reply of tgbot_reply goes by the queue
+=== TEST 5: a reply of tgbot_reply goes by the queue
 --- config eval
 main::bot('tgbot_reply $hello;')
 --- http_config
@@ -405,7 +143,7 @@ depth('accepted!=1 done!=1');
 
 
 
-=== TEST 20: at its limit the queue refuses updates, and works on those it has
+=== TEST 6: at its limit the queue refuses updates, and works on those it has
 --- config eval
 main::bot('tgbot_queue redis limit=3; tgbot_handler /_program/$tgbot_text;')
 --- then
@@ -424,7 +162,7 @@ depth('accepted!=4 done!=4');
 
 
 
-=== TEST 21: an update that is larger than limit_size
+=== TEST 7: an update that is larger than limit_size
 --- config eval
 main::bot('tgbot_queue redis limit_size=1m; client_max_body_size 4m;
            client_body_buffer_size 4m;')
@@ -436,7 +174,7 @@ depth('accepted!=1 done!=1');
 
 
 
-=== TEST 22: a limit of a zone, whose token a duplicate does not keep
+=== TEST 8: a limit of a zone, whose token a duplicate does not keep
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=limit:1m rate=1r/m burst=2;')
 --- then
@@ -450,7 +188,7 @@ depth('accepted!=2 done!=2');
 
 
 
-=== TEST 23: limits in Redis: dropped with a notice, or rejected
+=== TEST 9: limits in Redis: dropped with a notice, or rejected
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=drop:1m rate=1r/m burst=2
                        reply=slowly redis;')
@@ -476,7 +214,7 @@ depth('accepted!=1 done!=1', 'c');
 
 
 
-=== TEST 24: Redis is away: 503, and nothing is lost when it is back
+=== TEST 10: Redis is away: 503, and nothing is lost when it is back
 --- config eval: main::bot()
 --- no_error_log
 [crit]
@@ -508,7 +246,7 @@ depth('accepted!=1 done!=1');
 
 
 
-=== TEST 25: a client that hangs up while Redis does not answer
+=== TEST 11: a client that hangs up while Redis does not answer
 --- config eval: main::bot()
 --- then
 depth('');
@@ -526,7 +264,7 @@ is(status()->{bots}{b}{deliveries_total}{aborted}, 1,
 
 
 
-=== TEST 26: Redis has no memory left: what is in the queue is worked on
+=== TEST 12: Redis has no memory left: what is in the queue is worked on
 --- config eval: main::bot()
 --- then
 enqueue(text => 'sleep/0.5/say/a');
@@ -543,7 +281,7 @@ depth('accepted!=3 done!=3');
 
 
 
-=== TEST 27: an update whose life is over is not worked on
+=== TEST 13: an update whose life is over is not worked on
 --- config eval
 main::bot('tgbot_handler /_closed;')
 --- no_shutdown_error_log
@@ -568,7 +306,7 @@ logged('has expired in the queue', 1);
 
 
 
-=== TEST 28: an item that another version has written is left, and dropped after a day
+=== TEST 14: an item that another version has written is left, and dropped after a day
 --- config eval: main::bot()
 --- then
 enqueue(text => 'sleep/1/say/x');
@@ -591,7 +329,7 @@ logged('of another version of the module, and is dropped', 1);
 
 
 
-=== TEST 29: the list of a lane is deleted
+=== TEST 15: the list of a lane is deleted
 --- config eval: main::bot()
 --- then
 enqueue(text => 'sleep/1/say/x');
@@ -605,7 +343,7 @@ depth('accepted!=3 done!=1 dropped!=2');
 
 
 
-=== TEST 30: a limit in Redis is only tried
+=== TEST 16: a limit in Redis is only tried
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=limit:1m rate=1r/m burst=1 redis;
            tgbot_limit_dry_run on;')

@@ -951,9 +951,10 @@ ngx_http_tgbot_update_unlimited(ngx_http_tgbot_update_t *update)
 
 
 /*
- * Ids of chats and users have at most 52 bits, so no two queues have the same
- * number.  The rest is the finalizer of splitmix64: different numbers stay
- * different, and all bits depend on all bits.
+ * Ids of chats and users have at most 52 bits, so no two of their queues have
+ * the same number.  Ids of polls are longer and may meet another queue, which
+ * is no more than a lane that is shared.  The rest is the finalizer of
+ * splitmix64: different numbers stay different, and each bit depends on all.
  */
 
 uint64_t

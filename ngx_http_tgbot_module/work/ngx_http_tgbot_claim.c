@@ -11,6 +11,8 @@ static ngx_int_t ngx_http_tgbot_claim_end(ngx_http_tgbot_claim_t *claim,
     ngx_http_tgbot_claim_end_e end, ngx_http_tgbot_method_t *ride);
 
 
+/* a duplicate has no claim to end */
+
 static const ngx_http_tgbot_claim_end_e
     ngx_http_tgbot_claim_ends[NGX_HTTP_TGBOT_VERDICTS] =
 {

@@ -698,7 +698,9 @@ async def test_replicas(case):
         return
     master = await Redis(case, "master", repl_diskless_sync_delay="0").start()
     replica = await Redis(case, "replica", replicaof=f"127.0.0.1 {master.port}").start()
-    await until(lambda: "state=online" in master.call("INFO", "replication"))
+    master.call("SET", "first", 1)
+    await until(lambda: master.call("WAIT", 1, 100) == 1)
+    master.call("CONFIG", "RESETSTAT")
     asked = await probe(case, f"127.0.0.1:{master.port} replicas=1 timeout=1500ms")
     await asked.is_up()
     case.equal(await asked.ask("/d?n,a"), "OK [1,a]", "a script Redis does not know")

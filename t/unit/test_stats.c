@@ -343,7 +343,7 @@ test_labels(void)
         { "dead_letters_total", 0, { "failed", "unsent", "expired" } },
         { "cache_total", 0,
           { "hit", "miss", "wait", "timeout", "bypass", "stored",
-            "uncacheable" } },
+            "uncacheable", "redis", "redis_away" } },
     };
 
     ngx_uint_t                      n, r;
