@@ -355,7 +355,7 @@ logged('is dropped by zone "limit", dry run', 1);
 
 
 
-=== TEST 31: a replay while Redis is away
+=== TEST 17: a replay while Redis is away
 --- config eval
 main::bot('tgbot_attempts 1; tgbot_handler /_program/$third;')
 --- no_error_log

@@ -586,8 +586,8 @@ ngx_http_tgbot_queue_redis_strange(ngx_http_tgbot_queue_redis_item_t *it)
         q->dropped = ngx_time();
 
         ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\": an update in %V cannot be read, it is "
-                      "of another version of the module, and is dropped",
+                      "tgbot: bot \"%V\": an update in %V cannot be read, it "
+                      "is of another version of the module, and is dropped",
                       &bot->name, &bot->queue_place);
     }
 
