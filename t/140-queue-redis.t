@@ -352,3 +352,36 @@ enqueue();
 enqueue();
 depth('accepted!=2 done!=2');
 logged('is dropped by zone "limit", dry run', 1);
+
+
+
+=== TEST 17: a replay while Redis is away
+--- config eval
+main::bot('tgbot_attempts 1; tgbot_handler /_program/$third;')
+--- no_error_log
+[crit]
+[emerg]
+--- no_shutdown_error_log
+[crit]
+[emerg]
+--- then
+enqueue(text => 'say/a');
+depth('accepted!=1 dead=1 dead!=1');
+
+TgbotRedis::stop();
+
+my @replay = ('/status/dead/b/1', ['X-Tgbot-Action: replay'], 'POST');
+my $text;
+
+becomes('503', 'replay', sub {
+    my ($status, undef, $body) = get(@replay);
+
+    $text = $body;
+    return $status;
+});
+like($text, qr/the queue is away/, $block->name . ' - said');
+
+TgbotRedis::start();
+
+becomes('200', 'replay again', sub { (get(@replay))[0] });
+depth('dead=1 dead!=1 replayed!=1');

@@ -441,6 +441,12 @@ ngx_http_tgbot_status_dead_change(ngx_http_tgbot_status_dead_t *d)
                                             "there is no room for it now, or "
                                             "it is in work");
 
+    case NGX_ABORT:
+        return ngx_http_tgbot_status_text_error(r,
+                                            NGX_HTTP_SERVICE_UNAVAILABLE,
+                                            "the queue is away, and the "
+                                            "letter is kept");
+
     default: /* NGX_ERROR */
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

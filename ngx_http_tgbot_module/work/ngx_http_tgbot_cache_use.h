@@ -25,6 +25,9 @@
 
 typedef struct {
     ngx_http_tgbot_cache_t         entry;     /* zone NULL: no cache */
+    unsigned                       queued:1;  /* waits for another update, and
+                                                 keeps no worker from its
+                                                 exit; set by get() */
 
     /* private */
 
@@ -38,7 +41,6 @@ typedef struct {
                                                  Redis that may be held; 0:
                                                  none */
     unsigned                       waited:1;
-    unsigned                       queued:1;
     unsigned                       asked:1;   /* Redis has no answer */
     unsigned                       busy:1;    /* another one fills it there */
 } ngx_http_tgbot_cache_use_t;

@@ -93,6 +93,11 @@ ngx_http_tgbot_job_run(ngx_http_tgbot_job_t *job)
                                           job->pool, ngx_http_tgbot_job_ready,
                                           job);
         if (rc == NGX_AGAIN) {
+
+            if (ngx_exiting && job->cache.queued) {
+                ngx_http_tgbot_job_drop(job);
+            }
+
             return;
         }
 
@@ -1020,6 +1025,14 @@ ngx_http_tgbot_job_release(void)
         next = ngx_queue_next(q);
 
         job = ngx_queue_data(q, ngx_http_tgbot_job_t, queue);
+
+        if (job->queued && job->cache.queued) {
+
+            /* nothing keeps the worker for this wait */
+
+            ngx_http_tgbot_job_drop(job);
+            continue;
+        }
 
         delay = ngx_http_tgbot_send_delay(&job->send);
 

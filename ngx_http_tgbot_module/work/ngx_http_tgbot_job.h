@@ -152,7 +152,8 @@ void ngx_http_tgbot_job_leave(ngx_http_tgbot_job_t *job);
 /*
  * Graceful shutdown: drops the jobs that would wait for over a second, if
  * Telegram will redeliver their updates or their bot is unauthorized.  Their
- * requests are settled as "busy".  Jobs from the queue give their items back.
+ * requests are settled as "busy".  Jobs from the queue give their items back,
+ * also those that wait for another update's answer.
  */
 void ngx_http_tgbot_job_release(void);
 

@@ -293,8 +293,13 @@ ngx_http_tgbot_queue_redis_replay(ngx_http_tgbot_redis_args_t *args,
     ngx_http_tgbot_redis_args_key(args, "lanes");
     ngx_http_tgbot_redis_args_key(args, "ready");
     ngx_http_tgbot_redis_args_key(args, "lane:%016xL", head->lane);
-    ngx_http_tgbot_redis_args_key(args, "put:%uL-%L", head->letter,
-                                  head->update_id);
+    /* ids count from 1 on each machine, and again after each restart */
+
+    ngx_http_tgbot_redis_args_key(args, "put:%08XD-%uL-%L-%L-%L",
+                                  ngx_crc32_short(ngx_cycle->hostname.data,
+                                                  ngx_cycle->hostname.len),
+                                  head->letter, head->update_id,
+                                  put->end.first, put->end.last);
 
     ngx_http_tgbot_redis_args_print(args, "%016xL", head->lane);
     ngx_http_tgbot_redis_args_text(args, payload);

@@ -29,6 +29,14 @@ void ngx_http_tgbot_queue_redis_init_process(void);
 void ngx_http_tgbot_queue_redis_exit_process(void);
 
 
+/*
+ * worker_shutdown_timeout has passed: what is given back or settled does not
+ * keep this worker any longer than a command does; Redis frees the lanes when
+ * the lease of this worker is over.
+ */
+void ngx_http_tgbot_queue_redis_abandon(void);
+
+
 /* inside ngx_http_tgbot_queue_redis*.c */
 
 /* the first byte of a payload, of a progress and of an answer */
@@ -66,6 +74,9 @@ struct ngx_http_tgbot_queue_redis_s {
     ngx_uint_t                       row;       /* times unavailable */
     ngx_uint_t                       allowed;   /* jobs; 0: all */
     ngx_msec_t                       probe;     /* time of the next one */
+
+    time_t                           dropped;   /* time of the last line about
+                                                   items that are dropped */
 
     ngx_http_tgbot_redis_command_t   ask;       /* for the state */
     ngx_http_tgbot_queue_state_t     state;

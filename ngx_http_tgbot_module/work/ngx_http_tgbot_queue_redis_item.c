@@ -112,6 +112,8 @@ static void ngx_http_tgbot_queue_redis_end(
     ngx_http_tgbot_queue_redis_state_e state);
 static void ngx_http_tgbot_queue_redis_try(
     ngx_http_tgbot_queue_redis_item_t *it);
+static void ngx_http_tgbot_queue_redis_wait(
+    ngx_http_tgbot_queue_redis_item_t *it);
 static void ngx_http_tgbot_queue_redis_args_give(
     ngx_http_tgbot_queue_redis_item_t *it, ngx_http_tgbot_redis_args_t *args,
     ngx_str_t *token);
@@ -141,6 +143,10 @@ static ngx_str_t  ngx_http_tgbot_queue_redis_ends[] = {
 };
 
 
+/* worker_shutdown_timeout has passed */
+static ngx_uint_t  ngx_http_tgbot_queue_redis_abandoned;
+
+
 ngx_int_t
 ngx_http_tgbot_queue_redis_take(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_queue_ready_pt ready, ngx_msec_t *wait)
@@ -153,7 +159,7 @@ ngx_http_tgbot_queue_redis_take(ngx_http_tgbot_bot_t *bot,
 
     q = ngx_http_tgbot_queue_redis_open(bot);
 
-    if (q == NULL || !ngx_http_tgbot_redis_up()) {
+    if (q == NULL) {
         return NGX_DECLINED;
     }
 
@@ -549,12 +555,13 @@ ngx_http_tgbot_queue_redis_start(ngx_http_tgbot_queue_redis_item_t *it)
 static void
 ngx_http_tgbot_queue_redis_strange(ngx_http_tgbot_queue_redis_item_t *it)
 {
-    int64_t                age;
-    ngx_http_tgbot_bot_t  *bot;
+    int64_t                        age;
+    ngx_http_tgbot_bot_t          *bot;
+    ngx_http_tgbot_queue_redis_t  *q;
 
-    bot = it->owner->bot;
-    age = (int64_t) ngx_current_msec + it->owner->offset
-          - (int64_t) it->received;
+    q = it->owner;
+    bot = q->bot;
+    age = (int64_t) ngx_current_msec + q->offset - (int64_t) it->received;
 
     if (age < NGX_HTTP_TGBOT_QUEUE_REDIS_STRANGE) {
 
@@ -575,10 +582,14 @@ ngx_http_tgbot_queue_redis_strange(ngx_http_tgbot_queue_redis_item_t *it)
         return;
     }
 
-    ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\": an update in %V cannot be read, it is of "
-                  "another version of the module, and is dropped",
-                  &bot->name, &bot->queue_place);
+    if (ngx_time() != q->dropped) {
+        q->dropped = ngx_time();
+
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\": an update in %V cannot be read, it "
+                      "is of another version of the module, and is dropped",
+                      &bot->name, &bot->queue_place);
+    }
 
     it->event = NGX_HTTP_TGBOT_QUEUE_DROPPED;
     ngx_http_tgbot_queue_redis_end(it, NGX_HTTP_TGBOT_QUEUE_REDIS_SETTLE);
@@ -865,7 +876,16 @@ ngx_http_tgbot_queue_redis_try(ngx_http_tgbot_queue_redis_item_t *it)
     it->waits = (ngx_http_tgbot_redis_args_send(&args, &it->command, script)
                  == NGX_OK);
 
-    /* a timer that is set keeps an exiting worker */
+    ngx_http_tgbot_queue_redis_wait(it);
+}
+
+
+/* the timer keeps an exiting worker until worker_shutdown_timeout */
+
+static void
+ngx_http_tgbot_queue_redis_wait(ngx_http_tgbot_queue_redis_item_t *it)
+{
+    it->timer.cancelable = ngx_http_tgbot_queue_redis_abandoned;
 
     ngx_add_timer(&it->timer, NGX_HTTP_TGBOT_QUEUE_REDIS_REPEAT);
 }
@@ -935,7 +955,7 @@ ngx_http_tgbot_queue_redis_again(ngx_event_t *ev)
     it = ev->data;
 
     if (it->waits) {
-        ngx_add_timer(ev, NGX_HTTP_TGBOT_QUEUE_REDIS_REPEAT);
+        ngx_http_tgbot_queue_redis_wait(it);
         return;
     }
 
@@ -1036,6 +1056,13 @@ ngx_http_tgbot_queue_redis_drop(ngx_http_tgbot_queue_redis_item_t *it)
     }
 
     ngx_free(it);
+}
+
+
+void
+ngx_http_tgbot_queue_redis_abandon(void)
+{
+    ngx_http_tgbot_queue_redis_abandoned = 1;
 }
 
 

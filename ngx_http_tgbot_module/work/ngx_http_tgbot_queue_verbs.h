@@ -27,6 +27,7 @@ struct ngx_http_tgbot_queue_put_s {
     ngx_http_tgbot_bot_t          *bot;
     ngx_http_tgbot_item_t          item;
     ngx_http_tgbot_queue_event_e   event;     /* accepted or replayed */
+    ngx_http_tgbot_dead_end_t      end;       /* replayed: of the letter */
     ngx_msec_t                     age;       /* NGX_BUSY: of the oldest item */
 
     /* limits that Redis has to look at; NULL: none */

@@ -28,7 +28,9 @@
  * dead         ZSET    ids of dead letters
  * letters      HASH    id => head of a letter; id and a "d" => its data
  * replays      HASH    id => token of who replays it; "": who did, has died
- * put:<id>     STRING  a letter of a zone that was put into the queue
+ * put:<letter> STRING  a letter of a zone that was put into the queue: hash of
+ *                      the machine, id, update_id, times of first and last
+ *                      failure
  * cache:<key>  STRING  answer of tgbot_cache; "": not kept; the key is a hash,
  *                      32 hex digits
  * cache:<key>:lock

@@ -24,7 +24,7 @@ static ngx_int_t ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot,
     uint64_t id, ngx_http_tgbot_lease_t *lease, ngx_uint_t left,
     ngx_log_t *log);
 static ngx_int_t ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_item_t *item, ngx_http_tgbot_lease_t *lease,
+    ngx_http_tgbot_letter_t *letter, ngx_http_tgbot_lease_t *lease,
     ngx_uint_t left, ngx_pool_t *pool);
 static void ngx_http_tgbot_replay_enqueued(ngx_http_tgbot_queue_put_t *put,
     ngx_int_t rc);
@@ -88,7 +88,7 @@ ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot, uint64_t id,
     item->progress.attempts = 0;
 
     if (bot->queue) {
-        rc = ngx_http_tgbot_replay_enqueue(bot, item, lease, left, pool);
+        rc = ngx_http_tgbot_replay_enqueue(bot, &letter, lease, left, pool);
 
     } else {
         rc = ngx_http_tgbot_replay_run(bot, item, lease, pool, log);
@@ -111,14 +111,14 @@ ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot, uint64_t id,
 
 static ngx_int_t
 ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_item_t *item, ngx_http_tgbot_lease_t *lease,
+    ngx_http_tgbot_letter_t *letter, ngx_http_tgbot_lease_t *lease,
     ngx_uint_t left, ngx_pool_t *pool)
 {
     ngx_int_t                    rc;
     ngx_http_tgbot_replay_t     *replay;
     ngx_http_tgbot_queue_put_t   put;
 
-    rc = ngx_http_tgbot_dead_holds(bot->dead, item->head.letter, lease);
+    rc = ngx_http_tgbot_dead_holds(bot->dead, letter->id, lease);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -134,7 +134,8 @@ ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
     ngx_memzero(&put, sizeof(ngx_http_tgbot_queue_put_t));
 
     put.bot = bot;
-    put.item = *item;
+    put.item = letter->item;
+    put.end = letter->end;
     put.event = NGX_HTTP_TGBOT_QUEUE_REPLAYED;
     put.again = left;
     put.done = ngx_http_tgbot_replay_enqueued;
@@ -147,7 +148,7 @@ ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
     }
 
     if (rc != NGX_OK) {
-        return NGX_BUSY;
+        return (rc == NGX_ABORT) ? NGX_ABORT : NGX_BUSY;
     }
 
     ngx_http_tgbot_replay_enqueued(&put, NGX_OK);

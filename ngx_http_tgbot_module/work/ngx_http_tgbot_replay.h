@@ -25,6 +25,7 @@
  *               module (logged)
  * NGX_AGAIN     the letter is already being replayed
  * NGX_BUSY      there is no room, or a job for its update runs
+ * NGX_ABORT     the queue is away
  * NGX_ERROR     no memory
  */
 ngx_int_t ngx_http_tgbot_replay(ngx_http_tgbot_bot_t *bot, uint64_t id,

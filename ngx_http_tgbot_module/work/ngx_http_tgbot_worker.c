@@ -120,6 +120,7 @@ ngx_http_tgbot_worker_shutdown(ngx_event_t *ev)
         ngx_http_tgbot_queue_worker_stop();
         ngx_http_tgbot_job_abort(1);
         ngx_http_tgbot_claim_redis_abandon();
+        ngx_http_tgbot_queue_redis_abandon();
         return;
     }
 

@@ -4,7 +4,7 @@
 --
 -- KEYS  1 meta   2 lanes   3 ready   4 lane:<name>
 --       5 letters: the letter is one of Redis; else put:<letter>, a key that
---         remembers for a day that this was done
+--         no other letter has, and that remembers for a day that this was done
 --       6 dead, 7 replays, 8 workers: only with a letter of Redis
 -- ARGV  1 name of the lane   2 payload   3 limit, items   4 limit_size, bytes
 --       5 id of the letter

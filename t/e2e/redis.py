@@ -115,6 +115,35 @@ class Sentinel(Redis):
         return len(self.call("SENTINEL", "REPLICAS", "main"))
 
 
+async def cluster(case, count, **options):
+    """Nodes of a cluster; the first three share the slots, the others have none."""
+    nodes = [await Redis(case, f"node{i}", port=_bus_port(), cluster_enabled="yes",
+                         cluster_node_timeout="1500", cluster_require_full_coverage="no",
+                         cluster_replica_validity_factor="0", **options).start()
+             for i in range(count)]
+    for node in nodes[1:]:
+        nodes[0].call("CLUSTER", "MEET", "127.0.0.1", node.port)
+    for i, node in enumerate(nodes[:3]):
+        node.call("CLUSTER", "ADDSLOTSRANGE", i * 16384 // 3, (i + 1) * 16384 // 3 - 1)
+    case.check(await until(lambda: all(_knows(node, count) for node in nodes), 30),
+               "there is no cluster")
+    return nodes
+
+
+def _bus_port():
+    """A port whose bus has one as well."""
+    while True:
+        port = free_port()
+        if port < 55536:
+            return port
+
+
+def _knows(node, count):
+    info = node.call("CLUSTER", "INFO")
+    return (f"cluster_known_nodes:{count}" in info and "cluster_state:ok" in info
+            and "cluster_slots_assigned:16384" in info)
+
+
 def encode(words):
     words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
     return b"".join([b"*%d\r\n" % len(words)]

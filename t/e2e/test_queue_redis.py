@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 
+import clients
 from harness import FULL, MAIN, MODULE, SECRET, SERVER, TOKEN, Nginx, bot, free_port, until
-from redis import Redis
+from redis import Redis, cluster
 from simulator.scene import Options, Scene
 
 QUEUE = ("tgbot_queue redis lease=5s; "
@@ -24,34 +25,69 @@ class Machines:
     def __init__(self, case):
         self.case = case
         self.redis = None
+        self.address = ""
         self.scene = None
         self.nginx = []
 
-    async def start(self, count=2, directives=QUEUE, timeout="500ms", options=(), **load):
-        self.redis = await Redis(self.case, **dict(options)).start()
+    async def start(self, count=2, directives=QUEUE, timeout="500ms", options=(),
+                    redis=None, address="", more=(), **load):
+        """
+        redis: has the bot's keys and is reached by the address.  more: parts of MAIN and
+        SERVER.
+        """
+        self.redis = redis or await Redis(self.case, **dict(options)).start()
+        self.address = address or f"unix:{self.redis.path}"
         ports = tuple(free_port() for _ in range(count))
         self.scene = Scene(Options(url=f"http://127.0.0.1:{ports[0]}/tg/e2e", ports=ports,
                                    secret=SECRET, tokens=(TOKEN,), **dict(LOAD, **load)))
         self.case.at_end(self.scene.stop)
         await self.scene.start()
         for port in ports:
-            text = SERVER.format(
-                port=port, program=self.scene.program.port, api=self.scene.api.port,
-                secret=SECRET, locations=bot("e2e", directives), program_timeout="10s",
-                http=f"tgbot_redis unix:{self.redis.path} timeout={timeout};",
-                api_timeout="10s")
-            directory = f"{self.case.directory}/{port}"
-            os.makedirs(f"{directory}/logs")
-            nginx = self.case.own(Nginx(directory, port))
-            nginx.configure(MAIN.format(module=MODULE, workers=2, shutdown="10s", http=text,
-                                        user="user root;" if os.geteuid() == 0 else ""))
-            self.nginx.append(nginx)
-            await self.begin(nginx)
+            await self.add(port, directives, timeout, **dict(more))
         return self
+
+    async def add(self, port, directives, timeout="500ms", shutdown="10s",
+                  program_timeout="10s"):
+        """One more machine."""
+        text = SERVER.format(
+            port=port, program=self.scene.program.port, api=self.scene.api.port,
+            secret=SECRET, program_timeout=program_timeout,
+            locations=bot("e2e", directives)
+            + "location /letters { tgbot_status write=on; }",
+            http=f"tgbot_redis {self.address} timeout={timeout};",
+            api_timeout="10s")
+        directory = f"{self.case.directory}/{port}"
+        os.makedirs(f"{directory}/logs")
+        nginx = self.case.own(Nginx(directory, port))
+        nginx.configure(MAIN.format(module=MODULE, workers=2, shutdown=shutdown, http=text,
+                                    user="user root;" if os.geteuid() == 0 else ""))
+        self.nginx.append(nginx)
+        await self.begin(nginx)
+        return nginx
 
     async def begin(self, nginx):
         await nginx.start()
         await until(lambda: len(nginx.workers()) == 2)
+
+    async def post(self, number):
+        """Delivers an update of a chat of its own to the first machine."""
+        body = clients.text(number, "once", user=number)
+        answer = await clients.post(self.nginx[0].port, body)
+        self.case.equal(answer and answer.status, 200, f"the answer to update {number}")
+
+    async def replay(self, letter):
+        """What the first machine says to it."""
+        return str(await clients.replay(self.nginx[0].port, f"e2e/{letter}"))
+
+    async def until_count(self, field, count, seconds=20):
+        got = lambda: self.count(field) == count  # noqa: E731
+        self.case.check(await until(got, seconds),
+                        f"{field}: {self.count(field)}, expected {count}")
+
+    async def stop(self, allowed=()):
+        for nginx in self.nginx:
+            await self.case.stop(nginx)
+            self.case.check_logs(nginx, allowed)
 
     async def kill(self, nginx):
         """All of a machine at once, without a word."""
@@ -212,3 +248,81 @@ async def test_program_away(case):
     case.equal(machines.count("done"), UPDATES, "done")
     doubled = len(books["doubled"]["at the program"])
     case.check(doubled <= 64, f"{doubled} updates were done twice")
+
+
+async def test_letter_of_before_restart(case):
+    """A replayed update that dies after a restart is another letter with the same id."""
+    machines = await Machines(case).start(
+        1, "tgbot_queue redis lease=3s; tgbot_dead_letters zone=dead:1m; tgbot_attempts 1;",
+        more={"program_timeout": "60s"})
+    program, nginx = machines.scene.program, machines.nginx[0]
+    program.fault = "500"
+    await machines.post(77)
+    await machines.until_count("dead", 1)
+    program.hold()
+    case.check('"replayed":1' in await machines.replay(1), "the letter is not replayed")
+    case.check(await until(lambda: len(program.arrivals(77)) == 2), "the program is not asked")
+    await machines.kill(nginx)
+    program.release()
+    await machines.begin(nginx)
+    await machines.until_count("dead", 2)
+    case.equal(nginx.read("error.log").count("is dead letter 1:"), 2, "letters with the id 1")
+    program.fault = None
+    case.check('"replayed":1' in await machines.replay(1), "the next one is not replayed")
+    await machines.until_count("done", 1)
+    await machines.until_count("items", 0)
+    await machines.stop()
+
+
+async def test_configured_node_gone(case):
+    """The node that the configuration names is gone: the others' queues go on."""
+    nodes = await cluster(case, 3)
+    mine = [node for node in nodes if node.call("EXISTS", "{tgbot:e2e}:meta") == 0]
+    seed = next(node for node in nodes if node not in mine)
+    machines = await Machines(case).start(1, "tgbot_queue redis;", redis=mine[0],
+                                          address=f"127.0.0.1:{seed.port} cluster")
+    await machines.post(1)
+    await machines.until_count("done", 1)
+    seed.kill()
+    nginx = machines.nginx[0]
+    gone = lambda: nginx.read("error.log").count("refused") >= 2  # noqa: E731
+    case.check(await until(gone), "the node is not missed")
+    for number in range(2, 12):
+        await machines.post(number)
+    await machines.until_count("done", 11)
+    await machines.stop()
+
+
+async def test_shutdown_timeout(case):
+    """worker_shutdown_timeout ends a worker whose updates Redis does not take back."""
+    machines = await Machines(case).start(1, "tgbot_queue redis lease=60s;",
+                                          more={"program_timeout": "60s", "shutdown": "2s"})
+    machines.scene.program.hold()
+    await machines.post(77)
+    case.check(await until(lambda: machines.scene.program.arrivals(77)), "it is not in work")
+    await machines.redis.pause()
+    await machines.stop()
+
+
+async def test_stop_while_waiting(case):
+    """A machine that stops gives back an update that waits for another machine's answer."""
+    directives = ("tgbot_cache menu zone=answers:1m lock_timeout=100s redis; "
+                  "tgbot_queue redis lease=100s concurrency={};")
+    machines = await Machines(case).start(1, directives.format(1),
+                                          more={"program_timeout": "60s"})
+    program, flight = machines.scene.program, "{tgbot:e2e}:flight"
+    taken = lambda count: machines.redis.call("HLEN", flight) == count  # noqa: E731
+    program.hold()
+    await machines.post(1)
+    case.check(await until(lambda: program.arrivals(1)), "the program is not asked")
+    nginx = await machines.add(free_port(), directives.format(2))
+    await machines.post(2)
+    case.check(await until(lambda: taken(2)), "the second machine takes nothing")
+    await case.stop(nginx)
+    machines.nginx.remove(nginx)
+    case.check_logs(nginx)
+    case.check(await until(lambda: taken(1)), "the second machine gives nothing back")
+    program.release()
+    await machines.until_count("done", 2)
+    case.equal(program.arrivals(2), [], "arrivals of the second update")
+    await machines.stop()

@@ -10,7 +10,7 @@ import time
 import build
 import clients
 from harness import MODULE, free_port, until
-from redis import SERVER, Fake, Redis, Sentinel, info
+from redis import SERVER, Fake, Redis, Sentinel, cluster, info
 from simulator.http1 import fetch
 
 HTTP = """\
@@ -741,40 +741,11 @@ async def test_replicas(case):
     await asked.end()
 
 
-async def _cluster(case, count, **options):
-    """Nodes of a cluster; the first three share the slots, the others have none."""
-    nodes = [await Redis(case, f"node{i}", port=_bus_port(), cluster_enabled="yes",
-                         cluster_node_timeout="1500", cluster_require_full_coverage="no",
-                         cluster_replica_validity_factor="0", **options).start()
-             for i in range(count)]
-    for node in nodes[1:]:
-        nodes[0].call("CLUSTER", "MEET", "127.0.0.1", node.port)
-    for i, node in enumerate(nodes[:3]):
-        node.call("CLUSTER", "ADDSLOTSRANGE", i * 16384 // 3, (i + 1) * 16384 // 3 - 1)
-    case.check(await until(lambda: all(_knows(node, count) for node in nodes), 30),
-               "there is no cluster")
-    return nodes
-
-
-def _bus_port():
-    """A port whose bus has one as well."""
-    while True:
-        port = free_port()
-        if port < 55536:
-            return port
-
-
-def _knows(node, count):
-    info = node.call("CLUSTER", "INFO")
-    return (f"cluster_known_nodes:{count}" in info and "cluster_state:ok" in info
-            and "cluster_slots_assigned:16384" in info)
-
-
 async def test_cluster(case):
     """A command finds the node of its slot, also while the slot moves."""
     if lacks(case):
         return
-    nodes = await _cluster(case, 3)
+    nodes = await cluster(case, 3)
     asked = await probe(case, f"127.0.0.1:{nodes[0].port} cluster")
     await asked.is_up()
     tags = [f"{{tgbot:bot{i}}}" for i in range(60)]
@@ -838,7 +809,7 @@ async def test_cluster_failover(case):
     """A replica takes the slots of its master, which is the node of the configuration."""
     if lacks(case):
         return
-    nodes = await _cluster(case, 4)
+    nodes = await cluster(case, 4)
     nodes[3].call("CLUSTER", "REPLICATE", nodes[0].call("CLUSTER", "MYID"))
     await until(lambda: "master_link_status:up" in nodes[3].call("INFO", "replication"))
     asked = await probe(case, f"127.0.0.1:{nodes[0].port} 127.0.0.1:{nodes[3].port}"
