@@ -499,6 +499,8 @@ ngx_http_tgbot_webhook_give(ngx_http_tgbot_webhook_t *w)
         if (w->keys[i].len) {
             ngx_http_tgbot_limit_give(&bot->limits[i], &w->keys[i],
                                       ngx_current_msec);
+
+            w->keys[i].len = 0;
         }
     }
 }
@@ -509,7 +511,6 @@ ngx_http_tgbot_webhook_refund(ngx_http_tgbot_webhook_t *w)
 {
     if (w->keys && w->ctx.bot->queue_zone == NULL) {
         ngx_http_tgbot_webhook_give(w);
-        w->keys = NULL;
     }
 }
 
