@@ -27,9 +27,6 @@
 #define NGX_HTTP_TGBOT_JOB_SPARE     256
 
 
-/* an exiting worker does not keep a job that waits for longer than this, ms */
-#define NGX_HTTP_TGBOT_JOB_PATIENCE  1000
-
 /* Retry-After of a job dropped by an exiting worker, seconds */
 #define NGX_HTTP_TGBOT_JOB_RELEASE   2
 
