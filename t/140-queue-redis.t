@@ -385,3 +385,22 @@ TgbotRedis::start();
 
 becomes('200', 'replay again', sub { (get(@replay))[0] });
 depth('dead=1 dead!=1 replayed!=1');
+
+
+
+=== TEST 18: a token that another limit gives back is not given back again
+--- config eval
+main::bot('tgbot_limit all zone=all:1m rate=1r/m burst=2;
+           tgbot_limit $arg_k zone=one:1m rate=1r/m burst=1;
+           tgbot_limit_dry_run on;')
+--- then
+enqueue();
+enqueue();
+check(end(begin(id => $id)), 'duplicate', '');
+logged('is dropped by zone "one", dry run', 2);
+
+enqueue(key => '');
+logged('is dropped by zone "all", dry run', 0);
+enqueue(key => '');
+logged('is dropped by zone "all", dry run', 1);
+depth('accepted!=4 done!=4');

@@ -334,3 +334,21 @@ redis('SET', $place, kept('x'), 'PX', 60000);
 check(end(begin(text => 'say/y')), 'queued', '');
 asked_any('api sendMessage');
 counted('hit=1 redis=1');
+
+
+
+=== TEST 17: updates do not wait while the claim of a failed one is settled
+--- config eval
+main::bot('tgbot_dedup redis; tgbot_cache $arg_k zone=answers:1m;')
+--- then
+my $first = held(text => 'sleep/1/status/500');
+my $second = begin(text => 'say/y');
+waiting(1);
+
+redis('CLIENT', 'PAUSE', 60000, 'WRITE');
+until_asked(qr/say.y/);
+redis('CLIENT', 'UNPAUSE');
+
+check(end($first), 'failed');
+check(end($second), 'done', fresh('y'));
+counted('miss=2 stored=1 wait=1');

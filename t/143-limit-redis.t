@@ -13,7 +13,7 @@ TgbotRedis::start();
 TgbotSteps::start(
     request   => 'GET /status',
     http      => 'tgbot_secret_token off;
-                  tgbot_redis $TEST_NGINX_REDIS prefix=t;',
+                  tgbot_redis $TEST_NGINX_REDIS prefix=t timeout=5s;',
     update    => { user => 7 },
     real_time => 1,
     init      => sub { redis('FLUSHALL') });
@@ -127,3 +127,28 @@ check(end(begin(text => 'say/x')), 'limited');
 redis('CLIENT', 'UNPAUSE');
 is(status()->{bots}{b}{limit_decisions_total}{one}{redis_away}, 2,
    $block->name . ' - redis_away');
+
+
+
+=== TEST 6: a delivery that ends before Redis answers is charged once
+--- config eval
+main::bot('tgbot_limit all zone=zone:1m rate=1r/m burst=3;
+           tgbot_limit all zone=redis:1m rate=1r/m burst=3 redis;
+           tgbot_hold_timeout 500ms;')
+--- then
+redis('CLIENT', 'PAUSE', 60000, 'WRITE');
+
+my $left = begin(id => 1);
+becomes(1, 'passed', sub {
+    status()->{bots}{b}{limit_decisions_total}{zone}{passed};
+});
+close $left;
+becomes(1, 'aborted', sub { status()->{bots}{b}{deliveries_total}{aborted} });
+
+check(end(begin(id => 2)), 'busy');
+
+redis('CLIENT', 'UNPAUSE');
+
+check(end(begin(id => $_, text => 'say/x')), 'done') for 1 .. 3;
+check(end(begin(id => 4, text => 'say/x')), 'limited');
+logged('is dropped by zone "zone"', 1);

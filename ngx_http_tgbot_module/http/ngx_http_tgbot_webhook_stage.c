@@ -285,7 +285,8 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
 
     /* a redelivery is not charged again */
 
-    if (limits == NULL || w->claim.dedup.charged
+    if (limits == NULL
+        || (w->keys == NULL && w->claim.dedup.charged)
         || ngx_http_tgbot_update_unlimited(&w->update))
     {
         return NGX_OK;
@@ -308,6 +309,11 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
         rc = ngx_http_tgbot_webhook_limited(w);
     }
 
+    /* a delivery that ends before the answer of Redis is charged as well */
+
+    w->claim.dedup.charged = (rc == NGX_OK || rc == NGX_DECLINED
+                              || rc == NGX_AGAIN);
+
     if (rc == NGX_AGAIN) {
         return (ngx_http_tgbot_webhook_suspend(w) == NGX_OK) ? NGX_AGAIN
                                                              : NGX_ERROR;
@@ -317,13 +323,7 @@ ngx_http_tgbot_webhook_limit(ngx_http_tgbot_webhook_t *w)
         ngx_http_tgbot_webhook_give(w);
     }
 
-    if (rc != NGX_OK && rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    w->claim.dedup.charged = 1;
-
-    return NGX_OK;
+    return (rc == NGX_DECLINED) ? NGX_OK : rc;
 }
 
 
@@ -499,6 +499,8 @@ ngx_http_tgbot_webhook_give(ngx_http_tgbot_webhook_t *w)
         if (w->keys[i].len) {
             ngx_http_tgbot_limit_give(&bot->limits[i], &w->keys[i],
                                       ngx_current_msec);
+
+            w->keys[i].len = 0;
         }
     }
 }
@@ -509,7 +511,6 @@ ngx_http_tgbot_webhook_refund(ngx_http_tgbot_webhook_t *w)
 {
     if (w->keys && w->ctx.bot->queue_zone == NULL) {
         ngx_http_tgbot_webhook_give(w);
-        w->keys = NULL;
     }
 }
 

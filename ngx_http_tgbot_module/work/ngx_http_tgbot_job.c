@@ -27,9 +27,6 @@
 #define NGX_HTTP_TGBOT_JOB_SPARE     256
 
 
-/* an exiting worker does not keep a job that waits for longer than this, ms */
-#define NGX_HTTP_TGBOT_JOB_PATIENCE  1000
-
 /* Retry-After of a job dropped by an exiting worker, seconds */
 #define NGX_HTTP_TGBOT_JOB_RELEASE   2
 
@@ -503,6 +500,10 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
                    &job->bot->name, job->update.update_id,
                    &ngx_http_tgbot_verdict_names[verdict]);
 
+    /* before it is settled: the next update may need this cache key */
+
+    ngx_http_tgbot_cache_use_leave(&job->cache);
+
     if (job->queued) {
         ngx_http_tgbot_job_queued_end(job, verdict);
         return;
@@ -538,10 +539,6 @@ ngx_http_tgbot_job_finish(ngx_http_tgbot_job_t *job)
     if (rc != NGX_OK) {
         verdict = NGX_HTTP_TGBOT_BUSY;
     }
-
-    /* before the response is sent: the next update may need this cache key */
-
-    ngx_http_tgbot_cache_use_leave(&job->cache);
 
     if (job->letter) {
         ngx_http_tgbot_job_replayed(job, verdict);

@@ -22,6 +22,13 @@
 #include "ngx_http_tgbot_send.h"
 
 
+/*
+ * When a call waits for longer than this, ms, its job gives the item back to
+ * the queue; or an exiting worker drops a job that has no item
+ */
+#define NGX_HTTP_TGBOT_JOB_PATIENCE  1000
+
+
 typedef struct ngx_http_tgbot_job_s  ngx_http_tgbot_job_t;
 
 

@@ -10,9 +10,6 @@
 #include "ngx_http_tgbot_job_record.h"
 
 
-/* a call that waits for longer gives its item back, ms */
-#define NGX_HTTP_TGBOT_JOB_PATIENCE     1000
-
 /*
  * Backoff while the program is unavailable, ms.  The maximum is short: these
  * calls cost no attempt, and items should not wait long once the program is
