@@ -85,8 +85,9 @@ async def companion(source, directory):
              for word in re.search(rf"^{name} =(.*)$", rules, re.MULTILINE)[1].split()
              # the tables of modules of nginx and of this one are one to a sanitizer
              if not word.startswith("-fsanitize")]
+    compiler = re.search(r"^CC =\s*(.*)$", rules, re.MULTILINE)[1].split()
     path = f"{directory}/{source.removesuffix('.c')}.so"
-    await _run(os.environ.get("CC", "cc"), *flags, "-shared", "-fPIC", "-o", path,
+    await _run(*compiler, *flags, "-shared", "-fPIC", "-o", path,
                f"{TOP}/t/tools/{source}", directory=tree)
     return path
 
