@@ -354,6 +354,10 @@ ngx_http_tgbot_claim_redis_read(ngx_http_tgbot_claim_redis_t *cr,
         return NGX_DECLINED;
 
     case 1:
+        if (ngx_http_tgbot_redis_args_number(reply, 4) < 0) {
+            return NGX_ERROR;
+        }
+
         dedup->first = ngx_current_msec - (ngx_msec_t) age;
         dedup->attempts = ngx_http_tgbot_redis_args_number(reply, 2);
         dedup->charged = ngx_http_tgbot_redis_args_number(reply, 3) != 0;
@@ -370,6 +374,10 @@ ngx_http_tgbot_claim_redis_read(ngx_http_tgbot_claim_redis_t *cr,
         return NGX_OK;
 
     case 2:
+        if (age < 0) {
+            return NGX_ERROR;
+        }
+
         dedup->first = ngx_current_msec - (ngx_msec_t) age;
 
         return NGX_BUSY;

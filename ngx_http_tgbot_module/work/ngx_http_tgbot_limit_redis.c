@@ -146,24 +146,44 @@ static void
 ngx_http_tgbot_limit_redis_done(ngx_http_tgbot_redis_command_t *c,
     ngx_http_tgbot_redis_result_e rc, redisReply *reply)
 {
-    int64_t                        bucket;
+    ngx_uint_t                     bucket;
     ngx_http_tgbot_limit_redis_t  *limit;
 
     limit = c->data;
 
-    if (rc == NGX_HTTP_TGBOT_REDIS_OK) {
-        bucket = ngx_http_tgbot_redis_args_number(reply, 0);
-
-        limit->rc = NGX_OK;
-
-        if (bucket > 0 && (ngx_uint_t) bucket <= limit->buckets.n) {
-            limit->rc = NGX_BUSY;
-            limit->refused = (ngx_uint_t) bucket - 1;
-            limit->result.wait = ngx_http_tgbot_redis_args_number(reply, 1);
-            limit->result.first = ngx_http_tgbot_redis_args_number(reply, 2)
-                                  != 0;
-        }
+    if (rc == NGX_HTTP_TGBOT_REDIS_OK
+        && ngx_http_tgbot_limit_redis_read(reply, 0, &limit->buckets, &bucket,
+                                           &limit->result)
+           == NGX_OK)
+    {
+        limit->rc = bucket ? NGX_BUSY : NGX_OK;
+        limit->refused = bucket - 1;
     }
 
     limit->ready(limit->data);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_limit_redis_read(redisReply *reply, ngx_uint_t i,
+    ngx_http_tgbot_limit_buckets_t *buckets, ngx_uint_t *bucket,
+    ngx_http_tgbot_limit_result_t *result)
+{
+    int64_t  number, wait, first;
+
+    number = ngx_http_tgbot_redis_args_number(reply, i);
+    wait = ngx_http_tgbot_redis_args_number(reply, i + 1);
+    first = ngx_http_tgbot_redis_args_number(reply, i + 2);
+
+    if (number < 0 || number > (buckets ? (int64_t) buckets->n : 0)
+        || wait < 0 || first < 0)
+    {
+        return NGX_ERROR;
+    }
+
+    *bucket = (ngx_uint_t) number;
+    result->wait = (ngx_msec_t) wait;
+    result->first = (first != 0);
+
+    return NGX_OK;
 }

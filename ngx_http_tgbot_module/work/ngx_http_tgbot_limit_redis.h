@@ -72,5 +72,15 @@ void ngx_http_tgbot_limit_redis_rates(ngx_http_tgbot_redis_args_t *args,
 ngx_int_t ngx_http_tgbot_limit_redis_take(ngx_http_tgbot_limit_redis_t *limit,
     ngx_http_tgbot_bot_t *bot);
 
+/*
+ * Reads the numbers i, i + 1 and i + 2 of a script's reply: bucket, wait and
+ * first, see redis_limit.lua.  *bucket is 0, or the one of "buckets", from 1
+ * on, that had no token; "buckets" may be NULL.  NGX_ERROR: the reply has no
+ * such numbers.
+ */
+ngx_int_t ngx_http_tgbot_limit_redis_read(redisReply *reply, ngx_uint_t i,
+    ngx_http_tgbot_limit_buckets_t *buckets, ngx_uint_t *bucket,
+    ngx_http_tgbot_limit_result_t *result);
+
 
 #endif /* _NGX_HTTP_TGBOT_LIMIT_REDIS_H_INCLUDED_ */

@@ -382,7 +382,7 @@ static ngx_int_t
 ngx_http_tgbot_queue_redis_accepted(ngx_http_tgbot_queue_put_t *put,
     redisReply *reply)
 {
-    int64_t  code;
+    int64_t  age, code;
 
     code = ngx_http_tgbot_redis_args_number(reply, 0);
 
@@ -393,20 +393,29 @@ ngx_http_tgbot_queue_redis_accepted(ngx_http_tgbot_queue_put_t *put,
 
     case 1:
     case 2:
-        put->refused = ngx_http_tgbot_redis_args_number(reply, 1);
-        put->result.wait = ngx_http_tgbot_redis_args_number(reply, 2);
-        put->result.first = ngx_http_tgbot_redis_args_number(reply, 3);
-        put->rebased = ngx_http_tgbot_redis_args_number(reply, 4);
+        if (ngx_http_tgbot_limit_redis_read(reply, 1, put->buckets,
+                                            &put->refused, &put->result)
+            != NGX_OK
+            || (code == 2 && put->refused == 0))
+        {
+            return NGX_ABORT;
+        }
+
+        put->rebased = (ngx_http_tgbot_redis_args_number(reply, 4) > 0);
 
         return (code == 1) ? NGX_OK : NGX_DONE;
 
     case 3:
-        put->age = ngx_http_tgbot_redis_args_number(reply, 1);
+        age = ngx_http_tgbot_redis_args_number(reply, 1);
+        put->age = ngx_max(age, 0);
 
         return NGX_BUSY;
 
-    default: /* 4 */
+    case 4:
         return NGX_DECLINED;
+
+    default: /* not known */
+        return NGX_ABORT;
     }
 }
 
@@ -417,6 +426,8 @@ static ngx_int_t
 ngx_http_tgbot_queue_redis_replayed(ngx_http_tgbot_queue_put_t *put,
     redisReply *reply)
 {
+    int64_t  age;
+
     switch (ngx_http_tgbot_redis_args_number(reply, 0)) {
 
     case 0:  /* a put before this one has succeeded */
@@ -424,12 +435,16 @@ ngx_http_tgbot_queue_redis_replayed(ngx_http_tgbot_queue_put_t *put,
         return NGX_OK;
 
     case 3:
-        put->age = ngx_http_tgbot_redis_args_number(reply, 1);
+        age = ngx_http_tgbot_redis_args_number(reply, 1);
+        put->age = ngx_max(age, 0);
 
         return NGX_BUSY;
 
-    default: /* 4 */
+    case 4:
         return NGX_DECLINED;
+
+    default: /* not known */
+        return NGX_ABORT;
     }
 }
 
@@ -575,7 +590,7 @@ ngx_http_tgbot_queue_redis_asked(ngx_http_tgbot_redis_command_t *c,
     ngx_http_tgbot_queue_redis_t *q = c->data;
 
     size_t                         i;
-    int64_t                        oldest;
+    int64_t                        n;
     redisReply                    *fields, *workers;
     ngx_http_tgbot_queue_conf_t   *conf;
     ngx_http_tgbot_queue_state_t  *state;
@@ -600,7 +615,8 @@ ngx_http_tgbot_queue_redis_asked(ngx_http_tgbot_redis_command_t *c,
     ngx_memzero(state, sizeof(ngx_http_tgbot_queue_state_t));
 
     for (i = 2; i < workers->elements; i += 3) {
-        state->inflight += ngx_http_tgbot_redis_args_number(workers, i);
+        n = ngx_http_tgbot_redis_args_number(workers, i);
+        state->inflight += ngx_max(n, 0);
     }
 
     for (i = 0; i + 1 < fields->elements; i += 2) {
@@ -608,12 +624,15 @@ ngx_http_tgbot_queue_redis_asked(ngx_http_tgbot_redis_command_t *c,
                                          fields->element[i + 1]);
     }
 
-    oldest = ngx_http_tgbot_redis_args_number(reply, 3);
+    n = ngx_http_tgbot_redis_args_number(reply, 2);
+    state->delayed = ngx_max(n, 0);
 
-    state->delayed = ngx_http_tgbot_redis_args_number(reply, 2);
-    state->lanes = ngx_http_tgbot_redis_args_number(reply, 1) + state->delayed
-                   + state->inflight;
-    state->oldest = (ngx_msec_t) ngx_max(oldest, 0);
+    n = ngx_http_tgbot_redis_args_number(reply, 1);
+    state->lanes = ngx_max(n, 0) + state->delayed + state->inflight;
+
+    n = ngx_http_tgbot_redis_args_number(reply, 3);
+    state->oldest = ngx_max(n, 0);
+
     state->full = (state->waiting >= conf->limit
                    || state->blocks >= conf->limit_size);
     state->waiting -= ngx_min(state->waiting, state->inflight);

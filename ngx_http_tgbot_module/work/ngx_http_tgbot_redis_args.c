@@ -173,7 +173,7 @@ ngx_http_tgbot_redis_args_number(redisReply *reply, ngx_uint_t i)
     if (reply->type != REDIS_REPLY_ARRAY || i >= reply->elements
         || reply->element[i]->type != REDIS_REPLY_INTEGER)
     {
-        return 0;
+        return -1;
     }
 
     return reply->element[i]->integer;

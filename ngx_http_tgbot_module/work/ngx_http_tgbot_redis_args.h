@@ -54,7 +54,10 @@ ngx_int_t ngx_http_tgbot_redis_args_send(ngx_http_tgbot_redis_args_t *args,
     ngx_http_tgbot_redis_command_t *command,
     const ngx_http_tgbot_redis_script_t *script);
 
-/* number i of a reply that is an array; 0 if it has no such number */
+/*
+ * Number i of a reply that is an array.  -1: there is no such number, and the
+ * caller must not take the reply for one that it knows.
+ */
 int64_t ngx_http_tgbot_redis_args_number(redisReply *reply, ngx_uint_t i);
 
 

@@ -494,6 +494,10 @@ ngx_http_tgbot_redis_lease_answered(ngx_http_tgbot_redis_beat_t *beat,
     given = ngx_http_tgbot_redis_args_number(reply, 2);
     reaped = ngx_http_tgbot_redis_args_number(reply, 3);
 
+    if (made < 0) {
+        return;
+    }
+
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
                    "tgbot bot \"%V\": beat, %uz lost, gave back %L and of "
                    "other workers %L", &bot->name,
