@@ -100,11 +100,11 @@ depth('accepted!=2 done!=2');
 === TEST 3: two bots have lanes of their own
 --- config eval: main::bot() . main::bot('', 'c')
 --- then
-enqueue(text => 'sleep/0.2/say/b', id => 5000);
+enqueue(text => 'sleep/2/say/b', id => 5000);
 until_asked(qr/say\/b/);
 enqueue(text => 'say/c', id => 5000, bot => 'c');
 
-asked('sleep/0.2/say/b', 'say/c', 'api sendMessage', 'api sendMessage');
+asked('sleep/2/say/b', 'say/c', 'api sendMessage', 'api sendMessage');
 depth('accepted!=1 done!=1', 'b');
 depth('accepted!=1 done!=1', 'c');
 

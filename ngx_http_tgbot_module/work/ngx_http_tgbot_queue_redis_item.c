@@ -657,6 +657,10 @@ ngx_http_tgbot_queue_redis_number(ngx_str_t *text, uint64_t *n)
 {
     u_char  *p, *last;
 
+    if (text->len == 0) {
+        return NGX_DECLINED;
+    }
+
     *n = 0;
     last = text->data + text->len;
 
