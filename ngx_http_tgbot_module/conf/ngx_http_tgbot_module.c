@@ -13,6 +13,7 @@
 #include "ngx_http_tgbot_variables.h"
 #include "ngx_http_tgbot_webhook.h"
 #include "ngx_http_tgbot_worker.h"
+#include "ngx_http_tgbot_zone_file.h"
 
 
 static void *ngx_http_tgbot_create_main_conf(ngx_conf_t *cf);
@@ -213,6 +214,13 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       ngx_http_tgbot_conf_redis_directive,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
+      NULL },
+
+    { ngx_string("tgbot_state"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_tgbot_conf_directory,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_tgbot_main_conf_t, state),
       NULL },
 
     { ngx_string("tgbot_max_calls"),
@@ -455,7 +463,8 @@ ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
     if (ngx_http_tgbot_conf_registry(cf) != NGX_OK
         || ngx_http_tgbot_conf_dead(cf) != NGX_OK
         || ngx_http_tgbot_conf_check_zones(cf) != NGX_OK
-        || ngx_http_tgbot_conf_redis_init(cf) != NGX_OK)
+        || ngx_http_tgbot_conf_redis_init(cf) != NGX_OK
+        || ngx_http_tgbot_conf_files(cf) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -476,6 +485,10 @@ ngx_http_tgbot_init_module(ngx_cycle_t *cycle)
     }
 
     ngx_http_tgbot_zone_init_module(&tmcf->zones);
+
+    if (ngx_http_tgbot_zone_file_started(cycle, &tmcf->zones) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (!ngx_is_init_cycle(cycle->old_cycle)) {
         ngx_http_tgbot_zone_abandon(cycle);
@@ -499,6 +512,7 @@ ngx_http_tgbot_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_tgbot_zone_init_process(&tmcf->zones);
+    ngx_http_tgbot_zone_file_init_process(cycle, &tmcf->zones);
 
     if (ngx_http_tgbot_lease_init_process(tmcf->leases, cycle->log) != NGX_OK) {
         return NGX_ERROR;
@@ -529,6 +543,7 @@ ngx_http_tgbot_exit_process(ngx_cycle_t *cycle)
         ngx_http_tgbot_persist_exit_process();
         ngx_http_tgbot_register_exit_process();
         ngx_http_tgbot_worker_exit(cycle);
+        ngx_http_tgbot_zone_file_exit_process();
         ngx_http_tgbot_lease_exit_process();
     }
 }
@@ -543,6 +558,7 @@ ngx_http_tgbot_exit_master(ngx_cycle_t *cycle)
 
     if (tmcf) {
         ngx_http_tgbot_persist_exit_master(cycle, tmcf);
+        ngx_http_tgbot_zone_file_exit_master(&tmcf->zones);
     }
 }
 

@@ -220,6 +220,7 @@ typedef struct {
                                                  a zone for them, or NULL */
     ngx_http_tgbot_redis_conf_t   *redis;     /* NULL: none */
     ngx_uint_t                     max_calls;
+    ngx_str_t                      state;      /* a directory; "": none */
     ngx_http_tgbot_stats_t        *redis_stats;  /* NULL: as redis,
                                                  or no bots */
 } ngx_http_tgbot_main_conf_t;

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_zone.h"
+#include "ngx_http_tgbot_zone_file.h"
 
 
 #define NGX_HTTP_TGBOT_ZONE_MAGIC  0x74676235  /* "tgb5" */
@@ -238,6 +239,10 @@ ngx_http_tgbot_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
 
     zone->log = shm_zone->shm.log;
+
+    if (zone->state) {
+        return ngx_http_tgbot_zone_file_init(zone);
+    }
 
     if (old) {
         return ngx_http_tgbot_zone_adopt(zone, old);

@@ -172,12 +172,6 @@ size_t ngx_http_tgbot_zone_needs(size_t room);
 ngx_int_t ngx_http_tgbot_zone_make_rt(ngx_http_tgbot_zone_rt_t *rt,
     ngx_log_t *log);
 
-/*
- * A checksum of n bytes that goes on from "sum".  Bytes may be summed up in
- * pieces, if the length of each but the last is a multiple of 8.
- */
-uint64_t ngx_http_tgbot_zone_sum(uint64_t sum, const void *data, size_t n);
-
 /* sets n numbers that clients cannot guess, in an init callback */
 void ngx_http_tgbot_zone_seed(uint64_t *seed, size_t n, ngx_log_t *log);
 
@@ -239,6 +233,14 @@ void ngx_http_tgbot_zone_unlock(ngx_http_tgbot_zone_t *zone);
 #define ngx_http_tgbot_zone_room(sh)                                          \
     ((sh)->size                                                               \
      - ngx_align(sizeof(ngx_http_tgbot_zone_sh_t), NGX_CPU_CACHE_LINE))
+
+
+/*
+ * Adds n bytes to a checksum; "sum" is that of the bytes before, or where it
+ * begins.  The same bytes in pieces have the same checksum, if the length of
+ * each piece but the last is a multiple of 8.
+ */
+uint64_t ngx_http_tgbot_zone_sum(uint64_t sum, const void *p, size_t n);
 
 
 /*
