@@ -220,10 +220,7 @@ char *ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
 /* sets the size of the default zone of dead letters, if it has none */
 ngx_int_t ngx_http_tgbot_conf_dead(ngx_conf_t *cf);
 
-/*
- * Checks each zone together with all its users.  The "state=" that one
- * tgbot_queue gives is copied to all other queues in the same zone.
- */
+/* checks each zone together with all its users */
 ngx_int_t ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf);
 
 /* with "tgbot_state", zones are files */

@@ -31,8 +31,6 @@ static void ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, const char *what);
 static char *ngx_http_tgbot_conf_hosts(ngx_conf_t *cf,
     ngx_http_tgbot_status_conf_t *status);
-static void ngx_http_tgbot_conf_check_states(
-    ngx_http_tgbot_main_conf_t *tmcf);
 static ngx_int_t ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf,
     ngx_http_tgbot_zone_t *zone);
 
@@ -360,7 +358,6 @@ ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf)
         }
     }
 
-    ngx_http_tgbot_conf_check_states(tmcf);
 
     return NGX_OK;
 }
@@ -408,24 +405,4 @@ ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
                   zone->file, zone->line);
 
     return NGX_ERROR;
-}
-
-
-static void
-ngx_http_tgbot_conf_check_states(ngx_http_tgbot_main_conf_t *tmcf)
-{
-    ngx_uint_t                     i, n;
-    ngx_http_tgbot_queue_conf_t  **queue;
-
-    queue = tmcf->queues.elts;
-
-    for (i = 0; i < tmcf->queues.nelts; i++) {
-
-        for (n = 0; queue[i]->state.len && n < tmcf->queues.nelts; n++) {
-
-            if (queue[n]->zone == queue[i]->zone) {
-                queue[n]->state = queue[i]->state;
-            }
-        }
-    }
 }

@@ -6,7 +6,6 @@
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_conf.h"
-#include "ngx_http_tgbot_persist.h"
 #include "ngx_http_tgbot_register.h"
 #include "ngx_http_tgbot_secret.h"
 #include "ngx_http_tgbot_status.h"
@@ -296,13 +295,6 @@ ngx_http_tgbot_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
-    if (ngx_array_init(&tmcf->queues, cf->pool, 1,
-                       sizeof(ngx_http_tgbot_queue_conf_t *))
-        != NGX_OK)
-    {
-        return NULL;
-    }
-
     tmcf->redis = NGX_CONF_UNSET_PTR;
     tmcf->max_calls = NGX_CONF_UNSET_UINT;
 
@@ -486,15 +478,7 @@ ngx_http_tgbot_init_module(ngx_cycle_t *cycle)
 
     ngx_http_tgbot_zone_init_module(&tmcf->zones);
 
-    if (ngx_http_tgbot_zone_file_started(cycle, &tmcf->zones) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (!ngx_is_init_cycle(cycle->old_cycle)) {
-        ngx_http_tgbot_zone_abandon(cycle);
-    }
-
-    return ngx_http_tgbot_persist_init_module(cycle, tmcf);
+    return ngx_http_tgbot_zone_file_started(cycle, &tmcf->zones);
 }
 
 
@@ -528,11 +512,7 @@ ngx_http_tgbot_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    if (ngx_http_tgbot_register_init_process(cycle, tmcf) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_tgbot_persist_init_process(cycle, tmcf);
+    return ngx_http_tgbot_register_init_process(cycle, tmcf);
 }
 
 
@@ -540,7 +520,6 @@ static void
 ngx_http_tgbot_exit_process(ngx_cycle_t *cycle)
 {
     if (ngx_http_tgbot_worker_conf(cycle)) {
-        ngx_http_tgbot_persist_exit_process();
         ngx_http_tgbot_register_exit_process();
         ngx_http_tgbot_worker_exit(cycle);
         ngx_http_tgbot_zone_file_exit_process();
@@ -557,7 +536,6 @@ ngx_http_tgbot_exit_master(ngx_cycle_t *cycle)
     tmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_tgbot_module);
 
     if (tmcf) {
-        ngx_http_tgbot_persist_exit_master(cycle, tmcf);
         ngx_http_tgbot_zone_file_exit_master(&tmcf->zones);
     }
 }

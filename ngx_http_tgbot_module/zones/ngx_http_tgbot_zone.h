@@ -87,10 +87,6 @@ typedef struct {
  */
 
 typedef struct {
-    ngx_atomic_t                     magic;     /* these two are here in all */
-    ngx_atomic_t                     abandoned; /* versions: a later cycle does
-                                                   not use the zone */
-
     pthread_mutex_t                  mutex;     /* robust, of processes */
     ngx_atomic_t                     dirty;     /* a process is inside the
                                                    lock, or died there */
@@ -180,13 +176,6 @@ ngx_int_t ngx_http_tgbot_zone_check(ngx_conf_t *cf, ngx_array_t *zones);
 
 /* init_module: raises the generation of the zones that the new cycle uses */
 void ngx_http_tgbot_zone_init_module(ngx_array_t *zones);
-
-/*
- * init_module: marks the zones of the old cycle that the new cycle does not
- * use as abandoned, for the workers of the old cycle.  Those may run another
- * version of the module.
- */
-void ngx_http_tgbot_zone_abandon(ngx_cycle_t *cycle);
 
 /* worker start: notes the generation of the zones */
 void ngx_http_tgbot_zone_init_process(ngx_array_t *zones);
