@@ -1,6 +1,7 @@
 """A redis-server of a test, which is started, killed and stopped at will."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -185,7 +186,7 @@ def read(file):
 class Way:
     """
     A way to a Redis on which packets are lost as long as "lost" has "there" or "back" in it.
-    A connection that lost some is dead for good, and neither side is told.
+    A connection that lost some is dead for good, and neither side is told of it.
     """
 
     def __init__(self, case, redis):
@@ -206,19 +207,20 @@ class Way:
             return
         there, back = await asyncio.open_unix_connection(self._redis.path)
         self._ends.append(back)
-        dead = []
-        await asyncio.gather(self._carry(reader, back, "there", dead),
-                             self._carry(there, writer, "back", dead))
+        dead = set()
+        with contextlib.suppress(asyncio.CancelledError):       # the test is over
+            await asyncio.gather(self._carry(reader, back, "there", dead),
+                                 self._carry(there, writer, "back", dead))
 
     async def _carry(self, reader, writer, direction, dead):
         try:
             while True:
                 data = await reader.read(65536)
                 if direction in self.lost:
-                    dead.append(direction)
+                    dead.add(direction)
                 if not data:
                     break
-                if not dead or dead == ["back"] and direction == "there":
+                if direction not in dead:
                     writer.write(data)
         except OSError:
             pass
