@@ -89,6 +89,8 @@ class BotApi(Service):
         self.migrated = {str(old): int(new) for old, new in (migrated or {}).items()}
         self.fault = None                   # a fault for everybody, see faults.show()
         self.registrations = Registrations()
+        self.username = "demo_bot"          # of all bots; None: getMe fails
+        self.named = 0                      # calls of getMe
         self.executed = []
         self.statuses = Counter()
         self.unknown = Counter()            # calls whose caller cannot know the outcome
@@ -236,8 +238,11 @@ class BotApi(Service):
             raise ApiError(400, "Bad Request: query is too old and response timeout expired "
                                 "or query ID is invalid")
         if lower == "getme":
+            self.named += 1
+            if self.username is None:
+                raise ApiError(404, "Not Found")
             return {"id": 110201543, "is_bot": True, "first_name": "Demo",
-                    "username": "demo_bot"}
+                    "username": self.username}
         if lower.startswith("get"):
             return {}
         call = Call(len(self.executed), time.monotonic(), method, params, via, worker)
