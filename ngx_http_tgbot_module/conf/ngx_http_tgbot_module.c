@@ -6,6 +6,7 @@
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_conf.h"
+#include "ngx_http_tgbot_queue_worker.h"
 #include "ngx_http_tgbot_register.h"
 #include "ngx_http_tgbot_secret.h"
 #include "ngx_http_tgbot_status.h"
@@ -477,6 +478,10 @@ ngx_http_tgbot_init_module(ngx_cycle_t *cycle)
     }
 
     ngx_http_tgbot_zone_init_module(&tmcf->zones);
+
+    if (ngx_http_tgbot_queue_worker_init_module(cycle, tmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ngx_http_tgbot_zone_file_started(cycle, &tmcf->zones);
 }
