@@ -195,8 +195,8 @@ char *ngx_http_tgbot_conf_without(ngx_conf_t *cf, ngx_command_t *cmd,
  * For each bot, when its location has been merged into bot->conf, these are
  * called in this order: ngx_http_tgbot_conf_check(), _reg() and _memory().
  * Once, when the whole configuration has been merged: _registry(), _dead(),
- * _check_zones(), _redis_init() and _files().  On errors, which are logged, they return
- * NGX_CONF_ERROR or NGX_ERROR.
+ * _check_zones(), _redis_init() and _files().  On errors, which are logged,
+ * they return NGX_CONF_ERROR or NGX_ERROR.
  */
 
 /*

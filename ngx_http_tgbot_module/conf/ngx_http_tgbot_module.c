@@ -8,6 +8,7 @@
 #include "ngx_http_tgbot_conf.h"
 #include "ngx_http_tgbot_queue_worker.h"
 #include "ngx_http_tgbot_register.h"
+#include "ngx_http_tgbot_replay.h"
 #include "ngx_http_tgbot_secret.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_variables.h"
@@ -483,7 +484,13 @@ ngx_http_tgbot_init_module(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    return ngx_http_tgbot_zone_file_started(cycle, &tmcf->zones);
+    if (ngx_http_tgbot_zone_file_started(cycle, &tmcf->zones) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_replay_init_module(tmcf);
+
+    return NGX_OK;
 }
 
 

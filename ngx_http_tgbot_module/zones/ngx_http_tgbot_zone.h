@@ -24,7 +24,7 @@ typedef struct ngx_http_tgbot_zone_state_s  ngx_http_tgbot_zone_state_t;
 
 typedef enum {
     NGX_HTTP_TGBOT_ZONE_NO_FILE = 0,
-    NGX_HTTP_TGBOT_ZONE_FILE,          /* may begin anew */
+    NGX_HTTP_TGBOT_ZONE_FILE,          /* may begin empty */
     NGX_HTTP_TGBOT_ZONE_KEEP           /* what is in it must not be lost */
 } ngx_http_tgbot_zone_file_e;
 
@@ -63,7 +63,7 @@ typedef struct {
      * init(zone, 0), without the lock.  No other process works in the zone,
      * and all leases in it are dead.  The callback makes the contents usable,
      * whatever they are, and ends the leases; the zone's generation is 0.
-     * NULL: the zone begins anew at each start, by init(zone, 1).
+     * NULL: the zone begins empty at each start, by init(zone, 1).
      */
     void                           (*open)(ngx_http_tgbot_zone_t *zone,
                                         ngx_http_tgbot_zone_found_e found);
@@ -71,7 +71,7 @@ typedef struct {
     /*
      * Called after open(old, ...) and init(zone, 1): copies the contents of
      * a zone of another size.  NGX_ERROR: they do not fit.  NULL: the zone
-     * begins anew.
+     * begins empty.
      */
     ngx_int_t                      (*copy)(ngx_http_tgbot_zone_t *zone,
                                         ngx_http_tgbot_zone_t *old);
@@ -136,6 +136,8 @@ struct ngx_http_tgbot_zone_s {
     ngx_atomic_uint_t                generation;   /* at worker start */
 
     unsigned                         found_dirty:1;
+    unsigned                         opened:1;  /* its file was there when
+                                                   nginx started */
 };
 
 
@@ -155,6 +157,14 @@ ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_add(ngx_conf_t *cf,
  * Only called while directives are read, or in an init callback.
  */
 ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone);
+
+/*
+ * Returns the next zone of the running cycle that has the same kind and another
+ * name; "after" is the one before, or NULL.  NULL: there are no more.  Only
+ * called while directives are read.
+ */
+ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_other(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *after);
 
 /*
  * Returns the size of a zone that has "room" bytes for the kind's data: nginx's

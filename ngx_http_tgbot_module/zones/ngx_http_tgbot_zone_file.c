@@ -339,7 +339,7 @@ ngx_http_tgbot_zone_file_look(ngx_http_tgbot_zone_t *zone,
     if (n != (ssize_t) sizeof(found->header)) {
         ngx_log_error(NGX_LOG_EMERG, zone->log, (n == -1) ? ngx_errno : 0,
                       "zone \"%V\" could not read the header of \"%s\", which "
-                      "has %O bytes, expected a zone; to begin anew, move the "
+                      "has %O bytes, expected a zone; to begin empty, move the "
                       "file away", &zone->shm_zone->shm.name, found->path,
                       ngx_file_size(&found->fi));
         goto done;
@@ -376,7 +376,7 @@ ngx_http_tgbot_zone_file_check(ngx_http_tgbot_zone_t *zone,
         ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
                       "zone \"%V\" found that \"%s\" is no zone, or one of "
                       "another kind of machine, or damaged, expected a zone; "
-                      "to begin anew, move the file away",
+                      "to begin empty, move the file away",
                       &zone->shm_zone->shm.name, found->path);
         return NGX_ERROR;
     }
@@ -384,7 +384,7 @@ ngx_http_tgbot_zone_file_check(ngx_http_tgbot_zone_t *zone,
     if ((uint64_t) ngx_file_size(&found->fi) != header->size) {
         ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
                       "zone \"%V\" found that \"%s\" has %O bytes, expected "
-                      "%uL; to begin anew, move the file away",
+                      "%uL; to begin empty, move the file away",
                       &zone->shm_zone->shm.name, found->path,
                       ngx_file_size(&found->fi), header->size);
         return NGX_ERROR;
@@ -420,7 +420,7 @@ ngx_http_tgbot_zone_file_check_kind(ngx_http_tgbot_zone_t *zone,
         ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
                       "zone \"%V\" found that \"%s\" has layout %uL, expected "
                       "%uD; the version of the module that made the file has "
-                      "to work it empty, or move the file away to begin anew",
+                      "to work it empty, or move the file away to begin empty",
                       &zone->shm_zone->shm.name, found->path, header->id,
                       zone->kind->id);
         return NGX_ERROR;
@@ -570,8 +570,8 @@ ngx_http_tgbot_zone_file_open(ngx_http_tgbot_zone_t *zone)
         (void) ngx_close_file(found.fd);
 
         ngx_log_error(NGX_LOG_WARN, zone->log, 0,
-                      "tgbot: zone \"%V\" begins anew, as \"%s\" is of another "
-                      "version of the module; the file is set aside",
+                      "tgbot: zone \"%V\" begins empty, as \"%s\" is of "
+                      "another version of the module; the file is set aside",
                       &zone->shm_zone->shm.name, found.path);
         break;
 
@@ -627,6 +627,8 @@ ngx_http_tgbot_zone_file_start(ngx_http_tgbot_zone_t *zone,
 
     zone->kind->open(zone, how);
 
+    zone->opened = 1;
+
     return zone->kind->init(zone, 0);
 }
 
@@ -655,7 +657,7 @@ ngx_http_tgbot_zone_file_resize(ngx_http_tgbot_zone_t *zone,
 
         if (zone->kind->open) {
             ngx_log_error(NGX_LOG_WARN, zone->log, 0,
-                          "tgbot: zone \"%V\" begins anew, as its size was "
+                          "tgbot: zone \"%V\" begins empty, as its size was "
                           "%uLk", &zone->shm_zone->shm.name,
                           found->header.size / 1024);
         }
@@ -700,6 +702,8 @@ ngx_http_tgbot_zone_file_resize(ngx_http_tgbot_zone_t *zone,
                           zone->file, zone->line);
         }
     }
+
+    zone->opened = 1;
 
     return rc;
 }
@@ -942,7 +946,7 @@ ngx_http_tgbot_zone_file_clock(ngx_http_tgbot_zone_t *zone)
 
     ngx_http_tgbot_zone_file_tick(header);
 
-    /* on disk before something changes: else a crash would be taken for clean */
+    /* on disk before a change: else a crash would be taken for clean */
 
     header->clean = 0;
 

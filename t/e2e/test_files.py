@@ -273,7 +273,7 @@ async def test_test(case):
 
 
 async def test_deleted(case):
-    """A file that was deleted: work goes on, an upgrade is refused, a start begins anew."""
+    """A file that was deleted: work goes on, an upgrade is refused, a start begins empty."""
     scene, nginx = await case.scene(
         directives=DIRECTIVES, http=STATE, nginx={"detached": True})
     os.unlink(f"{case.directory}/state/updates.zone")
