@@ -160,7 +160,7 @@ for my $path ('""', '$tgbot_bot', "$home/\$tgbot_bot", 'a$') {
 }
 
 refused('a state with too long a path',
-        'tgbot_state ' . 'a' x 1100 . ';' . shop("$queue;"),
+        'tgbot_state ' . 'a' x 600 . ';' . shop("$queue;"),
         qr/in "tgbot_state" directive, expected a shorter path/);
 
 refused('state twice', 'tgbot_state a; tgbot_state b;' . shop("$queue;"),

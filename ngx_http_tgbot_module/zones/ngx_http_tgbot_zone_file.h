@@ -29,7 +29,7 @@
 
 /* longest name of a zone that is a file, and longest path of a directory */
 #define NGX_HTTP_TGBOT_ZONE_FILE_NAME    128
-#define NGX_HTTP_TGBOT_ZONE_FILE_PATH    1024
+#define NGX_HTTP_TGBOT_ZONE_FILE_PATH    512
 
 
 /*
