@@ -3,12 +3,16 @@
 import asyncio
 import hashlib
 import os
+import random
 import shutil
 import signal
 import stat
+import tempfile
 
+import build
 import clients
-from harness import FULL, MODULE, Nginx, StartError, alive, bot, children, until
+from harness import (FULL, MODULE, NGINX, Nginx, StartError, alive, bot, children, turns,
+                     until)
 
 COUNT = 5000 if FULL else 600
 
@@ -166,6 +170,249 @@ async def test_module(case):
 
     _, status = await _under_load(case, change, module)
     case.equal(status.value("queue_items_total", "accepted"), 2000, "accepted")
+
+
+async def test_kill(case):
+    """All of nginx is killed, ten times in a row, while updates come."""
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES, http=STATE, updates=4000, chats=100,
+        connections=40, ramp=0.1, schedule=0.1, rate=600.0, program_latency=0.02)
+    scene.play()
+    async for turn in turns(scene, 300):
+        await nginx.kill_all(scene)
+        await nginx.start()
+        if turn == 10:
+            break
+    case.check(await scene.finished(120), "Telegram still has updates")
+    status = await case.check_status(nginx, 60)
+    case.check_books(case.books(scene))
+    case.check(status.value("queue_items_total", "accepted") >= 4000, "accepted")
+    scene.webhook.close()
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def _stop_and_start(case, end, lost=0):
+    """nginx ends with a backlog, and starts again; "lost" workers were killed."""
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE, program_latency=0.005)
+    scene.program.hold()
+    await _fill(case, nginx)
+    await until(lambda: scene.program.seen)
+    scene.program.release()
+    before = await case.status(nginx)
+    await end(nginx)
+    left = COUNT - len(_handled(scene))
+    case.check(left > COUNT / 2, f"only {left} were left")
+
+    await nginx.start()
+    await _all_handled(case, scene)
+    status = await case.check_status(nginx, 30)
+    case.equal(status.value("queue_items_total", "accepted"), COUNT, "accepted")
+    case.equal(status.value("queue_items_total", "done"), COUNT, "done")
+    case.equal(status.data["start_time_seconds"], before.data["start_time_seconds"], "start")
+
+    # what was accepted before is known
+    await _fill(case, nginx, COUNT - 9, 10)
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "duplicate"), 10, "duplicates")
+    case.equal(status.value("received_total"), COUNT + 10, "received")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+    return scene
+
+
+async def _end(case, nginx, number):
+    nginx.signal(number)
+    case.equal(await nginx.exited(20), 0, "nginx's exit status")
+
+
+async def test_quit(case):
+    """Nothing is handled twice, as workers finish what they have in work."""
+    scene = await _stop_and_start(case, lambda nginx: _end(case, nginx, signal.SIGQUIT))
+    seen = [seen.id for seen in scene.program.seen if seen.outcome == "ok"]
+    case.equal(len(seen), len(set(seen)), "handled once")
+
+
+async def test_term(case):
+    await _stop_and_start(case, lambda nginx: _end(case, nginx, signal.SIGTERM))
+
+
+async def test_kill_once(case):
+    await _stop_and_start(case, lambda nginx: nginx.kill_all())
+
+
+async def _orphans(nginx, number):
+    """The master is killed, and its workers end in order."""
+    workers = nginx.workers()
+    nginx.signal(signal.SIGKILL)
+    await nginx.exited(10)
+    for pid in workers:
+        os.kill(pid, number)
+    await until(lambda: not any(alive(pid) for pid in workers))
+
+
+async def test_master_quit(case):
+    await _stop_and_start(case, lambda nginx: _orphans(nginx, signal.SIGQUIT))
+
+
+async def test_master_term(case):
+    await _stop_and_start(case, lambda nginx: _orphans(nginx, signal.SIGTERM))
+
+
+async def test_dead_letters(case):
+    """Letters are there after a kill of everything, and are replayed."""
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES.replace("tgbot_attempts 3", "tgbot_attempts 1"), http=STATE)
+    scene.program.fault = "500"
+    await _fill(case, nginx, count=10)
+    status = await case.check_status(nginx)
+    case.equal(status.value("queue_items_total", "dead"), 10, "dead")
+    await nginx.kill_all()
+    await nginx.start()
+    status = await case.check_status(nginx)
+    case.equal(status.value("dead_letters", "letters"), 10, "letters")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_user(case):
+    """Workers of another user may not open the files, and use them."""
+    if os.geteuid() != 0:
+        case.skip("only root has workers of another user")
+        return
+    directory = tempfile.mkdtemp(prefix="tgbot-state-")
+    case.at_end(lambda: shutil.rmtree(directory))
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES, http=f"tgbot_state {directory};", program_latency=0.005,
+        nginx={"user": "www-data"})
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    nginx.kill(nginx.workers()[0])
+    await until(lambda: len(nginx.workers()) == 2)
+    await nginx.kill_all()
+    scene.program.release()
+    await nginx.start()
+    await _all_handled(case, scene, 100)
+    await case.check_status(nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_resize(case):
+    """Another size at a start: what is in the file goes into a new one, if it fits."""
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
+    scene.program.hold()
+    await _fill(case, nginx, count=600)
+    text = nginx.read("nginx.conf")
+    for size in ("31m", "40m"):
+        nginx.configure(text.replace("updates:32m", f"updates:{size}"))
+        count = nginx.read("error.log").count("expected that its size stays")
+        nginx.signal(signal.SIGHUP)
+        case.check(await until(lambda: nginx.read("error.log").count(
+            "expected that its size stays") > count), "the reload was not refused")
+    await nginx.kill_all()
+    for size in ("40m", "16m"):
+        nginx.configure(text.replace("updates:32m", f"updates:{size}"))
+        await nginx.start()
+        case.equal(os.path.getsize(f"{case.directory}/state/updates.zone"),
+                   int(size[:-1]) << 20, "size of the file")
+        status = await case.status(nginx)
+        case.equal(status.value("queue_items_total", "accepted"), 600, "accepted")
+        await nginx.kill_all()
+    nginx.configure(text.replace("updates:32m", "updates:3m"))
+    with open(f"{case.directory}/state/updates.zone", "rb") as file:
+        before = hashlib.sha256(file.read()).hexdigest()
+    await nginx.start()
+    scene.program.release()
+    await _all_handled(case, scene, 600)
+    await case.check_status(nginx, 30)
+    await case.stop(nginx)
+    case.check(before != _contents(f"{case.directory}/state")["updates.zone"], "same file")
+
+
+async def test_moved(case):
+    """A reload with another zone for a bot is refused while the bot has updates in its own."""
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
+    scene.program.hold()
+    await _fill(case, nginx, count=10)
+    text = nginx.read("nginx.conf")
+    nginx.configure(text.replace("zone=updates:32m", "zone=others:32m"))
+    nginx.signal(signal.SIGHUP)
+    case.check(await until(lambda: 'zone "updates" of bot "e2e" holds 10 updates'
+                           in nginx.read("error.log")), "the reload was not refused")
+    case.check(not os.path.exists(f"{case.directory}/state/others.zone"), "there is a file")
+    scene.program.release()
+    await _all_handled(case, scene, 10)
+    await case.check_status(nginx)
+    old = nginx.workers()
+    nginx.signal(signal.SIGHUP)
+    await until(lambda: not set(old) & set(nginx.workers()), 30)
+    await _fill(case, nginx, 11, 10)
+    await _all_handled(case, scene, 20)
+    await case.stop(nginx)
+
+
+async def test_boot(case):
+    """After a crash of the machine, and after an orderly stop, another boot goes on."""
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+
+    def boot(name):
+        with open(f"{case.directory}/boot", "w", encoding="ascii") as file:
+            file.write(name)
+
+    boot("one")
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE,
+                                    nginx={"module": module})
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    scene.program.release()
+    await nginx.kill_all()
+    boot("two")
+    await nginx.start()
+    await _all_handled(case, scene, 100)
+    await case.check_status(nginx)
+    # de-duplication begins empty, and goes on after a stop in order
+    await _fill(case, nginx, 91, 10)
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "duplicate"), 0, "duplicates")
+    await case.stop(nginx)
+    boot("three")
+    await nginx.start()
+    await _fill(case, nginx, 91, 10)
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "duplicate"), 10, "duplicates")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_killed_start(case):
+    """A start that is killed at some moment, again and again, leaves what was there."""
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE,
+                                    nginx={"module": module})
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    await nginx.kill_all()
+    chance = random.Random(7)
+    for number in range(30):
+        with open(f"{case.directory}/boot", "w", encoding="ascii") as file:
+            file.write(f"boot {number}")
+        process = await asyncio.create_subprocess_exec(
+            NGINX, "-p", nginx.directory, "-c", f"{nginx.directory}/nginx.conf",
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL)
+        await asyncio.sleep(chance.random() * 0.05)
+        workers = children(process.pid)
+        process.kill()
+        await process.wait()
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        await until(lambda: not any(alive(pid) for pid in workers))
+    scene.program.release()
+    await nginx.start()
+    await _all_handled(case, scene, 100)
+    status = await case.check_status(nginx, 30)
+    case.equal(status.value("queue_items_total", "accepted"), 100, "accepted")
+    await case.stop(nginx)
 
 
 async def _refused(case, nginx, expected, changed=()):
