@@ -794,34 +794,32 @@ ngx_http_tgbot_zone_dir_runs(ngx_atomic_uint_t pid)
 }
 
 
-#if (NGX_HTTP_TGBOT_ZONE_TEST)
-
-/* in a build for tests the file "boot" in nginx's prefix has the id */
-
-#define NGX_HTTP_TGBOT_ZONE_BOOT_FILE  "boot"
-
-#else
-
-#define NGX_HTTP_TGBOT_ZONE_BOOT_FILE  "/proc/sys/kernel/random/boot_id"
-
-#endif
-
-
 void
 ngx_http_tgbot_zone_boot(u_char *boot)
 {
-    ssize_t    n;
-    ngx_fd_t   fd;
-    u_char     name[NGX_MAX_PATH];
+    ssize_t   n;
+    ngx_fd_t  fd;
 
     ngx_memzero(boot, NGX_HTTP_TGBOT_ZONE_BOOT);
 
-    n = (NGX_HTTP_TGBOT_ZONE_BOOT_FILE[0] == '/') ? 0 : ngx_cycle->prefix.len;
+    fd = NGX_INVALID_FILE;
 
-    (void) ngx_snprintf(name, NGX_MAX_PATH, "%*s%s%Z", (size_t) n,
-                        ngx_cycle->prefix.data, NGX_HTTP_TGBOT_ZONE_BOOT_FILE);
+#if (NGX_HTTP_TGBOT_ZONE_TEST)
+    {
+    u_char  name[NGX_MAX_PATH];
+
+    /* the file "boot" in nginx's prefix has the id */
+
+    (void) ngx_snprintf(name, NGX_MAX_PATH, "%Vboot%Z", &ngx_cycle->prefix);
 
     fd = ngx_open_file(name, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    }
+#endif
+
+    if (fd == NGX_INVALID_FILE) {
+        fd = ngx_open_file("/proc/sys/kernel/random/boot_id", NGX_FILE_RDONLY,
+                           NGX_FILE_OPEN, 0);
+    }
 
     if (fd == NGX_INVALID_FILE) {
         return;
@@ -829,11 +827,7 @@ ngx_http_tgbot_zone_boot(u_char *boot)
 
     n = ngx_read_fd(fd, boot, NGX_HTTP_TGBOT_ZONE_BOOT - 1);
 
-    if (n < 0) {
-        n = 0;
-    }
-
-    boot[n] = '\0';
+    boot[ngx_max(n, 0)] = '\0';
 
     (void) ngx_close_file(fd);
 }

@@ -311,23 +311,30 @@ async def test_resize(case):
         case.check(await until(lambda: nginx.read("error.log").count(
             "expected that its size stays") > count), "the reload was not refused")
     await nginx.kill_all()
+    path = f"{case.directory}/state/updates.zone"
     for size in ("40m", "16m"):
         nginx.configure(text.replace("updates:32m", f"updates:{size}"))
         await nginx.start()
-        case.equal(os.path.getsize(f"{case.directory}/state/updates.zone"),
-                   int(size[:-1]) << 20, "size of the file")
+        case.check(await until(lambda: os.path.getsize(path) == int(size[:-1]) << 20),
+                   f"the file has {os.path.getsize(path)} bytes, expected {size}")
         status = await case.status(nginx)
         case.equal(status.value("queue_items_total", "accepted"), 600, "accepted")
         await nginx.kill_all()
-    nginx.configure(text.replace("updates:32m", "updates:3m"))
-    with open(f"{case.directory}/state/updates.zone", "rb") as file:
-        before = hashlib.sha256(file.read()).hexdigest()
+
+    # 16m of updates, and no room for them
+    nginx.configure(text.replace("updates:32m", "updates:16m"))
     await nginx.start()
+    await _fill(case, nginx, 601, 8000)
+    await nginx.kill_all()
+    nginx.configure(text.replace("updates:32m", "updates:3m"))
+    await _refused(case, nginx, "has no room for what is in", None)
+    case.equal(os.path.getsize(path), 16 << 20, "size of the file")
+    nginx.configure(text)
     scene.program.release()
-    await _all_handled(case, scene, 600)
+    await nginx.start()
+    await _all_handled(case, scene, 8600, 120)
     await case.check_status(nginx, 30)
     await case.stop(nginx)
-    case.check(before != _contents(f"{case.directory}/state")["updates.zone"], "same file")
 
 
 async def test_moved(case):
@@ -416,7 +423,10 @@ async def test_killed_start(case):
 
 
 async def _refused(case, nginx, expected, changed=()):
-    """nginx does not start, says why in one line, and changes nothing."""
+    """
+    nginx does not start, says why in one line, and changes nothing but "changed"; None: it
+    may change all files.
+    """
     before = _contents(f"{case.directory}/state")
     with open(f"{case.directory}/error.log", "w", encoding="ascii"):
         pass
@@ -430,7 +440,7 @@ async def _refused(case, nginx, expected, changed=()):
         case.check(expected in lines[0], f"{lines[0]}: expected {expected!r}")
     after = _contents(f"{case.directory}/state")
     for name in set(before) | set(after):
-        if name not in changed:
+        if changed is not None and name not in changed:
             case.equal(after.get(name), before.get(name), f"{name} is as it was")
 
 
@@ -557,6 +567,18 @@ async def test_full(case):
     _, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
     await _refused(case, nginx, "could not make", ("lock", "runtime"))
     case.equal(sorted(os.listdir(state)), ["lock", "runtime"], "files")
+
+
+async def test_no_access(case):
+    """A directory that may not be written, or cannot be made, is an error."""
+    _, nginx = await case.scene(directives=DIRECTIVES, http="tgbot_state a/b/c;",
+                                nginx={"start": False})
+    os.mkdir(f"{case.directory}/state")
+    await _refused(case, nginx, "could not use")
+    nginx.configure(nginx.read("nginx.conf").replace("a/b/c", "nginx.conf"))
+    await _refused(case, nginx, "is a file, expected a directory")
+    nginx.configure(nginx.read("nginx.conf").replace("tgbot_state nginx.conf", "tgbot_state /proc"))
+    await _refused(case, nginx, "could not open")
 
 
 async def test_bots(case):
