@@ -63,6 +63,8 @@ static void ngx_http_tgbot_zone_file_leave(void *data);
 static void ngx_http_tgbot_zone_file_free(ngx_http_tgbot_zone_map_t *map);
 static ngx_int_t ngx_http_tgbot_zone_file_rename(
     ngx_http_tgbot_zone_map_t *map, ngx_log_t *log);
+static void ngx_http_tgbot_zone_file_others(ngx_http_tgbot_zone_dir_t *dir,
+    ngx_log_t *log);
 static void ngx_http_tgbot_zone_file_watch(ngx_event_t *ev);
 
 
@@ -1041,8 +1043,58 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
         }
     }
 
-    return state ? ngx_http_tgbot_zone_dir_started(state->dir, cycle->log)
-                 : NGX_OK;
+    if (state == NULL) {
+        return NGX_OK;
+    }
+
+    if (state->dir->starting) {
+        ngx_http_tgbot_zone_file_others(state->dir, cycle->log);
+    }
+
+    return ngx_http_tgbot_zone_dir_started(state->dir, cycle->log);
+}
+
+
+/* tells of files that the configuration does not use */
+
+static void
+ngx_http_tgbot_zone_file_others(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
+{
+    size_t     len;
+    ngx_dir_t  d;
+    ngx_str_t  path, name;
+
+    path.data = dir->path;
+    path.len = dir->len;
+
+    if (ngx_open_dir(&path, &d) == NGX_ERROR) {
+        return;
+    }
+
+    len = sizeof(NGX_HTTP_TGBOT_ZONE_FILE_ZONE) - 1;
+
+    while (ngx_read_dir(&d) == NGX_OK) {
+        name.data = ngx_de_name(&d);
+        name.len = ngx_de_namelen(&d);
+
+        if (name.len <= len
+            || ngx_memcmp(name.data + name.len - len,
+                          NGX_HTTP_TGBOT_ZONE_FILE_ZONE, len) != 0)
+        {
+            continue;
+        }
+
+        name.len -= len;
+
+        if (ngx_http_tgbot_zone_dir_entry(dir, &name) == NULL) {
+            ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                          "tgbot: zone \"%V\" has a file in \"%s\" and is not "
+                          "in the configuration: what is in it stays there",
+                          &name, dir->path);
+        }
+    }
+
+    (void) ngx_close_dir(&d);
 }
 
 
