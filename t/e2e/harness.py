@@ -114,6 +114,7 @@ class Nginx:
         self.directory = directory
         self.port = port
         self.killed = []
+        self.wrapper = ()           # a command that becomes nginx
         self._environment = dict(os.environ, **(environment or {}))
         self._process = None
         self._detached = None       # process id of a master that is no child of ours
@@ -132,7 +133,8 @@ class Nginx:
         detached: whoever started it is gone, as with a daemon; nginx takes no new binary
         from a master whose parent is there.
         """
-        command = [NGINX, "-p", self.directory, "-c", f"{self.directory}/nginx.conf"]
+        command = [*self.wrapper, NGINX, "-p", self.directory,
+                   "-c", f"{self.directory}/nginx.conf"]
         if detached:
             command = ["sh", "-c", '"$@" & sleep 0.5', "sh", *command]
         self._stderr = open(f"{self.directory}/stderr.log", "wb")

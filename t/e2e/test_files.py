@@ -324,6 +324,38 @@ async def test_user(case):
     case.check_logs(nginx)
 
 
+async def test_container(case):
+    """An ordinary user, a root that is read-only, and directories that may be written."""
+    if os.geteuid() != 0:
+        case.skip("only root makes a read-only root")
+        return
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
+    for path in (case.directory, f"{case.directory}/logs"):
+        os.chown(path, 65534, 65534)
+    nginx.wrapper = ("unshare", "-m", "sh", "-c",
+                     "mount --make-rprivate / && mount --bind $0 $0 && "
+                     "mount -o remount,bind,ro / && ! touch /usr/x 2> /dev/null && "
+                     'exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"',
+                     case.directory)
+    try:
+        await nginx.start()
+    except StartError as error:
+        if "mount" in str(error):
+            case.skip("no root can be made read-only")
+            return
+        raise
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    await nginx.kill_all()
+    scene.program.release()
+    await nginx.start()
+    await _all_handled(case, scene, 100)
+    case.equal(os.stat(f"{case.directory}/state/updates.zone").st_uid, 65534, "owner")
+    await case.check_status(nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
 async def test_resize(case):
     """Another size at a start: what is in the file goes into a new one, if it fits."""
     scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
