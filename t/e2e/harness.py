@@ -150,6 +150,7 @@ class Nginx:
             await asyncio.sleep(0.05)
         if detached:
             await self._process.wait()
+            await until(lambda: self.read("nginx.pid").strip())
             self._detached = int(self.read("nginx.pid"))
 
     async def test(self):
