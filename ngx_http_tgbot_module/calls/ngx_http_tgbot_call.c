@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_abandon.h"
+#include "ngx_http_tgbot_buffer.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_header.h"
 
@@ -704,7 +705,7 @@ ngx_http_tgbot_capture_buffer(ngx_http_request_t *sr, size_t size)
     ngx_buf_t    *b;
     ngx_chain_t  *cl;
 
-    b = ngx_create_temp_buf(sr->pool, size);
+    b = ngx_http_tgbot_buffer_create(sr->pool, size);
     if (b == NULL) {
         return NGX_ERROR;
     }
