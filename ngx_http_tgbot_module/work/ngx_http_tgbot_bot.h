@@ -12,11 +12,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-<<<<<<< HEAD
-#include "ngx_http_tgbot_bell.h"
-=======
 #include "ngx_http_tgbot_answer.h"
->>>>>>> 757f9d5
+#include "ngx_http_tgbot_bell.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_dead.h"
 #include "ngx_http_tgbot_dedup.h"
