@@ -921,7 +921,7 @@ ngx_http_tgbot_job_update(ngx_http_tgbot_job_t *job, ngx_str_t *parsed)
 
 ngx_int_t
 ngx_http_tgbot_job_answer(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_answer_t *answer, ngx_uint_t first)
+    ngx_http_tgbot_answer_t *answer)
 {
     if (ngx_http_tgbot_job_copy_calls(job, answer) != NGX_OK) {
         ngx_http_tgbot_job_free(job);
@@ -929,8 +929,6 @@ ngx_http_tgbot_job_answer(ngx_http_tgbot_job_t *job,
     }
 
     job->own = 1;
-    job->next = first;
-    job->acked = (first != 0);
 
     return NGX_OK;
 }
@@ -1122,8 +1120,8 @@ ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job)
 
     if (job->acked && !job->queued) {
         ngx_log_error(NGX_LOG_ERR, job->bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\", update %L: calls after the one in "
-                      "the response are dropped at exit",
+                      "tgbot: bot \"%V\", update %L: the reply of a limit is "
+                      "dropped at exit",
                       &job->bot->name, job->update.update_id);
     }
 
