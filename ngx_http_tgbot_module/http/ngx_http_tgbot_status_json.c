@@ -24,6 +24,8 @@ static void ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_bot_t *bot);
 static void ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_dedup_t *dedup);
+static void ngx_http_tgbot_status_json_kept(ngx_http_tgbot_status_text_t *s,
+    ngx_uint_t zone);
 static void ngx_http_tgbot_status_json_zone(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_zone_t *zone);
 static void ngx_http_tgbot_status_webhook(ngx_http_tgbot_status_text_t *s,
@@ -255,9 +257,14 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
         ngx_http_tgbot_status_text_open(s, '{');
 
         ngx_http_tgbot_status_text_member(s, "letters", bot->dead.letters);
-        ngx_http_tgbot_status_text_member(s, "blocks", bot->dead.blocks);
+
+        if (b->dead_zone) {
+            ngx_http_tgbot_status_text_member(s, "blocks", bot->dead.blocks);
+        }
+
         ngx_http_tgbot_status_text_member(s, "evicted", bot->dead.evicted);
         ngx_http_tgbot_status_text_member(s, "oldest", bot->dead.oldest);
+        ngx_http_tgbot_status_json_kept(s, b->dead_zone != NULL);
 
         ngx_http_tgbot_status_text_close(s, '}');
     }
@@ -293,6 +300,18 @@ ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_text_close(s, ']');
 
     ngx_http_tgbot_status_text_close(s, '}');
+}
+
+
+/* where the object is kept that is written */
+
+static void
+ngx_http_tgbot_status_json_kept(ngx_http_tgbot_status_text_t *s,
+    ngx_uint_t zone)
+{
+    ngx_http_tgbot_status_text_text(s, "kept",
+                                    zone ? &ngx_http_tgbot_status_json_zoned
+                                         : &ngx_http_tgbot_status_json_redis);
 }
 
 
