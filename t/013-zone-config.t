@@ -446,10 +446,15 @@ for my $kind (@kinds) {
                                $rest =~ /^\S+ (.*)/) . ';';
     };
 
-    for my $zone ('', ':4m', 'a:', 'a:0', 'a:-4m', 'a:4x', 'a:4m:4m') {
+    for my $zone ('', ':4m', 'a:', 'a:0', 'a:-4m', 'a:4x', 'a:8mb', 'a:1g',
+                  'a:4m:4m')
+    {
         refused("$name zone=$zone", shop($with->($zone)),
                 qr/invalid zone "\Q$zone\E" in "$name" directive/,
-                qr/expected name:size where the zone is declared/);
+                $zone =~ /^a:(.*)/
+                    ? (qr/its size is "\Q$1\E", expected a number of bytes/,
+                       qr/with "k" or "m", such as "zone=a:8m"/)
+                    : qr/expected name:size where the zone is declared/);
     }
 
     refused("$name, a zone without a size", shop($with->('a')),
