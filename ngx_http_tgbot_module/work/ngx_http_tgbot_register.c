@@ -35,12 +35,16 @@
 #define NGX_HTTP_TGBOT_REGISTER_BACKOFF      1000
 #define NGX_HTTP_TGBOT_REGISTER_MAX_BACKOFF  (5 * 60 * 1000)
 
+/* what is added to a time that Telegram measures by its own clock, ms */
+#define NGX_HTTP_TGBOT_REGISTER_MARGIN       200
+
 /*
- * Time between two setWebhook calls of a bot, ms.  Telegram allows one per
- * second (Client.cpp); the margin is for a second call that is faster on the
- * network.
+ * Time from the end of a setWebhook to the next one of the bot, ms.  Telegram
+ * allows one per second (Client.cpp), and counts from when it executed the
+ * first, which may be long after that was sent.
  */
-#define NGX_HTTP_TGBOT_REGISTER_PAUSE        1200
+#define NGX_HTTP_TGBOT_REGISTER_PAUSE                                         \
+    (1000 + NGX_HTTP_TGBOT_REGISTER_MARGIN)
 
 /* the longest retry_after of the Bot API that is obeyed, seconds */
 #define NGX_HTTP_TGBOT_REGISTER_RETRY_MAX    3600
@@ -426,6 +430,10 @@ ngx_http_tgbot_register_done(ngx_http_tgbot_curl_t *call)
 
     task = call->data;
 
+    if (task->setting) {
+        task->known->set = ngx_current_msec;
+    }
+
     if (call->status) {
         ngx_http_tgbot_register_result(task);
         return;
@@ -495,6 +503,11 @@ ngx_http_tgbot_register_result(ngx_http_tgbot_register_task_t *task)
     case NGX_HTTP_TGBOT_METHOD_FLOOD:
         delay = ngx_max(result.retry_after, call->retry_after);
         delay = ngx_min(delay, NGX_HTTP_TGBOT_REGISTER_RETRY_MAX) * 1000;
+
+        if (delay) {
+            delay += NGX_HTTP_TGBOT_REGISTER_MARGIN;
+        }
+
         break;
 
     case NGX_HTTP_TGBOT_METHOD_UNAVAILABLE:

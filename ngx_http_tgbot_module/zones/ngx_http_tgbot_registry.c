@@ -57,7 +57,10 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_registry_zone = {
     16, "register",
     sizeof(ngx_http_tgbot_registry_sh_t)
     + sizeof(ngx_http_tgbot_registry_record_t),
-    ngx_http_tgbot_registry_init
+    ngx_http_tgbot_registry_init,
+    NULL,
+    NULL,
+    1
 };
 
 

@@ -56,7 +56,8 @@ typedef struct {
 
     /* ngx_current_msec */
     ngx_msec_t    next;              /* when to ask again */
-    ngx_msec_t    set;               /* when setWebhook was last sent */
+    ngx_msec_t    set;               /* when the last setWebhook was sent, or
+                                        when it ended */
 
     ngx_uint_t    failures;          /* in a row, until a check succeeds */
 

@@ -1,5 +1,7 @@
 """The Bot API server: executes calls, limits floods, and fails when told to."""
 
+import asyncio
+import functools
 import json
 import math
 import re
@@ -149,12 +151,21 @@ class BotApi(Service):
         if fault is not None:
             faults.show(connection, fault, self.stall)
             return
+        execute = functools.partial(self._registered, connection, token, method, params,
+                                    hooks.calls[-1].files)
+        if hooks.delay and method.lower() == "setwebhook":
+            asyncio.get_running_loop().call_later(hooks.delay, execute)
+        else:
+            execute()
+
+    def _registered(self, connection, *call):
+        """Executes a call, and answers."""
         try:
-            result = hooks.call(token, method, params, hooks.calls[-1].files)
+            answer = self._answer(200, self.registrations.call(*call))
         except RegistrationError as error:
             wait = {"retry_after": error.retry_after} if error.retry_after else {}
-            raise ApiError(error.status, error.description, **wait) from None
-        connection.send(self._answer(200, result))
+            answer = self._refusal(ApiError(error.status, error.description, **wait))
+        connection.send(answer)
 
     def _misbehave(self, connection, fault, method, params, worker):
         """Whether the fault ends the matter."""
