@@ -83,7 +83,21 @@ typedef struct {
     ngx_http_complex_value_t       path;
     ngx_http_complex_value_t       args;
     ngx_flag_t                     has_args;
+
+    u_char                        *file;      /* of the directive */
+    ngx_uint_t                     line;
+    ngx_http_conf_ctx_t           *checked;   /* last server that the URI was
+                                                 looked up in */
 } ngx_http_tgbot_uri_t;
+
+
+/* a directive whose value "nginx -T" shows */
+
+typedef struct {
+    ngx_uint_t                     n;         /* how often it is used */
+    u_char                        *file;      /* of the first one */
+    ngx_uint_t                     line;
+} ngx_http_tgbot_shown_t;
 
 
 typedef struct {
@@ -153,6 +167,7 @@ typedef struct {
     ngx_uint_t                     share;     /* of the zone, percent */
     ngx_http_complex_value_t      *lane;      /* NULL: as in Telegram */
     ngx_str_t                      state;     /* path, "": none */
+    ngx_uint_t                     warned;    /* of a missing tgbot_api */
 
     ngx_flag_t                     redis;     /* then zone is NULL */
     ngx_uint_t                     limit;     /* items in Redis */
@@ -227,6 +242,8 @@ typedef struct {
                                                  a zone for them, or NULL */
     ngx_http_tgbot_redis_conf_t   *redis;     /* NULL: none */
     ngx_uint_t                     max_calls;
+    ngx_http_tgbot_shown_t         shown_tokens;
+    ngx_http_tgbot_shown_t         shown_secrets;
     ngx_http_tgbot_bell_t         *bell;      /* of the workers; NULL: no bot
                                                  has a queue */
     ngx_http_tgbot_stats_t        *redis_stats;  /* NULL: as redis,
@@ -243,6 +260,7 @@ typedef struct {
     ngx_array_t                   *replies;   /* NULL: off */
     ngx_http_tgbot_uri_t          *handler;   /* NULL: off */
     ngx_http_tgbot_uri_t          *api;
+    ngx_flag_t                     api_unset; /* not even to "off" */
 
     ngx_uint_t                     reply_via;
     ngx_msec_t                     hold_timeout;
