@@ -293,6 +293,7 @@ ngx_http_tgbot_queue_redis_replay(ngx_http_tgbot_redis_args_t *args,
     ngx_http_tgbot_redis_args_key(args, "lanes");
     ngx_http_tgbot_redis_args_key(args, "ready");
     ngx_http_tgbot_redis_args_key(args, "lane:%016xL", head->lane);
+
     /* ids count from 1 on each machine, and again after each restart */
 
     ngx_http_tgbot_redis_args_key(args, "put:%08XD-%uL-%L-%L-%L",
