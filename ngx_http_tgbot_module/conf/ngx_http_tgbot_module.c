@@ -504,7 +504,10 @@ ngx_http_tgbot_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_tgbot_zone_init_process(&tmcf->zones);
-    ngx_http_tgbot_lease_init_process(tmcf->leases, cycle->log);
+
+    if (ngx_http_tgbot_lease_init_process(tmcf->leases, cycle->log) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     bots = tmcf->bots.elts;
 
