@@ -5,6 +5,7 @@
 
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache.h"
+#include "ngx_http_tgbot_dead_verbs.h"
 #include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_redis.h"
 #include "ngx_http_tgbot_status.h"
@@ -115,6 +116,21 @@ static const ngx_str_t
     ngx_string("handled"),
     ngx_string("unavailable"),
     ngx_string("failed")
+};
+
+
+/* in the order of ngx_http_tgbot_answer_reason_e */
+
+static const ngx_str_t
+    ngx_http_tgbot_metric_ignored[NGX_HTTP_TGBOT_ANSWER_REASONS] =
+{
+    ngx_string("type"),
+    ngx_string("not_json"),
+    ngx_string("encoding"),
+    ngx_string("too_many"),
+    ngx_string("refused_method"),
+    ngx_string("bad_method"),
+    ngx_string("no_address")
 };
 
 
@@ -270,6 +286,11 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
       "Calls of the bot's program, by outcome.",
       ngx_http_tgbot_metric_by("outcome", ngx_http_tgbot_metric_outcomes),
       ngx_http_tgbot_metric_counter(handled) },
+
+    { "answers_ignored_total", NGX_HTTP_TGBOT_COUNTER,
+      "Answers thrown away, as a whole or in a part, by reason.",
+      ngx_http_tgbot_metric_by("reason", ngx_http_tgbot_metric_ignored),
+      ngx_http_tgbot_metric_counter(ignored) },
 
     { "api_calls_total", NGX_HTTP_TGBOT_COUNTER_SPARSE,
       "Attempts of Bot API calls, by method and result.",
@@ -471,7 +492,7 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
     snapshot->start = ngx_min(snapshot->start, start);
 
     if (b->dead) {
-        ngx_http_tgbot_dead_state(b->dead, &bot->dead);
+        (void) b->dead->state(b, &bot->dead);
     }
 
     if (b->queue) {
