@@ -529,12 +529,12 @@ ngx_http_tgbot_zone_file_resize(ngx_http_tgbot_zone_t *zone,
 static ngx_int_t
 ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone)
 {
-    int                        err;
-    size_t                     size;
-    u_char                     name[NGX_MAX_PATH], path[NGX_MAX_PATH];
-    ngx_fd_t                   fd;
-    ngx_file_info_t            fi;
-    ngx_http_tgbot_zone_map_t *map;
+    int                         err;
+    size_t                      size;
+    u_char                      name[NGX_MAX_PATH], path[NGX_MAX_PATH];
+    ngx_fd_t                    fd;
+    ngx_file_info_t             fi;
+    ngx_http_tgbot_zone_map_t  *map;
 
     size = ngx_http_tgbot_zone_file_size(zone);
 
