@@ -149,6 +149,8 @@ class Nginx:
         if detached:
             await self._process.wait()
             self._detached = int(self.read("nginx.pid"))
+        # it listens before it catches signals
+        await until(lambda: children(self.master))
 
     async def test(self):
         """What nginx -t returns and says."""
