@@ -341,7 +341,7 @@ ngx_http_tgbot_dedup_state(ngx_http_tgbot_dedup_t *dedup,
         rec = &area.records[n];
         n = rec->link.next;
 
-        if (!ngx_http_tgbot_dedup_area_expired(rec)) {
+        if (!ngx_http_tgbot_dedup_area_expired(&area, rec)) {
             state->rides++;
         }
     }
@@ -398,7 +398,7 @@ ngx_http_tgbot_dedup_take(ngx_http_tgbot_dedup_area_t *area,
     } else if (rec->state == NGX_HTTP_TGBOT_DEDUP_HELD
                && ngx_http_tgbot_lease_alive(&rec->lease))
     {
-        claim->first = rec->time;
+        claim->first = ngx_http_tgbot_zone_out(area->zone, rec->time);
         return NGX_BUSY;
 
     } else {
@@ -416,7 +416,7 @@ ngx_http_tgbot_dedup_take(ngx_http_tgbot_dedup_area_t *area,
     claim->rebased = ngx_http_tgbot_dedup_ring_reach(&area->rings,
                                                      claim->update_id);
     claim->lease = *lease;
-    claim->first = rec->first;
+    claim->first = ngx_http_tgbot_zone_out(area->zone, rec->first);
     claim->attempts = rec->attempts;
     claim->charged = rec->charged;
 
@@ -429,7 +429,7 @@ ngx_http_tgbot_dedup_duplicate(ngx_http_tgbot_dedup_area_t *area,
     ngx_http_tgbot_dedup_record_t *rec, ngx_str_t *type, ngx_str_t *body)
 {
     if (rec == NULL || rec->state != NGX_HTTP_TGBOT_DEDUP_DONE
-        || ngx_http_tgbot_dedup_area_expired(rec))
+        || ngx_http_tgbot_dedup_area_expired(area, rec))
     {
         return NGX_DECLINED;
     }

@@ -230,6 +230,8 @@ ngx_http_tgbot_limit_take(ngx_http_tgbot_limit_t *bucket, ngx_str_t *key,
     result->wait = 0;
     result->first = 0;
 
+    now = ngx_http_tgbot_zone_in(bucket->zone, now);
+
     ngx_http_tgbot_limit_lock(bucket->zone);
 
     node = ngx_http_tgbot_limit_find(sh, chain, &identity);
@@ -297,7 +299,8 @@ ngx_http_tgbot_limit_give(ngx_http_tgbot_limit_t *bucket, ngx_str_t *key,
     node = ngx_http_tgbot_limit_find(sh, chain, &identity);
 
     if (node) {
-        ngx_http_tgbot_limit_refill(bucket, node, now);
+        ngx_http_tgbot_limit_refill(bucket, node,
+                                 ngx_http_tgbot_zone_in(bucket->zone, now));
         ngx_http_tgbot_zone_stop("bucket: refilled");
 
         ngx_http_tgbot_limit_add(bucket, node, NGX_HTTP_TGBOT_LIMIT_TOKEN);

@@ -102,7 +102,7 @@ ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
 
     it = ngx_http_tgbot_store_add(&area.store, queue->entry, item);
 
-    it->due = ngx_current_msec
+    it->due = ngx_http_tgbot_queue_now(&area)
               + ngx_min(item->delay, NGX_HTTP_TGBOT_QUEUE_DELAY_MAX);
 
     ngx_http_tgbot_store_publish(&area.store, it);
@@ -187,7 +187,8 @@ ngx_http_tgbot_queue_oldest(ngx_http_tgbot_queue_area_t *area)
 
     item = ngx_http_tgbot_queue_item(area, area->entry->items.first);
 
-    age = (ngx_msec_int_t) (ngx_current_msec - item->item.head.received);
+    age = (ngx_msec_int_t) (ngx_http_tgbot_queue_now(area)
+                            - item->item.head.received);
 
     return ngx_max(age, 0);
 }
@@ -344,7 +345,7 @@ ngx_http_tgbot_queue_idle(ngx_http_tgbot_queue_t *queue, ngx_msec_t *wait)
         return 1;
     }
 
-    left = (ngx_msec_int_t) (area.sh->due - ngx_current_msec);
+    left = (ngx_msec_int_t) (area.sh->due - ngx_http_tgbot_queue_now(&area));
 
     if (area.sh->delayed == 0 || left <= 0) {
         return 0;
@@ -386,7 +387,8 @@ ngx_http_tgbot_queue_pick(ngx_http_tgbot_queue_t *queue,
     }
 
     if (own->delayed) {
-        left = (ngx_msec_int_t) (area->sh->due - ngx_current_msec);
+        left = (ngx_msec_int_t) (area->sh->due
+                                 - ngx_http_tgbot_queue_now(area));
         *wait = ngx_max(left, 0);
     }
 
@@ -625,7 +627,7 @@ ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
         ngx_http_tgbot_store_note(&area.store, it, &item->progress);
     }
 
-    it->due = ngx_current_msec
+    it->due = ngx_http_tgbot_queue_now(&area)
               + ngx_min(delay, NGX_HTTP_TGBOT_QUEUE_DELAY_MAX);
 
     ngx_memory_barrier();
@@ -747,7 +749,8 @@ ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
     ngx_http_tgbot_store_tell(store, it, to);
 
     if (it->place == NGX_HTTP_TGBOT_QUEUE_DELAYED) {
-        left = (ngx_msec_int_t) (it->due - ngx_current_msec);
+        left = (ngx_msec_int_t) (it->due
+                                 - ngx_http_tgbot_zone_msec(store->bots.zone));
         to->delay = ngx_max(left, 0);
     }
 }

@@ -244,7 +244,7 @@ ngx_http_tgbot_queue_lane_due(ngx_http_tgbot_queue_area_t *area)
 
         item = ngx_http_tgbot_queue_item(area, area->heap[0]);
 
-        if ((ngx_msec_int_t) (item->due - ngx_current_msec) > 0) {
+        if ((ngx_msec_int_t) (item->due - ngx_http_tgbot_queue_now(area)) > 0) {
             return;
         }
 
@@ -314,7 +314,7 @@ ngx_http_tgbot_queue_lane_place(ngx_http_tgbot_queue_area_t *area,
         return;
     }
 
-    if ((ngx_msec_int_t) (item->due - ngx_current_msec) > 0) {
+    if ((ngx_msec_int_t) (item->due - ngx_http_tgbot_queue_now(area)) > 0) {
         item->place = NGX_HTTP_TGBOT_QUEUE_DELAYED;
 
         ngx_http_tgbot_queue_heap_push(area, item);

@@ -140,6 +140,12 @@ typedef struct {
      ngx_http_tgbot_store_own(&(area)->store, n))
 
 
+/* the time that "due" of items is compared with */
+
+#define ngx_http_tgbot_queue_now(area)                                        \
+    ngx_http_tgbot_zone_msec((area)->store.bots.zone)
+
+
 /* sets the pointers of an area; may also be called without the lock */
 void ngx_http_tgbot_queue_lane_open(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_zone_t *zone);

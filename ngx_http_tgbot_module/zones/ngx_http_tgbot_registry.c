@@ -51,6 +51,8 @@ static void ngx_http_tgbot_registry_bots(ngx_http_tgbot_zone_t *zone,
 static void ngx_http_tgbot_registry_lock(ngx_http_tgbot_zone_t *zone);
 static ngx_http_tgbot_registry_record_t *ngx_http_tgbot_registry_record(
     ngx_http_tgbot_registry_t *registry);
+static void ngx_http_tgbot_registry_shift(
+    ngx_http_tgbot_registration_t *registration, ngx_msec_t offset);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_registry_zone = {
@@ -223,21 +225,22 @@ ngx_http_tgbot_registry_release(ngx_http_tgbot_zone_t *zone)
 ngx_uint_t
 ngx_http_tgbot_registry_pace(ngx_http_tgbot_zone_t *zone)
 {
-    ngx_msec_t                    *asked;
+    ngx_msec_t                    *asked, now;
     ngx_uint_t                     allowed;
     ngx_http_tgbot_registry_sh_t  *sh;
 
     sh = ngx_http_tgbot_registry_sh(zone);
+    now = ngx_http_tgbot_zone_msec(zone);
 
     ngx_http_tgbot_registry_lock(zone);
 
     asked = &sh->asked[sh->nasked % NGX_HTTP_TGBOT_REGISTRY_BOTS];
 
     allowed = sh->nasked < NGX_HTTP_TGBOT_REGISTRY_BOTS
-              || ngx_current_msec - *asked > NGX_HTTP_TGBOT_REGISTRY_MINUTE;
+              || now - *asked > NGX_HTTP_TGBOT_REGISTRY_MINUTE;
 
     if (allowed) {
-        *asked = ngx_current_msec;
+        *asked = now;
         sh->nasked++;
     }
 
@@ -260,6 +263,22 @@ ngx_http_tgbot_registry_record(ngx_http_tgbot_registry_t *registry)
 }
 
 
+/* 0 stays 0: never */
+
+static void
+ngx_http_tgbot_registry_shift(ngx_http_tgbot_registration_t *registration,
+    ngx_msec_t offset)
+{
+    if (registration->next) {
+        registration->next += offset;
+    }
+
+    if (registration->set) {
+        registration->set += offset;
+    }
+}
+
+
 ngx_int_t
 ngx_http_tgbot_registry_get(ngx_http_tgbot_registry_t *registry,
     ngx_http_tgbot_registration_t *registration)
@@ -272,6 +291,8 @@ ngx_http_tgbot_registry_get(ngx_http_tgbot_registry_t *registry,
 
     if (record) {
         *registration = record->registration;
+
+        ngx_http_tgbot_registry_shift(registration, -registry->zone->offset);
     }
 
     ngx_http_tgbot_zone_unlock(registry->zone);
@@ -305,6 +326,9 @@ ngx_http_tgbot_registry_put(ngx_http_tgbot_registry_t *registry,
         ngx_memory_barrier();
 
         record->registration = *registration;
+
+        ngx_http_tgbot_registry_shift(&record->registration,
+                                      registry->zone->offset);
 
         ngx_http_tgbot_zone_stop("registry: record");
 

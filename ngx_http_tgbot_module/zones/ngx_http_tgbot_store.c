@@ -19,6 +19,8 @@
 
 static ngx_int_t ngx_http_tgbot_store_make(ngx_http_tgbot_zone_bots_t *bots,
     void *entry, void *user);
+static void ngx_http_tgbot_store_set_progress(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_progress_t *to, ngx_http_tgbot_progress_t *progress);
 static uint64_t ngx_http_tgbot_store_item_answer(size_t len);
 static uint64_t ngx_http_tgbot_store_item_total(
     ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_item_t *item);
@@ -259,11 +261,14 @@ ngx_http_tgbot_store_add(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
     it->len = (uint32_t) item->data.len;
 
     it->head = item->head;
+    it->head.received = ngx_http_tgbot_zone_in(store->bots.zone,
+                                               item->head.received);
     ngx_memcpy(it->head.bot, bot->name, NGX_HTTP_TGBOT_ITEM_NAME);
     it->head.bot_len = bot->len;
     it->head.bot_id = bot->bot_id;
 
-    it->progress[0] = item->progress;
+    ngx_http_tgbot_store_set_progress(store, &it->progress[0],
+                                      &item->progress);
     it->answer = NGX_HTTP_TGBOT_LIST_NIL;
 
     if (item->answered) {
@@ -355,6 +360,16 @@ ngx_http_tgbot_store_answer(ngx_http_tgbot_store_t *store, void *item,
 }
 
 
+static void
+ngx_http_tgbot_store_set_progress(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_progress_t *to, ngx_http_tgbot_progress_t *progress)
+{
+    *to = *progress;
+
+    to->started = ngx_http_tgbot_zone_in(store->bots.zone, progress->started);
+}
+
+
 void
 ngx_http_tgbot_store_note(ngx_http_tgbot_store_t *store, void *item,
     ngx_http_tgbot_progress_t *progress)
@@ -365,7 +380,7 @@ ngx_http_tgbot_store_note(ngx_http_tgbot_store_t *store, void *item,
     it = item;
     other = !it->current;
 
-    it->progress[other] = *progress;
+    ngx_http_tgbot_store_set_progress(store, &it->progress[other], progress);
 
     ngx_memory_barrier();
 
@@ -390,7 +405,13 @@ ngx_http_tgbot_store_tell(ngx_http_tgbot_store_t *store, void *item,
     ngx_memzero(told, sizeof(ngx_http_tgbot_item_t));
 
     told->head = it->head;
+    told->head.received = ngx_http_tgbot_zone_out(store->bots.zone,
+                                                  it->head.received);
+
     told->progress = it->progress[it->current];
+    told->progress.started = ngx_http_tgbot_zone_out(store->bots.zone,
+                                                     told->progress.started);
+
     told->data.len = it->len;
 
     /* the id may not have been known when the item came */
