@@ -12,7 +12,6 @@ from harness import FULL, bot, free_port, turns, until
 from simulator import updates
 from simulator.program import Program
 from test_memory import own_allocator
-from test_outage import check_stopped
 
 QUEUE = ("tgbot_queue zone=updates:64m; "
          "tgbot_retry attempts=8 backoff=50ms max_backoff=1s; "
@@ -98,7 +97,7 @@ async def _outage(case, stop, restart):
     case.check(await scene.finished(100), "Telegram still has updates")
     status = await _emptied(case, nginx)
     books = case.books(scene)
-    check_stopped(case, books)
+    case.check_books(books)
     case.equal(books["telegram"]["statuses"], {"200": scene.options.updates}, "statuses")
     case.equal(status.value("queue_items_total", "done"), scene.options.updates, "done")
     case.note(f"{time.monotonic() - at:.1f} s after the outage all was done, "
