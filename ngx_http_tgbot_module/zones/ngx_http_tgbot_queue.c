@@ -40,17 +40,25 @@ static ngx_int_t ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
 static ngx_int_t ngx_http_tgbot_queue_zone_carve(
     ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_queue_zone_measure(
+    ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_queue_zone_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found);
+static void ngx_http_tgbot_queue_zone_end(ngx_http_tgbot_store_t *store,
+    void *item);
+static ngx_int_t ngx_http_tgbot_queue_zone_copy(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *old);
 static void ngx_http_tgbot_queue_zone_clear(void *own);
 static void ngx_http_tgbot_queue_zone_lock(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_store_t *store);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_queue_zone = {
-    14, "queue",
+    17, "queue",
     NGX_HTTP_TGBOT_STORE_MIN,
     ngx_http_tgbot_queue_zone_init,
-    NULL,
-    NULL,
+    ngx_http_tgbot_queue_zone_open,
+    ngx_http_tgbot_queue_zone_copy,
     1
 };
 
@@ -530,7 +538,7 @@ ngx_http_tgbot_queue_lock_zone(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_queue_lane_open(area, zone);
 
     if (ngx_http_tgbot_zone_lock(zone) != NGX_OK) {
-        ngx_http_tgbot_queue_repair(area);
+        ngx_http_tgbot_queue_repair(area, NGX_HTTP_TGBOT_QUEUE_DONE);
     }
 }
 
@@ -765,6 +773,7 @@ static const ngx_http_tgbot_store_layout_t
     NGX_HTTP_TGBOT_QUEUE_HEADER,
     NGX_HTTP_TGBOT_QUEUE_TABLES,
     ngx_http_tgbot_queue_zone_clear,
+    ngx_http_tgbot_queue_zone_end,
     ngx_http_tgbot_queue_zone_lock,
     ngx_http_tgbot_queue_tell
 };
@@ -784,7 +793,6 @@ ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 static ngx_int_t
 ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
 {
-    uint32_t                      n;
     ngx_uint_t                    items;
     ngx_http_tgbot_zone_t        *old;
     ngx_http_tgbot_queue_area_t   area;
@@ -807,24 +815,137 @@ ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
         return NGX_ERROR;
     }
 
-    ngx_http_tgbot_queue_lane_open(&area, zone);
+    ngx_http_tgbot_queue_zone_measure(&area, zone);
+    ngx_http_tgbot_queue_lane_empty(&area);
 
-    ngx_memzero(area.sh, sizeof(ngx_http_tgbot_queue_sh_t));
+    return NGX_OK;
+}
 
-    area.sh->nheads = 1;
-    area.sh->shift = 64;
 
-    for (n = area.store.sh->chain.total; n > 1; n /= 2) {
-        area.sh->nheads *= 2;
-        area.sh->shift--;
+/* makes the queue's own header */
+
+static void
+ngx_http_tgbot_queue_zone_measure(ngx_http_tgbot_queue_area_t *area,
+    ngx_http_tgbot_zone_t *zone)
+{
+    uint32_t  n;
+
+    ngx_http_tgbot_queue_lane_open(area, zone);
+
+    ngx_memzero(area->sh, sizeof(ngx_http_tgbot_queue_sh_t));
+
+    area->sh->nheads = 1;
+    area->sh->shift = 64;
+
+    for (n = area->store.sh->chain.total; n > 1; n /= 2) {
+        area->sh->nheads *= 2;
+        area->sh->shift--;
     }
 
-    ngx_http_tgbot_zone_seed(&area.sh->seed, 1, zone->log);
+    ngx_http_tgbot_zone_seed(&area->sh->seed, 1, zone->log);
 
-    area.sh->seed |= 1;
+    area->sh->seed |= 1;
+
+    ngx_http_tgbot_queue_lane_open(area, zone);
+}
+
+
+static void
+ngx_http_tgbot_queue_zone_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found)
+{
+    ngx_http_tgbot_queue_area_t  area;
+
+    ngx_http_tgbot_store_reopen(zone, &ngx_http_tgbot_queue_zone_layout,
+                                found);
+
+    ngx_http_tgbot_queue_zone_measure(&area, zone);
+
+    /* an item that a crash of the machine has taken was not handled */
+
+    ngx_http_tgbot_queue_repair(&area, (found == NGX_HTTP_TGBOT_ZONE_TORN)
+                                           ? NGX_HTTP_TGBOT_QUEUE_DROPPED
+                                           : NGX_HTTP_TGBOT_QUEUE_DONE);
+}
+
+
+static void
+ngx_http_tgbot_queue_zone_end(ngx_http_tgbot_store_t *store, void *item)
+{
+    ngx_msec_t                    now;
+    ngx_msec_int_t                left;
+    ngx_http_tgbot_queue_item_t  *it;
+
+    it = item;
+
+    it->lease.token = 0;
+
+    now = ngx_http_tgbot_zone_msec(store->bots.zone);
+    left = (ngx_msec_int_t) (it->due - now);
+
+    if (left > NGX_HTTP_TGBOT_QUEUE_DELAY_MAX) {
+        it->due = now;
+    }
+}
+
+
+/* the items keep their numbers, and the bots their counters */
+
+static ngx_int_t
+ngx_http_tgbot_queue_zone_copy(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *old)
+{
+    ngx_int_t                       rc;
+    ngx_msec_t                      age;
+    ngx_pool_t                     *pool;
+    ngx_http_tgbot_item_t           item;
+    ngx_http_tgbot_queue_t          queue;
+    ngx_http_tgbot_queue_area_t     area;
+    ngx_http_tgbot_store_cursor_t   cursor;
+
+    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
+    ngx_memzero(&queue, sizeof(ngx_http_tgbot_queue_t));
+
+    queue.zone = zone;
+    queue.share = 100;
+
+    do {
+        pool = ngx_create_pool(4096, zone->log);
+        if (pool == NULL) {
+            return NGX_ERROR;
+        }
+
+        rc = ngx_http_tgbot_queue_walk(old, &cursor, &item, pool);
+
+        if (rc == NGX_OK) {
+            queue.bot.data = item.head.bot;
+            queue.bot.len = item.head.bot_len;
+            queue.bot_id = item.head.bot_id;
+
+            ngx_http_tgbot_store_count(zone, cursor.seq);
+
+            if (ngx_http_tgbot_queue_enter(&queue) != NGX_OK
+                || ngx_http_tgbot_queue_put(&queue, &item,
+                                            NGX_HTTP_TGBOT_QUEUE_LOADED, &age)
+                   != NGX_OK)
+            {
+                rc = NGX_ERROR;
+            }
+        }
+
+        ngx_destroy_pool(pool);
+
+    } while (rc == NGX_OK);
+
+    if (rc != NGX_DONE) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_store_copy_own(zone, old,
+                                  &ngx_http_tgbot_queue_zone_layout);
 
     ngx_http_tgbot_queue_lane_open(&area, zone);
-    ngx_http_tgbot_queue_lane_empty(&area);
+    ngx_http_tgbot_queue_repair(&area, NGX_HTTP_TGBOT_QUEUE_DONE);
 
     return NGX_OK;
 }

@@ -216,6 +216,14 @@ void ngx_http_tgbot_zone_unlock(ngx_http_tgbot_zone_t *zone);
 
 
 /*
+ * Adds n bytes to a checksum; "sum" is that of the bytes before, or where it
+ * begins.  The same bytes in pieces have the same checksum, if the length of
+ * each piece but the last is a multiple of 8.
+ */
+uint64_t ngx_http_tgbot_zone_sum(uint64_t sum, const void *p, size_t n);
+
+
+/*
  * In a build for tests a worker stops at the named point inside the lock, so
  * that a test can kill it there.  In any other build the macro is empty.
  */

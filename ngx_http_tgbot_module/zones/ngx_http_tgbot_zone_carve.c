@@ -103,3 +103,35 @@ ngx_http_tgbot_zone_seed(uint64_t *seed, size_t n, ngx_log_t *log)
         ngx_memcpy(&seed[i], hash, sizeof(uint64_t));
     }
 }
+
+
+/*
+ * Finds what a lost page does: any change of one word changes the checksum, as
+ * the factor is odd.  It need not withstand an attacker, who cannot write here.
+ */
+
+uint64_t
+ngx_http_tgbot_zone_sum(uint64_t sum, const void *p, size_t n)
+{
+    uint64_t       word;
+    const u_char  *bytes;
+
+    for (bytes = p; n >= sizeof(uint64_t); n -= sizeof(uint64_t)) {
+        ngx_memcpy(&word, bytes, sizeof(uint64_t));
+
+        sum = (sum ^ word) * 0x9e3779b97f4a7c15ULL;
+        sum ^= sum >> 32;
+
+        bytes += sizeof(uint64_t);
+    }
+
+    if (n) {
+        word = n;
+        ngx_memcpy((u_char *) &word + 1, bytes, n);
+
+        sum = (sum ^ word) * 0x9e3779b97f4a7c15ULL;
+        sum ^= sum >> 32;
+    }
+
+    return sum;
+}
