@@ -375,10 +375,13 @@ ngx_http_tgbot_store_check_rest(ngx_http_tgbot_store_t *store,
         return;
     }
 
+    /* no checksum tells whether the block of an empty answer is still its */
+
     sum = ngx_http_tgbot_store_sum(item->seq, item->answer_len);
 
-    if (!ngx_http_tgbot_chain_sum(&store->chain, item->answer, 0,
-                                  item->answer_len, &sum)
+    if (item->answer_len == 0
+        || !ngx_http_tgbot_chain_sum(&store->chain, item->answer, 0,
+                                     item->answer_len, &sum)
         || sum != item->answer_sum)
     {
         item->answer = NGX_HTTP_TGBOT_LIST_NIL;
