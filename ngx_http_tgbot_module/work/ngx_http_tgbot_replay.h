@@ -15,6 +15,12 @@
 
 
 /*
+ * init_module, after a start: an update that nginx left both in its queue and
+ * as a dead letter, as it ended in between, stays in one of them.
+ */
+void ngx_http_tgbot_replay_init_module(ngx_http_tgbot_main_conf_t *tmcf);
+
+/*
  * Replays a letter of bot->dead: with tgbot_queue as an item at the end of its
  * lane, otherwise as a job that no request waits for.  The letter is dropped
  * once the item is in the queue, or the job has handled it.

@@ -62,7 +62,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
     ngx_http_tgbot_dead_init,
     ngx_http_tgbot_dead_open,
     ngx_http_tgbot_dead_copy,
-    1
+    NGX_HTTP_TGBOT_ZONE_KEEP
 };
 
 

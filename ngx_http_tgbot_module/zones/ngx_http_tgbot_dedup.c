@@ -81,7 +81,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dedup_zone = {
     ngx_http_tgbot_dedup_table_init,
     ngx_http_tgbot_dedup_table_reopen,
     ngx_http_tgbot_dedup_table_copy,
-    1
+    NGX_HTTP_TGBOT_ZONE_FILE
 };
 
 

@@ -117,7 +117,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_limit_zone = {
     ngx_http_tgbot_limit_carve,
     ngx_http_tgbot_limit_open,
     NULL,
-    1
+    NGX_HTTP_TGBOT_ZONE_FILE
 };
 
 

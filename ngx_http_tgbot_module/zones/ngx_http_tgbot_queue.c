@@ -23,6 +23,9 @@ static ngx_int_t ngx_http_tgbot_queue_fits(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_area_t *area, uint64_t needed);
 static ngx_uint_t ngx_http_tgbot_queue_alone(
     ngx_http_tgbot_queue_area_t *area);
+static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_search(
+    ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_area_t *area,
+    ngx_http_tgbot_head_t *head);
 static ngx_msec_t ngx_http_tgbot_queue_oldest(
     ngx_http_tgbot_queue_area_t *area);
 static ngx_uint_t ngx_http_tgbot_queue_idle(ngx_http_tgbot_queue_t *queue,
@@ -59,7 +62,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_queue_zone = {
     ngx_http_tgbot_queue_zone_init,
     ngx_http_tgbot_queue_zone_open,
     ngx_http_tgbot_queue_zone_copy,
-    1
+    NGX_HTTP_TGBOT_ZONE_KEEP
 };
 
 
@@ -206,16 +209,28 @@ ngx_uint_t
 ngx_http_tgbot_queue_has(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_head_t *head)
 {
+    ngx_uint_t                   found;
+    ngx_http_tgbot_queue_area_t  area;
+
+    found = ngx_http_tgbot_queue_lock(queue, &area) == NGX_OK
+            && ngx_http_tgbot_queue_search(queue, &area, head) != NULL;
+
+    ngx_http_tgbot_zone_unlock(queue->zone);
+
+    return found;
+}
+
+
+/* the item with update_id, lane and letter of "head", or NULL */
+
+static ngx_http_tgbot_queue_item_t *
+ngx_http_tgbot_queue_search(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_head_t *head)
+{
     uint32_t                      n;
-    ngx_uint_t                    found;
-    ngx_http_tgbot_queue_area_t   area;
     ngx_http_tgbot_queue_item_t  *it;
 
-    it = NULL;
-
-    if (ngx_http_tgbot_queue_lock(queue, &area) == NGX_OK) {
-        it = ngx_http_tgbot_queue_lane_find(&area, queue->entry, head->lane);
-    }
+    it = ngx_http_tgbot_queue_lane_find(area, queue->entry, head->lane);
 
     while (it && (it->item.head.letter != head->letter
                   || it->item.head.update_id != head->update_id))
@@ -223,14 +238,81 @@ ngx_http_tgbot_queue_has(ngx_http_tgbot_queue_t *queue,
         n = it->behind;
 
         it = (n == NGX_HTTP_TGBOT_LIST_NIL)
-                 ? NULL : ngx_http_tgbot_queue_item(&area, n);
+                 ? NULL : ngx_http_tgbot_queue_item(area, n);
     }
 
-    found = (it != NULL);
+    return it;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_queue_died(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_head_t *head)
+{
+    ngx_http_tgbot_queue_area_t   area;
+    ngx_http_tgbot_queue_item_t  *it;
+
+    it = NULL;
+
+    if (ngx_http_tgbot_queue_lock(queue, &area) == NGX_OK) {
+        it = ngx_http_tgbot_queue_search(queue, &area, head);
+    }
+
+    if (it) {
+
+        /* the item may be anywhere in its lane: all is derived again */
+
+        ngx_http_tgbot_store_retire(&area.store, it);
+
+        area.own->events[NGX_HTTP_TGBOT_QUEUE_DEAD]++;
+
+        ngx_http_tgbot_queue_repair(&area, NGX_HTTP_TGBOT_QUEUE_DEAD);
+    }
 
     ngx_http_tgbot_zone_unlock(queue->zone);
 
-    return found;
+    return it != NULL;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_queue_left(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_zone_t **zone)
+{
+    ngx_uint_t                     i, n;
+    ngx_http_tgbot_queue_t       **old;
+    ngx_http_tgbot_queue_area_t    area;
+
+    n = 0;
+    *zone = NULL;
+
+    while (n == 0) {
+        *zone = ngx_http_tgbot_zone_other(queue->zone, *zone);
+
+        if (*zone == NULL) {
+            break;
+        }
+
+        old = (*zone)->users.elts;
+
+        for (i = 0; i < (*zone)->users.nelts; i++) {
+
+            if (old[i]->bot.len != queue->bot.len
+                || ngx_memcmp(old[i]->bot.data, queue->bot.data,
+                              queue->bot.len) != 0)
+            {
+                continue;
+            }
+
+            if (ngx_http_tgbot_queue_lock(old[i], &area) == NGX_OK) {
+                n += area.entry->items.n;
+            }
+
+            ngx_http_tgbot_zone_unlock(*zone);
+        }
+    }
+
+    return n;
 }
 
 

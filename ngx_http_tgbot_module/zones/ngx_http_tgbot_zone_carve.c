@@ -6,10 +6,36 @@
 #include "ngx_http_tgbot_zone.h"
 
 
+static ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_running(
+    ngx_http_tgbot_zone_t *zone, ngx_http_tgbot_zone_t *after,
+    ngx_uint_t named);
+
+
 ngx_http_tgbot_zone_t *
 ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone)
 {
-    ngx_uint_t              i;
+    return ngx_http_tgbot_zone_running(zone, NULL, 1);
+}
+
+
+ngx_http_tgbot_zone_t *
+ngx_http_tgbot_zone_other(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *after)
+{
+    return ngx_http_tgbot_zone_running(zone, after, 0);
+}
+
+
+/*
+ * The next zone of the running cycle that has the kind and the name, or the
+ * kind and another name
+ */
+
+static ngx_http_tgbot_zone_t *
+ngx_http_tgbot_zone_running(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *after, ngx_uint_t named)
+{
+    ngx_uint_t              i, same;
     ngx_shm_zone_t         *own, *shm_zone;
     ngx_list_part_t        *part;
     ngx_http_tgbot_zone_t  *old;
@@ -24,19 +50,25 @@ ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone)
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (shm_zone[i].tag != own->tag
-                || shm_zone[i].data == NULL
-                || shm_zone[i].shm.name.len != own->shm.name.len
-                || ngx_memcmp(shm_zone[i].shm.name.data, own->shm.name.data,
-                              own->shm.name.len)
-                   != 0)
-            {
+            if (shm_zone[i].tag != own->tag || shm_zone[i].data == NULL) {
                 continue;
             }
 
             old = shm_zone[i].data;
 
-            if (old != zone && old->sh && old->sh->kind == zone->kind->id) {
+            if (old == after) {
+                after = NULL;
+                continue;
+            }
+
+            same = shm_zone[i].shm.name.len == own->shm.name.len
+                   && ngx_memcmp(shm_zone[i].shm.name.data,
+                                 own->shm.name.data, own->shm.name.len)
+                      == 0;
+
+            if (after == NULL && same == named && old != zone && old->sh
+                && old->sh->kind == zone->kind->id)
+            {
                 return old;
             }
         }

@@ -622,6 +622,28 @@ async def test_under_way(case):
     case.check_logs(w.nginx)
 
 
+async def test_username(case):
+    """getMe is called once, over reloads and checks; without an answer all else goes on."""
+    api = BotApi()
+    api.username = None
+    w = await world(case, api=api)
+    await w.state("ok")
+    await w.checked()
+    case.equal((await w.webhook())["username"], "", "a username that nobody told")
+    case.check(w.lines("getMe failed: HTTP status 404"), "no line of the failure")
+    case.check(api.named >= 2, "not asked again")
+
+    api.username = "shop_bot"
+    named = api.named
+    case.check(await until(lambda: api.named > named, 20), "not asked")
+    await w.reload()
+    await w.checked(3)
+    case.equal((await w.webhook())["username"], "shop_bot", "username")
+    case.equal(api.named, named + 1, "getMe")
+    case.equal((await w.webhook())["state"], "ok", "state")
+    case.check_logs(w.nginx)
+
+
 async def test_slow(case):
     """The time between two setWebhook counts from when Telegram has executed the first."""
     api = BotApi()
