@@ -1,6 +1,7 @@
 """A bot's program behind nginx, with the locations of its example, and a Bot API."""
 
 import asyncio
+import glob
 import http.client
 import os
 import shutil
@@ -16,6 +17,17 @@ MENU = ["We have", "tea", "and coffee."]
 
 # where dev installs the packages of t/frameworks
 NODE = f"{TOP}/build/frameworks/node"
+
+FPM = """\
+[global]
+error_log = {directory}/fpm.log
+
+[bot]
+listen = 127.0.0.1:{port}
+pm = static
+pm.max_children = 2
+clear_env = no
+"""
 
 HTTP = """\
     tgbot_token_file $tgbot_bot.token;
@@ -122,6 +134,18 @@ def node_modules(case):
         case.skip("no packages of npm: ./dev packages e2e installs them")
         return None
     return f"{NODE}/node_modules"
+
+
+def php_fpm(case, port):
+    """How PHP-FPM is started on a port; None: the test is skipped."""
+    # its program is named for its version
+    found = sorted(glob.glob("/usr/sbin/php-fpm*"))
+    if not found:
+        case.skip("no php-fpm: the package php-fpm has it")
+        return None
+    write(f"{case.directory}/fpm.conf", FPM.format(port=port, directory=case.directory))
+    return [found[-1], "--nodaemonize", "--allow-to-run-as-root", "--fpm-config",
+            f"{case.directory}/fpm.conf"]
 
 
 def post(port, path, body, secret):

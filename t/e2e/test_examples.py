@@ -13,7 +13,7 @@ import signal
 import sys
 
 import clients
-from bots import MENU, Bot, node_modules, read, read_text, write
+from bots import MENU, Bot, node_modules, php_fpm, read, read_text, write
 from harness import MAIN, MODULE, SECRET, TOKEN, TOP, Nginx, free_port, until
 from redis import Redis
 from simulator import updates
@@ -23,17 +23,6 @@ from simulator.program import Program
 BOTS = f"{TOP}/examples/bots"
 MACHINES = f"{TOP}/examples/two-machines"
 ANN = updates.person(471100001, "Ann")
-
-FPM = """\
-[global]
-error_log = {directory}/fpm.log
-
-[bot]
-listen = 127.0.0.1:{port}
-pm = static
-pm.max_children = 2
-clear_env = no
-"""
 
 # at least so many are in README.md, docs and examples/bots
 CONFIGURATIONS = 15
@@ -102,17 +91,11 @@ async def test_python(case):
 
 
 async def test_php(case):
-    fpm = php_fpm()
-    if fpm is None:
-        case.skip("no php-fpm: the package php-fpm has it")
-        return
     bot = Bot(case, f"{BOTS}/php", "php", "unix:/run/php/php-fpm.sock")
-    write(f"{case.directory}/fpm.conf", FPM.format(
-        port=bot.program_port, directory=case.directory))
-    await bot.start([fpm, "--nodaemonize", "--allow-to-run-as-root", "--fpm-config",
-                     f"{case.directory}/fpm.conf"],
-                    replaced=[("/srv/bot/bot.php", f"{BOTS}/php/bot.php")])
-    await conversation(case, bot)
+    command = php_fpm(case, bot.program_port)
+    if command is not None:
+        await bot.start(command, replaced=[("/srv/bot/bot.php", f"{BOTS}/php/bot.php")])
+        await conversation(case, bot)
 
 
 async def test_wsgi(case):
@@ -320,12 +303,6 @@ async def test_two_machines_acl(case):
         called |= set(re.findall(r"redis\.p?call\('([A-Z]+)'", read_text(path)))
     case.check(len(called) > 20, f"only {len(called)} commands")
     case.equal({name.lower() for name in called} - allowed, set(), "not in users.acl")
-
-
-def php_fpm():
-    """Its program, which is named for its version."""
-    found = sorted(glob.glob("/usr/sbin/php-fpm*"))
-    return found[-1] if found else None
 
 
 def _changed(path, *changes):

@@ -10,11 +10,12 @@ import os
 import shutil
 import subprocess
 
-from bots import MENU, Bot, node_modules, post, read_text, write
+from bots import MENU, Bot, node_modules, php_fpm, post, read_text, write
 from harness import SECRET, TOKEN, TOP, until
 from simulator import updates
 from simulator.http1 import fetch
 
+BOTS = f"{TOP}/examples/bots"
 RECIPES = f"{TOP}/examples/frameworks"
 DEFAULTS = f"{TOP}/t/e2e/defaults"
 ANN = updates.person(471100001, "Ann")
@@ -334,6 +335,20 @@ async def test_ruby(case):
         return
     bot = shop(case)
     await recipe(case, bot, [puma, "-b", f"tcp://127.0.0.1:{bot.program_port}", "ruby.ru"])
+
+
+async def test_php_as_it_comes(case):
+    """A failure that is shown is 200, and an answer of text/html is no call."""
+    bot = Bot(case, f"{BOTS}/php", "php", "unix:/run/php/php-fpm.sock")
+    command = php_fpm(case, bot.program_port)
+    if command is None:
+        return
+    await bot.start([*command, "-d", "display_errors=1"],
+                    replaced=[("/srv/bot/bot.php", f"{DEFAULTS}/bot.php")])
+    status, _ = await bot.update("message", updates.message(1, ANN, "hello"))
+    case.equal((status, bot.take_calls()), (200, []), "an answer without a type")
+    status, _ = await bot.update("message", updates.message(2, ANN, "/fail"))
+    case.equal((status, bot.take_calls()), (200, []), "a failure that is shown")
 
 
 async def built(case, source):
