@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 
-from harness import SECRET, TOKEN, TOP, free_port
+from harness import SECRET, TOKEN, TOP, free_port, until
 from simulator import updates
 from simulator.botapi import BotApi
 
@@ -60,8 +60,11 @@ class Bot:
         self.program_port = free_port()
         self.api = BotApi(tokens={TOKEN})
 
-    async def start(self, command, cwd=None, replaced=()):
-        """Starts all of it; replaced are texts of locations.conf and what to put there."""
+    async def start(self, command, cwd=None, replaced=(), says=""):
+        """
+        Starts all of it; replaced are texts of locations.conf and what to put there, says
+        what the program says when it has started.
+        """
         case = self._case
         case.at_end(self.api.stop)
         await self.api.start()
@@ -84,13 +87,11 @@ class Bot:
         self.program = program = subprocess.Popen(
             command, cwd=cwd or self._directory, env=environment, stdout=log, stderr=log)
         case.at_end(lambda: _end(program))
-        for _ in range(200):
-            if program.poll() is not None or listens(self.program_port):
-                break
-            await asyncio.sleep(0.05)
+        output = f"{case.directory}/program.log"
+        await until(lambda: program.poll() is not None or (
+            listens(self.program_port) and says in read_text(output)), 60)
         if not listens(self.program_port):
-            with open(f"{case.directory}/program.log", encoding="utf-8") as file:
-                raise RuntimeError(f"{command[0]} does not start:\n{file.read()}")
+            raise RuntimeError(f"{command[0]} does not start:\n{read_text(output)}")
 
         self._nginx = await case.nginx(HTTP.format(
             port=self.port, api=self.api.port, locations=locations), self.port, workers=1)

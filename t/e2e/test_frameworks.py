@@ -24,6 +24,9 @@ CHAT = str(ANN["id"])
 # what the table in docs/program.md says of a program
 ENDS = ", and the process ends"
 
+# it listens before
+NODE_RED_STARTED = "Started flows"
+
 # for which Debian has its packages
 PYTHON = "/usr/bin/python3"
 
@@ -51,9 +54,9 @@ async def held(case, bot, early=False):
     return waits, status, [text for _, _, text in bot.take_calls()]
 
 
-async def recipe(case, bot, command, cwd=None):
+async def recipe(case, bot, command, cwd=None, says=""):
     """What each program of the directory has to do."""
-    await bot.start(command, cwd)
+    await bot.start(command, cwd, says=says)
 
     status, _ = await bot.update("message", updates.message(1, ANN, "Grüße 🙂"))
     case.equal((status, bot.take_calls()),
@@ -392,7 +395,7 @@ async def test_node_red(case):
     bot = shop(case)
     command = node_red(case, bot, f"{RECIPES}/node-red.json")
     if command is not None:
-        await recipe(case, bot, command)
+        await recipe(case, bot, command, says=NODE_RED_STARTED)
 
 
 async def test_node_red_as_it_comes(case):
@@ -403,7 +406,7 @@ async def test_node_red_as_it_comes(case):
     write(f"{case.directory}/flow.json", json.dumps(flow))
     command = node_red(case, bot, f"{case.directory}/flow.json")
     if command is not None:
-        await bot.start(command, replaced=[("150s", "1s")])
+        await bot.start(command, replaced=[("150s", "1s")], says=NODE_RED_STARTED)
         await bot.update("message", updates.message(3, ANN, "/fail"))
         case.check("upstream timed out" in bot.errors(), "an answer")
         case.equal(documented("Node-RED 4.1, \"http in\"")[1], "no answer", "docs/program.md")
