@@ -420,7 +420,7 @@ def alive(pid):
 def free_port():
     """A port for a server: below those that connections are given as their own."""
     while True:
-        port = random.randrange(20000, 32768)
+        port = random.randrange(12000, 32768)
         with socket.socket() as sock, contextlib.suppress(OSError):
             sock.bind(("127.0.0.1", port))
             return port
