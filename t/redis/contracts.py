@@ -1,10 +1,13 @@
 """What the contracts of the scripts promise and a schedule of workers does not show."""
 
 import ast
+import functools
 import hashlib
 import re
+import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 import server
@@ -29,6 +32,7 @@ KEYS = {
     "state": "meta ready flight delayed workers lanes held firsts dead letters",
     "cache_get": "cache:a cache:a:lock",
     "cache_fill": "cache:a cache:a:lock",
+    "register": "meta register register:lock",
 }
 
 # arguments with which each script does something
@@ -49,6 +53,7 @@ ARGUMENTS = {
     "state": (),
     "cache_get": ("w", 1000),
     "cache_fill": ("w", "x", 1000),
+    "register": ("w/1", 1000, ""),
 }
 
 
@@ -149,6 +154,29 @@ class Contracts(unittest.TestCase):
         self.assertEqual(self.run_script("take", "w", 7, 9, 9)[4:], [LANE.encode()])
         self.assertEqual(self.run_script("dead_put", seq, "h", "d", 9, 0, 0, 0), [seq, 0])
         self.assertEqual(self.run_script("settle", LANE, "w/7", seq, "dead", 0), 1)
+
+    def test_register(self):
+        """one machine at a time, and each hears what the one before it knew"""
+        register = functools.partial(self.run_script, "register")
+        for _ in range(2):
+            self.assertEqual(register("w/1", 9000, ""), [1, b""])
+            self.assertEqual(register("v/1", 9000, ""), [0, b""])
+        # nor does another one end the lock, or tell
+        self.assertEqual(register("v/1", 0, ""), [0, b""])
+        self.assertEqual(register("v/1", 9000, "lies"), [0, b""])
+        for _ in range(2):
+            self.assertEqual(register("w/1", 9000, "first"), [1, b"first"])
+        self.assertEqual(register("w/1", 0, "second"), [1, b"second"])
+        self.assertEqual(register("v/1", 9000, ""), [1, b"second"])
+        self.assertEqual(register("w/1", 9000, ""), [0, b"second"])
+        self.assertGreater(self.redis.call("PTTL", BOT + "register:lock"), 5000)
+        self.assertEqual(register("v/1", 0, ""), [1, b"second"])
+        # who has no lock any more says nothing, and cannot say it again
+        self.assertEqual(register("v/1", 0, "late"), [0, b"second"])
+        self.assertEqual(register("w/1", 0, ""), [1, b"second"])
+        self.assertEqual(self.redis.call("KEYS", "*"), [(BOT + "register").encode()])
+        self.redis.call("CONFIG", "SET", "maxmemory", 1)
+        self.assertEqual(register("w/1", 9000, ""), [1, b"second"])
 
     def test_foreign_key(self):
         """a key of another type: an error, and the update is not marked as accepted"""
@@ -363,7 +391,65 @@ class Contracts(unittest.TestCase):
         self.assertGreater(now, 10**12)
 
 
+class Moving(unittest.TestCase):
+    """In a node of a cluster whose slot moves, a key that a script has emptied is another's."""
+
+    def setUp(self):
+        self.servers = []
+        self.nodes = []
+        for _ in range(2):
+            port = free_port()
+            self.servers.append(server.Server("--port", str(port), "--cluster-enabled", "yes"))
+            self.addCleanup(self.servers[-1].stop)
+            self.nodes.append(self.servers[-1].connect())
+        self.redis, other = self.nodes
+        self.redis.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        self.redis.call("CLUSTER", "MEET", "127.0.0.1", port)
+        self.until(lambda: b"cluster_known_nodes:2" in self.redis.call("CLUSTER", "INFO"))
+        self.until(lambda: b"cluster_state:ok" in self.redis.call("CLUSTER", "INFO"))
+        self.other = other.call("CLUSTER", "MYID")
+
+    def until(self, condition):
+        for _ in range(1000):
+            if condition():
+                return
+            time.sleep(0.02)
+        self.fail("there is no cluster")
+
+    def run_script(self, name, *argv):
+        keys = [BOT + key for key in KEYS[name].split()]
+        return self.redis.call("EVAL", server.text(name), len(keys), *keys, *argv)
+
+    def test_settle(self):
+        """the last item of a lane is settled as a whole, and counted"""
+        self.run_script("beat", "w", 60000, 4)
+        for update_id in (1, 2):
+            self.run_script("accept", update_id, 1024, LANE, "x", 100, 100000, 0)
+        self.assertEqual(self.run_script("take", "w", 5, 9, 9)[4:], [LANE.encode()])
+        self.redis.call("RPUSH", BOT + "ready", "other")
+        self.redis.call("HSET", BOT + "progress", "other", "x")
+        slot = self.redis.call("CLUSTER", "KEYSLOT", BOT)
+        self.assertEqual(self.redis.call("CLUSTER", "SETSLOT", slot, "MIGRATING", self.other),
+                         b"OK")
+        for left in (1, 0):
+            self.redis.call("HSET", BOT + "flight", LANE, "w/5", "other", "v/1")
+            seq = self.redis.call("LINDEX", f"{BOT}lane:{LANE}", 0).split()[0]
+            self.assertEqual(self.run_script("settle", LANE, "w/5", seq, "done", 0), 1)
+            self.assertEqual(self.redis.call("HMGET", BOT + "meta", "items", "done"),
+                             [str(left).encode(), str(2 - left).encode()])
+
+
+def free_port():
+    """a port with one for the bus of the cluster"""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            port = sock.getsockname()[1]
+        if port < 55536:
+            return port
+
+
 def run():
     """-> whether all hold"""
-    suite = unittest.defaultTestLoader.loadTestsFromTestCase(Contracts)
+    load = unittest.defaultTestLoader.loadTestsFromTestCase
+    suite = unittest.TestSuite(map(load, (Contracts, Moving)))
     return unittest.TextTestRunner(verbosity=0).run(suite).wasSuccessful()
