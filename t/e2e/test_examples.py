@@ -143,7 +143,9 @@ async def test_configurations(case):
     case.check(len(blocks) >= CONFIGURATIONS, f"only {len(blocks)} configurations")
 
     directory = f"{case.directory}/tgbot"
+    state = f"{case.directory}/state"
     os.makedirs(directory)
+    os.makedirs(state)
     for name in ("api-location.conf", "upstream.conf"):
         with open(f"{TOP}/examples/{name}", encoding="utf-8") as file:
             text = file.read()
@@ -158,8 +160,9 @@ async def test_configurations(case):
     for path, text in blocks:
         if not re.search(r"^\s*(server|map|log_format) ", text, re.MULTILINE):
             # but for what is allowed in http only
-            redis = "".join(re.findall(r"^tgbot_redis [^;]*;", text, re.MULTILINE))
-            text = f"{redis}\nserver {{\n{text.replace(redis, '')}\n}}"
+            only = re.compile(r"^tgbot_(?:redis|state) [^;]*;", re.MULTILINE)
+            outer = "\n".join(only.findall(text))
+            text = f"{outer}\nserver {{\n{only.sub('', text)}\n}}"
         elif "tgbot_api " in text and "location = /_api" not in text \
                 and "api-location.conf" not in text:
             text = text.replace("server {", "server { location = /_api { internal; "
@@ -167,6 +170,7 @@ async def test_configurations(case):
         text = re.sub(r"listen +443 ssl;|ssl_certificate(_key)? [^;]*;", "", text)
         text = re.sub(r"\bserver \{", f"server {{ listen 127.0.0.1:{free_port()};", text)
         text = text.replace("/etc/nginx/tgbot/", f"{directory}/")
+        text = text.replace("/var/lib/nginx/tgbot", state)
 
         nginx = Nginx(case.directory, 0)
         nginx.configure(MAIN.format(module=MODULE, user="", workers=1, shutdown="1s", http=text))
