@@ -56,7 +56,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
     ngx_http_tgbot_dead_init,
     NULL,
     NULL,
-    1
+    NGX_HTTP_TGBOT_ZONE_KEEP
 };
 
 

@@ -77,7 +77,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dedup_zone = {
     ngx_http_tgbot_dedup_table_init,
     NULL,
     NULL,
-    1
+    NGX_HTTP_TGBOT_ZONE_FILE
 };
 
 

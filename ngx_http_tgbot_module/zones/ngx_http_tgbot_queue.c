@@ -51,7 +51,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_queue_zone = {
     ngx_http_tgbot_queue_zone_init,
     NULL,
     NULL,
-    1
+    NGX_HTTP_TGBOT_ZONE_KEEP
 };
 
 

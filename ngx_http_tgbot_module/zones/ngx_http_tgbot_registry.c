@@ -60,7 +60,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_registry_zone = {
     ngx_http_tgbot_registry_init,
     NULL,
     NULL,
-    1
+    NGX_HTTP_TGBOT_ZONE_FILE
 };
 
 
