@@ -167,9 +167,6 @@ char *ngx_http_tgbot_conf_key(ngx_http_tgbot_conf_arg_t *arg);
 /* an ngx_http_tgbot_zone_t *; par->data: an ngx_http_tgbot_zone_kind_t */
 char *ngx_http_tgbot_conf_zone(ngx_http_tgbot_conf_arg_t *arg);
 
-/* always an error: "redis" is not supported */
-char *ngx_http_tgbot_conf_redis(ngx_http_tgbot_conf_arg_t *arg);
-
 /*
  * For a directive that a level may have several times: adds an element to
  * *array and sets *(void **) element to it.  With off the array becomes NULL

@@ -68,9 +68,13 @@ typedef struct ngx_http_tgbot_bot_s    ngx_http_tgbot_bot_t;
 typedef struct ngx_http_tgbot_pause_s  ngx_http_tgbot_pause_t;
 typedef struct ngx_http_tgbot_redis_beat_s  ngx_http_tgbot_redis_beat_t;
 typedef struct ngx_http_tgbot_queue_redis_s  ngx_http_tgbot_queue_redis_t;
+typedef struct ngx_http_tgbot_redis_states_s  ngx_http_tgbot_redis_states_t;
 
 /* see queue_verbs.h */
 typedef struct ngx_http_tgbot_queue_verbs_s  ngx_http_tgbot_queue_verbs_t;
+
+/* see dead_verbs.h */
+typedef struct ngx_http_tgbot_dead_verbs_s  ngx_http_tgbot_dead_verbs_t;
 
 
 /* a directive's URI, split at its "?" when the configuration is read */
@@ -177,6 +181,7 @@ typedef struct {
 typedef struct {
     ngx_http_tgbot_zone_t         *zone;      /* NULL: main conf's */
     ngx_uint_t                     max;
+    ngx_flag_t                     redis;     /* then zone is NULL */
 } ngx_http_tgbot_dead_conf_t;
 
 
@@ -317,7 +322,10 @@ struct ngx_http_tgbot_bot_s {
     ngx_http_tgbot_queue_t        *queue_zone;   /* NULL: it is in none */
     ngx_str_t                      queue_place;  /* of the queue, for logs */
 
-    ngx_http_tgbot_dead_t         *dead;      /* NULL: tgbot_dead_letters off */
+    const ngx_http_tgbot_dead_verbs_t  *dead;  /* NULL: tgbot_dead_letters
+                                                  off */
+    ngx_http_tgbot_dead_t         *dead_zone; /* NULL: they are in none */
+    ngx_str_t                      dead_place;  /* of the letters, for logs */
     ngx_http_tgbot_stats_t        *stats;
 
     ngx_http_tgbot_register_conf_t  *reg;    /* NULL: tgbot_register off */
@@ -336,6 +344,7 @@ struct ngx_http_tgbot_bot_s {
 
     ngx_http_tgbot_redis_beat_t   *beat;      /* NULL: none so far */
     ngx_http_tgbot_queue_redis_t  *queue_redis;  /* as beat */
+    ngx_http_tgbot_redis_states_t  *redis_states;  /* as beat */
 
     ngx_uint_t                     given_up;  /* Bot API calls, logged */
 
@@ -343,6 +352,7 @@ struct ngx_http_tgbot_bot_s {
     time_t                         secret_warned;
     time_t                         full_warned;   /* of the queue */
     time_t                         strange_warned;  /* of items in it */
+    time_t                         dead_warned;   /* of letters not kept */
     ngx_uint_t                     lost;      /* results, since warned */
     time_t                         lost_warned;
     time_t                         ignored_warned[
