@@ -81,6 +81,16 @@ ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_http_tgbot_redact_holds(ngx_http_tgbot_bot_tokens(bot),
+                                    &clcf->name))
+    {
+        ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
+                                 "has a token in the path of its location, "
+                                 "which access logs show: any other path "
+                                 "does, as \"tgbot_secret_token\" keeps "
+                                 "others out");
+    }
+
     if (bot->conf->replies == NULL && bot->conf->handler == NULL) {
         ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
                                  "has neither \"tgbot_reply\" nor "

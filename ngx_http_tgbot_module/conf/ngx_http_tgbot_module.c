@@ -84,7 +84,7 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       NULL },
 
     { ngx_string("tgbot_api"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
       ngx_http_tgbot_conf_uri,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_tgbot_loc_conf_t, api),

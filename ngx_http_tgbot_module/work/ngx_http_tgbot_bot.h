@@ -83,6 +83,8 @@ typedef struct {
     ngx_http_complex_value_t       path;
     ngx_http_complex_value_t       args;
     ngx_flag_t                     has_args;
+    ngx_flag_t                     test;      /* of tgbot_api: Telegram's test
+                                                 environment */
 
     u_char                        *file;      /* of the directive */
     ngx_uint_t                     line;
@@ -205,6 +207,7 @@ typedef struct {
     ngx_uint_t                     max_connections;  /* 0: not set */
     ngx_uint_t                     allowed;   /* allowed_updates */
     ngx_str_t                      names;     /* see webhook_info.h */
+    ngx_flag_t                     names_default;  /* Telegram's default */
     ngx_flag_t                     drop_pending;
     ngx_msec_t                     interval;
     ngx_str_t                      api;
@@ -442,6 +445,10 @@ void ngx_http_tgbot_bot_unpause(ngx_http_tgbot_bot_t *bot,
  */
 u_char *ngx_http_tgbot_bot_log_error(ngx_http_request_t *r,
     ngx_http_request_t *sr, u_char *buf, size_t len);
+
+/* whether the bot is one of Telegram's test environment */
+#define ngx_http_tgbot_bot_test(bot)                                          \
+    ((bot)->conf->api && (bot)->conf->api->test)
 
 /*
  * Calls ngx_http_tgbot_redact() with the tokens of all bots.  Text from outside

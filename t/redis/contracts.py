@@ -4,8 +4,10 @@ import ast
 import functools
 import hashlib
 import re
+import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 import server
@@ -389,7 +391,65 @@ class Contracts(unittest.TestCase):
         self.assertGreater(now, 10**12)
 
 
+class Moving(unittest.TestCase):
+    """In a node of a cluster whose slot moves, a key that a script has emptied is another's."""
+
+    def setUp(self):
+        self.servers = []
+        self.nodes = []
+        for _ in range(2):
+            port = free_port()
+            self.servers.append(server.Server("--port", str(port), "--cluster-enabled", "yes"))
+            self.addCleanup(self.servers[-1].stop)
+            self.nodes.append(self.servers[-1].connect())
+        self.redis, other = self.nodes
+        self.redis.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        self.redis.call("CLUSTER", "MEET", "127.0.0.1", port)
+        self.until(lambda: b"cluster_known_nodes:2" in self.redis.call("CLUSTER", "INFO"))
+        self.until(lambda: b"cluster_state:ok" in self.redis.call("CLUSTER", "INFO"))
+        self.other = other.call("CLUSTER", "MYID")
+
+    def until(self, condition):
+        for _ in range(1000):
+            if condition():
+                return
+            time.sleep(0.02)
+        self.fail("there is no cluster")
+
+    def run_script(self, name, *argv):
+        keys = [BOT + key for key in KEYS[name].split()]
+        return self.redis.call("EVAL", server.text(name), len(keys), *keys, *argv)
+
+    def test_settle(self):
+        """the last item of a lane is settled as a whole, and counted"""
+        self.run_script("beat", "w", 60000, 4)
+        for update_id in (1, 2):
+            self.run_script("accept", update_id, 1024, LANE, "x", 100, 100000, 0)
+        self.assertEqual(self.run_script("take", "w", 5, 9, 9)[4:], [LANE.encode()])
+        self.redis.call("RPUSH", BOT + "ready", "other")
+        self.redis.call("HSET", BOT + "progress", "other", "x")
+        slot = self.redis.call("CLUSTER", "KEYSLOT", BOT)
+        self.assertEqual(self.redis.call("CLUSTER", "SETSLOT", slot, "MIGRATING", self.other),
+                         b"OK")
+        for left in (1, 0):
+            self.redis.call("HSET", BOT + "flight", LANE, "w/5", "other", "v/1")
+            seq = self.redis.call("LINDEX", f"{BOT}lane:{LANE}", 0).split()[0]
+            self.assertEqual(self.run_script("settle", LANE, "w/5", seq, "done", 0), 1)
+            self.assertEqual(self.redis.call("HMGET", BOT + "meta", "items", "done"),
+                             [str(left).encode(), str(2 - left).encode()])
+
+
+def free_port():
+    """a port with one for the bus of the cluster"""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            port = sock.getsockname()[1]
+        if port < 55536:
+            return port
+
+
 def run():
     """-> whether all hold"""
-    suite = unittest.defaultTestLoader.loadTestsFromTestCase(Contracts)
+    load = unittest.defaultTestLoader.loadTestsFromTestCase
+    suite = unittest.TestSuite(map(load, (Contracts, Moving)))
     return unittest.TextTestRunner(verbosity=0).run(suite).wasSuccessful()
