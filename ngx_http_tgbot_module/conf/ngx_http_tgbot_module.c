@@ -7,6 +7,7 @@
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_conf.h"
 #include "ngx_http_tgbot_persist.h"
+#include "ngx_http_tgbot_queue_worker.h"
 #include "ngx_http_tgbot_register.h"
 #include "ngx_http_tgbot_secret.h"
 #include "ngx_http_tgbot_status.h"
@@ -481,6 +482,10 @@ ngx_http_tgbot_init_module(ngx_cycle_t *cycle)
         ngx_http_tgbot_zone_abandon(cycle);
     }
 
+    if (ngx_http_tgbot_queue_worker_init_module(cycle, tmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_tgbot_persist_init_module(cycle, tmcf);
 }
 
@@ -499,7 +504,10 @@ ngx_http_tgbot_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_tgbot_zone_init_process(&tmcf->zones);
-    ngx_http_tgbot_lease_init_process(tmcf->leases, cycle->log);
+
+    if (ngx_http_tgbot_lease_init_process(tmcf->leases, cycle->log) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     bots = tmcf->bots.elts;
 

@@ -14,9 +14,13 @@
 /* labels in a row of the table */
 
 #define ngx_http_tgbot_metric_names(name, values)                             \
-    { name, sizeof(values) / sizeof(ngx_str_t), values }
+    { name, sizeof(values) / sizeof(ngx_str_t), values, sizeof(ngx_str_t) }
 #define ngx_http_tgbot_metric_no_label                                        \
-    { NULL, 1, NULL }
+    { NULL, 1, NULL, 0 }
+
+/* the names of the rows of a table, whose first member they are */
+#define ngx_http_tgbot_metric_rows(label, rows)                               \
+    { label, sizeof(rows) / sizeof(rows[0]), &rows[0].name, sizeof(rows[0]) }
 
 #define ngx_http_tgbot_metric_plain                                           \
     { ngx_http_tgbot_metric_no_label, ngx_http_tgbot_metric_no_label }
@@ -252,7 +256,7 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
     { "deliveries_total", NGX_HTTP_TGBOT_COUNTER,
       "Deliveries, by verdict.",
       { { "verdict", NGX_HTTP_TGBOT_VERDICTS - 1,
-          &ngx_http_tgbot_verdict_names[1] },
+          &ngx_http_tgbot_verdict_names[1], sizeof(ngx_str_t) },
         ngx_http_tgbot_metric_no_label },
       ngx_http_tgbot_metric_counter(verdict[1]) },
 
@@ -289,7 +293,7 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
 
     { "api_calls_total", NGX_HTTP_TGBOT_COUNTER_SPARSE,
       "Attempts of Bot API calls, by method and result.",
-      { ngx_http_tgbot_metric_names("method", ngx_http_tgbot_stats_methods),
+      { ngx_http_tgbot_metric_rows("method", ngx_http_tgbot_methods),
         ngx_http_tgbot_metric_names("result", ngx_http_tgbot_stats_results) },
       ngx_http_tgbot_metric_counter(api) },
 
@@ -305,7 +309,7 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
 
     { "limit_decisions_total", NGX_HTTP_TGBOT_COUNTER,
       "Decisions of tgbot_limit, by zone and outcome.",
-      { { "zone", NGX_HTTP_TGBOT_STATS_LIMITS, NULL },
+      { { "zone", NGX_HTTP_TGBOT_STATS_LIMITS, NULL, 0 },
         ngx_http_tgbot_metric_names("outcome", ngx_http_tgbot_metric_decided) },
       NGX_HTTP_TGBOT_OF_BOT, ngx_http_tgbot_metric_limit, 0, 0 },
 
@@ -695,7 +699,7 @@ ngx_http_tgbot_metric_label(const ngx_http_tgbot_metric_t *metric, void *of,
     }
 
     if (l->values) {
-        return l->values[i];
+        return *(const ngx_str_t *) ((const u_char *) l->values + i * l->step);
     }
 
     bot = of;

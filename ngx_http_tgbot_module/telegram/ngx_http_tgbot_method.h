@@ -10,6 +10,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_method_table.h"
 #include "ngx_http_tgbot_update.h"
 
 
@@ -67,7 +68,8 @@ ngx_uint_t ngx_http_tgbot_method_valid(ngx_str_t *name);
 
 /*
  * whether an answer may call the method: close, logOut, setWebhook,
- * deleteWebhook and get* are not allowed, in any case of letters
+ * deleteWebhook, replaceManagedBotToken and get* are not allowed, in any case
+ * of letters
  */
 ngx_uint_t ngx_http_tgbot_method_allowed(ngx_str_t *name);
 

@@ -14,6 +14,7 @@
 #include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_dead.h"
 #include "ngx_http_tgbot_lease.h"
+#include "ngx_http_tgbot_method_table.h"
 #include "ngx_http_tgbot_zone.h"
 
 
@@ -46,10 +47,10 @@ extern ngx_str_t  ngx_http_tgbot_verdict_names[];
 #define NGX_HTTP_TGBOT_STATS_LIMITS  16
 
 /* size of the zone tgbot_stats_<name>, bytes */
-#define NGX_HTTP_TGBOT_STATS_SIZE    (128 * 1024)
+#define NGX_HTTP_TGBOT_STATS_SIZE    (160 * 1024)
 
-/* methods with counters of their own, and "other" */
-#define NGX_HTTP_TGBOT_STATS_METHODS  48
+/* methods with counters of their own, and "other": rows of the table */
+#define NGX_HTTP_TGBOT_STATS_METHODS  (NGX_HTTP_TGBOT_METHODS + 1)
 
 /* buckets of a histogram; the last one has no upper bound */
 #define NGX_HTTP_TGBOT_STATS_BUCKETS  16
@@ -302,9 +303,7 @@ void ngx_http_tgbot_stats_init_process(ngx_http_tgbot_stats_t *stats);
 void ngx_http_tgbot_stats_sweep(ngx_http_tgbot_stats_t *stats);
 
 
-/* names of methods and results, by index */
-extern const ngx_str_t  ngx_http_tgbot_stats_methods[
-                                          NGX_HTTP_TGBOT_STATS_METHODS];
+/* names of results, by index */
 extern const ngx_str_t  ngx_http_tgbot_stats_results[
                                           NGX_HTTP_TGBOT_API_RESULTS];
 
