@@ -154,7 +154,8 @@ for my $case (['""', qr/it is empty/],
 }
 
 accepted('token of the longest shape',
-         shop('tgbot_token ' . '1' x 20 . ':' . 'a' x 128 . ';'), $shown);
+         shop('tgbot_token ' . '1' x 20 . ':' . 'a' x 128 . ';'), $shown,
+         qr/token of bot "shop" in "tgbot_token" directive has 128 characters/);
 
 accepted('token inline', shop("tgbot_token $token;"),
          qr/"tgbot_token" directive $shown, "tgbot_token_file"/);
@@ -448,6 +449,18 @@ accepted('replies', bare('tgbot_reply $arg_a; tgbot_reply hi;'
 
 # tgbot_handler, tgbot_api
 
+for my $value ('/api Test', '/api test=on', '/api prod', 'off test') {
+    my ($word) = $value =~ / (.*)/;
+
+    refused("tgbot_api $value",
+            shop("tgbot_token_file shop.token; tgbot_api $value;"),
+            qr/invalid value "\Q$word\E" in "tgbot_api" directive/,
+            qr/expected "test" after a URI/);
+}
+
+refused('tgbot_handler with test', shop('tgbot_handler /app test;'),
+        qr/number of arguments in "tgbot_handler" directive/);
+
 for my $directive ('tgbot_handler', 'tgbot_api') {
     my $with = sub {
         my ($value) = @_;
@@ -481,15 +494,17 @@ for my $directive ('tgbot_handler', 'tgbot_api') {
     refused("$directive twice", $with->("/a; $directive /b"),
             qr/"$directive" directive is duplicate/);
 
-    refused("$directive of two words", $with->('/a b'),
+    refused("$directive of three words", $with->('/a test b'),
             qr/number of arguments in "$directive" directive/);
 
     for my $value ('/app', '/app?a=b?c', '/a/$tgbot_bot?t=$tgbot_text',
-                   '$arg_a', '/a.b/..c/...', '/app?x=/../', '/v1$arg_x2',
-                   'off')
+                   '$arg_a', '/app?x=/../', '/v1$arg_x2', 'off')
     {
         accepted("$directive $value", $with->($value));
     }
+
+    accepted("$directive of dots", $with->('/a.b/..c/...'),
+             qr/"$directive" directive "\/a\.b\/\.\.c\/\.\.\."/);
 }
 
 
@@ -683,7 +698,7 @@ for my $line ("tgbot_token $token", "tgbot_token_file t",
 }
 
 accepted('directives in http, server and location',
-         shop('tgbot_api /c; tgbot_token_file shop.token;',
+         shop('tgbot_api /api; tgbot_token_file shop.token;',
               "tgbot_api /a; tgbot_token_file absent; tgbot_reply_via auto;\n"
               . "tgbot_hold_timeout 1s; tgbot_retry life=1s;\n"
               . "tgbot_call_timeout 1s;\n"

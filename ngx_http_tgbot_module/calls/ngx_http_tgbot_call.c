@@ -957,6 +957,17 @@ ngx_http_tgbot_capture_collect(ngx_http_tgbot_capture_t *result,
         }
     }
 
+    if (result->status >= NGX_HTTP_SPECIAL_RESPONSE
+        && result->status < NGX_HTTP_BAD_REQUEST)
+    {
+        h = ngx_http_tgbot_header(headers, "Location", NULL);
+
+        if (h) {
+            result->location = h->value;
+            h = NULL;
+        }
+    }
+
     while ((h = ngx_http_tgbot_header(headers, "Cache-Control", h))) {
         if (h->hash != 0) {
             ngx_http_tgbot_capture_cache_control(result, &h->value);

@@ -84,7 +84,7 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       NULL },
 
     { ngx_string("tgbot_api"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
       ngx_http_tgbot_conf_uri,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_tgbot_loc_conf_t, api),
@@ -329,6 +329,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     conf->bot = NULL;
+     *     conf->api_unset = 0;
      *     conf->retry_on = 0;
      */
 
@@ -370,6 +371,9 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->secret, prev->secret, NULL);
     ngx_conf_merge_ptr_value(conf->replies, prev->replies, NULL);
     ngx_conf_merge_ptr_value(conf->handler, prev->handler, NULL);
+    conf->api_unset = (conf->api == NGX_CONF_UNSET_PTR
+                       && (prev->api == NGX_CONF_UNSET_PTR
+                           || prev->api_unset));
     ngx_conf_merge_ptr_value(conf->api, prev->api, NULL);
     ngx_conf_merge_uint_value(conf->reply_via, prev->reply_via,
                               NGX_HTTP_TGBOT_VIA_AUTO);
@@ -460,6 +464,9 @@ ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
     {
         return NGX_ERROR;
     }
+
+    ngx_http_tgbot_conf_shown(cf);
+    ngx_http_tgbot_conf_locations(cf);
 
     return ngx_http_tgbot_call_postconfiguration(cf);
 }

@@ -61,6 +61,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
 
 
 const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_dead_layout = {
+    "tgbot_dead_letters",
     sizeof(ngx_http_tgbot_dead_item_t),
     sizeof(ngx_http_tgbot_dead_own_t),
     NGX_HTTP_TGBOT_DEAD_ENTRY,

@@ -100,7 +100,12 @@ ngx_http_tgbot_zone_parse(ngx_conf_t *cf, ngx_str_t *directive,
     n = ngx_parse_size(&s);
 
     if (n <= 0) {
-        goto invalid;
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid zone \"%V\" in \"%V\" directive: its size "
+                           "is \"%V\", expected a number of bytes, or one with "
+                           "\"k\" or \"m\", such as \"zone=%V:8m\"",
+                           value, directive, &s, name);
+        return NGX_ERROR;
     }
 
     *size = n;

@@ -231,6 +231,8 @@ class Machines:
             f"{MACHINES}/machine.conf",
             ("tgbot_redis  10.0.0.3", f"tgbot_redis  127.0.0.1:{self.redis.port}"),
             ("http://127.0.0.1:8001", f"http://127.0.0.1:{self.program.port}"),
+            ("https://tg.example.com;", "https://tg.example.com interval=1s "
+                                        f"api=http://127.0.0.1:{self.api.port};"),
             ("/etc/nginx/tgbot/", f"{self.directory}/"))
         for name, port in zip("ab", self._ports):
             self.machines.append(await self._nginx(
@@ -279,7 +281,10 @@ async def test_two_machines(case):
     shop = Machines(case)
     await shop.start()
     first, second = shop.machines
+    hooks = shop.api.registrations
 
+    case.check(await until(lambda: hooks.hooks[TOKEN].url == "https://tg.example.com/tg/shop"),
+               "not registered")
     ids, statuses = await shop.updates(40)
     case.equal(statuses, {200}, "statuses")
     case.equal(await shop.handled(ids), list(ids), "updates handled")
@@ -307,6 +312,9 @@ async def test_two_machines(case):
 
     case.check(await until(
         lambda: shop.redis.call("HGET", "{tgbot:shop}:meta", "items") == "0"), "not empty")
+    checks = hooks.count("getWebhookInfo")
+    await until(lambda: hooks.count("getWebhookInfo") >= checks + 2)
+    case.equal(hooks.count("setWebhook"), 1, "setWebhook of both machines")
     await case.stop(second)
     case.check_logs(second)
     case.equal(shop.redis.call("ACL", "LOG"), [], "what Redis refused the user")

@@ -1,10 +1,13 @@
 """What the contracts of the scripts promise and a schedule of workers does not show."""
 
 import ast
+import functools
 import hashlib
 import re
+import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 import server
@@ -26,9 +29,10 @@ KEYS = {
     "dead_list": "meta dead letters replays workers",
     "dead_lease": "meta letters replays workers",
     "dead_end": "meta dead letters replays workers",
-    "state": "meta ready flight delayed workers lanes held firsts dead",
+    "state": "meta ready flight delayed workers lanes held firsts dead letters",
     "cache_get": "cache:a cache:a:lock",
     "cache_fill": "cache:a cache:a:lock",
+    "register": "meta register register:lock",
 }
 
 # arguments with which each script does something
@@ -42,13 +46,14 @@ ARGUMENTS = {
     "claim": (1, 1024, "w", 1, 4096, 0),
     "unclaim": (1, 1024, "w/1", "accept", 0, 0, ""),
     "limit": (1000000, 1, 0),
-    "dead_put": (0, "head", "data", 10, 0, 0),
+    "dead_put": (0, "head", "data", 10, 0, 0, 0),
     "dead_list": (0, 10),
     "dead_lease": (1, "w", 1),
     "dead_end": (1, "", 1),
     "state": (),
     "cache_get": ("w", 1000),
     "cache_fill": ("w", "x", 1000),
+    "register": ("w/1", 1000, ""),
 }
 
 
@@ -147,8 +152,31 @@ class Contracts(unittest.TestCase):
         self.assertEqual(self.run_script("beat", "w", 60000, 6, f"l{LANE}/5")[4:], [])
         self.assertEqual(self.run_script("give", LANE, "w/5", seq, 0, "p", "a", 9999, 0), 1)
         self.assertEqual(self.run_script("take", "w", 7, 9, 9)[4:], [LANE.encode()])
-        self.assertEqual(self.run_script("dead_put", seq, "h", "d", 9, 0, 0), [seq, 0])
+        self.assertEqual(self.run_script("dead_put", seq, "h", "d", 9, 0, 0, 0), [seq, 0])
         self.assertEqual(self.run_script("settle", LANE, "w/7", seq, "dead", 0), 1)
+
+    def test_register(self):
+        """one machine at a time, and each hears what the one before it knew"""
+        register = functools.partial(self.run_script, "register")
+        for _ in range(2):
+            self.assertEqual(register("w/1", 9000, ""), [1, b""])
+            self.assertEqual(register("v/1", 9000, ""), [0, b""])
+        # nor does another one end the lock, or tell
+        self.assertEqual(register("v/1", 0, ""), [0, b""])
+        self.assertEqual(register("v/1", 9000, "lies"), [0, b""])
+        for _ in range(2):
+            self.assertEqual(register("w/1", 9000, "first"), [1, b"first"])
+        self.assertEqual(register("w/1", 0, "second"), [1, b"second"])
+        self.assertEqual(register("v/1", 9000, ""), [1, b"second"])
+        self.assertEqual(register("w/1", 9000, ""), [0, b"second"])
+        self.assertGreater(self.redis.call("PTTL", BOT + "register:lock"), 5000)
+        self.assertEqual(register("v/1", 0, ""), [1, b"second"])
+        # who has no lock any more says nothing, and cannot say it again
+        self.assertEqual(register("v/1", 0, "late"), [0, b"second"])
+        self.assertEqual(register("w/1", 0, ""), [1, b"second"])
+        self.assertEqual(self.redis.call("KEYS", "*"), [(BOT + "register").encode()])
+        self.redis.call("CONFIG", "SET", "maxmemory", 1)
+        self.assertEqual(register("w/1", 9000, ""), [1, b"second"])
 
     def test_foreign_key(self):
         """a key of another type: an error, and the update is not marked as accepted"""
@@ -373,22 +401,35 @@ class Contracts(unittest.TestCase):
     def test_letters(self):
         """letters are listed by id, those that are replayed are evicted last"""
         self.run_script("beat", "w", 60000, 1)
-        ids = [self.run_script("dead_put", 0, f"h{n}", "data", 3, 0, 0)[0] for n in range(3)]
+        ids = [self.bury(f"h{n}")[0] for n in range(3)]
         self.assertEqual(self.run_script("dead_list", 0, 2),
-                         [ids[0], b"h0", 4, 0, ids[1], b"h1", 4, 0])
-        self.assertEqual(self.run_script("dead_list", ids[1], 9)[0], ids[2])
+                         [3, ids[0], b"h0", 4, 0, ids[1], b"h1", 4, 0])
+        self.assertEqual(self.run_script("dead_list", ids[1], 9)[1], ids[2])
+        self.assertEqual(self.run_script("dead_list", 0, 0), [3])
         self.assertEqual(self.run_script("dead_lease", ids[0], "w", 2), [1, 0, b"h0", b"data"])
-        self.assertEqual(self.run_script("dead_put", 0, "h3", "data", 3, 1, 0), [0, 0])
-        self.assertEqual(self.run_script("dead_put", 0, "h3", "data", 3, 0, 0)[1], 1)
-        self.assertEqual(self.run_script("dead_list", 0, 1)[0], ids[0])
+        self.assertEqual(self.bury("h3", spare=1), [0, 0])
+        self.assertEqual(self.bury("h3")[1], 1)
+        self.assertEqual(self.run_script("dead_list", 0, 1)[1], ids[0])
         self.assertEqual(self.run_script("dead_end", ids[0], "", 1), 2)
         self.assertEqual(self.run_script("dead_lease", ids[0], "v", 2), [4])
         self.run_script("beat", "v", 60000, 1)
         self.assertEqual(self.run_script("dead_lease", ids[0], "v", 2), [2])
         self.assertEqual(self.run_script("beat", "w", 60000, 3)[2], 1)
         self.assertEqual(self.run_script("dead_lease", ids[0], "v", 3)[:2], [1, 1])
-        self.assertEqual(self.run_script("dead_put", 0, "h4", "d", 3, 0, ids[0])[1], 0)
+        self.assertEqual(self.bury("h4", replaces=ids[0])[1], 0)
         self.assertEqual(self.run_script("dead_end", ids[0], "*", 1), 0)
+
+    def bury(self, head, data="data", spare=0, replaces=0, again=0):
+        return self.run_script("dead_put", 0, head, data, 3, spare, replaces, again)
+
+    def test_letter_again(self):
+        """a letter whose put may have been executed is put once, and is told from others"""
+        first = self.bury("h")
+        self.assertEqual(self.bury("h", again=1), first)
+        self.assertNotEqual(self.bury("h", "other", again=1), first)
+        self.assertNotEqual(self.bury("g", again=1), first)
+        self.assertEqual(self.run_script("dead_list", 0, 0), [3])
+        self.assertEqual(self.bury("h", again=1), first)
 
     def test_letter_of_a_zone(self):
         """a letter of a zone is put into the queue once"""
@@ -398,15 +439,74 @@ class Contracts(unittest.TestCase):
     def test_state(self):
         self.taken()
         self.accept(2)
-        now, ready, delayed, oldest, dead, held, records, _, workers = self.run_script("state")
+        now, ready, delayed, oldest, dead, held, records, _, workers, letter = \
+            self.run_script("state")
         self.assertEqual((ready, delayed, dead, held, records), (0, 0, 0, 0, 0))
         self.assertTrue(0 <= oldest < 10000)
-        self.assertEqual((workers[0], workers[2]), (b"w", 1))
+        self.assertEqual((workers[0], workers[2], workers[3], letter), (b"w", 1, 0, None))
         self.assertTrue(50000 < workers[1] <= 60000)
         self.assertGreater(now, 10**12)
 
 
+class Moving(unittest.TestCase):
+    """In a node of a cluster whose slot moves, a key that a script has emptied is another's."""
+
+    def setUp(self):
+        self.servers = []
+        self.nodes = []
+        for _ in range(2):
+            port = free_port()
+            self.servers.append(server.Server("--port", str(port), "--cluster-enabled", "yes"))
+            self.addCleanup(self.servers[-1].stop)
+            self.nodes.append(self.servers[-1].connect())
+        self.redis, other = self.nodes
+        self.redis.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        self.redis.call("CLUSTER", "MEET", "127.0.0.1", port)
+        self.until(lambda: b"cluster_known_nodes:2" in self.redis.call("CLUSTER", "INFO"))
+        self.until(lambda: b"cluster_state:ok" in self.redis.call("CLUSTER", "INFO"))
+        self.other = other.call("CLUSTER", "MYID")
+
+    def until(self, condition):
+        for _ in range(1000):
+            if condition():
+                return
+            time.sleep(0.02)
+        self.fail("there is no cluster")
+
+    def run_script(self, name, *argv):
+        keys = [BOT + key for key in KEYS[name].split()]
+        return self.redis.call("EVAL", server.text(name), len(keys), *keys, *argv)
+
+    def test_settle(self):
+        """the last item of a lane is settled as a whole, and counted"""
+        self.run_script("beat", "w", 60000, 4)
+        for update_id in (1, 2):
+            self.run_script("accept", update_id, 1024, LANE, "x", 100, 100000, 0)
+        self.assertEqual(self.run_script("take", "w", 5, 9, 9)[4:], [LANE.encode()])
+        self.redis.call("RPUSH", BOT + "ready", "other")
+        self.redis.call("HSET", BOT + "progress", "other", "x")
+        slot = self.redis.call("CLUSTER", "KEYSLOT", BOT)
+        self.assertEqual(self.redis.call("CLUSTER", "SETSLOT", slot, "MIGRATING", self.other),
+                         b"OK")
+        for left in (1, 0):
+            self.redis.call("HSET", BOT + "flight", LANE, "w/5", "other", "v/1")
+            seq = self.redis.call("LINDEX", f"{BOT}lane:{LANE}", 0).split()[0]
+            self.assertEqual(self.run_script("settle", LANE, "w/5", seq, "done", 0), 1)
+            self.assertEqual(self.redis.call("HMGET", BOT + "meta", "items", "done"),
+                             [str(left).encode(), str(2 - left).encode()])
+
+
+def free_port():
+    """a port with one for the bus of the cluster"""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            port = sock.getsockname()[1]
+        if port < 55536:
+            return port
+
+
 def run():
     """-> whether all hold"""
-    suite = unittest.defaultTestLoader.loadTestsFromTestCase(Contracts)
+    load = unittest.defaultTestLoader.loadTestsFromTestCase
+    suite = unittest.TestSuite(map(load, (Contracts, Moving)))
     return unittest.TextTestRunner(verbosity=0).run(suite).wasSuccessful()

@@ -411,6 +411,8 @@ packages_bench() {
     want_npm
     node_packages "$top/t/bench/grammy" "$build/bench/node" grammY \
         || say "going on without grammY"
+    node_packages "$top/t/bench/bullmq" "$build/bench/bullmq" BullMQ \
+        || say "going on without BullMQ: npm cannot install it"
 }
 
 
