@@ -7,6 +7,7 @@
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_conf.h"
 #include "ngx_http_tgbot_persist.h"
+#include "ngx_http_tgbot_queue_worker.h"
 #include "ngx_http_tgbot_register.h"
 #include "ngx_http_tgbot_secret.h"
 #include "ngx_http_tgbot_status.h"
@@ -479,6 +480,10 @@ ngx_http_tgbot_init_module(ngx_cycle_t *cycle)
 
     if (!ngx_is_init_cycle(cycle->old_cycle)) {
         ngx_http_tgbot_zone_abandon(cycle);
+    }
+
+    if (ngx_http_tgbot_queue_worker_init_module(cycle, tmcf) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     return ngx_http_tgbot_persist_init_module(cycle, tmcf);

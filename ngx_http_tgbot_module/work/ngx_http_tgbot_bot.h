@@ -12,6 +12,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_bell.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_dead.h"
 #include "ngx_http_tgbot_dedup.h"
@@ -220,6 +221,8 @@ typedef struct {
                                                  a zone for them, or NULL */
     ngx_http_tgbot_redis_conf_t   *redis;     /* NULL: none */
     ngx_uint_t                     max_calls;
+    ngx_http_tgbot_bell_t         *bell;      /* of the workers; NULL: no bot
+                                                 has a queue */
     ngx_http_tgbot_stats_t        *redis_stats;  /* NULL: as redis,
                                                  or no bots */
 } ngx_http_tgbot_main_conf_t;

@@ -30,6 +30,7 @@ typedef struct {
     unsigned                        busy:1;
     unsigned                        setting:1;    /* setWebhook is called */
     unsigned                        taking:1;     /* counted as taken back */
+    unsigned                        naming:1;     /* getMe is called */
 } ngx_http_tgbot_register_task_t;
 
 
@@ -51,6 +52,14 @@ void ngx_http_tgbot_register_exit_process(void);
  * configuration; NULL: none does.
  */
 const char *ngx_http_tgbot_register_differs(
+    ngx_http_tgbot_register_task_t *task);
+
+/* the fingerprint of the settings in task->info that we configure */
+void ngx_http_tgbot_register_print(ngx_http_tgbot_register_task_t *task,
+    u_char *print);
+
+/* whether a delivery since the last setWebhook was answered 401 */
+ngx_uint_t ngx_http_tgbot_register_refused(
     ngx_http_tgbot_register_task_t *task);
 
 /* the fingerprint that stands for "never registered" */

@@ -53,7 +53,10 @@ static ngx_int_t ngx_http_tgbot_dead_leased(ngx_http_tgbot_dead_item_t *item);
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
     13, "dead letters",
     NGX_HTTP_TGBOT_STORE_MIN,
-    ngx_http_tgbot_dead_init
+    ngx_http_tgbot_dead_init,
+    NULL,
+    NULL,
+    1
 };
 
 

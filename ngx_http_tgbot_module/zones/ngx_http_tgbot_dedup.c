@@ -74,7 +74,10 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dedup_zone = {
     + NGX_HTTP_TGBOT_DEDUP_ALIGN
     + 2 * ngx_align(sizeof(ngx_http_tgbot_dedup_entry_t),
                     NGX_HTTP_TGBOT_DEDUP_ALIGN),
-    ngx_http_tgbot_dedup_table_init
+    ngx_http_tgbot_dedup_table_init,
+    NULL,
+    NULL,
+    1
 };
 
 

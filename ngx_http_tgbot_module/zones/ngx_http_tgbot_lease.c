@@ -27,7 +27,10 @@ static void ngx_http_tgbot_lease_beat(ngx_event_t *ev);
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_lease_zone = {
     1, "worker",
     NGX_MAX_PROCESSES * sizeof(ngx_http_tgbot_lease_slot_t),
-    ngx_http_tgbot_lease_init
+    ngx_http_tgbot_lease_init,
+    NULL,
+    NULL,
+    1
 };
 
 

@@ -54,10 +54,13 @@ static ngx_http_tgbot_registry_record_t *ngx_http_tgbot_registry_record(
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_registry_zone = {
-    16, "register",
+    17, "register",
     sizeof(ngx_http_tgbot_registry_sh_t)
     + sizeof(ngx_http_tgbot_registry_record_t),
-    ngx_http_tgbot_registry_init
+    ngx_http_tgbot_registry_init,
+    NULL,
+    NULL,
+    1
 };
 
 
@@ -312,6 +315,34 @@ ngx_http_tgbot_registry_put(ngx_http_tgbot_registry_t *registry,
     ngx_http_tgbot_zone_unlock(registry->zone);
 
     return record ? NGX_OK : NGX_DECLINED;
+}
+
+
+size_t
+ngx_http_tgbot_registry_username(ngx_http_tgbot_registry_t *registry,
+    u_char *name)
+{
+    size_t                             len;
+    ngx_http_tgbot_registry_record_t  *record;
+
+    if (registry == NULL) {
+        return 0;
+    }
+
+    len = 0;
+
+    ngx_http_tgbot_registry_lock(registry->zone);
+
+    record = ngx_http_tgbot_registry_record(registry);
+
+    if (record) {
+        len = record->registration.username_len;
+        ngx_memcpy(name, record->registration.username, len);
+    }
+
+    ngx_http_tgbot_zone_unlock(registry->zone);
+
+    return len;
 }
 
 

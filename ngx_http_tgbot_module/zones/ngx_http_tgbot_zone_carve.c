@@ -53,7 +53,8 @@ ngx_http_tgbot_zone_needs(size_t room)
 {
     size_t  pages;
 
-    room += ngx_align(sizeof(ngx_http_tgbot_zone_sh_t), NGX_CPU_CACHE_LINE);
+    room += NGX_HTTP_TGBOT_ZONE_RT
+            + ngx_align(sizeof(ngx_http_tgbot_zone_sh_t), NGX_CPU_CACHE_LINE);
 
     pages = (room + ngx_pagesize - 1) / ngx_pagesize;
     pages = ngx_max(pages, 6);

@@ -25,6 +25,7 @@ from simulator.program import Program
 BOTS = f"{TOP}/examples/bots"
 MACHINES = f"{TOP}/examples/two-machines"
 ANN = updates.person(471100001, "Ann")
+MENU = ["We have", "tea", "and coffee."]
 
 # at least so many are in README.md, docs and examples/bots
 CONFIGURATIONS = 15
@@ -140,6 +141,11 @@ async def conversation(case, bot):
                                   ("sendMessage", chat, "You chose tea.")],
                "calls for a button")
 
+    status, ride = await bot.update("message", updates.message(9, ANN, "/menu"))
+    case.equal((status, ride), (200, b""), "the answer to /menu")
+    case.equal(bot.take_calls(), [("sendMessage", chat, text) for text in MENU],
+               "calls for /menu")
+
     status, _ = await bot.update("message", updates.photo(3, ANN, "A photo"))
     case.equal((status, bot.take_calls()), (200, []), "a photo, which no bot answers")
 
@@ -204,6 +210,13 @@ async def test_node_grammy(case):
         return
     bot = Bot(case, "node-grammy", "grammy", "127.0.0.1:9002")
     await bot.start(["node", "bot.js"], cwd)
+
+    # the second call is made by the bot itself
+    chat = str(ANN["id"])
+    status, _ = await bot.update("message", updates.message(10, ANN, "/dice"))
+    case.equal((status, bot.take_calls()),
+               (200, [("sendMessage", chat, "It rolls."), ("sendDice", chat, None),
+                      ("sendMessage", chat, "That is yours.")]), "calls for /dice")
     await conversation(case, bot)
 
 

@@ -1,5 +1,7 @@
 """The Bot API server: executes calls, limits floods, and fails when told to."""
 
+import asyncio
+import functools
 import json
 import math
 import re
@@ -87,6 +89,8 @@ class BotApi(Service):
         self.migrated = {str(old): int(new) for old, new in (migrated or {}).items()}
         self.fault = None                   # a fault for everybody, see faults.show()
         self.registrations = Registrations()
+        self.username = "demo_bot"          # of all bots; None: getMe fails
+        self.named = 0                      # calls of getMe
         self.executed = []
         self.statuses = Counter()
         self.unknown = Counter()            # calls whose caller cannot know the outcome
@@ -149,12 +153,21 @@ class BotApi(Service):
         if fault is not None:
             faults.show(connection, fault, self.stall)
             return
+        execute = functools.partial(self._registered, connection, token, method, params,
+                                    hooks.calls[-1].files)
+        if hooks.delay and method.lower() == "setwebhook":
+            asyncio.get_running_loop().call_later(hooks.delay, execute)
+        else:
+            execute()
+
+    def _registered(self, connection, *call):
+        """Executes a call, and answers."""
         try:
-            result = hooks.call(token, method, params, hooks.calls[-1].files)
+            answer = self._answer(200, self.registrations.call(*call))
         except RegistrationError as error:
             wait = {"retry_after": error.retry_after} if error.retry_after else {}
-            raise ApiError(error.status, error.description, **wait) from None
-        connection.send(self._answer(200, result))
+            answer = self._refusal(ApiError(error.status, error.description, **wait))
+        connection.send(answer)
 
     def _misbehave(self, connection, fault, method, params, worker):
         """Whether the fault ends the matter."""
@@ -225,8 +238,11 @@ class BotApi(Service):
             raise ApiError(400, "Bad Request: query is too old and response timeout expired "
                                 "or query ID is invalid")
         if lower == "getme":
+            self.named += 1
+            if self.username is None:
+                raise ApiError(404, "Not Found")
             return {"id": 110201543, "is_bot": True, "first_name": "Demo",
-                    "username": "demo_bot"}
+                    "username": self.username}
         if lower.startswith("get"):
             return {}
         call = Call(len(self.executed), time.monotonic(), method, params, via, worker)

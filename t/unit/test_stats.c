@@ -1053,7 +1053,7 @@ test_dirty(void)
     user = &stats;
     zone = unit_zone_adopt(test_zone, &user, 1);
 
-    is_int(test_zone->sh->dirty, 0);
+    is_int(test_zone->rt->dirty, 0);
     is_int(test_value(&stats, "limit_decisions_total", "one", "passed"), 1);
     is_int(test_value(&stats, "limit_decisions_total", "two", "passed"), 0);
 

@@ -11,11 +11,12 @@
 
 
 typedef struct {
-    ngx_http_tgbot_zone_t   zone;
-    ngx_log_t               log;
-    ngx_shm_zone_t          shm_zone;
-    void                   *memory;      /* NULL: adopted */
-    void                   *pointers[64];
+    ngx_http_tgbot_zone_t      zone;
+    ngx_http_tgbot_zone_rt_t   rt;
+    ngx_log_t                  log;
+    ngx_shm_zone_t             shm_zone;
+    void                      *memory;      /* NULL: adopted */
+    void                      *pointers[64];
 } unit_zone_t;
 
 
@@ -48,6 +49,7 @@ unit_zone_create(const ngx_http_tgbot_zone_kind_t *kind, void **users,
     unit_live++;
 
     uz->zone.kind = kind;
+    uz->zone.rt = &uz->rt;
     uz->zone.log = &uz->log;
     uz->zone.shm_zone = &uz->shm_zone;
     ngx_str_set(&uz->shm_zone.shm.name, "unit");
@@ -107,6 +109,8 @@ unit_zone_adopt(ngx_http_tgbot_zone_t *zone, void **users, ngx_uint_t n)
     adopted = unit_zone_create(zone->kind, users, n);
 
     adopted->sh = zone->sh;
+    adopted->rt = zone->rt;
+    adopted->offset = zone->offset;
     adopted->size = zone->size;
 
     if (zone->kind->init(adopted, 0) != NGX_OK) {
@@ -115,6 +119,23 @@ unit_zone_adopt(ngx_http_tgbot_zone_t *zone, void **users, ngx_uint_t n)
     }
 
     return adopted;
+}
+
+
+ngx_int_t
+unit_zone_start(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found)
+{
+    zone->sh->generation = 0;
+    zone->rt->dirty = 0;
+
+    if (zone->kind->open == NULL) {
+        return zone->kind->init(zone, 1);
+    }
+
+    zone->kind->open(zone, found);
+
+    return zone->kind->init(zone, 0);
 }
 
 
@@ -138,7 +159,7 @@ unit_zone_free(ngx_http_tgbot_zone_t *zone)
 void
 unit_zone_dirty(ngx_http_tgbot_zone_t *zone)
 {
-    zone->sh->dirty = 1;
+    zone->rt->dirty = 1;
 }
 
 
@@ -147,12 +168,12 @@ ngx_http_tgbot_zone_lock(ngx_http_tgbot_zone_t *zone)
 {
     unit_zone_locks++;
 
-    if (zone->sh->dirty) {
+    if (zone->rt->dirty) {
         zone->sh->repaired++;
         return NGX_DECLINED;
     }
 
-    zone->sh->dirty = 1;
+    zone->rt->dirty = 1;
 
     return NGX_OK;
 }
@@ -161,7 +182,7 @@ ngx_http_tgbot_zone_lock(ngx_http_tgbot_zone_t *zone)
 void
 ngx_http_tgbot_zone_unlock(ngx_http_tgbot_zone_t *zone)
 {
-    zone->sh->dirty = 0;
+    zone->rt->dirty = 0;
 }
 
 
