@@ -157,6 +157,7 @@ Range: bytes=0-1
 --- response_body eval
 my $body = main::update("\"\\u00e9 \\ud83d\\ude00 \xff\xfe\\/\"");
 main::said("POST /dump HTTP/1.1
+Accept-Encoding: identity
 Connection: close
 Content-Length: " . length($body) . "
 Content-Type: application/json
@@ -314,6 +315,7 @@ main::config('/_program?x=$tgbot_chat_id', '
 my $body = main::update('"hi"');
 main::said("CONTENT_LENGTH=" . length($body) . "
 CONTENT_TYPE=application/json
+HTTP_ACCEPT_ENCODING=identity
 HTTP_CONTENT_LENGTH=" . length($body) . "
 HTTP_CONTENT_TYPE=application/json
 HTTP_HOST=localhost

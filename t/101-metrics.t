@@ -116,7 +116,7 @@ our %labels = (
     limit_decisions_total => ['zone', 'outcome'], cache_total => ['result'],
     dead_letters_total => ['cause'], queue_items_total => ['event'],
     queue_depth => ['state'], zone_bytes => ['state'], build_info => ['version'],
-    redis_commands_total => ['result'],
+    redis_commands_total => ['result'], answers_ignored_total => ['reason'],
 );
 
 # JSON without what is no metric, as a scrape

@@ -384,7 +384,7 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                                   |NGX_HTTP_TGBOT_RETRY_ON_ERROR
                                   |NGX_HTTP_TGBOT_RETRY_ON_TIMEOUT));
     ngx_conf_merge_size_value(conf->response_size, prev->response_size,
-                              64 * 1024);
+                              NGX_HTTP_TGBOT_METHOD_SIZE);
 
     ngx_conf_merge_ptr_value(conf->dedup, prev->dedup,
                              &ngx_http_tgbot_conf_dedup_default);

@@ -118,6 +118,21 @@ static const ngx_str_t
 };
 
 
+/* in the order of ngx_http_tgbot_answer_reason_e */
+
+static const ngx_str_t
+    ngx_http_tgbot_metric_ignored[NGX_HTTP_TGBOT_ANSWER_REASONS] =
+{
+    ngx_string("type"),
+    ngx_string("not_json"),
+    ngx_string("encoding"),
+    ngx_string("too_many"),
+    ngx_string("refused_method"),
+    ngx_string("bad_method"),
+    ngx_string("no_address")
+};
+
+
 static const ngx_str_t
     ngx_http_tgbot_metric_decided[NGX_HTTP_TGBOT_LIMIT_OUTCOMES] =
 {
@@ -270,6 +285,11 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
       "Calls of the bot's program, by outcome.",
       ngx_http_tgbot_metric_by("outcome", ngx_http_tgbot_metric_outcomes),
       ngx_http_tgbot_metric_counter(handled) },
+
+    { "answers_ignored_total", NGX_HTTP_TGBOT_COUNTER,
+      "Answers thrown away, as a whole or in a part, by reason.",
+      ngx_http_tgbot_metric_by("reason", ngx_http_tgbot_metric_ignored),
+      ngx_http_tgbot_metric_counter(ignored) },
 
     { "api_calls_total", NGX_HTTP_TGBOT_COUNTER_SPARSE,
       "Attempts of Bot API calls, by method and result.",

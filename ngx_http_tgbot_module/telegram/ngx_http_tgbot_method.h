@@ -16,6 +16,9 @@
 
 #define NGX_HTTP_TGBOT_METHOD_LEN          64
 
+/* bytes of a JSON or urlencoded call (HttpReader.h of td): no more are read */
+#define NGX_HTTP_TGBOT_METHOD_SIZE         (1024 * 1024)
+
 /* bytes of a description that are logged, after it is redacted */
 #define NGX_HTTP_TGBOT_METHOD_DESCRIPTION  256
 

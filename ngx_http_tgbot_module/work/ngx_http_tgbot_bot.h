@@ -12,6 +12,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_bell.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_dead.h"
@@ -326,6 +327,8 @@ struct ngx_http_tgbot_bot_s {
     time_t                         strange_warned;  /* of items in it */
     ngx_uint_t                     lost;      /* results, since warned */
     time_t                         lost_warned;
+    time_t                         ignored_warned[
+                                              NGX_HTTP_TGBOT_ANSWER_REASONS];
 
     /* calls that wait after a 401 of the Bot API; one of them is the probe */
     ngx_queue_t                    paused;
@@ -434,6 +437,14 @@ ngx_uint_t ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
  * at most, with how many there were.
  */
 void ngx_http_tgbot_bot_lost(ngx_http_tgbot_bot_t *bot, int64_t update_id);
+
+/*
+ * Counts an answer that is thrown away, as a whole or in a part, and returns
+ * the level at which the caller logs it: "error" once a minute for each reason,
+ * "info" otherwise.
+ */
+ngx_uint_t ngx_http_tgbot_bot_ignored(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_answer_reason_e reason);
 
 /* the token is accepted: resumes all paused calls, in order */
 void ngx_http_tgbot_bot_authorized(ngx_http_tgbot_bot_t *bot);

@@ -20,6 +20,8 @@ static void ngx_http_tgbot_handler_check_location(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_capture_t *result);
 static ngx_uint_t ngx_http_tgbot_handler_verdict(
     ngx_http_tgbot_handler_t *handler, ngx_http_tgbot_capture_t *result);
+static ngx_uint_t ngx_http_tgbot_handler_read(
+    ngx_http_tgbot_handler_t *handler, ngx_http_tgbot_capture_t *result);
 
 
 static ngx_str_t  ngx_http_tgbot_handler_json = ngx_string("application/json");
@@ -46,6 +48,7 @@ ngx_http_tgbot_handler_start(ngx_http_tgbot_handler_t *handler)
     handler->started = 0;
     handler->ignored = 0;
     handler->refused = 0;
+    handler->encoded = 0;
 
     call->slots = &bot->slots;
     call->ctx = bot->ctx;
@@ -246,6 +249,7 @@ static void
 ngx_http_tgbot_handler_log(ngx_http_tgbot_handler_t *handler,
     ngx_uint_t verdict, ngx_http_tgbot_capture_t *result)
 {
+    ngx_uint_t             level;
     const char            *how;
     ngx_http_tgbot_bot_t  *bot;
 
@@ -254,7 +258,12 @@ ngx_http_tgbot_handler_log(ngx_http_tgbot_handler_t *handler,
     how = (verdict == NGX_HTTP_TGBOT_BUSY) ? "is unavailable" : "failed";
 
     if (result->reason) {
-        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+        level = handler->encoded
+                ? ngx_http_tgbot_bot_ignored(bot,
+                                             NGX_HTTP_TGBOT_ANSWER_ENCODING)
+                : NGX_LOG_ERR;
+
+        ngx_log_error(level, bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\", update %L: the program %s: %s",
                       &bot->name, handler->ctx->update->update_id, how,
                       result->reason);
@@ -322,7 +331,7 @@ ngx_http_tgbot_handler_verdict(ngx_http_tgbot_handler_t *handler,
     if (result->status >= NGX_HTTP_OK
         && result->status < NGX_HTTP_SPECIAL_RESPONSE)
     {
-        return NGX_HTTP_TGBOT_DONE;
+        return ngx_http_tgbot_handler_read(handler, result);
     }
 
     if (result->status >= NGX_HTTP_SPECIAL_RESPONSE
@@ -347,4 +356,50 @@ ngx_http_tgbot_handler_verdict(ngx_http_tgbot_handler_t *handler,
     }
 
     return NGX_HTTP_TGBOT_FAILED;
+}
+
+
+/*
+ * An answer whose calls cannot be read has failed.  Without a body, or with a
+ * type that makes no calls, its encoding does not matter.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_handler_read(ngx_http_tgbot_handler_t *handler,
+    ngx_http_tgbot_capture_t *result)
+{
+    ngx_uint_t  as;
+
+    static ngx_str_t  identity = ngx_string("identity");
+    static ngx_str_t  mark = ngx_string("\xef\xbb\xbf");
+
+    as = ngx_http_tgbot_answer_as(&result->type);
+
+    if (result->body.len == 0 || as == NGX_HTTP_TGBOT_ANSWER_AS_NOTHING) {
+        return NGX_HTTP_TGBOT_DONE;
+    }
+
+    if (result->encoding.len
+        && (result->encoding.len != identity.len
+            || ngx_strncasecmp(result->encoding.data, identity.data,
+                               identity.len)
+               != 0))
+    {
+        handler->encoded = 1;
+        result->reason = "the answer has a Content-Encoding; \"gunzip on\" in "
+                         "the called location decodes gzip";
+        return NGX_HTTP_TGBOT_FAILED;
+    }
+
+    /* a byte order mark is no part of the text */
+
+    if (as == NGX_HTTP_TGBOT_ANSWER_AS_JSON
+        && result->body.len >= mark.len
+        && ngx_memcmp(result->body.data, mark.data, mark.len) == 0)
+    {
+        result->body.data += mark.len;
+        result->body.len -= mark.len;
+    }
+
+    return NGX_HTTP_TGBOT_DONE;
 }

@@ -209,6 +209,7 @@ static ngx_int_t
 ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_capture_t *result)
 {
+    ngx_uint_t                level;
     ngx_http_tgbot_bot_t     *bot;
     ngx_http_tgbot_method_t   captured, copy;
 
@@ -243,7 +244,9 @@ ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
             return NGX_ERROR;
         }
 
-        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+        level = ngx_http_tgbot_bot_ignored(bot, job->answer.reason);
+
+        ngx_log_error(level, bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\", update %L: the program's answer %s%s"
                       "%V%s", &bot->name, job->update.update_id,
                       job->answer.problem,

@@ -350,6 +350,15 @@ ngx_http_tgbot_stats_handled(ngx_http_tgbot_stats_t *stats,
 
 
 void
+ngx_http_tgbot_stats_ignored(ngx_http_tgbot_stats_t *stats,
+    ngx_http_tgbot_answer_reason_e reason)
+{
+    ngx_http_tgbot_stats_add(
+        ngx_http_tgbot_stats_stripe(stats)->ignored[reason], 1);
+}
+
+
+void
 ngx_http_tgbot_stats_unauthorized(ngx_http_tgbot_stats_t *stats,
     ngx_uint_t unauthorized)
 {

@@ -11,6 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_dead.h"
 #include "ngx_http_tgbot_lease.h"
 #include "ngx_http_tgbot_method_table.h"
@@ -183,6 +184,7 @@ typedef struct {
     ngx_atomic_t                     call[NGX_HTTP_TGBOT_CALL_KINDS]
                                          [NGX_HTTP_TGBOT_CALL_EVENTS];
     ngx_atomic_t                     handled[NGX_HTTP_TGBOT_HANDLER_OUTCOMES];
+    ngx_atomic_t                     ignored[NGX_HTTP_TGBOT_ANSWER_REASONS];
     ngx_atomic_t                     api[NGX_HTTP_TGBOT_STATS_METHODS]
                                         [NGX_HTTP_TGBOT_API_RESULTS];
     ngx_atomic_t                     limit[NGX_HTTP_TGBOT_STATS_LIMITS]
@@ -257,6 +259,10 @@ ngx_uint_t ngx_http_tgbot_stats_call(ngx_http_tgbot_stats_t *stats,
 
 void ngx_http_tgbot_stats_handled(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_handled_e outcome);
+
+/* an answer that is thrown away, as a whole or in a part */
+void ngx_http_tgbot_stats_ignored(ngx_http_tgbot_stats_t *stats,
+    ngx_http_tgbot_answer_reason_e reason);
 
 /* adds a duration in ms to a histogram */
 void ngx_http_tgbot_stats_duration(ngx_http_tgbot_stats_t *stats,
