@@ -349,12 +349,20 @@ for my $value ('on', 'max', '""', 'zone=a:1m off', 'off max=5', 'Max=5',
 
     refused("dead_letters $value", shop("tgbot_dead_letters $value;"),
             qr/invalid value "\Q$word\E" in "tgbot_dead_letters" directive/,
-            qr/expected "zone=" or "max=", or "off" alone/);
+            qr/expected "zone=", "redis" or "max=", or "off" alone/);
 }
 
-refused('dead_letters redis', shop('tgbot_dead_letters redis;'),
+refused('dead_letters redis without a Redis', shop('tgbot_dead_letters redis;'),
+        qr/directive "shop" has "tgbot_dead_letters" with "redis"/,
+        qr/expected "tgbot_redis" in http/);
+
+refused("dead_letters $_", shop("tgbot_dead_letters $_;", $redis),
         qr/invalid value "redis" in "tgbot_dead_letters" directive/,
-        qr/expected "zone=name:size": this version knows no redis/);
+        qr/expected either it or "zone="/)
+    for 'redis zone=d:1m', 'zone=d:1m redis', 'redis zone=d:1m max=5';
+
+accepted("dead_letters $_", shop("tgbot_dead_letters $_;", $redis))
+    for 'redis', 'redis max=50', 'max=50 redis';
 
 for my $n ('0', '-1', '', 'all', '5%') {
     refused("dead_letters max=$n", shop("tgbot_dead_letters max=$n;"),

@@ -3,6 +3,7 @@
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
+use TgbotDead;
 use TgbotSteps;
 
 use Encode ();
@@ -25,99 +26,6 @@ TgbotSteps::start(
         tgbot_api      => '/_api/header/X-Method/$tgbot_method/json/%7B%7D',
         tgbot_attempts => '2 backoff=50ms max_backoff=100ms',
     });
-
-
-# a program that fails until it is mended
-
-our $mended = <<'_EOC_';
-    location = /_mended {
-        internal;
-        root html;
-        set $step status/500;
-
-        if (-f $document_root/mended) {
-            set $step say/x;
-        }
-
-        proxy_pass http://127.0.0.1:$TEST_NGINX_PROGRAM_PORT/$step;
-    }
-_EOC_
-
-# and one that answers nothing in between
-
-our $stalls = <<'_EOC_';
-    location = /_step {
-        internal;
-        root html;
-        set $step status/500;
-
-        if (-f $document_root/stalls) {
-            set $step stall;
-        }
-
-        if (-f $document_root/mended) {
-            set $step say/x;
-        }
-
-        proxy_pass http://127.0.0.1:$TEST_NGINX_PROGRAM_PORT/$step;
-    }
-_EOC_
-
-sub touch {
-    my ($file) = @_;
-
-    open my $out, '>', "$Test::Nginx::Util::HtmlDir/$file"
-        or die "cannot make $file: $!\n";
-    close $out;
-}
-
-sub mend {
-    touch('mended');
-}
-
-
-# steps
-
-# delivers an update as often as it takes to be given up
-
-sub give_up {
-    my (%of) = @_;
-
-    $of{id} //= ++$id;
-
-    check(end(begin(%of)), 'failed');
-    check(end(begin(%of)), 'dead', '');
-}
-
-# an answer of the status: its HTTP status, and its JSON
-
-sub answer {
-    my ($status, undef, $body) = get(@_);
-
-    return $status, $body ? decode_json($body) : undef;
-}
-
-sub change {
-    my ($method, $uri, $action, @headers) = @_;
-
-    push @headers, "X-Tgbot-Action: $action" if $action;
-
-    return answer($uri, \@headers, $method);
-}
-
-# the letters of a bot, as "id cause ..."
-
-sub letters {
-    my ($want, $bot, $query) = @_;
-
-    becomes($want, 'letters', sub {
-        my (undef, $json) = answer('/status/dead/' . ($bot // 'b')
-                                   . ($query // ''));
-
-        return CORE::join ', ', map { "$_->{id} $_->{cause}" }
-                                @{$json->{letters}};
-    });
-}
 
 master_on();
 workers(2);

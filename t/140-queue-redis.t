@@ -9,6 +9,7 @@ use TgbotRedis;
 use TgbotSteps;
 
 use JSON::PP;
+use POSIX ();
 use Time::HiRes qw(time sleep);
 
 TgbotRedis::start('--enable-debug-command', 'yes');
@@ -413,3 +414,29 @@ logged('is dropped by zone "all", dry run', 0);
 enqueue(key => '');
 logged('is dropped by zone "all", dry run', 1);
 depth('accepted!=4 done!=4');
+
+
+
+=== TEST 19: the status tells which machine works on how much
+--- config eval: main::bot()
+--- then
+enqueue(text => 'sleep/1/say/x', chat => $_) for 1, 2;
+until_asked(qr/say.x/);
+
+# a machine that is gone
+
+redis('HSET', '{tgbot:b}:flight', '0000000000000001', 'gone:1:2/3');
+
+my $host = (POSIX::uname())[1] =~ s/[^\x21-\x7e]|[:\/]/-/gr;
+
+becomes('gone 0 1 0, here 2 2 0', 'machines', sub {
+    my $of = status()->{bots}{b}{machines};
+
+    return CORE::join ', ', map {
+        my $machine = $of->{$_};
+        CORE::join ' ', $_ eq substr($host, 0, 32) ? 'here' : $_,
+                        @{$machine}{qw(workers inflight claims)}
+    } sort { $of->{$a}{workers} <=> $of->{$b}{workers} } keys %$of;
+});
+
+depth('accepted!=2 done!=2');

@@ -14,8 +14,11 @@ TgbotRedis::start();
 
 TgbotSteps::start(
     request => 'GET /seen',
+
+    # longer than the status waits for Redis
+
     http    => 'tgbot_secret_token off;
-                tgbot_redis $TEST_NGINX_REDIS prefix=t;',
+                tgbot_redis $TEST_NGINX_REDIS prefix=t timeout=2s;',
     webhook => { tgbot_dedup => 'redis' },
     update  => { date => 1700000000 },
     init    => sub { redis('FLUSHALL') });
@@ -301,3 +304,29 @@ for (1 .. 5) {
     record('DEL', 'workers');
     told(fetch(1000 + $_, 'say/x'), 'done', '"text":"x"\}$');
 }
+
+
+
+=== TEST 15: the status tells what Redis knows of updates
+--- config eval: main::bot()
+--- then
+is(status()->{bots}{b}{dedup}{records}, 0, $block->name . ' - none');
+
+my $held = held(id => 1000, text => 'sleep/0.5/say/x');
+
+check(end(begin(id => 1001, text => 'status/500')), 'failed');
+
+my $dedup = status()->{bots}{b}{dedup};
+is($dedup->{kept}, 'redis', $block->name . ' - where');
+is($dedup->{records}, 2, $block->name . ' - in work, and to come again');
+is($dedup->{leased}, 1, $block->name . ' - in work');
+
+my ($machine) = values %{status()->{bots}{b}{machines}};
+is($machine->{claims}, 1, $block->name . ' - of a machine');
+
+told(end($held), 'done');
+becomes('0 1000', 'done', sub {
+    my $of = status()->{bots}{b}{dedup};
+    return "$of->{leased} $of->{top}[0]";
+});
+is(status()->{bots}{b}{dedup}{top}[1], undef, $block->name . ' - one ring');

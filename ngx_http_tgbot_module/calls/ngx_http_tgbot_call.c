@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_abandon.h"
+#include "ngx_http_tgbot_buffer.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_header.h"
 
@@ -704,7 +705,7 @@ ngx_http_tgbot_capture_buffer(ngx_http_request_t *sr, size_t size)
     ngx_buf_t    *b;
     ngx_chain_t  *cl;
 
-    b = ngx_create_temp_buf(sr->pool, size);
+    b = ngx_http_tgbot_buffer_create(sr->pool, size);
     if (b == NULL) {
         return NGX_ERROR;
     }
@@ -953,6 +954,17 @@ ngx_http_tgbot_capture_collect(ngx_http_tgbot_capture_t *result,
     while ((h = ngx_http_tgbot_header(headers, "Retry-After", h))) {
         if (h->hash != 0 && result->retry_after.len == 0) {
             result->retry_after = h->value;
+        }
+    }
+
+    if (result->status >= NGX_HTTP_SPECIAL_RESPONSE
+        && result->status < NGX_HTTP_BAD_REQUEST)
+    {
+        h = ngx_http_tgbot_header(headers, "Location", NULL);
+
+        if (h) {
+            result->location = h->value;
+            h = NULL;
         }
     }
 

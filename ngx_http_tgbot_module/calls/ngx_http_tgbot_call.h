@@ -45,6 +45,7 @@ typedef struct {
     ngx_str_t      encoding;          /* Content-Encoding, "": none, or nginx
                                          has decoded the body */
     ngx_str_t      retry_after;       /* Retry-After, "": none */
+    ngx_str_t      location;          /* Location of a 3xx, "": none */
     ngx_int_t      max_age;           /* Cache-Control, seconds, -1: none */
     const char    *reason;            /* of a failure, for logs */
 

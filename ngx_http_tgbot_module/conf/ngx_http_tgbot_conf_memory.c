@@ -8,6 +8,8 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_conf.h"
+#include "ngx_http_tgbot_dead_redis.h"
+#include "ngx_http_tgbot_dead_verbs.h"
 #include "ngx_http_tgbot_queue_redis.h"
 #include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_redis_lease.h"
@@ -36,6 +38,8 @@ static ngx_int_t ngx_http_tgbot_conf_limit_redis(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_limit_conf_t *limit);
 static ngx_int_t ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
+static ngx_int_t ngx_http_tgbot_conf_place(ngx_conf_t *cf, ngx_str_t *place,
+    ngx_http_tgbot_zone_t *zone);
 static ngx_int_t ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf,
@@ -236,7 +240,6 @@ ngx_http_tgbot_conf_limit_redis(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 static ngx_int_t
 ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
-    ngx_str_t                    *name, *place;
     ngx_http_tgbot_queue_t       *queue;
     ngx_http_tgbot_queue_conf_t  *qcf;
 
@@ -269,8 +272,19 @@ ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     bot->queue = &ngx_http_tgbot_queue_local;
     bot->queue_zone = queue;
 
-    name = &qcf->zone->shm_zone->shm.name;
-    place = &bot->queue_place;
+    return ngx_http_tgbot_conf_place(cf, &bot->queue_place, qcf->zone);
+}
+
+
+/* what is in the zone is in this place, for logs */
+
+static ngx_int_t
+ngx_http_tgbot_conf_place(ngx_conf_t *cf, ngx_str_t *place,
+    ngx_http_tgbot_zone_t *zone)
+{
+    ngx_str_t  *name;
+
+    name = &zone->shm_zone->shm.name;
 
     place->data = ngx_pnalloc(cf->pool, sizeof("zone \"\"") - 1 + name->len);
     if (place->data == NULL) {
@@ -297,6 +311,17 @@ ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         return NGX_OK;
     }
 
+    if (dcf->redis) {
+        bot->dead = &ngx_http_tgbot_dead_redis;
+        ngx_str_set(&bot->dead_place, "Redis");
+
+        if (bot->lease == 0) {
+            bot->lease = NGX_HTTP_TGBOT_REDIS_LEASE;
+        }
+
+        return ngx_http_tgbot_conf_check_redis(cf, bot, "tgbot_dead_letters");
+    }
+
     zone = dcf->zone;
 
     if (zone == NULL) {
@@ -317,9 +342,10 @@ ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
     dead->bot_id = bot->id;
     dead->max = dcf->max;
 
-    bot->dead = dead;
+    bot->dead = &ngx_http_tgbot_dead_local;
+    bot->dead_zone = dead;
 
-    return NGX_OK;
+    return ngx_http_tgbot_conf_place(cf, &bot->dead_place, zone);
 }
 
 

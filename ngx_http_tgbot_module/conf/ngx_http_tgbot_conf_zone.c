@@ -16,6 +16,10 @@ static char *ngx_http_tgbot_conf_rate(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_notice(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_dedup_check(ngx_conf_t *cf,
     ngx_command_t *cmd, void *value);
+static char *ngx_http_tgbot_conf_dead_check(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *value);
+static char *ngx_http_tgbot_conf_either(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_flag_t redis, ngx_http_tgbot_zone_t *zone);
 static char *ngx_http_tgbot_conf_limit_check(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_array_t *limits);
 static ngx_uint_t ngx_http_tgbot_conf_limit_equal(
@@ -183,10 +187,11 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_dead_table[] = {
     { ngx_string("max="), ngx_http_tgbot_conf_number,
       offsetof(ngx_http_tgbot_dead_conf_t, max), NULL, 1000000 },
 
-    { ngx_string("redis"), ngx_http_tgbot_conf_redis, 0, NULL, 0 },
+    { ngx_string("redis"), ngx_http_tgbot_conf_word,
+      offsetof(ngx_http_tgbot_dead_conf_t, redis), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
-      "\"zone=\" or \"max=\", or \"off\" alone", 0 }
+      "\"zone=\", \"redis\" or \"max=\", or \"off\" alone", 0 }
 };
 
 
@@ -205,12 +210,12 @@ ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_queue = {
 
 
 ngx_http_tgbot_dead_conf_t  ngx_http_tgbot_conf_dead_default = {
-    NULL, 1000
+    NULL, 1000, 0
 };
 
 ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_dead_letters = {
     ngx_http_tgbot_conf_dead_table, &ngx_http_tgbot_conf_dead_default,
-    sizeof(ngx_http_tgbot_dead_conf_t), 1, NULL
+    sizeof(ngx_http_tgbot_dead_conf_t), 1, ngx_http_tgbot_conf_dead_check
 };
 
 
@@ -233,7 +238,24 @@ ngx_http_tgbot_conf_dedup_check(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_tgbot_dedup_conf_t  *dedup = value;
 
-    if (dedup->redis && dedup->zone) {
+    return ngx_http_tgbot_conf_either(cf, cmd, dedup->redis, dedup->zone);
+}
+
+
+static char *
+ngx_http_tgbot_conf_dead_check(ngx_conf_t *cf, ngx_command_t *cmd, void *value)
+{
+    ngx_http_tgbot_dead_conf_t  *dead = value;
+
+    return ngx_http_tgbot_conf_either(cf, cmd, dead->redis, dead->zone);
+}
+
+
+static char *
+ngx_http_tgbot_conf_either(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_flag_t redis, ngx_http_tgbot_zone_t *zone)
+{
+    if (redis && zone) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid value \"redis\" in \"%V\" directive, "
                            "expected either it or \"zone=\"", &cmd->name);
@@ -295,14 +317,6 @@ ngx_http_tgbot_conf_zone(ngx_http_tgbot_conf_arg_t *arg)
     *(ngx_http_tgbot_zone_t **) arg->field = zone;
 
     return NGX_CONF_OK;
-}
-
-
-char *
-ngx_http_tgbot_conf_redis(ngx_http_tgbot_conf_arg_t *arg)
-{
-    return ngx_http_tgbot_conf_expected(arg, "\"zone=name:size\": this "
-                                        "version knows no redis");
 }
 
 

@@ -329,6 +329,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     conf->bot = NULL;
+     *     conf->api_unset = 0;
      *     conf->retry_on = 0;
      */
 
@@ -370,6 +371,9 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->secret, prev->secret, NULL);
     ngx_conf_merge_ptr_value(conf->replies, prev->replies, NULL);
     ngx_conf_merge_ptr_value(conf->handler, prev->handler, NULL);
+    conf->api_unset = (conf->api == NGX_CONF_UNSET_PTR
+                       && (prev->api == NGX_CONF_UNSET_PTR
+                           || prev->api_unset));
     ngx_conf_merge_ptr_value(conf->api, prev->api, NULL);
     ngx_conf_merge_uint_value(conf->reply_via, prev->reply_via,
                               NGX_HTTP_TGBOT_VIA_AUTO);
@@ -461,6 +465,9 @@ ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    ngx_http_tgbot_conf_shown(cf);
+    ngx_http_tgbot_conf_locations(cf);
+
     return ngx_http_tgbot_call_postconfiguration(cf);
 }
 
@@ -504,7 +511,10 @@ ngx_http_tgbot_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_tgbot_zone_init_process(&tmcf->zones);
-    ngx_http_tgbot_lease_init_process(tmcf->leases, cycle->log);
+
+    if (ngx_http_tgbot_lease_init_process(tmcf->leases, cycle->log) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     bots = tmcf->bots.elts;
 

@@ -6,6 +6,7 @@
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_header.h"
 #include "ngx_http_tgbot_queue_verbs.h"
+#include "ngx_http_tgbot_redis_state.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_status_dead.h"
 #include "ngx_http_tgbot_status_json.h"
@@ -190,7 +191,7 @@ ngx_http_tgbot_status_awaited(ngx_http_request_t *r)
     ngx_uint_t                     i, awaited;
     ngx_http_tgbot_bot_t         **bots;
     ngx_http_tgbot_main_conf_t    *tmcf;
-    ngx_http_tgbot_queue_state_t   state;
+    ngx_http_tgbot_redis_state_t  *state;
 
     tmcf = ngx_http_get_module_main_conf(r, ngx_http_tgbot_module);
 
@@ -202,8 +203,10 @@ ngx_http_tgbot_status_awaited(ngx_http_request_t *r)
     bots = tmcf->bots.elts;
 
     for (i = 0; i < tmcf->bots.nelts; i++) {
-        if (bots[i]->queue
-            && bots[i]->queue->state(bots[i], &state) == NGX_AGAIN)
+        if (bots[i]->lease
+            && ngx_http_tgbot_redis_state(bots[i], NGX_HTTP_TGBOT_REDIS_SHOWN,
+                                          &state)
+               == NGX_AGAIN)
         {
             awaited = 1;
         }

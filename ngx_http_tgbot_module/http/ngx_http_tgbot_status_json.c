@@ -5,6 +5,7 @@
 
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache.h"
+#include "ngx_http_tgbot_redis_state.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_status_metrics.h"
@@ -23,7 +24,13 @@ static void ngx_http_tgbot_status_json_histogram(
 static void ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_bot_t *bot);
 static void ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
-    ngx_http_tgbot_dedup_t *dedup);
+    ngx_http_tgbot_bot_t *bot);
+static void ngx_http_tgbot_status_json_kept(ngx_http_tgbot_status_text_t *s,
+    ngx_uint_t zone);
+static void ngx_http_tgbot_status_json_machines(
+    ngx_http_tgbot_status_text_t *s, ngx_http_tgbot_bot_t *bot);
+static void ngx_http_tgbot_status_json_machine(
+    ngx_http_tgbot_status_text_t *s, ngx_http_tgbot_redis_machine_t *machine);
 static void ngx_http_tgbot_status_json_zone(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_zone_t *zone);
 static void ngx_http_tgbot_status_webhook(ngx_http_tgbot_status_text_t *s,
@@ -246,8 +253,8 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
                                           bot->queue.allowed);
     }
 
-    if (b->dedup) {
-        ngx_http_tgbot_status_json_dedup(s, b->dedup);
+    if (b->conf->dedup) {
+        ngx_http_tgbot_status_json_dedup(s, b);
     }
 
     if (b->dead) {
@@ -255,11 +262,20 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
         ngx_http_tgbot_status_text_open(s, '{');
 
         ngx_http_tgbot_status_text_member(s, "letters", bot->dead.letters);
-        ngx_http_tgbot_status_text_member(s, "blocks", bot->dead.blocks);
+
+        if (b->dead_zone) {
+            ngx_http_tgbot_status_text_member(s, "blocks", bot->dead.blocks);
+        }
+
         ngx_http_tgbot_status_text_member(s, "evicted", bot->dead.evicted);
         ngx_http_tgbot_status_text_member(s, "oldest", bot->dead.oldest);
+        ngx_http_tgbot_status_json_kept(s, b->dead_zone != NULL);
 
         ngx_http_tgbot_status_text_close(s, '}');
+    }
+
+    if (b->lease) {
+        ngx_http_tgbot_status_json_machines(s, b);
     }
 
     if (bot->known) {
@@ -272,19 +288,40 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
 
 static void
 ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
-    ngx_http_tgbot_dedup_t *dedup)
+    ngx_http_tgbot_bot_t *bot)
 {
-    ngx_http_tgbot_dedup_state_t  state;
+    ngx_http_tgbot_redis_state_t  *told;
+    ngx_http_tgbot_dedup_state_t   state;
 
-    ngx_http_tgbot_dedup_state(dedup, &state);
+    ngx_memzero(&state, sizeof(ngx_http_tgbot_dedup_state_t));
+
+    if (bot->dedup) {
+        ngx_http_tgbot_dedup_state(bot->dedup, &state);
+
+    } else {
+        (void) ngx_http_tgbot_redis_state(bot, NGX_HTTP_TGBOT_REDIS_SHOWN,
+                                          &told);
+        if (told == NULL) {
+            return;
+        }
+
+        state.records = told->records;
+        state.leased = told->claims;
+        state.top[0] = told->top[0];
+        state.top[1] = told->top[1];
+    }
 
     ngx_http_tgbot_status_text_key(s, "dedup");
     ngx_http_tgbot_status_text_open(s, '{');
 
     ngx_http_tgbot_status_text_member(s, "records", state.records);
     ngx_http_tgbot_status_text_member(s, "leased", state.leased);
-    ngx_http_tgbot_status_text_member(s, "rides", state.rides);
-    ngx_http_tgbot_status_text_member(s, "rides_evicted", state.rides_evicted);
+
+    if (bot->dedup) {
+        ngx_http_tgbot_status_text_member(s, "rides", state.rides);
+        ngx_http_tgbot_status_text_member(s, "rides_evicted",
+                                          state.rides_evicted);
+    }
 
     ngx_http_tgbot_status_text_key(s, "top");
     ngx_http_tgbot_status_text_open(s, '[');
@@ -292,6 +329,71 @@ ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_text_id(s, state.top[1]);
     ngx_http_tgbot_status_text_close(s, ']');
 
+    ngx_http_tgbot_status_json_kept(s, bot->dedup != NULL);
+
+    ngx_http_tgbot_status_text_close(s, '}');
+}
+
+
+/* where the object is kept that is written */
+
+static void
+ngx_http_tgbot_status_json_kept(ngx_http_tgbot_status_text_t *s,
+    ngx_uint_t zone)
+{
+    ngx_http_tgbot_status_text_text(s, "kept",
+                                    zone ? &ngx_http_tgbot_status_json_zoned
+                                         : &ngx_http_tgbot_status_json_redis);
+}
+
+
+/* who works for a bot that has something in Redis */
+
+static void
+ngx_http_tgbot_status_json_machines(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_bot_t *bot)
+{
+    ngx_str_t                      name;
+    ngx_uint_t                     i;
+    ngx_http_tgbot_redis_state_t  *told;
+
+    (void) ngx_http_tgbot_redis_state(bot, NGX_HTTP_TGBOT_REDIS_SHOWN, &told);
+
+    if (told == NULL) {
+        return;
+    }
+
+    ngx_http_tgbot_status_text_key(s, "machines");
+    ngx_http_tgbot_status_text_open(s, '{');
+
+    for (i = 0; i < told->nmachines; i++) {
+        name.data = told->machines[i].name;
+        name.len = told->machines[i].len;
+
+        ngx_http_tgbot_status_text_name(s, &name);
+        ngx_http_tgbot_status_json_machine(s, &told->machines[i]);
+    }
+
+    if (told->others.workers + told->others.inflight + told->others.claims) {
+
+        /* no machine has this name */
+
+        ngx_http_tgbot_status_text_key(s, "");
+        ngx_http_tgbot_status_json_machine(s, &told->others);
+    }
+
+    ngx_http_tgbot_status_text_close(s, '}');
+}
+
+
+static void
+ngx_http_tgbot_status_json_machine(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_redis_machine_t *machine)
+{
+    ngx_http_tgbot_status_text_open(s, '{');
+    ngx_http_tgbot_status_text_member(s, "workers", machine->workers);
+    ngx_http_tgbot_status_text_member(s, "inflight", machine->inflight);
+    ngx_http_tgbot_status_text_member(s, "claims", machine->claims);
     ngx_http_tgbot_status_text_close(s, '}');
 }
 

@@ -5,6 +5,7 @@
 
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache.h"
+#include "ngx_http_tgbot_dead_verbs.h"
 #include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_redis.h"
 #include "ngx_http_tgbot_status.h"
@@ -491,7 +492,7 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
     snapshot->start = ngx_min(snapshot->start, start);
 
     if (b->dead) {
-        ngx_http_tgbot_dead_state(b->dead, &bot->dead);
+        (void) b->dead->state(b, &bot->dead);
     }
 
     if (b->queue) {

@@ -68,9 +68,13 @@ typedef struct ngx_http_tgbot_bot_s    ngx_http_tgbot_bot_t;
 typedef struct ngx_http_tgbot_pause_s  ngx_http_tgbot_pause_t;
 typedef struct ngx_http_tgbot_redis_beat_s  ngx_http_tgbot_redis_beat_t;
 typedef struct ngx_http_tgbot_queue_redis_s  ngx_http_tgbot_queue_redis_t;
+typedef struct ngx_http_tgbot_redis_states_s  ngx_http_tgbot_redis_states_t;
 
 /* see queue_verbs.h */
 typedef struct ngx_http_tgbot_queue_verbs_s  ngx_http_tgbot_queue_verbs_t;
+
+/* see dead_verbs.h */
+typedef struct ngx_http_tgbot_dead_verbs_s  ngx_http_tgbot_dead_verbs_t;
 
 
 /* a directive's URI, split at its "?" when the configuration is read */
@@ -79,7 +83,21 @@ typedef struct {
     ngx_http_complex_value_t       path;
     ngx_http_complex_value_t       args;
     ngx_flag_t                     has_args;
+
+    u_char                        *file;      /* of the directive */
+    ngx_uint_t                     line;
+    ngx_http_conf_ctx_t           *checked;   /* last server that the URI was
+                                                 looked up in */
 } ngx_http_tgbot_uri_t;
+
+
+/* a directive whose value "nginx -T" shows */
+
+typedef struct {
+    ngx_uint_t                     n;         /* how often it is used */
+    u_char                        *file;      /* of the first one */
+    ngx_uint_t                     line;
+} ngx_http_tgbot_shown_t;
 
 
 typedef struct {
@@ -149,6 +167,7 @@ typedef struct {
     ngx_uint_t                     share;     /* of the zone, percent */
     ngx_http_complex_value_t      *lane;      /* NULL: as in Telegram */
     ngx_str_t                      state;     /* path, "": none */
+    ngx_uint_t                     warned;    /* of a missing tgbot_api */
 
     ngx_flag_t                     redis;     /* then zone is NULL */
     ngx_uint_t                     limit;     /* items in Redis */
@@ -162,6 +181,7 @@ typedef struct {
 typedef struct {
     ngx_http_tgbot_zone_t         *zone;      /* NULL: main conf's */
     ngx_uint_t                     max;
+    ngx_flag_t                     redis;     /* then zone is NULL */
 } ngx_http_tgbot_dead_conf_t;
 
 
@@ -222,6 +242,8 @@ typedef struct {
                                                  a zone for them, or NULL */
     ngx_http_tgbot_redis_conf_t   *redis;     /* NULL: none */
     ngx_uint_t                     max_calls;
+    ngx_http_tgbot_shown_t         shown_tokens;
+    ngx_http_tgbot_shown_t         shown_secrets;
     ngx_http_tgbot_bell_t         *bell;      /* of the workers; NULL: no bot
                                                  has a queue */
     ngx_http_tgbot_stats_t        *redis_stats;  /* NULL: as redis,
@@ -238,6 +260,7 @@ typedef struct {
     ngx_array_t                   *replies;   /* NULL: off */
     ngx_http_tgbot_uri_t          *handler;   /* NULL: off */
     ngx_http_tgbot_uri_t          *api;
+    ngx_flag_t                     api_unset; /* not even to "off" */
 
     ngx_uint_t                     reply_via;
     ngx_msec_t                     hold_timeout;
@@ -300,7 +323,10 @@ struct ngx_http_tgbot_bot_s {
     ngx_http_tgbot_queue_t        *queue_zone;   /* NULL: it is in none */
     ngx_str_t                      queue_place;  /* of the queue, for logs */
 
-    ngx_http_tgbot_dead_t         *dead;      /* NULL: tgbot_dead_letters off */
+    const ngx_http_tgbot_dead_verbs_t  *dead;  /* NULL: tgbot_dead_letters
+                                                  off */
+    ngx_http_tgbot_dead_t         *dead_zone; /* NULL: they are in none */
+    ngx_str_t                      dead_place;  /* of the letters, for logs */
     ngx_http_tgbot_stats_t        *stats;
 
     ngx_http_tgbot_register_conf_t  *reg;    /* NULL: tgbot_register off */
@@ -319,6 +345,7 @@ struct ngx_http_tgbot_bot_s {
 
     ngx_http_tgbot_redis_beat_t   *beat;      /* NULL: none so far */
     ngx_http_tgbot_queue_redis_t  *queue_redis;  /* as beat */
+    ngx_http_tgbot_redis_states_t  *redis_states;  /* as beat */
 
     ngx_uint_t                     given_up;  /* Bot API calls, logged */
 
@@ -327,6 +354,7 @@ struct ngx_http_tgbot_bot_s {
     time_t                         cut_warned;
     time_t                         full_warned;   /* of the queue */
     time_t                         strange_warned;  /* of items in it */
+    time_t                         dead_warned;   /* of letters not kept */
     ngx_uint_t                     lost;      /* results, since warned */
     time_t                         lost_warned;
     time_t                         ignored_warned[

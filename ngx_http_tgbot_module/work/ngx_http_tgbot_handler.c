@@ -6,6 +6,10 @@
 #include "ngx_http_tgbot_handler.h"
 
 
+/* bytes of a redirect's host in a log line */
+#define NGX_HTTP_TGBOT_HANDLER_HOST  64
+
+
 static ngx_int_t ngx_http_tgbot_handler_prepare(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args);
 static ngx_int_t ngx_http_tgbot_handler_headers(
@@ -16,6 +20,11 @@ static void ngx_http_tgbot_handler_count(ngx_http_tgbot_handler_t *handler,
     ngx_uint_t verdict, ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_handler_log(ngx_http_tgbot_handler_t *handler,
     ngx_uint_t verdict, ngx_http_tgbot_capture_t *result);
+static const char *ngx_http_tgbot_handler_hint(
+    ngx_http_tgbot_handler_t *handler, ngx_http_tgbot_capture_t *result,
+    ngx_str_t *host);
+static void ngx_http_tgbot_handler_host(ngx_http_tgbot_handler_t *handler,
+    ngx_str_t *location, ngx_str_t *host);
 static void ngx_http_tgbot_handler_check_location(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_capture_t *result);
 static ngx_uint_t ngx_http_tgbot_handler_verdict(
@@ -249,8 +258,9 @@ static void
 ngx_http_tgbot_handler_log(ngx_http_tgbot_handler_t *handler,
     ngx_uint_t verdict, ngx_http_tgbot_capture_t *result)
 {
+    ngx_str_t              host;
     ngx_uint_t             level;
-    const char            *how;
+    const char            *how, *hint;
     ngx_http_tgbot_bot_t  *bot;
 
     bot = handler->bot;
@@ -270,10 +280,91 @@ ngx_http_tgbot_handler_log(ngx_http_tgbot_handler_t *handler,
         return;
     }
 
+    hint = ngx_http_tgbot_handler_hint(handler, result, &host);
+
     ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L: the program %s: status %ui",
-                  &bot->name, handler->ctx->update->update_id, how,
-                  result->status);
+                  "tgbot: bot \"%V\", update %L: the program %s: status %ui"
+                  "%s%V", &bot->name, handler->ctx->update->update_id, how,
+                  result->status, hint, &host);
+}
+
+
+/* what an operator may want to look at, before the host that follows it */
+
+static const char *
+ngx_http_tgbot_handler_hint(ngx_http_tgbot_handler_t *handler,
+    ngx_http_tgbot_capture_t *result, ngx_str_t *host)
+{
+    ngx_str_set(host, "");
+
+    if (result->by_nginx) {
+        return "";
+    }
+
+    if (result->status == NGX_HTTP_UNAUTHORIZED) {
+        return handler->bot->secret.len
+               ? ", does it know the current secret?"
+               : ", does it want a secret?  There is none with "
+                 "\"tgbot_secret_token off\"";
+    }
+
+    if (result->location.len == 0) {
+        return "";
+    }
+
+    ngx_http_tgbot_handler_host(handler, &result->location, host);
+
+    return host->len ? ", a redirect to " : ", a redirect";
+}
+
+
+/* the host and port of a URL, or "": a path may be text of a user */
+
+static void
+ngx_http_tgbot_handler_host(ngx_http_tgbot_handler_t *handler,
+    ngx_str_t *location, ngx_str_t *host)
+{
+    u_char  *p, *last, *start;
+
+    last = location->data + location->len;
+
+    start = ngx_strlchr(location->data, last, '/');
+
+    if (start == NULL || last - start < 2 || start[1] != '/') {
+        return;
+    }
+
+    start += 2;
+
+    for (p = start; p < last && *p != '/' && *p != '?' && *p != '#'; p++) {
+
+        if (*p == '@') {
+            start = p + 1;
+        }
+    }
+
+    last = p;
+
+    for (p = start; p < last; p++) {
+
+        if (!((ngx_tolower(*p) >= 'a' && ngx_tolower(*p) <= 'z')
+              || (*p >= '0' && *p <= '9')
+              || *p == '.' || *p == '-' || *p == ':'
+              || *p == '[' || *p == ']'))
+        {
+            return;
+        }
+    }
+
+    host->data = start;
+    host->len = last - start;
+
+    if (ngx_http_tgbot_bot_redact(handler->bot, host,
+                                  NGX_HTTP_TGBOT_HANDLER_HOST, handler->pool)
+        != NGX_OK)
+    {
+        ngx_str_set(host, "");
+    }
 }
 
 

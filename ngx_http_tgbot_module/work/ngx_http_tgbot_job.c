@@ -43,13 +43,11 @@ static void ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job);
 static ngx_int_t ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_resume(void *data);
 static void ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send);
+static void ngx_http_tgbot_job_unsent(ngx_http_tgbot_job_t *job, ngx_int_t rc);
 static void ngx_http_tgbot_job_waiting(ngx_http_tgbot_send_t *send,
     ngx_msec_t delay);
-static void ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_settled_t *result);
 static void ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
-static void ngx_http_tgbot_job_finish(ngx_http_tgbot_job_t *job);
 static ngx_int_t ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict, ngx_http_tgbot_method_t *ride);
 static void ngx_http_tgbot_job_account(ngx_http_tgbot_job_t *job, size_t size);
@@ -421,15 +419,29 @@ ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send)
             return;
         }
 
-        if (ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_UNSENT)
-            == NGX_OK)
-        {
-            ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_DEAD);
-            return;
-        }
+        ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_UNSENT,
+                                   ngx_http_tgbot_job_unsent);
+        return;
     }
 
     ngx_http_tgbot_job_next(job);
+}
+
+
+/* without a letter the call is lost, and the next one is made */
+
+static void
+ngx_http_tgbot_job_unsent(ngx_http_tgbot_job_t *job, ngx_int_t rc)
+{
+    if (rc == NGX_OK) {
+        ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_DEAD);
+
+    } else if (rc == NGX_ABORT) {
+        ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_BUSY);
+
+    } else {
+        ngx_http_tgbot_job_next(job);
+    }
 }
 
 
@@ -475,9 +487,7 @@ ngx_http_tgbot_job_cancel(ngx_http_tgbot_job_t *job)
 }
 
 
-/* calls settled() once, if a request waits */
-
-static void
+void
 ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_settled_t *result)
 {
@@ -513,7 +523,7 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
     }
 
     if (verdict == NGX_HTTP_TGBOT_FAILED && ngx_http_tgbot_job_spent(job)) {
-        verdict = NGX_HTTP_TGBOT_DEAD;
+        return;
     }
 
     job->ended = verdict;
@@ -522,9 +532,7 @@ ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 }
 
 
-/* job->ended is the verdict */
-
-static void
+void
 ngx_http_tgbot_job_finish(ngx_http_tgbot_job_t *job)
 {
     ngx_int_t                 rc;
@@ -929,7 +937,7 @@ ngx_http_tgbot_job_update(ngx_http_tgbot_job_t *job, ngx_str_t *parsed)
 
 ngx_int_t
 ngx_http_tgbot_job_answer(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_answer_t *answer, ngx_uint_t first)
+    ngx_http_tgbot_answer_t *answer)
 {
     if (ngx_http_tgbot_job_copy_calls(job, answer) != NGX_OK) {
         ngx_http_tgbot_job_free(job);
@@ -937,8 +945,6 @@ ngx_http_tgbot_job_answer(ngx_http_tgbot_job_t *job,
     }
 
     job->own = 1;
-    job->next = first;
-    job->acked = (first != 0);
 
     return NGX_OK;
 }
@@ -986,9 +992,12 @@ ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job)
 
     ngx_http_tgbot_cache_use_leave(&job->cache);
 
-    if (job->replay.token) {
-        ngx_http_tgbot_dead_release(job->bot->dead, job->letter, &job->replay,
-                                    0);
+    if (job->dead) {
+        job->bot->dead->leave(job->dead);
+    }
+
+    if (job->replay.held) {
+        job->bot->dead->end(&job->replay, 0);
     }
 
     if (job->held.held) {
@@ -1130,8 +1139,8 @@ ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job)
 
     if (job->acked && !job->queued) {
         ngx_log_error(NGX_LOG_ERR, job->bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\", update %L: calls after the one in "
-                      "the response are dropped at exit",
+                      "tgbot: bot \"%V\", update %L: the reply of a limit is "
+                      "dropped at exit",
                       &job->bot->name, job->update.update_id);
     }
 

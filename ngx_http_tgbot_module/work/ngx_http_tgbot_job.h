@@ -17,6 +17,7 @@
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache_use.h"
 #include "ngx_http_tgbot_claim.h"
+#include "ngx_http_tgbot_dead_verbs.h"
 #include "ngx_http_tgbot_handler.h"
 #include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_send.h"
@@ -76,7 +77,12 @@ struct ngx_http_tgbot_job_s {
     const char                    *verdict;   /* while it is settled */
 
     uint64_t                       letter;    /* replayed one, 0: none */
-    ngx_http_tgbot_lease_t         replay;    /* of the letter */
+    ngx_http_tgbot_dead_held_t     replay;    /* of the letter */
+
+    /* while it becomes a dead letter; NULL: it does not */
+    ngx_http_tgbot_dead_op_t      *dead;
+    void                         (*given_up)(ngx_http_tgbot_job_t *job,
+                                       ngx_int_t rc);
 
     ngx_uint_t                     ended;     /* with this verdict */
 
@@ -134,12 +140,11 @@ ngx_uint_t ngx_http_tgbot_job_room(void);
 
 /*
  * Gives the job an answer made by nginx, which is copied; the program is then
- * not called.  The job makes the calls from index "first" on; the calls before
- * it ride in the response.  bot->conf->api must be set.  NGX_ERROR: no memory,
- * and the job is freed.
+ * not called.  bot->conf->api must be set.  NGX_ERROR: no memory, and the job
+ * is freed.
  */
 ngx_int_t ngx_http_tgbot_job_answer(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_answer_t *answer, ngx_uint_t first);
+    ngx_http_tgbot_answer_t *answer);
 
 /*
  * Runs the job; settled(data, ...) is called once, never from inside.  A job
@@ -182,19 +187,35 @@ void ngx_http_tgbot_job_log(ngx_http_tgbot_job_t *job, const char *verdict);
 /* frees the job, and releases every lease that it still holds */
 void ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job);
 
-/* the program has failed: whether the update became a dead letter */
+/* tells a request that waits how the job ended, once */
+void ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_settled_t *result);
+
+/* ends a job that is not from the queue, with the verdict job->ended */
+void ngx_http_tgbot_job_finish(ngx_http_tgbot_job_t *job);
+
+/*
+ * The program has failed.  If these were all its attempts the update is given
+ * up: returns 1, and the job is finished, now or later.
+ */
 ngx_uint_t ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job);
 
 /* whether the job still holds its lease; 0 is logged */
 ngx_uint_t ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job);
 
 /*
- * Makes a dead letter of the update; the caller still owns the job.
- * NGX_DECLINED: dead letters are off, or this one does not fit (logged).
- * NGX_ERROR: no memory.
+ * Makes a dead letter of the update, then calls then(job, rc), from inside or
+ * later.
+ *
+ * NGX_OK        the letter is kept
+ * NGX_DECLINED  dead letters are off, or this one does not fit (logged)
+ * NGX_ERROR     no memory
+ * NGX_ABORT     they are away (logged).  With the cause "unsent" that is only
+ *               said when the lease is lost
  */
-ngx_int_t ngx_http_tgbot_job_give_up(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_dead_cause_e cause);
+void ngx_http_tgbot_job_give_up(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_dead_cause_e cause,
+    void (*then)(ngx_http_tgbot_job_t *job, ngx_int_t rc));
 
 /* the job of a replayed letter ends: drops the letter if it is handled */
 void ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job,

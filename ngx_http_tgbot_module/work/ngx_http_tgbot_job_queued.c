@@ -23,9 +23,16 @@
 
 
 static void ngx_http_tgbot_job_queued_expire(ngx_http_tgbot_job_t *job);
+static void ngx_http_tgbot_job_queued_expired(ngx_http_tgbot_job_t *job,
+    ngx_int_t rc);
 static ngx_int_t ngx_http_tgbot_job_queued_keep(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_queued_again(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
+static void ngx_http_tgbot_job_queued_spent(ngx_http_tgbot_job_t *job,
+    ngx_int_t rc);
+static void ngx_http_tgbot_job_queued_failed(ngx_http_tgbot_job_t *job);
+static void ngx_http_tgbot_job_queued_retry(ngx_http_tgbot_job_t *job,
+    ngx_msec_t delay, ngx_http_tgbot_queue_program_e program);
 static void ngx_http_tgbot_job_queued_settle(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_queue_event_e event, const char *verdict);
 static void ngx_http_tgbot_job_queued_settled(
@@ -52,8 +59,7 @@ ngx_http_tgbot_job_queued_start(ngx_http_tgbot_job_t *job)
 static void
 ngx_http_tgbot_job_queued_expire(ngx_http_tgbot_job_t *job)
 {
-    ngx_http_tgbot_bot_t         *bot;
-    ngx_http_tgbot_dead_state_t   state;
+    ngx_http_tgbot_bot_t  *bot;
 
     bot = job->bot;
 
@@ -62,16 +68,16 @@ ngx_http_tgbot_job_queued_expire(ngx_http_tgbot_job_t *job)
                   "its life was %ui s", &bot->name,
                   job->update.update_id, job->update.life);
 
-    /* an expired update must not evict other dead letters */
+    ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_EXPIRED,
+                               ngx_http_tgbot_job_queued_expired);
+}
 
-    if (bot->dead) {
-        ngx_http_tgbot_dead_state(bot->dead, &state);
 
-        if (state.letters < bot->dead->max) {
-            (void) ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_EXPIRED);
-        }
-    }
+/* a letter of it is kept or not */
 
+static void
+ngx_http_tgbot_job_queued_expired(ngx_http_tgbot_job_t *job, ngx_int_t rc)
+{
     ngx_http_tgbot_job_queued_settle(job, NGX_HTTP_TGBOT_QUEUE_EXPIRED,
                                      "expired");
 }
@@ -217,13 +223,10 @@ ngx_http_tgbot_job_queued_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 static void
 ngx_http_tgbot_job_queued_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
-    ngx_msec_t                       delay;
-    ngx_http_tgbot_retry_t          *attempts;
-    ngx_http_tgbot_progress_t       *progress;
-    ngx_http_tgbot_queue_program_e   program;
+    ngx_msec_t                  delay;
+    ngx_http_tgbot_progress_t  *progress;
 
     progress = &job->item.progress;
-    attempts = job->bot->conf->attempts;
 
     if (verdict == NGX_HTTP_TGBOT_BUSY) {
         progress->unavailable++;
@@ -233,32 +236,60 @@ ngx_http_tgbot_job_queued_again(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
                                           NGX_HTTP_TGBOT_JOB_UNAVAILABLE_MAX,
                                           ngx_random());
 
-        program = NGX_HTTP_TGBOT_QUEUE_UNAVAILABLE;
-
-    } else {
-        progress->unavailable = 0;
-        progress->attempts++;
-
-        if (progress->attempts >= attempts->attempts
-            && ngx_http_tgbot_job_holds(job)
-            && ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_FAILED)
-               == NGX_OK)
-        {
-            ngx_http_tgbot_job_queued_settle(job, NGX_HTTP_TGBOT_QUEUE_DEAD,
-                                             "dead");
-            return;
-        }
-
-        delay = ngx_http_tgbot_backoff_delay(progress->attempts,
-                                             attempts->backoff,
-                                             attempts->max_backoff,
-                                             ngx_random());
-
-        /* the breaker was told in ngx_http_tgbot_job_heard() */
-
-        program = NGX_HTTP_TGBOT_QUEUE_UNTRIED;
+        ngx_http_tgbot_job_queued_retry(job, delay,
+                                        NGX_HTTP_TGBOT_QUEUE_UNAVAILABLE);
+        return;
     }
 
+    progress->unavailable = 0;
+    progress->attempts++;
+
+    if (progress->attempts >= job->bot->conf->attempts->attempts
+        && ngx_http_tgbot_job_holds(job))
+    {
+        ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_FAILED,
+                                   ngx_http_tgbot_job_queued_spent);
+        return;
+    }
+
+    ngx_http_tgbot_job_queued_failed(job);
+}
+
+
+static void
+ngx_http_tgbot_job_queued_spent(ngx_http_tgbot_job_t *job, ngx_int_t rc)
+{
+    if (rc != NGX_OK) {
+        ngx_http_tgbot_job_queued_failed(job);
+        return;
+    }
+
+    ngx_http_tgbot_job_queued_settle(job, NGX_HTTP_TGBOT_QUEUE_DEAD, "dead");
+}
+
+
+static void
+ngx_http_tgbot_job_queued_failed(ngx_http_tgbot_job_t *job)
+{
+    ngx_msec_t               delay;
+    ngx_http_tgbot_retry_t  *attempts;
+
+    attempts = job->bot->conf->attempts;
+
+    delay = ngx_http_tgbot_backoff_delay(job->item.progress.attempts,
+                                         attempts->backoff,
+                                         attempts->max_backoff, ngx_random());
+
+    /* the breaker was told in ngx_http_tgbot_job_heard() */
+
+    ngx_http_tgbot_job_queued_retry(job, delay, NGX_HTTP_TGBOT_QUEUE_UNTRIED);
+}
+
+
+static void
+ngx_http_tgbot_job_queued_retry(ngx_http_tgbot_job_t *job, ngx_msec_t delay,
+    ngx_http_tgbot_queue_program_e program)
+{
     delay = ngx_max(delay, job->retry_after);
 
     (void) ngx_http_tgbot_job_queued_give(job, delay, program);

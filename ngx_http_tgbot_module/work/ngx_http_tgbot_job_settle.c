@@ -7,6 +7,10 @@
 #include "ngx_http_tgbot_job_record.h"
 
 
+static void ngx_http_tgbot_job_failed(ngx_http_tgbot_job_t *job, ngx_int_t rc);
+static void ngx_http_tgbot_job_kept(ngx_http_tgbot_dead_op_t *op,
+    ngx_int_t rc);
+static ngx_uint_t ngx_http_tgbot_job_late(ngx_http_tgbot_dead_op_t *op);
 static ngx_int_t ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_letter_t *letter);
 
@@ -14,11 +18,9 @@ static ngx_int_t ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
 ngx_uint_t
 ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job)
 {
-    ngx_uint_t             attempts, max;
-    ngx_http_tgbot_bot_t  *bot;
+    ngx_uint_t  attempts, max;
 
-    bot = job->bot;
-    max = bot->conf->attempts->attempts;
+    max = job->bot->conf->attempts->attempts;
 
     attempts = job->letter ? max : job->claim.dedup.attempts + 1;
 
@@ -28,11 +30,27 @@ ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job)
 
     job->item.progress.attempts = attempts;
 
-    if (ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_FAILED) == NGX_OK) {
-        return 1;
-    }
+    ngx_http_tgbot_job_give_up(job, NGX_HTTP_TGBOT_DEAD_FAILED,
+                               ngx_http_tgbot_job_failed);
+    return 1;
+}
 
-    if (attempts == max && job->claim.dedup.lease.token) {
+
+/* the update has failed for good: it is a dead letter, or is redelivered */
+
+static void
+ngx_http_tgbot_job_failed(ngx_http_tgbot_job_t *job, ngx_int_t rc)
+{
+    ngx_uint_t             attempts;
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = job->bot;
+    attempts = job->item.progress.attempts;
+
+    if (rc != NGX_OK
+        && attempts == bot->conf->attempts->attempts
+        && job->claim.dedup.lease.token)
+    {
         ngx_http_tgbot_stats_count(bot->stats,
                                    NGX_HTTP_TGBOT_STAT_ATTEMPTS_SPENT);
 
@@ -42,23 +60,22 @@ ngx_http_tgbot_job_spent(ngx_http_tgbot_job_t *job)
                       &bot->name, job->update.update_id, attempts);
     }
 
-    return 0;
+    job->ended = (rc == NGX_OK) ? NGX_HTTP_TGBOT_DEAD : NGX_HTTP_TGBOT_FAILED;
+
+    ngx_http_tgbot_job_finish(job);
 }
 
 
 ngx_uint_t
 ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job)
 {
-    if (job->replay.token) {
+    if (job->replay.held) {
 
-        if (ngx_http_tgbot_dead_holds(job->bot->dead, job->letter,
-                                      &job->replay)
-            == NGX_OK)
-        {
+        if (job->bot->dead->holds(&job->replay)) {
             return 1;
         }
 
-        job->replay.token = 0;
+        job->replay.held = 0;
 
     } else if (job->held.held) {
 
@@ -78,56 +95,123 @@ ngx_http_tgbot_job_holds(ngx_http_tgbot_job_t *job)
 }
 
 
-ngx_int_t
+void
 ngx_http_tgbot_job_give_up(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_dead_cause_e cause)
+    ngx_http_tgbot_dead_cause_e cause,
+    void (*then)(ngx_http_tgbot_job_t *job, ngx_int_t rc))
 {
-    ngx_int_t                 rc;
-    ngx_uint_t                evicted;
-    ngx_http_tgbot_bot_t     *bot;
-    ngx_http_tgbot_letter_t   letter;
+    ngx_int_t                  rc;
+    ngx_http_tgbot_bot_t      *bot;
+    ngx_http_tgbot_dead_op_t  *op;
 
     bot = job->bot;
 
     if (bot->dead == NULL) {
-        return NGX_DECLINED;
+        then(job, NGX_DECLINED);
+        return;
     }
 
-    ngx_memzero(&letter, sizeof(ngx_http_tgbot_letter_t));
+    op = ngx_pcalloc(job->pool, sizeof(ngx_http_tgbot_dead_op_t));
 
-    letter.end.cause = cause;
-
-    if (ngx_http_tgbot_job_letter(job, &letter) != NGX_OK) {
-        return NGX_ERROR;
+    if (op == NULL) {
+        then(job, NGX_ERROR);
+        return;
     }
 
-    rc = ngx_http_tgbot_dead_put(bot->dead, &letter, &evicted);
+    op->bot = bot;
+    op->letter.end.cause = cause;
+    op->seq = job->held.held ? job->held.seq : 0;
+    op->done = ngx_http_tgbot_job_kept;
+    op->late = ngx_http_tgbot_job_late;
+    op->data = job;
 
-    if (rc != NGX_OK) {
+    /* an expired update must not evict other dead letters */
+
+    op->spare = (cause == NGX_HTTP_TGBOT_DEAD_EXPIRED);
+
+    job->dead = op;
+    job->given_up = then;
+
+    rc = ngx_http_tgbot_job_letter(job, &op->letter);
+
+    if (rc == NGX_OK) {
+        rc = bot->dead->put(op);
+    }
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_tgbot_job_kept(op, rc);
+    }
+}
+
+
+/* a letter is kept, or is not */
+
+static void
+ngx_http_tgbot_job_kept(ngx_http_tgbot_dead_op_t *op, ngx_int_t rc)
+{
+    ngx_http_tgbot_job_t *job = op->data;
+
+    ngx_uint_t             cause;
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = job->bot;
+    cause = op->letter.end.cause;
+
+    if (rc == NGX_OK) {
+        ngx_http_tgbot_stats_dead(bot->stats, cause);
+
         ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\", update %L does not fit into zone "
-                      "\"%V\" of dead letters: %uz bytes", &bot->name,
-                      job->update.update_id,
-                      &bot->dead->zone->shm_zone->shm.name,
-                      letter.item.data.len + letter.item.answer.len);
-        return NGX_DECLINED;
+                      "tgbot: bot \"%V\", update %L is given up and is dead "
+                      "letter %uL: %V", &bot->name, job->update.update_id,
+                      op->letter.id, &ngx_http_tgbot_dead_causes[cause]);
+
+    } else if (rc == NGX_ABORT && ngx_time() != bot->dead_warned) {
+        bot->dead_warned = ngx_time();
+
+        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L is not kept as a dead "
+                      "letter: %V does not answer", &bot->name,
+                      job->update.update_id, &bot->dead_place);
     }
 
-    ngx_http_tgbot_stats_dead(bot->stats, cause);
-
-    ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L is given up and is dead "
-                  "letter %uL: %V", &bot->name, job->update.update_id,
-                  letter.id, &ngx_http_tgbot_dead_causes[cause]);
-
-    if (evicted) {
+    if (op->evicted) {
         ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
                       "tgbot: %ui older dead letters are evicted for it, "
-                      "there is no room in zone \"%V\" or for the bot",
-                      evicted, &bot->dead->zone->shm_zone->shm.name);
+                      "there is no room in %V or for the bot", op->evicted,
+                      &bot->dead_place);
     }
 
-    return NGX_OK;
+    job->dead = NULL;
+    job->given_up(job, rc);
+}
+
+
+/*
+ * Redis does not answer.  An update that failed is handled again after a
+ * while, as if there were no dead letters.  Calls that were given up would be
+ * lost by that.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_job_late(ngx_http_tgbot_dead_op_t *op)
+{
+    ngx_http_tgbot_job_t *job = op->data;
+
+    ngx_http_tgbot_settled_t  settled;
+
+    settled.verdict = NGX_HTTP_TGBOT_BUSY;
+    settled.retry_min = 1;
+    settled.retry_max = NGX_HTTP_TGBOT_CLAIM_RETRY;
+    settled.ride = NULL;
+
+    ngx_http_tgbot_job_settle(job, &settled);
+
+    if (!ngx_http_tgbot_job_holds(job)) {
+        return 0;
+    }
+
+    return op->letter.end.cause == NGX_HTTP_TGBOT_DEAD_UNSENT
+           || ngx_current_msec - op->begun < job->bot->lease;
 }
 
 
@@ -191,7 +275,7 @@ ngx_http_tgbot_job_letter(ngx_http_tgbot_job_t *job,
 void
 ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
-    if (job->replay.token == 0) {
+    if (!job->replay.held) {
 
         /* another worker replays the letter */
 
@@ -202,22 +286,18 @@ ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 
     case NGX_HTTP_TGBOT_DONE:
     case NGX_HTTP_TGBOT_IGNORED:
-        ngx_http_tgbot_dead_release(job->bot->dead, job->letter, &job->replay,
-                                    1);
-        job->replay.token = 0;
-        return;
-
     case NGX_HTTP_TGBOT_DEAD:
 
-        /* the new letter has replaced this one */
+        /* a letter that was replaced by a new one is gone already */
 
-        job->replay.token = 0;
+        job->bot->dead->end(&job->replay, 1);
+        job->replay.held = 0;
         return;
 
     default:
         ngx_log_error(NGX_LOG_ERR, job->bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\", update %L: dead letter %uL is kept, "
-                      "the program is unavailable", &job->bot->name,
+                      "the program or Redis is unavailable", &job->bot->name,
                       job->update.update_id, job->letter);
     }
 }

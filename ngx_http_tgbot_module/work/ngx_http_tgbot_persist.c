@@ -316,8 +316,8 @@ ngx_http_tgbot_persist_collect(ngx_array_t *states,
         if (state == NULL
             || ngx_http_tgbot_persist_add(state, bot->queue_zone->zone)
                != NGX_OK
-            || (bot->dead
-                && ngx_http_tgbot_persist_add(state, bot->dead->zone)
+            || (bot->dead_zone
+                && ngx_http_tgbot_persist_add(state, bot->dead_zone->zone)
                    != NGX_OK)
             || (bot->dedup
                 && ngx_http_tgbot_persist_add(state, bot->dedup->zone)

@@ -81,6 +81,7 @@ ngx_http_tgbot_queue_local_take(ngx_http_tgbot_bot_t *bot,
     }
 
     held.bot = bot;
+    held.seq = 0;
     held.held = 1;
 
     switch (ngx_http_tgbot_queue_local_read(&held, ready)) {

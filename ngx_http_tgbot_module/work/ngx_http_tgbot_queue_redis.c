@@ -6,10 +6,7 @@
 
 #include "ngx_http_tgbot_job_queued.h"
 #include "ngx_http_tgbot_queue_redis.h"
-
-
-/* numbers of a status that are younger are not asked for again, ms */
-#define NGX_HTTP_TGBOT_QUEUE_REDIS_SHOWN  100
+#include "ngx_http_tgbot_redis_state.h"
 
 
 /* a put that waits for its reply */
@@ -45,11 +42,6 @@ static ngx_uint_t ngx_http_tgbot_queue_redis_empty(ngx_http_tgbot_bot_t *bot,
 static void ngx_http_tgbot_queue_redis_took(ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_queue_redis_state(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_queue_state_t *state);
-static void ngx_http_tgbot_queue_redis_asked(
-    ngx_http_tgbot_redis_command_t *c, ngx_http_tgbot_redis_result_e rc,
-    redisReply *reply);
-static void ngx_http_tgbot_queue_redis_field(ngx_http_tgbot_queue_redis_t *q,
-    redisReply *name, redisReply *value);
 
 
 const ngx_http_tgbot_queue_verbs_t  ngx_http_tgbot_queue_redis = {
@@ -62,19 +54,6 @@ const ngx_http_tgbot_queue_verbs_t  ngx_http_tgbot_queue_redis = {
     ngx_http_tgbot_queue_redis_settle,
     ngx_http_tgbot_queue_redis_took,
     ngx_http_tgbot_queue_redis_state
-};
-
-
-/* fields of the counters in Redis */
-
-static ngx_str_t  ngx_http_tgbot_queue_redis_events[] = {
-    [NGX_HTTP_TGBOT_QUEUE_ACCEPTED] = ngx_string("accepted"),
-    [NGX_HTTP_TGBOT_QUEUE_REPLAYED] = ngx_string("replayed"),
-    [NGX_HTTP_TGBOT_QUEUE_LOADED] = ngx_string("loaded"),
-    [NGX_HTTP_TGBOT_QUEUE_DONE] = ngx_string("done"),
-    [NGX_HTTP_TGBOT_QUEUE_DEAD] = ngx_string("dead"),
-    [NGX_HTTP_TGBOT_QUEUE_EXPIRED] = ngx_string("expired"),
-    [NGX_HTTP_TGBOT_QUEUE_DROPPED] = ngx_string("dropped")
 };
 
 
@@ -112,7 +91,6 @@ ngx_http_tgbot_queue_redis_exit_process(void)
 
         ngx_http_tgbot_redis_lease_end(&q->pending);
         ngx_http_tgbot_redis_cancel(&q->take);
-        ngx_http_tgbot_redis_cancel(&q->ask);
 
         q->bot->queue_redis = NULL;
         ngx_free(q);
@@ -143,7 +121,6 @@ ngx_http_tgbot_queue_redis_open(ngx_http_tgbot_bot_t *bot)
     q->bot = bot;
     q->look = ngx_current_msec;
     q->idle = NGX_HTTP_TGBOT_QUEUE_REDIS_IDLE;
-    q->asked = ngx_current_msec - NGX_HTTP_TGBOT_QUEUE_REDIS_STATE;
 
     p = (u_char *) q + sizeof(ngx_http_tgbot_queue_redis_t);
 
@@ -293,13 +270,23 @@ ngx_http_tgbot_queue_redis_replay(ngx_http_tgbot_redis_args_t *args,
     ngx_http_tgbot_redis_args_key(args, "lanes");
     ngx_http_tgbot_redis_args_key(args, "ready");
     ngx_http_tgbot_redis_args_key(args, "lane:%016xL", head->lane);
-    /* ids count from 1 on each machine, and again after each restart */
 
-    ngx_http_tgbot_redis_args_key(args, "put:%08XD-%uL-%L-%L-%L",
-                                  ngx_crc32_short(ngx_cycle->hostname.data,
-                                                  ngx_cycle->hostname.len),
-                                  head->letter, head->update_id,
-                                  put->end.first, put->end.last);
+    if (put->bot->dead_zone) {
+
+        /* ids count from 1 on each machine, and again after each restart */
+
+        ngx_http_tgbot_redis_args_key(args, "put:%08XD-%uL-%L-%L-%L",
+                                   ngx_crc32_short(ngx_cycle->hostname.data,
+                                                   ngx_cycle->hostname.len),
+                                   head->letter, head->update_id,
+                                   put->end.first, put->end.last);
+
+    } else {
+        ngx_http_tgbot_redis_args_key(args, "letters");
+        ngx_http_tgbot_redis_args_key(args, "dead");
+        ngx_http_tgbot_redis_args_key(args, "replays");
+        ngx_http_tgbot_redis_args_key(args, "workers");
+    }
 
     ngx_http_tgbot_redis_args_print(args, "%016xL", head->lane);
     ngx_http_tgbot_redis_args_text(args, payload);
@@ -430,9 +417,17 @@ ngx_http_tgbot_queue_redis_replayed(ngx_http_tgbot_queue_put_t *put,
 
     switch (ngx_http_tgbot_redis_args_number(reply, 0)) {
 
-    case 0:  /* a put before this one has succeeded */
+    case 0:
+
+        /* a put before this one has succeeded, or the letter is gone */
+
+        return put->bot->dead_zone ? NGX_OK : NGX_DONE;
+
     case 1:
         return NGX_OK;
+
+    case 2:
+        return NGX_ERROR;
 
     case 3:
         age = ngx_http_tgbot_redis_args_number(reply, 1);
@@ -530,155 +525,32 @@ static ngx_int_t
 ngx_http_tgbot_queue_redis_state(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_queue_state_t *state)
 {
+    ngx_int_t                      rc;
+    ngx_uint_t                     items;
+    ngx_http_tgbot_queue_conf_t   *conf;
     ngx_http_tgbot_queue_redis_t  *q;
+    ngx_http_tgbot_redis_state_t  *told;
 
     q = ngx_http_tgbot_queue_redis_open(bot);
 
-    if (q == NULL) {
+    rc = ngx_http_tgbot_redis_state(bot, NGX_HTTP_TGBOT_REDIS_SHOWN, &told);
+
+    if (q == NULL || told == NULL) {
         ngx_memzero(state, sizeof(ngx_http_tgbot_queue_state_t));
         return NGX_OK;
     }
 
-    ngx_http_tgbot_queue_redis_ask(q, NGX_HTTP_TGBOT_QUEUE_REDIS_SHOWN);
+    *state = told->queue;
 
-    *state = q->state;
+    conf = bot->conf->queue;
+    items = state->waiting + state->inflight;
 
     state->allowed = q->open ? 1 : q->allowed;
+    state->full = (items >= conf->limit || state->blocks >= conf->limit_size);
 
-    if (state->waiting + state->inflight) {
-        state->oldest += ngx_current_msec - q->asked;
+    if (items) {
+        state->oldest += ngx_current_msec - told->told;
     }
 
-    return q->asks ? NGX_AGAIN : NGX_OK;
-}
-
-
-void
-ngx_http_tgbot_queue_redis_ask(ngx_http_tgbot_queue_redis_t *q, ngx_msec_t age)
-{
-    ngx_uint_t                    i;
-    ngx_http_tgbot_redis_args_t   args;
-
-    static const char  *keys[] = {
-        "meta", "ready", "flight", "delayed", "workers", "lanes", "held",
-        "firsts", "dead"
-    };
-
-    if (q->asks || ngx_current_msec - q->asked < age) {
-        return;
-    }
-
-    ngx_http_tgbot_redis_args_init(&args, q->bot);
-
-    for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        ngx_http_tgbot_redis_args_key(&args, keys[i]);
-    }
-
-    q->ask.done = ngx_http_tgbot_queue_redis_asked;
-    q->ask.data = q;
-
-    q->asks = (ngx_http_tgbot_redis_args_send(&args, &q->ask,
-                                          &ngx_http_tgbot_redis_script_state)
-               == NGX_OK);
-}
-
-
-static void
-ngx_http_tgbot_queue_redis_asked(ngx_http_tgbot_redis_command_t *c,
-    ngx_http_tgbot_redis_result_e rc, redisReply *reply)
-{
-    ngx_http_tgbot_queue_redis_t *q = c->data;
-
-    size_t                         i;
-    int64_t                        n;
-    redisReply                    *fields, *workers;
-    ngx_http_tgbot_queue_conf_t   *conf;
-    ngx_http_tgbot_queue_state_t  *state;
-
-    q->asks = 0;
-
-    if (rc != NGX_HTTP_TGBOT_REDIS_OK
-        || reply->type != REDIS_REPLY_ARRAY || reply->elements < 9
-        || reply->element[7]->type != REDIS_REPLY_ARRAY
-        || reply->element[8]->type != REDIS_REPLY_ARRAY)
-    {
-        return;
-    }
-
-    q->asked = ngx_current_msec;
-
-    state = &q->state;
-    conf = q->bot->conf->queue;
-    fields = reply->element[7];
-    workers = reply->element[8];
-
-    ngx_memzero(state, sizeof(ngx_http_tgbot_queue_state_t));
-
-    for (i = 2; i < workers->elements; i += 3) {
-        n = ngx_http_tgbot_redis_args_number(workers, i);
-        state->inflight += ngx_max(n, 0);
-    }
-
-    for (i = 0; i + 1 < fields->elements; i += 2) {
-        ngx_http_tgbot_queue_redis_field(q, fields->element[i],
-                                         fields->element[i + 1]);
-    }
-
-    n = ngx_http_tgbot_redis_args_number(reply, 2);
-    state->delayed = ngx_max(n, 0);
-
-    n = ngx_http_tgbot_redis_args_number(reply, 1);
-    state->lanes = ngx_max(n, 0) + state->delayed + state->inflight;
-
-    n = ngx_http_tgbot_redis_args_number(reply, 3);
-    state->oldest = ngx_max(n, 0);
-
-    state->full = (state->waiting >= conf->limit
-                   || state->blocks >= conf->limit_size);
-    state->waiting -= ngx_min(state->waiting, state->inflight);
-    state->delayed = ngx_min(state->delayed, state->waiting);
-}
-
-
-/* a field of the counters of a bot */
-
-static void
-ngx_http_tgbot_queue_redis_field(ngx_http_tgbot_queue_redis_t *q,
-    redisReply *name, redisReply *value)
-{
-    ngx_int_t                      n;
-    ngx_uint_t                     i;
-    ngx_str_t                     *event;
-    ngx_http_tgbot_queue_state_t  *state;
-
-    state = &q->state;
-
-    if (name->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING) {
-        return;
-    }
-
-    n = ngx_atoi((u_char *) value->str, value->len);
-
-    if (n < 0) {
-        return;
-    }
-
-    if (ngx_strcmp(name->str, "items") == 0) {
-        state->waiting = n;
-        return;
-    }
-
-    if (ngx_strcmp(name->str, "bytes") == 0) {
-        state->blocks = n;
-        return;
-    }
-
-    for (i = 0; i < NGX_HTTP_TGBOT_QUEUE_EVENTS; i++) {
-        event = &ngx_http_tgbot_queue_redis_events[i];
-
-        if (ngx_strcmp(name->str, event->data) == 0) {
-            state->events[i] = n;
-            return;
-        }
-    }
+    return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_OK;
 }

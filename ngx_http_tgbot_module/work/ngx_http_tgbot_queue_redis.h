@@ -78,12 +78,7 @@ struct ngx_http_tgbot_queue_redis_s {
     time_t                           dropped;   /* time of the last line about
                                                    items that are dropped */
 
-    ngx_http_tgbot_redis_command_t   ask;       /* for the state */
-    ngx_http_tgbot_queue_state_t     state;
-    ngx_msec_t                       asked;
-
     unsigned                         open:1;    /* the breaker */
-    unsigned                         asks:1;    /* "ask" waits for its reply */
 };
 
 
@@ -113,10 +108,6 @@ void ngx_http_tgbot_queue_redis_look(ngx_http_tgbot_queue_redis_t *q);
 
 /* time between two questions for the state, ms */
 #define NGX_HTTP_TGBOT_QUEUE_REDIS_STATE  1000
-
-/* asks for the state, if the last answer is older than so many ms */
-void ngx_http_tgbot_queue_redis_ask(ngx_http_tgbot_queue_redis_t *q,
-    ngx_msec_t age);
 
 /* tells the breaker that the program was unavailable for an item of the lane */
 void ngx_http_tgbot_queue_redis_unavailable(ngx_http_tgbot_queue_redis_t *q,

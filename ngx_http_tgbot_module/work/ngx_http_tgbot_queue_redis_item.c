@@ -7,6 +7,7 @@
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_job_queued.h"
 #include "ngx_http_tgbot_queue_redis.h"
+#include "ngx_http_tgbot_redis_state.h"
 
 
 /* most lanes that one command takes */
@@ -154,6 +155,7 @@ ngx_http_tgbot_queue_redis_take(ngx_http_tgbot_bot_t *bot,
     ngx_uint_t                     n;
     ngx_http_tgbot_redis_args_t    args;
     ngx_http_tgbot_queue_redis_t  *q;
+    ngx_http_tgbot_redis_state_t  *state;
 
     *wait = NGX_TIMER_INFINITE;
 
@@ -163,7 +165,8 @@ ngx_http_tgbot_queue_redis_take(ngx_http_tgbot_bot_t *bot,
         return NGX_DECLINED;
     }
 
-    ngx_http_tgbot_queue_redis_ask(q, NGX_HTTP_TGBOT_QUEUE_REDIS_STATE);
+    (void) ngx_http_tgbot_redis_state(bot, NGX_HTTP_TGBOT_QUEUE_REDIS_STATE,
+                                      &state);
 
     if (q->pending.number) {
         return NGX_DECLINED;
@@ -515,6 +518,7 @@ ngx_http_tgbot_queue_redis_start(ngx_http_tgbot_queue_redis_item_t *it)
 
         held.bot = bot;
         held.item = it;
+        held.seq = it->seq;
         held.held = 1;
 
         /* the job may end, and its item, before ready() returns */

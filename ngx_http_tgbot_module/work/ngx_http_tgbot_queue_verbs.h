@@ -58,6 +58,7 @@ struct ngx_http_tgbot_queue_held_s {
     ngx_http_tgbot_bot_t          *bot;
     ngx_http_tgbot_queue_taken_t   taken;     /* of a zone */
     void                          *item;      /* of another queue */
+    uint64_t                       seq;       /* there; 0: in a zone */
 
     /* the end of a settle that was suspended */
     void                         (*done)(ngx_http_tgbot_queue_held_t *held,
@@ -87,7 +88,9 @@ struct ngx_http_tgbot_queue_verbs_s {
      * NGX_BUSY      the queue is full, or the bot's part of it
      * NGX_DECLINED  the item is larger than the bot's whole part
      * NGX_DONE      a limit has refused the update, see put->refused; or it is
-     *               a duplicate: it was put into the queue before
+     *               a duplicate: it was put into the queue before.  Of a
+     *               letter in Redis: there is no such letter (any more)
+     * NGX_ERROR     of a letter in Redis: a living worker replays it
      * NGX_ABORT     the queue is away, or there is no memory; the item may be
      *               in it nevertheless
      * NGX_AGAIN     the put is suspended: put->copy is set, and done() is

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_dead_verbs.h"
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_job_queued.h"
 #include "ngx_http_tgbot_queue_verbs.h"
@@ -242,8 +243,7 @@ ngx_http_tgbot_queue_worker_start(ngx_http_tgbot_queue_held_t *held,
     }
 
     if (item->head.letter && bot->dead) {
-        ngx_http_tgbot_dead_taken(bot->dead, item->head.letter,
-                                  item->head.update_id);
+        bot->dead->taken(bot, item->head.letter, item->head.update_id);
     }
 
     job->queued = 1;

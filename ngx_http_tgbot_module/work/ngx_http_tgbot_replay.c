@@ -14,91 +14,180 @@
 #define NGX_HTTP_TGBOT_REPLAY_LIFE  86400
 
 
-typedef struct {
-    ngx_http_tgbot_lease_t   lease;    /* of the letter */
-    ngx_pool_t              *pool;     /* of the replay */
-} ngx_http_tgbot_replay_t;
+struct ngx_http_tgbot_replay_s {
+    ngx_pool_t                *pool;     /* of this structure; a job that
+                                            handles the letter owns it */
+    ngx_http_tgbot_dead_op_t   op;
+
+    void                     (*done)(void *data, ngx_int_t rc);
+    void                      *data;
+};
 
 
-static ngx_int_t ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot,
-    uint64_t id, ngx_http_tgbot_lease_t *lease, ngx_uint_t left,
-    ngx_log_t *log);
-static ngx_int_t ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_letter_t *letter, ngx_http_tgbot_lease_t *lease,
-    ngx_uint_t left, ngx_pool_t *pool);
+static void ngx_http_tgbot_replay_read(ngx_http_tgbot_dead_op_t *op,
+    ngx_int_t rc);
+static ngx_int_t ngx_http_tgbot_replay_start(ngx_http_tgbot_replay_t *replay,
+    ngx_int_t rc);
+static ngx_int_t ngx_http_tgbot_replay_letter(
+    ngx_http_tgbot_replay_t *replay);
+static void ngx_http_tgbot_replay_strange(ngx_http_tgbot_bot_t *bot,
+    uint64_t id);
+static ngx_int_t ngx_http_tgbot_replay_enqueue(
+    ngx_http_tgbot_replay_t *replay);
 static void ngx_http_tgbot_replay_enqueued(ngx_http_tgbot_queue_put_t *put,
     ngx_int_t rc);
-static ngx_int_t ngx_http_tgbot_replay_run(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_item_t *item, ngx_http_tgbot_lease_t *lease,
-    ngx_pool_t *pool, ngx_log_t *log);
+static ngx_int_t ngx_http_tgbot_replay_result(ngx_int_t rc);
+static ngx_int_t ngx_http_tgbot_replay_run(ngx_http_tgbot_replay_t *replay);
 
 
 ngx_int_t
 ngx_http_tgbot_replay(ngx_http_tgbot_bot_t *bot, uint64_t id,
-    ngx_log_t *log)
+    void (*done)(void *data, ngx_int_t rc), void *data,
+    ngx_http_tgbot_replay_t **replayp)
 {
-    ngx_int_t               rc;
-    ngx_uint_t              left;
-    ngx_http_tgbot_lease_t  lease;
-
-    rc = ngx_http_tgbot_dead_lease(bot->dead, id, &lease, &left);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    rc = ngx_http_tgbot_replay_start(bot, id, &lease, left, log);
-
-    if (rc != NGX_OK) {
-        ngx_http_tgbot_dead_release(bot->dead, id, &lease, 0);
-    }
-
-    return rc;
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot, uint64_t id,
-    ngx_http_tgbot_lease_t *lease, ngx_uint_t left, ngx_log_t *log)
-{
-    ngx_int_t                 rc;
-    ngx_pool_t               *pool;
-    ngx_http_tgbot_item_t    *item;
-    ngx_http_tgbot_letter_t   letter;
+    ngx_int_t                  rc;
+    ngx_pool_t                *pool;
+    ngx_http_tgbot_replay_t   *replay;
+    ngx_http_tgbot_dead_op_t  *op;
 
     pool = ngx_create_pool(4096, bot->clcf->error_log);
     if (pool == NULL) {
         return NGX_ERROR;
     }
 
-    rc = ngx_http_tgbot_dead_get(bot->dead, id, &letter, pool);
-
-    if (rc != NGX_OK) {
+    replay = ngx_pcalloc(pool, sizeof(ngx_http_tgbot_replay_t));
+    if (replay == NULL) {
         ngx_destroy_pool(pool);
-        return rc;
+        return NGX_ERROR;
     }
 
-    item = &letter.item;
+    replay->pool = pool;
+    replay->done = done;
+    replay->data = data;
+
+    op = &replay->op;
+
+    op->bot = bot;
+    op->id = id;
+    op->pool = pool;
+    op->done = ngx_http_tgbot_replay_read;
+    op->data = replay;
+
+    /* Redis moves a letter into its queue as one, and asks for leases itself */
+
+    rc = (bot->queue && !bot->queue_zone && !bot->dead_zone)
+         ? bot->dead->get(op) : bot->dead->lease(op);
+
+    if (rc != NGX_AGAIN) {
+        rc = ngx_http_tgbot_replay_start(replay, rc);
+    }
+
+    *replayp = (rc == NGX_AGAIN) ? replay : NULL;
+
+    return rc;
+}
+
+
+void
+ngx_http_tgbot_replay_leave(ngx_http_tgbot_replay_t *replay)
+{
+    replay->done = NULL;
+}
+
+
+/* the letter is here */
+
+static void
+ngx_http_tgbot_replay_read(ngx_http_tgbot_dead_op_t *op, ngx_int_t rc)
+{
+    ngx_http_tgbot_replay_t *replay = op->data;
+
+    void   *data;
+    void  (*done)(void *data, ngx_int_t rc);
+
+    done = replay->done;
+    data = replay->data;
+
+    rc = ngx_http_tgbot_replay_start(replay, rc);
+
+    if (rc != NGX_AGAIN && done) {
+        done(data, rc);
+    }
+}
+
+
+/* the replay is freed, unless NGX_AGAIN is returned */
+
+static ngx_int_t
+ngx_http_tgbot_replay_start(ngx_http_tgbot_replay_t *replay, ngx_int_t rc)
+{
+    ngx_http_tgbot_bot_t        *bot;
+    ngx_http_tgbot_dead_held_t  *held;
+
+    bot = replay->op.bot;
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_tgbot_replay_letter(replay);
+
+        if (rc == NGX_OK && bot->queue == NULL) {
+
+            /* the job has the pool */
+
+            return NGX_OK;
+        }
+    }
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    held = &replay->op.held;
+
+    if (held->held) {
+        bot->dead->end(held, rc == NGX_OK);
+    }
+
+    ngx_destroy_pool(replay->pool);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_replay_letter(ngx_http_tgbot_replay_t *replay)
+{
+    ngx_http_tgbot_bot_t      *bot;
+    ngx_http_tgbot_item_t     *item;
+    ngx_http_tgbot_dead_op_t  *op;
+
+    op = &replay->op;
+    bot = op->bot;
+
+    if (op->letter.end.cause >= NGX_HTTP_TGBOT_DEAD_CAUSES) {
+        ngx_http_tgbot_replay_strange(bot, op->id);
+        return NGX_DECLINED;
+    }
+
+    item = &op->letter.item;
 
     /* the life begins again with the replay */
 
     item->head.received = ngx_current_msec;
     item->head.life = NGX_HTTP_TGBOT_REPLAY_LIFE;
-    item->head.letter = id;
+    item->head.letter = op->id;
     item->progress.attempts = 0;
 
-    if (bot->queue) {
-        rc = ngx_http_tgbot_replay_enqueue(bot, &letter, lease, left, pool);
+    return bot->queue ? ngx_http_tgbot_replay_enqueue(replay)
+                      : ngx_http_tgbot_replay_run(replay);
+}
 
-    } else {
-        rc = ngx_http_tgbot_replay_run(bot, item, lease, pool, log);
-    }
 
-    if (rc != NGX_OK) {
-        ngx_destroy_pool(pool);
-    }
-
-    return rc;
+static void
+ngx_http_tgbot_replay_strange(ngx_http_tgbot_bot_t *bot, uint64_t id)
+{
+    ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\": dead letter %uL cannot be read, it is of "
+                  "another version of the module", &bot->name, id);
 }
 
 
@@ -106,75 +195,94 @@ ngx_http_tgbot_replay_start(ngx_http_tgbot_bot_t *bot, uint64_t id,
  * After the put, the update is both in the queue and in the letter.  If this
  * worker dies before it drops the letter, the worker that takes the item first
  * drops the letter.  A second replay before that finds the item in the queue,
- * and one after that finds no letter.
+ * and one after that finds no letter.  It is only if both are in Redis that
+ * the put drops the letter.
  */
 
 static ngx_int_t
-ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_letter_t *letter, ngx_http_tgbot_lease_t *lease,
-    ngx_uint_t left, ngx_pool_t *pool)
+ngx_http_tgbot_replay_enqueue(ngx_http_tgbot_replay_t *replay)
 {
     ngx_int_t                    rc;
-    ngx_http_tgbot_replay_t     *replay;
+    ngx_http_tgbot_bot_t        *bot;
+    ngx_http_tgbot_dead_op_t    *op;
     ngx_http_tgbot_queue_put_t   put;
 
-    rc = ngx_http_tgbot_dead_holds(bot->dead, letter->id, lease);
-    if (rc != NGX_OK) {
-        return rc;
-    }
+    op = &replay->op;
+    bot = op->bot;
 
-    replay = ngx_pcalloc(pool, sizeof(ngx_http_tgbot_replay_t));
-    if (replay == NULL) {
-        return NGX_ERROR;
+    if (op->held.held && !bot->dead->holds(&op->held)) {
+        op->held.held = 0;
+        return NGX_DONE;
     }
-
-    replay->lease = *lease;
-    replay->pool = pool;
 
     ngx_memzero(&put, sizeof(ngx_http_tgbot_queue_put_t));
 
     put.bot = bot;
-    put.item = letter->item;
-    put.end = letter->end;
+    put.item = op->letter.item;
+    put.end = op->letter.end;
     put.event = NGX_HTTP_TGBOT_QUEUE_REPLAYED;
-    put.again = left;
+    put.again = op->held.left;
     put.done = ngx_http_tgbot_replay_enqueued;
     put.data = replay;
 
     rc = bot->queue->put(&put);
 
     if (rc == NGX_AGAIN) {
-        return NGX_OK;
+        return NGX_AGAIN;
     }
 
-    if (rc != NGX_OK) {
-        return (rc == NGX_ABORT) ? NGX_ABORT : NGX_BUSY;
+    if (rc == NGX_OK) {
+        ngx_http_tgbot_queue_wake();
     }
 
-    ngx_http_tgbot_replay_enqueued(&put, NGX_OK);
-
-    return NGX_OK;
+    return ngx_http_tgbot_replay_result(rc);
 }
 
 
-/* a put has ended that succeeded or was suspended: frees the replay */
+/* of a put, as that of the replay */
+
+static ngx_int_t
+ngx_http_tgbot_replay_result(ngx_int_t rc)
+{
+    switch (rc) {
+
+    case NGX_OK:
+    case NGX_ABORT:
+        return rc;
+
+    case NGX_DONE:
+        return NGX_DECLINED;
+
+    case NGX_ERROR:
+        return NGX_DONE;
+
+    default: /* NGX_BUSY, NGX_DECLINED */
+        return NGX_BUSY;
+    }
+}
+
+
+/* a put that was suspended has ended: frees the replay */
 
 static void
 ngx_http_tgbot_replay_enqueued(ngx_http_tgbot_queue_put_t *put, ngx_int_t rc)
 {
     ngx_http_tgbot_replay_t *replay = put->data;
 
+    void                  *data;
+    void                 (*done)(void *data, ngx_int_t rc);
     ngx_http_tgbot_bot_t  *bot;
 
     bot = put->bot;
+    done = replay->done;
+    data = replay->data;
 
-    ngx_http_tgbot_dead_release(bot->dead, put->item.head.letter,
-                                &replay->lease, rc == NGX_OK);
+    rc = ngx_http_tgbot_replay_result(rc);
 
     if (rc == NGX_OK) {
         ngx_http_tgbot_queue_wake();
 
-    } else {
+    } else if (rc == NGX_ABORT || rc == NGX_BUSY) {
         ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\", update %L: dead letter %uL is kept, "
                       "it could not be put into %V", &bot->name,
@@ -182,17 +290,30 @@ ngx_http_tgbot_replay_enqueued(ngx_http_tgbot_queue_put_t *put, ngx_int_t rc)
                       &bot->queue_place);
     }
 
+    if (replay->op.held.held) {
+        bot->dead->end(&replay->op.held, rc == NGX_OK);
+    }
+
     ngx_destroy_pool(replay->pool);
+
+    if (done) {
+        done(data, rc);
+    }
 }
 
 
 static ngx_int_t
-ngx_http_tgbot_replay_run(ngx_http_tgbot_bot_t *bot,
-    ngx_http_tgbot_item_t *item, ngx_http_tgbot_lease_t *lease,
-    ngx_pool_t *pool, ngx_log_t *log)
+ngx_http_tgbot_replay_run(ngx_http_tgbot_replay_t *replay)
 {
-    ngx_int_t              rc;
-    ngx_http_tgbot_job_t  *job;
+    ngx_int_t                 rc;
+    ngx_http_tgbot_job_t     *job;
+    ngx_http_tgbot_bot_t     *bot;
+    ngx_http_tgbot_item_t    *item;
+    ngx_http_tgbot_dead_op_t *op;
+
+    op = &replay->op;
+    bot = op->bot;
+    item = &op->letter.item;
 
     if (!ngx_http_tgbot_job_room()
         || ngx_http_tgbot_job_find(bot, item->head.update_id))
@@ -200,22 +321,19 @@ ngx_http_tgbot_replay_run(ngx_http_tgbot_bot_t *bot,
         return NGX_BUSY;
     }
 
-    rc = ngx_http_tgbot_job_restore(bot, item, pool, &job);
+    rc = ngx_http_tgbot_job_restore(bot, item, replay->pool, &job);
 
     if (rc != NGX_OK) {
 
         if (rc == NGX_DECLINED) {
-            ngx_log_error(NGX_LOG_ERR, log, 0,
-                          "tgbot: bot \"%V\": dead letter %uL cannot be "
-                          "read, it is of another version of the module",
-                          &bot->name, item->head.letter);
+            ngx_http_tgbot_replay_strange(bot, op->id);
         }
 
         return rc;
     }
 
-    job->letter = item->head.letter;
-    job->replay = *lease;
+    job->letter = op->id;
+    job->replay = op->held;
     job->by_api = 1;
     job->update.life = item->head.life;
 

@@ -14,22 +14,31 @@
 #include "ngx_http_tgbot_bot.h"
 
 
+typedef struct ngx_http_tgbot_replay_s  ngx_http_tgbot_replay_t;
+
+
 /*
- * Replays a letter of bot->dead: with tgbot_queue as an item at the end of its
- * lane, otherwise as a job that no request waits for.  The letter is dropped
- * once the item is in the queue, or the job has handled it.
+ * Replays a letter: with tgbot_queue as an item at the end of its lane,
+ * otherwise as a job that no request waits for.  The letter goes once the item
+ * is in the queue, or the job has handled it.
  *
- * NGX_OK        the item is in the queue, its put is suspended, or the job runs
- *               or has ended
- * NGX_DECLINED  there is no such letter, or it is of another version of the
- *               module (logged)
- * NGX_AGAIN     the letter is already being replayed
+ * NGX_OK        the item is in the queue, or the job runs or has ended
+ * NGX_DECLINED  there is no such letter (any more), or it is of another version
+ *               of the module (logged)
+ * NGX_DONE      the letter is already being replayed
  * NGX_BUSY      there is no room, or a job for its update runs
- * NGX_ABORT     the queue is away
+ * NGX_ABORT     Redis, where the letters or the queue are, is away, or did not
+ *               answer in time; in a zone the letter is kept
  * NGX_ERROR     no memory
+ * NGX_AGAIN     *replay is set; done(data, rc) is called with one of the other
+ *               codes, never from inside
  */
 ngx_int_t ngx_http_tgbot_replay(ngx_http_tgbot_bot_t *bot, uint64_t id,
-    ngx_log_t *log);
+    void (*done)(void *data, ngx_int_t rc), void *data,
+    ngx_http_tgbot_replay_t **replay);
+
+/* done() is not called; the replay goes on */
+void ngx_http_tgbot_replay_leave(ngx_http_tgbot_replay_t *replay);
 
 /*
  * Reads a letter: the Update as it came, and the calls not made yet, an array

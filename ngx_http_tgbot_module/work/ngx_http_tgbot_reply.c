@@ -199,17 +199,21 @@ ngx_http_tgbot_ride_allowed(ngx_http_tgbot_bot_t *bot,
         return 0;
     }
 
-    switch (bot->conf->reply_via) {
-
-    case NGX_HTTP_TGBOT_VIA_API:
-        return 0;
-
-    case NGX_HTTP_TGBOT_VIA_RESPONSE:
+    if (bot->conf->api == NULL) {
         return 1;
-
-    default: /* NGX_HTTP_TGBOT_VIA_AUTO */
-        return bot->conf->api == NULL || (own && answer->calls.nelts == 1);
     }
+
+    /*
+     * Telegram makes the call that rides once it has read the response, so
+     * that calls behind it would come first.
+     */
+
+    if (answer->calls.nelts != 1) {
+        return 0;
+    }
+
+    return bot->conf->reply_via == NGX_HTTP_TGBOT_VIA_RESPONSE
+           || (bot->conf->reply_via == NGX_HTTP_TGBOT_VIA_AUTO && own);
 }
 
 

@@ -13,11 +13,13 @@
 #include "ngx_http_tgbot_abandon.h"
 #include "ngx_http_tgbot_cache_use.h"
 #include "ngx_http_tgbot_claim_redis.h"
+#include "ngx_http_tgbot_dead_redis.h"
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_job_queued.h"
 #include "ngx_http_tgbot_queue_redis.h"
 #include "ngx_http_tgbot_queue_worker.h"
 #include "ngx_http_tgbot_redis_lease.h"
+#include "ngx_http_tgbot_redis_state.h"
 #include "ngx_http_tgbot_worker.h"
 
 
@@ -59,6 +61,8 @@ ngx_http_tgbot_worker_init(ngx_cycle_t *cycle, ngx_http_tgbot_main_conf_t *mcf)
     ngx_http_tgbot_redis_lease_init_process(cycle->log);
     ngx_http_tgbot_claim_redis_init_process();
     ngx_http_tgbot_queue_redis_init_process();
+    ngx_http_tgbot_dead_redis_init_process();
+    ngx_http_tgbot_redis_state_init_process();
     ngx_http_tgbot_job_init_process();
     ngx_http_tgbot_cache_use_init_process(cycle->log);
     ngx_http_tgbot_call_slot_init_process(mcf->max_calls,
@@ -126,6 +130,7 @@ ngx_http_tgbot_worker_shutdown(ngx_event_t *ev)
         ngx_http_tgbot_job_abort(1);
         ngx_http_tgbot_claim_redis_abandon();
         ngx_http_tgbot_queue_redis_abandon();
+        ngx_http_tgbot_dead_redis_abandon();
         return;
     }
 
@@ -153,6 +158,8 @@ ngx_http_tgbot_worker_exit(ngx_cycle_t *cycle)
     ngx_http_tgbot_queue_worker_exit_process();
     ngx_http_tgbot_claim_redis_abandon();
     ngx_http_tgbot_queue_redis_exit_process();
+    ngx_http_tgbot_dead_redis_exit_process();
+    ngx_http_tgbot_redis_state_exit_process();
     ngx_http_tgbot_redis_lease_exit_process();
     ngx_http_tgbot_abandon_exit_process();
     ngx_http_tgbot_detached_exit_process();

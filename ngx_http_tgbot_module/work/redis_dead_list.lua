@@ -4,8 +4,8 @@
 -- KEYS  1 meta   2 dead   3 letters   4 replays   5 workers
 -- ARGV  1 only ids above this one   2 letters at most
 --
--- Reply: for each letter: id, head, length of its data, and 1 if a living
--- worker replays it.
+-- Reply: number of all letters, then for each that is listed: id, head, length
+-- of its data, and 1 if a living worker replays it.
 
 --include redis_part_meta.lua
 
@@ -14,7 +14,7 @@ if err then
   return err
 end
 
-local reply = {}
+local reply = {redis.call('ZCARD', KEYS[2])}
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[1],
                                '+inf', 'LIMIT', 0, ARGV[2]))

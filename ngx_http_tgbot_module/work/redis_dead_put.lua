@@ -6,11 +6,14 @@
 --       2 head, 3 data: opaque here; a list shows heads
 --       4 max, letters   5 "1": only if there is room, nothing is evicted
 --       6 id of the letter that this one replaces, or 0
+--       7 "1": a try before this one may have been executed
 --
 -- Reply: {id, evicted}; id 0: there was no room.  evicted: older letters that
 -- went for it, those that are replayed come last.
 --
--- Twice: with an id of the caller's as once, else there are two letters.
+-- Twice: with an id of the caller's as once.  Else the letter is looked for, by
+-- its bytes, among the newest ones; if the first run comes after the second
+-- one, there are two letters.
 
 --include redis_part_meta.lua
 
@@ -26,6 +29,17 @@ if ARGV[6] ~= '0' then
 end
 
 local id, max = ARGV[1], tonumber(ARGV[4])
+
+if id == '0' and ARGV[7] == '1' then
+  for _, other in ipairs(redis.call('ZRANGE', KEYS[2], 0, 63, 'REV')) do
+    if redis.call('HGET', KEYS[3], other) == ARGV[2]
+       and redis.call('HGET', KEYS[3], other .. 'd') == ARGV[3]
+    then
+      return {tonumber(other), 0}
+    end
+  end
+end
+
 local more = redis.call('ZCARD', KEYS[2]) + 1 - max
 
 if redis.call('HEXISTS', KEYS[3], id) == 1 then

@@ -2,9 +2,10 @@
 -- What a status shows of a bot.
 --
 -- KEYS  1 meta   2 ready   3 flight   4 delayed   5 workers   6 lanes   7 held
---       8 firsts   9 dead
+--       8 firsts   9 dead   10 letters
 --
--- Reply: {now, ready, delayed, oldest, dead, held, records, fields, workers}
+-- Reply: {now, ready, delayed, oldest, dead, held, records, fields, workers,
+--         letter}
 --   ready    lanes ready
 --   delayed  lanes delayed, not due yet
 --   oldest   age of the oldest item, ms; -1: there is none
@@ -14,7 +15,9 @@
 --   fields   names and values of meta in turn, see there: items in the queue
 --            (in flight too), bytes, and since it was made the events accepted,
 --            replayed, loaded, done, dead, expired, dropped, gone, evicted
---   workers  for each: its name, ms until its lease is over, lanes in flight
+--   workers  for each: its name, ms until its lease is over (-1: it is over),
+--            lanes in flight, claims
+--   letter   head of the dead letter with the lowest id; nil: there is none
 --
 -- accepted + replayed + loaded = done + dead + expired + dropped + items
 
@@ -25,24 +28,53 @@ if err then
   return err
 end
 
-local flight = {}
 
-for _, token in ipairs(redis.call('HVALS', KEYS[3])) do
-  local worker = string.match(token, '^(.*)/') or token
+-- how many of the tokens in the HASH each worker has; notes who they are
 
-  flight[worker] = (flight[worker] or 0) + 1
+local has = {}
+
+
+local function count(key)
+  local of = {}
+
+  for _, token in ipairs(redis.call('HVALS', key)) do
+    local worker = string.match(token, '^(.*)/') or token
+
+    of[worker] = (of[worker] or 0) + 1
+    has[worker] = true
+  end
+
+  return of
 end
 
+
+local flight, claims = count(KEYS[3]), count(KEYS[7])
 local workers = {}
+
+
+local function add(worker, lease)
+  has[worker] = nil
+
+  for _, value in ipairs({worker, lease, flight[worker] or 0,
+                          claims[worker] or 0})
+  do
+    workers[#workers + 1] = value
+  end
+end
+
+
 local leases = redis.call('ZRANGE', KEYS[5], 0, -1, 'WITHSCORES')
 
 for i = 1, #leases, 2 do
-  workers[#workers + 1] = leases[i]
-  workers[#workers + 1] = leases[i + 1] - now
-  workers[#workers + 1] = flight[leases[i]] or 0
+  add(leases[i], math.max(-1, leases[i + 1] - now))
+end
+
+for worker in pairs(has) do
+  add(worker, -1)
 end
 
 local oldest = redis.call('ZRANGE', KEYS[6], 0, 0, 'WITHSCORES')
+local first = redis.call('ZRANGE', KEYS[9], 0, 0)
 
 return {
   now,
@@ -53,5 +85,6 @@ return {
   redis.call('HLEN', KEYS[7]),
   redis.call('ZCARD', KEYS[8]),
   redis.call('HGETALL', KEYS[1]),
-  workers
+  workers,
+  first[1] and redis.call('HGET', KEYS[10], first[1]) or false
 }

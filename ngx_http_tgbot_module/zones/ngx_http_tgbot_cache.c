@@ -52,7 +52,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_cache_zone = {
     ngx_http_tgbot_cache_init,
     NULL,
     NULL,
-    0
+    NGX_HTTP_TGBOT_ZONE_NO_FILE
 };
 
 

@@ -56,11 +56,12 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
     ngx_http_tgbot_dead_init,
     NULL,
     NULL,
-    1
+    NGX_HTTP_TGBOT_ZONE_KEEP
 };
 
 
 const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_dead_layout = {
+    "tgbot_dead_letters",
     sizeof(ngx_http_tgbot_dead_item_t),
     sizeof(ngx_http_tgbot_dead_own_t),
     NGX_HTTP_TGBOT_DEAD_ENTRY,

@@ -115,7 +115,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_limit_zone = {
     ngx_http_tgbot_limit_carve,
     NULL,
     NULL,
-    1
+    NGX_HTTP_TGBOT_ZONE_FILE
 };
 
 

@@ -51,7 +51,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_queue_zone = {
     ngx_http_tgbot_queue_zone_init,
     NULL,
     NULL,
-    1
+    NGX_HTTP_TGBOT_ZONE_KEEP
 };
 
 
@@ -756,6 +756,7 @@ ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
 static const ngx_http_tgbot_store_layout_t
     ngx_http_tgbot_queue_zone_layout =
 {
+    "tgbot_queue",
     sizeof(ngx_http_tgbot_queue_item_t),
     sizeof(ngx_http_tgbot_queue_own_t),
     NGX_HTTP_TGBOT_QUEUE_ENTRY,

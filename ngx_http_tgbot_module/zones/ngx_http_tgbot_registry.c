@@ -60,7 +60,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_registry_zone = {
     ngx_http_tgbot_registry_init,
     NULL,
     NULL,
-    1
+    NGX_HTTP_TGBOT_ZONE_FILE
 };
 
 
@@ -111,9 +111,9 @@ ngx_http_tgbot_registry_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     if (rc != NGX_OK) {
         ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
                       "zone \"%V\" has room for %uD bots with "
-                      "\"tgbot_register\", there are %ui",
-                      &zone->shm_zone->shm.name, sh->bots.n,
-                      zone->users.nelts);
+                      "\"tgbot_register\", there are %ui, expected a restart "
+                      "in %s:%ui", &zone->shm_zone->shm.name, sh->bots.n,
+                      zone->users.nelts, zone->file, zone->line);
     }
 
     return rc;

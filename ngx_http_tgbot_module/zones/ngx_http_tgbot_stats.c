@@ -70,7 +70,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_stats_zone = {
     ngx_http_tgbot_stats_init,
     NULL,
     NULL,
-    1
+    NGX_HTTP_TGBOT_ZONE_FILE
 };
 
 
@@ -87,6 +87,9 @@ typedef u_char  ngx_http_tgbot_stats_fits_t[
 
 #define ngx_http_tgbot_stats_stripe(stats)                                    \
     (&(stats)->sh->stripes[ngx_worker % NGX_HTTP_TGBOT_STATS_STRIPES].counters)
+
+#define ngx_http_tgbot_stats_self(stats)                                      \
+    (&(stats)->sh->slots[ngx_http_tgbot_lease_slot()].process)
 
 #define ngx_http_tgbot_stats_add(counter, n)                                  \
     (void) ngx_atomic_fetch_add(&(counter), n)
@@ -428,7 +431,7 @@ ngx_http_tgbot_stats_enter(ngx_http_tgbot_stats_t *stats, ngx_uint_t gauge)
 {
     ngx_atomic_t  *cell;
 
-    cell = &stats->sh->slots[ngx_process_slot].process.gauges[gauge];
+    cell = &ngx_http_tgbot_stats_self(stats)->gauges[gauge];
 
     if (ngx_http_tgbot_stats_tag(*cell)
         != ngx_http_tgbot_stats_epoch(ngx_http_tgbot_lease_self()))
@@ -451,7 +454,7 @@ ngx_http_tgbot_stats_leave(ngx_http_tgbot_stats_t *stats, ngx_uint_t gauge)
     ngx_atomic_t       *cell;
     ngx_atomic_uint_t   old;
 
-    cell = &stats->sh->slots[ngx_process_slot].process.gauges[gauge];
+    cell = &ngx_http_tgbot_stats_self(stats)->gauges[gauge];
 
     do {
         old = *cell;
@@ -501,7 +504,7 @@ ngx_http_tgbot_stats_init_process(ngx_http_tgbot_stats_t *stats)
     ngx_atomic_uint_t               old, self;
     ngx_http_tgbot_stats_gauges_t  *slot;
 
-    slot = &stats->sh->slots[ngx_process_slot].process;
+    slot = ngx_http_tgbot_stats_self(stats);
     self = ngx_http_tgbot_stats_epoch(ngx_http_tgbot_lease_self());
 
     for (i = 0; i < NGX_HTTP_TGBOT_GAUGES; i++) {

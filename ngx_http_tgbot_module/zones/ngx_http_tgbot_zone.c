@@ -22,7 +22,6 @@ static ngx_int_t ngx_http_tgbot_zone_adopt(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t *old);
 static ngx_int_t ngx_http_tgbot_zone_carve(ngx_http_tgbot_zone_t *zone,
     ngx_slab_pool_t *shpool);
-static ngx_int_t ngx_http_tgbot_zone_make_lock(ngx_http_tgbot_zone_t *zone);
 static ngx_http_tgbot_zone_rt_t *ngx_http_tgbot_zone_ours(ngx_shm_t *shm);
 static ngx_uint_t ngx_http_tgbot_zone_mapped(ngx_cycle_t *cycle,
     u_char *addr);
@@ -101,7 +100,12 @@ ngx_http_tgbot_zone_parse(ngx_conf_t *cf, ngx_str_t *directive,
     n = ngx_parse_size(&s);
 
     if (n <= 0) {
-        goto invalid;
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid zone \"%V\" in \"%V\" directive: its size "
+                           "is \"%V\", expected a number of bytes, or one with "
+                           "\"k\" or \"m\", such as \"zone=%V:8m\"",
+                           value, directive, &s, name);
+        return NGX_ERROR;
     }
 
     *size = n;
@@ -314,7 +318,7 @@ ngx_http_tgbot_zone_carve(ngx_http_tgbot_zone_t *zone,
 
     zone->rt = rt;
 
-    if (ngx_http_tgbot_zone_make_lock(zone) != NGX_OK) {
+    if (ngx_http_tgbot_zone_make_rt(rt, zone->log) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -333,14 +337,11 @@ ngx_http_tgbot_zone_carve(ngx_http_tgbot_zone_t *zone,
 }
 
 
-static ngx_int_t
-ngx_http_tgbot_zone_make_lock(ngx_http_tgbot_zone_t *zone)
+ngx_int_t
+ngx_http_tgbot_zone_make_rt(ngx_http_tgbot_zone_rt_t *rt, ngx_log_t *log)
 {
-    int                        err;
-    pthread_mutexattr_t        attr;
-    ngx_http_tgbot_zone_rt_t  *rt;
-
-    rt = zone->rt;
+    int                  err;
+    pthread_mutexattr_t  attr;
 
     ngx_memzero(rt, sizeof(ngx_http_tgbot_zone_rt_t));
 
@@ -363,9 +364,8 @@ ngx_http_tgbot_zone_make_lock(ngx_http_tgbot_zone_t *zone)
     }
 
     if (err) {
-        ngx_log_error(NGX_LOG_EMERG, zone->log, err,
-                      "could not make the lock of zone \"%V\"",
-                      &zone->shm_zone->shm.name);
+        ngx_log_error(NGX_LOG_EMERG, log, err,
+                      "could not make a mutex of POSIX threads that is robust");
         return NGX_ERROR;
     }
 

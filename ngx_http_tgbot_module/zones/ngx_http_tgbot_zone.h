@@ -15,7 +15,18 @@
 #include <pthread.h>
 
 
-typedef struct ngx_http_tgbot_zone_s  ngx_http_tgbot_zone_t;
+typedef struct ngx_http_tgbot_zone_s        ngx_http_tgbot_zone_t;
+typedef struct ngx_http_tgbot_zone_map_s    ngx_http_tgbot_zone_map_t;
+typedef struct ngx_http_tgbot_zone_state_s  ngx_http_tgbot_zone_state_t;
+
+
+/* whether a zone may be a file */
+
+typedef enum {
+    NGX_HTTP_TGBOT_ZONE_NO_FILE = 0,
+    NGX_HTTP_TGBOT_ZONE_FILE,          /* may begin anew */
+    NGX_HTTP_TGBOT_ZONE_KEEP           /* what is in it must not be lost */
+} ngx_http_tgbot_zone_file_e;
 
 
 /* how a start finds the contents of a zone that is a file */
@@ -65,7 +76,8 @@ typedef struct {
     ngx_int_t                      (*copy)(ngx_http_tgbot_zone_t *zone,
                                         ngx_http_tgbot_zone_t *old);
 
-    unsigned                         file:1;    /* may be a file */
+    ngx_uint_t                       file;      /* ngx_http_tgbot_zone_file_e
+                                                   */
 } ngx_http_tgbot_zone_kind_t;
 
 
@@ -119,6 +131,8 @@ struct ngx_http_tgbot_zone_s {
     ngx_http_tgbot_zone_rt_t        *rt;
     ngx_msec_t                       offset;    /* of times in the zone from
                                                    ngx_current_msec */
+    ngx_http_tgbot_zone_state_t     *state;     /* NULL: it is no file */
+    ngx_http_tgbot_zone_map_t       *map;
     ngx_log_t                       *log;       /* the cycle's */
 
     ngx_array_t                      users;     /* the kind's, pointers */
@@ -151,6 +165,18 @@ ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone);
  * slab pool and our header are added.
  */
 size_t ngx_http_tgbot_zone_needs(size_t room);
+
+/*
+ * Makes the mutex of *rt, and zeroes the other members.  NGX_ERROR: logged.
+ */
+ngx_int_t ngx_http_tgbot_zone_make_rt(ngx_http_tgbot_zone_rt_t *rt,
+    ngx_log_t *log);
+
+/*
+ * A checksum of n bytes that goes on from "sum".  Bytes may be summed up in
+ * pieces, if the length of each but the last is a multiple of 8.
+ */
+uint64_t ngx_http_tgbot_zone_sum(uint64_t sum, const void *data, size_t n);
 
 /* sets n numbers that clients cannot guess, in an init callback */
 void ngx_http_tgbot_zone_seed(uint64_t *seed, size_t n, ngx_log_t *log);

@@ -70,6 +70,10 @@ our $id = 1000;
 
 our $asked = '';
 
+# a function that gets the path of each request, and returns what is asked for
+
+our $path = sub { $_[0] };
+
 my (%suite, %webhook, %update, @headers);
 
 
@@ -270,6 +274,8 @@ sub request {
     }
 
     push @lines, 'Content-Length: ' . length $body if defined $body;
+
+    $uri = $path->($uri);
 
     print $socket CORE::join("\r\n", "$method $uri HTTP/$version", @lines, '',
                              $body // '');

@@ -26,7 +26,7 @@ KEYS = {
     "dead_list": "meta dead letters replays workers",
     "dead_lease": "meta letters replays workers",
     "dead_end": "meta dead letters replays workers",
-    "state": "meta ready flight delayed workers lanes held firsts dead",
+    "state": "meta ready flight delayed workers lanes held firsts dead letters",
     "cache_get": "cache:a cache:a:lock",
     "cache_fill": "cache:a cache:a:lock",
 }
@@ -42,7 +42,7 @@ ARGUMENTS = {
     "claim": (1, 1024, "w", 1, 4096, 0),
     "unclaim": (1, 1024, "w/1", "accept", 0, 0, ""),
     "limit": (1000000, 1),
-    "dead_put": (0, "head", "data", 10, 0, 0),
+    "dead_put": (0, "head", "data", 10, 0, 0, 0),
     "dead_list": (0, 10),
     "dead_lease": (1, "w", 1),
     "dead_end": (1, "", 1),
@@ -147,7 +147,7 @@ class Contracts(unittest.TestCase):
         self.assertEqual(self.run_script("beat", "w", 60000, 6, f"l{LANE}/5")[4:], [])
         self.assertEqual(self.run_script("give", LANE, "w/5", seq, 0, "p", "a", 9999, 0), 1)
         self.assertEqual(self.run_script("take", "w", 7, 9, 9)[4:], [LANE.encode()])
-        self.assertEqual(self.run_script("dead_put", seq, "h", "d", 9, 0, 0), [seq, 0])
+        self.assertEqual(self.run_script("dead_put", seq, "h", "d", 9, 0, 0, 0), [seq, 0])
         self.assertEqual(self.run_script("settle", LANE, "w/7", seq, "dead", 0), 1)
 
     def test_foreign_key(self):
@@ -316,22 +316,35 @@ class Contracts(unittest.TestCase):
     def test_letters(self):
         """letters are listed by id, those that are replayed are evicted last"""
         self.run_script("beat", "w", 60000, 1)
-        ids = [self.run_script("dead_put", 0, f"h{n}", "data", 3, 0, 0)[0] for n in range(3)]
+        ids = [self.bury(f"h{n}")[0] for n in range(3)]
         self.assertEqual(self.run_script("dead_list", 0, 2),
-                         [ids[0], b"h0", 4, 0, ids[1], b"h1", 4, 0])
-        self.assertEqual(self.run_script("dead_list", ids[1], 9)[0], ids[2])
+                         [3, ids[0], b"h0", 4, 0, ids[1], b"h1", 4, 0])
+        self.assertEqual(self.run_script("dead_list", ids[1], 9)[1], ids[2])
+        self.assertEqual(self.run_script("dead_list", 0, 0), [3])
         self.assertEqual(self.run_script("dead_lease", ids[0], "w", 2), [1, 0, b"h0", b"data"])
-        self.assertEqual(self.run_script("dead_put", 0, "h3", "data", 3, 1, 0), [0, 0])
-        self.assertEqual(self.run_script("dead_put", 0, "h3", "data", 3, 0, 0)[1], 1)
-        self.assertEqual(self.run_script("dead_list", 0, 1)[0], ids[0])
+        self.assertEqual(self.bury("h3", spare=1), [0, 0])
+        self.assertEqual(self.bury("h3")[1], 1)
+        self.assertEqual(self.run_script("dead_list", 0, 1)[1], ids[0])
         self.assertEqual(self.run_script("dead_end", ids[0], "", 1), 2)
         self.assertEqual(self.run_script("dead_lease", ids[0], "v", 2), [4])
         self.run_script("beat", "v", 60000, 1)
         self.assertEqual(self.run_script("dead_lease", ids[0], "v", 2), [2])
         self.assertEqual(self.run_script("beat", "w", 60000, 3)[2], 1)
         self.assertEqual(self.run_script("dead_lease", ids[0], "v", 3)[:2], [1, 1])
-        self.assertEqual(self.run_script("dead_put", 0, "h4", "d", 3, 0, ids[0])[1], 0)
+        self.assertEqual(self.bury("h4", replaces=ids[0])[1], 0)
         self.assertEqual(self.run_script("dead_end", ids[0], "*", 1), 0)
+
+    def bury(self, head, data="data", spare=0, replaces=0, again=0):
+        return self.run_script("dead_put", 0, head, data, 3, spare, replaces, again)
+
+    def test_letter_again(self):
+        """a letter whose put may have been executed is put once, and is told from others"""
+        first = self.bury("h")
+        self.assertEqual(self.bury("h", again=1), first)
+        self.assertNotEqual(self.bury("h", "other", again=1), first)
+        self.assertNotEqual(self.bury("g", again=1), first)
+        self.assertEqual(self.run_script("dead_list", 0, 0), [3])
+        self.assertEqual(self.bury("h", again=1), first)
 
     def test_letter_of_a_zone(self):
         """a letter of a zone is put into the queue once"""
@@ -341,10 +354,11 @@ class Contracts(unittest.TestCase):
     def test_state(self):
         self.taken()
         self.accept(2)
-        now, ready, delayed, oldest, dead, held, records, _, workers = self.run_script("state")
+        now, ready, delayed, oldest, dead, held, records, _, workers, letter = \
+            self.run_script("state")
         self.assertEqual((ready, delayed, dead, held, records), (0, 0, 0, 0, 0))
         self.assertTrue(0 <= oldest < 10000)
-        self.assertEqual((workers[0], workers[2]), (b"w", 1))
+        self.assertEqual((workers[0], workers[2], workers[3], letter), (b"w", 1, 0, None))
         self.assertTrue(50000 < workers[1] <= 60000)
         self.assertGreater(now, 10**12)
 

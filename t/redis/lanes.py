@@ -350,7 +350,7 @@ class Lanes(World):
                 self.settle(worker, lane, hold, seq, "dead")
 
         self.end(worker, "l" + lane, hold, "dead_put", ("meta", "dead", "letters", "replays"),
-                 [seq, f"{update.id}", f"{update.id} data", DEAD, int(room), 0], then,
+                 [seq, f"{update.id}", f"{update.id} data", DEAD, int(room), 0, 0], then,
                  lambda reply: self.see_bury(seq, update, room, reply))
 
     def see_bury(self, seq, update, room, reply):

@@ -97,6 +97,8 @@ class BotApi(Service):
         self.lost = 0                       # calls of answers that were refused
         self._dice = dice or faults.Dice()
         self.trace = trace or (lambda *_: None)
+        self.held = []                      # requests that wait, see hold()
+        self._hold = None                   # the method whose calls wait
         self._chat_limit = chat_limit
         self._chats = {}
         self._global = Bucket(*global_limit) if global_limit else None
@@ -118,7 +120,21 @@ class BotApi(Service):
             self.lost += 1
             self.trace("lost", params["method"], params, error.status)
 
+    def hold(self, method):
+        """Keeps calls of a method from now on."""
+        self._hold = method
+
+    def release(self):
+        """Serves the calls it kept, and keeps no more."""
+        self._hold = None
+        held, self.held = self.held, []
+        for connection, request in held:
+            self.serve(connection, request)
+
     def serve(self, connection, request):
+        if self._hold is not None and f"/{self._hold}" in request.target:
+            self.held.append((connection, request))
+            return
         if self.fault is not None:
             faults.show(connection, self.fault, self.stall)
             return
@@ -252,7 +268,8 @@ class BotApi(Service):
             return True
         self._messages[call.chat] += 1
         return {"message_id": self._messages[call.chat], "date": int(time.time()),
-                "chat": {"id": _number(call.chat)}, "text": params.get("text", "")}
+                "chat": {"id": _number(call.chat), "type": "private"},
+                "text": params.get("text", "")}
 
     def _answer(self, status, result):
         self.statuses[status] += 1

@@ -29,7 +29,8 @@ static ngx_http_tgbot_zone_t *unit_zone_create(
 ngx_uint_t      unit_zone_locks;
 ngx_uint_t      unit_zone_stop_at;
 jmp_buf         unit_zone_killed;
-ngx_int_t       ngx_process_slot;
+
+static ngx_uint_t  unit_slot;
 
 static struct {
     uint32_t    epoch;
@@ -198,7 +199,7 @@ ngx_http_tgbot_zone_stop(const char *point)
 void
 unit_slot_be(ngx_uint_t slot)
 {
-    ngx_process_slot = slot;
+    unit_slot = slot;
 }
 
 
@@ -222,8 +223,8 @@ ngx_http_tgbot_lease_new(ngx_http_tgbot_lease_t *lease)
 {
     static uint64_t  token;
 
-    lease->slot = ngx_process_slot;
-    lease->epoch = unit_slots[ngx_process_slot].epoch;
+    lease->slot = unit_slot;
+    lease->epoch = unit_slots[unit_slot].epoch;
     lease->token = ++token;
 }
 
@@ -244,10 +245,17 @@ ngx_http_tgbot_lease_lives(ngx_uint_t slot, uint32_t epoch)
 }
 
 
+ngx_uint_t
+ngx_http_tgbot_lease_slot(void)
+{
+    return unit_slot;
+}
+
+
 uint32_t
 ngx_http_tgbot_lease_self(void)
 {
-    return unit_slots[ngx_process_slot].epoch;
+    return unit_slots[unit_slot].epoch;
 }
 
 
