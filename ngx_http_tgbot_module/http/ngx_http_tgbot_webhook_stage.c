@@ -608,6 +608,10 @@ ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w, ngx_str_t *text)
         return (rc == NGX_DECLINED) ? NGX_DONE : NGX_ERROR;
     }
 
+    if (w->answer.cut) {
+        ngx_http_tgbot_bot_cut(bot, w->update.update_id);
+    }
+
     if (ngx_http_tgbot_ride_allowed(bot, &w->answer, 1)) {
         w->ack.ride = w->answer.calls.elts;
         w->keep = 1;
