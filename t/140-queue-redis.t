@@ -430,4 +430,8 @@ becomes('gone 0 1 0, here 2 2 0', 'machines', sub {
     } sort { $of->{$a}{workers} <=> $of->{$b}{workers} } keys %$of;
 });
 
+is(status()->{bots}{b}{redis_machines}, 1, $block->name . ' - one works');
+like(scalar(get('/status?format=prometheus')),
+     qr/^nginx_tgbot_redis_machines\{bot="b"\} 1$/m, $block->name . ' - sample');
+
 depth('accepted!=2 done!=2');
