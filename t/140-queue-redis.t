@@ -435,3 +435,21 @@ like(scalar(get('/status?format=prometheus')),
      qr/^nginx_tgbot_redis_machines\{bot="b"\} 1$/m, $block->name . ' - sample');
 
 depth('accepted!=2 done!=2');
+
+
+
+=== TEST 20: what Redis would refuse in a dry run, zones give back
+--- config eval
+main::bot('tgbot_limit all zone=all:1m rate=1r/m burst=2;
+           tgbot_limit $arg_k zone=one:1m rate=1r/m burst=1 redis;
+           tgbot_limit_dry_run on;')
+--- then
+enqueue();
+enqueue();
+logged('is dropped by zone "one", dry run', 1);
+
+enqueue(key => '');
+logged('is dropped by zone "all", dry run', 0);
+enqueue(key => '');
+logged('is dropped by zone "all", dry run', 1);
+depth('accepted!=4 done!=4');
