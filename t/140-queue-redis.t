@@ -453,3 +453,37 @@ logged('is dropped by zone "all", dry run', 0);
 enqueue(key => '');
 logged('is dropped by zone "all", dry run', 1);
 depth('accepted!=4 done!=4');
+
+
+
+=== TEST 21: a bot whose queue Redis does not tell of is not ready
+--- config eval: main::bot()
+--- no_error_log
+[crit]
+[emerg]
+--- no_shutdown_error_log
+[crit]
+[emerg]
+--- then
+becomes('200', 'ready', sub { (get('/status/ready'))[0] });
+
+TgbotRedis::stop();
+
+my ($status, undef, $body);
+
+becomes('503', 'away', sub {
+    ($status, undef, $body) = get('/status/ready');
+    return $status;
+});
+is_deeply(decode_json($body)->{reasons},
+          ['bot "b": Redis, which has its queue, does not answer'],
+          $block->name . ' - why');
+is((get('/status/live'))[0], 200, $block->name . ' - live');
+
+TgbotRedis::start();
+becomes('200', 'ready again', sub { (get('/status/ready'))[0] });
+
+redis('CLIENT', 'PAUSE', 60000, 'ALL');
+becomes('503', 'stopped', sub { (get('/status/ready'))[0] });
+redis('CLIENT', 'UNPAUSE');
+becomes('200', 'ready again', sub { (get('/status/ready'))[0] });
