@@ -154,7 +154,8 @@ for my $case (['""', qr/it is empty/],
 }
 
 accepted('token of the longest shape',
-         shop('tgbot_token ' . '1' x 20 . ':' . 'a' x 128 . ';'), $shown);
+         shop('tgbot_token ' . '1' x 20 . ':' . 'a' x 128 . ';'), $shown,
+         qr/token of bot "shop" in "tgbot_token" directive has 128 characters/);
 
 accepted('token inline', shop("tgbot_token $token;"),
          qr/"tgbot_token" directive $shown, "tgbot_token_file"/);
@@ -485,11 +486,13 @@ for my $directive ('tgbot_handler', 'tgbot_api') {
             qr/number of arguments in "$directive" directive/);
 
     for my $value ('/app', '/app?a=b?c', '/a/$tgbot_bot?t=$tgbot_text',
-                   '$arg_a', '/a.b/..c/...', '/app?x=/../', '/v1$arg_x2',
-                   'off')
+                   '$arg_a', '/app?x=/../', '/v1$arg_x2', 'off')
     {
         accepted("$directive $value", $with->($value));
     }
+
+    accepted("$directive of dots", $with->('/a.b/..c/...'),
+             qr/"$directive" directive "\/a\.b\/\.\.c\/\.\.\."/);
 }
 
 
@@ -683,7 +686,7 @@ for my $line ("tgbot_token $token", "tgbot_token_file t",
 }
 
 accepted('directives in http, server and location',
-         shop('tgbot_api /c; tgbot_token_file shop.token;',
+         shop('tgbot_api /api; tgbot_token_file shop.token;',
               "tgbot_api /a; tgbot_token_file absent; tgbot_reply_via auto;\n"
               . "tgbot_hold_timeout 1s; tgbot_retry life=1s;\n"
               . "tgbot_call_timeout 1s;\n"

@@ -446,10 +446,15 @@ for my $kind (@kinds) {
                                $rest =~ /^\S+ (.*)/) . ';';
     };
 
-    for my $zone ('', ':4m', 'a:', 'a:0', 'a:-4m', 'a:4x', 'a:4m:4m') {
+    for my $zone ('', ':4m', 'a:', 'a:0', 'a:-4m', 'a:4x', 'a:8mb', 'a:1g',
+                  'a:4m:4m')
+    {
         refused("$name zone=$zone", shop($with->($zone)),
                 qr/invalid zone "\Q$zone\E" in "$name" directive/,
-                qr/expected name:size where the zone is declared/);
+                $zone =~ /^a:(.*)/
+                    ? (qr/its size is "\Q$1\E", expected a number of bytes/,
+                       qr/with "k" or "m", such as "zone=a:8m"/)
+                    : qr/expected name:size where the zone is declared/);
     }
 
     refused("$name, a zone without a size", shop($with->('a')),
@@ -478,7 +483,8 @@ for my $kind (@kinds) {
     for (1 .. 3) {
         my (undef, $out) = test_conf(shop($with->("a:${needed}k")));
 
-        ($told) = $out =~ /expected a size of (\d+)k/ or last;
+        ($told) = $out =~ /expected (?:a size of |"$name zone=a:)(\d+)k/
+            or last;
         $needed = $told;
     }
 
@@ -546,6 +552,32 @@ my ($size) = $small =~ /expected .*?(\d+[km])/;
 
 accepted('bots that share a zone of the size told',
          "tgbot_dedup zone=all:$size;\n$bots");
+
+# what the message of too small a zone says is enough
+
+$bots = "server {\nlisten unix:$home/s;\ntgbot_secret_token off;\n"
+        . "tgbot_handler /app;\n"
+        . join("\n", map "location = /$_ { tgbot_webhook b$_; }", 1 .. 80)
+        . "\n}";
+
+for my $case (['tgbot_dedup', 'zone=all:2m'],
+              ['tgbot_queue', 'zone=all:1m', ' share=100%'],
+              ['tgbot_dead_letters', 'zone=all:100k'])
+{
+    my ($name, $zone, $rest) = @$case;
+    $rest //= '';
+
+    my $small = "$name $zone$rest;\n$bots";
+    my $expected = qr/expected "$name zone=all:\d+[km]" or a larger size in /;
+
+    refused("$name, 80 bots in a small zone", $small,
+            qr/zone "all" .* the 80 (?:bots )?that use it, $expected/);
+
+    my (undef, $out) = test_conf($small);
+    my ($enough) = $out =~ /expected "$name (zone=all:\w+)"/;
+
+    accepted("$name, 80 bots in the zone told", "$name $enough$rest;\n$bots");
+}
 
 
 # reload: what remains of a limit of one update a minute

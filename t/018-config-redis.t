@@ -101,7 +101,8 @@ for my $name ('timeout', 'connect_timeout') {
 
 wrong('127.0.0.1 sentinel=', 'sentinel=',
       'the name that the sentinels give the master');
-wrong('127.0.0.1 user=', 'user=', 'the name of a user');
+wrong("127.0.0.1 $_=", "$_=", 'the name of a user')
+    for 'user', 'sentinel_user';
 wrong('127.0.0.1 ssl ssl_name=', 'ssl_name=', 'the name in the certificate');
 wrong("127.0.0.1 ssl $_=", "$_=", 'the path of a file')
     for 'ssl_ca', 'ssl_certificate', 'ssl_certificate_key';
@@ -109,6 +110,10 @@ wrong("127.0.0.1 password_file=$_", "password_file=$_", 'the path of a file')
     for '', '$host';
 
 lacks('127.0.0.1 user=nginx', '"password_file="', 'it with "user="');
+lacks('127.0.0.1 sentinel=main sentinel_user=nginx password_file=x',
+      '"sentinel_password_file="', 'it with "sentinel_user="');
+lacks('127.0.0.1 sentinel_password_file=x', '"sentinel="',
+      'it with "sentinel_password_file="');
 lacks("127.0.0.1 $_", '"ssl"', 'it with the other parameters')
     for "ssl_ca=$ca.crt", 'ssl_name=redis',
         "ssl_certificate=$ca.crt ssl_certificate_key=$ca.key";
@@ -158,6 +163,10 @@ accepted('a password, CRLF', password('crlf', "secret\r\n"));
 accepted('a password that all may read', password('open', "secret\n", 0644),
          qr/file "\S+open" of "tgbot_redis" directive is world-readable/);
 
+accepted('a password of sentinels',
+         redis("127.0.0.1 sentinel=main sentinel_user=nginx"
+               . " sentinel_password_file=password"));
+
 refused('a password that all may write', password('wild', "secret\n", 0602),
         qr/file "\S+wild" of "tgbot_redis" directive is world-writable/);
 refused('no password', password('empty', ''),
@@ -169,6 +178,9 @@ refused('a password with a tab', password('tab', "sec\tret\n"),
         qr/character 4 of 7 is wrong, expected 1 to 512 characters/);
 refused('a password of 513', password('long', 'x' x 513),
         qr/it ends after|character 513 of 513 is wrong/);
+refused('no file of sentinels',
+        redis("127.0.0.1 sentinel=main sentinel_password_file=$home/none"),
+        qr/file "\S+none" of "tgbot_redis" directive cannot be read/);
 refused('no file', redis("127.0.0.1 password_file=$home/none"),
         qr/file "\S+none" of "tgbot_redis" directive cannot be read/);
 

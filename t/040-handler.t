@@ -73,6 +73,35 @@ sub program {
 _EOC_
 }
 
+# a program that redirects, by the text of a message
+
+our $redirects = "tgbot_token_file \$TEST_NGINX_TOKEN_FILE;\nmap \$tgbot_text \$to {\n" . join('', map { "$_;\n" }
+    'https     https%3A%2F%2Flogin.example.com%2Fsecret-path',
+    'port      %2F%2FLOCALHOST%3A3000',
+    'user      http%3A%2F%2Fann%3Asecret-path%40example.org%3Fx%3D1',
+    'v6        http%3A%2F%2F[%3A%3A1]%3A8080%2F',
+    'relative  %2Fsecret-path%2FAnn',
+    'text      http%3A%2F%2Fsecret-path%20Ann',
+    'token     http%3A%2F%2F123456%3ATOKEN',
+    'long      http%3A%2F%2F' . 'a' x 100) . "}\n";
+
+our $redirect = <<'_EOC_';
+    location ~ ^/_program/ {
+        internal;
+        proxy_pass  http://PROGRAM/header/Location/$to/status/302;
+    }
+
+    location = /_program/none {
+        internal;
+        proxy_pass  http://PROGRAM/status/302;
+    }
+
+    location = /_program/nginx {
+        internal;
+        return  301 https://example.com/;
+    }
+_EOC_
+
 sub update {
     my ($text, $id) = @_;
 
@@ -157,6 +186,7 @@ Range: bytes=0-1
 --- response_body eval
 my $body = main::update("\"\\u00e9 \\ud83d\\ude00 \xff\xfe\\/\"");
 main::said("POST /dump HTTP/1.1
+Accept-Encoding: identity
 Connection: close
 Content-Length: " . length($body) . "
 Content-Type: application/json
@@ -314,6 +344,7 @@ main::config('/_program?x=$tgbot_chat_id', '
 my $body = main::update('"hi"');
 main::said("CONTENT_LENGTH=" . length($body) . "
 CONTENT_TYPE=application/json
+HTTP_ACCEPT_ENCODING=identity
 HTTP_CONTENT_LENGTH=" . length($body) . "
 HTTP_CONTENT_TYPE=application/json
 HTTP_HOST=localhost
@@ -875,3 +906,171 @@ X-Verdict: queued
 [ 'X-Tgbot-Update-Id: 9223372036854775807\\\\u000a.*"update_id\\\\":9223372036854775807,',
   'X-Tgbot-Update-Id: -5\\\\u000a.*"update_id\\\\":-5,',
   '^(?!.*X-Tgbot-Update-Id).*"update_id\\\\":9223372036854775808,' ]
+
+
+
+=== TEST 46: a program that does not know the secret
+--- config eval: main::program('status/401')
+--- request eval: main::post('"hi"')
+--- error_code: 503
+--- error_log
+the program is unavailable: status 401, does it know the current secret?
+--- no_error_log
+There is none
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 47: a program that wants a secret, and there is none
+--- config eval
+main::program('status/401') =~ s/tgbot_secret_token_file .*/tgbot_secret_token off;/r
+--- request eval: main::post('"hi"')
+--- error_code: 503
+--- error_log eval
+qr/status 401, does it want a secret\?  There is none with "tgbot_secret_token off"/
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 48: a program that redirects
+--- http_config eval: $main::redirects
+--- config eval: main::config('/_program/$tgbot_text', $main::redirect)
+--- request eval: main::post('"https"')
+--- error_code: 503
+--- error_log eval
+qr/is unavailable: status \Q302, a redirect to login.example.com\E$/
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 49: a redirect to a port
+--- http_config eval: $main::redirects
+--- config eval: main::config('/_program/$tgbot_text', $main::redirect)
+--- request eval: main::post('"port"')
+--- error_code: 503
+--- error_log eval
+qr/is unavailable: status \Q302, a redirect to LOCALHOST:3000\E$/
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 50: a redirect with a user
+--- http_config eval: $main::redirects
+--- config eval: main::config('/_program/$tgbot_text', $main::redirect)
+--- request eval: main::post('"user"')
+--- error_code: 503
+--- error_log eval
+qr/is unavailable: status \Q302, a redirect to example.org\E$/
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 51: a redirect to an address
+--- http_config eval: $main::redirects
+--- config eval: main::config('/_program/$tgbot_text', $main::redirect)
+--- request eval: main::post('"v6"')
+--- error_code: 503
+--- error_log eval
+qr/is unavailable: status \Q302, a redirect to [::1]:8080\E$/
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 52: a redirect to a path
+--- http_config eval: $main::redirects
+--- config eval: main::config('/_program/$tgbot_text', $main::redirect)
+--- request eval: main::post('"relative"')
+--- error_code: 503
+--- error_log eval
+qr/is unavailable: status \Q302, a redirect\E$/
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 53: a redirect to no host
+--- http_config eval: $main::redirects
+--- config eval: main::config('/_program/$tgbot_text', $main::redirect)
+--- request eval: main::post('"text"')
+--- error_code: 503
+--- error_log eval
+qr/is unavailable: status \Q302, a redirect\E$/
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 54: a redirect to a token
+--- http_config eval: $main::redirects
+--- config eval: main::config('/_program/$tgbot_text', $main::redirect)
+--- request eval: main::post('"token"')
+--- error_code: 503
+--- error_log eval
+qr/is unavailable: status \Q302, a redirect to <redacted>\E$/
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 55: a redirect to a long host
+--- http_config eval: $main::redirects
+--- config eval: main::config('/_program/$tgbot_text', $main::redirect)
+--- request eval: main::post('"long"')
+--- error_code: 503
+--- error_log eval
+qr/is unavailable: status \Q302, a redirect to aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\E$/
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 56: a redirect to nowhere
+--- http_config eval: $main::redirects
+--- config eval: main::config('/_program/$tgbot_text', $main::redirect)
+--- request eval: main::post('"none"')
+--- error_code: 503
+--- error_log eval
+qr/is unavailable: status \Q302\E$/
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+
+=== TEST 57: a redirect by nginx
+--- http_config eval: $main::redirects
+--- config eval: main::config('/_program/$tgbot_text', $main::redirect)
+--- request eval: main::post('"nginx"')
+--- error_code: 503
+--- error_log eval
+qr/is unavailable: status \Q301\E$/
+--- no_error_log
+[alert]
+[crit]
+[emerg]

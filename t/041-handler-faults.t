@@ -116,8 +116,8 @@ our @faults = (
     'length/100/status/503'                    => 'failed',
     'header/Transfer-Encoding/chunked/say/x'   => 'failed',
     'header/X-Long/' . 'x' x 9000 . '/say/x'   => 'failed',
-    'big/65536'                                => 'done',
-    'big/65537'                                => 'failed',
+    'big/1048576'                              => 'done',
+    'big/1048577'                              => 'failed',
     'big/10000000'                             => 'failed',
     'chunked/big/10000000'                     => 'failed',
     'keep/big/10000000'                        => 'failed',
@@ -435,7 +435,7 @@ the program failed: the answer was cut short
 
 === TEST 24: of one that is too large
 --- config eval: main::config()
---- request eval: main::post('big/100000')
+--- request eval: main::post('big/2000000')
 --- error_code: 500
 --- error_log
 the program failed: the answer is larger than tgbot_response_size

@@ -299,7 +299,7 @@ main::config(a => "tgbot_hold_timeout 300ms;")
 main::config() =~ s/proxy_read_timeout 30s/proxy_read_timeout 300ms/r
 --- pipelined_requests eval
 [ map { main::post('a', 1, $_) }
-      "reset", "stall", "../x", "part", "big/100000", "status/500", "say/x" ]
+      "reset", "stall", "../x", "part", "big/2000000", "status/500", "say/x" ]
 --- response_headers eval
 [ (map { "X-Verdict: failed" } 1 .. 6), "X-Verdict: done" ]
 --- error_code eval: [(500) x 6, 200]

@@ -383,19 +383,25 @@ X-Verdict: done
 
 
 
-=== TEST 29: response: the first call rides, the others follow
+=== TEST 29: response: one call rides, several go by api in order
 --- bot
 tgbot_reply_via  response;
+--- updates: 2
 --- program
+200 {"method":"sendMessage","text":"0"}
 200 [{"method":"sendMessage","text":"1"},{"method":"sendMessage","text":"2"},{"method":"sendMessage","text":"3"}]
+--- api
+stall 0.2 200 {"ok":true,"result":true}
 --- calls
+sendMessage {"chat_id":7,"method":"sendMessage","text":"1"}
 sendMessage {"chat_id":7,"method":"sendMessage","text":"2"}
 sendMessage {"chat_id":7,"method":"sendMessage","text":"3"}
---- response_headers
-Content-Type: application/json
-X-Verdict: done
+--- response_headers eval
+["Content-Type: application/json\nX-Verdict: done",
+ "!Content-Type\nX-Verdict: done"]
 --- response_body eval
-'{"chat_id":7,"method":"sendMessage","text":"1"}'
+['{"chat_id":7,"method":"sendMessage","text":"0"}', '']
+--- error_code eval: [200, 200]
 
 
 
@@ -455,17 +461,17 @@ X-Verdict: done
 
 
 
-=== TEST 34: response: the first of them rides
+=== TEST 34: response: nor with it
 --- bot
 tgbot_reply json '[{"method":"sendMessage","text":"1"},{"method":"sendMessage","text":"2"}]';
 tgbot_reply_via response;
 --- calls
+sendMessage {"chat_id":7,"method":"sendMessage","text":"1"}
 sendMessage {"chat_id":7,"method":"sendMessage","text":"2"}
 --- response_headers
-Content-Type: application/json
+!Content-Type
 X-Verdict: done
---- response_body eval
-'{"chat_id":7,"method":"sendMessage","text":"1"}'
+--- response_body
 
 
 

@@ -168,10 +168,10 @@ tgbot_retry         life=1s;
 --- api
 401 {"ok":false,"error_code":401,"description":"Unauthorized"}
 --- calls
-sendMessage {"chat_id":7,"method":"sendMessage","text":"2"}
---- error_code eval: [200, 200]
+sendMessage {"chat_id":7,"method":"sendMessage","text":"1"}
+--- error_code eval: [503, 200]
 --- response_body eval
-['{"chat_id":7,"method":"sendMessage","text":"1"}', '{"chat_id":7,"method":"sendMessage","text":"3"}']
+['', '{"chat_id":7,"method":"sendMessage","text":"3"}']
 --- log
 1 is unauthorized
 

@@ -220,21 +220,26 @@ open socket
 
 
 
-=== TEST 10: calls that were to follow a response are told to be lost
+=== TEST 10: the reply of a limit, whose update was answered, is told to be lost
 --- main_config
     worker_shutdown_timeout 1s;
 --- config
-        tgbot_reply      json '[{"method":"a"},{"method":"b"},{"method":"c"}]';
-        tgbot_reply_via  response;
+        tgbot_limit      $tgbot_chat_id zone=slow:1m rate=1r/m burst=1
+                         reply=slowly;
+        tgbot_reply_via  api;
         tgbot_api        /_api/later/QUIT/0.3/flood/30;
---- request eval: main::post('hi')
---- response_body chomp
-{"chat_id":7,"method":"a"}
---- response_headers
-X-Verdict: done
+--- raw_request eval
+CORE::join '', map {
+    my ($line, $body) = split /\n/, $_;
+
+    "$line HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    . 'Content-Length: ' . length($body) . "\r\n\r\n$body"
+} main::post('status/204'), main::post('x', 2)
+--- ignore_response
+--- timeout: 1
 --- wait: 2
 --- error_log
-calls after the one in the response are dropped at exit
+the reply of a limit is dropped at exit
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0

@@ -300,7 +300,7 @@ main::bot('tgbot_handler /_program/$tgbot_text; tgbot_hold_timeout 5s;')
 my $n = 0;
 
 for my $text (qw(status/500 status/404 status/503 status/429 status/301 close
-                 reset garbage length/5000/say/a big/70000))
+                 reset garbage length/5000/say/a big/2000000))
 {
     $n++;
 
@@ -497,13 +497,15 @@ asked_any('say/x', 'api sendMessage', 'api sendMessage');
 
 my $two = 'json/[{"method":"sendDice"},{"method":"sendPhoto","photo":"a"}]';
 
-done('{"chat_id":7,"method":"sendDice"}', text => $two, bot => 'c');
-done('{"chat_id":8,"method":"sendDice"}', chat => 8, bot => 'c');
+done('', text => $two, bot => 'c');
+done('', chat => 8, bot => 'c');
+done(fresh('y'), text => 'say/y', key => 'one', bot => 'c');
+done(said('y', 8), key => 'one', chat => 8, bot => 'c');
 
-sleep 0.3;
 asked_any('json/[%7B%22method%22:%22sendDice%22%7D,%7B%22method%22:'
       . '%22sendPhoto%22,%22photo%22:%22a%22%7D]',
-      'api sendPhoto', 'api sendPhoto');
+      'api sendDice', 'api sendPhoto', 'api sendDice', 'api sendPhoto',
+      'say/y');
 
 
 

@@ -281,7 +281,31 @@ b calls_total handler.ok=1 handler.started=1
 
 
 
-=== TEST 9: updates and calls in flight
+=== TEST 9: answers that are thrown away are counted by reason
+--- config eval
+main::bot($main::api)
+. main::bot(q(tgbot_reply json '{"method":$tgbot_text}'; tgbot_handler off;),
+            'r')
+--- then
+deliver('done', 'b', text => 'header/Content-Type/text%2Fplain/json/'
+                             . '{"method":"sendMessage","text":"x"}') for 1;
+deliver('done', 'b', text => 'json/no') for 1 .. 2;
+deliver('failed', 'b', text => 'header/Content-Encoding/br/json/no') for 1 .. 3;
+deliver('done', 'b', text => 'json/['
+        . CORE::join(',', ('{"method":"sendMessage"}') x 33) . ']') for 1 .. 4;
+deliver('done', 'b', text => 'json/{"method":"close"}') for 1 .. 5;
+deliver('done', 'b', text => 'json/{"method":1}') for 1 .. 6;
+deliver('done', 'b', text => 'json/{"ok":true}');
+deliver('ignored', 'r', text => 'x') for 1 .. 2;
+deliver('ignored', 'r', text => '"close"');
+--- counts
+b answers_ignored_total bad_method=6 encoding=3 not_json=2 refused_method=5 too_many=4 type=1
+b api_calls_total
+r answers_ignored_total not_json=3
+
+
+
+=== TEST 10: updates and calls in flight
 --- config eval: main::bot($main::api)
 --- then
 my $slow = begin(text => 'sleep/1/say/x', name => 'sleep/1/status/200');
@@ -312,7 +336,7 @@ b deliveries_total done=1
 
 
 
-=== TEST 10: a client that hangs up is counted as aborted
+=== TEST 11: a client that hangs up is counted as aborted
 --- config eval: main::bot()
 --- then
 my $client = begin(text => 'sleep/0.5/say/x');
@@ -329,7 +353,7 @@ b calls_total handler.ok=1 handler.started=1
 
 
 
-=== TEST 11: an update in work, delivered again
+=== TEST 12: an update in work, delivered again
 --- config eval: main::bot()
 --- then
 my $first = begin(id => 5, text => 'sleep/0.5/say/x');
@@ -346,7 +370,7 @@ b calls_total handler.ok=1 handler.started=1
 
 
 
-=== TEST 12: two workers count together
+=== TEST 13: two workers count together
 --- config eval: main::bot()
 --- then
 my (%workers, $n);
@@ -375,7 +399,7 @@ b calls_inflight
 
 
 
-=== TEST 13: counters are kept over a reload
+=== TEST 14: counters are kept over a reload
 --- config eval
 main::bot('tgbot_limit $tgbot_text zone=one:1m rate=1r/m burst=2;')
 --- then
@@ -415,7 +439,7 @@ b limit_decisions_total one.dropped=1 one.passed=3
 
 
 
-=== TEST 14: counters balance after workers are killed
+=== TEST 15: counters balance after workers are killed
 --- config eval: main::bot($main::api)
 --- then
 deliver('done', 'b');
@@ -458,7 +482,7 @@ was locked by
 
 
 
-=== TEST 15: the other worker settles the counters of a killed one
+=== TEST 16: the other worker settles the counters of a killed one
 --- config eval: main::bot()
 --- then
 my $held = begin(text => 'stall');
@@ -485,7 +509,7 @@ b calls_total handler.aborted=1 handler.started=1
 
 
 
-=== TEST 16: limits, zones and dry runs
+=== TEST 17: limits, zones and dry runs
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
            tgbot_limit all$tgbot_bot zone=one rate=1r/m burst=3;
@@ -515,7 +539,7 @@ b limit_decisions_total two.passed=1 two.rejected_dry_run=2
 
 
 
-=== TEST 17: the counters of a cache
+=== TEST 18: the counters of a cache
 --- config eval
 main::bot('tgbot_cache $tgbot_command zone=answers:1m;
            tgbot_handler /_program/$tgbot_args;')
@@ -539,7 +563,7 @@ b calls_total handler.ok=4 handler.started=4
 
 
 
-=== TEST 18: the state of de-duplication
+=== TEST 19: the state of de-duplication
 --- config eval
 main::bot() . main::bot('tgbot_dedup off;', 'off')
 --- then
@@ -562,7 +586,7 @@ off deliveries_total done=2
 
 
 
-=== TEST 19: an answer of several buffers
+=== TEST 20: an answer of several buffers
 --- config eval
 CORE::join('', map { main::bot('', "bot_number-$_") } 1 .. 9)
 --- then
@@ -574,7 +598,7 @@ bot_number-9 received_total 1
 
 
 
-=== TEST 20: a zone's name is escaped
+=== TEST 21: a zone's name is escaped
 --- config eval
 main::bot("tgbot_limit \$tgbot_user_id 'zone=o\\\"n\\\\e \xe9\x01:1m'
                             rate=1r/m burst=1;")
@@ -586,7 +610,7 @@ b limit_decisions_total o"n\e ? .dropped=1 o"n\e ? .passed=1
 
 
 
-=== TEST 21: the access phase comes first
+=== TEST 22: the access phase comes first
 --- config
     location /private/ {
         location = /private/status {
@@ -603,7 +627,7 @@ access forbidden by rule
 
 
 
-=== TEST 22: tgbot_status is refused beside tgbot_webhook
+=== TEST 23: tgbot_status is refused beside tgbot_webhook
 --- config eval: main::bot('tgbot_status;')
 --- must_die
 --- no_error_log

@@ -116,7 +116,7 @@ our %labels = (
     limit_decisions_total => ['zone', 'outcome'], cache_total => ['result'],
     dead_letters_total => ['cause'], queue_items_total => ['event'],
     queue_depth => ['state'], zone_bytes => ['state'], build_info => ['version'],
-    redis_commands_total => ['result'],
+    redis_commands_total => ['result'], answers_ignored_total => ['reason'],
 );
 
 # JSON without what is no metric, as a scrape
@@ -319,7 +319,7 @@ main::bot('tgbot_queue zone=updates:4m; tgbot_token_file $TEST_NGINX_SERVER_ROOT
 >>> token
 1:TOKEN
 --- then
-deliver('queued', 'a', text => 'sleep/2/say/x', chat => $_)
+deliver('queued', 'a', text => 'wait/orphaned/say/x', chat => $_)
     for 1 .. 2;
 until_status(sub { $_[0]{bots}{a}{queue_depth}{inflight} == 2 });
 is(status()->{bots}{$_}{queue_depth}{orphaned}, 0, "none of $_") for qw(a b c);
@@ -343,6 +343,8 @@ is($status->{zones}{updates}{orphaned}, 2, 'in the zone');
 is(CORE::join(' ', map { $bots->{$_}{queue_depth}{orphaned} } qw(a b c)),
    '2 0 0', 'with the first bot of the zone');
 is($bots->{a}{queue_depth}{inflight}, 0, 'not those of the name');
+
+TgbotProgram::go('orphaned');
 --- no_error_log
 [crit]
 [emerg]

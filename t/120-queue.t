@@ -53,12 +53,15 @@ depth('accepted!=1 done!=1');
 === TEST 2: updates of a chat are in work one after the other, those of other chats beside them
 --- config eval: main::bot()
 --- then
-enqueue(text => "sleep/0.5/say/$_") for 1 .. 5;
+enqueue(text => 'wait/first/say/1');
+enqueue(text => "say/$_") for 2 .. 5;
 until_asked(qr/say.1/);
 enqueue(text => 'say/other', chat => 8);
+until_asked(qr/say.other.*sendMessage/s);
+TgbotProgram::go('first');
 
-asked('sleep/0.5/say/1', 'say/other', 'api sendMessage', 'api sendMessage',
-      map { ("sleep/0.5/say/$_", 'api sendMessage') } 2 .. 5);
+asked('wait/first/say/1', 'say/other', 'api sendMessage', 'api sendMessage',
+      map { ("say/$_", 'api sendMessage') } 2 .. 5);
 
 
 
@@ -169,11 +172,12 @@ main::bot('tgbot_reply $hello;')
 check(end(begin(text => '/hi')), 'done', qr/"text":"hello"/);
 asked();
 
-enqueue(text => 'sleep/0.5/say/x');
+enqueue(text => 'wait/hi/say/x');
 enqueue(text => '/hi');
 check(end(begin(text => '/hi', chat => 8)), 'done', qr/"text":"hello"/);
+TgbotProgram::go('hi');
 
-asked('sleep/0.5/say/x', 'api sendMessage', 'api sendMessage');
+asked('wait/hi/say/x', 'api sendMessage', 'api sendMessage');
 depth('accepted!=2 done!=2');
 
 
@@ -187,13 +191,15 @@ depth('accepted!=2 done!=2');
         ~free      "";
     }
 --- then
-enqueue(text => 'sleep/0.8/say/a', chat => 1);
+enqueue(text => 'wait/lane/say/a', chat => 1);
 until_asked(qr/say.a/);
-enqueue(text => 'sleep/0.1/say/b', chat => 2);
-enqueue(text => 'sleep/0.2/say/free', chat => 1);
+enqueue(text => 'say/b', chat => 2);
+enqueue(text => 'say/free', chat => 1);
+until_asked(qr/say.free.*sendMessage/s);
+TgbotProgram::go('lane');
 
-asked('sleep/0.8/say/a', 'sleep/0.2/say/free', ('api sendMessage') x 2,
-      'sleep/0.1/say/b', 'api sendMessage');
+asked('wait/lane/say/a', 'say/free', ('api sendMessage') x 2, 'say/b',
+      'api sendMessage');
 
 
 
@@ -201,11 +207,12 @@ asked('sleep/0.8/say/a', 'sleep/0.2/say/free', ('api sendMessage') x 2,
 --- config eval
 main::bot('tgbot_queue zone=updates:4m concurrency=2;')
 --- then
-enqueue(text => 'sleep/0.4/say/x', chat => $_) for 1 .. 4;
+enqueue(text => 'wait/all/say/x', chat => $_) for 1 .. 4;
 
 until_asked(qr/say/);
 sleep 0.2;
 depth('accepted!=4 inflight=2 waiting=2');
+TgbotProgram::go('all');
 depth('accepted!=4 done!=4');
 
 
@@ -257,13 +264,15 @@ is(scalar(@got), 6, $block->name . ' - each once');
 [crit]
 [emerg]
 --- then
-enqueue(text => 'sleep/1/say/a');
+enqueue(text => 'wait/a/say/a');
 enqueue(text => 'say/b');
 until_asked(qr/say.a/);
 
 kill KILL => workers_of(master());
+until_asked(qr/say.a.*say.a/s);
+TgbotProgram::go('a');
 
-asked('sleep/1/say/a', 'sleep/1/say/a', 'api sendMessage', 'say/b',
+asked('wait/a/say/a', 'wait/a/say/a', 'api sendMessage', 'say/b',
       'api sendMessage');
 depth('accepted!=2 done!=2');
 
@@ -310,11 +319,13 @@ logged('has no room in zone "updates"', 1);
 === TEST 18: two bots in one zone have lanes of their own
 --- config eval: main::bot() . main::bot('', 'c')
 --- then
-enqueue(text => 'sleep/0.2/say/b', id => 5000);
+enqueue(text => 'wait/c/say/b', id => 5000);
 until_asked(qr/say\/b/);
 enqueue(text => 'say/c', id => 5000, bot => 'c');
+until_asked(qr/say\/c/);
+TgbotProgram::go('c');
 
-asked('sleep/0.2/say/b', 'say/c', 'api sendMessage', 'api sendMessage');
+asked('wait/c/say/b', 'say/c', 'api sendMessage', 'api sendMessage');
 depth('accepted!=1 done!=1', 'b');
 depth('accepted!=1 done!=1', 'c');
 
@@ -324,8 +335,9 @@ depth('accepted!=1 done!=1', 'c');
 --- config eval
 main::bot('tgbot_cache all zone=answers:1m;')
 --- then
-my $text = 'sleep/0.5/json/{"method":"sendMessage","text":"x"}';
+my $text = 'wait/all/json/{"method":"sendMessage","text":"x"}';
 enqueue(text => $text, chat => $_) for 1 .. 3;
+TgbotProgram::go('all');
 asked($text =~ s/([{}"])/sprintf '%%%02X', ord $1/ger,
       ('api sendMessage') x 3);
 
@@ -366,12 +378,13 @@ check(end(begin(id => $n, text => '/hi')), 'done', qr/"text":"hello"/);
 check(end(begin(id => $n, text => '/hi')), 'duplicate', qr/"text":"hello"/);
 
 # what went into the queue does not
-enqueue(text => 'sleep/0.5/say/x');
+enqueue(text => 'wait/hi/say/x');
 $n = ++$id;
 check(end(begin(id => $n, text => '/hi')), 'queued', '');
 check(end(begin(id => $n, text => '/hi')), 'duplicate', '');
+TgbotProgram::go('hi');
 
-asked('sleep/0.5/say/x', 'api sendMessage', 'api sendMessage');
+asked('wait/hi/say/x', 'api sendMessage', 'api sendMessage');
 depth('accepted!=2 done!=2');
 check(end(begin(id => $n, text => '/hi')), 'duplicate', '');
 

@@ -71,11 +71,12 @@ __DATA__
 --- config eval
 main::bot('tgbot_queue redis lease=3s concurrency=2;')
 --- then
-enqueue(text => 'sleep/1.5/say/x', chat => $_) for 1 .. 4;
+enqueue(text => 'wait/all/say/x', chat => $_) for 1 .. 4;
 
 until_asked(qr/say/);
 sleep 0.2;
 depth('accepted!=4 inflight=2 waiting=2');
+TgbotProgram::go('all');
 depth('accepted!=4 done!=4');
 
 
@@ -86,13 +87,15 @@ depth('accepted!=4 done!=4');
 [crit]
 [emerg]
 --- then
-enqueue(text => 'sleep/1/say/a');
+enqueue(text => 'wait/a/say/a');
 enqueue(text => 'say/b');
 until_asked(qr/say.a/);
 
 kill KILL => workers_of(master());
+until_asked(qr/say.a.*say.a/s);
+TgbotProgram::go('a');
 
-asked('sleep/1/say/a', 'sleep/1/say/a', 'api sendMessage', 'say/b',
+asked('wait/a/say/a', 'wait/a/say/a', 'api sendMessage', 'say/b',
       'api sendMessage');
 depth('accepted!=2 done!=2');
 
@@ -101,11 +104,13 @@ depth('accepted!=2 done!=2');
 === TEST 3: two bots have lanes of their own
 --- config eval: main::bot() . main::bot('', 'c')
 --- then
-enqueue(text => 'sleep/2/say/b', id => 5000);
+enqueue(text => 'wait/c/say/b', id => 5000);
 until_asked(qr/say\/b/);
 enqueue(text => 'say/c', id => 5000, bot => 'c');
+until_asked(qr/say\/c/);
+TgbotProgram::go('c');
 
-asked('sleep/2/say/b', 'say/c', 'api sendMessage', 'api sendMessage');
+asked('wait/c/say/b', 'say/c', 'api sendMessage', 'api sendMessage');
 depth('accepted!=1 done!=1', 'b');
 depth('accepted!=1 done!=1', 'c');
 
@@ -115,8 +120,9 @@ depth('accepted!=1 done!=1', 'c');
 --- config eval
 main::bot('tgbot_cache all zone=answers:1m;')
 --- then
-my $text = 'sleep/0.5/json/{"method":"sendMessage","text":"x"}';
+my $text = 'wait/all/json/{"method":"sendMessage","text":"x"}';
 enqueue(text => $text, chat => $_) for 1 .. 3;
+TgbotProgram::go('all');
 asked($text =~ s/([{}"])/sprintf '%%%02X', ord $1/ger,
       ('api sendMessage') x 3);
 
@@ -148,7 +154,7 @@ depth('accepted!=1 done!=1');
 --- config eval
 main::bot('tgbot_queue redis limit=3; tgbot_handler /_program/$tgbot_text;')
 --- then
-enqueue(text => 'sleep/1/say/x', chat => $_) for 1 .. 3;
+enqueue(text => 'wait/full/say/x', chat => $_) for 1 .. 3;
 
 my $answer = end(begin(chat => 4));
 like($answer, qr/^HTTP\/1.1 503 .*^Retry-After: [1-6]\r\n/ms,
@@ -156,6 +162,7 @@ like($answer, qr/^HTTP\/1.1 503 .*^Retry-After: [1-6]\r\n/ms,
 check($answer, 'busy');
 is(status()->{bots}{b}{queue_full_total}, 1, $block->name . ' - counted');
 logged('has no room in Redis', 1);
+TgbotProgram::go('full');
 
 depth('accepted!=3 done!=3');
 enqueue(chat => 4);
@@ -310,13 +317,14 @@ logged('has expired in the queue', 1);
 === TEST 14: an item that another version has written is left, and dropped after a day
 --- config eval: main::bot()
 --- then
-enqueue(text => 'sleep/1/say/x');
+enqueue(text => 'wait/other/say/x');
 enqueue(text => 'say/y');
 until_asked(qr/say.x/);
 
 my ($lane) = @{redis('KEYS', '*:lane:*')};
 my $item = redis('LINDEX', $lane, 1);
 redis('LSET', $lane, 1, $item =~ s/^(\d+ \d+ )./$1\x63/sr);
+TgbotProgram::go('other');
 
 depth('accepted!=2 delayed=1 done!=1');
 logged('of another version of the module, and is left to one', 1);
@@ -333,10 +341,11 @@ logged('of another version of the module, and is dropped', 1);
 === TEST 15: the list of a lane is deleted
 --- config eval: main::bot()
 --- then
-enqueue(text => 'sleep/1/say/x');
+enqueue(text => 'wait/gone/say/x');
 enqueue(text => 'say/y');
 until_asked(qr/say.x/);
 redis('DEL', @{redis('KEYS', '*:lane:*')});
+TgbotProgram::go('gone');
 
 depth('accepted!=2 dropped!=2');
 enqueue(text => 'say/z');

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_abandon.h"
+#include "ngx_http_tgbot_buffer.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_header.h"
 
@@ -31,6 +32,7 @@ static void ngx_http_tgbot_capture_result(ngx_http_tgbot_capture_t *result,
     ngx_http_request_t *sr, ngx_int_t rc, ngx_uint_t failed);
 static void ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
     ngx_http_request_t *sr, ngx_int_t rc, ngx_uint_t failed);
+static ngx_uint_t ngx_http_tgbot_capture_decoded(ngx_http_request_t *sr);
 static ngx_uint_t ngx_http_tgbot_capture_peers(ngx_http_request_t *sr);
 static ngx_uint_t ngx_http_tgbot_capture_truncated(ngx_http_request_t *sr);
 static void ngx_http_tgbot_capture_collect(ngx_http_tgbot_capture_t *result,
@@ -62,6 +64,11 @@ static ngx_http_tgbot_call_name_t  ngx_http_tgbot_call_content_type =
     ngx_http_tgbot_call_name("Content-Type");
 static ngx_http_tgbot_call_name_t  ngx_http_tgbot_call_content_length =
     ngx_http_tgbot_call_name("Content-Length");
+static ngx_http_tgbot_call_name_t  ngx_http_tgbot_call_accept_encoding =
+    ngx_http_tgbot_call_name("Accept-Encoding");
+
+/* without this header any encoding would be acceptable (RFC 9110, 12.5.3) */
+static ngx_str_t  ngx_http_tgbot_call_identity = ngx_string("identity");
 
 
 static ngx_http_tgbot_call_upstream_header_t  ngx_http_tgbot_call_headers[] = {
@@ -366,6 +373,9 @@ ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
            != NGX_OK
         || ngx_http_tgbot_call_header(r, &ngx_http_tgbot_call_content_length,
                                       &length)
+           != NGX_OK
+        || ngx_http_tgbot_call_header(r, &ngx_http_tgbot_call_accept_encoding,
+                                      &ngx_http_tgbot_call_identity)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -695,7 +705,7 @@ ngx_http_tgbot_capture_buffer(ngx_http_request_t *sr, size_t size)
     ngx_buf_t    *b;
     ngx_chain_t  *cl;
 
-    b = ngx_create_temp_buf(sr->pool, size);
+    b = ngx_http_tgbot_buffer_create(sr->pool, size);
     if (b == NULL) {
         return NGX_ERROR;
     }
@@ -782,7 +792,10 @@ ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
         result->outcome = NGX_HTTP_TGBOT_BROKEN;
         result->status = sr->headers_out.status;
         result->too_large = 1;
-        result->reason = "the answer is larger than tgbot_response_size";
+        result->reason = ngx_http_tgbot_capture_decoded(sr)
+                         ? "the answer cannot be decoded, or is larger than "
+                           "tgbot_response_size"
+                         : "the answer is larger than tgbot_response_size";
         return;
     }
 
@@ -833,6 +846,18 @@ ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
 
     result->outcome = NGX_HTTP_TGBOT_BROKEN;
     result->reason = "the connection broke before a proper answer came";
+}
+
+
+/* whether a filter decodes the answer: it has deleted the header */
+
+static ngx_uint_t
+ngx_http_tgbot_capture_decoded(ngx_http_request_t *sr)
+{
+    return sr->upstream
+           && ngx_http_tgbot_header(&sr->upstream->headers_in.headers,
+                                    "Content-Encoding", NULL)
+           && sr->headers_out.content_encoding == NULL;
 }
 
 
@@ -932,9 +957,30 @@ ngx_http_tgbot_capture_collect(ngx_http_tgbot_capture_t *result,
         }
     }
 
+    if (result->status >= NGX_HTTP_SPECIAL_RESPONSE
+        && result->status < NGX_HTTP_BAD_REQUEST)
+    {
+        h = ngx_http_tgbot_header(headers, "Location", NULL);
+
+        if (h) {
+            result->location = h->value;
+            h = NULL;
+        }
+    }
+
     while ((h = ngx_http_tgbot_header(headers, "Cache-Control", h))) {
         if (h->hash != 0) {
             ngx_http_tgbot_capture_cache_control(result, &h->value);
+        }
+    }
+
+    /* not those of the upstream: the filter of "gunzip on" deletes it here */
+
+    headers = &sr->headers_out.headers;
+
+    while ((h = ngx_http_tgbot_header(headers, "Content-Encoding", h))) {
+        if (h->hash != 0) {
+            result->encoding = h->value;
         }
     }
 }

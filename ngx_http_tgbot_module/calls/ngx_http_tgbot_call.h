@@ -42,7 +42,10 @@ typedef struct {
     ngx_uint_t     status;            /* HTTP status, 0: there is none */
     ngx_str_t      body;
     ngx_str_t      type;              /* Content-Type */
+    ngx_str_t      encoding;          /* Content-Encoding, "": none, or nginx
+                                         has decoded the body */
     ngx_str_t      retry_after;       /* Retry-After, "": none */
+    ngx_str_t      location;          /* Location of a 3xx, "": none */
     ngx_int_t      max_age;           /* Cache-Control, seconds, -1: none */
     const char    *reason;            /* of a failure, for logs */
 

@@ -11,16 +11,23 @@ static void ngx_http_tgbot_call_slot_next(ngx_event_t *ev);
 static ngx_http_tgbot_call_slots_t *ngx_http_tgbot_call_slot_turn(void);
 
 
+/* the slots of a bot that others wait for */
+#define ngx_http_tgbot_call_slot_quarter()                                    \
+    ngx_max(ngx_http_tgbot_call_slot_max / 4, 1)
+
+
 static ngx_uint_t   ngx_http_tgbot_call_slot_max;
 static ngx_uint_t   ngx_http_tgbot_call_slot_running;
 static ngx_queue_t  ngx_http_tgbot_call_slot_queue;
 static ngx_event_t  ngx_http_tgbot_call_slot_event;
+static void       (*ngx_http_tgbot_call_slot_left)(void);
 
 
 void
-ngx_http_tgbot_call_slot_init_process(ngx_uint_t max)
+ngx_http_tgbot_call_slot_init_process(ngx_uint_t max, void (*left)(void))
 {
     ngx_http_tgbot_call_slot_max = max;
+    ngx_http_tgbot_call_slot_left = left;
     ngx_http_tgbot_call_slot_running = 0;
     ngx_queue_init(&ngx_http_tgbot_call_slot_queue);
 
@@ -34,6 +41,7 @@ void
 ngx_http_tgbot_call_slot_exit_process(void)
 {
     ngx_http_tgbot_call_slot_max = 0;
+    ngx_http_tgbot_call_slot_left = NULL;
 
     if (ngx_http_tgbot_call_slot_event.posted) {
         ngx_delete_posted_event(&ngx_http_tgbot_call_slot_event);
@@ -53,9 +61,7 @@ ngx_http_tgbot_call_slot_enter(ngx_http_tgbot_call_slot_t *slot)
         slots->initialized = 1;
     }
 
-    if (ngx_http_tgbot_call_slot_running < ngx_http_tgbot_call_slot_max
-        && ngx_queue_empty(&ngx_http_tgbot_call_slot_queue))
-    {
+    if (ngx_http_tgbot_call_slot_free()) {
         ngx_http_tgbot_call_slot_run(slot);
         return;
     }
@@ -67,6 +73,22 @@ ngx_http_tgbot_call_slot_enter(ngx_http_tgbot_call_slot_t *slot)
         slots->queued = 1;
         ngx_queue_insert_tail(&ngx_http_tgbot_call_slot_queue, &slots->queue);
     }
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_call_slot_free(void)
+{
+    return ngx_http_tgbot_call_slot_running < ngx_http_tgbot_call_slot_max
+           && ngx_queue_empty(&ngx_http_tgbot_call_slot_queue);
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_call_slot_first(ngx_http_tgbot_call_slots_t *slots)
+{
+    return !slots->queued
+           && slots->running < ngx_http_tgbot_call_slot_quarter();
 }
 
 
@@ -99,10 +121,18 @@ ngx_http_tgbot_call_slot_leave(ngx_http_tgbot_call_slot_t *slot)
 
     /* the next call starts from an event, not from inside the caller */
 
-    if (!ngx_queue_empty(&ngx_http_tgbot_call_slot_queue)
-        && !ngx_http_tgbot_call_slot_event.posted)
+    if (!ngx_queue_empty(&ngx_http_tgbot_call_slot_queue)) {
+
+        if (!ngx_http_tgbot_call_slot_event.posted) {
+            ngx_post_event(&ngx_http_tgbot_call_slot_event,
+                           &ngx_posted_events);
+        }
+
+    } else if (ngx_http_tgbot_call_slot_left
+               && ngx_http_tgbot_call_slot_running + 1
+                  == ngx_http_tgbot_call_slot_max)
     {
-        ngx_post_event(&ngx_http_tgbot_call_slot_event, &ngx_posted_events);
+        ngx_http_tgbot_call_slot_left();
     }
 }
 
@@ -154,11 +184,8 @@ ngx_http_tgbot_call_slot_next(ngx_event_t *ev)
 static ngx_http_tgbot_call_slots_t *
 ngx_http_tgbot_call_slot_turn(void)
 {
-    ngx_uint_t                    quarter;
     ngx_queue_t                  *q;
     ngx_http_tgbot_call_slots_t  *slots;
-
-    quarter = ngx_max(ngx_http_tgbot_call_slot_max / 4, 1);
 
     for (q = ngx_queue_head(&ngx_http_tgbot_call_slot_queue);
          q != ngx_queue_sentinel(&ngx_http_tgbot_call_slot_queue);
@@ -166,7 +193,7 @@ ngx_http_tgbot_call_slot_turn(void)
     {
         slots = ngx_queue_data(q, ngx_http_tgbot_call_slots_t, queue);
 
-        if (slots->running < quarter) {
+        if (slots->running < ngx_http_tgbot_call_slot_quarter()) {
             return slots;
         }
     }

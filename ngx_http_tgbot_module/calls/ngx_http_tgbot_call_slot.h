@@ -40,8 +40,12 @@ struct ngx_http_tgbot_call_slot_s {
 };
 
 
-/* worker start: sets the number of slots of this worker */
-void ngx_http_tgbot_call_slot_init_process(ngx_uint_t max);
+/*
+ * Worker start: sets the number of slots of this worker.  left() is called, if
+ * it is not NULL, when a slot was given back that no call waits for, and none
+ * was free before; it must not enter a slot.
+ */
+void ngx_http_tgbot_call_slot_init_process(ngx_uint_t max, void (*left)(void));
 
 /* worker exit: no call gets a slot any more */
 void ngx_http_tgbot_call_slot_exit_process(void);
@@ -53,6 +57,15 @@ void ngx_http_tgbot_call_slot_exit_process(void);
  * fewer waits.  The caller sets slots, run and data.
  */
 void ngx_http_tgbot_call_slot_enter(ngx_http_tgbot_call_slot_t *slot);
+
+/* whether a call gets a slot at once */
+ngx_uint_t ngx_http_tgbot_call_slot_free(void);
+
+/*
+ * Whether a call of the bot would be the first of the bot to wait, and before
+ * others: the bot has less than a quarter of the slots.
+ */
+ngx_uint_t ngx_http_tgbot_call_slot_first(ngx_http_tgbot_call_slots_t *slots);
 
 /* gives the slot back, or stops waiting for one; idempotent */
 void ngx_http_tgbot_call_slot_leave(ngx_http_tgbot_call_slot_t *slot);

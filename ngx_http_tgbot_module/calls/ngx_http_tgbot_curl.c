@@ -660,6 +660,10 @@ ngx_http_tgbot_curl_action(curl_socket_t s, int events)
 
     (void) sigprocmask(SIG_SETMASK, &saved, NULL);
 
+    /* handshakes take a while, and who is called next sets timers */
+
+    ngx_time_update();
+
     for ( ;; ) {
         msg = curl_multi_info_read(ngx_http_tgbot_curl_multi, &n);
 

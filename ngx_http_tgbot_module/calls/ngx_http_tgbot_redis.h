@@ -43,6 +43,9 @@ struct ngx_http_tgbot_redis_conf_s {
     ngx_array_t      addresses;   /* of ngx_http_tgbot_redis_address_t */
     ngx_str_t        sentinel;    /* name of the master, then the addresses
                                      are of sentinels; "": none */
+    ngx_str_t        sentinel_user;      /* these three as those below, for */
+    ngx_str_t        sentinel_password;  /* the sentinels */
+    ngx_str_t        sentinel_password_file;
     ngx_flag_t       cluster;     /* the addresses are of its nodes */
     ngx_uint_t       db;
     ngx_str_t        user;        /* "": none */

@@ -23,6 +23,8 @@ typedef struct {
 } ngx_http_tgbot_redis_hello_t;
 
 
+static void ngx_http_tgbot_redis_hello_login(ngx_http_tgbot_redis_link_t *link,
+    ngx_str_t *user, ngx_str_t *password);
 static void ngx_http_tgbot_redis_hello_send(ngx_http_tgbot_redis_link_t *link,
     const ngx_http_tgbot_redis_hello_t *hello);
 static void ngx_http_tgbot_redis_hello_done(ngx_http_tgbot_redis_link_t *link,
@@ -84,6 +86,9 @@ ngx_http_tgbot_redis_hello(ngx_http_tgbot_redis_link_t *link)
     conf = link->conf;
 
     if (link->asking) {
+        ngx_http_tgbot_redis_hello_login(link, &conf->sentinel_user,
+                                         &conf->sentinel_password);
+
         h = &ngx_http_tgbot_redis_hello_ask;
         h->argv[2] = conf->sentinel;
 
@@ -91,18 +96,7 @@ ngx_http_tgbot_redis_hello(ngx_http_tgbot_redis_link_t *link)
         return;
     }
 
-    if (conf->password.len) {
-        h = &ngx_http_tgbot_redis_hello_auth;
-        h->argc = 1;
-
-        if (conf->user.len) {
-            h->argv[h->argc++] = conf->user;
-        }
-
-        h->argv[h->argc++] = conf->password;
-
-        ngx_http_tgbot_redis_hello_send(link, h);
-    }
+    ngx_http_tgbot_redis_hello_login(link, &conf->user, &conf->password);
 
     if (conf->db) {
         h = &ngx_http_tgbot_redis_hello_select;
@@ -116,6 +110,29 @@ ngx_http_tgbot_redis_hello(ngx_http_tgbot_redis_link_t *link)
     for (hello = ngx_http_tgbot_redis_hellos; hello->argc; hello++) {
         ngx_http_tgbot_redis_hello_send(link, hello);
     }
+}
+
+
+static void
+ngx_http_tgbot_redis_hello_login(ngx_http_tgbot_redis_link_t *link,
+    ngx_str_t *user, ngx_str_t *password)
+{
+    ngx_http_tgbot_redis_hello_t  *h;
+
+    if (password->len == 0) {
+        return;
+    }
+
+    h = &ngx_http_tgbot_redis_hello_auth;
+    h->argc = 1;
+
+    if (user->len) {
+        h->argv[h->argc++] = *user;
+    }
+
+    h->argv[h->argc++] = *password;
+
+    ngx_http_tgbot_redis_hello_send(link, h);
 }
 
 

@@ -254,7 +254,9 @@ ngx_http_tgbot_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t                *value;
     ngx_uint_t                i;
     const char               *fault;
+    ngx_http_tgbot_shown_t   *shown;
     ngx_http_tgbot_secret_t  *secret;
+    ngx_http_tgbot_main_conf_t  *tmcf;
 
     rv = ngx_http_tgbot_conf_secret_new(cf, cmd, conf, &secret);
     if (rv != NGX_CONF_OK) {
@@ -287,10 +289,15 @@ ngx_http_tgbot_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         secret->lines[i - 1] = value[i];
     }
 
-    ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                       "value of \"%V\" directive is shown by \"nginx -T\", "
-                       "\"%V_file\" keeps it out of the configuration",
-                       &cmd->name, &cmd->name);
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    shown = (cmd->post == &ngx_http_tgbot_secret_shape) ? &tmcf->shown_secrets
+                                                        : &tmcf->shown_tokens;
+
+    if (shown->n++ == 0) {
+        shown->file = cf->conf_file->file.name.data;
+        shown->line = cf->conf_file->line;
+    }
 
     return NGX_CONF_OK;
 }

@@ -190,8 +190,8 @@ char *ngx_http_tgbot_conf_without(ngx_conf_t *cf, ngx_command_t *cmd,
  * For each bot, when its location has been merged into bot->conf, these are
  * called in this order: ngx_http_tgbot_conf_check(), _reg() and _memory().
  * Once, when the whole configuration has been merged: _registry(), _dead(),
- * _check_zones() and _redis_init().  On errors, which are logged, they return
- * NGX_CONF_ERROR or NGX_ERROR.
+ * _check_zones(), _redis_init(), _shown() and _locations().  On errors, which
+ * are logged, they return NGX_CONF_ERROR or NGX_ERROR.
  */
 
 /*
@@ -223,6 +223,15 @@ ngx_int_t ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf);
 
 /* reads the files of "tgbot_redis", and looks up names if it must */
 ngx_int_t ngx_http_tgbot_conf_redis_init(ngx_conf_t *cf);
+
+/* warns of tokens and secrets in the configuration, once for each directive */
+void ngx_http_tgbot_conf_shown(ngx_conf_t *cf);
+
+/*
+ * Warns of webhooks and of constant URIs of calls that lead nowhere.  The
+ * trees of locations have been made before.
+ */
+void ngx_http_tgbot_conf_locations(ngx_conf_t *cf);
 
 /*
  * For a bot whose directive, such as "tgbot_queue", says "redis".  NGX_ERROR:

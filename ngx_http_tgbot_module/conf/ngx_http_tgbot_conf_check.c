@@ -17,6 +17,9 @@
 #define NGX_HTTP_TGBOT_CONF_ITEM_SIZE                                         \
     (NGX_HTTP_TGBOT_CONF_BODY_SIZE + 4096)
 
+/* characters of a token behind the colon, in all that BotFather gives */
+#define NGX_HTTP_TGBOT_CONF_TOKEN_KEY  35
+
 /* tables in the zone of a queue, besides 1/32 of the size of its blocks */
 #define NGX_HTTP_TGBOT_CONF_TABLES_SIZE  (64 * 1024)
 
@@ -27,6 +30,10 @@ static ngx_int_t ngx_http_tgbot_conf_check_queued(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_conf_check_token(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
+static void ngx_http_tgbot_conf_check_shape(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot);
+static void ngx_http_tgbot_conf_check_shown(ngx_conf_t *cf,
+    ngx_http_tgbot_shown_t *shown, const char *directive);
 static void ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, const char *what);
 static char *ngx_http_tgbot_conf_hosts(ngx_conf_t *cf,
@@ -163,6 +170,18 @@ ngx_http_tgbot_conf_check_queued(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         return NGX_OK;
     }
 
+    /* bots that inherit the directive are warned about together */
+
+    if (conf->handler && conf->api_unset && !conf->queue->warned) {
+        conf->queue->warned = 1;
+        ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
+                                 "has \"tgbot_queue\" and \"tgbot_handler\" "
+                                 "without \"tgbot_api\", which calls in the "
+                                 "program's answers need, expected "
+                                 "\"tgbot_api\", or \"tgbot_api off\" if the "
+                                 "program makes its calls itself");
+    }
+
     calls = conf->replies ? "\"tgbot_reply\""
             : conf->cache ? "\"tgbot_cache\""
             : conf->reply_via == NGX_HTTP_TGBOT_VIA_RESPONSE
@@ -242,7 +261,68 @@ ngx_http_tgbot_conf_check_token(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         }
     }
 
+    ngx_http_tgbot_conf_check_shape(cf, bot);
+
     return ngx_http_tgbot_redact_add(&tmcf->tokens, &bot->token);
+}
+
+
+/* a token that was not copied whole has the right characters, but too few */
+
+static void
+ngx_http_tgbot_conf_check_shape(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+{
+    u_char  *last, *key;
+
+    last = bot->token.data + bot->token.len;
+    key = ngx_strlchr(bot->token.data, last, ':') + 1;
+
+    if (last - key == NGX_HTTP_TGBOT_CONF_TOKEN_KEY) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                  "token of bot \"%V\" in \"%V\" directive has %uz "
+                  "characters after \":\", expected %d, as BotFather gives "
+                  "them, in %s:%ui",
+                  &bot->name, &bot->conf->token->directive,
+                  (size_t) (last - key), NGX_HTTP_TGBOT_CONF_TOKEN_KEY,
+                  bot->file, bot->line);
+}
+
+
+void
+ngx_http_tgbot_conf_shown(ngx_conf_t *cf)
+{
+    ngx_http_tgbot_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    ngx_http_tgbot_conf_check_shown(cf, &tmcf->shown_tokens, "tgbot_token");
+    ngx_http_tgbot_conf_check_shown(cf, &tmcf->shown_secrets,
+                                    "tgbot_secret_token");
+}
+
+
+static void
+ngx_http_tgbot_conf_check_shown(ngx_conf_t *cf, ngx_http_tgbot_shown_t *shown,
+    const char *directive)
+{
+    if (shown->n == 1) {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "value of \"%s\" directive is shown by \"nginx -T\", "
+                      "\"%s_file\" keeps it out of the configuration "
+                      "in %s:%ui", directive, directive, shown->file,
+                      shown->line);
+
+    } else if (shown->n) {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "values of %ui \"%s\" directives are shown by "
+                      "\"nginx -T\", \"%s_file\" keeps them out of the "
+                      "configuration, the first one is in %s:%ui",
+                      shown->n, directive, directive, shown->file,
+                      shown->line);
+    }
 }
 
 

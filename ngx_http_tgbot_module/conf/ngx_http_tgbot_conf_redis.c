@@ -23,6 +23,8 @@ static char *ngx_http_tgbot_conf_redis_text(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_redis_prefix(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_redis_check(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_http_tgbot_redis_conf_t *redis);
+static char *ngx_http_tgbot_conf_redis_login(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_http_tgbot_redis_conf_t *redis);
 static char *ngx_http_tgbot_conf_redis_lacks(ngx_conf_t *cf,
     ngx_command_t *cmd, const char *lacks, const char *expected);
 static ngx_int_t ngx_http_tgbot_conf_redis_names(ngx_conf_t *cf,
@@ -36,6 +38,13 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_redis_table[] = {
     { ngx_string("sentinel="), ngx_http_tgbot_conf_redis_text,
       offsetof(ngx_http_tgbot_redis_conf_t, sentinel),
       "the name that the sentinels give the master", 0 },
+
+    { ngx_string("sentinel_user="), ngx_http_tgbot_conf_redis_text,
+      offsetof(ngx_http_tgbot_redis_conf_t, sentinel_user),
+      "the name of a user", 0 },
+
+    { ngx_string("sentinel_password_file="), ngx_http_tgbot_conf_path,
+      offsetof(ngx_http_tgbot_redis_conf_t, sentinel_password_file), NULL, 0 },
 
     { ngx_string("cluster"), ngx_http_tgbot_conf_word,
       offsetof(ngx_http_tgbot_redis_conf_t, cluster), NULL, 0 },
@@ -79,11 +88,11 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_redis_table[] = {
       offsetof(ngx_http_tgbot_redis_conf_t, ssl_certificate_key), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
-      "addresses, and then \"sentinel=\", \"cluster\", \"db=\", "
-      "\"user=\", \"password_file=\", \"prefix=\", "
-      "\"connect_timeout=\", \"timeout=\", \"replicas=\", \"ssl\", "
-      "\"ssl_name=\", \"ssl_ca=\", \"ssl_certificate=\" or "
-      "\"ssl_certificate_key=\"", 0 }
+      "addresses, and then \"sentinel=\", \"sentinel_user=\", "
+      "\"sentinel_password_file=\", \"cluster\", \"db=\", \"user=\", "
+      "\"password_file=\", \"prefix=\", \"connect_timeout=\", \"timeout=\", "
+      "\"replicas=\", \"ssl\", \"ssl_name=\", \"ssl_ca=\", "
+      "\"ssl_certificate=\" or \"ssl_certificate_key=\"", 0 }
 };
 
 
@@ -301,9 +310,8 @@ ngx_http_tgbot_conf_redis_check(ngx_conf_t *cf, ngx_command_t *cmd,
                                                "parameter");
     }
 
-    if (redis->user.len && redis->password_file.len == 0) {
-        return ngx_http_tgbot_conf_redis_lacks(cf, cmd, "\"password_file=\"",
-                                               "it with \"user=\"");
+    if (ngx_http_tgbot_conf_redis_login(cf, cmd, redis) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
     }
 
     if (redis->cluster
@@ -356,6 +364,31 @@ ngx_http_tgbot_conf_redis_check(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 static char *
+ngx_http_tgbot_conf_redis_login(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_tgbot_redis_conf_t *redis)
+{
+    if (redis->user.len && redis->password_file.len == 0) {
+        return ngx_http_tgbot_conf_redis_lacks(cf, cmd, "\"password_file=\"",
+                                               "it with \"user=\"");
+    }
+
+    if (redis->sentinel_user.len && redis->sentinel_password_file.len == 0) {
+        return ngx_http_tgbot_conf_redis_lacks(cf, cmd,
+                                               "\"sentinel_password_file=\"",
+                                               "it with \"sentinel_user=\"");
+    }
+
+    if (redis->sentinel_password_file.len && redis->sentinel.len == 0) {
+        return ngx_http_tgbot_conf_redis_lacks(cf, cmd, "\"sentinel=\"",
+                                               "it with "
+                                               "\"sentinel_password_file=\"");
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
 ngx_http_tgbot_conf_redis_lacks(ngx_conf_t *cf, ngx_command_t *cmd,
     const char *lacks, const char *expected)
 {
@@ -385,6 +418,16 @@ ngx_http_tgbot_conf_redis_init(ngx_conf_t *cf)
         && ngx_http_tgbot_secret_password(cf, "tgbot_redis",
                                           &redis->password_file, redis->file,
                                           redis->line, &redis->password)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (redis->sentinel_password_file.len
+        && ngx_http_tgbot_secret_password(cf, "tgbot_redis",
+                                          &redis->sentinel_password_file,
+                                          redis->file, redis->line,
+                                          &redis->sentinel_password)
            != NGX_OK)
     {
         return NGX_ERROR;

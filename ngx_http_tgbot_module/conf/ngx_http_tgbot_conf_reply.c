@@ -145,6 +145,9 @@ ngx_http_tgbot_conf_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     *urip = uri;
 
+    uri->file = cf->conf_file->file.name.data;
+    uri->line = cf->conf_file->line;
+
     if (args) {
         uri->has_args = 1;
 

@@ -7,6 +7,7 @@
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_conf.h"
 #include "ngx_http_tgbot_persist.h"
+#include "ngx_http_tgbot_queue_worker.h"
 #include "ngx_http_tgbot_register.h"
 #include "ngx_http_tgbot_secret.h"
 #include "ngx_http_tgbot_status.h"
@@ -328,6 +329,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     conf->bot = NULL;
+     *     conf->api_unset = 0;
      *     conf->retry_on = 0;
      */
 
@@ -369,6 +371,9 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->secret, prev->secret, NULL);
     ngx_conf_merge_ptr_value(conf->replies, prev->replies, NULL);
     ngx_conf_merge_ptr_value(conf->handler, prev->handler, NULL);
+    conf->api_unset = (conf->api == NGX_CONF_UNSET_PTR
+                       && (prev->api == NGX_CONF_UNSET_PTR
+                           || prev->api_unset));
     ngx_conf_merge_ptr_value(conf->api, prev->api, NULL);
     ngx_conf_merge_uint_value(conf->reply_via, prev->reply_via,
                               NGX_HTTP_TGBOT_VIA_AUTO);
@@ -383,7 +388,7 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                                   |NGX_HTTP_TGBOT_RETRY_ON_ERROR
                                   |NGX_HTTP_TGBOT_RETRY_ON_TIMEOUT));
     ngx_conf_merge_size_value(conf->response_size, prev->response_size,
-                              64 * 1024);
+                              NGX_HTTP_TGBOT_METHOD_SIZE);
 
     ngx_conf_merge_ptr_value(conf->dedup, prev->dedup,
                              &ngx_http_tgbot_conf_dedup_default);
@@ -460,6 +465,9 @@ ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    ngx_http_tgbot_conf_shown(cf);
+    ngx_http_tgbot_conf_locations(cf);
+
     return ngx_http_tgbot_call_postconfiguration(cf);
 }
 
@@ -481,6 +489,10 @@ ngx_http_tgbot_init_module(ngx_cycle_t *cycle)
         ngx_http_tgbot_zone_abandon(cycle);
     }
 
+    if (ngx_http_tgbot_queue_worker_init_module(cycle, tmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_tgbot_persist_init_module(cycle, tmcf);
 }
 
@@ -499,7 +511,10 @@ ngx_http_tgbot_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_tgbot_zone_init_process(&tmcf->zones);
-    ngx_http_tgbot_lease_init_process(tmcf->leases, cycle->log);
+
+    if (ngx_http_tgbot_lease_init_process(tmcf->leases, cycle->log) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     bots = tmcf->bots.elts;
 

@@ -474,6 +474,8 @@ ngx_http_tgbot_status_webhook(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_text_member(s, "registered", known->registered_at);
     ngx_http_tgbot_status_text_member(s, "taken",
                            ngx_http_tgbot_registry_taken(known, ngx_time()));
+    ngx_http_tgbot_status_webhook_text(s, "username", known->username,
+                                       known->username_len);
     ngx_http_tgbot_status_webhook_text(s, "error", known->error,
                                        known->error_len);
 

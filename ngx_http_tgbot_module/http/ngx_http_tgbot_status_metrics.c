@@ -15,9 +15,13 @@
 /* labels in a row of the table */
 
 #define ngx_http_tgbot_metric_names(name, values)                             \
-    { name, sizeof(values) / sizeof(ngx_str_t), values }
+    { name, sizeof(values) / sizeof(ngx_str_t), values, sizeof(ngx_str_t) }
 #define ngx_http_tgbot_metric_no_label                                        \
-    { NULL, 1, NULL }
+    { NULL, 1, NULL, 0 }
+
+/* the names of the rows of a table, whose first member they are */
+#define ngx_http_tgbot_metric_rows(label, rows)                               \
+    { label, sizeof(rows) / sizeof(rows[0]), &rows[0].name, sizeof(rows[0]) }
 
 #define ngx_http_tgbot_metric_plain                                           \
     { ngx_http_tgbot_metric_no_label, ngx_http_tgbot_metric_no_label }
@@ -113,6 +117,21 @@ static const ngx_str_t
     ngx_string("handled"),
     ngx_string("unavailable"),
     ngx_string("failed")
+};
+
+
+/* in the order of ngx_http_tgbot_answer_reason_e */
+
+static const ngx_str_t
+    ngx_http_tgbot_metric_ignored[NGX_HTTP_TGBOT_ANSWER_REASONS] =
+{
+    ngx_string("type"),
+    ngx_string("not_json"),
+    ngx_string("encoding"),
+    ngx_string("too_many"),
+    ngx_string("refused_method"),
+    ngx_string("bad_method"),
+    ngx_string("no_address")
 };
 
 
@@ -239,7 +258,7 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
     { "deliveries_total", NGX_HTTP_TGBOT_COUNTER,
       "Deliveries, by verdict.",
       { { "verdict", NGX_HTTP_TGBOT_VERDICTS - 1,
-          &ngx_http_tgbot_verdict_names[1] },
+          &ngx_http_tgbot_verdict_names[1], sizeof(ngx_str_t) },
         ngx_http_tgbot_metric_no_label },
       ngx_http_tgbot_metric_counter(verdict[1]) },
 
@@ -269,9 +288,14 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
       ngx_http_tgbot_metric_by("outcome", ngx_http_tgbot_metric_outcomes),
       ngx_http_tgbot_metric_counter(handled) },
 
+    { "answers_ignored_total", NGX_HTTP_TGBOT_COUNTER,
+      "Answers thrown away, as a whole or in a part, by reason.",
+      ngx_http_tgbot_metric_by("reason", ngx_http_tgbot_metric_ignored),
+      ngx_http_tgbot_metric_counter(ignored) },
+
     { "api_calls_total", NGX_HTTP_TGBOT_COUNTER_SPARSE,
       "Attempts of Bot API calls, by method and result.",
-      { ngx_http_tgbot_metric_names("method", ngx_http_tgbot_stats_methods),
+      { ngx_http_tgbot_metric_rows("method", ngx_http_tgbot_methods),
         ngx_http_tgbot_metric_names("result", ngx_http_tgbot_stats_results) },
       ngx_http_tgbot_metric_counter(api) },
 
@@ -287,7 +311,7 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
 
     { "limit_decisions_total", NGX_HTTP_TGBOT_COUNTER,
       "Decisions of tgbot_limit, by zone and outcome.",
-      { { "zone", NGX_HTTP_TGBOT_STATS_LIMITS, NULL },
+      { { "zone", NGX_HTTP_TGBOT_STATS_LIMITS, NULL, 0 },
         ngx_http_tgbot_metric_names("outcome", ngx_http_tgbot_metric_decided) },
       NGX_HTTP_TGBOT_OF_BOT, ngx_http_tgbot_metric_limit, 0, 0 },
 
@@ -704,7 +728,7 @@ ngx_http_tgbot_metric_label(const ngx_http_tgbot_metric_t *metric, void *of,
     }
 
     if (l->values) {
-        return l->values[i];
+        return *(const ngx_str_t *) ((const u_char *) l->values + i * l->step);
     }
 
     bot = of;

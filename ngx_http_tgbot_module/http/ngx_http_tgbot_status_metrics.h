@@ -101,6 +101,7 @@ typedef struct {
     const char        *name;             /* NULL: no label */
     ngx_uint_t         n;                /* number of values; no label: 1 */
     const ngx_str_t   *values;           /* NULL: zones of the bot's limits */
+    size_t             step;             /* bytes between two values */
 } ngx_http_tgbot_metric_label_t;
 
 

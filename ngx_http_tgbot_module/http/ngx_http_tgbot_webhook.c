@@ -665,7 +665,7 @@ ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w)
         return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
     }
 
-    if (w->own && ngx_http_tgbot_job_answer(job, &w->answer, 0) != NGX_OK) {
+    if (w->own && ngx_http_tgbot_job_answer(job, &w->answer) != NGX_OK) {
         return NGX_ERROR;
     }
 

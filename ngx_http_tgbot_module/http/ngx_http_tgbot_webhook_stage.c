@@ -239,8 +239,6 @@ ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w)
         return NGX_DECLINED;
     }
 
-    /* only the first call was lost: a job has made the others */
-
     w->ack.ride = w->answer.calls.elts;
 
     return NGX_OK;
@@ -608,7 +606,7 @@ ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w, ngx_str_t *text)
         return NGX_DONE;
     }
 
-    if (ngx_http_tgbot_job_answer(w->after, &w->answer, 0) != NGX_OK) {
+    if (ngx_http_tgbot_job_answer(w->after, &w->answer) != NGX_OK) {
         w->after = NULL;
         return NGX_ERROR;
     }
@@ -689,15 +687,6 @@ ngx_http_tgbot_webhook_rides(ngx_http_tgbot_webhook_t *w)
     }
 
     /*
-     * If the outcome of an accept in Redis is unknown, only the call that rides
-     * would be repeated for a duplicate, and the others would be lost.
-     */
-
-    if (w->answer.calls.nelts > 1 && w->claim.redis && bot->conf->api) {
-        return 0;
-    }
-
-    /*
      * a call that must be kept, for the case that the response is lost, has
      * to fit into the record, unless it can only ride
      */
@@ -715,43 +704,16 @@ ngx_http_tgbot_webhook_rides(ngx_http_tgbot_webhook_t *w)
 ngx_int_t
 ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w)
 {
-    ngx_uint_t             n;
-    ngx_http_request_t    *r;
-    ngx_http_tgbot_bot_t  *bot;
-
-    r = w->request;
-    bot = w->ctx.bot;
+    ngx_uint_t  n;
 
     n = w->answer.calls.nelts;
 
     w->ack.ride = w->answer.calls.elts;
     w->ctx.verdict = NGX_HTTP_TGBOT_DONE;
 
-    if (n == 1) {
-        return NGX_DONE;
-    }
-
-    if (bot->conf->api == NULL) {
-        ngx_http_tgbot_ride_unsent(bot, r->connection->log, n - 1);
-        return NGX_DONE;
-    }
-
-    if (ngx_http_tgbot_job_find(bot, w->update.update_id)) {
-
-        /* only the response was lost: a job already makes the other calls */
-
-        return NGX_DONE;
-    }
-
-    w->after = ngx_http_tgbot_job_create(bot, r, &w->ctx, &w->body);
-
-    if (w->after == NULL) {
-        return ngx_http_tgbot_webhook_busy(w, 1, NGX_HTTP_TGBOT_WEBHOOK_RETRY);
-    }
-
-    if (ngx_http_tgbot_job_answer(w->after, &w->answer, 1) != NGX_OK) {
-        w->after = NULL;
-        return NGX_ERROR;
+    if (n > 1) {
+        ngx_http_tgbot_ride_unsent(w->ctx.bot, w->request->connection->log,
+                                   n - 1);
     }
 
     return NGX_DONE;

@@ -26,7 +26,8 @@ static ngx_int_t ngx_http_tgbot_answer_complete(
 static ngx_int_t ngx_http_tgbot_answer_form(ngx_http_tgbot_answer_t *answer,
     ngx_str_t *content_type, ngx_str_t *body, ngx_pool_t *pool);
 static ngx_uint_t ngx_http_tgbot_answer_printable(ngx_str_t *header);
-static ngx_uint_t ngx_http_tgbot_answer_looks_like(u_char *p, u_char *last);
+static ngx_uint_t ngx_http_tgbot_answer_looks_like(u_char *p, u_char *last,
+    const char *method);
 static ngx_int_t ngx_http_tgbot_answer_init(ngx_http_tgbot_answer_t *answer,
     ngx_pool_t *pool);
 static ngx_http_tgbot_method_t *ngx_http_tgbot_answer_push(
@@ -34,11 +35,58 @@ static ngx_http_tgbot_method_t *ngx_http_tgbot_answer_push(
 static ngx_int_t ngx_http_tgbot_answer_check(ngx_http_tgbot_answer_t *answer,
     ngx_str_t *name, ngx_pool_t *pool);
 static ngx_int_t ngx_http_tgbot_answer_problem(
-    ngx_http_tgbot_answer_t *answer, const char *problem, ngx_str_t *name,
-    ngx_pool_t *pool);
+    ngx_http_tgbot_answer_t *answer, ngx_http_tgbot_answer_reason_e reason,
+    const char *problem, ngx_str_t *name, ngx_pool_t *pool);
+static void ngx_http_tgbot_answer_ignore(ngx_http_tgbot_answer_t *answer,
+    ngx_http_tgbot_answer_reason_e reason, const char *problem);
 static size_t ngx_http_tgbot_answer_escaped(ngx_str_t *text);
 static u_char *ngx_http_tgbot_answer_escape(u_char *p, ngx_str_t *text,
     size_t len);
+
+
+ngx_uint_t
+ngx_http_tgbot_answer_as(ngx_str_t *content_type)
+{
+    u_char     *p, *last;
+    ngx_str_t   type;
+
+    static const size_t  application = sizeof("application/") - 1;
+    static const size_t  json = sizeof("+json") - 1;
+
+    if (ngx_http_tgbot_method_form_type(content_type, "application/json")
+        || ngx_http_tgbot_method_form_type(content_type, "text/json"))
+    {
+        return NGX_HTTP_TGBOT_ANSWER_AS_JSON;
+    }
+
+    if (ngx_http_tgbot_method_form_type(content_type, "multipart/form-data")
+        || ngx_http_tgbot_method_form_type(content_type,
+                                           "application/x-www-form-urlencoded"))
+    {
+        return NGX_HTTP_TGBOT_ANSWER_AS_FORM;
+    }
+
+    type = *content_type;
+    last = type.data + type.len;
+
+    for (p = type.data; p < last; p++) {
+        if (*p == ';' || *p == ' ' || *p == '\t') {
+            break;
+        }
+    }
+
+    type.len = p - type.data;
+
+    if (type.len > application + json
+        && ngx_strncasecmp(type.data, (u_char *) "application/", application)
+           == 0
+        && ngx_strncasecmp(p - json, (u_char *) "+json", json) == 0)
+    {
+        return NGX_HTTP_TGBOT_ANSWER_AS_JSON;
+    }
+
+    return NGX_HTTP_TGBOT_ANSWER_AS_NOTHING;
+}
 
 
 ngx_int_t
@@ -46,7 +94,8 @@ ngx_http_tgbot_answer_parse(ngx_http_tgbot_answer_t *answer,
     ngx_str_t *content_type, ngx_str_t *body, ngx_http_tgbot_update_t *update,
     ngx_pool_t *pool)
 {
-    u_char  *p, *last;
+    u_char      *p, *last;
+    ngx_int_t    rc;
 
     if (ngx_http_tgbot_answer_init(answer, pool) != NGX_OK) {
         return NGX_ERROR;
@@ -66,20 +115,33 @@ ngx_http_tgbot_answer_parse(ngx_http_tgbot_answer_t *answer,
         }
     }
 
-    if (ngx_http_tgbot_method_form_type(content_type, "application/json")) {
-        return ngx_http_tgbot_answer_json(answer, body, update, pool);
-    }
+    switch (ngx_http_tgbot_answer_as(content_type)) {
 
-    if (ngx_http_tgbot_method_form_type(content_type, "multipart/form-data")
-        || ngx_http_tgbot_method_form_type(content_type,
-                                           "application/x-www-form-urlencoded"))
-    {
+    case NGX_HTTP_TGBOT_ANSWER_AS_JSON:
+        rc = ngx_http_tgbot_answer_json(answer, body, update, pool);
+
+        if (rc == NGX_OK
+            && answer->problem == NULL
+            && *p == '"'
+            && ngx_http_tgbot_answer_looks_like(p + 1, last,
+                                                "\\\"method\\\""))
+        {
+            ngx_http_tgbot_answer_ignore(answer, NGX_HTTP_TGBOT_ANSWER_TYPE,
+                                         "is a JSON string that holds a call, "
+                                         "the program has to answer with the "
+                                         "object itself");
+        }
+
+        return rc;
+
+    case NGX_HTTP_TGBOT_ANSWER_AS_FORM:
         return ngx_http_tgbot_answer_form(answer, content_type, body, pool);
     }
 
-    if (ngx_http_tgbot_answer_looks_like(p, last)) {
-        answer->problem = "looks like a method but its Content-Type is not "
-                          "application/json";
+    if (ngx_http_tgbot_answer_looks_like(p, last, "\"method\"")) {
+        ngx_http_tgbot_answer_ignore(answer, NGX_HTTP_TGBOT_ANSWER_TYPE,
+                                     "looks like a method but its Content-Type "
+                                     "is not application/json");
     }
 
     return NGX_OK;
@@ -104,7 +166,9 @@ ngx_http_tgbot_answer_json(ngx_http_tgbot_answer_t *answer, ngx_str_t *body,
     if (rc == NGX_OK) {
 
         if (ctx.objects && others && answer->problem == NULL) {
-            answer->problem = "has an element that is not a call";
+            ngx_http_tgbot_answer_ignore(answer,
+                                         NGX_HTTP_TGBOT_ANSWER_BAD_METHOD,
+                                         "has an element that is not a call");
         }
 
         return NGX_OK;
@@ -120,14 +184,14 @@ ngx_http_tgbot_answer_json(ngx_http_tgbot_answer_t *answer, ngx_str_t *body,
     ngx_str_null(&answer->culprit);
 
     if (rc == NGX_DONE) {
-        answer->problem = "makes too many calls";
-
-    } else if (rc == NGX_BUSY) {
-        answer->problem = "is nested too deeply";
-
-    } else {
-        answer->problem = "is not JSON";
+        ngx_http_tgbot_answer_ignore(answer, NGX_HTTP_TGBOT_ANSWER_TOO_MANY,
+                                     "makes too many calls");
+        return NGX_OK;
     }
+
+    ngx_http_tgbot_answer_ignore(answer, NGX_HTTP_TGBOT_ANSWER_NOT_JSON,
+                                 (rc == NGX_BUSY) ? "is nested too deeply"
+                                                  : "is not JSON");
 
     return NGX_OK;
 }
@@ -148,6 +212,7 @@ ngx_http_tgbot_answer_object(void *data, ngx_http_tgbot_method_object_t *object)
 
     if (object->twice) {
         rc = ngx_http_tgbot_answer_problem(ctx->answer,
+                                    NGX_HTTP_TGBOT_ANSWER_BAD_METHOD,
                                     "has \"method\" or \"chat_id\" twice",
                                     &object->name, ctx->pool);
     } else {
@@ -238,12 +303,14 @@ ngx_http_tgbot_answer_form(ngx_http_tgbot_answer_t *answer,
     }
 
     if (rc != NGX_OK) {
-        answer->problem = "is not a form";
+        ngx_http_tgbot_answer_ignore(answer, NGX_HTTP_TGBOT_ANSWER_NOT_JSON,
+                                     "is not a form");
         return NGX_OK;
     }
 
     if (!ngx_http_tgbot_answer_printable(content_type)) {
-        answer->problem = "has an invalid Content-Type";
+        ngx_http_tgbot_answer_ignore(answer, NGX_HTTP_TGBOT_ANSWER_TYPE,
+                                     "has an invalid Content-Type");
         return NGX_OK;
     }
 
@@ -297,14 +364,18 @@ ngx_http_tgbot_answer_printable(ngx_str_t *header)
 }
 
 
-static ngx_uint_t
-ngx_http_tgbot_answer_looks_like(u_char *p, u_char *last)
-{
-    static ngx_str_t  method = ngx_string("\"method\"");
+/* whether an object or array begins at p, and the key "method" is in it */
 
-    return (*p == '{' || *p == '[')
-           && (size_t) (last - p) > method.len
-           && ngx_strlcasestrn(p, last, method.data, method.len - 1) != NULL;
+static ngx_uint_t
+ngx_http_tgbot_answer_looks_like(u_char *p, u_char *last, const char *method)
+{
+    size_t  len;
+
+    len = ngx_strlen(method);
+
+    return (size_t) (last - p) > len
+           && (*p == '{' || *p == '[')
+           && ngx_strlcasestrn(p, last, (u_char *) method, len - 1) != NULL;
 }
 
 
@@ -430,12 +501,14 @@ ngx_http_tgbot_answer_check(ngx_http_tgbot_answer_t *answer, ngx_str_t *name,
 {
     if (!ngx_http_tgbot_method_valid(name)) {
         return ngx_http_tgbot_answer_problem(answer,
-                                             "has no proper method name",
-                                             name, pool);
+                                         NGX_HTTP_TGBOT_ANSWER_BAD_METHOD,
+                                         "has no proper method name",
+                                         name, pool);
     }
 
     if (!ngx_http_tgbot_method_allowed(name)) {
         return ngx_http_tgbot_answer_problem(answer,
+                                         NGX_HTTP_TGBOT_ANSWER_REFUSED_METHOD,
                                          "calls a method that is not allowed",
                                          name, pool);
     }
@@ -448,13 +521,14 @@ ngx_http_tgbot_answer_check(ngx_http_tgbot_answer_t *answer, ngx_str_t *name,
 
 static ngx_int_t
 ngx_http_tgbot_answer_problem(ngx_http_tgbot_answer_t *answer,
-    const char *problem, ngx_str_t *name, ngx_pool_t *pool)
+    ngx_http_tgbot_answer_reason_e reason, const char *problem,
+    ngx_str_t *name, ngx_pool_t *pool)
 {
     if (answer->problem) {
         return NGX_DECLINED;
     }
 
-    answer->problem = problem;
+    ngx_http_tgbot_answer_ignore(answer, reason, problem);
 
     if (name->len == 0) {
         return NGX_DECLINED;
@@ -470,6 +544,15 @@ ngx_http_tgbot_answer_problem(ngx_http_tgbot_answer_t *answer,
     ngx_http_tgbot_json_clean(&answer->culprit);
 
     return NGX_DECLINED;
+}
+
+
+static void
+ngx_http_tgbot_answer_ignore(ngx_http_tgbot_answer_t *answer,
+    ngx_http_tgbot_answer_reason_e reason, const char *problem)
+{
+    answer->problem = problem;
+    answer->reason = reason;
 }
 
 

@@ -18,6 +18,29 @@
 #define NGX_HTTP_TGBOT_ANSWER_MAX_CALLS  32
 
 
+/* what an answer is read as */
+
+typedef enum {
+    NGX_HTTP_TGBOT_ANSWER_AS_NOTHING = 0,
+    NGX_HTTP_TGBOT_ANSWER_AS_JSON,
+    NGX_HTTP_TGBOT_ANSWER_AS_FORM
+} ngx_http_tgbot_answer_as_e;
+
+
+/* why an answer, or a part of it, makes no call */
+
+typedef enum {
+    NGX_HTTP_TGBOT_ANSWER_TYPE = 0,      /* a call under another type */
+    NGX_HTTP_TGBOT_ANSWER_NOT_JSON,      /* nor a form */
+    NGX_HTTP_TGBOT_ANSWER_ENCODING,      /* Content-Encoding */
+    NGX_HTTP_TGBOT_ANSWER_TOO_MANY,      /* calls */
+    NGX_HTTP_TGBOT_ANSWER_REFUSED_METHOD,
+    NGX_HTTP_TGBOT_ANSWER_BAD_METHOD,    /* no name, or a wrong one */
+    NGX_HTTP_TGBOT_ANSWER_NO_ADDRESS,    /* where it could be sent */
+    NGX_HTTP_TGBOT_ANSWER_REASONS
+} ngx_http_tgbot_answer_reason_e;
+
+
 typedef struct {
     ngx_array_t   calls;            /* of ngx_http_tgbot_method_t */
 
@@ -27,16 +50,25 @@ typedef struct {
      * allowed"; NULL: no problem
      */
     const char   *problem;
+    ngx_uint_t    reason;           /* of a problem, for the counters:
+                                       ngx_http_tgbot_answer_reason_e */
     ngx_str_t     culprit;          /* cleaned method name, may be "" */
 } ngx_http_tgbot_answer_t;
 
 
 /*
+ * What an answer with this Content-Type is read as, a
+ * ngx_http_tgbot_answer_as_e.  JSON: application/json, text/json and
+ * application/<anything>+json, in any case, with or without parameters.
+ */
+ngx_uint_t ngx_http_tgbot_answer_as(ngx_str_t *content_type);
+
+/*
  * Reads an answer of the given Content-Type (with or without parameters).
  *
- * application/json: an object with "method" is one call, an array of such
- * objects is calls in that order, anything else (or an empty body) is no
- * call.
+ * JSON: an object with "method" is one call, an array of such objects is calls
+ * in that order, anything else (or an empty body) is no call, and a problem if
+ * it is a string that holds a call.
  * The bytes of an object are kept as they are; a missing chat_id,
  * callback_query_id, inline_query_id, pre_checkout_query_id or
  * shipping_query_id is inserted after its opening brace.

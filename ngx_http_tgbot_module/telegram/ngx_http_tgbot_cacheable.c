@@ -148,7 +148,9 @@ ngx_http_tgbot_cacheable(ngx_str_t *content_type, ngx_str_t *body,
     ngx_http_tgbot_answer_t         answer;
     ngx_http_tgbot_cacheable_ctx_t  ctx;
 
-    if (!ngx_http_tgbot_method_form_type(content_type, "application/json")) {
+    if (ngx_http_tgbot_answer_as(content_type)
+        != NGX_HTTP_TGBOT_ANSWER_AS_JSON)
+    {
         return NGX_DECLINED;
     }
 

@@ -26,7 +26,7 @@
  * NGX_DECLINED is returned for an answer that could be meant for one chat or
  * user:
  *
- *   a type other than application/json; no call; an element that makes no
+ *   a type that is not read as JSON; no call; an element that makes no
  *   call, is not allowed or has "chat_id" twice;
  *
  *   methods that neither send nor answer, as they change a chat or the bot;

@@ -624,6 +624,26 @@ ngx_http_tgbot_json_clean(ngx_str_t *text)
 }
 
 
+size_t
+ngx_http_tgbot_json_cut(ngx_str_t *text, size_t max)
+{
+    size_t  len, min;
+
+    if (text->len <= max) {
+        return text->len;
+    }
+
+    len = max;
+    min = (max > 3) ? max - 3 : 0;
+
+    while (len > min && (text->data[len] & 0xc0) == 0x80) {
+        len--;
+    }
+
+    return len;
+}
+
+
 ngx_uint_t
 ngx_http_tgbot_json_is_clean(ngx_str_t *text)
 {

@@ -102,6 +102,9 @@ ngx_int_t ngx_http_tgbot_json_int64(ngx_str_t *text, int64_t *value);
  */
 void ngx_http_tgbot_json_clean(ngx_str_t *text);
 
+/* bytes of the text's whole characters among the first "max" bytes */
+size_t ngx_http_tgbot_json_cut(ngx_str_t *text, size_t max);
+
 /* whether ngx_http_tgbot_json_clean() would not change text */
 ngx_uint_t ngx_http_tgbot_json_is_clean(ngx_str_t *text);
 

@@ -97,15 +97,6 @@ static void ngx_http_tgbot_method_object_chat(
     ngx_http_tgbot_method_object_ctx_t *ctx, size_t end);
 
 
-static ngx_str_t  ngx_http_tgbot_method_refused[] = {
-    ngx_string("close"),
-    ngx_string("logOut"),
-    ngx_string("setWebhook"),
-    ngx_string("deleteWebhook"),
-    ngx_null_string
-};
-
-
 static ngx_str_t  ngx_http_tgbot_method_money[] = {
     ngx_string("gift"),
     ngx_string("premium"),
@@ -198,24 +189,14 @@ ngx_http_tgbot_method_valid(ngx_str_t *name)
 ngx_uint_t
 ngx_http_tgbot_method_allowed(ngx_str_t *name)
 {
-    ngx_str_t  *refused;
-
     if (name->len >= 3
         && ngx_strncasecmp(name->data, (u_char *) "get", 3) == 0)
     {
         return 0;
     }
 
-    for (refused = ngx_http_tgbot_method_refused; refused->len; refused++) {
-
-        if (name->len == refused->len
-            && ngx_strncasecmp(name->data, refused->data, name->len) == 0)
-        {
-            return 0;
-        }
-    }
-
-    return 1;
+    return !(ngx_http_tgbot_methods[ngx_http_tgbot_method_find(name)].flags
+             & NGX_HTTP_TGBOT_METHOD_FORBIDDEN);
 }
 
 

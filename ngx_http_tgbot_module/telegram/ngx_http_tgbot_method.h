@@ -10,10 +10,14 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_method_table.h"
 #include "ngx_http_tgbot_update.h"
 
 
 #define NGX_HTTP_TGBOT_METHOD_LEN          64
+
+/* bytes of a JSON or urlencoded call (HttpReader.h of td): no more are read */
+#define NGX_HTTP_TGBOT_METHOD_SIZE         (1024 * 1024)
 
 /* bytes of a description that are logged, after it is redacted */
 #define NGX_HTTP_TGBOT_METHOD_DESCRIPTION  256
@@ -64,7 +68,8 @@ ngx_uint_t ngx_http_tgbot_method_valid(ngx_str_t *name);
 
 /*
  * whether an answer may call the method: close, logOut, setWebhook,
- * deleteWebhook and get* are not allowed, in any case of letters
+ * deleteWebhook, replaceManagedBotToken and get* are not allowed, in any case
+ * of letters
  */
 ngx_uint_t ngx_http_tgbot_method_allowed(ngx_str_t *name);
 

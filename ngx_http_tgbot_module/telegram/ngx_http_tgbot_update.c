@@ -10,6 +10,7 @@
 #include "ngx_http_tgbot_json.h"
 #include "ngx_http_tgbot_update.h"
 #include "ngx_http_tgbot_update_key.h"
+#include "ngx_http_tgbot_update_rich.h"
 
 
 /*
@@ -32,45 +33,12 @@
     (NGX_HTTP_TGBOT_KEY_OTHER - NGX_HTTP_TGBOT_KEY_CHAT)
 
 
+/* seconds in which a chat_join_request with query_id is to be answered */
+#define NGX_HTTP_TGBOT_UPDATE_JOIN_LIFE    10
+
+
 /* number of the queue of updates that share no queue, in five bits */
 #define NGX_HTTP_TGBOT_UPDATE_ALONE        31
-
-
-/* places have 16 bits; a larger Update is rare and is parsed again */
-#define NGX_HTTP_TGBOT_UPDATE_MAX_WRITTEN  65535
-
-/*
- * raised when fields are added or removed, or are found in other places, and
- * when types change their places
- */
-#define NGX_HTTP_TGBOT_UPDATE_VERSION      2
-
-
-/*
- * ngx_http_tgbot_update_write() writes the head, the members of the update
- * before its strings, the places of the strings that are not empty, and the
- * bytes of strings that are not in the Update's body.  The name of a known
- * type is not written.
- */
-
-typedef struct {
-    uint32_t                          version;
-    uint32_t                          strings;    /* bits: not empty */
-} ngx_http_tgbot_update_head_t;
-
-
-#define NGX_HTTP_TGBOT_UPDATE_FIXED                                          \
-    offsetof(ngx_http_tgbot_update_t, type)
-
-#define NGX_HTTP_TGBOT_UPDATE_STAMP                                          \
-    (NGX_HTTP_TGBOT_UPDATE_VERSION << 24 | NGX_HTTP_TGBOT_TYPES << 16        \
-     | sizeof(ngx_http_tgbot_update_t))
-
-
-typedef struct {
-    uint16_t                          pos;        /* from body's end: data */
-    uint16_t                          len;
-} ngx_http_tgbot_update_place_t;
 
 
 /* a chat or a user */
@@ -78,6 +46,7 @@ typedef struct {
 typedef struct {
     int64_t                           id;
     ngx_uint_t                        has_id;     /* unsigned  has_id:1 */
+    ngx_uint_t                        is_bot;     /* unsigned  is_bot:1 */
     ngx_str_t                         type;
     ngx_str_t                         username;
     ngx_str_t                         first_name;
@@ -89,7 +58,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                        in;       /* ngx_http_tgbot_update_in_e */
-    uint32_t                          seen;       /* bits 1 << key */
+    uint64_t                          seen;       /* bits 1 << key */
     ngx_http_tgbot_update_party_t    *party;
 } ngx_http_tgbot_update_level_t;
 
@@ -109,9 +78,12 @@ typedef struct {
     ngx_uint_t                        next_kind;  /* of the value to come */
     ngx_uint_t                        kind;
 
-    uint32_t                          has;        /* numbers, bits 1 << key */
-    ngx_uint_t                        topic;      /* unsigned  topic:1 */
-    ngx_uint_t                        numbered;   /* unsigned  numbered:1 */
+    uint64_t                          has;        /* numbers, bits 1 << key */
+    unsigned                          topic:1;
+    unsigned                          automatic:1;
+    unsigned                          numbered:1;
+
+    ngx_http_tgbot_update_rich_t      rich;
 
     int64_t                           numbers[NGX_HTTP_TGBOT_UPDATE_NUMBERS];
     ngx_str_t                         strings[NGX_HTTP_TGBOT_UPDATE_STRINGS];
@@ -141,31 +113,13 @@ static void ngx_http_tgbot_update_numbers(ngx_http_tgbot_update_reader_t *rd);
 static ngx_uint_t ngx_http_tgbot_update_integer(
     ngx_http_tgbot_update_reader_t *rd, ngx_uint_t key, int64_t *n);
 static void ngx_http_tgbot_update_parties(ngx_http_tgbot_update_reader_t *rd);
+static ngx_uint_t ngx_http_tgbot_update_said(
+    ngx_http_tgbot_update_reader_t *rd);
 static ngx_http_tgbot_update_party_t *ngx_http_tgbot_update_party(
     ngx_http_tgbot_update_reader_t *rd, ngx_uint_t first, ngx_uint_t last);
-static void ngx_http_tgbot_update_command_parse(ngx_str_t *text,
-    ngx_str_t *command, ngx_str_t *args);
+static void ngx_http_tgbot_update_command_parse(
+    ngx_http_tgbot_update_t *update);
 static u_char *ngx_http_tgbot_update_command_word(u_char *p, u_char *last);
-
-
-static const size_t  ngx_http_tgbot_update_strings[] = {
-    offsetof(ngx_http_tgbot_update_t, type),
-    offsetof(ngx_http_tgbot_update_t, chat_type),
-    offsetof(ngx_http_tgbot_update_t, username),
-    offsetof(ngx_http_tgbot_update_t, first_name),
-    offsetof(ngx_http_tgbot_update_t, language),
-    offsetof(ngx_http_tgbot_update_t, text),
-    offsetof(ngx_http_tgbot_update_t, command),
-    offsetof(ngx_http_tgbot_update_t, args),
-    offsetof(ngx_http_tgbot_update_t, data),
-    offsetof(ngx_http_tgbot_update_t, message_kind),
-    offsetof(ngx_http_tgbot_update_t, query_id),
-    offsetof(ngx_http_tgbot_update_t, business_connection_id),
-    offsetof(ngx_http_tgbot_update_t, poll_id)
-};
-
-#define NGX_HTTP_TGBOT_UPDATE_COPIED                                         \
-    (sizeof(ngx_http_tgbot_update_strings) / sizeof(size_t))
 
 
 ngx_int_t
@@ -202,6 +156,10 @@ static ngx_int_t
 ngx_http_tgbot_update_token(void *data, ngx_http_tgbot_json_token_t *token)
 {
     ngx_http_tgbot_update_reader_t *rd = data;
+
+    if (rd->rich.depth) {
+        return ngx_http_tgbot_update_rich(&rd->rich, token, rd->pool);
+    }
 
     switch (token->type) {
 
@@ -252,9 +210,14 @@ ngx_http_tgbot_update_key(ngx_http_tgbot_update_reader_t *rd,
     }
 
     if (rd->key == NGX_HTTP_TGBOT_KEY_OTHER
-        || (level->seen & ((uint32_t) 1 << rd->key)))
+        || (level->seen & ((uint64_t) 1 << rd->key)))
     {
         token->skip = 1;
+        return NGX_OK;
+    }
+
+    if (rd->key == NGX_HTTP_TGBOT_KEY_RICH) {
+        rd->next_kind = ngx_http_tgbot_update_key_kind(&token->text);
         return NGX_OK;
     }
 
@@ -299,7 +262,11 @@ ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd,
         return NGX_OK;
     }
 
-    rd->levels[rd->level].seen |= (uint32_t) 1 << rd->key;
+    if (rd->key == NGX_HTTP_TGBOT_KEY_RICH && !no) {
+        rd->kind = ngx_min(rd->kind, rd->next_kind);
+    }
+
+    rd->levels[rd->level].seen |= (uint64_t) 1 << rd->key;
 
     if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE) {
         rd->update->type = rd->name;
@@ -309,6 +276,13 @@ ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd,
     switch (token->type) {
 
     case NGX_HTTP_TGBOT_JSON_MAP_START:
+
+        if (rd->key == NGX_HTTP_TGBOT_KEY_RICH) {
+            rd->rich.depth = token->depth + 1;
+            token->skip = 0;
+            break;
+        }
+
         token->skip = !ngx_http_tgbot_update_open(rd);
         break;
 
@@ -326,8 +300,19 @@ ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd,
 
     case NGX_HTTP_TGBOT_JSON_BOOLEAN:
 
-        if (rd->key == NGX_HTTP_TGBOT_KEY_TOPIC) {
+        switch (rd->key) {
+
+        case NGX_HTTP_TGBOT_KEY_TOPIC:
             rd->topic = !no;
+            break;
+
+        case NGX_HTTP_TGBOT_KEY_AUTOMATIC:
+            rd->automatic = !no;
+            break;
+
+        case NGX_HTTP_TGBOT_KEY_BOT:
+            rd->levels[rd->level].party->is_bot = !no;
+            break;
         }
     }
 
@@ -412,7 +397,6 @@ static ngx_int_t
 ngx_http_tgbot_update_keep(ngx_http_tgbot_update_reader_t *rd,
     ngx_http_tgbot_json_token_t *token, ngx_str_t *value)
 {
-    size_t      len, min;
     ngx_str_t   text, *in;
 
     in = token->in;
@@ -422,19 +406,8 @@ ngx_http_tgbot_update_keep(ngx_http_tgbot_update_reader_t *rd,
         return NGX_OK;
     }
 
-    if (text.len > NGX_HTTP_TGBOT_UPDATE_MAX_STRING) {
-
-        /* the cut is at the beginning of a character */
-
-        len = NGX_HTTP_TGBOT_UPDATE_MAX_STRING;
-        min = len - 3;
-
-        while (len > min && (text.data[len] & 0xc0) == 0x80) {
-            len--;
-        }
-
-        text.len = len;
-    }
+    text.len = ngx_http_tgbot_json_cut(&text,
+                                       NGX_HTTP_TGBOT_UPDATE_MAX_STRING);
 
     if (text.data < in->data || text.data >= in->data + in->len
         || !ngx_http_tgbot_json_is_clean(&text))
@@ -479,7 +452,7 @@ ngx_http_tgbot_update_number(ngx_http_tgbot_update_reader_t *rd,
     }
 
     rd->numbers[rd->key - NGX_HTTP_TGBOT_KEY_UPDATE_ID] = n;
-    rd->has |= (uint32_t) 1 << rd->key;
+    rd->has |= (uint64_t) 1 << rd->key;
 }
 
 
@@ -511,8 +484,6 @@ ngx_http_tgbot_update_finish(ngx_http_tgbot_update_reader_t *rd)
     update = rd->update;
     type = &ngx_http_tgbot_update_types[update->type_index];
 
-    update->life = type->life;
-
     for (i = NGX_HTTP_TGBOT_KEY_TEXT; i <= NGX_HTTP_TGBOT_KEY_CAPTION; i++) {
 
         if (rd->strings[i].len) {
@@ -521,14 +492,21 @@ ngx_http_tgbot_update_finish(ngx_http_tgbot_update_reader_t *rd)
         }
     }
 
+    if (update->text.len == 0) {
+        update->text = rd->rich.text;
+    }
+
     update->data = rd->strings[NGX_HTTP_TGBOT_KEY_DATA];
     update->query_id = rd->strings[NGX_HTTP_TGBOT_KEY_QUERY_ID];
     update->business_connection_id =
                                 rd->strings[NGX_HTTP_TGBOT_KEY_CONNECTION_ID];
     update->poll_id = rd->strings[NGX_HTTP_TGBOT_KEY_POLL_ID];
+    update->inline_message_id = rd->strings[NGX_HTTP_TGBOT_KEY_INLINE_ID];
+    update->media_group_id = rd->strings[NGX_HTTP_TGBOT_KEY_ALBUM];
 
     if (rd->kind != NGX_HTTP_TGBOT_KEY_NO_KIND) {
-        update->message_kind = *ngx_http_tgbot_update_key_kind_name(rd->kind);
+        update->message_kind =
+                           ngx_http_tgbot_update_key_kind_row(rd->kind)->name;
 
     } else if (rd->strings[NGX_HTTP_TGBOT_KEY_TEXT].len) {
         ngx_str_set(&update->message_kind, "text");
@@ -537,9 +515,18 @@ ngx_http_tgbot_update_finish(ngx_http_tgbot_update_reader_t *rd)
     ngx_http_tgbot_update_numbers(rd);
     ngx_http_tgbot_update_parties(rd);
 
+    update->life = type->life;
+
+    if (type->query == NGX_HTTP_TGBOT_QUERY_JOIN && update->query_id.len) {
+        update->life = NGX_HTTP_TGBOT_UPDATE_JOIN_LIFE;
+    }
+
+    update->text_answers = (type->flags & NGX_HTTP_TGBOT_TYPE_TEXT)
+                           && (type->in != NGX_HTTP_TGBOT_KEY_IN_MESSAGE
+                               || ngx_http_tgbot_update_said(rd));
+
     if (type->flags & NGX_HTTP_TGBOT_TYPE_COMMAND) {
-        ngx_http_tgbot_update_command_parse(&update->text, &update->command,
-                                            &update->args);
+        ngx_http_tgbot_update_command_parse(update);
     }
 }
 
@@ -559,9 +546,21 @@ ngx_http_tgbot_update_numbers(ngx_http_tgbot_update_reader_t *rd)
     u->has_update_id = (u->update_id != NGX_HTTP_TGBOT_UPDATE_NO_ID);
 
     u->has_message_id = ngx_http_tgbot_update_integer(rd,
-                               NGX_HTTP_TGBOT_KEY_MESSAGE_ID, &u->message_id);
+                               NGX_HTTP_TGBOT_KEY_MESSAGE_ID, &u->message_id)
+                        && u->message_id;
 
-    u->has_thread_id = rd->topic
+    u->has_user_chat_id = ngx_http_tgbot_update_integer(rd,
+                           NGX_HTTP_TGBOT_KEY_USER_CHAT_ID, &u->user_chat_id);
+
+    u->has_direct_id = ngx_http_tgbot_update_integer(rd,
+                                 NGX_HTTP_TGBOT_KEY_DIRECT_ID, &u->direct_id);
+
+    u->has_ephemeral_id = ngx_http_tgbot_update_integer(rd,
+                           NGX_HTTP_TGBOT_KEY_EPHEMERAL_ID, &u->ephemeral_id);
+
+    u->has_thread_id = (rd->topic
+                        || (ngx_http_tgbot_update_types[u->type_index].flags
+                            & NGX_HTTP_TGBOT_TYPE_TOPIC))
                        && ngx_http_tgbot_update_integer(rd,
                                NGX_HTTP_TGBOT_KEY_THREAD_ID, &u->thread_id);
 
@@ -579,7 +578,7 @@ static ngx_uint_t
 ngx_http_tgbot_update_integer(ngx_http_tgbot_update_reader_t *rd,
     ngx_uint_t key, int64_t *n)
 {
-    if (!(rd->has & ((uint32_t) 1 << key))) {
+    if (!(rd->has & ((uint64_t) 1 << key))) {
         return 0;
     }
 
@@ -609,12 +608,53 @@ ngx_http_tgbot_update_parties(ngx_http_tgbot_update_reader_t *rd)
     update->user_id = party->id;
     update->username = party->username;
     update->first_name = party->first_name;
+    update->is_bot = party->is_bot;
 
     /* chats have no language */
 
     party = ngx_http_tgbot_update_party(rd, NGX_HTTP_TGBOT_KEY_FROM,
                                         NGX_HTTP_TGBOT_KEY_USER);
     update->language = party->language;
+
+    party = ngx_http_tgbot_update_party(rd, NGX_HTTP_TGBOT_KEY_FROM,
+                                        NGX_HTTP_TGBOT_KEY_FROM);
+    update->has_from_id = party->has_id;
+    update->from_id = party->id;
+
+    party = ngx_http_tgbot_update_party(rd, NGX_HTTP_TGBOT_KEY_BUSINESS_BOT,
+                                        NGX_HTTP_TGBOT_KEY_BUSINESS_BOT);
+    update->has_business_bot_id = party->has_id;
+    update->business_bot_id = party->id;
+}
+
+
+/*
+ * Whether a person said the message.  A message in the name of a chat is a
+ * person's, whose "from" is a bot of Telegram's; but not a post of the channel
+ * that a group is linked to.  In a chat of a business account the account's
+ * owner talks, too.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_update_said(ngx_http_tgbot_update_reader_t *rd)
+{
+    ngx_http_tgbot_update_t  *u;
+
+    u = rd->update;
+
+    if (rd->automatic || u->is_bot || u->has_business_bot_id) {
+        return 0;
+    }
+
+    if (u->business_connection_id.len
+        && u->has_from_id && u->has_chat_id && u->from_id != u->chat_id)
+    {
+        return 0;
+    }
+
+    return (rd->kind != NGX_HTTP_TGBOT_KEY_NO_KIND)
+           ? ngx_http_tgbot_update_key_kind_row(rd->kind)->said
+           : (u->text.len != 0);
 }
 
 
@@ -637,215 +677,21 @@ ngx_http_tgbot_update_party(ngx_http_tgbot_update_reader_t *rd,
 }
 
 
-size_t
-ngx_http_tgbot_update_size(ngx_http_tgbot_update_t *update)
-{
-    size_t       size;
-    ngx_str_t   *s;
-    ngx_uint_t   i;
-
-    size = 0;
-
-    for (i = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
-        s = (ngx_str_t *) ((u_char *) update
-                           + ngx_http_tgbot_update_strings[i]);
-        size += s->len;
-    }
-
-    return size;
-}
-
-
-ngx_int_t
-ngx_http_tgbot_update_copy(ngx_http_tgbot_update_t *dst,
-    ngx_http_tgbot_update_t *src, ngx_pool_t *pool)
-{
-    u_char      *p;
-    ngx_str_t   *s;
-    ngx_uint_t   i;
-
-    p = ngx_pnalloc(pool, ngx_http_tgbot_update_size(src));
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    *dst = *src;
-
-    for (i = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
-        s = (ngx_str_t *) ((u_char *) dst + ngx_http_tgbot_update_strings[i]);
-
-        if (s->len) {
-            p = ngx_cpymem(p, s->data, s->len);
-            s->data = p - s->len;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_tgbot_update_write(ngx_http_tgbot_update_t *update, ngx_str_t *body,
-    ngx_str_t *data, ngx_pool_t *pool)
-{
-    size_t                          size;
-    u_char                         *p;
-    ngx_str_t                      *s, *beside[NGX_HTTP_TGBOT_UPDATE_COPIED];
-    ngx_uint_t                      i, n, nbeside;
-    ngx_http_tgbot_update_head_t    head;
-    ngx_http_tgbot_update_place_t   place[NGX_HTTP_TGBOT_UPDATE_COPIED];
-
-    head.version = NGX_HTTP_TGBOT_UPDATE_STAMP;
-    head.strings = 0;
-
-    n = 0;
-    nbeside = 0;
-    size = 0;
-
-    /* the first string is the name of the type */
-
-    i = (update->type_index != NGX_HTTP_TGBOT_TYPE_UNKNOWN);
-
-    for ( /* void */ ; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
-        s = (ngx_str_t *) ((u_char *) update
-                           + ngx_http_tgbot_update_strings[i]);
-
-        if (s->len == 0) {
-            continue;
-        }
-
-        head.strings |= (uint32_t) 1 << i;
-        place[n].len = (uint16_t) s->len;
-
-        if (s->data >= body->data && s->data < body->data + body->len) {
-            place[n].pos = (uint16_t) (s->data - body->data);
-
-        } else {
-            place[n].pos = (uint16_t) (body->len + size);
-            beside[nbeside++] = s;
-            size += s->len;
-        }
-
-        n++;
-    }
-
-    if (body->len + size > NGX_HTTP_TGBOT_UPDATE_MAX_WRITTEN) {
-        ngx_str_null(data);
-        return NGX_OK;
-    }
-
-    data->len = sizeof(ngx_http_tgbot_update_head_t)
-                + NGX_HTTP_TGBOT_UPDATE_FIXED
-                + n * sizeof(ngx_http_tgbot_update_place_t) + size;
-
-    data->data = ngx_pnalloc(pool, data->len);
-    if (data->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_cpymem(data->data, &head, sizeof(ngx_http_tgbot_update_head_t));
-    p = ngx_cpymem(p, update, NGX_HTTP_TGBOT_UPDATE_FIXED);
-    p = ngx_cpymem(p, place, n * sizeof(ngx_http_tgbot_update_place_t));
-
-    for (i = 0; i < nbeside; i++) {
-        p = ngx_cpymem(p, beside[i]->data, beside[i]->len);
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_tgbot_update_read(ngx_http_tgbot_update_t *update, ngx_str_t *body,
-    ngx_str_t *data)
-{
-    u_char                         *p, *last;
-    ngx_str_t                      *s, beside;
-    ngx_uint_t                      i, n;
-    ngx_http_tgbot_update_head_t    head;
-    ngx_http_tgbot_update_place_t   place[NGX_HTTP_TGBOT_UPDATE_COPIED];
-
-    if (data->len < sizeof(ngx_http_tgbot_update_head_t)
-                    + NGX_HTTP_TGBOT_UPDATE_FIXED)
-    {
-        return NGX_DECLINED;
-    }
-
-    p = data->data;
-    last = p + data->len;
-
-    ngx_memcpy(&head, p, sizeof(ngx_http_tgbot_update_head_t));
-    p += sizeof(ngx_http_tgbot_update_head_t);
-
-    if (head.version != NGX_HTTP_TGBOT_UPDATE_STAMP) {
-        return NGX_DECLINED;
-    }
-
-    ngx_memzero(update, sizeof(ngx_http_tgbot_update_t));
-    ngx_memcpy(update, p, NGX_HTTP_TGBOT_UPDATE_FIXED);
-    p += NGX_HTTP_TGBOT_UPDATE_FIXED;
-
-    if (update->type_index >= NGX_HTTP_TGBOT_TYPES) {
-        return NGX_DECLINED;
-    }
-
-    update->type = ngx_http_tgbot_update_types[update->type_index].name;
-
-    for (i = 0, n = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
-        n += (head.strings >> i) & 1;
-    }
-
-    n *= sizeof(ngx_http_tgbot_update_place_t);
-
-    if (head.strings >> i || (size_t) (last - p) < n) {
-        return NGX_DECLINED;
-    }
-
-    ngx_memcpy(place, p, n);
-
-    beside.data = p + n;
-    beside.len = last - beside.data;
-
-    for (i = 0, n = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
-
-        if (!((head.strings >> i) & 1)) {
-            continue;
-        }
-
-        s = (ngx_str_t *) ((u_char *) update
-                           + ngx_http_tgbot_update_strings[i]);
-
-        *s = (place[n].pos < body->len) ? *body : beside;
-
-        if (place[n].pos >= body->len) {
-            place[n].pos -= (uint16_t) body->len;
-        }
-
-        if (place[n].pos > s->len || place[n].len > s->len - place[n].pos) {
-            return NGX_DECLINED;
-        }
-
-        s->data += place[n].pos;
-        s->len = place[n].len;
-        n++;
-    }
-
-    return NGX_OK;
-}
-
-
 /*
- * In "/start@my_bot x y" the command is "/start" and the arguments are
- * "x y", without spaces around; both point into text.  If text does not begin
- * with a command, both are left unchanged.  ngx_http_tgbot_json_clean() has
- * cleaned text, so any white space is a space.
+ * In "/start@my_bot x y" the command is "/start", its bot "my_bot", and the
+ * arguments are "x y", without spaces around; all point into the text.  If the
+ * text does not begin with a command, they are left unchanged.
+ * ngx_http_tgbot_json_clean() has cleaned the text, so any white space is a
+ * space.
  */
 
 static void
-ngx_http_tgbot_update_command_parse(ngx_str_t *text, ngx_str_t *command,
-    ngx_str_t *args)
+ngx_http_tgbot_update_command_parse(ngx_http_tgbot_update_t *update)
 {
-    u_char  *p, *end, *bot, *last;
+    u_char     *p, *end, *last;
+    ngx_str_t  *text, bot;
+
+    text = &update->text;
 
     if (text->len == 0 || text->data[0] != '/') {
         return;
@@ -862,11 +708,14 @@ ngx_http_tgbot_update_command_parse(ngx_str_t *text, ngx_str_t *command,
 
     p = end;
 
-    if (p < last && *p == '@') {
-        bot = ++p;
-        p = ngx_http_tgbot_update_command_word(bot, last);
+    ngx_str_null(&bot);
 
-        if (p == bot) {
+    if (p < last && *p == '@') {
+        bot.data = ++p;
+        p = ngx_http_tgbot_update_command_word(p, last);
+        bot.len = p - bot.data;
+
+        if (bot.len == 0) {
             return;
         }
     }
@@ -883,11 +732,33 @@ ngx_http_tgbot_update_command_parse(ngx_str_t *text, ngx_str_t *command,
         last--;
     }
 
-    command->data = text->data;
-    command->len = end - text->data;
+    update->command.data = text->data;
+    update->command.len = end - text->data;
 
-    args->data = p;
-    args->len = last - p;
+    update->command_bot = bot;
+
+    update->args.data = p;
+    update->args.len = last - p;
+}
+
+
+void
+ngx_http_tgbot_update_for(ngx_http_tgbot_update_t *update,
+    ngx_str_t *username)
+{
+    ngx_str_t  *bot;
+
+    bot = &update->command_bot;
+
+    if (bot->len == 0 || username->len == 0
+        || (bot->len == username->len
+            && ngx_strncasecmp(bot->data, username->data, bot->len) == 0))
+    {
+        return;
+    }
+
+    ngx_str_null(&update->command);
+    ngx_str_null(&update->args);
 }
 
 

@@ -39,13 +39,26 @@ typedef struct {
     int64_t      message_id;
     int64_t      thread_id;        /* only for a message in a topic */
     int64_t      date;             /* Unix time, s; edit_date of an edit */
+    int64_t      user_chat_id;     /* of a join request, of a connection */
+    int64_t      direct_id;        /* topic of a channel's direct messages */
+    int64_t      ephemeral_id;     /* ephemeral_message_id */
+    int64_t      from_id;          /* of "from", even if it is fake */
+    int64_t      business_bot_id;  /* sender_business_bot */
 
     unsigned     has_update_id:1;
     unsigned     has_chat_id:1;
     unsigned     has_user_id:1;
-    unsigned     has_message_id:1;
+    unsigned     has_message_id:1; /* not 0, as of an ephemeral message */
     unsigned     has_thread_id:1;
     unsigned     has_date:1;
+    unsigned     has_user_chat_id:1;
+    unsigned     has_direct_id:1;
+    unsigned     has_ephemeral_id:1;
+    unsigned     has_from_id:1;
+    unsigned     has_business_bot_id:1;
+
+    unsigned     is_bot:1;         /* a bot sent it, in no chat's name */
+    unsigned     text_answers:1;   /* a text may answer it */
 
     /* the strings must come last */
 
@@ -54,14 +67,18 @@ typedef struct {
     ngx_str_t    username;
     ngx_str_t    first_name;
     ngx_str_t    language;         /* language_code of the user */
-    ngx_str_t    text;             /* text or caption, query of inline */
+    ngx_str_t    text;             /* text or caption, query of inline; of
+                                      a rich_message what its blocks say */
     ngx_str_t    command;          /* "/start" of "/start@my_bot x y" */
+    ngx_str_t    command_bot;      /* "my_bot" */
     ngx_str_t    args;             /* "x y" */
     ngx_str_t    data;             /* callback data, invoice payload ... */
     ngx_str_t    message_kind;     /* "text", "photo", "invoice" ... */
     ngx_str_t    query_id;         /* id of the query to answer */
     ngx_str_t    business_connection_id;
     ngx_str_t    poll_id;          /* of poll and poll_answer */
+    ngx_str_t    inline_message_id;
+    ngx_str_t    media_group_id;
 } ngx_http_tgbot_update_t;
 
 
@@ -80,6 +97,14 @@ typedef struct {
  */
 ngx_int_t ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update,
     ngx_str_t *body, ngx_pool_t *pool);
+
+/*
+ * The command of a message is none of ours if it names another bot than
+ * "username" (any case of letters; "": not known): the update then has no
+ * command and no args; command_bot stays.
+ */
+void ngx_http_tgbot_update_for(ngx_http_tgbot_update_t *update,
+    ngx_str_t *username);
 
 /* bytes of its strings */
 size_t ngx_http_tgbot_update_size(ngx_http_tgbot_update_t *update);

@@ -22,6 +22,8 @@ typedef enum {
     NGX_HTTP_TGBOT_KEY_QUERY_ID,
     NGX_HTTP_TGBOT_KEY_CONNECTION_ID,
     NGX_HTTP_TGBOT_KEY_POLL_ID,
+    NGX_HTTP_TGBOT_KEY_INLINE_ID,        /* inline_message_id */
+    NGX_HTTP_TGBOT_KEY_ALBUM,            /* media_group_id */
 
     /* texts of a chat or user */
     NGX_HTTP_TGBOT_KEY_TYPE,
@@ -38,14 +40,23 @@ typedef enum {
     NGX_HTTP_TGBOT_KEY_THREAD_ID,
     NGX_HTTP_TGBOT_KEY_DATE,
     NGX_HTTP_TGBOT_KEY_EDIT_DATE,
+    NGX_HTTP_TGBOT_KEY_EPHEMERAL_ID,
+    NGX_HTTP_TGBOT_KEY_USER_CHAT_ID,
+    NGX_HTTP_TGBOT_KEY_DIRECT_ID,        /* of direct_messages_topic */
 
-    NGX_HTTP_TGBOT_KEY_TOPIC,            /* true or false */
+    /* true or false */
+    NGX_HTTP_TGBOT_KEY_TOPIC,
+    NGX_HTTP_TGBOT_KEY_AUTOMATIC,        /* a post of the linked channel */
+    NGX_HTTP_TGBOT_KEY_BOT,              /* of a user */
+
     NGX_HTTP_TGBOT_KEY_KIND,             /* its presence counts */
+    NGX_HTTP_TGBOT_KEY_RICH,             /* the same, and its text */
 
     /* objects */
     NGX_HTTP_TGBOT_KEY_UPDATE,
     NGX_HTTP_TGBOT_KEY_MESSAGE,
     NGX_HTTP_TGBOT_KEY_BOOST,
+    NGX_HTTP_TGBOT_KEY_DIRECT,
 
     /*
      * chats, then the users and chats that act, each before those it is
@@ -59,6 +70,8 @@ typedef enum {
     NGX_HTTP_TGBOT_KEY_FROM,
     NGX_HTTP_TGBOT_KEY_USER,
     NGX_HTTP_TGBOT_KEY_ACTOR_CHAT,
+
+    NGX_HTTP_TGBOT_KEY_BUSINESS_BOT,     /* does not act */
 
     NGX_HTTP_TGBOT_KEY_OTHER
 } ngx_http_tgbot_update_key_e;
@@ -77,6 +90,7 @@ typedef enum {
     NGX_HTTP_TGBOT_KEY_IN_BOOST,         /* a boost and its source */
     NGX_HTTP_TGBOT_KEY_IN_CHAT,
     NGX_HTTP_TGBOT_KEY_IN_PARTY,         /* a user, or a chat that acts */
+    NGX_HTTP_TGBOT_KEY_IN_DIRECT,        /* a topic of direct messages */
     NGX_HTTP_TGBOT_KEY_IN_NOTHING
 } ngx_http_tgbot_update_in_e;
 
@@ -103,8 +117,20 @@ ngx_uint_t ngx_http_tgbot_update_key_opens(ngx_uint_t key);
 
 ngx_uint_t ngx_http_tgbot_update_key_kind(ngx_str_t *name);
 
-/* the name of that number; static */
-const ngx_str_t *ngx_http_tgbot_update_key_kind_name(ngx_uint_t kind);
+/* what is known of that number; static */
+
+typedef struct {
+    ngx_str_t     name;
+
+    /*
+     * a person wrote, sent or pressed it; otherwise the message only tells what
+     * happened in the chat
+     */
+    ngx_uint_t    said;
+} ngx_http_tgbot_update_kind_t;
+
+const ngx_http_tgbot_update_kind_t *ngx_http_tgbot_update_key_kind_row(
+    ngx_uint_t kind);
 
 
 #endif /* _NGX_HTTP_TGBOT_UPDATE_KEY_H_INCLUDED_ */

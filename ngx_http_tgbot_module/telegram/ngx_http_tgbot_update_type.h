@@ -41,6 +41,9 @@ typedef enum {
     NGX_HTTP_TGBOT_TYPE_REMOVED_CHAT_BOOST,
     NGX_HTTP_TGBOT_TYPE_MANAGED_BOT,
     NGX_HTTP_TGBOT_TYPE_BUSINESS_CONNECTION,
+    NGX_HTTP_TGBOT_TYPE_STOPPED_MESSAGE_GENERATION,
+    NGX_HTTP_TGBOT_TYPE_WIDGET_QUERY,
+    NGX_HTTP_TGBOT_TYPE_SHARED_WIDGET_QUERY,
     NGX_HTTP_TGBOT_TYPE_CUSTOM_EVENT,
     NGX_HTTP_TGBOT_TYPES
 } ngx_http_tgbot_update_type_e;
@@ -57,6 +60,40 @@ typedef enum {
 
 /* known from the source of telegram-bot-api only */
 #define NGX_HTTP_TGBOT_TYPE_UNDOCUMENTED  0x08
+
+/* a text may answer it, if it is no message, or one that a person said */
+#define NGX_HTTP_TGBOT_TYPE_TEXT          0x10
+
+/* something in the message of message_id was pressed */
+#define NGX_HTTP_TGBOT_TYPE_PRESSED       0x20
+
+/* a message_thread_id is a topic's, also without is_topic_message */
+#define NGX_HTTP_TGBOT_TYPE_TOPIC         0x40
+
+
+/* the query that an Update is; its id is a parameter of its own */
+
+typedef enum {
+    NGX_HTTP_TGBOT_QUERY_NONE = 0,
+    NGX_HTTP_TGBOT_QUERY_CALLBACK,
+    NGX_HTTP_TGBOT_QUERY_INLINE,
+    NGX_HTTP_TGBOT_QUERY_SHIPPING,
+    NGX_HTTP_TGBOT_QUERY_PRE_CHECKOUT,
+    NGX_HTTP_TGBOT_QUERY_GUEST,
+    NGX_HTTP_TGBOT_QUERY_WIDGET,
+    NGX_HTTP_TGBOT_QUERY_JOIN
+} ngx_http_tgbot_query_e;
+
+
+/* the chat that an answer goes to */
+
+typedef enum {
+    NGX_HTTP_TGBOT_ADDRESS_NONE = 0,     /* it comes from no chat */
+    NGX_HTTP_TGBOT_ADDRESS_CHAT,         /* that of the Update */
+    NGX_HTTP_TGBOT_ADDRESS_JOIN,         /* user_chat_id; the group for the
+                                            methods that decide */
+    NGX_HTTP_TGBOT_ADDRESS_GUEST         /* the bot is not in the chat */
+} ngx_http_tgbot_address_e;
 
 
 /* which updates share a queue: those of one chat, user or poll */
@@ -77,6 +114,8 @@ typedef struct {
     ngx_uint_t    queue;      /* types with the same number share queues */
 
     ngx_uint_t    lane;       /* bits LANE_... */
+    ngx_uint_t    address;    /* ngx_http_tgbot_address_e */
+    ngx_uint_t    query;      /* ngx_http_tgbot_query_e */
     ngx_uint_t    flags;      /* bits TYPE_... */
 } ngx_http_tgbot_update_type_t;
 

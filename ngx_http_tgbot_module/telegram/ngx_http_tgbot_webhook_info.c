@@ -10,6 +10,7 @@ typedef enum {
     NGX_HTTP_TGBOT_WEBHOOK_INFO_URL = 0,
     NGX_HTTP_TGBOT_WEBHOOK_INFO_ADDRESS,
     NGX_HTTP_TGBOT_WEBHOOK_INFO_MESSAGE,
+    NGX_HTTP_TGBOT_WEBHOOK_INFO_USERNAME,
     NGX_HTTP_TGBOT_WEBHOOK_INFO_PENDING,
     NGX_HTTP_TGBOT_WEBHOOK_INFO_ERROR_DATE,
     NGX_HTTP_TGBOT_WEBHOOK_INFO_MAX_CONNECTIONS,
@@ -54,6 +55,7 @@ static const ngx_str_t  ngx_http_tgbot_webhook_info_keys[] = {
     ngx_string("url"),
     ngx_string("ip_address"),
     ngx_string("last_error_message"),
+    ngx_string("username"),
     ngx_string("pending_update_count"),
     ngx_string("last_error_date"),
     ngx_string("max_connections"),
@@ -76,6 +78,7 @@ ngx_http_tgbot_webhook_info_parse(ngx_http_tgbot_webhook_info_t *info,
     ngx_str_set(&info->address, "");
     ngx_str_set(&info->message, "");
     ngx_str_set(&info->names, "");
+    ngx_str_set(&info->username, "");
 
     ctx.info = info;
     ctx.pool = pool;
@@ -192,6 +195,9 @@ ngx_http_tgbot_webhook_info_value(ngx_http_tgbot_webhook_info_ctx_t *ctx,
 
     case NGX_HTTP_TGBOT_WEBHOOK_INFO_MESSAGE:
         return ngx_http_tgbot_webhook_info_copy(ctx, &info->message, token);
+
+    case NGX_HTTP_TGBOT_WEBHOOK_INFO_USERNAME:
+        return ngx_http_tgbot_webhook_info_copy(ctx, &info->username, token);
 
     case NGX_HTTP_TGBOT_WEBHOOK_INFO_PENDING:
         ngx_http_tgbot_webhook_info_number(&info->pending, token);

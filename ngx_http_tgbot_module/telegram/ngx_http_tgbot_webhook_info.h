@@ -1,6 +1,7 @@
 
 /*
- * What Telegram reports about a bot's webhook: the answer to getWebhookInfo.
+ * What Telegram reports about a bot and its webhook: the answers to getMe and
+ * getWebhookInfo.
  */
 
 #ifndef _NGX_HTTP_TGBOT_WEBHOOK_INFO_H_INCLUDED_
@@ -18,6 +19,7 @@ typedef struct {
     ngx_str_t     address;           /* "": not reported */
     ngx_str_t     message;           /* of the last error, "": none */
     ngx_str_t     names;             /* allowed_updates, see join() below */
+    ngx_str_t     username;          /* of the bot, from getMe; "": not told */
 
     int64_t       pending;
     int64_t       error_date;        /* 0: no error */
@@ -31,7 +33,7 @@ typedef struct {
 
 /*
  * Reads the body of an answer; texts are allocated from pool.  NGX_DECLINED:
- * it is not an answer to getWebhookInfo.  NGX_ERROR: no memory.
+ * it is an answer to neither.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_webhook_info_parse(ngx_http_tgbot_webhook_info_t *info,
     ngx_str_t *body, ngx_pool_t *pool);

@@ -7,7 +7,10 @@
 
 
 /* time between probes of a bot whose token is refused, ms */
-#define NGX_HTTP_TGBOT_BOT_PROBE_TIME  60000
+#define NGX_HTTP_TGBOT_BOT_PROBE_TIME    60000
+
+/* time between errors in the log about answers ignored for one reason, s */
+#define NGX_HTTP_TGBOT_BOT_IGNORED_TIME  60
 
 
 static void ngx_http_tgbot_bot_probe(ngx_event_t *ev);
@@ -368,4 +371,22 @@ ngx_http_tgbot_bot_lost(ngx_http_tgbot_bot_t *bot, int64_t update_id)
 
     bot->lost = 0;
     bot->lost_warned = ngx_time();
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_bot_ignored(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_answer_reason_e reason)
+{
+    ngx_http_tgbot_stats_ignored(bot->stats, reason);
+
+    if (ngx_time() - bot->ignored_warned[reason]
+        < NGX_HTTP_TGBOT_BOT_IGNORED_TIME)
+    {
+        return NGX_LOG_INFO;
+    }
+
+    bot->ignored_warned[reason] = ngx_time();
+
+    return NGX_LOG_ERR;
 }

@@ -12,6 +12,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_answer.h"
+#include "ngx_http_tgbot_bell.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_dead.h"
 #include "ngx_http_tgbot_dedup.h"
@@ -81,7 +83,21 @@ typedef struct {
     ngx_http_complex_value_t       path;
     ngx_http_complex_value_t       args;
     ngx_flag_t                     has_args;
+
+    u_char                        *file;      /* of the directive */
+    ngx_uint_t                     line;
+    ngx_http_conf_ctx_t           *checked;   /* last server that the URI was
+                                                 looked up in */
 } ngx_http_tgbot_uri_t;
+
+
+/* a directive whose value "nginx -T" shows */
+
+typedef struct {
+    ngx_uint_t                     n;         /* how often it is used */
+    u_char                        *file;      /* of the first one */
+    ngx_uint_t                     line;
+} ngx_http_tgbot_shown_t;
 
 
 typedef struct {
@@ -151,6 +167,7 @@ typedef struct {
     ngx_uint_t                     share;     /* of the zone, percent */
     ngx_http_complex_value_t      *lane;      /* NULL: as in Telegram */
     ngx_str_t                      state;     /* path, "": none */
+    ngx_uint_t                     warned;    /* of a missing tgbot_api */
 
     ngx_flag_t                     redis;     /* then zone is NULL */
     ngx_uint_t                     limit;     /* items in Redis */
@@ -225,6 +242,10 @@ typedef struct {
                                                  a zone for them, or NULL */
     ngx_http_tgbot_redis_conf_t   *redis;     /* NULL: none */
     ngx_uint_t                     max_calls;
+    ngx_http_tgbot_shown_t         shown_tokens;
+    ngx_http_tgbot_shown_t         shown_secrets;
+    ngx_http_tgbot_bell_t         *bell;      /* of the workers; NULL: no bot
+                                                 has a queue */
     ngx_http_tgbot_stats_t        *redis_stats;  /* NULL: as redis,
                                                  or no bots */
 } ngx_http_tgbot_main_conf_t;
@@ -239,6 +260,7 @@ typedef struct {
     ngx_array_t                   *replies;   /* NULL: off */
     ngx_http_tgbot_uri_t          *handler;   /* NULL: off */
     ngx_http_tgbot_uri_t          *api;
+    ngx_flag_t                     api_unset; /* not even to "off" */
 
     ngx_uint_t                     reply_via;
     ngx_msec_t                     hold_timeout;
@@ -333,6 +355,8 @@ struct ngx_http_tgbot_bot_s {
     time_t                         dead_warned;   /* of letters not kept */
     ngx_uint_t                     lost;      /* results, since warned */
     time_t                         lost_warned;
+    time_t                         ignored_warned[
+                                              NGX_HTTP_TGBOT_ANSWER_REASONS];
 
     /* calls that wait after a 401 of the Bot API; one of them is the probe */
     ngx_queue_t                    paused;
@@ -441,6 +465,14 @@ ngx_uint_t ngx_http_tgbot_bot_called(ngx_http_tgbot_bot_t *bot,
  * at most, with how many there were.
  */
 void ngx_http_tgbot_bot_lost(ngx_http_tgbot_bot_t *bot, int64_t update_id);
+
+/*
+ * Counts an answer that is thrown away, as a whole or in a part, and returns
+ * the level at which the caller logs it: "error" once a minute for each reason,
+ * "info" otherwise.
+ */
+ngx_uint_t ngx_http_tgbot_bot_ignored(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_answer_reason_e reason);
 
 /* the token is accepted: resumes all paused calls, in order */
 void ngx_http_tgbot_bot_authorized(ngx_http_tgbot_bot_t *bot);

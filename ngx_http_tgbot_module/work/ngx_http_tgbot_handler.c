@@ -6,6 +6,10 @@
 #include "ngx_http_tgbot_handler.h"
 
 
+/* bytes of a redirect's host in a log line */
+#define NGX_HTTP_TGBOT_HANDLER_HOST  64
+
+
 static ngx_int_t ngx_http_tgbot_handler_prepare(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args);
 static ngx_int_t ngx_http_tgbot_handler_headers(
@@ -16,9 +20,16 @@ static void ngx_http_tgbot_handler_count(ngx_http_tgbot_handler_t *handler,
     ngx_uint_t verdict, ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_handler_log(ngx_http_tgbot_handler_t *handler,
     ngx_uint_t verdict, ngx_http_tgbot_capture_t *result);
+static const char *ngx_http_tgbot_handler_hint(
+    ngx_http_tgbot_handler_t *handler, ngx_http_tgbot_capture_t *result,
+    ngx_str_t *host);
+static void ngx_http_tgbot_handler_host(ngx_http_tgbot_handler_t *handler,
+    ngx_str_t *location, ngx_str_t *host);
 static void ngx_http_tgbot_handler_check_location(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_capture_t *result);
 static ngx_uint_t ngx_http_tgbot_handler_verdict(
+    ngx_http_tgbot_handler_t *handler, ngx_http_tgbot_capture_t *result);
+static ngx_uint_t ngx_http_tgbot_handler_read(
     ngx_http_tgbot_handler_t *handler, ngx_http_tgbot_capture_t *result);
 
 
@@ -46,6 +57,7 @@ ngx_http_tgbot_handler_start(ngx_http_tgbot_handler_t *handler)
     handler->started = 0;
     handler->ignored = 0;
     handler->refused = 0;
+    handler->encoded = 0;
 
     call->slots = &bot->slots;
     call->ctx = bot->ctx;
@@ -246,7 +258,9 @@ static void
 ngx_http_tgbot_handler_log(ngx_http_tgbot_handler_t *handler,
     ngx_uint_t verdict, ngx_http_tgbot_capture_t *result)
 {
-    const char            *how;
+    ngx_str_t              host;
+    ngx_uint_t             level;
+    const char            *how, *hint;
     ngx_http_tgbot_bot_t  *bot;
 
     bot = handler->bot;
@@ -254,17 +268,103 @@ ngx_http_tgbot_handler_log(ngx_http_tgbot_handler_t *handler,
     how = (verdict == NGX_HTTP_TGBOT_BUSY) ? "is unavailable" : "failed";
 
     if (result->reason) {
-        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+        level = handler->encoded
+                ? ngx_http_tgbot_bot_ignored(bot,
+                                             NGX_HTTP_TGBOT_ANSWER_ENCODING)
+                : NGX_LOG_ERR;
+
+        ngx_log_error(level, bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\", update %L: the program %s: %s",
                       &bot->name, handler->ctx->update->update_id, how,
                       result->reason);
         return;
     }
 
+    hint = ngx_http_tgbot_handler_hint(handler, result, &host);
+
     ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L: the program %s: status %ui",
-                  &bot->name, handler->ctx->update->update_id, how,
-                  result->status);
+                  "tgbot: bot \"%V\", update %L: the program %s: status %ui"
+                  "%s%V", &bot->name, handler->ctx->update->update_id, how,
+                  result->status, hint, &host);
+}
+
+
+/* what an operator may want to look at, before the host that follows it */
+
+static const char *
+ngx_http_tgbot_handler_hint(ngx_http_tgbot_handler_t *handler,
+    ngx_http_tgbot_capture_t *result, ngx_str_t *host)
+{
+    ngx_str_set(host, "");
+
+    if (result->by_nginx) {
+        return "";
+    }
+
+    if (result->status == NGX_HTTP_UNAUTHORIZED) {
+        return handler->bot->secret.len
+               ? ", does it know the current secret?"
+               : ", does it want a secret?  There is none with "
+                 "\"tgbot_secret_token off\"";
+    }
+
+    if (result->location.len == 0) {
+        return "";
+    }
+
+    ngx_http_tgbot_handler_host(handler, &result->location, host);
+
+    return host->len ? ", a redirect to " : ", a redirect";
+}
+
+
+/* the host and port of a URL, or "": a path may be text of a user */
+
+static void
+ngx_http_tgbot_handler_host(ngx_http_tgbot_handler_t *handler,
+    ngx_str_t *location, ngx_str_t *host)
+{
+    u_char  *p, *last, *start;
+
+    last = location->data + location->len;
+
+    start = ngx_strlchr(location->data, last, '/');
+
+    if (start == NULL || last - start < 2 || start[1] != '/') {
+        return;
+    }
+
+    start += 2;
+
+    for (p = start; p < last && *p != '/' && *p != '?' && *p != '#'; p++) {
+
+        if (*p == '@') {
+            start = p + 1;
+        }
+    }
+
+    last = p;
+
+    for (p = start; p < last; p++) {
+
+        if (!((ngx_tolower(*p) >= 'a' && ngx_tolower(*p) <= 'z')
+              || (*p >= '0' && *p <= '9')
+              || *p == '.' || *p == '-' || *p == ':'
+              || *p == '[' || *p == ']'))
+        {
+            return;
+        }
+    }
+
+    host->data = start;
+    host->len = last - start;
+
+    if (ngx_http_tgbot_bot_redact(handler->bot, host,
+                                  NGX_HTTP_TGBOT_HANDLER_HOST, handler->pool)
+        != NGX_OK)
+    {
+        ngx_str_set(host, "");
+    }
 }
 
 
@@ -322,7 +422,7 @@ ngx_http_tgbot_handler_verdict(ngx_http_tgbot_handler_t *handler,
     if (result->status >= NGX_HTTP_OK
         && result->status < NGX_HTTP_SPECIAL_RESPONSE)
     {
-        return NGX_HTTP_TGBOT_DONE;
+        return ngx_http_tgbot_handler_read(handler, result);
     }
 
     if (result->status >= NGX_HTTP_SPECIAL_RESPONSE
@@ -347,4 +447,50 @@ ngx_http_tgbot_handler_verdict(ngx_http_tgbot_handler_t *handler,
     }
 
     return NGX_HTTP_TGBOT_FAILED;
+}
+
+
+/*
+ * An answer whose calls cannot be read has failed.  Without a body, or with a
+ * type that makes no calls, its encoding does not matter.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_handler_read(ngx_http_tgbot_handler_t *handler,
+    ngx_http_tgbot_capture_t *result)
+{
+    ngx_uint_t  as;
+
+    static ngx_str_t  identity = ngx_string("identity");
+    static ngx_str_t  mark = ngx_string("\xef\xbb\xbf");
+
+    as = ngx_http_tgbot_answer_as(&result->type);
+
+    if (result->body.len == 0 || as == NGX_HTTP_TGBOT_ANSWER_AS_NOTHING) {
+        return NGX_HTTP_TGBOT_DONE;
+    }
+
+    if (result->encoding.len
+        && (result->encoding.len != identity.len
+            || ngx_strncasecmp(result->encoding.data, identity.data,
+                               identity.len)
+               != 0))
+    {
+        handler->encoded = 1;
+        result->reason = "the answer has a Content-Encoding; \"gunzip on\" in "
+                         "the called location decodes gzip";
+        return NGX_HTTP_TGBOT_FAILED;
+    }
+
+    /* a byte order mark is no part of the text */
+
+    if (as == NGX_HTTP_TGBOT_ANSWER_AS_JSON
+        && result->body.len >= mark.len
+        && ngx_memcmp(result->body.data, mark.data, mark.len) == 0)
+    {
+        result->body.data += mark.len;
+        result->body.len -= mark.len;
+    }
+
+    return NGX_HTTP_TGBOT_DONE;
 }

@@ -46,6 +46,7 @@ struct ngx_http_tgbot_handler_s {
     unsigned                       started:1; /* and counted */
     unsigned                       ignored:1;
     unsigned                       refused:1; /* no usable URI */
+    unsigned                       encoded:1; /* the answer */
 };
 
 

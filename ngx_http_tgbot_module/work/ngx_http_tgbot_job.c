@@ -207,6 +207,7 @@ static ngx_int_t
 ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_capture_t *result)
 {
+    ngx_uint_t                level;
     ngx_http_tgbot_bot_t     *bot;
     ngx_http_tgbot_method_t   captured, copy;
 
@@ -241,7 +242,9 @@ ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
             return NGX_ERROR;
         }
 
-        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+        level = ngx_http_tgbot_bot_ignored(bot, job->answer.reason);
+
+        ngx_log_error(level, bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\", update %L: the program's answer %s%s"
                       "%V%s", &bot->name, job->update.update_id,
                       job->answer.problem,
@@ -926,7 +929,7 @@ ngx_http_tgbot_job_update(ngx_http_tgbot_job_t *job, ngx_str_t *parsed)
 
 ngx_int_t
 ngx_http_tgbot_job_answer(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_answer_t *answer, ngx_uint_t first)
+    ngx_http_tgbot_answer_t *answer)
 {
     if (ngx_http_tgbot_job_copy_calls(job, answer) != NGX_OK) {
         ngx_http_tgbot_job_free(job);
@@ -934,8 +937,6 @@ ngx_http_tgbot_job_answer(ngx_http_tgbot_job_t *job,
     }
 
     job->own = 1;
-    job->next = first;
-    job->acked = (first != 0);
 
     return NGX_OK;
 }
@@ -1130,8 +1131,8 @@ ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job)
 
     if (job->acked && !job->queued) {
         ngx_log_error(NGX_LOG_ERR, job->bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\", update %L: calls after the one in "
-                      "the response are dropped at exit",
+                      "tgbot: bot \"%V\", update %L: the reply of a limit is "
+                      "dropped at exit",
                       &job->bot->name, job->update.update_id);
     }
 

@@ -140,12 +140,11 @@ ngx_uint_t ngx_http_tgbot_job_room(void);
 
 /*
  * Gives the job an answer made by nginx, which is copied; the program is then
- * not called.  The job makes the calls from index "first" on; the calls before
- * it ride in the response.  bot->conf->api must be set.  NGX_ERROR: no memory,
- * and the job is freed.
+ * not called.  bot->conf->api must be set.  NGX_ERROR: no memory, and the job
+ * is freed.
  */
 ngx_int_t ngx_http_tgbot_job_answer(ngx_http_tgbot_job_t *job,
-    ngx_http_tgbot_answer_t *answer, ngx_uint_t first);
+    ngx_http_tgbot_answer_t *answer);
 
 /*
  * Runs the job; settled(data, ...) is called once, never from inside.  A job

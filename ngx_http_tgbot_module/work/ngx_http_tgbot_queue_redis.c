@@ -270,7 +270,6 @@ ngx_http_tgbot_queue_redis_replay(ngx_http_tgbot_redis_args_t *args,
     ngx_http_tgbot_redis_args_key(args, "lanes");
     ngx_http_tgbot_redis_args_key(args, "ready");
     ngx_http_tgbot_redis_args_key(args, "lane:%016xL", head->lane);
-
     if (put->bot->dead_zone) {
 
         /* ids count from 1 on each machine, and again after each restart */

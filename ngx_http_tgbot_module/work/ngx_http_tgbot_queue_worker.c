@@ -15,7 +15,9 @@
 
 
 static void ngx_http_tgbot_queue_worker_run(ngx_event_t *ev);
-static ngx_msec_t ngx_http_tgbot_queue_worker_bot(ngx_http_tgbot_bot_t *bot);
+static ngx_msec_t ngx_http_tgbot_queue_worker_bot(ngx_http_tgbot_bot_t *bot,
+    ngx_uint_t *full);
+static ngx_uint_t ngx_http_tgbot_queue_worker_room(ngx_http_tgbot_bot_t *bot);
 static ngx_uint_t ngx_http_tgbot_queue_worker_allowed(
     ngx_http_tgbot_bot_t *bot);
 static ngx_uint_t ngx_http_tgbot_queue_worker_alone(ngx_http_tgbot_bot_t *bot);
@@ -33,48 +35,69 @@ static ngx_uint_t              ngx_http_tgbot_queue_worker_stopped;
 static ngx_event_t             ngx_http_tgbot_queue_worker_timer;
 
 
-void
-ngx_http_tgbot_queue_worker_init_process(ngx_http_tgbot_main_conf_t *tmcf,
-    ngx_log_t *log)
+ngx_int_t
+ngx_http_tgbot_queue_worker_init_module(ngx_cycle_t *cycle,
+    ngx_http_tgbot_main_conf_t *tmcf)
 {
-    ngx_uint_t              i, n;
+    ngx_uint_t              i;
     ngx_http_tgbot_bot_t  **bots;
 
     bots = tmcf->bots.elts;
-    n = 0;
 
     for (i = 0; i < tmcf->bots.nelts; i++) {
-        n += (bots[i]->queue != NULL);
+
+        if (bots[i]->queue) {
+            tmcf->bell = ngx_http_tgbot_bell_create(cycle);
+
+            return tmcf->bell ? NGX_OK : NGX_ERROR;
+        }
     }
 
-    if (n == 0) {
-        return;
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_queue_worker_init_process(ngx_http_tgbot_main_conf_t *tmcf,
+    ngx_cycle_t *cycle)
+{
+    if (tmcf->bell == NULL) {
+        return NGX_OK;
     }
 
-    ngx_http_tgbot_queue_worker_bots = bots;
+    if (ngx_http_tgbot_bell_init_process(tmcf->bell, cycle,
+                                         ngx_http_tgbot_queue_wake)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_queue_worker_bots = tmcf->bots.elts;
     ngx_http_tgbot_queue_worker_nbots = tmcf->bots.nelts;
     ngx_http_tgbot_queue_worker_stopped = 0;
 
     ngx_http_tgbot_queue_wake_init_process(ngx_http_tgbot_queue_worker_run,
-                                           log);
+                                           cycle->log);
 
     ngx_memzero(&ngx_http_tgbot_queue_worker_timer, sizeof(ngx_event_t));
 
     ngx_http_tgbot_queue_worker_timer.handler = ngx_http_tgbot_queue_worker_run;
     ngx_http_tgbot_queue_worker_timer.data = &ngx_http_tgbot_queue_worker_timer;
-    ngx_http_tgbot_queue_worker_timer.log = log;
+    ngx_http_tgbot_queue_worker_timer.log = cycle->log;
     ngx_http_tgbot_queue_worker_timer.cancelable = 1;
 
     /* the queues may have items from before this worker */
 
     ngx_add_timer(&ngx_http_tgbot_queue_worker_timer, 1);
+
+    return NGX_OK;
 }
 
 
 static void
 ngx_http_tgbot_queue_worker_run(ngx_event_t *ev)
 {
-    ngx_uint_t             i, k, n;
+    ngx_uint_t             i, k, n, full;
     ngx_msec_t             wait, min;
     ngx_event_t           *timer;
     ngx_http_tgbot_bot_t  *bot;
@@ -82,6 +105,8 @@ ngx_http_tgbot_queue_worker_run(ngx_event_t *ev)
     if (ngx_http_tgbot_queue_worker_stopped) {
         return;
     }
+
+    full = 0;
 
     min = NGX_HTTP_TGBOT_QUEUE_WORKER_TIME;
 
@@ -94,13 +119,19 @@ ngx_http_tgbot_queue_worker_run(ngx_event_t *ev)
         bot = ngx_http_tgbot_queue_worker_bots[k];
 
         if (ngx_http_tgbot_queue_worker_allowed(bot)) {
-            wait = ngx_http_tgbot_queue_worker_bot(bot);
+            wait = ngx_http_tgbot_queue_worker_bot(bot, &full);
             min = ngx_min(min, wait);
         }
     }
 
     ngx_http_tgbot_queue_worker_first =
                                   (ngx_http_tgbot_queue_worker_first + 1) % n;
+
+    if (full) {
+        ngx_http_tgbot_bell_ring();
+    }
+
+    ngx_http_tgbot_bell_tell(!full && !ngx_exiting);
 
     timer = &ngx_http_tgbot_queue_worker_timer;
 
@@ -146,18 +177,26 @@ ngx_http_tgbot_queue_worker_alone(ngx_http_tgbot_bot_t *bot)
     zone = bot->queue_zone->zone;
 
     return !ngx_http_tgbot_zone_adopted(zone)
-           && (bot->conf->queue->state.len == 0 || zone->sh->abandoned);
+           && (bot->conf->queue->state.len == 0 || zone->rt->abandoned);
 }
 
 
-/* takes the items that are ready; returns when to look again, ms */
+/*
+ * Takes the items that are ready; returns when to look again, ms.  Sets *full
+ * if there may be more of them than this worker has room for.
+ */
 
 static ngx_msec_t
-ngx_http_tgbot_queue_worker_bot(ngx_http_tgbot_bot_t *bot)
+ngx_http_tgbot_queue_worker_bot(ngx_http_tgbot_bot_t *bot, ngx_uint_t *full)
 {
     ngx_msec_t  wait;
 
-    while (ngx_http_tgbot_job_room() && !bot->unauthorized) {
+    while (!bot->unauthorized) {
+
+        if (!ngx_http_tgbot_queue_worker_room(bot)) {
+            *full = 1;
+            break;
+        }
 
         if (bot->queue->take(bot, ngx_http_tgbot_queue_worker_start, &wait)
             != NGX_OK)
@@ -167,6 +206,24 @@ ngx_http_tgbot_queue_worker_bot(ngx_http_tgbot_bot_t *bot)
     }
 
     return NGX_HTTP_TGBOT_QUEUE_WORKER_TIME;
+}
+
+
+/*
+ * A job that waits for a call slot keeps its lane from the other workers: it
+ * does so only if they have no room either, and others of the bot do not.
+ */
+
+static ngx_uint_t
+ngx_http_tgbot_queue_worker_room(ngx_http_tgbot_bot_t *bot)
+{
+    if (!ngx_http_tgbot_job_room()) {
+        return 0;
+    }
+
+    return ngx_http_tgbot_call_slot_free()
+           || (!ngx_http_tgbot_bell_room()
+               && ngx_http_tgbot_call_slot_first(&bot->slots));
 }
 
 
@@ -251,6 +308,7 @@ ngx_http_tgbot_queue_worker_stop(void)
     }
 
     ngx_http_tgbot_queue_wake_exit_process();
+    ngx_http_tgbot_bell_exit_process();
 }
 
 

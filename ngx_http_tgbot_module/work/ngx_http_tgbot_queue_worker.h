@@ -14,8 +14,13 @@
 #include "ngx_http_tgbot_bot.h"
 
 
-void ngx_http_tgbot_queue_worker_init_process(ngx_http_tgbot_main_conf_t *tmcf,
-    ngx_log_t *log);
+/* before the workers of a cycle are started; NGX_ERROR: a message was logged */
+ngx_int_t ngx_http_tgbot_queue_worker_init_module(ngx_cycle_t *cycle,
+    ngx_http_tgbot_main_conf_t *tmcf);
+
+/* NGX_ERROR: no connection */
+ngx_int_t ngx_http_tgbot_queue_worker_init_process(
+    ngx_http_tgbot_main_conf_t *tmcf, ngx_cycle_t *cycle);
 
 /*
  * Graceful shutdown: from now on items are taken only from queues that no later

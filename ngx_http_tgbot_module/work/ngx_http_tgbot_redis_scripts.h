@@ -35,6 +35,10 @@
  *                      32 hex digits
  * cache:<key>:lock
  *              STRING  token of who asks the program for that answer
+ * register     STRING  what is known of the webhook of tgbot_register:
+ *                      register_redis.c
+ * register:lock
+ *              STRING  token of the one that calls the Bot API about it
  *
  * A token is "worker/number": the name of the worker, and a number that it
  * never used before.  A script that finds keys of another layout does nothing
@@ -83,6 +87,10 @@ extern const ngx_http_tgbot_redis_script_t
                                         ngx_http_tgbot_redis_script_cache_get;
 extern const ngx_http_tgbot_redis_script_t
                                         ngx_http_tgbot_redis_script_cache_fill;
+
+/* tgbot_register */
+extern const ngx_http_tgbot_redis_script_t
+                                        ngx_http_tgbot_redis_script_register;
 
 /* leases, and what a status shows */
 extern const ngx_http_tgbot_redis_script_t  ngx_http_tgbot_redis_script_beat;

@@ -8,7 +8,6 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <ngx_http.h>
-#include <ngx_sha1.h>
 
 #include "ngx_http_tgbot_backoff.h"
 #include "ngx_http_tgbot_json.h"
@@ -35,12 +34,19 @@
 #define NGX_HTTP_TGBOT_REGISTER_BACKOFF      1000
 #define NGX_HTTP_TGBOT_REGISTER_MAX_BACKOFF  (5 * 60 * 1000)
 
+/* what is added to a time that Telegram measures by its own clock, ms */
+#define NGX_HTTP_TGBOT_REGISTER_MARGIN       200
+
 /*
- * Time between two setWebhook calls of a bot, ms.  Telegram allows one per
- * second (Client.cpp); the margin is for a second call that is faster on the
- * network.
+ * Time from the end of a setWebhook to the next one of the bot, ms.  Telegram
+ * allows one per second (Client.cpp), and counts from when it executed the
+ * first, which may be long after that was sent.
  */
-#define NGX_HTTP_TGBOT_REGISTER_PAUSE        1200
+#define NGX_HTTP_TGBOT_REGISTER_PAUSE                                         \
+    (1000 + NGX_HTTP_TGBOT_REGISTER_MARGIN)
+
+/* how soon a lock of another machine is tried again, ms */
+#define NGX_HTTP_TGBOT_REGISTER_BUSY         2000
 
 /* the longest retry_after of the Bot API that is obeyed, seconds */
 #define NGX_HTTP_TGBOT_REGISTER_RETRY_MAX    3600
@@ -55,10 +61,16 @@ static ngx_uint_t ngx_http_tgbot_register_due(
     ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_finish(ngx_http_tgbot_register_task_t *task,
     ngx_msec_t delay);
+static void ngx_http_tgbot_register_shared(
+    ngx_http_tgbot_register_task_t *task, ngx_int_t rc);
+static void ngx_http_tgbot_register_save(ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_end(ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_check(ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_call(ngx_http_tgbot_register_task_t *task,
     const char *method);
+static void ngx_http_tgbot_register_locked(
+    ngx_http_tgbot_register_task_t *task, ngx_int_t rc);
+static void ngx_http_tgbot_register_send(ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_done(ngx_http_tgbot_curl_t *call);
 static void ngx_http_tgbot_register_result(
     ngx_http_tgbot_register_task_t *task);
@@ -68,28 +80,21 @@ static void ngx_http_tgbot_register_verify(
     ngx_http_tgbot_register_task_t *task, const char *differs);
 static void ngx_http_tgbot_register_decide(
     ngx_http_tgbot_register_task_t *task, const char *differs);
-static ngx_uint_t ngx_http_tgbot_register_refused(
-    ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_taken(
     ngx_http_tgbot_register_task_t *task, ngx_uint_t refused);
 static void ngx_http_tgbot_register_stop(ngx_http_tgbot_register_task_t *task,
-    ngx_uint_t refused);
+    ngx_uint_t level, const char *text);
 static ngx_uint_t ngx_http_tgbot_register_soon(
     ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_set(ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_registered(
     ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_ok(ngx_http_tgbot_register_task_t *task);
+static void ngx_http_tgbot_register_named(
+    ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_failed(
     ngx_http_tgbot_register_task_t *task, ngx_str_t *why, ngx_msec_t delay);
 static ngx_uint_t ngx_http_tgbot_register_equal(u_char *a, u_char *b);
-static void ngx_http_tgbot_register_print(ngx_http_tgbot_register_task_t *task,
-    u_char *print);
-static void ngx_http_tgbot_register_split(ngx_str_t *url, ngx_str_t *host,
-    ngx_str_t *rest);
-static ngx_uint_t ngx_http_tgbot_register_same_host(ngx_str_t *a,
-    ngx_str_t *b);
-static ngx_uint_t ngx_http_tgbot_register_same(ngx_str_t *a, ngx_str_t *b);
 
 
 static ngx_http_tgbot_register_task_t  *ngx_http_tgbot_register_list;
@@ -268,6 +273,10 @@ ngx_http_tgbot_register_start(ngx_http_tgbot_register_task_t *task)
     task->known = known;
     task->setting = 0;
     task->taking = 0;
+    task->naming = 0;
+    task->asking = 0;
+    task->locked = 0;
+    task->alone = 0;
 
     if (known == NULL || !ngx_http_tgbot_register_due(task)) {
         ngx_http_tgbot_register_end(task);
@@ -310,7 +319,10 @@ ngx_http_tgbot_register_due(ngx_http_tgbot_register_task_t *task)
         return (ngx_msec_int_t) (known->next - ngx_current_msec) <= 0;
     }
 
-    /* the configuration is new: failures and changes before do not count */
+    /*
+     * The configuration is new: failures and changes before do not count, and
+     * what other machines have registered before is not newer
+     */
 
     ngx_memcpy(known->wanted, task->bot->registry->wanted,
                NGX_HTTP_TGBOT_REGISTRY_PRINT);
@@ -318,23 +330,55 @@ ngx_http_tgbot_register_due(ngx_http_tgbot_register_task_t *task)
     ngx_memzero(known->taken, sizeof(known->taken));
 
     known->failures = 0;
+    known->named = 0;
+    known->newer = 1;
 
     return 1;
 }
 
 
 /*
- * Ends the task: saves task->known in the zone, and makes the bot due again
- * after "delay" ms.
+ * Ends the task: saves task->known in Redis and in the zone, and makes the bot
+ * due again after "delay" ms.
  */
 
 static void
 ngx_http_tgbot_register_finish(ngx_http_tgbot_register_task_t *task,
     ngx_msec_t delay)
 {
-    ngx_int_t  rc;
-
     task->known->next = ngx_current_msec + delay;
+
+    if (ngx_http_tgbot_register_redis_unlock(task,
+                                             ngx_http_tgbot_register_shared)
+        == NGX_DECLINED)
+    {
+        ngx_http_tgbot_register_save(task);
+    }
+}
+
+
+static void
+ngx_http_tgbot_register_shared(ngx_http_tgbot_register_task_t *task,
+    ngx_int_t rc)
+{
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+
+    if (rc == NGX_OK
+        && ngx_http_tgbot_register_equal(known->registered, known->wanted))
+    {
+        known->newer = 0;
+    }
+
+    ngx_http_tgbot_register_save(task);
+}
+
+
+static void
+ngx_http_tgbot_register_save(ngx_http_tgbot_register_task_t *task)
+{
+    ngx_int_t  rc;
 
     rc = ngx_http_tgbot_registry_put(task->bot->registry, task->known);
 
@@ -353,6 +397,8 @@ ngx_http_tgbot_register_end(ngx_http_tgbot_register_task_t *task)
 {
     ngx_http_tgbot_curl_abort(&task->call);
     ngx_http_tgbot_curl_free(&task->call);
+
+    ngx_http_tgbot_register_redis_end(task);
 
     if (task->pool) {
         ngx_destroy_pool(task->pool);
@@ -404,12 +450,45 @@ static void
 ngx_http_tgbot_register_call(ngx_http_tgbot_register_task_t *task,
     const char *method)
 {
+    task->method = method;
+
+    if (ngx_http_tgbot_register_redis_lock(task,
+                                           ngx_http_tgbot_register_locked)
+        == NGX_DECLINED)
+    {
+        ngx_http_tgbot_register_locked(task, NGX_DECLINED);
+    }
+}
+
+
+static void
+ngx_http_tgbot_register_locked(ngx_http_tgbot_register_task_t *task,
+    ngx_int_t rc)
+{
+    if (rc == NGX_BUSY) {
+        ngx_http_tgbot_register_finish(task, NGX_HTTP_TGBOT_REGISTER_BUSY);
+        return;
+    }
+
+    if (rc == NGX_DECLINED && task->setting && task->bot->slot.len) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "tgbot: bot \"%V\": setWebhook is called without Redis, "
+                      "other machines do not know of it", &task->bot->name);
+    }
+
+    ngx_http_tgbot_register_send(task);
+}
+
+
+static void
+ngx_http_tgbot_register_send(ngx_http_tgbot_register_task_t *task)
+{
     ngx_str_t  why;
 
     task->call.done = ngx_http_tgbot_register_done;
     task->call.data = task;
 
-    if (ngx_http_tgbot_register_request(task, method) != NGX_OK
+    if (ngx_http_tgbot_register_request(task, task->method) != NGX_OK
         || ngx_http_tgbot_curl_start(&task->call) != NGX_OK)
     {
         ngx_str_set(&why, "the request could not be made");
@@ -425,6 +504,10 @@ ngx_http_tgbot_register_done(ngx_http_tgbot_curl_t *call)
     ngx_http_tgbot_register_task_t  *task;
 
     task = call->data;
+
+    if (task->setting) {
+        task->known->set = ngx_current_msec;
+    }
 
     if (call->status) {
         ngx_http_tgbot_register_result(task);
@@ -467,6 +550,9 @@ ngx_http_tgbot_register_result(ngx_http_tgbot_register_task_t *task)
         if (task->setting) {
             ngx_http_tgbot_register_registered(task);
 
+        } else if (task->naming) {
+            ngx_http_tgbot_register_named(task);
+
         } else {
             ngx_http_tgbot_register_told(task);
         }
@@ -495,6 +581,11 @@ ngx_http_tgbot_register_result(ngx_http_tgbot_register_task_t *task)
     case NGX_HTTP_TGBOT_METHOD_FLOOD:
         delay = ngx_max(result.retry_after, call->retry_after);
         delay = ngx_min(delay, NGX_HTTP_TGBOT_REGISTER_RETRY_MAX) * 1000;
+
+        if (delay) {
+            delay += NGX_HTTP_TGBOT_REGISTER_MARGIN;
+        }
+
         break;
 
     case NGX_HTTP_TGBOT_METHOD_UNAVAILABLE:
@@ -665,6 +756,13 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
             ngx_memcpy(known->seen, print, NGX_HTTP_TGBOT_REGISTRY_PRINT);
         }
 
+    } else if (task->bot->slot.len && !known->newer) {
+        ngx_http_tgbot_register_stop(task, NGX_LOG_WARN,
+                                     "another machine has registered the "
+                                     "webhook with other settings, which are "
+                                     "newer");
+        return;
+
     } else {
         differs = "configuration";
     }
@@ -680,23 +778,6 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
     }
 
     ngx_http_tgbot_register_ok(task);
-}
-
-
-/* whether a delivery since the last setWebhook was answered 401 */
-
-static ngx_uint_t
-ngx_http_tgbot_register_refused(ngx_http_tgbot_register_task_t *task)
-{
-    ngx_http_tgbot_webhook_info_t  *info;
-
-    info = &task->info;
-
-    return info->message.len >= 3
-           && info->error_date > (int64_t) task->known->registered_at
-           && ngx_strlcasestrn(info->message.data,
-                               info->message.data + info->message.len,
-                               (u_char *) "401", 3 - 1);
 }
 
 
@@ -717,7 +798,13 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task,
     if (ngx_http_tgbot_registry_taken(known, ngx_time())
         >= NGX_HTTP_TGBOT_REGISTRY_TAKEN)
     {
-        ngx_http_tgbot_register_stop(task, refused);
+        ngx_http_tgbot_register_stop(task, NGX_LOG_CRIT, refused
+                         ? "deliveries are refused again and again because of "
+                           "a wrong secret, the webhook is not registered "
+                           "again within this hour"
+                         : "another program changes the webhook again and "
+                           "again, the webhook is not registered again within "
+                           "this hour");
         return;
     }
 
@@ -749,28 +836,23 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task,
 }
 
 
+/* what Telegram has is left alone for now */
+
 static void
 ngx_http_tgbot_register_stop(ngx_http_tgbot_register_task_t *task,
-    ngx_uint_t refused)
+    ngx_uint_t level, const char *text)
 {
     ngx_str_t                       why;
     ngx_http_tgbot_registration_t  *known;
 
     known = task->known;
 
-    if (refused) {
-        ngx_str_set(&why, "deliveries are refused again and again because of "
-                          "a wrong secret");
-
-    } else {
-        ngx_str_set(&why, "another program changes the webhook again and "
-                          "again");
-    }
+    why.data = (u_char *) text;
+    why.len = ngx_strlen(text);
 
     if (known->state != NGX_HTTP_TGBOT_REGISTRY_STOPPED) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                      "tgbot: bot \"%V\": %V, the webhook is not registered "
-                      "again within this hour", &task->bot->name, &why);
+        ngx_log_error(level, ngx_cycle->log, 0,
+                      "tgbot: bot \"%V\": %V", &task->bot->name, &why);
     }
 
     known->state = NGX_HTTP_TGBOT_REGISTRY_STOPPED;
@@ -865,6 +947,7 @@ ngx_http_tgbot_register_registered(ngx_http_tgbot_register_task_t *task)
         known->taken[0] = ngx_time();
     }
 
+    known->version++;
     known->registered_at = ngx_time();
     known->unverified = 1;
 
@@ -890,6 +973,46 @@ ngx_http_tgbot_register_ok(ngx_http_tgbot_register_task_t *task)
     known->failures = 0;
     known->error_len = 0;
 
+    if (known->named
+        || ngx_http_tgbot_registry_put(task->bot->registry, known) != NGX_OK)
+    {
+        ngx_http_tgbot_register_finish(task, task->bot->reg->interval);
+        return;
+    }
+
+    task->naming = 1;
+
+    ngx_http_tgbot_register_call(task, "getMe");
+}
+
+
+/* getMe succeeded: workers tell by the name whether a command is the bot's */
+
+static void
+ngx_http_tgbot_register_named(ngx_http_tgbot_register_task_t *task)
+{
+    ngx_str_t                      *name;
+    ngx_http_tgbot_webhook_info_t   me;
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+    name = &me.username;
+
+    if (ngx_http_tgbot_webhook_info_parse(&me, &task->call.answer, task->pool)
+        == NGX_OK
+        && name->len <= sizeof(known->username))
+    {
+        known->username_len = ngx_http_tgbot_registry_text(known->username,
+                                                       sizeof(known->username),
+                                                       name);
+
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                       "tgbot bot \"%V\": its username is \"%V\"",
+                       &task->bot->name, name);
+    }
+
+    known->named = 1;
+
     ngx_http_tgbot_register_finish(task, task->bot->reg->interval);
 }
 
@@ -903,7 +1026,6 @@ ngx_http_tgbot_register_failed(ngx_http_tgbot_register_task_t *task,
     ngx_http_tgbot_registration_t  *known;
 
     known = task->known;
-    known->failures++;
 
     if (ngx_http_tgbot_bot_redact(task->bot, why, sizeof(known->error),
                                   task->pool)
@@ -911,6 +1033,17 @@ ngx_http_tgbot_register_failed(ngx_http_tgbot_register_task_t *task,
     {
         ngx_str_set(why, "no memory");
     }
+
+    if (task->naming) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "tgbot: bot \"%V\": getMe failed: %V, the username is "
+                      "not known", &task->bot->name, why);
+
+        ngx_http_tgbot_register_finish(task, task->bot->reg->interval);
+        return;
+    }
+
+    known->failures++;
 
     if (delay == 0) {
         delay = ngx_http_tgbot_backoff_delay(known->failures,
@@ -921,10 +1054,8 @@ ngx_http_tgbot_register_failed(ngx_http_tgbot_register_task_t *task,
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "tgbot: bot \"%V\": %s for webhook \"%V\" failed: %V, "
-                  "retried in %M ms",
-                  &task->bot->name,
-                  task->setting ? "setWebhook" : "getWebhookInfo",
-                  &task->bot->reg->shown, why, delay);
+                  "retried in %M ms", &task->bot->name,
+                  task->method, &task->bot->reg->shown, why, delay);
 
     known->state = NGX_HTTP_TGBOT_REGISTRY_FAILED;
     known->error_len = ngx_http_tgbot_registry_text(known->error,
@@ -939,174 +1070,4 @@ static ngx_uint_t
 ngx_http_tgbot_register_equal(u_char *a, u_char *b)
 {
     return ngx_memcmp(a, b, NGX_HTTP_TGBOT_REGISTRY_PRINT) == 0;
-}
-
-
-const char *
-ngx_http_tgbot_register_differs(ngx_http_tgbot_register_task_t *task)
-{
-    ngx_str_t                        host, rest, other_host, other_rest;
-    ngx_http_tgbot_webhook_info_t   *info;
-    ngx_http_tgbot_register_conf_t  *reg;
-
-    reg = task->bot->reg;
-    info = &task->info;
-
-    ngx_http_tgbot_register_split(&reg->url, &host, &rest);
-    ngx_http_tgbot_register_split(&info->url, &other_host, &other_rest);
-
-    if (!ngx_http_tgbot_register_same_host(&host, &other_host)
-        || !ngx_http_tgbot_register_same(&rest, &other_rest))
-    {
-        return "url";
-    }
-
-    if (info->certificate != (reg->certificate.len != 0)) {
-        return "certificate";
-    }
-
-    /* settings that are not configured are not compared */
-
-    if (reg->address.len
-        && !ngx_http_tgbot_register_same(&reg->address, &info->address))
-    {
-        return "ip_address";
-    }
-
-    if (reg->max_connections
-        && (int64_t) reg->max_connections != info->max_connections)
-    {
-        return "max_connections";
-    }
-
-    switch (reg->allowed) {
-
-    case NGX_HTTP_TGBOT_REGISTER_ALLOWED_DEFAULT:
-        return info->has_names ? "allowed_updates" : NULL;
-
-    case NGX_HTTP_TGBOT_REGISTER_ALLOWED_LIST:
-
-        if (!info->has_names
-            || !ngx_http_tgbot_register_same(&reg->names, &info->names))
-        {
-            return "allowed_updates";
-        }
-
-        break;
-    }
-
-    return NULL;
-}
-
-
-/* fingerprint of the settings at Telegram that we configure */
-
-static void
-ngx_http_tgbot_register_print(ngx_http_tgbot_register_task_t *task,
-    u_char *print)
-{
-    ngx_sha1_t                       sha1;
-    ngx_http_tgbot_webhook_info_t   *info;
-    ngx_http_tgbot_register_conf_t  *reg;
-
-    reg = task->bot->reg;
-    info = &task->info;
-
-    ngx_sha1_init(&sha1);
-
-    ngx_sha1_update(&sha1, info->url.data, info->url.len);
-    ngx_sha1_update(&sha1, info->certificate ? "\n1" : "\n0", 2);
-
-    if (reg->address.len) {
-        ngx_sha1_update(&sha1, "\nip", 3);
-        ngx_sha1_update(&sha1, info->address.data, info->address.len);
-    }
-
-    if (reg->max_connections) {
-        ngx_sha1_update(&sha1, "\nmax", 4);
-        ngx_sha1_update(&sha1, &info->max_connections, sizeof(int64_t));
-    }
-
-    if (reg->allowed) {
-        ngx_sha1_update(&sha1, info->has_names ? "\n[]" : "\n  ", 3);
-        ngx_sha1_update(&sha1, info->names.data, info->names.len);
-    }
-
-    ngx_sha1_final(print, &sha1);
-}
-
-
-ngx_uint_t
-ngx_http_tgbot_register_foreign(ngx_http_tgbot_register_task_t *task)
-{
-    ngx_str_t                       host, other, rest;
-    ngx_http_tgbot_registration_t  *known;
-
-    known = task->known;
-
-    if (known->registered_at
-        || ngx_memcmp(known->registered, ngx_http_tgbot_register_none,
-                      NGX_HTTP_TGBOT_REGISTRY_PRINT)
-           != 0)
-    {
-        return 0;
-    }
-
-    if (task->info.url.len == 0) {
-        return 1;
-    }
-
-    ngx_http_tgbot_register_split(&task->bot->reg->url, &host, &rest);
-    ngx_http_tgbot_register_split(&task->info.url, &other, &rest);
-
-    return !ngx_http_tgbot_register_same_host(&host, &other);
-}
-
-
-/* "host" is without scheme and ":443"; "rest" begins at the first / or ? */
-
-static void
-ngx_http_tgbot_register_split(ngx_str_t *url, ngx_str_t *host,
-    ngx_str_t *rest)
-{
-    u_char  *p, *last;
-
-    p = url->data;
-    last = p + url->len;
-
-    if (url->len >= sizeof("https://") - 1
-        && ngx_strncasecmp(p, (u_char *) "https://", sizeof("https://") - 1)
-           == 0)
-    {
-        p += sizeof("https://") - 1;
-    }
-
-    host->data = p;
-
-    while (p < last && *p != '/' && *p != '?') {
-        p++;
-    }
-
-    host->len = p - host->data;
-
-    rest->data = p;
-    rest->len = last - p;
-
-    if (host->len > 4 && ngx_strncmp(p - 4, ":443", 4) == 0) {
-        host->len -= 4;
-    }
-}
-
-
-static ngx_uint_t
-ngx_http_tgbot_register_same_host(ngx_str_t *a, ngx_str_t *b)
-{
-    return a->len == b->len && ngx_strncasecmp(a->data, b->data, a->len) == 0;
-}
-
-
-static ngx_uint_t
-ngx_http_tgbot_register_same(ngx_str_t *a, ngx_str_t *b)
-{
-    return a->len == b->len && ngx_strncmp(a->data, b->data, a->len) == 0;
 }

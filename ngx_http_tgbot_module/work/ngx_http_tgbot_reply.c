@@ -7,13 +7,6 @@
 #include "ngx_http_tgbot_reply.h"
 
 
-/*
- * Telegram treats a larger response as a broken connection, and redelivers the
- * update (HttpReader.cpp of td: 1 MiB)
- */
-#define NGX_HTTP_TGBOT_RIDE_MAX  (1024 * 1024)
-
-
 static ngx_int_t ngx_http_tgbot_reply_json(ngx_http_request_t *r,
     ngx_http_tgbot_ctx_t *ctx, ngx_http_complex_value_t *cv,
     ngx_http_variable_value_t *base, ngx_str_t *value);
@@ -140,6 +133,7 @@ static ngx_int_t
 ngx_http_tgbot_reply_parse(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
     ngx_str_t *value, ngx_http_tgbot_answer_t *answer)
 {
+    ngx_uint_t   level;
     const char  *problem;
 
     if (ngx_http_tgbot_answer_parse(answer, &ngx_http_tgbot_reply_type, value,
@@ -153,6 +147,7 @@ ngx_http_tgbot_reply_parse(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
 
     if (problem == NULL && answer->calls.nelts == 0) {
         problem = "has no \"method\"";
+        answer->reason = NGX_HTTP_TGBOT_ANSWER_BAD_METHOD;
     }
 
     if (problem == NULL) {
@@ -166,7 +161,9 @@ ngx_http_tgbot_reply_parse(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+    level = ngx_http_tgbot_bot_ignored(ctx->bot, answer->reason);
+
+    ngx_log_error(level, r->connection->log, 0,
                   "tgbot: bot \"%V\", update %L: the value of \"tgbot_reply "
                   "json\" %s%s%V%s, no reply",
                   &ctx->bot->name, ctx->update->update_id, problem,
@@ -189,21 +186,30 @@ ngx_http_tgbot_ride_allowed(ngx_http_tgbot_bot_t *bot,
 
     method = answer->calls.elts;
 
-    if (method->body.len > NGX_HTTP_TGBOT_RIDE_MAX) {
+    /*
+     * Telegram treats a larger response as a broken connection, and redelivers
+     * the update
+     */
+
+    if (method->body.len > NGX_HTTP_TGBOT_METHOD_SIZE) {
         return 0;
     }
 
-    switch (bot->conf->reply_via) {
-
-    case NGX_HTTP_TGBOT_VIA_API:
-        return 0;
-
-    case NGX_HTTP_TGBOT_VIA_RESPONSE:
+    if (bot->conf->api == NULL) {
         return 1;
-
-    default: /* NGX_HTTP_TGBOT_VIA_AUTO */
-        return bot->conf->api == NULL || (own && answer->calls.nelts == 1);
     }
+
+    /*
+     * Telegram makes the call that rides once it has read the response, so
+     * that calls behind it would come first.
+     */
+
+    if (answer->calls.nelts != 1) {
+        return 0;
+    }
+
+    return bot->conf->reply_via == NGX_HTTP_TGBOT_VIA_RESPONSE
+           || (bot->conf->reply_via == NGX_HTTP_TGBOT_VIA_AUTO && own);
 }
 
 

@@ -36,7 +36,8 @@ ngx_int_t ngx_http_tgbot_reply_evaluate(ngx_http_request_t *r,
 
 /*
  * Whether the first call of the answer rides in the response, provided that the
- * response is not sent yet.  "own": the answer is nginx's, not the program's.
+ * response is not sent yet; with tgbot_api there is no second one then.  "own":
+ * the answer is nginx's, not the program's.
  */
 ngx_uint_t ngx_http_tgbot_ride_allowed(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_answer_t *answer, ngx_uint_t own);

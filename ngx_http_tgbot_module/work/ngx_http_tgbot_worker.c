@@ -15,6 +15,7 @@
 #include "ngx_http_tgbot_claim_redis.h"
 #include "ngx_http_tgbot_dead_redis.h"
 #include "ngx_http_tgbot_job.h"
+#include "ngx_http_tgbot_job_queued.h"
 #include "ngx_http_tgbot_queue_redis.h"
 #include "ngx_http_tgbot_queue_worker.h"
 #include "ngx_http_tgbot_redis_lease.h"
@@ -64,8 +65,12 @@ ngx_http_tgbot_worker_init(ngx_cycle_t *cycle, ngx_http_tgbot_main_conf_t *mcf)
     ngx_http_tgbot_redis_state_init_process();
     ngx_http_tgbot_job_init_process();
     ngx_http_tgbot_cache_use_init_process(cycle->log);
-    ngx_http_tgbot_call_slot_init_process(mcf->max_calls);
-    ngx_http_tgbot_queue_worker_init_process(mcf, cycle->log);
+    ngx_http_tgbot_call_slot_init_process(mcf->max_calls,
+                                          ngx_http_tgbot_queue_wake);
+
+    if (ngx_http_tgbot_queue_worker_init_process(mcf, cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     ngx_http_tgbot_worker_sentinel = ngx_http_tgbot_worker_connection(cycle);
 

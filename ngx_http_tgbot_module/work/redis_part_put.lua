@@ -18,20 +18,22 @@ local function put_full(size, limit, limit_size, lanes)
 end
 
 
--- Puts an item at the end of its lane.  A lane that is in lanes is ready,
--- delayed or in flight, even if its list was deleted, and is not made ready.
+-- Puts an item at the end of its lane.  A lane that has items is ready, delayed
+-- or in flight, and so is one that is in lanes although its list was deleted:
+-- they are not made ready.
 
 local function put_item(event, lanes, ready, lane, name, payload)
   local seq = (meta.seq or us) + 1
   local item = int(seq) .. ' ' .. int(now) .. ' ' .. payload
 
-  redis.call('RPUSH', lane, item)
+  local count = redis.call('RPUSH', lane, item)
+
   meta_set('seq', seq)
   meta_set('items', (meta.items or 0) + 1)
   meta_set('bytes', (meta.bytes or 0) + #item)
   meta_set(event, (meta[event] or 0) + 1)
 
-  if redis.call('ZADD', lanes, 'NX', int(now), name) == 1 then
+  if count == 1 and redis.call('ZADD', lanes, 'NX', int(now), name) == 1 then
     ready_push(ready, {name}, true)
   end
 

@@ -49,7 +49,10 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_cache_zone = {
     sizeof(ngx_http_tgbot_cache_sh_t) + NGX_CPU_CACHE_LINE
     + NGX_HTTP_TGBOT_CACHE_BLOCKS
       * (NGX_HTTP_TGBOT_CHAIN_BLOCK + NGX_HTTP_TGBOT_CACHE_HEADS),
-    ngx_http_tgbot_cache_init
+    ngx_http_tgbot_cache_init,
+    NULL,
+    NULL,
+    NGX_HTTP_TGBOT_ZONE_NO_FILE
 };
 
 

@@ -53,11 +53,15 @@ static ngx_int_t ngx_http_tgbot_dead_leased(ngx_http_tgbot_dead_item_t *item);
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
     13, "dead letters",
     NGX_HTTP_TGBOT_STORE_MIN,
-    ngx_http_tgbot_dead_init
+    ngx_http_tgbot_dead_init,
+    NULL,
+    NULL,
+    NGX_HTTP_TGBOT_ZONE_KEEP
 };
 
 
 const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_dead_layout = {
+    "tgbot_dead_letters",
     sizeof(ngx_http_tgbot_dead_item_t),
     sizeof(ngx_http_tgbot_dead_own_t),
     NGX_HTTP_TGBOT_DEAD_ENTRY,

@@ -74,7 +74,10 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dedup_zone = {
     + NGX_HTTP_TGBOT_DEDUP_ALIGN
     + 2 * ngx_align(sizeof(ngx_http_tgbot_dedup_entry_t),
                     NGX_HTTP_TGBOT_DEDUP_ALIGN),
-    ngx_http_tgbot_dedup_table_init
+    ngx_http_tgbot_dedup_table_init,
+    NULL,
+    NULL,
+    NGX_HTTP_TGBOT_ZONE_FILE
 };
 
 
@@ -529,10 +532,11 @@ ngx_http_tgbot_dedup_check(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                   "zone \"%V\" of %uzk is too small for the %ui bots that "
-                  "use it, expected a size of %uzk or more in %s:%ui",
+                  "use it, expected \"tgbot_dedup zone=%V:%uzk\" or a larger "
+                  "size in %s:%ui",
                   &zone->shm_zone->shm.name, zone->size / 1024,
-                  zone->users.nelts, (size + 1023) / 1024,
-                  zone->file, zone->line);
+                  zone->users.nelts, &zone->shm_zone->shm.name,
+                  (size + 1023) / 1024, zone->file, zone->line);
 
     return NGX_ERROR;
 }
@@ -563,8 +567,11 @@ ngx_http_tgbot_dedup_table_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 
     if (rc != NGX_OK) {
         ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
-                      "zone \"%V\" is too small for the %ui bots that use it",
-                      &zone->shm_zone->shm.name, zone->users.nelts);
+                      "zone \"%V\" of %uzk is too small for the %ui bots "
+                      "that use it, expected a larger size in \"tgbot_dedup\" "
+                      "in %s:%ui", &zone->shm_zone->shm.name,
+                      zone->size / 1024, zone->users.nelts, zone->file,
+                      zone->line);
     }
 
     return rc;

@@ -11,7 +11,7 @@
 
 
 typedef struct {
-    ngx_atomic_t                 pid;
+    ngx_atomic_t                 pid;       /* 0: the slot is free */
     ngx_atomic_t                 epoch;     /* raised at start and at exit */
     ngx_atomic_t                 beat;      /* ngx_current_msec */
     ngx_atomic_t                 cycle;     /* zone's generation at start */
@@ -21,18 +21,25 @@ typedef struct {
 
 static ngx_int_t ngx_http_tgbot_lease_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
+static ngx_int_t ngx_http_tgbot_lease_take(ngx_http_tgbot_zone_t *zone);
+static ngx_uint_t ngx_http_tgbot_lease_free(ngx_http_tgbot_lease_slot_t *slot);
+static ngx_uint_t ngx_http_tgbot_lease_runs(ngx_atomic_uint_t pid);
 static void ngx_http_tgbot_lease_beat(ngx_event_t *ev);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_lease_zone = {
     1, "worker",
     NGX_MAX_PROCESSES * sizeof(ngx_http_tgbot_lease_slot_t),
-    ngx_http_tgbot_lease_init
+    ngx_http_tgbot_lease_init,
+    NULL,
+    NULL,
+    NGX_HTTP_TGBOT_ZONE_FILE
 };
 
 
 static ngx_http_tgbot_lease_slot_t  *ngx_http_tgbot_leases;
 static ngx_event_t             ngx_http_tgbot_lease_timer;
+static ngx_uint_t              ngx_http_tgbot_lease_number;
 static uint32_t                ngx_http_tgbot_lease_epoch;
 static uint64_t                ngx_http_tgbot_lease_token;
 
@@ -49,37 +56,98 @@ ngx_http_tgbot_lease_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 }
 
 
-void
+ngx_int_t
 ngx_http_tgbot_lease_init_process(ngx_http_tgbot_zone_t *zone, ngx_log_t *log)
 {
-    ngx_event_t                  *ev;
-    ngx_http_tgbot_lease_slot_t  *slot;
+    ngx_event_t  *ev;
 
     ngx_http_tgbot_leases = (ngx_http_tgbot_lease_slot_t *)
                                 ngx_http_tgbot_zone_data(zone->sh);
 
-    /* no other live process has this slot */
+    if (ngx_http_tgbot_lease_take(zone) != NGX_OK) {
+        ngx_http_tgbot_leases = NULL;
 
-    slot = &ngx_http_tgbot_leases[ngx_process_slot];
-
-    slot->beat = ngx_current_msec;
-    slot->cycle = zone->generation;
-    slot->leaving = 0;
-    slot->pid = ngx_pid;
-
-    ngx_http_tgbot_lease_epoch = (uint32_t)
-                                  ngx_atomic_fetch_add(&slot->epoch, 1) + 1;
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "tgbot: zone \"%V\" has slots for %d workers, all are "
+                      "taken", &zone->shm_zone->shm.name, NGX_MAX_PROCESSES);
+        return NGX_ERROR;
+    }
 
     ev = &ngx_http_tgbot_lease_timer;
 
     ngx_memzero(ev, sizeof(ngx_event_t));
 
     ev->handler = ngx_http_tgbot_lease_beat;
-    ev->data = slot;
+    ev->data = &ngx_http_tgbot_leases[ngx_http_tgbot_lease_number];
     ev->log = log;
     ev->cancelable = 1;
 
     ngx_add_timer(ev, NGX_HTTP_TGBOT_LEASE_BEAT);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Slots are not those of nginx: workers of two masters, which count their
+ * slots each for itself, share the zone.
+ */
+
+static ngx_int_t
+ngx_http_tgbot_lease_take(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_uint_t                    i;
+    ngx_http_tgbot_lease_slot_t  *slot;
+
+    /* each slot is right by itself: nothing to repair */
+
+    (void) ngx_http_tgbot_zone_lock(zone);
+
+    slot = ngx_http_tgbot_leases;
+
+    for (i = 0; i < NGX_MAX_PROCESSES; i++) {
+        if (ngx_http_tgbot_lease_free(&slot[i])) {
+            break;
+        }
+    }
+
+    if (i < NGX_MAX_PROCESSES) {
+        slot = &slot[i];
+
+        ngx_http_tgbot_lease_number = i;
+        ngx_http_tgbot_lease_epoch = (uint32_t) ++slot->epoch;
+
+        /* until the pid is stored, other workers see that of a dead one */
+
+        slot->beat = ngx_current_msec;
+        slot->cycle = zone->generation;
+        slot->leaving = 0;
+
+        ngx_memory_barrier();
+
+        ngx_http_tgbot_zone_stop("lease: slot half taken");
+
+        slot->pid = ngx_pid;
+    }
+
+    ngx_http_tgbot_zone_unlock(zone);
+
+    return (i < NGX_MAX_PROCESSES) ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_lease_free(ngx_http_tgbot_lease_slot_t *slot)
+{
+    return slot->pid == 0 || !ngx_http_tgbot_lease_runs(slot->pid);
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_lease_runs(ngx_atomic_uint_t pid)
+{
+    return pid != 0
+           && (kill((ngx_pid_t) pid, 0) == 0 || ngx_errno != NGX_ESRCH);
 }
 
 
@@ -100,7 +168,7 @@ void
 ngx_http_tgbot_lease_leave(void)
 {
     if (ngx_http_tgbot_leases) {
-        ngx_http_tgbot_leases[ngx_process_slot].leaving = 1;
+        ngx_http_tgbot_leases[ngx_http_tgbot_lease_number].leaving = 1;
     }
 }
 
@@ -117,7 +185,7 @@ ngx_http_tgbot_lease_former(void)
     }
 
     slot = ngx_http_tgbot_leases;
-    cycle = slot[ngx_process_slot].cycle;
+    cycle = slot[ngx_http_tgbot_lease_number].cycle;
 
     for (i = 0; i < NGX_MAX_PROCESSES; i++) {
 
@@ -146,11 +214,15 @@ ngx_http_tgbot_lease_exit_process(void)
         ngx_del_timer(&ngx_http_tgbot_lease_timer);
     }
 
-    slot = &ngx_http_tgbot_leases[ngx_process_slot];
+    slot = &ngx_http_tgbot_leases[ngx_http_tgbot_lease_number];
 
     slot->leaving = 1;
 
     (void) ngx_atomic_fetch_add(&slot->epoch, 1);
+
+    ngx_memory_barrier();
+
+    slot->pid = 0;
 
     ngx_http_tgbot_leases = NULL;
 }
@@ -159,7 +231,7 @@ ngx_http_tgbot_lease_exit_process(void)
 void
 ngx_http_tgbot_lease_new(ngx_http_tgbot_lease_t *lease)
 {
-    lease->slot = ngx_process_slot;
+    lease->slot = (uint32_t) ngx_http_tgbot_lease_number;
     lease->epoch = ngx_http_tgbot_lease_epoch;
     lease->token = ++ngx_http_tgbot_lease_token;
 }
@@ -176,7 +248,6 @@ ngx_http_tgbot_lease_alive(ngx_http_tgbot_lease_t *lease)
 ngx_uint_t
 ngx_http_tgbot_lease_lives(ngx_uint_t slot, uint32_t epoch)
 {
-    ngx_pid_t                     pid;
     ngx_http_tgbot_lease_slot_t  *s;
 
     if (ngx_http_tgbot_leases == NULL || epoch == 0
@@ -191,7 +262,7 @@ ngx_http_tgbot_lease_lives(ngx_uint_t slot, uint32_t epoch)
         return 0;
     }
 
-    if (slot == (ngx_uint_t) ngx_process_slot) {
+    if (slot == ngx_http_tgbot_lease_number) {
         return epoch == ngx_http_tgbot_lease_epoch;
     }
 
@@ -203,9 +274,14 @@ ngx_http_tgbot_lease_lives(ngx_uint_t slot, uint32_t epoch)
 
     /* a process that was killed is dead before its last beat is old */
 
-    pid = (ngx_pid_t) s->pid;
+    return ngx_http_tgbot_lease_runs(s->pid);
+}
 
-    return kill(pid, 0) == 0 || ngx_errno != NGX_ESRCH;
+
+ngx_uint_t
+ngx_http_tgbot_lease_slot(void)
+{
+    return ngx_http_tgbot_lease_number;
 }
 
 

@@ -23,7 +23,7 @@
  */
 
 typedef struct {
-    uint32_t    slot;        /* ngx_process_slot */
+    uint32_t    slot;        /* of the zone, not of nginx */
     uint32_t    epoch;       /* tells processes of a slot apart, from 1 */
     uint64_t    token;
 } ngx_http_tgbot_lease_t;
@@ -32,8 +32,11 @@ typedef struct {
 extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_lease_zone;
 
 
-/* takes the slot of this process and starts its beat; called once a worker */
-void ngx_http_tgbot_lease_init_process(ngx_http_tgbot_zone_t *zone,
+/*
+ * Takes a slot for this process and starts its beat; called once a worker.
+ * NGX_ERROR: no slot is free, was logged.
+ */
+ngx_int_t ngx_http_tgbot_lease_init_process(ngx_http_tgbot_zone_t *zone,
     ngx_log_t *log);
 
 /* notes that this process takes no new connections; its leases stay alive */
@@ -57,12 +60,11 @@ void ngx_http_tgbot_lease_new(ngx_http_tgbot_lease_t *lease);
  */
 ngx_uint_t ngx_http_tgbot_lease_alive(ngx_http_tgbot_lease_t *lease);
 
-/*
- * Whether the process of this slot and epoch is alive; 0 if "epoch" is 0.
- * ngx_http_tgbot_lease_self() returns the epoch of this process; its slot is
- * ngx_process_slot.
- */
+/* whether the process of this slot and epoch is alive; 0 if "epoch" is 0 */
 ngx_uint_t ngx_http_tgbot_lease_lives(ngx_uint_t slot, uint32_t epoch);
+
+/* slot and epoch of this process */
+ngx_uint_t ngx_http_tgbot_lease_slot(void);
 uint32_t ngx_http_tgbot_lease_self(void);
 
 

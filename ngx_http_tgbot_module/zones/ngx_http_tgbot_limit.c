@@ -112,7 +112,10 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_limit_zone = {
     ngx_http_tgbot_limit_header
     + NGX_HTTP_TGBOT_LIMIT_MIN
       * (sizeof(uint32_t) + sizeof(ngx_http_tgbot_limit_node_t)),
-    ngx_http_tgbot_limit_carve
+    ngx_http_tgbot_limit_carve,
+    NULL,
+    NULL,
+    NGX_HTTP_TGBOT_ZONE_FILE
 };
 
 

@@ -48,7 +48,10 @@ static void ngx_http_tgbot_queue_zone_lock(ngx_http_tgbot_zone_t *zone,
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_queue_zone = {
     14, "queue",
     NGX_HTTP_TGBOT_STORE_MIN,
-    ngx_http_tgbot_queue_zone_init
+    ngx_http_tgbot_queue_zone_init,
+    NULL,
+    NULL,
+    NGX_HTTP_TGBOT_ZONE_KEEP
 };
 
 
@@ -306,7 +309,7 @@ ngx_http_tgbot_queue_idle(ngx_http_tgbot_queue_t *queue, ngx_msec_t *wait)
 
     *wait = NGX_TIMER_INFINITE;
 
-    if (queue->zone->sh->dirty) {
+    if (queue->zone->rt->dirty) {
 
         /* a process is inside the lock or died there: numbers may be wrong */
 
@@ -753,6 +756,7 @@ ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
 static const ngx_http_tgbot_store_layout_t
     ngx_http_tgbot_queue_zone_layout =
 {
+    "tgbot_queue",
     sizeof(ngx_http_tgbot_queue_item_t),
     sizeof(ngx_http_tgbot_queue_own_t),
     NGX_HTTP_TGBOT_QUEUE_ENTRY,

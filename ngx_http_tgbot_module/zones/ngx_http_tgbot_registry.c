@@ -54,10 +54,13 @@ static ngx_http_tgbot_registry_record_t *ngx_http_tgbot_registry_record(
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_registry_zone = {
-    16, "register",
+    17, "register",
     sizeof(ngx_http_tgbot_registry_sh_t)
     + sizeof(ngx_http_tgbot_registry_record_t),
-    ngx_http_tgbot_registry_init
+    ngx_http_tgbot_registry_init,
+    NULL,
+    NULL,
+    NGX_HTTP_TGBOT_ZONE_FILE
 };
 
 
@@ -108,9 +111,9 @@ ngx_http_tgbot_registry_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     if (rc != NGX_OK) {
         ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
                       "zone \"%V\" has room for %uD bots with "
-                      "\"tgbot_register\", there are %ui",
-                      &zone->shm_zone->shm.name, sh->bots.n,
-                      zone->users.nelts);
+                      "\"tgbot_register\", there are %ui, expected a restart "
+                      "in %s:%ui", &zone->shm_zone->shm.name, sh->bots.n,
+                      zone->users.nelts, zone->file, zone->line);
     }
 
     return rc;
@@ -312,6 +315,34 @@ ngx_http_tgbot_registry_put(ngx_http_tgbot_registry_t *registry,
     ngx_http_tgbot_zone_unlock(registry->zone);
 
     return record ? NGX_OK : NGX_DECLINED;
+}
+
+
+size_t
+ngx_http_tgbot_registry_username(ngx_http_tgbot_registry_t *registry,
+    u_char *name)
+{
+    size_t                             len;
+    ngx_http_tgbot_registry_record_t  *record;
+
+    if (registry == NULL) {
+        return 0;
+    }
+
+    len = 0;
+
+    ngx_http_tgbot_registry_lock(registry->zone);
+
+    record = ngx_http_tgbot_registry_record(registry);
+
+    if (record) {
+        len = record->registration.username_len;
+        ngx_memcpy(name, record->registration.username, len);
+    }
+
+    ngx_http_tgbot_zone_unlock(registry->zone);
+
+    return len;
 }
 
 

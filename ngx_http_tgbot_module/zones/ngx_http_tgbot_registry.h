@@ -25,6 +25,9 @@
 #define NGX_HTTP_TGBOT_REGISTRY_ADDRESS  64
 #define NGX_HTTP_TGBOT_REGISTRY_NAMES    1024
 
+/* Telegram's usernames have up to 32 bytes */
+#define NGX_HTTP_TGBOT_REGISTRY_USERNAME  64
+
 /*
  * Changes by others and refusals that are corrected within an hour; after so
  * many the state is STOPPED
@@ -56,9 +59,13 @@ typedef struct {
 
     /* ngx_current_msec */
     ngx_msec_t    next;              /* when to ask again */
-    ngx_msec_t    set;               /* when setWebhook was last sent */
+    ngx_msec_t    set;               /* when the last setWebhook was sent, or
+                                        when it ended */
 
     ngx_uint_t    failures;          /* in a row, until a check succeeds */
+
+    uint64_t      version;           /* setWebhooks of all machines that are
+                                        known */
 
     /* seconds since the epoch, 0: never */
     time_t        checked;           /* getWebhookInfo was answered */
@@ -76,6 +83,7 @@ typedef struct {
     uint32_t      message_len;
     uint32_t      names_len;
     uint32_t      error_len;
+    uint32_t      username_len;
 
     u_char        url[NGX_HTTP_TGBOT_REGISTRY_URL];
     u_char        address[NGX_HTTP_TGBOT_REGISTRY_ADDRESS];
@@ -83,12 +91,17 @@ typedef struct {
     u_char        names[NGX_HTTP_TGBOT_REGISTRY_NAMES];   /* Update types */
 
     u_char        error[NGX_HTTP_TGBOT_REGISTRY_TEXT];    /* our own error */
+    u_char        username[NGX_HTTP_TGBOT_REGISTRY_USERNAME];
+                                     /* from getMe, without "@" */
 
     unsigned      url_ok:1;          /* "url" is the one we want */
     unsigned      certificate:1;
     unsigned      has_names:1;       /* 0: Telegram's default */
     unsigned      asked:1;           /* the Bot API was asked once */
     unsigned      unverified:1;      /* registered, but not checked yet */
+    unsigned      newer:1;           /* "wanted" is newer than what the other
+                                        machines know */
+    unsigned      named:1;           /* getMe was answered since "wanted" */
 } ngx_http_tgbot_registration_t;
 
 
@@ -143,6 +156,15 @@ ngx_int_t ngx_http_tgbot_registry_get(ngx_http_tgbot_registry_t *registry,
  */
 ngx_int_t ngx_http_tgbot_registry_put(ngx_http_tgbot_registry_t *registry,
     ngx_http_tgbot_registration_t *registration);
+
+/*
+ * Copies the bot's username, without "@", to name, which has room for
+ * NGX_HTTP_TGBOT_REGISTRY_USERNAME bytes.  Returns its length.  0: not known,
+ * as registration has not learned it yet; "registry" is NULL without
+ * tgbot_register.
+ */
+size_t ngx_http_tgbot_registry_username(ngx_http_tgbot_registry_t *registry,
+    u_char *name);
 
 /* copies as much of "value" as fits in size bytes, and returns the length */
 uint32_t ngx_http_tgbot_registry_text(u_char *dst, size_t size,

@@ -38,7 +38,6 @@ static ngx_uint_t ngx_http_tgbot_stats_leave(ngx_http_tgbot_stats_t *stats,
     ngx_uint_t gauge);
 static void ngx_http_tgbot_stats_abort(ngx_http_tgbot_stats_t *stats,
     ngx_uint_t gauge, ngx_uint_t n);
-static ngx_uint_t ngx_http_tgbot_stats_method(ngx_str_t *method);
 
 
 /* in the order of ngx_http_tgbot_verdict_e */
@@ -68,7 +67,10 @@ ngx_str_t  ngx_http_tgbot_verdict_names[] = {
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_stats_zone = {
     10, "statistics",
     sizeof(ngx_http_tgbot_stats_sh_t),
-    ngx_http_tgbot_stats_init
+    ngx_http_tgbot_stats_init,
+    NULL,
+    NULL,
+    NGX_HTTP_TGBOT_ZONE_FILE
 };
 
 
@@ -85,6 +87,9 @@ typedef u_char  ngx_http_tgbot_stats_fits_t[
 
 #define ngx_http_tgbot_stats_stripe(stats)                                    \
     (&(stats)->sh->stripes[ngx_worker % NGX_HTTP_TGBOT_STATS_STRIPES].counters)
+
+#define ngx_http_tgbot_stats_self(stats)                                      \
+    (&(stats)->sh->slots[ngx_http_tgbot_lease_slot()].process)
 
 #define ngx_http_tgbot_stats_add(counter, n)                                  \
     (void) ngx_atomic_fetch_add(&(counter), n)
@@ -348,6 +353,15 @@ ngx_http_tgbot_stats_handled(ngx_http_tgbot_stats_t *stats,
 
 
 void
+ngx_http_tgbot_stats_ignored(ngx_http_tgbot_stats_t *stats,
+    ngx_http_tgbot_answer_reason_e reason)
+{
+    ngx_http_tgbot_stats_add(
+        ngx_http_tgbot_stats_stripe(stats)->ignored[reason], 1);
+}
+
+
+void
 ngx_http_tgbot_stats_unauthorized(ngx_http_tgbot_stats_t *stats,
     ngx_uint_t unauthorized)
 {
@@ -367,7 +381,7 @@ ngx_http_tgbot_stats_api(ngx_http_tgbot_stats_t *stats, ngx_str_t *method,
 {
     ngx_uint_t  i;
 
-    i = ngx_http_tgbot_stats_method(method);
+    i = ngx_http_tgbot_method_find(method);
 
     ngx_http_tgbot_stats_add(
         ngx_http_tgbot_stats_stripe(stats)->api[i][result], 1);
@@ -417,7 +431,7 @@ ngx_http_tgbot_stats_enter(ngx_http_tgbot_stats_t *stats, ngx_uint_t gauge)
 {
     ngx_atomic_t  *cell;
 
-    cell = &stats->sh->slots[ngx_process_slot].process.gauges[gauge];
+    cell = &ngx_http_tgbot_stats_self(stats)->gauges[gauge];
 
     if (ngx_http_tgbot_stats_tag(*cell)
         != ngx_http_tgbot_stats_epoch(ngx_http_tgbot_lease_self()))
@@ -440,7 +454,7 @@ ngx_http_tgbot_stats_leave(ngx_http_tgbot_stats_t *stats, ngx_uint_t gauge)
     ngx_atomic_t       *cell;
     ngx_atomic_uint_t   old;
 
-    cell = &stats->sh->slots[ngx_process_slot].process.gauges[gauge];
+    cell = &ngx_http_tgbot_stats_self(stats)->gauges[gauge];
 
     do {
         old = *cell;
@@ -490,7 +504,7 @@ ngx_http_tgbot_stats_init_process(ngx_http_tgbot_stats_t *stats)
     ngx_atomic_uint_t               old, self;
     ngx_http_tgbot_stats_gauges_t  *slot;
 
-    slot = &stats->sh->slots[ngx_process_slot].process;
+    slot = ngx_http_tgbot_stats_self(stats);
     self = ngx_http_tgbot_stats_epoch(ngx_http_tgbot_lease_self());
 
     for (i = 0; i < NGX_HTTP_TGBOT_GAUGES; i++) {
@@ -556,62 +570,6 @@ ngx_http_tgbot_stats_sweep(ngx_http_tgbot_stats_t *stats)
 }
 
 
-/* sorted by ngx_strncasecmp() for a binary search; "other" is the last */
-
-const ngx_str_t
-    ngx_http_tgbot_stats_methods[NGX_HTTP_TGBOT_STATS_METHODS] =
-{
-    ngx_string("answerCallbackQuery"),
-    ngx_string("answerInlineQuery"),
-    ngx_string("answerPreCheckoutQuery"),
-    ngx_string("answerShippingQuery"),
-    ngx_string("answerWebAppQuery"),
-    ngx_string("approveChatJoinRequest"),
-    ngx_string("banChatMember"),
-    ngx_string("copyMessage"),
-    ngx_string("createInvoiceLink"),
-    ngx_string("declineChatJoinRequest"),
-    ngx_string("deleteMessage"),
-    ngx_string("deleteMessages"),
-    ngx_string("editMessageCaption"),
-    ngx_string("editMessageMedia"),
-    ngx_string("editMessageReplyMarkup"),
-    ngx_string("editMessageText"),
-    ngx_string("forwardMessage"),
-    ngx_string("leaveChat"),
-    ngx_string("pinChatMessage"),
-    ngx_string("promoteChatMember"),
-    ngx_string("refundStarPayment"),
-    ngx_string("restrictChatMember"),
-    ngx_string("sendAnimation"),
-    ngx_string("sendAudio"),
-    ngx_string("sendChatAction"),
-    ngx_string("sendContact"),
-    ngx_string("sendDice"),
-    ngx_string("sendDocument"),
-    ngx_string("sendGame"),
-    ngx_string("sendGift"),
-    ngx_string("sendInvoice"),
-    ngx_string("sendLocation"),
-    ngx_string("sendMediaGroup"),
-    ngx_string("sendMessage"),
-    ngx_string("sendPhoto"),
-    ngx_string("sendPoll"),
-    ngx_string("sendSticker"),
-    ngx_string("sendVenue"),
-    ngx_string("sendVideo"),
-    ngx_string("sendVideoNote"),
-    ngx_string("sendVoice"),
-    ngx_string("setMessageReaction"),
-    ngx_string("setMyCommands"),
-    ngx_string("stopPoll"),
-    ngx_string("unbanChatMember"),
-    ngx_string("unpinAllChatMessages"),
-    ngx_string("unpinChatMessage"),
-    ngx_string("other")
-};
-
-
 const ngx_str_t  ngx_http_tgbot_stats_results[NGX_HTTP_TGBOT_API_RESULTS] = {
     ngx_string("ok"),
     ngx_string("429"),
@@ -648,45 +606,6 @@ const ngx_str_t
     ngx_string("60"),
     ngx_string("+Inf")
 };
-
-
-/* returns the index of a method in the list, or of "other" */
-
-static ngx_uint_t
-ngx_http_tgbot_stats_method(ngx_str_t *method)
-{
-    ngx_int_t         rc;
-    ngx_uint_t        i, low, high;
-    const ngx_str_t  *name;
-
-    low = 0;
-    high = NGX_HTTP_TGBOT_STATS_METHODS - 1;
-
-    while (low < high) {
-        i = (low + high) / 2;
-        name = &ngx_http_tgbot_stats_methods[i];
-
-        rc = ngx_strncasecmp(method->data, name->data,
-                             ngx_min(method->len, name->len));
-
-        if (rc == 0) {
-            rc = (ngx_int_t) method->len - (ngx_int_t) name->len;
-        }
-
-        if (rc == 0) {
-            return i;
-        }
-
-        if (rc < 0) {
-            high = i;
-
-        } else {
-            low = i + 1;
-        }
-    }
-
-    return NGX_HTTP_TGBOT_STATS_METHODS - 1;
-}
 
 
 uint64_t

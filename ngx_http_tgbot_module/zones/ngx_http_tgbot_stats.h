@@ -11,8 +11,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_dead.h"
 #include "ngx_http_tgbot_lease.h"
+#include "ngx_http_tgbot_method_table.h"
 #include "ngx_http_tgbot_zone.h"
 
 
@@ -45,10 +47,10 @@ extern ngx_str_t  ngx_http_tgbot_verdict_names[];
 #define NGX_HTTP_TGBOT_STATS_LIMITS  16
 
 /* size of the zone tgbot_stats_<name>, bytes */
-#define NGX_HTTP_TGBOT_STATS_SIZE    (128 * 1024)
+#define NGX_HTTP_TGBOT_STATS_SIZE    (160 * 1024)
 
-/* methods with counters of their own, and "other" */
-#define NGX_HTTP_TGBOT_STATS_METHODS  48
+/* methods with counters of their own, and "other": rows of the table */
+#define NGX_HTTP_TGBOT_STATS_METHODS  (NGX_HTTP_TGBOT_METHODS + 1)
 
 /* buckets of a histogram; the last one has no upper bound */
 #define NGX_HTTP_TGBOT_STATS_BUCKETS  16
@@ -182,6 +184,7 @@ typedef struct {
     ngx_atomic_t                     call[NGX_HTTP_TGBOT_CALL_KINDS]
                                          [NGX_HTTP_TGBOT_CALL_EVENTS];
     ngx_atomic_t                     handled[NGX_HTTP_TGBOT_HANDLER_OUTCOMES];
+    ngx_atomic_t                     ignored[NGX_HTTP_TGBOT_ANSWER_REASONS];
     ngx_atomic_t                     api[NGX_HTTP_TGBOT_STATS_METHODS]
                                         [NGX_HTTP_TGBOT_API_RESULTS];
     ngx_atomic_t                     limit[NGX_HTTP_TGBOT_STATS_LIMITS]
@@ -257,6 +260,10 @@ ngx_uint_t ngx_http_tgbot_stats_call(ngx_http_tgbot_stats_t *stats,
 void ngx_http_tgbot_stats_handled(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_handled_e outcome);
 
+/* an answer that is thrown away, as a whole or in a part */
+void ngx_http_tgbot_stats_ignored(ngx_http_tgbot_stats_t *stats,
+    ngx_http_tgbot_answer_reason_e reason);
+
 /* adds a duration in ms to a histogram */
 void ngx_http_tgbot_stats_duration(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_duration_e of, ngx_msec_t duration);
@@ -296,9 +303,7 @@ void ngx_http_tgbot_stats_init_process(ngx_http_tgbot_stats_t *stats);
 void ngx_http_tgbot_stats_sweep(ngx_http_tgbot_stats_t *stats);
 
 
-/* names of methods and results, by index */
-extern const ngx_str_t  ngx_http_tgbot_stats_methods[
-                                          NGX_HTTP_TGBOT_STATS_METHODS];
+/* names of results, by index */
 extern const ngx_str_t  ngx_http_tgbot_stats_results[
                                           NGX_HTTP_TGBOT_API_RESULTS];
 

@@ -17,6 +17,8 @@
     ngx_align(size, NGX_CPU_CACHE_LINE)
 
 
+static void ngx_http_tgbot_store_full(ngx_http_tgbot_zone_t *zone,
+    const ngx_http_tgbot_store_layout_t *layout, uint32_t n);
 static ngx_int_t ngx_http_tgbot_store_make(ngx_http_tgbot_zone_bots_t *bots,
     void *entry, void *user);
 static uint64_t ngx_http_tgbot_store_item_answer(size_t len);
@@ -140,17 +142,53 @@ ngx_http_tgbot_store_init(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_unlock(zone);
 
     if (rc != NGX_OK) {
-        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
-                      "zone \"%V\" has room for %uD bots, which the %ui that "
-                      "use it and those that left something in it exceed, "
-                      "expected %uzk more for each and no more than %ui bots "
-                      "in a zone", &zone->shm_zone->shm.name,
-                      store.sh->bots.n, zone->users.nelts,
-                      layout->entry / 1024,
-                      (ngx_uint_t) NGX_HTTP_TGBOT_STORE_ENTRIES_MAX);
+        ngx_http_tgbot_store_full(zone, layout, store.sh->bots.n);
     }
 
     return rc;
+}
+
+
+/* n: the bots that the zone has room for */
+
+static void
+ngx_http_tgbot_store_full(ngx_http_tgbot_zone_t *zone,
+    const ngx_http_tgbot_store_layout_t *layout, uint32_t n)
+{
+    size_t       size;
+    ngx_uint_t   users;
+    const char  *more;
+
+    users = zone->users.nelts;
+
+    if (users > NGX_HTTP_TGBOT_STORE_ENTRIES_MAX) {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" is used by %ui bots, expected no more than "
+                      "%d in a zone, and a \"%s\" with another zone for the "
+                      "others in %s:%ui", &zone->shm_zone->shm.name, users,
+                      NGX_HTTP_TGBOT_STORE_ENTRIES_MAX, layout->directive,
+                      zone->file, zone->line);
+        return;
+    }
+
+    /*
+     * Room for all bots that use the zone, besides that which others hold:
+     * how many those are is not known.  1/32 is more than the tables need.
+     */
+
+    more = (users > n) ? "" : " beside those that left something in it";
+    size = (users > n) ? users - n : users;
+
+    size = zone->size + (size + size / 32 + 1) * layout->entry;
+
+    ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                  "zone \"%V\" has room for %uD bots, which is too few for "
+                  "the %ui that use it%s, expected \"%s zone=%V:%uzm\" or a "
+                  "larger size in %s:%ui",
+                  &zone->shm_zone->shm.name, n, users, more,
+                  layout->directive, &zone->shm_zone->shm.name,
+                  (size + 1024 * 1024 - 1) / (1024 * 1024),
+                  zone->file, zone->line);
 }
 
 

@@ -104,6 +104,7 @@ typedef struct {
 /* what a kind needs: one constant for each kind */
 
 typedef struct {
+    const char                       *directive;  /* for errors */
     size_t                            header;   /* size of item's header */
     size_t                            own;      /* kept with an entry, bytes */
     size_t                            entry;    /* one more entry for each

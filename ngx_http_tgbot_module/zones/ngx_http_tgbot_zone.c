@@ -5,7 +5,7 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-#define NGX_HTTP_TGBOT_ZONE_MAGIC  0x74676234  /* "tgb4" */
+#define NGX_HTTP_TGBOT_ZONE_MAGIC  0x74676235  /* "tgb5" */
 
 
 static ngx_int_t ngx_http_tgbot_zone_parse(ngx_conf_t *cf,
@@ -22,10 +22,9 @@ static ngx_int_t ngx_http_tgbot_zone_adopt(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t *old);
 static ngx_int_t ngx_http_tgbot_zone_carve(ngx_http_tgbot_zone_t *zone,
     ngx_slab_pool_t *shpool);
-static ngx_http_tgbot_zone_sh_t *ngx_http_tgbot_zone_ours(ngx_shm_t *shm);
+static ngx_http_tgbot_zone_rt_t *ngx_http_tgbot_zone_ours(ngx_shm_t *shm);
 static ngx_uint_t ngx_http_tgbot_zone_mapped(ngx_cycle_t *cycle,
     u_char *addr);
-static void ngx_http_tgbot_zone_lock_abandoned(ngx_shmtx_t *mutex);
 
 
 ngx_http_tgbot_zone_t *
@@ -101,7 +100,12 @@ ngx_http_tgbot_zone_parse(ngx_conf_t *cf, ngx_str_t *directive,
     n = ngx_parse_size(&s);
 
     if (n <= 0) {
-        goto invalid;
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid zone \"%V\" in \"%V\" directive: its size "
+                           "is \"%V\", expected a number of bytes, or one with "
+                           "\"k\" or \"m\", such as \"zone=%V:8m\"",
+                           value, directive, &s, name);
+        return NGX_ERROR;
     }
 
     *size = n;
@@ -238,7 +242,6 @@ ngx_http_tgbot_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     zone = shm_zone->data;
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
 
-    zone->mutex = &shpool->mutex;
     zone->log = shm_zone->shm.log;
 
     if (old) {
@@ -278,6 +281,8 @@ ngx_http_tgbot_zone_adopt(ngx_http_tgbot_zone_t *zone,
     }
 
     zone->sh = sh;
+    zone->rt = old->rt;
+    zone->offset = old->offset;
 
     return zone->kind->init(zone, 0);
 }
@@ -288,6 +293,7 @@ ngx_http_tgbot_zone_carve(ngx_http_tgbot_zone_t *zone,
     ngx_slab_pool_t *shpool)
 {
     size_t                     size;
+    ngx_http_tgbot_zone_rt_t  *rt;
     ngx_http_tgbot_zone_sh_t  *sh;
 
     /*
@@ -299,26 +305,71 @@ ngx_http_tgbot_zone_carve(ngx_http_tgbot_zone_t *zone,
 
     shpool->log_nomem = 0;
 
-    sh = ngx_slab_alloc(shpool, size);
+    rt = ngx_slab_alloc(shpool, size);
 
-    if (sh == NULL) {
+    if (rt == NULL) {
         ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
                       "could not carve zone \"%V\" of %uz bytes",
                       &zone->shm_zone->shm.name, zone->size);
         return NGX_ERROR;
     }
 
-    shpool->data = sh;
+    shpool->data = rt;
+
+    zone->rt = rt;
+
+    if (ngx_http_tgbot_zone_make_rt(rt, zone->log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    sh = (ngx_http_tgbot_zone_sh_t *)
+             ((u_char *) rt + NGX_HTTP_TGBOT_ZONE_RT);
 
     ngx_memzero(sh, sizeof(ngx_http_tgbot_zone_sh_t));
 
     sh->magic = NGX_HTTP_TGBOT_ZONE_MAGIC;
     sh->kind = zone->kind->id;
-    sh->size = size;
+    sh->size = size - NGX_HTTP_TGBOT_ZONE_RT;
 
     zone->sh = sh;
 
     return zone->kind->init(zone, 1);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_zone_make_rt(ngx_http_tgbot_zone_rt_t *rt, ngx_log_t *log)
+{
+    int                  err;
+    pthread_mutexattr_t  attr;
+
+    ngx_memzero(rt, sizeof(ngx_http_tgbot_zone_rt_t));
+
+    rt->magic = NGX_HTTP_TGBOT_ZONE_MAGIC;
+
+    err = pthread_mutexattr_init(&attr);
+
+    if (err == 0) {
+        err = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+
+        if (err == 0) {
+            err = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+        }
+
+        if (err == 0) {
+            err = pthread_mutex_init(&rt->mutex, &attr);
+        }
+
+        (void) pthread_mutexattr_destroy(&attr);
+    }
+
+    if (err) {
+        ngx_log_error(NGX_LOG_EMERG, log, err,
+                      "could not make a mutex of POSIX threads that is robust");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -342,7 +393,7 @@ ngx_http_tgbot_zone_abandon(ngx_cycle_t *cycle)
     ngx_uint_t                 i;
     ngx_shm_zone_t            *shm_zone;
     ngx_list_part_t           *part;
-    ngx_http_tgbot_zone_sh_t  *sh;
+    ngx_http_tgbot_zone_rt_t  *rt;
 
     for (part = (ngx_list_part_t *) &cycle->old_cycle->shared_memory.part;
          part;
@@ -351,25 +402,25 @@ ngx_http_tgbot_zone_abandon(ngx_cycle_t *cycle)
         shm_zone = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
-            sh = ngx_http_tgbot_zone_ours(&shm_zone[i].shm);
+            rt = ngx_http_tgbot_zone_ours(&shm_zone[i].shm);
 
-            if (sh && !ngx_http_tgbot_zone_mapped(cycle, shm_zone[i].shm.addr))
+            if (rt && !ngx_http_tgbot_zone_mapped(cycle, shm_zone[i].shm.addr))
             {
-                sh->abandoned = 1;
+                rt->abandoned = 1;
             }
         }
     }
 }
 
 
-/* finds the header that some version of this module carved; NULL: none */
+/* finds the beginning that some version of this module carved; NULL: none */
 
-static ngx_http_tgbot_zone_sh_t *
+static ngx_http_tgbot_zone_rt_t *
 ngx_http_tgbot_zone_ours(ngx_shm_t *shm)
 {
     u_char                    *data;
     ngx_slab_pool_t           *shpool;
-    ngx_http_tgbot_zone_sh_t  *sh;
+    ngx_http_tgbot_zone_rt_t  *rt;
 
     if (shm->addr == NULL) {
         return NULL;
@@ -379,14 +430,14 @@ ngx_http_tgbot_zone_ours(ngx_shm_t *shm)
     data = shpool->data;
 
     if (data < shm->addr
-        || data + sizeof(ngx_http_tgbot_zone_sh_t) > shm->addr + shm->size)
+        || data + sizeof(ngx_http_tgbot_zone_rt_t) > shm->addr + shm->size)
     {
         return NULL;
     }
 
-    sh = (ngx_http_tgbot_zone_sh_t *) data;
+    rt = (ngx_http_tgbot_zone_rt_t *) data;
 
-    return (sh->magic == NGX_HTTP_TGBOT_ZONE_MAGIC) ? sh : NULL;
+    return (rt->magic == NGX_HTTP_TGBOT_ZONE_MAGIC) ? rt : NULL;
 }
 
 
@@ -435,32 +486,29 @@ ngx_http_tgbot_zone_adopted(ngx_http_tgbot_zone_t *zone)
 ngx_uint_t
 ngx_http_tgbot_zone_tell(ngx_http_tgbot_zone_t *zone)
 {
-    return ngx_atomic_cmp_set(&zone->sh->told, 0, 1);
+    return ngx_atomic_cmp_set(&zone->rt->told, 0, 1);
 }
 
 
 ngx_int_t
 ngx_http_tgbot_zone_lock(ngx_http_tgbot_zone_t *zone)
 {
-    ngx_http_tgbot_zone_sh_t  *sh;
+    ngx_http_tgbot_zone_rt_t  *rt;
 
-    sh = zone->sh;
+    rt = zone->rt;
 
-    if (ngx_exiting && !ngx_http_tgbot_zone_adopted(zone)) {
-        ngx_http_tgbot_zone_lock_abandoned(zone->mutex);
-
-    } else {
-        ngx_shmtx_lock(zone->mutex);
+    if (pthread_mutex_lock(&rt->mutex) == EOWNERDEAD) {
+        (void) pthread_mutex_consistent(&rt->mutex);
     }
 
-    if (sh->dirty) {
-        sh->repaired++;
+    if (rt->dirty) {
+        zone->sh->repaired++;
         zone->found_dirty = 1;
 
         return NGX_DECLINED;
     }
 
-    sh->dirty = 1;
+    rt->dirty = 1;
 
     /* "dirty" is stored before all that is written inside the lock */
 
@@ -470,38 +518,14 @@ ngx_http_tgbot_zone_lock(ngx_http_tgbot_zone_t *zone)
 }
 
 
-/*
- * If a worker dies, the master force-unlocks only zones of its current cycle,
- * so in other zones the workers do that themselves.
- */
-
-static void
-ngx_http_tgbot_zone_lock_abandoned(ngx_shmtx_t *mutex)
-{
-    ngx_pid_t  holder;
-
-    while (!ngx_shmtx_trylock(mutex)) {
-
-        holder = (ngx_pid_t) *mutex->lock;
-
-        if (holder && kill(holder, 0) == -1 && ngx_errno == NGX_ESRCH) {
-            (void) ngx_shmtx_force_unlock(mutex, holder);
-            continue;
-        }
-
-        ngx_sched_yield();
-    }
-}
-
-
 void
 ngx_http_tgbot_zone_unlock(ngx_http_tgbot_zone_t *zone)
 {
     ngx_memory_barrier();
 
-    zone->sh->dirty = 0;
+    zone->rt->dirty = 0;
 
-    ngx_shmtx_unlock(zone->mutex);
+    (void) pthread_mutex_unlock(&zone->rt->mutex);
 
     if (zone->found_dirty) {
         zone->found_dirty = 0;

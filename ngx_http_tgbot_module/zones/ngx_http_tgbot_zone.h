@@ -12,14 +12,38 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <pthread.h>
 
-typedef struct ngx_http_tgbot_zone_s  ngx_http_tgbot_zone_t;
+
+typedef struct ngx_http_tgbot_zone_s        ngx_http_tgbot_zone_t;
+typedef struct ngx_http_tgbot_zone_map_s    ngx_http_tgbot_zone_map_t;
+typedef struct ngx_http_tgbot_zone_state_s  ngx_http_tgbot_zone_state_t;
+
+
+/* whether a zone may be a file */
+
+typedef enum {
+    NGX_HTTP_TGBOT_ZONE_NO_FILE = 0,
+    NGX_HTTP_TGBOT_ZONE_FILE,          /* may begin anew */
+    NGX_HTTP_TGBOT_ZONE_KEEP           /* what is in it must not be lost */
+} ngx_http_tgbot_zone_file_e;
+
+
+/* how a start finds the contents of a zone that is a file */
+
+typedef enum {
+    NGX_HTTP_TGBOT_ZONE_KEPT = 0,      /* as the last process left them */
+    NGX_HTTP_TGBOT_ZONE_DIRTY,         /* a process died inside the lock */
+    NGX_HTTP_TGBOT_ZONE_TORN           /* the machine went down: each page is
+                                          as it was at some moment */
+} ngx_http_tgbot_zone_found_e;
 
 
 /* a kind of zones: one for each file of this folder that has zones */
 
 typedef struct {
-    uint32_t                         id;
+    uint32_t                         id;        /* raised with each change of
+                                                   what a zone contains */
     const char                      *name;      /* for errors: "limit" */
 
     /* bytes that a zone needs at least, without the slab pool of nginx */
@@ -33,23 +57,62 @@ typedef struct {
      */
     ngx_int_t                      (*init)(ngx_http_tgbot_zone_t *zone,
                                         ngx_uint_t fresh);
+
+    /*
+     * Called in a master that starts and found the zone's file, before
+     * init(zone, 0), without the lock.  No other process works in the zone,
+     * and all leases in it are dead.  The callback makes the contents usable,
+     * whatever they are, and ends the leases; the zone's generation is 0.
+     * NULL: the zone begins anew at each start, by init(zone, 1).
+     */
+    void                           (*open)(ngx_http_tgbot_zone_t *zone,
+                                        ngx_http_tgbot_zone_found_e found);
+
+    /*
+     * Called after open(old, ...) and init(zone, 1): copies the contents of
+     * a zone of another size.  NGX_ERROR: they do not fit.  NULL: the zone
+     * begins anew.
+     */
+    ngx_int_t                      (*copy)(ngx_http_tgbot_zone_t *zone,
+                                        ngx_http_tgbot_zone_t *old);
+
+    ngx_uint_t                       file;      /* ngx_http_tgbot_zone_file_e
+                                                   */
 } ngx_http_tgbot_zone_kind_t;
 
 
-/* the beginning of a zone's memory */
+/*
+ * What does not outlive the processes that use a zone.  It is at the beginning
+ * of the zone's memory, or, if the zone is a file, in another file.
+ */
+
+typedef struct {
+    ngx_atomic_t                     magic;     /* these two are here in all */
+    ngx_atomic_t                     abandoned; /* versions: a later cycle does
+                                                   not use the zone */
+
+    pthread_mutex_t                  mutex;     /* robust, of processes */
+    ngx_atomic_t                     dirty;     /* a process is inside the
+                                                   lock, or died there */
+    ngx_atomic_t                     told;      /* see zone_tell() */
+} ngx_http_tgbot_zone_rt_t;
+
+
+/* bytes in front of the contents of a zone in anonymous memory */
+
+#define NGX_HTTP_TGBOT_ZONE_RT                                                \
+    ngx_align(sizeof(ngx_http_tgbot_zone_rt_t), NGX_CPU_CACHE_LINE)
+
+
+/* the beginning of a zone's contents; no pointers, as masters differ in them */
 
 typedef struct {
     uint32_t                         magic;
     uint32_t                         kind;
     size_t                           size;      /* with this header */
-    ngx_atomic_t                     dirty;     /* a process is inside the
-                                                   lock, or died there */
     ngx_atomic_t                     generation;
     ngx_atomic_t                     repaired;  /* times */
     ngx_atomic_t                     evicted;   /* records */
-    ngx_atomic_t                     told;      /* see zone_tell() */
-    ngx_atomic_t                     abandoned; /* a later cycle does not use
-                                                   the zone */
 } ngx_http_tgbot_zone_sh_t;
 
 
@@ -65,7 +128,11 @@ struct ngx_http_tgbot_zone_s {
     ngx_uint_t                       line;
 
     ngx_http_tgbot_zone_sh_t        *sh;
-    ngx_shmtx_t                     *mutex;
+    ngx_http_tgbot_zone_rt_t        *rt;
+    ngx_msec_t                       offset;    /* of times in the zone from
+                                                   ngx_current_msec */
+    ngx_http_tgbot_zone_state_t     *state;     /* NULL: it is no file */
+    ngx_http_tgbot_zone_map_t       *map;
     ngx_log_t                       *log;       /* the cycle's */
 
     ngx_array_t                      users;     /* the kind's, pointers */
@@ -98,6 +165,18 @@ ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone);
  * slab pool and our header are added.
  */
 size_t ngx_http_tgbot_zone_needs(size_t room);
+
+/*
+ * Makes the mutex of *rt, and zeroes the other members.  NGX_ERROR: logged.
+ */
+ngx_int_t ngx_http_tgbot_zone_make_rt(ngx_http_tgbot_zone_rt_t *rt,
+    ngx_log_t *log);
+
+/*
+ * A checksum of n bytes that goes on from "sum".  Bytes may be summed up in
+ * pieces, if the length of each but the last is a multiple of 8.
+ */
+uint64_t ngx_http_tgbot_zone_sum(uint64_t sum, const void *data, size_t n);
 
 /* sets n numbers that clients cannot guess, in an init callback */
 void ngx_http_tgbot_zone_seed(uint64_t *seed, size_t n, ngx_log_t *log);
@@ -136,6 +215,19 @@ ngx_int_t ngx_http_tgbot_zone_lock(ngx_http_tgbot_zone_t *zone);
 
 /* unlocks the zone, and logs if it was found dirty */
 void ngx_http_tgbot_zone_unlock(ngx_http_tgbot_zone_t *zone);
+
+
+/*
+ * Times in a zone count from another moment than ngx_current_msec, so that they
+ * go on when the machine was started again: the time now, a time that goes into
+ * the zone, and a time that comes out of it.
+ */
+
+#define ngx_http_tgbot_zone_msec(zone)                                        \
+    (ngx_current_msec + (zone)->offset)
+
+#define ngx_http_tgbot_zone_in(zone, t)   ((t) + (zone)->offset)
+#define ngx_http_tgbot_zone_out(zone, t)  ((t) - (zone)->offset)
 
 
 /* the kind's own data: where it begins, aligned, and how many bytes */

@@ -6,6 +6,10 @@
 #include "ngx_http_tgbot_zone.h"
 
 
+static ngx_inline uint64_t ngx_http_tgbot_zone_sum_word(uint64_t sum,
+    uint64_t word);
+
+
 ngx_http_tgbot_zone_t *
 ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone)
 {
@@ -53,7 +57,8 @@ ngx_http_tgbot_zone_needs(size_t room)
 {
     size_t  pages;
 
-    room += ngx_align(sizeof(ngx_http_tgbot_zone_sh_t), NGX_CPU_CACHE_LINE);
+    room += NGX_HTTP_TGBOT_ZONE_RT
+            + ngx_align(sizeof(ngx_http_tgbot_zone_sh_t), NGX_CPU_CACHE_LINE);
 
     pages = (room + ngx_pagesize - 1) / ngx_pagesize;
     pages = ngx_max(pages, 6);
@@ -101,4 +106,39 @@ ngx_http_tgbot_zone_seed(uint64_t *seed, size_t n, ngx_log_t *log)
 
         ngx_memcpy(&seed[i], hash, sizeof(uint64_t));
     }
+}
+
+
+/* each step is a bijection of the sum: no single change of a word is missed */
+
+uint64_t
+ngx_http_tgbot_zone_sum(uint64_t sum, const void *data, size_t n)
+{
+    uint64_t       word;
+    const u_char  *p;
+
+    for (p = data; n >= sizeof(uint64_t); n -= sizeof(uint64_t)) {
+        ngx_memcpy(&word, p, sizeof(uint64_t));
+        p += sizeof(uint64_t);
+
+        sum = ngx_http_tgbot_zone_sum_word(sum, word);
+    }
+
+    if (n) {
+        word = 0;
+        ngx_memcpy(&word, p, n);
+
+        sum = ngx_http_tgbot_zone_sum_word(sum, word);
+    }
+
+    return sum;
+}
+
+
+static ngx_inline uint64_t
+ngx_http_tgbot_zone_sum_word(uint64_t sum, uint64_t word)
+{
+    sum = (sum ^ word) * 0x9e3779b97f4a7c15ULL;
+
+    return sum ^ (sum >> 32);
 }

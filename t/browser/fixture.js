@@ -43,6 +43,8 @@ export function bot(n, now, which = {}) {
       api: { started: n, ok: n, failed: 0, unknown: 0, aborted: 0 } },
     calls_inflight: { handler: 4, api: 2 },
     handler_calls_total: { handled: n - 3 * failed, unavailable: 0, failed },
+    answers_ignored_total: { type: 3, not_json: 0, encoding: 0, too_many: 0,
+      refused_method: 1, bad_method: 0, no_address: 0 },
     api_calls_total: api,
     api_calls_given_up_total: 1,
     api_calls_unsent_total: 0,

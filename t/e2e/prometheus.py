@@ -17,7 +17,7 @@ LABELS = {
     "limit_decisions_total": ("zone", "outcome"), "cache_total": ("result",),
     "dead_letters_total": ("cause",), "queue_items_total": ("event",),
     "queue_depth": ("state",), "zone_bytes": ("state",), "build_info": ("version",),
-    "redis_commands_total": ("result",),
+    "redis_commands_total": ("result",), "answers_ignored_total": ("reason",),
 }
 
 # what JSON has besides metrics

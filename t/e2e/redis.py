@@ -1,6 +1,7 @@
 """A redis-server of a test, which is started, killed and stopped at will."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -20,10 +21,11 @@ class Error(str):
 class Redis:
     """
     On a port of 127.0.0.1 and a unix socket; it keeps its data over kill() and start(), by
-    an AOF.  options: further ones of redis-server, name=value.
+    an AOF.  options: further ones of redis-server, name=value; tls: those of a
+    certificate(), then the port speaks TLS only.
     """
 
-    def __init__(self, case, name="redis", port=None, **options):
+    def __init__(self, case, name="redis", port=None, tls=None, **options):
         self.directory = f"{case.directory}/{name}"
         self.port = port or free_port()
         self.path = f"{self.directory}/socket"
@@ -31,12 +33,18 @@ class Redis:
                         "dir": self.directory, "appendonly": "yes", "appendfsync": "no",
                         "save": "",
                         "enable-debug-command": "yes", "logfile": "redis.log"}
-        self.options.update((key.replace("_", "-"), value) for key, value in options.items())
+        self._change(tls, options)
         self.login = ()             # arguments of AUTH for call()
         self.arguments = ()
         self._process = None
         os.makedirs(self.directory, exist_ok=True)
         case.at_end(self.kill)
+
+    def _change(self, tls, options):
+        if tls:
+            options = {"port": 0, "tls-port": self.port, "tls-auth-clients": "no",
+                       "tls-replication": "yes", **tls, **options}
+        self.options.update((key.replace("_", "-"), value) for key, value in options.items())
 
     async def start(self):
         """Returns when it serves."""
@@ -98,13 +106,16 @@ class Redis:
 class Sentinel(Redis):
     """One sentinel, which alone decides on failovers of the master "main"."""
 
-    def __init__(self, case, master, name="sentinel", **options):
-        super().__init__(case, name, **options)
+    def __init__(self, case, master, name="sentinel", tls=None, **options):
+        super().__init__(case, name)
+        more = options.pop("sentinel", [])
         self.options = {
             "port": self.port, "bind": "127.0.0.1", "unixsocket": self.path,
             "dir": self.directory, "logfile": "redis.log",
             "sentinel": [f"monitor main 127.0.0.1 {master.port} 1",
-                         "down-after-milliseconds main 1000", "failover-timeout main 5000"]}
+                         "down-after-milliseconds main 1000", "failover-timeout main 5000",
+                         *more]}
+        self._change(tls, options)
         self.arguments = ("--sentinel",)
 
     def master(self):
@@ -115,11 +126,14 @@ class Sentinel(Redis):
         return len(self.call("SENTINEL", "REPLICAS", "main"))
 
 
-async def cluster(case, count, **options):
-    """Nodes of a cluster; the first three share the slots, the others have none."""
+async def cluster(case, count, tls=lambda number: None, **options):
+    """
+    Nodes of a cluster; the first three share the slots, the others have none.  tls: that of
+    the node with this number.
+    """
     nodes = [await Redis(case, f"node{i}", port=_bus_port(), cluster_enabled="yes",
                          cluster_node_timeout="1500", cluster_require_full_coverage="no",
-                         cluster_replica_validity_factor="0", **options).start()
+                         cluster_replica_validity_factor="0", tls=tls(i), **options).start()
              for i in range(count)]
     for node in nodes[1:]:
         nodes[0].call("CLUSTER", "MEET", "127.0.0.1", node.port)
@@ -167,6 +181,78 @@ def read(file):
     if kind == b"*":
         return None if rest == "-1" else [read(file) for _ in range(int(rest))]
     return rest
+
+
+class Way:
+    """
+    A way to a Redis on which packets are lost as long as "lost" has "there" or "back" in it.
+    A connection that lost some is dead for good, and neither side is told of it.
+    """
+
+    def __init__(self, case, redis):
+        self.lost = set()
+        self.port = free_port()
+        self._redis = redis
+        self._server = None
+        self._ends = []
+        case.at_end(self.close)
+
+    async def start(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        return self
+
+    async def _serve(self, reader, writer):
+        self._ends.append(writer)
+        if self.lost:
+            return
+        there, back = await asyncio.open_unix_connection(self._redis.path)
+        self._ends.append(back)
+        dead = set()
+        with contextlib.suppress(asyncio.CancelledError):       # the test is over
+            await asyncio.gather(self._carry(reader, back, "there", dead),
+                                 self._carry(there, writer, "back", dead))
+
+    async def _carry(self, reader, writer, direction, dead):
+        try:
+            while True:
+                data = await reader.read(65536)
+                if direction in self.lost:
+                    dead.add(direction)
+                if not data:
+                    break
+                if direction not in dead:
+                    writer.write(data)
+        except OSError:
+            pass
+        if not dead and not self.lost:
+            writer.close()
+
+    def close(self):
+        self._server.close()
+        for writer in self._ends:
+            writer.close()
+
+
+async def certificate(case, name, names):
+    """
+    -> options of redis-server for a certificate for these names, such as "DNS:redis.test",
+    that an authority of the test has signed.
+    """
+    where = case.directory
+    with open(f"{where}/names", "w", encoding="ascii") as file:
+        file.write(f"subjectAltName={names}")
+    lines = [f"req -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}",
+             f"x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2"
+             f" -extfile names -out {name}.crt"]
+    if not os.path.exists(f"{where}/ca.crt"):
+        lines.insert(0, "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2"
+                        " -subj /CN=ca")
+    for line in lines:
+        process = await asyncio.create_subprocess_exec(
+            "openssl", *line.split(), cwd=where, stderr=asyncio.subprocess.DEVNULL)
+        await process.wait()
+    return {"tls-cert-file": f"{where}/{name}.crt", "tls-key-file": f"{where}/{name}.key",
+            "tls-ca-cert-file": f"{where}/ca.crt"}
 
 
 class Fake:

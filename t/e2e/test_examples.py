@@ -6,16 +6,14 @@ And the configurations in README.md and docs.
 
 import asyncio
 import glob
-import http.client
 import os
 import re
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 
 import clients
+from bots import MENU, Bot, node_modules, read, read_text, write
 from harness import MAIN, MODULE, SECRET, TOKEN, TOP, Nginx, free_port, until
 from redis import Redis
 from simulator import updates
@@ -26,96 +24,19 @@ BOTS = f"{TOP}/examples/bots"
 MACHINES = f"{TOP}/examples/two-machines"
 ANN = updates.person(471100001, "Ann")
 
-# at least so many are in README.md, docs and examples/bots
-CONFIGURATIONS = 15
+FPM = """\
+[global]
+error_log = {directory}/fpm.log
 
-HTTP = """\
-    tgbot_token_file $tgbot_bot.token;
-    tgbot_secret_token_file $tgbot_bot.secret;
-    tgbot_api /_api;
-    server {{
-        listen 127.0.0.1:{port};
-{locations}
-        location = /_api {{
-            internal;
-            proxy_pass http://127.0.0.1:{api}$tgbot_api_uri;
-        }}
-    }}
+[bot]
+listen = 127.0.0.1:{port}
+pm = static
+pm.max_children = 2
+clear_env = no
 """
 
-
-class Bot:
-    """nginx, the program of examples/bots/<directory>, and a Bot API."""
-
-    def __init__(self, case, directory, name, address):
-        self._case = case
-        self._directory = f"{BOTS}/{directory}"
-        self._name = name
-        self._address = address
-        self._nginx = None
-        self._port = free_port()
-        self._update_id = 314159000
-        self.program_port = free_port()
-        self.api = BotApi(tokens={TOKEN})
-
-    async def start(self, command, cwd=None, replaced=()):
-        """Starts all of it; replaced are texts of locations.conf and what to put there."""
-        case = self._case
-        case.at_end(self.api.stop)
-        await self.api.start()
-
-        with open(f"{self._directory}/locations.conf", encoding="utf-8") as file:
-            locations = file.read()
-        for old, new in ((self._address, f"127.0.0.1:{self.program_port}"), *replaced):
-            assert old in locations, f"{old} is not in {self._directory}/locations.conf"
-            locations = locations.replace(old, new)
-        for kind, text in (("token", TOKEN), ("secret", SECRET)):
-            _write(f"{case.directory}/{self._name}.{kind}", f"{text}\n")
-
-        log = open(f"{case.directory}/program.log", "wb")
-        case.at_end(log.close)
-        environment = dict(
-            os.environ, TOKEN=TOKEN, SECRET=SECRET, PORT=str(self.program_port),
-            API_ROOT=f"http://127.0.0.1:{self.api.port}", PYTHONDONTWRITEBYTECODE="1")
-        # not asyncio's, whose transports would outlive the loop
-        program = subprocess.Popen(
-            command, cwd=cwd or self._directory, env=environment, stdout=log, stderr=log)
-        case.at_end(lambda: _end(program))
-        for _ in range(200):
-            if program.poll() is not None or _listens(self.program_port):
-                break
-            await asyncio.sleep(0.05)
-        if not _listens(self.program_port):
-            with open(f"{case.directory}/program.log", encoding="utf-8") as file:
-                raise RuntimeError(f"{command[0]} does not start:\n{file.read()}")
-
-        self._nginx = await case.nginx(HTTP.format(
-            port=self._port, api=self.api.port, locations=locations), self._port, workers=1)
-
-    async def update(self, kind, payload, secret=SECRET):
-        """The status and the method in the answer that an Update gets."""
-        self._update_id += 1
-        update = updates.make(self._update_id, kind, payload)
-        return await asyncio.to_thread(
-            _post, self._port, f"/tg/{self._name}", update.body, secret)
-
-    def take_calls(self):
-        """The calls executed since the last time, without what is all the same."""
-        taken = [(call.method, call.chat, call.params.get("text"))
-                 for call in self.api.executed]
-        self.api.executed.clear()
-        return taken
-
-    def logged(self):
-        return self._nginx.read("access.log")
-
-    async def finish(self):
-        for line in self._nginx.read("error.log").splitlines():
-            # of the secret that is wrong on purpose
-            if "[warn]" in line and "missing secret token" not in line:
-                self._case.check(False, f"error.log: {line}")
-        await self._case.stop(self._nginx)
-        self._case.check_logs(self._nginx)
+# at least so many are in README.md, docs and examples/bots
+CONFIGURATIONS = 15
 
 
 async def conversation(case, bot):
@@ -139,6 +60,11 @@ async def conversation(case, bot):
     case.equal(bot.take_calls(), [("answerCallbackQuery", None, "Noted."),
                                   ("sendMessage", chat, "You chose tea.")],
                "calls for a button")
+
+    status, ride = await bot.update("message", updates.message(9, ANN, "/menu"))
+    case.equal((status, ride), (200, b""), "the answer to /menu")
+    case.equal(bot.take_calls(), [("sendMessage", chat, text) for text in MENU],
+               "calls for /menu")
 
     status, _ = await bot.update("message", updates.photo(3, ANN, "A photo"))
     case.equal((status, bot.take_calls()), (200, []), "a photo, which no bot answers")
@@ -170,18 +96,21 @@ async def conversation(case, bot):
 
 
 async def test_python(case):
-    bot = Bot(case, "python", "python", "127.0.0.1:9001")
+    bot = Bot(case, f"{BOTS}/python", "python", "127.0.0.1:9001")
     await bot.start([sys.executable, "bot.py"])
     await conversation(case, bot)
 
 
 async def test_php(case):
-    php = shutil.which("php-cgi")
-    if php is None:
-        case.skip("no php-cgi: the package php-cgi has it")
+    fpm = php_fpm()
+    if fpm is None:
+        case.skip("no php-fpm: the package php-fpm has it")
         return
-    bot = Bot(case, "php", "php", "unix:/run/php/php-fpm.sock")
-    await bot.start([php, "-b", f"127.0.0.1:{bot.program_port}", "-d", "log_errors=On"],
+    bot = Bot(case, f"{BOTS}/php", "php", "unix:/run/php/php-fpm.sock")
+    write(f"{case.directory}/fpm.conf", FPM.format(
+        port=bot.program_port, directory=case.directory))
+    await bot.start([fpm, "--nodaemonize", "--allow-to-run-as-root", "--fpm-config",
+                     f"{case.directory}/fpm.conf"],
                     replaced=[("/srv/bot/bot.php", f"{BOTS}/php/bot.php")])
     await conversation(case, bot)
 
@@ -191,7 +120,7 @@ async def test_wsgi(case):
     if uwsgi is None:
         case.skip("no uwsgi: the packages uwsgi-core and uwsgi-plugin-python3 have it")
         return
-    bot = Bot(case, "wsgi", "wsgi", "127.0.0.1:9003")
+    bot = Bot(case, f"{BOTS}/wsgi", "wsgi", "127.0.0.1:9003")
     await bot.start([uwsgi, "--plugin", "python3", "--socket",
                      f"127.0.0.1:{bot.program_port}", "--master", "--die-on-term",
                      "--processes", "4", "--wsgi-file", "bot.py"])
@@ -199,11 +128,21 @@ async def test_wsgi(case):
 
 
 async def test_node_grammy(case):
-    cwd = await installed(case, "node-grammy", "bot.js")
-    if cwd is None:
+    modules = node_modules(case)
+    if modules is None:
         return
-    bot = Bot(case, "node-grammy", "grammy", "127.0.0.1:9002")
-    await bot.start(["node", "bot.js"], cwd)
+    os.symlink(modules, f"{case.directory}/node_modules")
+    for name in ("bot.js", "package.json"):
+        shutil.copy(f"{BOTS}/node-grammy/{name}", case.directory)
+    bot = Bot(case, f"{BOTS}/node-grammy", "grammy", "127.0.0.1:9002")
+    await bot.start(["node", "bot.js"], case.directory)
+
+    # the second call is made by the bot itself
+    chat = str(ANN["id"])
+    status, _ = await bot.update("message", updates.message(10, ANN, "/dice"))
+    case.equal((status, bot.take_calls()),
+               (200, [("sendMessage", chat, "It rolls."), ("sendDice", chat, None),
+                      ("sendMessage", chat, "That is yours.")]), "calls for /dice")
     await conversation(case, bot)
 
 
@@ -211,11 +150,11 @@ async def test_configurations(case):
     """nginx accepts each configuration in README.md and docs, and warns of nothing."""
     blocks = []
     for path in ["README.md", *sorted(glob.glob("docs/*.md", root_dir=TOP))]:
-        text = _read(f"{TOP}/{path}").decode()
+        text = read(f"{TOP}/{path}").decode()
         found = re.findall(r"^```nginx\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
         case.equal(len(found), text.count("```nginx\n"), f"configurations in {path}")
         blocks += [(path, block) for block in found]
-    text = _read(f"{BOTS}/README.md").decode()
+    text = read(f"{BOTS}/README.md").decode()
     (block,) = re.findall(r"^    http \{\n(.*?)^    \}", text, re.MULTILINE | re.DOTALL)
     blocks.append(("examples/bots/README.md", block))
     case.check(len(blocks) >= CONFIGURATIONS, f"only {len(blocks)} configurations")
@@ -226,12 +165,12 @@ async def test_configurations(case):
         with open(f"{TOP}/examples/{name}", encoding="utf-8") as file:
             text = file.read()
         # the name would have to be resolved
-        _write(f"{directory}/{name}", text.replace("server  api.telegram.org",
+        write(f"{directory}/{name}", text.replace("server  api.telegram.org",
                                                    "server  127.0.0.1"))
     shutil.copy(f"{BOTS}/python/locations.conf", directory)
     for number, name in enumerate(("shop", "faq", "python"), 1):
-        _write(f"{directory}/{name}.token", f"{number}{TOKEN}\n")
-        _write(f"{directory}/{name}.secret", f"{SECRET}\n")
+        write(f"{directory}/{name}.token", f"{number}{TOKEN}\n")
+        write(f"{directory}/{name}.secret", f"{SECRET}\n")
 
     for path, text in blocks:
         if not re.search(r"^\s*(server|map|log_format) ", text, re.MULTILINE):
@@ -272,7 +211,7 @@ class Machines:
         os.makedirs(self.directory)
         for name, text in (("shop.token", TOKEN), ("shop.secret", SECRET),
                            ("redis.password", "change-me-tgbot")):
-            _write(f"{self.directory}/{name}", f"{text}\n")
+            write(f"{self.directory}/{name}", f"{text}\n")
         for service in (self.program, self.api):
             case.at_end(service.stop)
             await service.start()
@@ -281,7 +220,7 @@ class Machines:
         self._copy("api-location.conf", ("https://telegram", "http://telegram"))
 
         options = dict(line.split(None, 1) for line in
-                       _text(f"{MACHINES}/redis.conf").splitlines()
+                       read_text(f"{MACHINES}/redis.conf").splitlines()
                        if line and not line.startswith("#"))
         options.update(bind="127.0.0.1", aclfile=f"{MACHINES}/users.acl", save="")
         self.redis = Redis(case, **options)
@@ -292,6 +231,8 @@ class Machines:
             f"{MACHINES}/machine.conf",
             ("tgbot_redis  10.0.0.3", f"tgbot_redis  127.0.0.1:{self.redis.port}"),
             ("http://127.0.0.1:8001", f"http://127.0.0.1:{self.program.port}"),
+            ("https://tg.example.com;", "https://tg.example.com interval=1s "
+                                        f"api=http://127.0.0.1:{self.api.port};"),
             ("/etc/nginx/tgbot/", f"{self.directory}/"))
         for name, port in zip("ab", self._ports):
             self.machines.append(await self._nginx(
@@ -305,7 +246,7 @@ class Machines:
                 ("listen       443 ssl", f"listen       127.0.0.1:{port}"))))
 
     def _copy(self, name, change):
-        _write(f"{self.directory}/{name}", _changed(f"{TOP}/examples/{name}", change))
+        write(f"{self.directory}/{name}", _changed(f"{TOP}/examples/{name}", change))
 
     async def _nginx(self, name, port, http):
         directory = f"{self._case.directory}/{name}"
@@ -340,7 +281,10 @@ async def test_two_machines(case):
     shop = Machines(case)
     await shop.start()
     first, second = shop.machines
+    hooks = shop.api.registrations
 
+    case.check(await until(lambda: hooks.hooks[TOKEN].url == "https://tg.example.com/tg/shop"),
+               "not registered")
     ids, statuses = await shop.updates(40)
     case.equal(statuses, {200}, "statuses")
     case.equal(await shop.handled(ids), list(ids), "updates handled")
@@ -368,6 +312,9 @@ async def test_two_machines(case):
 
     case.check(await until(
         lambda: shop.redis.call("HGET", "{tgbot:shop}:meta", "items") == "0"), "not empty")
+    checks = hooks.count("getWebhookInfo")
+    await until(lambda: hooks.count("getWebhookInfo") >= checks + 2)
+    case.equal(hooks.count("setWebhook"), 1, "setWebhook of both machines")
     await case.stop(second)
     case.check_logs(second)
     case.equal(shop.redis.call("ACL", "LOG"), [], "what Redis refused the user")
@@ -375,95 +322,24 @@ async def test_two_machines(case):
 
 async def test_two_machines_acl(case):
     """users.acl allows what the scripts call."""
-    allowed = set(re.findall(r"\+([a-z]+)", _text(f"{MACHINES}/users.acl")))
+    allowed = set(re.findall(r"\+([a-z]+)", read_text(f"{MACHINES}/users.acl")))
     called = set()
     for path in glob.glob(f"{TOP}/ngx_http_tgbot_module/work/redis_*.lua"):
-        called |= set(re.findall(r"redis\.p?call\('([A-Z]+)'", _text(path)))
+        called |= set(re.findall(r"redis\.p?call\('([A-Z]+)'", read_text(path)))
     case.check(len(called) > 20, f"only {len(called)} commands")
     case.equal({name.lower() for name in called} - allowed, set(), "not in users.acl")
 
 
-async def installed(case, name, program):
-    """A directory with the program and the packages it needs; None: skipped."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        case.skip("no node and npm: the packages nodejs and npm have them")
-        return None
-
-    directory = f"{TOP}/build/bots/{name}"
-    os.makedirs(directory, exist_ok=True)
-    shutil.copy(f"{BOTS}/{name}/{program}", directory)
-
-    wanted = f"{BOTS}/{name}/package.json"
-    there = f"{directory}/package.json"
-    done = f"{directory}/installed"
-    if os.path.exists(done) and _read(wanted) == _read(there):
-        return directory
-    if os.path.exists(done):
-        os.unlink(done)
-    shutil.copy(wanted, there)
-
-    npm = await asyncio.create_subprocess_exec(
-        "npm", "install", "--no-audit", "--no-fund", "--no-package-lock",
-        "--fetch-retries=0", "--fetch-timeout=30000", cwd=directory,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT)
-    output, _ = await npm.communicate()
-    if npm.returncode != 0:
-        text = output.decode("utf-8", "replace").strip().splitlines()
-        errors = [line for line in text if "code" in line] or text or ["no output"]
-        case.skip(f"npm install failed: {errors[0]}")
-        return None
-    with open(done, "wb"):
-        return directory
-
-
-def _post(port, path, body, secret):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    try:
-        connection.request("POST", path, body, {
-            "Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": secret})
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
-
-
-def _listens(port):
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _end(program):
-    program.terminate()
-    try:
-        program.wait(5)
-    except subprocess.TimeoutExpired:
-        program.kill()
-        program.wait()
-
-
-def _private(path, flags):
-    return os.open(path, flags, 0o600)
-
-
-def _write(path, text):
-    with open(path, "w", encoding="utf-8", opener=_private) as file:
-        file.write(text)
-
-
-def _text(path):
-    return _read(path).decode()
+def php_fpm():
+    """Its program, which is named for its version."""
+    found = sorted(glob.glob("/usr/sbin/php-fpm*"))
+    return found[-1] if found else None
 
 
 def _changed(path, *changes):
     """The text of a file in which all that is named is replaced."""
-    text = _text(path)
+    text = read_text(path)
     for old, new in changes:
         assert old in text, f"{old} is not in {path}"
         text = text.replace(old, new)
     return text
-
-
-def _read(path):
-    with open(path, "rb") as file:
-        return file.read()

@@ -476,6 +476,8 @@ async def test_held_bodies(case):
         return
     port = free_port()
     scene, nginx = await case.scene(
+        # without the calls' buffers, which are allocated and not filled
+        "tgbot_response_size 64k;",
         api=False, program_timeout="30s", nginx={"workers": 1},
         locations=f"        listen 127.0.0.1:{port} http2;\n")
     worker, = nginx.workers()

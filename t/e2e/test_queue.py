@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+import re
 import signal
 import time
 
@@ -11,7 +12,6 @@ from harness import FULL, bot, free_port, turns, until
 from simulator import updates
 from simulator.program import Program
 from test_memory import own_allocator
-from test_outage import check_stopped
 
 QUEUE = ("tgbot_queue zone=updates:64m; "
          "tgbot_retry attempts=8 backoff=50ms max_backoff=1s; "
@@ -97,7 +97,7 @@ async def _outage(case, stop, restart):
     case.check(await scene.finished(100), "Telegram still has updates")
     status = await _emptied(case, nginx)
     books = case.books(scene)
-    check_stopped(case, books)
+    case.check_books(books)
     case.equal(books["telegram"]["statuses"], {"200": scene.options.updates}, "statuses")
     case.equal(status.value("queue_items_total", "done"), scene.options.updates, "done")
     case.note(f"{time.monotonic() - at:.1f} s after the outage all was done, "
@@ -312,3 +312,37 @@ async def test_memory(case):
     case.equal(status.value("queue_items_total", "done"), count, "done")
     await case.stop(nginx)
     case.check_logs(nginx)
+
+
+async def test_bell(case):
+    """
+    A worker with no free call slot wakes one that has one: of the updates that one worker
+    has accepted, all workers have one in work.
+    """
+    rounds = 20
+    scene, nginx = await case.scene(
+        directives=QUEUE, http="tgbot_max_calls 1;", nginx={"workers": 4, "start": False})
+    nginx.configure(nginx.read("nginx.conf").replace("error.log info", "error.log debug"))
+    await nginx.start()
+    await until(lambda: len(nginx.workers()) == 4)
+    client, = await clients.connect(nginx, nginx.workers()[0], 1)
+
+    for number in range(rounds):
+        scene.program.hold()
+        ids = range(4 * number + 1, 4 * number + 5)
+        for update_id in ids:
+            client.send(clients.request(clients.text(update_id, "hello", user=update_id)))
+        for _ in ids:
+            case.equal((await client.answer()).status, 200, "an update")
+        case.check(await until(lambda: len(scene.program.arrivals(*ids)) == 4),
+                   "one waits for a slot, though there is a free one")
+        case.equal(len({seen.worker for seen in scene.program.arrivals(*ids)}), 4, "workers")
+        scene.program.release()
+        await _emptied(case, nginx)
+
+    # in each round three were woken, or found the item by their timers
+    rung = len(re.findall(r"tgbot bell: rung", nginx.read("error.log")))
+    case.check(rung >= rounds, f"{rung} rings in {rounds} rounds")
+    await client.close()
+    await case.stop(nginx)
+    case.check_logs(nginx, secrets=())

@@ -3,10 +3,11 @@
 import asyncio
 import os
 import signal
+import time
 
 import clients
 from harness import FULL, MAIN, MODULE, SECRET, SERVER, TOKEN, Nginx, bot, free_port, until
-from redis import Redis, cluster
+from redis import Redis, Sentinel, Way, cluster
 from simulator.scene import Options, Scene
 
 QUEUE = ("tgbot_queue redis lease=5s; "
@@ -88,6 +89,13 @@ class Machines:
         for nginx in self.nginx:
             await self.case.stop(nginx)
             self.case.check_logs(nginx, allowed)
+
+    async def until_up(self, nginx):
+        """-> seconds until the worker that is asked has its Redis."""
+        start = time.monotonic()
+        while not (await self.case.status(nginx)).data["redis_up"]:
+            await asyncio.sleep(0.05)
+        return time.monotonic() - start
 
     async def kill(self, nginx):
         """All of a machine at once, without a word."""
@@ -175,6 +183,144 @@ async def test_stopped(case):
     case.equal(machines.count("accepted"), UPDATES, "accepted")
     doubled = len(books["doubled"]["at the program"])
     case.check(doubled <= 64 + UPDATES // 20, f"{doubled} updates were done twice")
+
+
+async def test_packets_dropped(case):
+    """
+    One machine's packets to Redis are lost, or what Redis says to it: it answers 503, the
+    other one goes on with its lanes, and it is back without being told.
+    """
+    machines = Machines(case)
+    redis = await Redis(case).start()
+    way = await Way(case, redis).start()
+    await machines.start(1, redis=redis, address=f"127.0.0.1:{way.port}", rate=400.0,
+                         updates=UPDATES * 4 // 5)
+    machines.address = f"unix:{redis.path}"
+    nginx = await machines.add(free_port(), QUEUE)
+    machines.scene.options.ports += (nginx.port,)
+    machines.scene.play()
+    statuses = machines.scene.webhook.statuses
+    for lost in ({"there", "back"}, {"back"}):
+        await asyncio.sleep(1)
+        statuses[503] = 0
+        way.lost |= lost
+        case.check(await until(lambda: statuses[503] > 0), f"lost {lost}: no 503")
+        await asyncio.sleep(1)
+        way.lost.clear()
+        seconds = await machines.until_up(machines.nginx[0])
+        case.note(f"lost {sorted(lost)}: up again after {seconds:.1f} s")
+        case.check(seconds < 5, f"lost {lost}: up again after {seconds:.1f} s")
+    await machines.finished()
+    await machines.end(("lost", "disordered"))
+    case.equal(machines.count("accepted"), UPDATES * 4 // 5, "accepted")
+
+
+async def test_refused(case):
+    """Redis forbids the scripts, becomes a replica, loads its data: nothing is lost."""
+    options = dict(user="nginx on >of-nginx ~* &* +@all", key_load_delay=1)
+    machines = Machines(case)
+    redis = await Redis(case, **options).start()
+    path = f"{case.directory}/password"
+    with open(path, "w", encoding="ascii") as file:
+        file.write("of-nginx")
+    os.chmod(path, 0o600)
+    await machines.start(redis=redis, rate=400.0, updates=UPDATES * 2 // 3,
+                         address=f"unix:{redis.path} user=nginx password_file={path}")
+    machines.scene.play()
+
+    async def refused(word):
+        said = lambda: all(word in nginx.read("error.log")  # noqa: E731
+                           for nginx in machines.nginx)
+        case.check(await until(said), f"the logs do not tell of {word}")
+        case.check(machines.scene.webhook.statuses[503] > 0, f"{word}: no 503")
+        machines.scene.webhook.statuses[503] = 0
+
+    async def accepts():
+        count = machines.count("accepted") + 100
+        case.check(await until(lambda: machines.count("accepted") > count), "nothing is accepted")
+
+    await until(lambda: machines.count("done") > 100)
+    redis.call("ACL", "SETUSER", "nginx", "-evalsha")
+    await refused("was refused: NOPERM, the ACL of the user forbids it")
+    redis.call("ACL", "SETUSER", "nginx", "+@all")
+    await accepts()
+    redis.call("REPLICAOF", "127.0.0.1", free_port())
+    await refused("was refused: READONLY, it is a replica")
+    redis.call("REPLICAOF", "NO", "ONE")
+    await accepts()
+    redis.kill()
+    redis.spawn()
+    await refused("was refused: LOADING, it is loading its data")
+    case.check(await until(redis.serves), "it does not end to load")
+    await machines.finished()
+    await machines.end(("lost", "disordered"))
+    case.equal(machines.count("accepted"), UPDATES * 2 // 3, "accepted")
+
+
+async def test_failover(case):
+    """
+    The master is gone, and sentinels make a replica master: with replicas= it has all that
+    Telegram was told is accepted.
+    """
+    first = await Redis(case, "first", repl_diskless_sync_delay="0").start()
+    others = [await Redis(case, name, replicaof=f"127.0.0.1 {first.port}",
+                          repl_diskless_sync_delay="0").start()
+              for name in ("second", "third")]
+    linked = lambda: "connected_slaves:2" in first.call("INFO", "replication")  # noqa: E731
+    case.check(await until(linked), "the replicas do not follow")
+    sentinel = await Sentinel(case, first).start()
+    case.check(await until(lambda: sentinel.replicas() == 2), "the sentinel knows no replicas")
+    machines = await Machines(case).start(
+        redis=first, address=f"127.0.0.1:{sentinel.port} sentinel=main replicas=1", rate=400.0,
+        updates=UPDATES * 2 // 3)
+    machines.scene.play()
+    await until(lambda: machines.count("done") > UPDATES // 6)
+    first.kill()
+    ports = {redis.port: redis for redis in others}
+    case.check(await until(lambda: sentinel.master() in ports), "there is no failover")
+    start = time.monotonic()
+    machines.redis = ports[sentinel.master()]
+    for nginx in machines.nginx:
+        await machines.until_up(nginx)
+    seconds = time.monotonic() - start
+    case.note(f"up again {seconds:.1f} s after the failover")
+    case.check(seconds < 5, f"up again {seconds:.1f} s after the failover")
+    await machines.finished()
+    await machines.end(("lost", "disordered"))
+
+
+async def test_slot_moved(case):
+    """The keys of the bot move to another node of the cluster, one after the other."""
+    nodes = await cluster(case, 3)
+    slot = nodes[0].call("CLUSTER", "KEYSLOT", "{tgbot:e2e}")
+    source = nodes[slot * 3 // 16384]
+    target = next(node for node in nodes if node is not source)
+    machines = await Machines(case).start(
+        redis=source, address=f"127.0.0.1:{source.port} 127.0.0.1:{target.port} cluster",
+        rate=400.0, updates=UPDATES // 2)
+    program = machines.scene.program
+    machines.scene.play()
+    await until(lambda: machines.count("done") > 100)
+    program.hold()
+    await until(lambda: machines.count("items") > 200)
+    program.release()
+    ids = [node.call("CLUSTER", "MYID") for node in (source, target)]
+    target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[0])
+    source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[1])
+    lanes = 0
+    while keys := source.call("CLUSTER", "GETKEYSINSLOT", slot, 10):
+        lanes += sum(":lane:" in key for key in keys)
+        case.equal(source.call("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys),
+                   "OK", "MIGRATE")
+        await asyncio.sleep(0.02)
+    for node in (target, source, *nodes):
+        node.call("CLUSTER", "SETSLOT", slot, "NODE", ids[1])
+    machines.redis = target
+    await machines.finished()
+    books = await machines.end()
+    case.check(lanes > 30, f"only {lanes} lanes moved")
+    case.equal(machines.count("accepted"), UPDATES // 2, "accepted")
+    case.check(books["telegram"]["statuses"].get("503"), "the move was not noticed")
 
 
 async def test_scripts_flushed(case):

@@ -10,7 +10,7 @@ import time
 import build
 import clients
 from harness import MODULE, free_port, until
-from redis import SERVER, Fake, Redis, Sentinel, cluster, info
+from redis import SERVER, Fake, Redis, Sentinel, certificate, cluster, info
 from simulator.http1 import fetch
 
 HTTP = """\
@@ -278,6 +278,15 @@ async def test_load(case):
     await asked.end()
 
 
+def password(case, text, name="password_file"):
+    """The parameter that names a file with it."""
+    path = f"{case.directory}/{text.split()[0]}"
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+    os.chmod(path, 0o640)
+    return f"{name}={path}"
+
+
 async def test_passwords(case):
     """A password alone and with a user, wrong ones, and what an ACL forbids."""
     if lacks(case):
@@ -289,15 +298,9 @@ async def test_passwords(case):
     redis.login = (PASSWORD,)
     await redis.start()
 
-    def file(name, text):
-        with open(f"{case.directory}/{name}", "w", encoding="ascii") as out:
-            out.write(text)
-        os.chmod(f"{case.directory}/{name}", 0o640)
-        return f"password_file={case.directory}/{name}"
-
     address = f"127.0.0.1:{redis.port}"
 
-    asked = await probe(case, f"{address} {file('right', PASSWORD + chr(10))}")
+    asked = await probe(case, f"{address} {password(case, PASSWORD + chr(10))}")
     await asked.is_up()
     case.equal(await asked.command("SET", "a", "b"), "OK OK", "with the password")
     redis.call("CONFIG", "SET", "requirepass", "another")
@@ -314,7 +317,7 @@ async def test_passwords(case):
     await asked.logged("\"INFO\" was refused: NOAUTH, it wants a password")
     await asked.end()
 
-    asked = await probe(case, f"{address} user=limited {file('limited', 'limited')}")
+    asked = await probe(case, f"{address} user=limited {password(case, 'limited')}")
     await asked.is_up()
     case.equal(await asked.command("SET", "probe1", "b"), "OK OK", "what the ACL allows")
     case.equal(await asked.script("{probe:e2e}:n"), "OK [1,a]", "what the ACL allows")
@@ -333,20 +336,9 @@ async def test_tls(case):
     if lacks(case):
         return
     where = case.directory
-    for line in (
-            "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=ca",
-            "req -newkey rsa:2048 -nodes -keyout redis.key -out redis.csr -subj /CN=redis",
-            "x509 -req -in redis.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2"
-            " -extfile names -out redis.crt"):
-        with open(f"{where}/names", "w", encoding="ascii") as file:
-            file.write("subjectAltName=DNS:redis.test,IP:127.0.0.1")
-        process = await asyncio.create_subprocess_exec(
-            "openssl", *line.split(), cwd=where, stderr=asyncio.subprocess.DEVNULL)
-        await process.wait()
-    secure = free_port()
-    await Redis(case, tls_port=secure, tls_cert_file=f"{where}/redis.crt",
-                tls_key_file=f"{where}/redis.key", tls_ca_cert_file=f"{where}/ca.crt").start()
-    address = f"127.0.0.1:{secure} ssl"
+    redis = await Redis(case, tls=await certificate(case, "redis", "DNS:redis.test,IP:127.0.0.1"),
+                        tls_auth_clients="yes").start()
+    address = f"127.0.0.1:{redis.port} ssl"
     pair = f"ssl_certificate={where}/redis.crt ssl_certificate_key={where}/redis.key"
     own = f"ssl_ca={where}/ca.crt {pair}"
 
@@ -409,6 +401,29 @@ async def test_replies(case):
         case.equal(await asked.command("BAD", name), "UNKNOWN ", name)
         await asyncio.sleep(1.1)        # it was up for long enough to be trusted
     await asked.logged("sent what is no reply, or a reply larger than 16777216 bytes")
+    await asked.end()
+
+
+async def test_no_script(case):
+    """What never knows a script, not even with its text, is asked a few times only."""
+    asked_for = []
+
+    def answer(words):
+        if words[0] == "INFO":
+            return info()
+        if words[0] in ("EVAL", "EVALSHA"):
+            asked_for.append(words[0])
+            return b"-NOSCRIPT No matching script.\r\n"
+        return b"+PONG\r\n"
+
+    fake = await Fake(case, answer).start()
+    asked = await probe(case, f"127.0.0.1:{fake.port}")
+    await asked.is_up()
+    case.equal(await asyncio.wait_for(asked.script("n"), 10),
+               "ERROR NOSCRIPT No matching script.", "a script")
+    case.equal(asked_for[:2], ["EVALSHA", "EVAL"], "the first commands")
+    case.check(len(asked_for) < 10, f"{len(asked_for)} commands")
+    await asked.logged("\"probe\" was refused: NOSCRIPT No matching script.")
     await asked.end()
 
 
@@ -692,6 +707,42 @@ async def test_sentinel(case):
     await asked.end()
 
 
+async def test_sentinel_login(case):
+    """Sentinels have TLS and a password of their own, and so has the master they name."""
+    if lacks(case):
+        return
+    tls = await certificate(case, "redis", "DNS:redis.test,IP:127.0.0.1")
+    redis = Redis(case, tls=tls, requirepass="of-redis")
+    redis.login = ("of-redis",)
+    await redis.start()
+    sentinel = Sentinel(case, redis, tls=tls, requirepass="of-sentinels",
+                        user="asker on >of-asker +sentinel|get-master-addr-by-name",
+                        sentinel=["auth-pass main of-redis"])
+    sentinel.login = ("of-sentinels",)
+    await sentinel.start()
+    own = (f"127.0.0.1:{sentinel.port} sentinel=main ssl ssl_ca={case.directory}/ca.crt"
+           f" {password(case, 'of-redis')}")
+    for text in (password(case, "of-sentinels", "sentinel_password_file"),
+                 "sentinel_user=asker " + password(case, "of-asker", "sentinel_password_file"),
+                 "ssl_name=redis.test " + password(case, "of-sentinels",
+                                                   "sentinel_password_file")):
+        asked = await probe(case, f"{own} {text}")
+        await asked.is_up()
+        case.equal(await asked.command("SET", "a", "b"), "OK OK", text)
+        await asked.end(secrets=("of-redis", "of-sentinels", "of-asker"))
+        case.equal(asked.log("[error]"), [], text)
+    for text, line in (
+            ("", "\"SENTINEL\" was refused: NOAUTH, it wants a password, tgbot_redis"),
+            (password(case, "of-redis", "sentinel_password_file"),
+             "\"AUTH\" was refused: WRONGPASS, the user or the password is wrong"),
+            ("ssl_name=other.test", "certificate verify error: (62:hostname mismatch), "
+                                    f"tgbot_redis: \"127.0.0.1:{sentinel.port}\"")):
+        asked = await probe(case, f"{own} {text}")
+        await asked.logged(line)
+        case.equal(await asked.command("GET", "a"), "DECLINED ", line)
+        await asked.end(secrets=("of-sentinels", "of-asker"))
+
+
 async def test_replicas(case):
     """A durable command is done when so many replicas have it, else its end is unknown."""
     if lacks(case):
@@ -794,6 +845,44 @@ async def test_cluster(case):
     case.check((await asked.script(f"{other}:n")).startswith("OK"), "another slot")
     await nodes[2].start()
     case.check(await _answers(asked, tag), "it does not come back")
+    await asked.end()
+
+
+async def test_cluster_tls(case):
+    """Each node of a cluster has to prove the address or the name that the cluster tells."""
+    if lacks(case):
+        return
+    good = await certificate(case, "good", "IP:127.0.0.1")
+    named = await certificate(case, "named", "DNS:*.redis.test")
+    nodes = await cluster(case, 3, tls=lambda number: dict((good, good, named)[number],
+                                                           **{"tls-cluster": "yes"}))
+    seed = f"127.0.0.1:{nodes[0].port} cluster ssl ssl_ca={case.directory}/ca.crt"
+    tags = [f"{{tgbot:bot{i}}}" for i in range(30)]
+    asked = await probe(case, seed)
+    await asked.is_up()
+    answers = await asyncio.gather(*(asked.script(f"{tag}:n") for tag in tags))
+    proved = answers.count("OK [1,a]")
+    case.equal([node.call("DBSIZE") > 0 for node in nodes], [True, True, False], "nodes")
+    case.equal(proved, nodes[0].call("DBSIZE") + nodes[1].call("DBSIZE"), "answers")
+    await asked.logged("certificate verify error: (64:IP address mismatch), "
+                       f"tgbot_redis: \"127.0.0.1:{nodes[2].port}\"")
+    await asked.end()
+
+    # the third one is told by its name, and has proved that when it answers
+    nodes[2].call("CONFIG", "SET", "cluster-announce-hostname", "three.redis.test")
+    for node in nodes[:2]:
+        node.call("CONFIG", "SET", "cluster-preferred-endpoint-type", "hostname",
+                  "cluster-announce-hostname", "127.0.0.1")
+    known = lambda: all("three.redis.test" in node.call("CLUSTER", "NODES")  # noqa: E731
+                        for node in nodes)
+    case.check(await until(known), "the name is not known")
+    dns = await _dns(case, {"three.redis.test": "127.0.0.1"})
+    asked = await probe(case, seed, http=f"resolver 127.0.0.1:{dns} ipv6=off;")
+    await asked.is_up()
+    for tag in tags:
+        case.check(await _answers(asked, tag), f"no answer for {tag}")
+    case.check(nodes[2].call("DBSIZE") > 0, "the third node has nothing")
+    case.equal(asked.log("verify error"), [], "errors of certificates")
     await asked.end()
 
 

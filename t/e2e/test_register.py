@@ -19,6 +19,9 @@ URL = f"{HOST}/tg/e2e"
 
 OTHER = "https://other.example.com/hook"
 
+# nginx looks at the clock once a turn of its loop, and the clock has steps: it may be late
+CLOCK = 0.1
+
 
 class World:
     """A Bot API and an nginx whose bots register with it."""
@@ -274,7 +277,7 @@ async def test_refused(case):
     before = w.sets()
     await until(lambda: w.sets() > before, 20)
     times = w.hooks.times("setWebhook")
-    case.check(times[-1] - times[-2] >= 2, "again before the interval")
+    case.check(times[-1] - times[-2] >= 2 - CLOCK, f"again before the interval: {times}")
 
     # a token that Telegram does not know
     api.tokens = {"1:other"}
@@ -575,7 +578,7 @@ async def test_another_url(case):
         await asyncio.sleep(0.05)
     case.equal((await case.status(w.nginx)).value("webhook_url_ok"), 0, "URL, as metric")
     times = w.hooks.times("setWebhook")
-    case.check(times[-1] - times[-2] >= 4, f"setWebhook at {times}")
+    case.check(times[-1] - times[-2] >= 4 - CLOCK, f"setWebhook at {times}")
     case.equal(_drops(w), 1, "times that what waits was thrown away")
     case.equal((await w.webhook())["taken"], 0, "times taken back")
 
@@ -616,6 +619,45 @@ async def test_under_way(case):
     case.check("HTTP status 500" in got["error"], f"error {got}")
     await w.state("ok")
     case.equal(w.sets(), sets + 1, "setWebhook for answers that told nothing")
+    case.check_logs(w.nginx)
+
+
+async def test_username(case):
+    """getMe is called once, over reloads and checks; without an answer all else goes on."""
+    api = BotApi()
+    api.username = None
+    w = await world(case, api=api)
+    await w.state("ok")
+    await w.checked()
+    case.equal((await w.webhook())["username"], "", "a username that nobody told")
+    case.check(w.lines("getMe failed: HTTP status 404"), "no line of the failure")
+    case.check(api.named >= 2, "not asked again")
+
+    api.username = "shop_bot"
+    named = api.named
+    case.check(await until(lambda: api.named > named, 20), "not asked")
+    await w.reload()
+    await w.checked(3)
+    case.equal((await w.webhook())["username"], "shop_bot", "username")
+    case.equal(api.named, named + 1, "getMe")
+    case.equal((await w.webhook())["state"], "ok", "state")
+    case.check_logs(w.nginx)
+
+
+async def test_slow(case):
+    """The time between two setWebhook counts from when Telegram has executed the first."""
+    api = BotApi()
+    api.registrations.delay = 0.9
+    w = await world(case, api=api)
+    case.check(await until(lambda: w.hook.url == URL, 20), "not set")
+    api.registrations.delay = 0
+    w.configure(f"tgbot_register {HOST} max_connections=5 interval=1s "
+                f"api=http://127.0.0.1:{api.port};")
+    await w.reload()
+    case.check(await until(lambda: w.hook.max_connections == 5, 20), "not set again")
+    await w.state("ok")
+    case.equal(w.hooks.refused, [], "refused")
+    case.equal(w.sets(), 2, "setWebhook")
     case.check_logs(w.nginx)
 
 
@@ -664,9 +706,9 @@ async def test_pending(case):
     webhook = Webhook(f"http://127.0.0.1:{w.nginx.port}/tg/e2e", secret=SECRET,
                       schedule=0.1, ramp=0.01)
     case.at_end(webhook.close)
-    for number in range(1, 501):
+    for number in range(1, 101):
         webhook.push(update(number))
     case.check(await webhook.drained(60), "Telegram is not done")
-    case.equal(dict(webhook.statuses), {200: 500}, "statuses")
+    case.equal(dict(webhook.statuses), {200: 100}, "statuses")
     case.equal(w.checks(), 1, "questions to the Bot API, the first of which is pending")
     case.check_logs(w.nginx)

@@ -12,8 +12,9 @@ use File::Path qw(make_path);
 use File::Temp qw(tempdir);
 use Test::More;
 
-our @EXPORT = qw($nginx $home $leaks write_file main_conf http_block test_conf
-                 webhook shop bare location refused accepted started listing);
+our @EXPORT = qw($nginx $home $leaks $called $alone write_file main_conf
+                 http_block test_conf webhook shop bare location refused
+                 accepted started listing);
 
 our $nginx = $ENV{TEST_NGINX_BINARY} || 'nginx';
 my @modules = split ' ', $ENV{TEST_NGINX_LOAD_MODULES} || '';
@@ -23,6 +24,13 @@ make_path("$home/conf", "$home/logs", "$home/conf/sub");
 
 # all that nginx has said
 our $leaks = '';
+
+# What each case has besides, so that nginx warns only of what the case is
+# about.  In the line of "listen": the locations that tgbot_handler and
+# tgbot_api call.  In http, unless a case has it: a program that makes its
+# calls itself.
+our $called = 'location = /app { internal; } location = /api { internal; }';
+our $alone = 'tgbot_api off;';
 
 
 sub write_file {
@@ -58,6 +66,9 @@ sub http_block {
 
 sub test_conf {
     my ($http) = @_;
+
+    $http =~ s/(listen unix:[^;]*;)/$1 $called/g;
+    $http = "$alone\n$http" if $http !~ /tgbot_api/;
 
     main_conf(http_block($http));
 

@@ -7,6 +7,7 @@ package TgbotProgram;
 #   proxy_pass http://127.0.0.1:$TEST_NGINX_PROGRAM_PORT/sleep/0.5/say/hi;
 #
 #   sleep/S          waits S seconds
+#   wait/NAME        waits until the block calls go(NAME)
 #   signal/NAME      sends nginx that signal
 #   later/NAME/S     likewise, S seconds from now
 #   old/NAME         to the nginx that a new binary was started by
@@ -46,7 +47,7 @@ use POSIX ();
 use Socket qw(SOL_SOCKET SO_LINGER);
 use Time::HiRes qw(sleep);
 
-my ($log, $token, $pid_file, $slowness);
+my ($log, $token, $pid_file, $slowness, $gates);
 
 
 # Starts it; it ends with the calling process.  Needs to know where nginx
@@ -59,6 +60,7 @@ sub start {
 
     $log = File::Temp->new;
     $token = File::Temp->new;
+    $gates = File::Temp->newdir;
 
     print $token "123456:TOKEN\n";
     $token->flush;
@@ -256,10 +258,32 @@ sub seen {
 }
 
 
-# what was seen so far is not asked for
+# what was seen so far is not asked for, and who waits has to be told again
 
 sub forget {
     truncate $log->filename, 0;
+    unlink glob "$gates/*";
+}
+
+
+# lets go on who waits for the name, and who will
+
+sub go {
+    my $name = shift;
+
+    open my $fh, '>', "$gates/$name" or die "cannot open $name: $!\n";
+}
+
+
+# waits for go(), or for longer than any block does
+
+sub wait_for {
+    my $name = shift;
+
+    for (1 .. 2000) {
+        return if -e "$gates/$name";
+        sleep(0.02);
+    }
 }
 
 
@@ -303,6 +327,9 @@ sub steps {
 
         if ($step eq 'sleep') {
             sleep(($slowness // 1) * shift @steps);
+
+        } elsif ($step eq 'wait') {
+            wait_for(shift @steps);
 
         } elsif ($step eq 'signal') {
             signal(shift @steps);

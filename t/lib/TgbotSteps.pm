@@ -55,7 +55,7 @@ our @EXPORT = qw($block $id $asked $slowness bot update verdicts
 
 our $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1;
 
-my $patience = 10 * $slowness;
+my $patience = 30 * $slowness;
 
 my @grave = qw([alert] [crit] [emerg]);
 

@@ -338,7 +338,7 @@ sub check_log {
     my ($block, $seconds) = @_;
 
     my $name = $block->name;
-    my @wanted = map { [ /^(\d+)(\+?) (.*)$/ ] }
+    my @wanted = map { [ /^(\d+)(\+?) (\[\w+\]|) ?(.*)$/ ] }
                  split /\n/, section($block, 'log', '');
 
     my $end = time + $seconds;
@@ -350,16 +350,18 @@ sub check_log {
         my @lines = grep { /"\Q$now{bot}\E"/ }
                     lines_of($Test::Nginx::Util::ErrLogFile);
 
-        @counts = map { my $text = $_->[2]; scalar grep { /\Q$text\E/ } @lines }
+        @counts = map { my (undef, undef, $level, $text) = @$_;
+                        scalar grep { /\Q$level\E.*\Q$text\E/ } @lines }
                   @wanted;
         $missing = grep { $counts[$_] < $wanted[$_][0] } 0 .. $#wanted;
 
     } while ($missing && time < $end);
 
     for my $i (0 .. $#wanted) {
-        my ($n, $more, $text) = @{$wanted[$i]};
+        my ($n, $more, $level, $text) = @{$wanted[$i]};
 
-        cmp_ok($counts[$i], $more ? '>=' : '==', $n, "$name - log \"$text\"");
+        cmp_ok($counts[$i], $more ? '>=' : '==', $n,
+               "$name - log $level\"$text\"");
     }
 }
 

@@ -1,6 +1,7 @@
 """What the contracts of the scripts promise and a schedule of workers does not show."""
 
 import ast
+import functools
 import hashlib
 import re
 import subprocess
@@ -29,6 +30,7 @@ KEYS = {
     "state": "meta ready flight delayed workers lanes held firsts dead letters",
     "cache_get": "cache:a cache:a:lock",
     "cache_fill": "cache:a cache:a:lock",
+    "register": "meta register register:lock",
 }
 
 # arguments with which each script does something
@@ -49,6 +51,7 @@ ARGUMENTS = {
     "state": (),
     "cache_get": ("w", 1000),
     "cache_fill": ("w", "x", 1000),
+    "register": ("w/1", 1000, ""),
 }
 
 
@@ -149,6 +152,29 @@ class Contracts(unittest.TestCase):
         self.assertEqual(self.run_script("take", "w", 7, 9, 9)[4:], [LANE.encode()])
         self.assertEqual(self.run_script("dead_put", seq, "h", "d", 9, 0, 0, 0), [seq, 0])
         self.assertEqual(self.run_script("settle", LANE, "w/7", seq, "dead", 0), 1)
+
+    def test_register(self):
+        """one machine at a time, and each hears what the one before it knew"""
+        register = functools.partial(self.run_script, "register")
+        for _ in range(2):
+            self.assertEqual(register("w/1", 9000, ""), [1, b""])
+            self.assertEqual(register("v/1", 9000, ""), [0, b""])
+        # nor does another one end the lock, or tell
+        self.assertEqual(register("v/1", 0, ""), [0, b""])
+        self.assertEqual(register("v/1", 9000, "lies"), [0, b""])
+        for _ in range(2):
+            self.assertEqual(register("w/1", 9000, "first"), [1, b"first"])
+        self.assertEqual(register("w/1", 0, "second"), [1, b"second"])
+        self.assertEqual(register("v/1", 9000, ""), [1, b"second"])
+        self.assertEqual(register("w/1", 9000, ""), [0, b"second"])
+        self.assertGreater(self.redis.call("PTTL", BOT + "register:lock"), 5000)
+        self.assertEqual(register("v/1", 0, ""), [1, b"second"])
+        # who has no lock any more says nothing, and cannot say it again
+        self.assertEqual(register("v/1", 0, "late"), [0, b"second"])
+        self.assertEqual(register("w/1", 0, ""), [1, b"second"])
+        self.assertEqual(self.redis.call("KEYS", "*"), [(BOT + "register").encode()])
+        self.redis.call("CONFIG", "SET", "maxmemory", 1)
+        self.assertEqual(register("w/1", 9000, ""), [1, b"second"])
 
     def test_foreign_key(self):
         """a key of another type: an error, and the update is not marked as accepted"""

@@ -1,5 +1,7 @@
 """The Bot API server: executes calls, limits floods, and fails when told to."""
 
+import asyncio
+import functools
 import json
 import math
 import re
@@ -87,12 +89,16 @@ class BotApi(Service):
         self.migrated = {str(old): int(new) for old, new in (migrated or {}).items()}
         self.fault = None                   # a fault for everybody, see faults.show()
         self.registrations = Registrations()
+        self.username = "demo_bot"          # of all bots; None: getMe fails
+        self.named = 0                      # calls of getMe
         self.executed = []
         self.statuses = Counter()
         self.unknown = Counter()            # calls whose caller cannot know the outcome
         self.lost = 0                       # calls of answers that were refused
         self._dice = dice or faults.Dice()
         self.trace = trace or (lambda *_: None)
+        self.held = []                      # requests that wait, see hold()
+        self._hold = None                   # the method whose calls wait
         self._chat_limit = chat_limit
         self._chats = {}
         self._global = Bucket(*global_limit) if global_limit else None
@@ -114,7 +120,21 @@ class BotApi(Service):
             self.lost += 1
             self.trace("lost", params["method"], params, error.status)
 
+    def hold(self, method):
+        """Keeps calls of a method from now on."""
+        self._hold = method
+
+    def release(self):
+        """Serves the calls it kept, and keeps no more."""
+        self._hold = None
+        held, self.held = self.held, []
+        for connection, request in held:
+            self.serve(connection, request)
+
     def serve(self, connection, request):
+        if self._hold is not None and f"/{self._hold}" in request.target:
+            self.held.append((connection, request))
+            return
         if self.fault is not None:
             faults.show(connection, self.fault, self.stall)
             return
@@ -149,12 +169,21 @@ class BotApi(Service):
         if fault is not None:
             faults.show(connection, fault, self.stall)
             return
+        execute = functools.partial(self._registered, connection, token, method, params,
+                                    hooks.calls[-1].files)
+        if hooks.delay and method.lower() == "setwebhook":
+            asyncio.get_running_loop().call_later(hooks.delay, execute)
+        else:
+            execute()
+
+    def _registered(self, connection, *call):
+        """Executes a call, and answers."""
         try:
-            result = hooks.call(token, method, params, hooks.calls[-1].files)
+            answer = self._answer(200, self.registrations.call(*call))
         except RegistrationError as error:
             wait = {"retry_after": error.retry_after} if error.retry_after else {}
-            raise ApiError(error.status, error.description, **wait) from None
-        connection.send(self._answer(200, result))
+            answer = self._refusal(ApiError(error.status, error.description, **wait))
+        connection.send(answer)
 
     def _misbehave(self, connection, fault, method, params, worker):
         """Whether the fault ends the matter."""
@@ -225,8 +254,11 @@ class BotApi(Service):
             raise ApiError(400, "Bad Request: query is too old and response timeout expired "
                                 "or query ID is invalid")
         if lower == "getme":
+            self.named += 1
+            if self.username is None:
+                raise ApiError(404, "Not Found")
             return {"id": 110201543, "is_bot": True, "first_name": "Demo",
-                    "username": "demo_bot"}
+                    "username": self.username}
         if lower.startswith("get"):
             return {}
         call = Call(len(self.executed), time.monotonic(), method, params, via, worker)
@@ -236,7 +268,8 @@ class BotApi(Service):
             return True
         self._messages[call.chat] += 1
         return {"message_id": self._messages[call.chat], "date": int(time.time()),
-                "chat": {"id": _number(call.chat)}, "text": params.get("text", "")}
+                "chat": {"id": _number(call.chat), "type": "private"},
+                "text": params.get("text", "")}
 
     def _answer(self, status, result):
         self.statuses[status] += 1

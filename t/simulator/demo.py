@@ -10,7 +10,7 @@ from .botapi import BotApi
 from .program import Program
 from .webhook import Webhook
 
-TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
+TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw0"
 SECRET = "demo-secret"
 URL = "http://127.0.0.1:8080/tg/demo"
 API = ("127.0.0.1", 8081)

@@ -241,6 +241,7 @@ class Connection(asyncio.Protocol):
         self.send(data)
         if not self.lost:
             self._transport.close()
+            self.lost = True
 
     def reset(self):
         """Ends the connection by RST."""
@@ -277,13 +278,16 @@ class Service:
         await self.start(self._host, self.port)
 
     def stop(self):
-        """Closes the listening socket and resets every connection."""
+        """
+        Closes the listening socket and every connection.  As with a process that is
+        killed, an answer that was sent arrives, and a request that was not read is reset.
+        """
         if self._server is None:
             return
         self._server.close()
         self._server = None
         for connection in list(self.connections):
-            connection.reset()
+            connection.finish(b"")
 
     def handle(self, connection, request):
         self.requests += 1

@@ -77,7 +77,8 @@ class Registrations:
     Webhooks of all bots.  local: a server of one's own, which takes any port and http.
     Faults that are put into .faults, by method, meet the next calls of it, one each: a
     status, (429, retry_after), or what faults.show() knows; None is none.  shows: makes
-    of an answer of getWebhookInfo what is told instead.
+    of an answer of getWebhookInfo what is told instead.  delay: seconds until a setWebhook
+    is executed, as Telegram connects to the webhook before.
     """
 
     def __init__(self, local=False, new_bots=20):
@@ -86,6 +87,7 @@ class Registrations:
         self.calls = []
         self.faults = defaultdict(deque)
         self.shows = None
+        self.delay = 0
         self.on_set = None              # called with the token and its new Hook
         self.refused = []               # descriptions of our own refusals
         self._new_bots = new_bots

@@ -33,7 +33,7 @@ cmd_test_valgrind() {
 
     jobs=$(nproc)
 
-    export TEST_NGINX_SLEEP=0.3 TEST_NGINX_TIMEOUT=20
+    export TEST_NGINX_SLEEP=0.3
     export TEST_NGINX_USE_VALGRIND="--leak-check=full --show-possibly-lost=no \
 --num-callers=50 --keep-debuginfo=yes --trace-children=yes \
 --suppressions=$top/t/tools/valgrind.suppress --log-file=$dir/%p"

@@ -111,7 +111,9 @@ want_npm() {
 # "from" says
 
 node_packages() {
-    if [ -d "$2/node_modules" ] && cmp -s "$1/package.json" "$2/package.json"
+    if [ -d "$2/node_modules" ] && cmp -s "$1/package.json" "$2/package.json" \
+       && { [ ! -f "$1/package-lock.json" ] \
+            || cmp -s "$1/package-lock.json" "$2/package-lock.json"; }
     then
         return
     fi
@@ -127,7 +129,8 @@ node_packages() {
     how=install
     [ ! -f "$2/package-lock.json" ] || how=ci
 
-    quiet npm "$how" --prefix "$2" --no-audit --no-fund \
+    quiet npm "$how" --prefix "$2" --no-audit --no-fund --omit=optional \
+        --ignore-scripts \
         || { rm -rf "$2"; return 1; }
 }
 
@@ -293,11 +296,69 @@ packages_suites() {
     need_promtool
 
     # examples whose languages the suite has are tested, and modules of nginx
-    for package in php-cgi uwsgi-core uwsgi-plugin-python3 $nginx_modules; do
+    for package in php-fpm uwsgi-core uwsgi-plugin-python3 $nginx_modules; do
         if ! installed $package && [ -n "$(apt-cache madison $package)" ]; then
             need $package
         fi
     done
+}
+
+
+# python-telegram-bot 20 or newer with what it needs, where the suite has
+# version 13: a tree of packages of Debian 13, which have no machine code
+
+want_python_telegram_bot_20() {
+    tree=$build/frameworks/python
+
+    version=$(dpkg-query -W -f '${Version}' python3-python-telegram-bot) || :
+
+    case $version in
+        13.*)  ;;
+        *)     return 0 ;;
+    esac
+
+    if [ -d "$tree" ] || offline; then
+        return
+    fi
+
+    mirror=$(debian_sources | awk '$2 !~ /security/ { print $1; exit }')
+    [ -n "$mirror" ] || return 0
+
+    say "fetching python-telegram-bot of Debian 13"
+
+    dir=$build/apt-trixie
+    rm -rf "$dir" "$tree.new"
+
+    # shellcheck disable=SC2030,SC2031
+    if echo "$mirror trixie main" | private_apt "$dir" deb \
+       && (cd "$dir" && export APT_CONFIG="$dir/apt.conf" \
+           && quiet apt-get -qq download python3-python-telegram-bot \
+              python3-httpx python3-httpcore python3-h11 python3-anyio \
+              python3-sniffio python3-certifi python3-idna \
+              python3-typing-extensions \
+           && for file in *.deb; do dpkg-deb -x "$file" "$tree.new"; done)
+    then
+        mv "$tree.new" "$tree"
+    else
+        say "going on without python-telegram-bot 20"
+    fi
+
+    rm -rf "$dir" "$tree.new"
+}
+
+
+# what bots are written with; the tests of what a suite lacks are left out
+
+packages_e2e() {
+    packages_suites
+    want_npm
+    want python3-python-telegram-bot python3-tornado \
+        && want_python_telegram_bot_20
+    want golang-go golang-gopkg-telebot.v3-dev
+    want libplack-perl
+    want puma
+    node_packages "$top/t/frameworks" "$build/frameworks/node" \
+        "frameworks for bots" || say "going on without frameworks of Node.js"
 }
 
 
@@ -321,7 +382,7 @@ packages_browser() {
 
 
 packages_test() {
-    packages_suites
+    packages_e2e
     packages_redis
     packages_browser
 }
@@ -350,6 +411,8 @@ packages_bench() {
     want_npm
     node_packages "$top/t/bench/grammy" "$build/bench/node" grammY \
         || say "going on without grammY"
+    node_packages "$top/t/bench/bullmq" "$build/bench/bullmq" BullMQ \
+        || say "going on without BullMQ: npm cannot install it"
 }
 
 

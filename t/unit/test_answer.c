@@ -17,6 +17,9 @@
 #define NOT_CALL     "has an element that is not a call"
 #define TWICE        "has \"method\" or \"chat_id\" twice"
 #define TOO_MANY     "makes too many calls"
+#define TWICE_JSON                                                           \
+    "is a JSON string that holds a call, the program has to answer with the " \
+    "object itself"
 #define TOO_DEEP     "is nested too deeply"
 #define LOOKS_LIKE                                                           \
     "looks like a method but its Content-Type is not application/json"
@@ -491,6 +494,16 @@ test_types(void)
           NULL, NULL },
         { "application/json", "\r\n \t{\"method\":\"a\"}\r\n ", "a ", NULL,
           NULL },
+        { "Text/Json", "{\"method\":\"a\"}", "a ", NULL, NULL },
+        { "APPLICATION/a.b+JSON;q=1", "{\"method\":\"a\"}", "a ", NULL, NULL },
+        { "application/a+json\t; q=1", "{\"method\":\"a\"}", "a ", NULL, NULL },
+        { "application/a+json+xml", "{\"method\":\"a\"}", "", LOOKS_LIKE,
+          NULL },
+        { "application/+json", "{\"method\":\"a\"}", "", LOOKS_LIKE, NULL },
+        { "application/json+", "{\"method\":\"a\"}", "", LOOKS_LIKE, NULL },
+        { "image/a+json", "{\"method\":\"a\"}", "", LOOKS_LIKE, NULL },
+        { "+json", "{\"method\":\"a\"}", "", LOOKS_LIKE, NULL },
+        { "application/a;q=+json", "{\"method\":\"a\"}", "", LOOKS_LIKE, NULL },
         { "text/html; charset=UTF-8", "{\"method\":\"a\"}", "", LOOKS_LIKE,
           NULL },
         { "text/plain", " \r\n[{\"method\":\"a\"}]", "", LOOKS_LIKE, NULL },
@@ -502,6 +515,78 @@ test_types(void)
 
     for (i = 0; i < unit_n(rows); i++) {
         test_row(&rows[i]);
+    }
+}
+
+
+static void
+test_strings(void)
+{
+    size_t  i;
+
+    static const test_answer_t  rows[] = {
+        { JSON, "\"{\\\"method\\\":\\\"a\\\"}\"", "", TWICE_JSON, NULL },
+        { JSON, " \"[{\\\"x\\\":1,\\\"method\\\":1}]\" ", "", TWICE_JSON,
+          NULL },
+        { JSON, "\"{method}\"", "", NULL, NULL },
+        { JSON, "\"{\"", "", NULL, NULL },
+        { JSON, "\"\"", "", NULL, NULL },
+        { JSON, "\"a {\\\"method\\\":1}\"", "", NULL, NULL },
+        { JSON, "\"{\\\"method\\\":1", "", NOT_JSON, NULL },
+        { JSON, "[\"{\\\"method\\\":\\\"a\\\"}\"]", "", NULL, NULL },
+    };
+
+    for (i = 0; i < unit_n(rows); i++) {
+        test_row(&rows[i]);
+    }
+}
+
+
+/* each problem is counted under its reason; the first one, if there are more */
+
+static void
+test_reasons(void)
+{
+    size_t                   i;
+    ngx_str_t                type, body;
+    ngx_http_tgbot_answer_t  answer;
+
+    static const struct {
+        const char  *type;
+        const char  *body;
+        ngx_uint_t   want;
+    } rows[] = {
+        { "text/html", "{\"method\":\"a\"}", NGX_HTTP_TGBOT_ANSWER_TYPE },
+        { JSON, "\"{\\\"method\\\":1}\"", NGX_HTTP_TGBOT_ANSWER_TYPE },
+        { JSON, "{", NGX_HTTP_TGBOT_ANSWER_NOT_JSON },
+        { "multipart/form-data", "x", NGX_HTTP_TGBOT_ANSWER_NOT_JSON },
+        { JSON, "{\"method\":\"getMe\"}",
+          NGX_HTTP_TGBOT_ANSWER_REFUSED_METHOD },
+        { "application/x-www-form-urlencoded", "method=close",
+          NGX_HTTP_TGBOT_ANSWER_REFUSED_METHOD },
+        { JSON, "{\"method\":\"a b\"}", NGX_HTTP_TGBOT_ANSWER_BAD_METHOD },
+        { JSON, "{\"method\":\"a\",\"method\":\"a\"}",
+          NGX_HTTP_TGBOT_ANSWER_BAD_METHOD },
+        { JSON, "[{\"method\":\"a\"},1]", NGX_HTTP_TGBOT_ANSWER_BAD_METHOD },
+        { JSON, "[{\"method\":\"close\"},{\"method\":1},1]",
+          NGX_HTTP_TGBOT_ANSWER_REFUSED_METHOD },
+        { JSON, "[{\"method\":1},{\"method\":\"close\"}",
+          NGX_HTTP_TGBOT_ANSWER_NOT_JSON },
+    };
+
+    for (i = 0; i < unit_n(rows); i++) {
+        unit_context("%s", rows[i].body);
+
+        type.data = (u_char *) rows[i].type;
+        type.len = ngx_strlen(type.data);
+        body.data = (u_char *) rows[i].body;
+        body.len = ngx_strlen(body.data);
+
+        is_int(ngx_http_tgbot_answer_parse(&answer, &type, &body,
+                                           &test_message, unit_pool()),
+               NGX_OK);
+        ok(answer.problem != NULL);
+        is_int(answer.reason, rows[i].want);
     }
 }
 
@@ -703,6 +788,7 @@ test_many(void)
                 NGX_HTTP_TGBOT_ANSWER_MAX_CALLS, "{\"method\":\"z\"}]");
     is_int(answer.calls.nelts, 0);
     test_problem(&answer, TOO_MANY);
+    is_int(answer.reason, NGX_HTTP_TGBOT_ANSWER_TOO_MANY);
 
     test_repeat(&answer, "[", "{\"method\":\"getMe\"},", 100000, "{}]");
     is_int(answer.calls.nelts, 0);
@@ -1043,6 +1129,8 @@ main(void)
         { "ids of queries", test_query_ids },
         { "answers without calls", test_no_calls },
         { "Content-Type", test_types },
+        { "JSON strings", test_strings },
+        { "reasons", test_reasons },
         { "problems", test_problems },
         { "arrays", test_arrays },
         { "too many, too deep, too large", test_many },

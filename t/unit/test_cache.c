@@ -219,7 +219,7 @@ test_sound(ngx_http_tgbot_zone_t *zone)
         return;
     }
 
-    is_int(zone->sh->dirty, 0);
+    is_int(zone->rt->dirty, 0);
 
     ngx_memzero(marks, sizeof(marks));
 
@@ -1093,7 +1093,7 @@ test_killed(void)
         unit_slot_die(1);
         unit_slot_be(2);
 
-        is_int(zone->sh->dirty, 1);
+        is_int(zone->rt->dirty, 1);
 
         for (i = 0; i < 22; i++) {
             is_int(test_get(zone, i), NGX_DECLINED);
@@ -1425,7 +1425,7 @@ test_million(void)
             ngx_current_msec += test_random() % 100;
         }
 
-        if (zone->sh->dirty) {
+        if (zone->rt->dirty) {
             continue;
         }
 

@@ -716,7 +716,7 @@ test_answers(void)
     };
 
     static const char  *types[] = {
-        "", "text/plain", "text/json", "application/jsonp",
+        "", "text/plain", "text/jsonp", "application/jsonp",
         "application/x-www-form-urlencoded", "multipart/form-data",
         "multipart/form-data; boundary=b"
     };
@@ -743,6 +743,13 @@ test_answers(void)
         is_int(test_make(types[i], both, sizeof(both) - 1, &test_message,
                          &kept), NGX_DECLINED);
     }
+
+    unit_context("other types of JSON");
+
+    is_int(test_make("text/json", dice, sizeof(dice) - 1, &test_message,
+                     &kept), NGX_OK);
+    is_int(test_make("application/vnd.x+json", dice, sizeof(dice) - 1,
+                     &test_message, &kept), NGX_OK);
 
     unit_context("type with parameters");
 

@@ -530,7 +530,7 @@ test_full(void)
     is_int(ngx_http_tgbot_dead_put(&test_bots[0], &letter, &evicted),
            NGX_DECLINED);
     is_int(evicted, 0);
-    is_int(test_zone->sh->dirty, 0);
+    is_int(test_zone->rt->dirty, 0);
     ok(test_is(1, "1 2 3"));
 
     letter.item.data.len -= 600;
@@ -667,14 +667,14 @@ test_no_memory(void)
     unit_fail_at = 1;
     is_int(ngx_http_tgbot_dead_get(&test_bots[0], list[0].id, &letter, pool),
            NGX_ERROR);
-    is_int(test_zone->sh->dirty, 0);
+    is_int(test_zone->rt->dirty, 0);
 
     ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
     unit_fail_at = 1;
     is_int(ngx_http_tgbot_dead_walk(test_zone, &cursor, &letter, pool),
            NGX_ERROR);
-    is_int(test_zone->sh->dirty, 0);
+    is_int(test_zone->rt->dirty, 0);
 
     is_int(ngx_http_tgbot_dead_walk(test_zone, &cursor, &letter, pool),
            NGX_OK);

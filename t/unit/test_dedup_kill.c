@@ -170,7 +170,7 @@ test_scene(const test_scene_t *scene, ngx_uint_t at, ngx_uint_t repair)
     unit_zone_stop_at = 0;
 
     ok(seen_walk(&test_bot));
-    is_int(test_zone->sh->dirty, 0);
+    is_int(test_zone->rt->dirty, 0);
 
     test_background_known();
     scene->check();

@@ -526,7 +526,7 @@ test_after_kill(ngx_uint_t i)
     ngx_http_tgbot_dedup_area_t   area;
     ngx_http_tgbot_dedup_state_t  state;
 
-    unit_slot_die(ngx_process_slot);
+    unit_slot_die(ngx_http_tgbot_lease_slot());
 
     /* the process that repairs may be killed, too */
 
@@ -706,7 +706,7 @@ test_run(ngx_uint_t ops, ngx_uint_t kills)
         unit_slot_be(seen_random() % TEST_SLOTS);
 
         if (crowd) {
-            unit_slot_hang(ngx_process_slot, 0);
+            unit_slot_hang(ngx_http_tgbot_lease_slot(), 0);
 
         } else if (r % 1024 == 0) {
             dead = seen_random() % TEST_SLOTS;

@@ -189,7 +189,7 @@ test_room(size_t size)
     left -= pages * sizeof(ngx_slab_page_t) + ngx_pagesize - 1;
     pages = left / ngx_pagesize;
 
-    return pages * ngx_pagesize
+    return pages * ngx_pagesize - NGX_HTTP_TGBOT_ZONE_RT
            - ngx_align(sizeof(ngx_http_tgbot_zone_sh_t), NGX_CPU_CACHE_LINE);
 }
 
@@ -595,7 +595,7 @@ test_no_room(void)
 
     ok(test_adopt(zone, new, 3) == NULL);
 
-    is_int(zone->sh->dirty, 0);
+    is_int(zone->rt->dirty, 0);
 
     test_filled(&old[0], 1);
     test_filled(&old[1], 2);
@@ -623,7 +623,7 @@ test_dirty(void)
     adopted = test_adopt(zone, &new, 1);
 
     is_int(zone->sh->repaired, 1);
-    is_int(zone->sh->dirty, 0);
+    is_int(zone->rt->dirty, 0);
     test_filled(&new, 1);
 
     unit_zone_free(adopted);

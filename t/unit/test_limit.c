@@ -1042,7 +1042,7 @@ test_adopt(void)
     is_int(ngx_memcmp(before, zone->sh, zone->sh->size), 0);
 
     ngx_free(before);
-    zone->sh->dirty = 0;
+    zone->rt->dirty = 0;
 
     test_init(&bucket, adopted, "b", "k", 1, TEST_MINUTE, 3);
     is_int(test_drain(&bucket, "7", TEST_START), 1);
@@ -1099,7 +1099,7 @@ test_killed(void)
 
         died++;
 
-        is_int(zone->sh->dirty, 1);
+        is_int(zone->rt->dirty, 1);
 
         /* the first operation after that finds a sound zone without buckets */
 
@@ -1123,7 +1123,7 @@ test_killed(void)
         }
 
         is_int(zone->sh->repaired, 1);
-        is_int(zone->sh->dirty, 0);
+        is_int(zone->rt->dirty, 0);
         test_sound(zone);
 
         for (i = 0; i < 1000; i++) {

@@ -398,7 +398,7 @@ test_take(void)
         t = &test_takens[test_ntaken];
 
         t->bot = bot;
-        t->slot = ngx_process_slot;
+        t->slot = ngx_http_tgbot_lease_slot();
         t->taken = taken;
 
         rc = ngx_http_tgbot_queue_read(&test_bots[bot], &taken, &item,
@@ -784,7 +784,7 @@ test_after_kill(void)
     ngx_uint_t                    slot;
     ngx_http_tgbot_queue_state_t  state;
 
-    slot = ngx_process_slot;
+    slot = ngx_http_tgbot_lease_slot();
 
     unit_slot_die(slot);
     test_forget(slot);

@@ -522,7 +522,7 @@ test_empty(test_world_t *world)
         ngx_http_tgbot_store_open(&store, world->zones[i]);
 
         if (store.sh->seq || store.sh->items || store.sh->chain.used
-            || world->zones[i]->sh->dirty)
+            || world->zones[i]->rt->dirty)
         {
             return 0;
         }
@@ -1530,7 +1530,9 @@ test_small(void)
 }
 
 
-static const ngx_http_tgbot_zone_kind_t  test_kind = { 99, "other", 0, NULL };
+static const ngx_http_tgbot_zone_kind_t  test_kind = {
+    99, "other", 0, NULL, NULL, NULL, 0
+};
 
 
 /* bots that are in no configuration */

@@ -335,6 +335,9 @@ test_labels(void)
           { "started", "ok", "failed", "unknown", "aborted" } },
         { "calls_inflight", 0, { "handler", "api" } },
         { "handler_calls_total", 0, { "handled", "unavailable", "failed" } },
+        { "answers_ignored_total", 0,
+          { "type", "not_json", "encoding", "too_many", "refused_method",
+            "bad_method", "no_address" } },
         { "api_calls_total", 1, { "ok", "429", "4xx", "5xx", "error" } },
         { "limit_decisions_total", 0, { "one", "two" } },
         { "limit_decisions_total", 1,
@@ -427,6 +430,20 @@ test_values(void)
     is_int(value("handler_calls_total", "handled", NULL), 1);
     is_int(value("handler_calls_total", "unavailable", NULL), 2);
     is_int(value("handler_calls_total", "failed", NULL), 3);
+
+    for (i = 0; i < NGX_HTTP_TGBOT_ANSWER_REASONS; i++) {
+        for (j = 0; j <= i; j++) {
+            ngx_http_tgbot_stats_ignored(&test_stats, i);
+        }
+    }
+
+    is_int(value("answers_ignored_total", "type", NULL), 1);
+    is_int(value("answers_ignored_total", "not_json", NULL), 2);
+    is_int(value("answers_ignored_total", "encoding", NULL), 3);
+    is_int(value("answers_ignored_total", "too_many", NULL), 4);
+    is_int(value("answers_ignored_total", "refused_method", NULL), 5);
+    is_int(value("answers_ignored_total", "bad_method", NULL), 6);
+    is_int(value("answers_ignored_total", "no_address", NULL), 7);
 
     for (i = 0; i < NGX_HTTP_TGBOT_CACHE_RESULTS; i++) {
         for (j = 0; j <= i; j++) {
@@ -1053,7 +1070,7 @@ test_dirty(void)
     user = &stats;
     zone = unit_zone_adopt(test_zone, &user, 1);
 
-    is_int(test_zone->sh->dirty, 0);
+    is_int(test_zone->rt->dirty, 0);
     is_int(test_value(&stats, "limit_decisions_total", "one", "passed"), 1);
     is_int(test_value(&stats, "limit_decisions_total", "two", "passed"), 0);
 

@@ -36,10 +36,14 @@ static uint32_t test_nth(test_item_t *it, ngx_uint_t n);
 
 
 static const ngx_http_tgbot_zone_kind_t  test_kind = {
-    99, "test", NGX_HTTP_TGBOT_STORE_MIN, test_init
+    99, "test", NGX_HTTP_TGBOT_STORE_MIN, test_init,
+    NULL,
+    NULL,
+    1
 };
 
 static const ngx_http_tgbot_store_layout_t  test_layout = {
+    "tgbot_test",
     sizeof(test_item_t), 24, 65536, 100, 3, test_clear, test_lock, NULL
 };
 

@@ -30,6 +30,11 @@ describe(ngx_http_tgbot_update_t *u)
         { "message", u->has_message_id, u->message_id },
         { "thread", u->has_thread_id, u->thread_id },
         { "date", u->has_date, u->date },
+        { "user_chat", u->has_user_chat_id, u->user_chat_id },
+        { "direct", u->has_direct_id, u->direct_id },
+        { "ephemeral", u->has_ephemeral_id, u->ephemeral_id },
+        { "business_bot", u->has_business_bot_id, u->business_bot_id },
+        { "bot", u->is_bot, 1 },
     };
 
     const struct {
@@ -42,12 +47,15 @@ describe(ngx_http_tgbot_update_t *u)
         { "language", &u->language },
         { "text", &u->text },
         { "command", &u->command },
+        { "command_bot", &u->command_bot },
         { "args", &u->args },
         { "data", &u->data },
         { "kind", &u->message_kind },
         { "query", &u->query_id },
         { "connection", &u->business_connection_id },
         { "poll", &u->poll_id },
+        { "inline", &u->inline_message_id },
+        { "album", &u->media_group_id },
     };
 
     p = buf;
@@ -212,8 +220,8 @@ static const row_t  types[] = {
 
     { "{\"update_id\":5,\"business_connection\":{\"id\":\"bc1\"," USER
       ",\"user_chat_id\":7," DATE ",\"can_reply\":true,\"is_enabled\":true}}",
-      "5 business_connection life=86400 user=7 date=1700000000 " ANN
-      " connection=bc1" },
+      "5 business_connection life=86400 user=7 date=1700000000 user_chat=7 "
+      ANN " connection=bc1" },
 
     { "{\"update_id\":6,\"business_message\":{\"business_connection_id\":"
       "\"bc1\",\"message_id\":7," FROM ",\"chat\":{\"id\":7,\"type\":"
@@ -236,7 +244,7 @@ static const row_t  types[] = {
 
     { "{\"update_id\":9,\"guest_message\":{\"message_id\":0," FROM "," CHAT
       "," DATE ",\"guest_query_id\":\"gq\",\"text\":\"/ask why\"}}",
-      "9 guest_message life=86400 chat=-100500 user=7 message=0 "
+      "9 guest_message life=86400 chat=-100500 user=7 "
       "date=1700000000 chat_type=supergroup " ANN " text=/ask why "
       "command=/ask args=why kind=text query=gq" },
 
@@ -269,7 +277,8 @@ static const row_t  types[] = {
 
     { "{\"update_id\":15,\"chosen_inline_result\":{\"result_id\":\"r1\"," FROM
       ",\"inline_message_id\":\"im\",\"query\":\"cats\"}}",
-      "15 chosen_inline_result life=600 user=7 " ANN " text=cats data=r1" },
+      "15 chosen_inline_result life=600 user=7 " ANN " text=cats data=r1 "
+      "inline=im" },
 
     { "{\"update_id\":16,\"callback_query\":{\"id\":\"4382\"," FROM
       ",\"message\":{\"message_id\":5,\"from\":{\"id\":99,\"is_bot\":true,"
@@ -283,7 +292,8 @@ static const row_t  types[] = {
     { "{\"update_id\":17,\"callback_query\":{\"id\":\"4383\"," FROM
       ",\"inline_message_id\":\"im\",\"chat_instance\":\"-1\","
       "\"game_short_name\":\"chess\"}}",
-      "17 callback_query life=150 user=7 " ANN " data=chess query=4383" },
+      "17 callback_query life=150 user=7 " ANN " data=chess query=4383 "
+      "inline=im" },
 
     { "{\"update_id\":18,\"shipping_query\":{\"id\":\"sq\"," FROM
       ",\"invoice_payload\":\"order 5\",\"shipping_address\":{\"city\":"
@@ -331,7 +341,7 @@ static const row_t  types[] = {
     { "{\"update_id\":27,\"chat_join_request\":{" CHAT "," FROM
       ",\"user_chat_id\":7," DATE ",\"bio\":\"hi\"}}",
       "27 chat_join_request life=86400 chat=-100500 user=7 date=1700000000 "
-      "chat_type=supergroup " ANN },
+      "user_chat=7 chat_type=supergroup " ANN },
 
     { "{\"update_id\":28,\"chat_boost\":{" CHAT ",\"boost\":{\"boost_id\":"
       "\"b\",\"add_date\":1700000005,\"expiration_date\":1800000000,"
@@ -380,7 +390,155 @@ static const row_t  types[] = {
       "38 something unknown life=86400" },
     { "{\"update_id\":39,\"new\\nth\\u0000ing\":{}}",
       "39 new th ing life=86400" },
+
+    { "{\"update_id\":40,\"stopped_message_generation\":{" CHAT
+      ",\"message_thread_id\":3,\"draft_id\":8}}",
+      "40 stopped_message_generation life=86400 chat=-100500 thread=3 "
+      "chat_type=supergroup" },
+    { "{\"update_id\":41,\"widget_query\":{\"id\":\"wq\"," FROM "," CHAT
+      ",\"message_id\":5,\"chat_instance\":\"1\",\"type\":{\"type\":"
+      "\"data\"},\"data\":\"tap\"}}",
+      "41 widget_query life=15 chat=-100500 user=7 message=5 "
+      "chat_type=supergroup " ANN " data=tap query=wq" },
+    { "{\"update_id\":42,\"widget_query\":{\"id\":\"wq\"," FROM
+      ",\"inline_message_id\":\"im\",\"chat_type\":\"sender\",\"type\":"
+      "{\"type\":\"data\"},\"data\":\"tap\"}}",
+      "42 widget_query life=15 user=7 chat_type=sender " ANN
+      " data=tap query=wq inline=im" },
+    { "{\"update_id\":43,\"shared_widget_query\":{\"id\":\"wq\"," FROM
+      ",\"type\":{\"type\":\"data\"},\"data\":\"tap\",\"widget_id\":"
+      "\"w\"}}",
+      "43 shared_widget_query life=15 user=7 " ANN " data=tap query=wq" },
+    { "{\"update_id\":44,\"chat_join_request\":{" CHAT "," FROM
+      ",\"user_chat_id\":7," DATE ",\"query_id\":\"jq\"}}",
+      "44 chat_join_request life=10 chat=-100500 user=7 date=1700000000 "
+      "user_chat=7 chat_type=supergroup " ANN " query=jq" },
+
+    /* an album in a channel's direct messages */
+    { "{\"update_id\":45,\"message\":{\"message_id\":5,"
+      "\"direct_messages_topic\":{\"topic_id\":7,\"user\":{\"id\":9}},"
+      FROM "," CHAT "," DATE ",\"media_group_id\":\"al\",\"photo\":[]}}",
+      "45 message life=86400 chat=-100500 user=7 message=5 date=1700000000 "
+      "direct=7 chat_type=supergroup " ANN " kind=photo album=al" },
+
+    /* an ephemeral command, and a button of an ephemeral message */
+    { "{\"update_id\":46,\"message\":{\"message_id\":0,"
+      "\"ephemeral_message_id\":4,\"receiver_user\":{\"id\":9,\"is_bot\":"
+      "true}," FROM "," CHAT "," DATE ",\"text\":\"/a@Shop_Bot b\"}}",
+      "46 message life=86400 chat=-100500 user=7 date=1700000000 ephemeral=4 "
+      "chat_type=supergroup " ANN " text=/a@Shop_Bot b command=/a "
+      "command_bot=Shop_Bot args=b kind=text" },
+    { "{\"update_id\":47,\"callback_query\":{\"id\":\"cq\"," FROM
+      ",\"message\":{\"message_id\":0,\"ephemeral_message_id\":4,\"from\":"
+      "{\"id\":9,\"is_bot\":true}," CHAT "," DATE "},\"data\":\"d\"}}",
+      "47 callback_query life=150 chat=-100500 user=7 ephemeral=4 "
+      "chat_type=supergroup " ANN " data=d query=cq" },
+
+    /* other bots; one for a business account; Telegram's fake one */
+    { "{\"update_id\":48,\"message\":{\"from\":{\"is_bot\":true,\"id\":9},"
+      CHAT ",\"text\":\"a\"}}",
+      "48 message life=86400 chat=-100500 user=9 bot=1 chat_type=supergroup "
+      "text=a kind=text" },
+    { "{\"update_id\":49,\"business_message\":{\"business_connection_id\":"
+      "\"bc\",\"sender_business_bot\":{\"id\":9,\"is_bot\":true}," FROM ","
+      CHAT ",\"text\":\"a\"}}",
+      "49 business_message life=86400 chat=-100500 user=7 business_bot=9 "
+      "chat_type=supergroup " ANN " text=a kind=text connection=bc" },
+    { "{\"update_id\":50,\"message\":{\"from\":{\"id\":1087968824,"
+      "\"is_bot\":true},\"sender_chat\":{\"id\":-100500}," CHAT
+      ",\"text\":\"a\"}}",
+      "50 message life=86400 chat=-100500 user=-100500 chat_type=supergroup "
+      "text=a kind=text" },
 };
+
+
+static void
+test_rich(void)
+{
+    static const row_t  rows[] = {
+
+        { "{\"update_id\":1,\"message\":{\"rich_message\":{\"blocks\":[{"
+          "\"type\":\"paragraph\",\"text\":[{\"type\":\"bot_command\","
+          "\"text\":\"/st\\u0061rt\",\"bot_command\":\"x\"},\" a \","
+          "{\"type\":\"bold\",\"text\":[\"b\",{\"type\":\"url\",\"text\":"
+          "\"c\",\"url\":\"http://x\"}]}]}]}," DATE "}}",
+          "1 message life=86400 date=1700000000 text=/start a bc "
+          "command=/start args=a bc kind=rich_message" },
+
+        /* fields of blocks, nested blocks, cells, captions, buttons */
+        { "{\"update_id\":2,\"message\":{\"rich_message\":{\"is_rtl\":true,"
+          "\"blocks\":[{\"type\":\"heading\",\"text\":\"H\",\"size\":1},"
+          "{\"type\":\"divider\"},{\"type\":\"list\",\"items\":[{\"label\":"
+          "\"1.\",\"blocks\":[{\"type\":\"paragraph\",\"text\":\"i\"}]},"
+          "{\"label\":\"2.\",\"blocks\":[]}]},{\"type\":\"table\","
+          "\"cells\":[[{\"text\":\"p\"},{\"text\":[\"q\",\"r\"]}],[{}]],"
+          "\"caption\":\"T\"},{\"type\":\"photo\",\"photo\":[{\"text\":"
+          "\"no\"}],\"caption\":{\"text\":\"C\",\"credit\":\"D\"}},"
+          "{\"type\":\"details\",\"summary\":\"S\",\"blocks\":[{\"type\":"
+          "\"pre\",\"text\":\"x\\ny\",\"language\":\"c\"}]},"
+          "{\"type\":\"buttons\",\"buttons\":[{\"text\":\"B\",\"url\":"
+          "\"u\"}]}]},\"message_id\":3}}",
+          "2 message life=86400 message=3 text=H 1. i 2. p qr T C D S x y B "
+          "kind=rich_message" },
+
+        /* what is no object, or empty */
+        { "{\"update_id\":3,\"message\":{\"rich_message\":{}," CHAT "}}",
+          "3 message life=86400 chat=-100500 chat_type=supergroup "
+          "kind=rich_message" },
+        { "{\"update_id\":4,\"message\":{\"rich_message\":[\"text\"],"
+          "\"text\":\"t\"}}",
+          "4 message life=86400 text=t kind=rich_message" },
+        { "{\"update_id\":5,\"message\":{\"rich_message\":null,\"text\":"
+          "\"t\"}}",
+          "5 message life=86400 text=t kind=text" },
+        { "{\"update_id\":6,\"message\":{\"rich_message\":{\"blocks\":[{"
+          "\"text\":\"r\"}]},\"text\":\"t\"}}",
+          "6 message life=86400 text=t kind=rich_message" },
+    };
+
+    check(rows, unit_n(rows));
+}
+
+
+static void
+test_for(void)
+{
+    char                     json[128];
+    size_t                   i;
+    ngx_str_t                name;
+    ngx_http_tgbot_update_t  u;
+
+    static const struct {
+        const char  *text;
+        const char  *username;
+        const char  *command;
+        const char  *args;
+    } rows[] = {
+        { "/help@Other_Bot x", "shop_bot", "", "" },
+        { "/help@Other_Bot x", "", "/help", "x" },
+        { "/help@Other_Bot x", "OTHER_BOT", "/help", "x" },
+        { "/help@Other_Bot x", "Other_Bo", "", "" },
+        { "/help x", "shop_bot", "/help", "x" },
+        { "help", "shop_bot", "", "" },
+    };
+
+    for (i = 0; i < unit_n(rows); i++) {
+        unit_context("%s for \"%s\"", rows[i].text, rows[i].username);
+
+        snprintf(json, sizeof(json),
+                 "{\"update_id\":1,\"message\":{\"text\":\"%s\"}}",
+                 rows[i].text);
+
+        is_int(parse(&u, json, strlen(json)), NGX_OK);
+
+        name = unit_str(unit_pool(), rows[i].username);
+        ngx_http_tgbot_update_for(&u, &name);
+
+        is_str(&u.command, rows[i].command);
+        is_str(&u.args, rows[i].args);
+        is_str(&u.text, rows[i].text);
+    }
+}
 
 
 static void
@@ -1291,6 +1449,8 @@ main(void)
 {
     static unit_case_t  cases[] = {
         { "every type", test_types },
+    { "the text of a rich_message", test_rich },
+    { "commands for other bots", test_for },
         { "odd Updates", test_odd },
         { "what is not an Update", test_declined },
         { "any integer is an update_id", test_integers },

@@ -92,7 +92,7 @@ test_rows(void)
         { "shipping_query", 150, 0, 1, 1 },
         { "pre_checkout_query", 150, 0, 1, 1 },
         { "purchased_paid_media", 86400, 0, 1, 1 },
-        { "subscription", 86400, 0, 0, 0 },
+        { "subscription", 86400, 0, 1, 1 },
         { "my_chat_member", 86400, 0, 0, 1 },
         { "chat_member", 86400, 0, 0, 0 },
         { "chat_join_request", 86400, 0, 0, 0 },
@@ -104,6 +104,9 @@ test_rows(void)
         { "managed_bot", 86400, 0, 0, 0 },
         { "poll", 86400, 0, 0, 0 },
         { "poll_answer", 86400, 0, 0, 0 },
+        { "stopped_message_generation", 86400, 0, 0, 0 },
+        { "widget_query", 15, 0, 0, 0 },
+        { "shared_widget_query", 15, 0, 0, 0 },
         { "custom_event", 600, 0, 0, 0 },
         { "new_thing", 86400, 0, 0, 0 },
     };

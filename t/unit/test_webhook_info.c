@@ -47,6 +47,24 @@ test_all(void)
 }
 
 
+/* the answer to getMe */
+
+static void
+test_me(void)
+{
+    ngx_http_tgbot_webhook_info_t  info;
+
+    is_int(parse(&info,
+                 "{\"ok\":true,\"result\":{\"id\":7,\"is_bot\":true,"
+                 "\"first_name\":\"Shop\",\"username\":\"the_shop_bot\","
+                 "\"other\":{\"username\":\"no\"}}}"),
+           NGX_OK);
+
+    is_lit(&info.username, "the_shop_bot");
+    is_lit(&info.url, "");
+}
+
+
 /* a bot without a webhook */
 
 static void
@@ -160,6 +178,7 @@ test_memory(void)
 
 static unit_case_t  cases[] = {
     { "all there is", test_all },
+    { "username", test_me },
     { "no webhook", test_none },
     { "no such answer", test_wrong },
     { "other types", test_other },

@@ -59,7 +59,10 @@ static uint32_t test_random(uint32_t n);
 
 
 static const ngx_http_tgbot_zone_kind_t  test_kind = {
-    99, "test", sizeof(ngx_http_tgbot_zone_bots_sh_t), test_init
+    99, "test", sizeof(ngx_http_tgbot_zone_bots_sh_t), test_init,
+    NULL,
+    NULL,
+    1
 };
 
 

@@ -11,11 +11,12 @@
 
 
 typedef struct {
-    ngx_http_tgbot_zone_t   zone;
-    ngx_log_t               log;
-    ngx_shm_zone_t          shm_zone;
-    void                   *memory;      /* NULL: adopted */
-    void                   *pointers[64];
+    ngx_http_tgbot_zone_t      zone;
+    ngx_http_tgbot_zone_rt_t   rt;
+    ngx_log_t                  log;
+    ngx_shm_zone_t             shm_zone;
+    void                      *memory;      /* NULL: adopted */
+    void                      *pointers[64];
 } unit_zone_t;
 
 
@@ -28,7 +29,8 @@ static ngx_http_tgbot_zone_t *unit_zone_create(
 ngx_uint_t      unit_zone_locks;
 ngx_uint_t      unit_zone_stop_at;
 jmp_buf         unit_zone_killed;
-ngx_int_t       ngx_process_slot;
+
+static ngx_uint_t  unit_slot;
 
 static struct {
     uint32_t    epoch;
@@ -48,6 +50,7 @@ unit_zone_create(const ngx_http_tgbot_zone_kind_t *kind, void **users,
     unit_live++;
 
     uz->zone.kind = kind;
+    uz->zone.rt = &uz->rt;
     uz->zone.log = &uz->log;
     uz->zone.shm_zone = &uz->shm_zone;
     ngx_str_set(&uz->shm_zone.shm.name, "unit");
@@ -107,6 +110,8 @@ unit_zone_adopt(ngx_http_tgbot_zone_t *zone, void **users, ngx_uint_t n)
     adopted = unit_zone_create(zone->kind, users, n);
 
     adopted->sh = zone->sh;
+    adopted->rt = zone->rt;
+    adopted->offset = zone->offset;
     adopted->size = zone->size;
 
     if (zone->kind->init(adopted, 0) != NGX_OK) {
@@ -115,6 +120,23 @@ unit_zone_adopt(ngx_http_tgbot_zone_t *zone, void **users, ngx_uint_t n)
     }
 
     return adopted;
+}
+
+
+ngx_int_t
+unit_zone_start(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found)
+{
+    zone->sh->generation = 0;
+    zone->rt->dirty = 0;
+
+    if (zone->kind->open == NULL) {
+        return zone->kind->init(zone, 1);
+    }
+
+    zone->kind->open(zone, found);
+
+    return zone->kind->init(zone, 0);
 }
 
 
@@ -138,7 +160,7 @@ unit_zone_free(ngx_http_tgbot_zone_t *zone)
 void
 unit_zone_dirty(ngx_http_tgbot_zone_t *zone)
 {
-    zone->sh->dirty = 1;
+    zone->rt->dirty = 1;
 }
 
 
@@ -147,12 +169,12 @@ ngx_http_tgbot_zone_lock(ngx_http_tgbot_zone_t *zone)
 {
     unit_zone_locks++;
 
-    if (zone->sh->dirty) {
+    if (zone->rt->dirty) {
         zone->sh->repaired++;
         return NGX_DECLINED;
     }
 
-    zone->sh->dirty = 1;
+    zone->rt->dirty = 1;
 
     return NGX_OK;
 }
@@ -161,7 +183,7 @@ ngx_http_tgbot_zone_lock(ngx_http_tgbot_zone_t *zone)
 void
 ngx_http_tgbot_zone_unlock(ngx_http_tgbot_zone_t *zone)
 {
-    zone->sh->dirty = 0;
+    zone->rt->dirty = 0;
 }
 
 
@@ -177,7 +199,7 @@ ngx_http_tgbot_zone_stop(const char *point)
 void
 unit_slot_be(ngx_uint_t slot)
 {
-    ngx_process_slot = slot;
+    unit_slot = slot;
 }
 
 
@@ -201,8 +223,8 @@ ngx_http_tgbot_lease_new(ngx_http_tgbot_lease_t *lease)
 {
     static uint64_t  token;
 
-    lease->slot = ngx_process_slot;
-    lease->epoch = unit_slots[ngx_process_slot].epoch;
+    lease->slot = unit_slot;
+    lease->epoch = unit_slots[unit_slot].epoch;
     lease->token = ++token;
 }
 
@@ -223,10 +245,17 @@ ngx_http_tgbot_lease_lives(ngx_uint_t slot, uint32_t epoch)
 }
 
 
+ngx_uint_t
+ngx_http_tgbot_lease_slot(void)
+{
+    return unit_slot;
+}
+
+
 uint32_t
 ngx_http_tgbot_lease_self(void)
 {
-    return unit_slots[ngx_process_slot].epoch;
+    return unit_slots[unit_slot].epoch;
 }
 
 

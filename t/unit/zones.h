@@ -26,6 +26,10 @@ ngx_http_tgbot_zone_t *unit_zone(const ngx_http_tgbot_zone_kind_t *kind,
 ngx_http_tgbot_zone_t *unit_zone_adopt(ngx_http_tgbot_zone_t *zone,
     void **users, ngx_uint_t n);
 
+/* what a start does with a zone that is a file, after all processes ended */
+ngx_int_t unit_zone_start(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found);
+
 /* does not free the memory of an adopted zone */
 void unit_zone_free(ngx_http_tgbot_zone_t *zone);
 

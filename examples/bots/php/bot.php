@@ -44,6 +44,11 @@ function answer(array $update): ?array
         ];
     }
 
+    if ($message['text'] === '/menu') {
+        return array_map(fn ($line) => ['method' => 'sendMessage', 'text' => $line],
+                         ['We have', 'tea', 'and coffee.']);
+    }
+
     return ['method' => 'sendMessage', 'text' => "You said: {$message['text']}"];
 }
 

@@ -37,6 +37,9 @@ def answer(update):
     if text == "/start":
         return {"method": "sendMessage", "reply_markup": KEYBOARD,
                 "text": f"Hello {message['from']['first_name']}!"}
+    if text == "/menu":
+        return [{"method": "sendMessage", "text": line}
+                for line in ("We have", "tea", "and coffee.")]
     return {"method": "sendMessage", "text": f"You said: {text}"}
 
 
