@@ -17,20 +17,6 @@
     ngx_align(size, NGX_CPU_CACHE_LINE)
 
 
-static void ngx_http_tgbot_store_measure(ngx_http_tgbot_zone_t *zone,
-    const ngx_http_tgbot_store_layout_t *layout);
-static void ngx_http_tgbot_store_check_entry(ngx_http_tgbot_store_t *store,
-    uint32_t n);
-static ngx_uint_t ngx_http_tgbot_store_name(u_char *name, uint32_t len);
-static ngx_uint_t ngx_http_tgbot_store_check_item(
-    ngx_http_tgbot_store_t *store, uint32_t n);
-static void ngx_http_tgbot_store_check_rest(ngx_http_tgbot_store_t *store,
-    ngx_http_tgbot_store_item_t *item);
-static uint64_t ngx_http_tgbot_store_sum(uint64_t seq, uint64_t len);
-static uint64_t ngx_http_tgbot_store_sum_head(
-    ngx_http_tgbot_store_item_t *item);
-static uint64_t ngx_http_tgbot_store_sum_progress(
-    ngx_http_tgbot_store_item_t *item, ngx_uint_t n);
 static void ngx_http_tgbot_store_full(ngx_http_tgbot_zone_t *zone,
     const ngx_http_tgbot_store_layout_t *layout, uint32_t n);
 static void ngx_http_tgbot_store_measure(ngx_http_tgbot_zone_t *zone,
