@@ -44,6 +44,7 @@ static ngx_int_t ngx_http_tgbot_zone_file_rename(
 static void ngx_http_tgbot_zone_file_others(ngx_http_tgbot_zone_dir_t *dir,
     ngx_log_t *log);
 static void ngx_http_tgbot_zone_file_watch(ngx_event_t *ev);
+static ngx_int_t ngx_http_tgbot_zone_file_sync(ngx_array_t *zones);
 
 
 /* of this process */
@@ -660,9 +661,14 @@ ngx_http_tgbot_zone_file_map(ngx_http_tgbot_zone_t *zone, ngx_fd_t fd,
         return NULL;
     }
 
-    /* where it is allowed: else the kernel may read pages again */
+    /*
+     * Where it is allowed: else a worker may wait for pages that the kernel
+     * reads again.  Other zones have much room that is never used.
+     */
 
-    (void) mlock(addr, size);
+    if (zone->kind->file == NGX_HTTP_TGBOT_ZONE_KEEP) {
+        (void) mlock(addr, size);
+    }
 
     map->header = addr;
     map->size = size;
@@ -744,7 +750,7 @@ ngx_http_tgbot_zone_file_free(ngx_http_tgbot_zone_map_t *map)
 ngx_int_t
 ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
 {
-    ngx_uint_t                    i;
+    ngx_uint_t                    i, made;
     ngx_http_tgbot_zone_t       **zone;
     ngx_http_tgbot_zone_state_t  *state;
 
@@ -752,18 +758,27 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
         return NGX_OK;
     }
 
+    made = 0;
     state = NULL;
     zone = zones->elts;
 
     for (i = 0; i < zones->nelts; i++) {
-
-        if (zone[i]->map == NULL) {
-            continue;
+        if (zone[i]->map) {
+            state = zone[i]->state;
+            made += zone[i]->map->made;
         }
+    }
 
-        state = zone[i]->state;
+    /* after a crash a name must not stand for a file without a header */
 
-        if (zone[i]->map->made
+    if (made) {
+        (void) ngx_http_tgbot_zone_file_sync(zones);
+    }
+
+    for (i = 0; i < zones->nelts; i++) {
+
+        if (zone[i]->map
+            && zone[i]->map->made
             && ngx_http_tgbot_zone_file_rename(zone[i]->map, cycle->log)
                != NGX_OK)
         {
@@ -829,13 +844,8 @@ ngx_http_tgbot_zone_file_others(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
 static ngx_int_t
 ngx_http_tgbot_zone_file_rename(ngx_http_tgbot_zone_map_t *map, ngx_log_t *log)
 {
-    u_char                         name[NGX_MAX_PATH], old[NGX_MAX_PATH];
-    ngx_http_tgbot_zone_map_t     *m;
-    ngx_http_tgbot_zone_header_t  *header;
-
-    header = map->header;
-
-    (void) msync(header, map->size, MS_SYNC);
+    u_char                      name[NGX_MAX_PATH], old[NGX_MAX_PATH];
+    ngx_http_tgbot_zone_map_t  *m;
 
     (void) ngx_snprintf(name, NGX_MAX_PATH, "%s%s%Z", map->path,
                         NGX_HTTP_TGBOT_ZONE_FILE_NEW);
@@ -952,6 +962,41 @@ ngx_http_tgbot_zone_file_watch(ngx_event_t *ev)
 void
 ngx_http_tgbot_zone_file_exit_master(ngx_array_t *zones)
 {
+    ngx_uint_t                  i, n;
+    ngx_http_tgbot_zone_t     **zone;
+    ngx_http_tgbot_zone_map_t  *map;
+
+    n = 0;
+    zone = zones->elts;
+
+    for (i = 0; i < zones->nelts; i++) {
+        map = zone[i]->map;
+
+        if (map && ngx_http_tgbot_zone_dir_alone(map->dir)) {
+            ngx_http_tgbot_zone_file_tick(map->header);
+            n++;
+        }
+    }
+
+    if (n == 0 || ngx_http_tgbot_zone_file_sync(zones) != NGX_OK) {
+        return;
+    }
+
+    for (i = 0; i < zones->nelts; i++) {
+        if (zone[i]->map) {
+            zone[i]->map->header->clean = 1;
+        }
+    }
+
+    (void) ngx_http_tgbot_zone_file_sync(zones);
+}
+
+
+/* writes the files to disk: at once, as each one by itself takes its time */
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_sync(ngx_array_t *zones)
+{
     ngx_uint_t                  i;
     ngx_http_tgbot_zone_t     **zone;
     ngx_http_tgbot_zone_map_t  *map;
@@ -961,16 +1006,22 @@ ngx_http_tgbot_zone_file_exit_master(ngx_array_t *zones)
     for (i = 0; i < zones->nelts; i++) {
         map = zone[i]->map;
 
-        if (map == NULL || !ngx_http_tgbot_zone_dir_alone(map->dir)) {
+        if (map == NULL) {
             continue;
         }
 
-        ngx_http_tgbot_zone_file_tick(map->header);
+#if (NGX_LINUX)
 
-        if (msync(map->header, map->size, MS_SYNC) == 0) {
-            map->header->clean = 1;
-            (void) msync(map->header, NGX_HTTP_TGBOT_ZONE_FILE_HEADER,
-                         MS_SYNC);
+        return (syncfs(map->dir->lock) == 0) ? NGX_OK : NGX_ERROR;
+
+#else
+
+        if (msync(map->header, map->size, MS_SYNC) == -1) {
+            return NGX_ERROR;
         }
+
+#endif
     }
+
+    return NGX_OK;
 }

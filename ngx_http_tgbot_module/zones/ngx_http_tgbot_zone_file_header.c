@@ -233,9 +233,11 @@ ngx_http_tgbot_zone_file_clock(ngx_http_tgbot_zone_t *zone)
 
     /* on disk before a change: else a crash would be taken for clean */
 
-    header->clean = 0;
+    if (header->clean) {
+        header->clean = 0;
 
-    (void) msync(header, NGX_HTTP_TGBOT_ZONE_FILE_HEADER, MS_SYNC);
+        (void) msync(header, NGX_HTTP_TGBOT_ZONE_FILE_HEADER, MS_SYNC);
+    }
 
     return found;
 }
