@@ -43,7 +43,21 @@ refused('webhook without a name', location('tgbot_webhook;'),
         qr/number of arguments in "tgbot_webhook" directive/);
 
 refused('webhook with two names', location('tgbot_webhook a b;'),
+        qr/invalid value "b" in "tgbot_webhook" directive, expected "username=bot_name"/);
+
+refused('webhook with too much', location('tgbot_webhook a username=b c;'),
         qr/number of arguments in "tgbot_webhook" directive/);
+
+refused("webhook with $_", location("tgbot_webhook a $_;"),
+        qr/invalid value "\Q$_\E" in "tgbot_webhook" directive, expected /)
+    for 'username=', 'username=@shop_bot', 'username=shop-bot', 'user=a';
+
+refused('text of a button that is too long',
+        location('tgbot_webhook a; tgbot_reply json \'{"method":'
+                 . '"answerCallbackQuery","x":{"text":1},"text":"'
+                 . 'a' x 201 . '"}\';'),
+        qr/in "tgbot_reply" directive, expected a text of at most 200 char/);
+
 
 refused('webhook twice in a location', shop('tgbot_webhook two;'),
         qr/"tgbot_webhook" directive is duplicate/);

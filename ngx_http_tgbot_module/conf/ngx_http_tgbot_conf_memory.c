@@ -205,6 +205,8 @@ ngx_http_tgbot_conf_bot_limits(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
                                   limit[i].shared ? &all : &bot->name,
                                   &limit[i].key->value, limit[i].rate,
                                   limit[i].per_minute, limit[i].burst);
+
+        bot->limits[i].drop = !limit[i].reject;
     }
 
     return NGX_OK;

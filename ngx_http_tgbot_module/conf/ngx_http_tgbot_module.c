@@ -36,7 +36,7 @@ static ngx_http_tgbot_main_conf_t *ngx_http_tgbot_worker_conf(
 static ngx_command_t  ngx_http_tgbot_commands[] = {
 
     { ngx_string("tgbot_webhook"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
       ngx_http_tgbot_conf_webhook,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,

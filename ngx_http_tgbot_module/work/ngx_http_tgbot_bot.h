@@ -303,6 +303,7 @@ struct ngx_http_tgbot_bot_s {
     /* configuration, read only in a worker */
 
     ngx_str_t                      name;
+    ngx_str_t                      username;  /* "": not configured */
     ngx_str_t                      token;     /* "" without tgbot_api */
     uint64_t                       id;        /* of the token, 0 without it */
     ngx_str_t                      secret;    /* "": tgbot_secret_token off */
@@ -351,6 +352,7 @@ struct ngx_http_tgbot_bot_s {
 
     ngx_uint_t                     unauthorized_secrets; /* since warned */
     time_t                         secret_warned;
+    time_t                         cut_warned;
     time_t                         full_warned;   /* of the queue */
     time_t                         strange_warned;  /* of items in it */
     time_t                         dead_warned;   /* of letters not kept */
@@ -424,6 +426,13 @@ ngx_int_t ngx_http_tgbot_bot_uri(ngx_http_request_t *r,
  * parts of the path may come from users.
  */
 ngx_uint_t ngx_http_tgbot_bot_path_is_safe(ngx_str_t *path);
+
+/* the update has no command if the command names another bot than this one */
+void ngx_http_tgbot_bot_command(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_update_t *update);
+
+/* a text for Telegram was too long and is cut; logged once a minute */
+void ngx_http_tgbot_bot_cut(ngx_http_tgbot_bot_t *bot, int64_t update_id);
 
 /*
  * The Bot API refused the token, so all calls of the bot are paused: "pause"

@@ -46,7 +46,7 @@ local head = items[item and 2 or 1]
 local size = item and #item or 0
 
 if item then
-  redis.call('LTRIM', KEYS[6], 1, -1)
+  redis.call('LPOP', KEYS[6])
 end
 
 redis.call('HDEL', KEYS[3], ARGV[1])
