@@ -89,6 +89,15 @@ class Redis:
 
     def call(self, *words, timeout=5.0):
         """The reply to one command, on a connection of its own; text is str."""
+        try:
+            return self._call(words, timeout)
+        except ConnectionError:
+            # sentinels close the connections of what they make a master or a replica
+            if words[0] not in ("INFO", "HGET"):
+                raise
+            return self._call(words, timeout)
+
+    def _call(self, words, timeout):
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(timeout)
             sock.connect(self.path)
