@@ -84,6 +84,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_tgbot_limit_carve(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
+static void ngx_http_tgbot_limit_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found);
 static void ngx_http_tgbot_limit_empty(ngx_http_tgbot_limit_sh_t *sh);
 static void ngx_http_tgbot_limit_lock(ngx_http_tgbot_zone_t *zone);
 static void ngx_http_tgbot_limit_identify(ngx_http_tgbot_limit_t *bucket,
@@ -113,7 +115,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_limit_zone = {
     + NGX_HTTP_TGBOT_LIMIT_MIN
       * (sizeof(uint32_t) + sizeof(ngx_http_tgbot_limit_node_t)),
     ngx_http_tgbot_limit_carve,
-    NULL,
+    ngx_http_tgbot_limit_open,
     NULL,
     NGX_HTTP_TGBOT_ZONE_FILE
 };
@@ -160,6 +162,16 @@ ngx_http_tgbot_limit_carve(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     ngx_http_tgbot_limit_empty(sh);
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_limit_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found)
+{
+    if (found != NGX_HTTP_TGBOT_ZONE_KEPT) {
+        (void) ngx_http_tgbot_limit_carve(zone, 1);
+    }
 }
 
 
@@ -230,6 +242,8 @@ ngx_http_tgbot_limit_take(ngx_http_tgbot_limit_t *bucket, ngx_str_t *key,
     result->wait = 0;
     result->first = 0;
 
+    now = ngx_http_tgbot_zone_in(bucket->zone, now);
+
     ngx_http_tgbot_limit_lock(bucket->zone);
 
     node = ngx_http_tgbot_limit_find(sh, chain, &identity);
@@ -297,7 +311,8 @@ ngx_http_tgbot_limit_give(ngx_http_tgbot_limit_t *bucket, ngx_str_t *key,
     node = ngx_http_tgbot_limit_find(sh, chain, &identity);
 
     if (node) {
-        ngx_http_tgbot_limit_refill(bucket, node, now);
+        ngx_http_tgbot_limit_refill(bucket, node,
+                                 ngx_http_tgbot_zone_in(bucket->zone, now));
         ngx_http_tgbot_zone_stop("bucket: refilled");
 
         ngx_http_tgbot_limit_add(bucket, node, NGX_HTTP_TGBOT_LIMIT_TOKEN);
