@@ -21,6 +21,7 @@ HTTP = """\
     tgbot_token_file $tgbot_bot.token;
     tgbot_secret_token_file $tgbot_bot.secret;
     tgbot_api /_api;
+{http}
     server {{
         listen 127.0.0.1:{port};
 {locations}
@@ -48,8 +49,11 @@ class Bot:
         self.program_port = free_port()
         self.api = BotApi(tokens={TOKEN})
 
-    async def start(self, command, cwd=None, replaced=()):
-        """Starts all of it; replaced are texts of locations.conf and what to put there."""
+    async def start(self, command, cwd=None, replaced=(), http=""):
+        """
+        Starts all of it; replaced are texts of locations.conf and what to put there, http
+        is what stands in http{} besides.
+        """
         case = self._case
         case.at_end(self.api.stop)
         await self.api.start()
@@ -62,7 +66,15 @@ class Bot:
         for kind, text in (("token", TOKEN), ("secret", SECRET)):
             write(f"{case.directory}/{self._name}.{kind}", f"{text}\n")
 
-        log = open(f"{case.directory}/program.log", "wb")
+        await self.run(command, cwd)
+        self._nginx = await case.nginx(HTTP.format(
+            port=self.port, api=self.api.port, locations=locations, http=http),
+            self.port, workers=1)
+
+    async def run(self, command, cwd=None):
+        """Starts the program, once more if it has ended."""
+        case = self._case
+        log = open(f"{case.directory}/program.log", "ab")
         case.at_end(log.close)
         environment = dict(
             os.environ, TOKEN=TOKEN, SECRET=SECRET, PORT=str(self.program_port),
@@ -79,9 +91,6 @@ class Bot:
         if not listens(self.program_port):
             with open(f"{case.directory}/program.log", encoding="utf-8") as file:
                 raise RuntimeError(f"{command[0]} does not start:\n{file.read()}")
-
-        self._nginx = await case.nginx(HTTP.format(
-            port=self.port, api=self.api.port, locations=locations), self.port, workers=1)
 
     async def update(self, kind, payload, secret=SECRET):
         """The status and the method in the answer that an Update gets."""
