@@ -168,7 +168,6 @@ typedef struct {
     ngx_uint_t                     concurrency;
     ngx_uint_t                     share;     /* of the zone, percent */
     ngx_http_complex_value_t      *lane;      /* NULL: as in Telegram */
-    ngx_str_t                      state;     /* path, "": none */
     ngx_uint_t                     warned;    /* of a missing tgbot_api */
 
     ngx_flag_t                     redis;     /* then zone is NULL */
@@ -238,8 +237,6 @@ typedef struct {
     ngx_array_t                    bots;      /* of ngx_http_tgbot_bot_t * */
     ngx_array_t                    tokens;    /* of all bots, see redact.h */
     ngx_array_t                    zones;     /* of ngx_http_tgbot_zone_t * */
-    ngx_array_t                    queues;    /* of ngx_http_tgbot_queue_conf_t
-                                                 *, of each tgbot_queue */
     ngx_http_tgbot_zone_t         *leases;    /* NULL without bots */
     ngx_http_tgbot_zone_t         *dead;      /* dead letters of bots without
                                                  a zone for them, or NULL */
@@ -247,6 +244,7 @@ typedef struct {
     ngx_uint_t                     max_calls;
     ngx_http_tgbot_shown_t         shown_tokens;
     ngx_http_tgbot_shown_t         shown_secrets;
+    ngx_str_t                      state;      /* a directory; "": none */
     ngx_http_tgbot_bell_t         *bell;      /* of the workers; NULL: no bot
                                                  has a queue */
     ngx_http_tgbot_stats_t        *redis_stats;  /* NULL: as redis,

@@ -93,6 +93,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_tgbot_limit_carve(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
+static void ngx_http_tgbot_limit_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found);
 static void ngx_http_tgbot_limit_empty(ngx_http_tgbot_limit_sh_t *sh);
 static void ngx_http_tgbot_limit_lock(ngx_http_tgbot_zone_t *zone);
 static void ngx_http_tgbot_limit_identify(ngx_http_tgbot_limit_t *bucket,
@@ -134,7 +136,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_limit_zone = {
     + NGX_HTTP_TGBOT_LIMIT_MIN
       * (sizeof(uint32_t) + sizeof(ngx_http_tgbot_limit_node_t)),
     ngx_http_tgbot_limit_carve,
-    NULL,
+    ngx_http_tgbot_limit_open,
     NULL,
     NGX_HTTP_TGBOT_ZONE_FILE
 };
@@ -181,6 +183,16 @@ ngx_http_tgbot_limit_carve(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     ngx_http_tgbot_limit_empty(sh);
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_limit_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found)
+{
+    if (found != NGX_HTTP_TGBOT_ZONE_KEPT) {
+        (void) ngx_http_tgbot_limit_carve(zone, 1);
+    }
 }
 
 
@@ -250,6 +262,8 @@ ngx_http_tgbot_limit_take(ngx_http_tgbot_limit_t *bucket, ngx_str_t *key,
 
     result->wait = 0;
     result->first = 0;
+
+    now = ngx_http_tgbot_zone_in(bucket->zone, now);
 
     ngx_http_tgbot_limit_lock(bucket->zone);
 
@@ -367,6 +381,8 @@ ngx_http_tgbot_limit_give(ngx_http_tgbot_limit_t *bucket, ngx_str_t *key,
     if (album->len) {
         ngx_http_tgbot_limit_identify_album(bucket, key, album, &decision);
     }
+
+    now = ngx_http_tgbot_zone_in(bucket->zone, now);
 
     ngx_http_tgbot_limit_lock(bucket->zone);
 

@@ -196,6 +196,15 @@ class Nginx:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
+    async def kill_all(self, scene=None):
+        """Kills the master and its workers at once, and returns when they are gone."""
+        workers = children(self.master)
+        self.signal(signal.SIGKILL)
+        for pid in workers:
+            self.kill(pid, scene)
+        await self.exited(10)
+        await until(lambda: not any(alive(pid) for pid in workers))
+
     async def exited(self, timeout):
         """The exit status, or None if it still runs; 0 of one that is detached."""
         if self._detached is not None:
