@@ -463,6 +463,18 @@ accepted('replies', bare('tgbot_reply $arg_a; tgbot_reply hi;'
 
 # tgbot_handler, tgbot_api
 
+for my $value ('/api Test', '/api test=on', '/api prod', 'off test') {
+    my ($word) = $value =~ / (.*)/;
+
+    refused("tgbot_api $value",
+            shop("tgbot_token_file shop.token; tgbot_api $value;"),
+            qr/invalid value "\Q$word\E" in "tgbot_api" directive/,
+            qr/expected "test" after a URI/);
+}
+
+refused('tgbot_handler with test', shop('tgbot_handler /app test;'),
+        qr/number of arguments in "tgbot_handler" directive/);
+
 for my $directive ('tgbot_handler', 'tgbot_api') {
     my $with = sub {
         my ($value) = @_;
@@ -496,7 +508,7 @@ for my $directive ('tgbot_handler', 'tgbot_api') {
     refused("$directive twice", $with->("/a; $directive /b"),
             qr/"$directive" directive is duplicate/);
 
-    refused("$directive of two words", $with->('/a b'),
+    refused("$directive of three words", $with->('/a test b'),
             qr/number of arguments in "$directive" directive/);
 
     for my $value ('/app', '/app?a=b?c', '/a/$tgbot_bot?t=$tgbot_text',

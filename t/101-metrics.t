@@ -126,7 +126,7 @@ sub expected {
 
     my %no_metric = map { $_ => 1 }
         qw(version now start_time write payload bots zones queue queue_lanes
-           queue_blocks queue_allowed dedup dead_letters kind size used total
+           queue_blocks queue_allowed dedup dead_letters machines kind size used total
            entries items broken orphaned);
     my %expected;
 

@@ -439,4 +439,60 @@ becomes('gone 0 1 0, here 2 2 0', 'machines', sub {
     } sort { $of->{$a}{workers} <=> $of->{$b}{workers} } keys %$of;
 });
 
+is(status()->{bots}{b}{redis_machines}, 1, $block->name . ' - one works');
+like(scalar(get('/status?format=prometheus')),
+     qr/^nginx_tgbot_redis_machines\{bot="b"\} 1$/m, $block->name . ' - sample');
+
 depth('accepted!=2 done!=2');
+
+
+
+=== TEST 20: what Redis would refuse in a dry run, zones give back
+--- config eval
+main::bot('tgbot_limit all zone=all:1m rate=1r/m burst=2;
+           tgbot_limit $arg_k zone=one:1m rate=1r/m burst=1 redis;
+           tgbot_limit_dry_run on;')
+--- then
+enqueue();
+enqueue();
+logged('is dropped by zone "one", dry run', 1);
+
+enqueue(key => '');
+logged('is dropped by zone "all", dry run', 0);
+enqueue(key => '');
+logged('is dropped by zone "all", dry run', 1);
+depth('accepted!=4 done!=4');
+
+
+
+=== TEST 21: a bot whose queue Redis does not tell of is not ready
+--- config eval: main::bot()
+--- no_error_log
+[crit]
+[emerg]
+--- no_shutdown_error_log
+[crit]
+[emerg]
+--- then
+becomes('200', 'ready', sub { (get('/status/ready'))[0] });
+
+TgbotRedis::stop();
+
+my ($status, undef, $body);
+
+becomes('503', 'away', sub {
+    ($status, undef, $body) = get('/status/ready');
+    return $status;
+});
+is_deeply(decode_json($body)->{reasons},
+          ['bot "b": Redis, which has its queue, does not answer'],
+          $block->name . ' - why');
+is((get('/status/live'))[0], 200, $block->name . ' - live');
+
+TgbotRedis::start();
+becomes('200', 'ready again', sub { (get('/status/ready'))[0] });
+
+redis('CLIENT', 'PAUSE', 60000, 'ALL');
+becomes('503', 'stopped', sub { (get('/status/ready'))[0] });
+redis('CLIENT', 'UNPAUSE');
+becomes('200', 'ready again', sub { (get('/status/ready'))[0] });

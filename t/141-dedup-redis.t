@@ -330,3 +330,19 @@ becomes('0 1000', 'done', sub {
     return "$of->{leased} $of->{top}[0]";
 });
 is(status()->{bots}{b}{dedup}{top}[1], undef, $block->name . ' - one ring');
+
+
+
+=== TEST 16: a bot whose update_ids Redis does not tell of is not ready
+--- config eval: main::bot()
+--- then
+becomes('200', 'ready', sub { (get('/status/ready'))[0] });
+
+redis('CLIENT', 'PAUSE', 60000, 'ALL');
+my ($status, undef, $body) = get('/status/ready');
+redis('CLIENT', 'UNPAUSE');
+
+is($status, 503, $block->name . ' - not ready');
+like($body, qr/Redis, which has its update_ids, does not answer/,
+     $block->name . ' - why');
+becomes('200', 'ready again', sub { (get('/status/ready'))[0] });

@@ -293,3 +293,19 @@ sleep 0.2;
 close $_ for @sockets;
 
 becomes('200', 'list', sub { (answer('/status/dead/b'))[0] });
+
+
+
+=== TEST 11: a bot is ready without its letters
+--- config eval: main::bot()
+--- no_error_log
+[crit]
+[emerg]
+--- no_shutdown_error_log
+[crit]
+[emerg]
+--- then
+TgbotRedis::stop();
+becomes(0, 'away', sub { status()->{redis_up} });
+is((get('/status/ready'))[0], 200, $block->name . ' - ready');
+TgbotRedis::start();

@@ -12,7 +12,7 @@
 #include "ngx_http_tgbot_redis_link.h"
 
 
-/* so often a command follows a node that says MOVED or ASK */
+/* so often a command is sent again after MOVED, ASK or NOSCRIPT */
 #define NGX_HTTP_TGBOT_REDIS_HOPS  5
 
 
@@ -285,7 +285,9 @@ ngx_http_tgbot_redis_again(ngx_http_tgbot_redis_link_t *link,
 
     ngx_http_tgbot_redis_reply_class(reply, &word);
 
-    if (word.len != 8 || ngx_strncmp(word.data, "NOSCRIPT", 8) != 0) {
+    if (word.len != 8 || ngx_strncmp(word.data, "NOSCRIPT", 8) != 0
+        || entry->hops == NGX_HTTP_TGBOT_REDIS_HOPS)
+    {
         return NGX_DECLINED;
     }
 
@@ -295,6 +297,8 @@ ngx_http_tgbot_redis_again(ngx_http_tgbot_redis_link_t *link,
     if (again == NULL) {
         return NGX_ERROR;
     }
+
+    again->hops++;
 
     if (whole) {
         link->script = again;

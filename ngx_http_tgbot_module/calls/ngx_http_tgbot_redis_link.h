@@ -75,7 +75,7 @@ struct ngx_http_tgbot_redis_entry_s {
                                                   number stands in buf */
     ngx_uint_t                       argc;     /* of a script, as args */
     redisReply                      *reply;    /* see done() */
-    ngx_uint_t                       hops;     /* redirections */
+    ngx_uint_t                       hops;     /* how often it was sent again */
     unsigned                         kept:1;   /* see done() */
     unsigned                         asked:1;  /* ASKING stands before it */
     unsigned                         durable:1;

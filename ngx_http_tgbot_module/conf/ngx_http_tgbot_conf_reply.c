@@ -191,6 +191,15 @@ ngx_http_tgbot_conf_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
+    if (cf->args->nelts == 3
+        && (ngx_strcmp(value[2].data, "test") != 0
+            || ngx_strcmp(value[1].data, "off") == 0))
+    {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, &value[2],
+                                           "\"test\" after a URI, for "
+                                           "Telegram's test environment");
+    }
+
     if (ngx_strcmp(value[1].data, "off") == 0) {
         *urip = NULL;
         return NGX_CONF_OK;
@@ -214,6 +223,7 @@ ngx_http_tgbot_conf_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     *urip = uri;
 
+    uri->test = (cf->args->nelts == 3);
     uri->file = cf->conf_file->file.name.data;
     uri->line = cf->conf_file->line;
 

@@ -68,6 +68,8 @@ static ngx_int_t ngx_http_tgbot_status_live(ngx_http_request_t *r);
 static ngx_int_t ngx_http_tgbot_status_ready(ngx_http_request_t *r);
 static void ngx_http_tgbot_status_health_queue(
     ngx_http_tgbot_status_health_t *h);
+static void ngx_http_tgbot_status_health_redis(
+    ngx_http_tgbot_status_health_t *h);
 static void ngx_http_tgbot_status_health_token(
     ngx_http_tgbot_status_health_t *h);
 static void ngx_http_tgbot_status_health_webhook(
@@ -459,6 +461,7 @@ static void (*const  ngx_http_tgbot_status_health_checks[])(
     ngx_http_tgbot_status_health_t *h) =
 {
     ngx_http_tgbot_status_health_queue,
+    ngx_http_tgbot_status_health_redis,
     ngx_http_tgbot_status_health_token,
     ngx_http_tgbot_status_health_webhook,
     NULL
@@ -536,6 +539,40 @@ ngx_http_tgbot_status_health_queue(ngx_http_tgbot_status_health_t *h)
                              state.oldest / 1000,
                              h->conf->status->ready_age / 1000);
     }
+}
+
+
+/*
+ * Whether updates can be accepted: limits, the cache and dead letters do
+ * without Redis.  What was told while this request waited counts, even if it
+ * is being asked again.
+ */
+
+static void
+ngx_http_tgbot_status_health_redis(ngx_http_tgbot_status_health_t *h)
+{
+    ngx_uint_t                     queue;
+    ngx_http_tgbot_loc_conf_t     *conf;
+    ngx_http_tgbot_redis_state_t  *told;
+
+    conf = h->bot->conf;
+    queue = (conf->queue && conf->queue->redis);
+
+    if (!queue && !(conf->dedup && conf->dedup->redis)) {
+        return;
+    }
+
+    if (ngx_http_tgbot_redis_state(h->bot, NGX_HTTP_TGBOT_REDIS_SHOWN, &told)
+        == NGX_OK
+        || (told && ngx_current_msec - told->told
+                    <= NGX_HTTP_TGBOT_STATUS_WAIT))
+    {
+        return;
+    }
+
+    ngx_http_tgbot_status_health_reason(h, "Redis, which has its %s, does not "
+                                        "answer", queue ? "queue"
+                                                        : "update_ids");
 }
 
 

@@ -5,7 +5,6 @@
 
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache.h"
-#include "ngx_http_tgbot_redis_state.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_status_metrics.h"
@@ -24,11 +23,11 @@ static void ngx_http_tgbot_status_json_histogram(
 static void ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_bot_t *bot);
 static void ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
-    ngx_http_tgbot_bot_t *bot);
+    ngx_http_tgbot_status_bot_t *bot);
 static void ngx_http_tgbot_status_json_kept(ngx_http_tgbot_status_text_t *s,
     ngx_uint_t zone);
 static void ngx_http_tgbot_status_json_machines(
-    ngx_http_tgbot_status_text_t *s, ngx_http_tgbot_bot_t *bot);
+    ngx_http_tgbot_status_text_t *s, ngx_http_tgbot_redis_state_t *told);
 static void ngx_http_tgbot_status_json_machine(
     ngx_http_tgbot_status_text_t *s, ngx_http_tgbot_redis_machine_t *machine);
 static void ngx_http_tgbot_status_json_zone(ngx_http_tgbot_status_text_t *s,
@@ -237,6 +236,10 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
         ngx_http_tgbot_status_json_metrics(s, bot, NGX_HTTP_TGBOT_OF_WEBHOOK);
     }
 
+    if (bot->told) {
+        ngx_http_tgbot_status_json_metrics(s, bot, NGX_HTTP_TGBOT_OF_SHARED);
+    }
+
     /* the members that follow are not metrics */
 
     if (b->queue) {
@@ -254,7 +257,7 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
     }
 
     if (b->conf->dedup) {
-        ngx_http_tgbot_status_json_dedup(s, b);
+        ngx_http_tgbot_status_json_dedup(s, bot);
     }
 
     if (b->dead) {
@@ -274,8 +277,8 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
         ngx_http_tgbot_status_text_close(s, '}');
     }
 
-    if (b->lease) {
-        ngx_http_tgbot_status_json_machines(s, b);
+    if (bot->told) {
+        ngx_http_tgbot_status_json_machines(s, bot->told);
     }
 
     if (bot->known) {
@@ -288,27 +291,23 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
 
 static void
 ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
-    ngx_http_tgbot_bot_t *bot)
+    ngx_http_tgbot_status_bot_t *bot)
 {
-    ngx_http_tgbot_redis_state_t  *told;
+    ngx_http_tgbot_dedup_t        *dedup;
     ngx_http_tgbot_dedup_state_t   state;
 
     ngx_memzero(&state, sizeof(ngx_http_tgbot_dedup_state_t));
 
-    if (bot->dedup) {
-        ngx_http_tgbot_dedup_state(bot->dedup, &state);
+    dedup = bot->bot->dedup;
 
-    } else {
-        (void) ngx_http_tgbot_redis_state(bot, NGX_HTTP_TGBOT_REDIS_SHOWN,
-                                          &told);
-        if (told == NULL) {
-            return;
-        }
+    if (dedup) {
+        ngx_http_tgbot_dedup_state(dedup, &state);
 
-        state.records = told->records;
-        state.leased = told->claims;
-        state.top[0] = told->top[0];
-        state.top[1] = told->top[1];
+    } else if (bot->told) {
+        state.records = bot->told->records;
+        state.leased = bot->told->claims;
+        state.top[0] = bot->told->top[0];
+        state.top[1] = bot->told->top[1];
     }
 
     ngx_http_tgbot_status_text_key(s, "dedup");
@@ -317,7 +316,7 @@ ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_text_member(s, "records", state.records);
     ngx_http_tgbot_status_text_member(s, "leased", state.leased);
 
-    if (bot->dedup) {
+    if (dedup) {
         ngx_http_tgbot_status_text_member(s, "rides", state.rides);
         ngx_http_tgbot_status_text_member(s, "rides_evicted",
                                           state.rides_evicted);
@@ -329,7 +328,7 @@ ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_text_id(s, state.top[1]);
     ngx_http_tgbot_status_text_close(s, ']');
 
-    ngx_http_tgbot_status_json_kept(s, bot->dedup != NULL);
+    ngx_http_tgbot_status_json_kept(s, dedup != NULL);
 
     ngx_http_tgbot_status_text_close(s, '}');
 }
@@ -351,17 +350,10 @@ ngx_http_tgbot_status_json_kept(ngx_http_tgbot_status_text_t *s,
 
 static void
 ngx_http_tgbot_status_json_machines(ngx_http_tgbot_status_text_t *s,
-    ngx_http_tgbot_bot_t *bot)
+    ngx_http_tgbot_redis_state_t *told)
 {
-    ngx_str_t                      name;
-    ngx_uint_t                     i;
-    ngx_http_tgbot_redis_state_t  *told;
-
-    (void) ngx_http_tgbot_redis_state(bot, NGX_HTTP_TGBOT_REDIS_SHOWN, &told);
-
-    if (told == NULL) {
-        return;
-    }
+    ngx_str_t   name;
+    ngx_uint_t  i;
 
     ngx_http_tgbot_status_text_key(s, "machines");
     ngx_http_tgbot_status_text_open(s, '{');

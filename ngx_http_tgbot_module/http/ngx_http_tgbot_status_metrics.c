@@ -69,6 +69,7 @@ static uint64_t ngx_http_tgbot_metric_read(void *of, size_t where,
 static ngx_int_t ngx_http_tgbot_status_snapshot_bot(
     ngx_http_tgbot_status_snapshot_t *snapshot,
     ngx_http_tgbot_status_bot_t *bot, ngx_pool_t *pool);
+static void ngx_http_tgbot_status_told(ngx_http_tgbot_status_bot_t *bot);
 static void ngx_http_tgbot_status_snapshot_zone(
     ngx_http_tgbot_status_zone_t *zone);
 static void ngx_http_tgbot_status_orphaned(
@@ -394,6 +395,11 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
       ngx_http_tgbot_metric_plain,
       ngx_http_tgbot_metric_number(QUEUE, bot, oldest) },
 
+    { "redis_machines", NGX_HTTP_TGBOT_GAUGE,
+      "Machines that work for the bot, as Redis knows them.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_number(SHARED, bot, machines) },
+
     { "webhook_pending_updates", NGX_HTTP_TGBOT_GAUGE,
       "Updates that waited at Telegram when it was last asked.",
       ngx_http_tgbot_metric_plain,
@@ -495,6 +501,10 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
         (void) b->dead->state(b, &bot->dead);
     }
 
+    if (b->lease) {
+        ngx_http_tgbot_status_told(bot);
+    }
+
     if (b->queue) {
         (void) b->queue->state(b, &bot->queue);
 
@@ -530,6 +540,24 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
     bot->url_ok = bot->known->url_ok;
 
     return NGX_OK;
+}
+
+
+/* what Redis has told of the bot */
+
+static void
+ngx_http_tgbot_status_told(ngx_http_tgbot_status_bot_t *bot)
+{
+    ngx_uint_t                     i;
+    ngx_http_tgbot_redis_state_t  *told;
+
+    (void) ngx_http_tgbot_redis_state(bot->bot, NGX_HTTP_TGBOT_REDIS_SHOWN,
+                                      &told);
+    bot->told = told;
+
+    for (i = 0; told && i < told->nmachines; i++) {
+        bot->machines += (told->machines[i].workers != 0);
+    }
 }
 
 

@@ -13,6 +13,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_redis_state.h"
 
 
 /*
@@ -26,6 +27,10 @@ typedef struct {
     ngx_http_tgbot_dead_state_t          dead;      /* zeroed: not kept */
     ngx_http_tgbot_registration_t       *known;     /* NULL: the bot has no
                                                        tgbot_register */
+    ngx_http_tgbot_redis_state_t        *told;      /* NULL: it has no queue,
+                                                       claims or letters in
+                                                       Redis */
+    uint64_t                             machines;  /* with workers that live */
 
     /* waiting, delayed, in flight, dead and orphaned updates; the orphaned
        ones of a zone are counted at the first bot that uses the zone */
@@ -87,6 +92,7 @@ typedef enum {
     NGX_HTTP_TGBOT_OF_BOT,               /* ngx_http_tgbot_status_bot_t */
     NGX_HTTP_TGBOT_OF_QUEUE,             /* a bot with tgbot_queue */
     NGX_HTTP_TGBOT_OF_WEBHOOK,           /* a bot with tgbot_register */
+    NGX_HTTP_TGBOT_OF_SHARED,            /* a bot of which Redis tells */
     NGX_HTTP_TGBOT_OF_ZONE               /* ngx_http_tgbot_status_zone_t */
 } ngx_http_tgbot_metric_of_e;
 

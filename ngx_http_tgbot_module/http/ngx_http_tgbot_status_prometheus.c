@@ -96,6 +96,7 @@ ngx_http_tgbot_status_prometheus_family(ngx_http_tgbot_status_prometheus_t *p,
     case NGX_HTTP_TGBOT_OF_BOT:
     case NGX_HTTP_TGBOT_OF_QUEUE:
     case NGX_HTTP_TGBOT_OF_WEBHOOK:
+    case NGX_HTTP_TGBOT_OF_SHARED:
         p->label = "bot";
 
         for (i = 0; i < snapshot->nbots; i++) {
@@ -104,7 +105,9 @@ ngx_http_tgbot_status_prometheus_family(ngx_http_tgbot_status_prometheus_t *p,
             if ((p->metric->of == NGX_HTTP_TGBOT_OF_QUEUE
                  && bot->bot->queue == NULL)
                 || (p->metric->of == NGX_HTTP_TGBOT_OF_WEBHOOK
-                    && bot->known == NULL))
+                    && bot->known == NULL)
+                || (p->metric->of == NGX_HTTP_TGBOT_OF_SHARED
+                    && bot->told == NULL))
             {
                 continue;
             }

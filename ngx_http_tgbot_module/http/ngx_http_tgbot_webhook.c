@@ -892,7 +892,12 @@ ngx_http_tgbot_webhook_queued(ngx_http_tgbot_webhook_t *w,
         w->limit->refused = put->refused - 1;
         w->limit->result = put->result;
 
-        (void) ngx_http_tgbot_webhook_limited(w);
+        if (ngx_http_tgbot_webhook_limited(w) == NGX_DECLINED) {
+
+            /* a dry run: no limit is charged for an update it would refuse */
+
+            ngx_http_tgbot_webhook_refund(w);
+        }
     }
 
     if (rc == NGX_OK) {

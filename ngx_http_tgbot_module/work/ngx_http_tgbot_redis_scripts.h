@@ -23,6 +23,9 @@
  * records      HASH    update_id => failed attempts; update_id and a "c":
  *                      charged by limits
  * firsts       ZSET    update_ids with a record, by the time of first receipt
+ * limit:<key>  STRING  a bucket; the key is a hash, 32 hex digits
+ * album:<key>  STRING  "1": a bucket gave a token for an album, "0": it refused
+ *                      the album; for a minute
  * ride:<n>     STRING  "update_id type\ncall" that rode in the response to an
  *                      update_id with the remainder n by 4096
  * dead         ZSET    ids of dead letters
@@ -35,6 +38,10 @@
  *                      32 hex digits
  * cache:<key>:lock
  *              STRING  token of who asks the program for that answer
+ * register     STRING  what is known of the webhook of tgbot_register:
+ *                      register_redis.c
+ * register:lock
+ *              STRING  token of the one that calls the Bot API about it
  *
  * A token is "worker/number": the name of the worker, and a number that it
  * never used before.  A script that finds keys of another layout does nothing
@@ -83,6 +90,10 @@ extern const ngx_http_tgbot_redis_script_t
                                         ngx_http_tgbot_redis_script_cache_get;
 extern const ngx_http_tgbot_redis_script_t
                                         ngx_http_tgbot_redis_script_cache_fill;
+
+/* tgbot_register */
+extern const ngx_http_tgbot_redis_script_t
+                                        ngx_http_tgbot_redis_script_register;
 
 /* leases, and what a status shows */
 extern const ngx_http_tgbot_redis_script_t  ngx_http_tgbot_redis_script_beat;

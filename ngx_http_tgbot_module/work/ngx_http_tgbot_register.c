@@ -45,6 +45,9 @@
 #define NGX_HTTP_TGBOT_REGISTER_PAUSE                                         \
     (1000 + NGX_HTTP_TGBOT_REGISTER_MARGIN)
 
+/* how soon a lock of another machine is tried again, ms */
+#define NGX_HTTP_TGBOT_REGISTER_BUSY         2000
+
 /* the longest retry_after of the Bot API that is obeyed, seconds */
 #define NGX_HTTP_TGBOT_REGISTER_RETRY_MAX    3600
 
@@ -58,10 +61,16 @@ static ngx_uint_t ngx_http_tgbot_register_due(
     ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_finish(ngx_http_tgbot_register_task_t *task,
     ngx_msec_t delay);
+static void ngx_http_tgbot_register_shared(
+    ngx_http_tgbot_register_task_t *task, ngx_int_t rc);
+static void ngx_http_tgbot_register_save(ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_end(ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_check(ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_call(ngx_http_tgbot_register_task_t *task,
     const char *method);
+static void ngx_http_tgbot_register_locked(
+    ngx_http_tgbot_register_task_t *task, ngx_int_t rc);
+static void ngx_http_tgbot_register_send(ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_done(ngx_http_tgbot_curl_t *call);
 static void ngx_http_tgbot_register_result(
     ngx_http_tgbot_register_task_t *task);
@@ -72,9 +81,9 @@ static void ngx_http_tgbot_register_verify(
 static void ngx_http_tgbot_register_decide(
     ngx_http_tgbot_register_task_t *task, const char *differs);
 static void ngx_http_tgbot_register_taken(
-    ngx_http_tgbot_register_task_t *task, ngx_uint_t refused);
+    ngx_http_tgbot_register_task_t *task, const char *refused);
 static void ngx_http_tgbot_register_stop(ngx_http_tgbot_register_task_t *task,
-    ngx_uint_t refused);
+    ngx_uint_t level, const char *text);
 static ngx_uint_t ngx_http_tgbot_register_soon(
     ngx_http_tgbot_register_task_t *task);
 static void ngx_http_tgbot_register_set(ngx_http_tgbot_register_task_t *task);
@@ -265,6 +274,9 @@ ngx_http_tgbot_register_start(ngx_http_tgbot_register_task_t *task)
     task->setting = 0;
     task->taking = 0;
     task->naming = 0;
+    task->asking = 0;
+    task->locked = 0;
+    task->alone = 0;
 
     if (known == NULL || !ngx_http_tgbot_register_due(task)) {
         ngx_http_tgbot_register_end(task);
@@ -307,7 +319,10 @@ ngx_http_tgbot_register_due(ngx_http_tgbot_register_task_t *task)
         return (ngx_msec_int_t) (known->next - ngx_current_msec) <= 0;
     }
 
-    /* the configuration is new: failures and changes before do not count */
+    /*
+     * The configuration is new: failures and changes before do not count, and
+     * what other machines have registered before is not newer
+     */
 
     ngx_memcpy(known->wanted, task->bot->registry->wanted,
                NGX_HTTP_TGBOT_REGISTRY_PRINT);
@@ -316,23 +331,54 @@ ngx_http_tgbot_register_due(ngx_http_tgbot_register_task_t *task)
 
     known->failures = 0;
     known->named = 0;
+    known->newer = 1;
 
     return 1;
 }
 
 
 /*
- * Ends the task: saves task->known in the zone, and makes the bot due again
- * after "delay" ms.
+ * Ends the task: saves task->known in Redis and in the zone, and makes the bot
+ * due again after "delay" ms.
  */
 
 static void
 ngx_http_tgbot_register_finish(ngx_http_tgbot_register_task_t *task,
     ngx_msec_t delay)
 {
-    ngx_int_t  rc;
-
     task->known->next = ngx_current_msec + delay;
+
+    if (ngx_http_tgbot_register_redis_unlock(task,
+                                             ngx_http_tgbot_register_shared)
+        == NGX_DECLINED)
+    {
+        ngx_http_tgbot_register_save(task);
+    }
+}
+
+
+static void
+ngx_http_tgbot_register_shared(ngx_http_tgbot_register_task_t *task,
+    ngx_int_t rc)
+{
+    ngx_http_tgbot_registration_t  *known;
+
+    known = task->known;
+
+    if (rc == NGX_OK
+        && ngx_http_tgbot_register_equal(known->registered, known->wanted))
+    {
+        known->newer = 0;
+    }
+
+    ngx_http_tgbot_register_save(task);
+}
+
+
+static void
+ngx_http_tgbot_register_save(ngx_http_tgbot_register_task_t *task)
+{
+    ngx_int_t  rc;
 
     rc = ngx_http_tgbot_registry_put(task->bot->registry, task->known);
 
@@ -351,6 +397,8 @@ ngx_http_tgbot_register_end(ngx_http_tgbot_register_task_t *task)
 {
     ngx_http_tgbot_curl_abort(&task->call);
     ngx_http_tgbot_curl_free(&task->call);
+
+    ngx_http_tgbot_register_redis_end(task);
 
     if (task->pool) {
         ngx_destroy_pool(task->pool);
@@ -402,12 +450,45 @@ static void
 ngx_http_tgbot_register_call(ngx_http_tgbot_register_task_t *task,
     const char *method)
 {
+    task->method = method;
+
+    if (ngx_http_tgbot_register_redis_lock(task,
+                                           ngx_http_tgbot_register_locked)
+        == NGX_DECLINED)
+    {
+        ngx_http_tgbot_register_locked(task, NGX_DECLINED);
+    }
+}
+
+
+static void
+ngx_http_tgbot_register_locked(ngx_http_tgbot_register_task_t *task,
+    ngx_int_t rc)
+{
+    if (rc == NGX_BUSY) {
+        ngx_http_tgbot_register_finish(task, NGX_HTTP_TGBOT_REGISTER_BUSY);
+        return;
+    }
+
+    if (rc == NGX_DECLINED && task->setting && task->bot->slot.len) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "tgbot: bot \"%V\": setWebhook is called without Redis, "
+                      "other machines do not know of it", &task->bot->name);
+    }
+
+    ngx_http_tgbot_register_send(task);
+}
+
+
+static void
+ngx_http_tgbot_register_send(ngx_http_tgbot_register_task_t *task)
+{
     ngx_str_t  why;
 
     task->call.done = ngx_http_tgbot_register_done;
     task->call.data = task;
 
-    if (ngx_http_tgbot_register_request(task, method) != NGX_OK
+    if (ngx_http_tgbot_register_request(task, task->method) != NGX_OK
         || ngx_http_tgbot_curl_start(&task->call) != NGX_OK)
     {
         ngx_str_set(&why, "the request could not be made");
@@ -649,6 +730,7 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
     const char *differs)
 {
     u_char                          print[NGX_HTTP_TGBOT_REGISTRY_PRINT];
+    const char                     *refused;
     ngx_http_tgbot_registration_t  *known;
 
     known = task->known;
@@ -658,7 +740,7 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
     if (ngx_http_tgbot_register_equal(known->registered, known->wanted)) {
 
         if (!ngx_http_tgbot_register_equal(known->seen, print)) {
-            ngx_http_tgbot_register_taken(task, 0);
+            ngx_http_tgbot_register_taken(task, NULL);
             return;
         }
 
@@ -675,17 +757,26 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
             ngx_memcpy(known->seen, print, NGX_HTTP_TGBOT_REGISTRY_PRINT);
         }
 
+    } else if (task->bot->slot.len && !known->newer) {
+        ngx_http_tgbot_register_stop(task, NGX_LOG_WARN,
+                                     "another machine has registered the "
+                                     "webhook with other settings, which are "
+                                     "newer");
+        return;
+
     } else {
         differs = "configuration";
     }
 
-    if (differs == NULL && ngx_http_tgbot_register_refused(task)) {
-        ngx_http_tgbot_register_taken(task, 1);
+    if (differs) {
+        ngx_http_tgbot_register_set(task);
         return;
     }
 
-    if (differs) {
-        ngx_http_tgbot_register_set(task);
+    refused = ngx_http_tgbot_register_refused(task);
+
+    if (refused) {
+        ngx_http_tgbot_register_taken(task, refused);
         return;
     }
 
@@ -694,14 +785,16 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
 
 
 /*
- * Telegram's webhook is not the one that we registered.  "refused": its secret
- * differs; another program may have changed that, too.
+ * Telegram's webhook is not the one that we registered.  "refused": what it
+ * has that it does not show, and that another program may have changed, too;
+ * NULL: it shows a difference.
  */
 
 static void
 ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task,
-    ngx_uint_t refused)
+    const char *refused)
 {
+    u_char                          text[NGX_HTTP_TGBOT_REGISTRY_TEXT];
     ngx_str_t                       url;
     ngx_http_tgbot_registration_t  *known;
 
@@ -710,7 +803,15 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task,
     if (ngx_http_tgbot_registry_taken(known, ngx_time())
         >= NGX_HTTP_TGBOT_REGISTRY_TAKEN)
     {
-        ngx_http_tgbot_register_stop(task, refused);
+        *ngx_snprintf(text, sizeof(text) - 1,
+                      "%s again and again%s%s, the webhook is not registered "
+                      "again within this hour",
+                      refused ? "deliveries are refused"
+                              : "another program changes the webhook",
+                      refused ? " because of " : "",
+                      refused ? refused : "") = '\0';
+
+        ngx_http_tgbot_register_stop(task, NGX_LOG_CRIT, (char *) text);
         return;
     }
 
@@ -721,8 +822,8 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task,
     if (refused) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "tgbot: bot \"%V\": deliveries were refused because "
-                      "of a wrong secret, the webhook is registered again",
-                      &task->bot->name);
+                      "of %s, the webhook is registered again",
+                      &task->bot->name, refused);
 
     } else {
         url.data = known->url;
@@ -742,28 +843,23 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task,
 }
 
 
+/* what Telegram has is left alone for now */
+
 static void
 ngx_http_tgbot_register_stop(ngx_http_tgbot_register_task_t *task,
-    ngx_uint_t refused)
+    ngx_uint_t level, const char *text)
 {
     ngx_str_t                       why;
     ngx_http_tgbot_registration_t  *known;
 
     known = task->known;
 
-    if (refused) {
-        ngx_str_set(&why, "deliveries are refused again and again because of "
-                          "a wrong secret");
-
-    } else {
-        ngx_str_set(&why, "another program changes the webhook again and "
-                          "again");
-    }
+    why.data = (u_char *) text;
+    why.len = ngx_strlen(text);
 
     if (known->state != NGX_HTTP_TGBOT_REGISTRY_STOPPED) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                      "tgbot: bot \"%V\": %V, the webhook is not registered "
-                      "again within this hour", &task->bot->name, &why);
+        ngx_log_error(level, ngx_cycle->log, 0,
+                      "tgbot: bot \"%V\": %V", &task->bot->name, &why);
     }
 
     known->state = NGX_HTTP_TGBOT_REGISTRY_STOPPED;
@@ -858,6 +954,7 @@ ngx_http_tgbot_register_registered(ngx_http_tgbot_register_task_t *task)
         known->taken[0] = ngx_time();
     }
 
+    known->version++;
     known->registered_at = ngx_time();
     known->unverified = 1;
 
@@ -964,10 +1061,8 @@ ngx_http_tgbot_register_failed(ngx_http_tgbot_register_task_t *task,
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "tgbot: bot \"%V\": %s for webhook \"%V\" failed: %V, "
-                  "retried in %M ms",
-                  &task->bot->name,
-                  task->setting ? "setWebhook" : "getWebhookInfo",
-                  &task->bot->reg->shown, why, delay);
+                  "retried in %M ms", &task->bot->name,
+                  task->method, &task->bot->reg->shown, why, delay);
 
     known->state = NGX_HTTP_TGBOT_REGISTRY_FAILED;
     known->error_len = ngx_http_tgbot_registry_text(known->error,

@@ -13,25 +13,40 @@
 
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_curl.h"
+#include "ngx_http_tgbot_redis.h"
 #include "ngx_http_tgbot_webhook_info.h"
 
 
 /* a bot with tgbot_register, in each worker */
 
-typedef struct {
+typedef struct ngx_http_tgbot_register_task_s  ngx_http_tgbot_register_task_t;
+
+struct ngx_http_tgbot_register_task_s {
     ngx_http_tgbot_bot_t           *bot;
     ngx_http_tgbot_curl_t           call;
+    uint64_t                        number;   /* of the token in Redis; 0: not
+                                                 drawn yet */
 
     /* only while "busy" */
     ngx_pool_t                     *pool;
     ngx_http_tgbot_registration_t  *known;
     ngx_http_tgbot_webhook_info_t   info;     /* Telegram's last answer */
+    const char                     *method;   /* that is called, or will be
+                                                 when Redis has replied */
 
     unsigned                        busy:1;
     unsigned                        setting:1;    /* setWebhook is called */
     unsigned                        taking:1;     /* counted as taken back */
     unsigned                        naming:1;     /* getMe is called */
-} ngx_http_tgbot_register_task_t;
+
+    /* private to ngx_http_tgbot_register_redis.c */
+    ngx_http_tgbot_redis_command_t  command;
+    void                          (*told)(ngx_http_tgbot_register_task_t *task,
+                                        ngx_int_t rc);
+    unsigned                        asking:1;     /* for the lock */
+    unsigned                        locked:1;
+    unsigned                        alone:1;      /* Redis did not reply */
+};
 
 
 /*
@@ -58,8 +73,12 @@ const char *ngx_http_tgbot_register_differs(
 void ngx_http_tgbot_register_print(ngx_http_tgbot_register_task_t *task,
     u_char *print);
 
-/* whether a delivery since the last setWebhook was answered 401 */
-ngx_uint_t ngx_http_tgbot_register_refused(
+/*
+ * Why the last delivery since the last setWebhook failed, as far as another
+ * setWebhook may help: "a wrong secret", "a wrong certificate"; NULL: it may
+ * not.
+ */
+const char *ngx_http_tgbot_register_refused(
     ngx_http_tgbot_register_task_t *task);
 
 /* the fingerprint that stands for "never registered" */
@@ -71,6 +90,32 @@ extern u_char  ngx_http_tgbot_register_none[NGX_HTTP_TGBOT_REGISTRY_PRINT];
  */
 ngx_uint_t ngx_http_tgbot_register_foreign(
     ngx_http_tgbot_register_task_t *task);
+
+/*
+ * Takes or renews the lock of the bot in Redis, which others wait for, and
+ * tells them what task->known has of the webhook; the first time of a task it
+ * asks for what they know, which is put into task->known if it is not older.
+ *
+ * NGX_AGAIN     told(task, rc) will be called, from an event:
+ *               NGX_OK        this machine has the lock
+ *               NGX_BUSY      another one has it
+ *               NGX_DECLINED  Redis does not reply
+ * NGX_DECLINED  there is no "tgbot_redis", or Redis is away
+ */
+ngx_int_t ngx_http_tgbot_register_redis_lock(
+    ngx_http_tgbot_register_task_t *task,
+    void (*told)(ngx_http_tgbot_register_task_t *task, ngx_int_t rc));
+
+/*
+ * Tells the others what task->known has, and ends the lock.  Returns and calls
+ * as above; NGX_DECLINED: the task has no lock.
+ */
+ngx_int_t ngx_http_tgbot_register_redis_unlock(
+    ngx_http_tgbot_register_task_t *task,
+    void (*told)(ngx_http_tgbot_register_task_t *task, ngx_int_t rc));
+
+/* ends the lock without a word, and waits for nothing; idempotent */
+void ngx_http_tgbot_register_redis_end(ngx_http_tgbot_register_task_t *task);
 
 /*
  * Fills task->call with the request for "method", in task->pool; with

@@ -64,6 +64,9 @@ typedef struct {
 
     ngx_uint_t    failures;          /* in a row, until a check succeeds */
 
+    uint64_t      version;           /* setWebhooks of all machines that are
+                                        known */
+
     /* seconds since the epoch, 0: never */
     time_t        checked;           /* getWebhookInfo was answered */
     time_t        registered_at;     /* setWebhook succeeded */
@@ -96,6 +99,8 @@ typedef struct {
     unsigned      has_names:1;       /* 0: Telegram's default */
     unsigned      asked:1;           /* the Bot API was asked once */
     unsigned      unverified:1;      /* registered, but not checked yet */
+    unsigned      newer:1;           /* "wanted" is newer than what the other
+                                        machines know */
     unsigned      named:1;           /* getMe was answered since "wanted" */
 } ngx_http_tgbot_registration_t;
 

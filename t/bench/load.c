@@ -4,6 +4,9 @@
  * kept open, and counts the answers.  After a warm-up it prints "ready" and
  * waits for a line; then it sends what is to be measured, and prints what
  * came of it as a line of JSON.
+ *
+ * With a rate each update has a time at which it is due, and waits for its
+ * answer from then on, even if no connection is free to send it.
  */
 
 #define _GNU_SOURCE
@@ -55,6 +58,7 @@ typedef struct {
     unsigned      waiting;                /* answers to come */
     unsigned      first;                  /* of users */
     uint64_t      users[DEPTH_MAX];
+    double        due;                    /* with a rate */
     size_t        len;
     char          buf[ANSWER_MAX + 1];
 } connection_t;
@@ -73,7 +77,8 @@ static struct {
     uint64_t      users;
     int           random;                 /* users in no order */
     int           bare;                   /* updates with an id and no more */
-} conf = { 0, "/", "", 40, 1, 0, 1, 0, 1, 1000, 0, 0 };
+    double        rate;                   /* updates a second, 0: no pace */
+} conf = { 0, "/", "", 40, 1, 0, 1, 0, 1, 1000, 0, 0, 0 };
 
 
 static struct {
@@ -118,6 +123,7 @@ static const char  update[] =
 
 static request_t       requests[NTEXTS];
 static connection_t   *connections;
+static double         *waits;             /* with a rate: seconds, by answer */
 
 
 static void
@@ -420,6 +426,89 @@ run(int ep, uint64_t requests_to_send)
 }
 
 
+static double
+now(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+
+static void
+run_paced(int ep, uint64_t requests_to_send)
+{
+    int                  i, n;
+    double               start, due, last;
+    unsigned             nidle;
+    uint64_t             from, until;
+    connection_t        *c, *idle[CONNECTIONS_MAX];
+    struct epoll_event   events[CONNECTIONS_MAX];
+
+    from = count.sent;
+    until = from + requests_to_send;
+    waits = calloc(requests_to_send, sizeof(double));
+
+    if (waits == NULL) {
+        die("calloc");
+    }
+
+    for (nidle = 0; nidle < conf.connections; nidle++) {
+        idle[nidle] = &connections[nidle];
+    }
+
+    start = last = now();
+
+    while (count.answers < until) {
+        due = start + (count.sent - from) / conf.rate;
+
+        if (nidle && count.sent < until && now() >= due) {
+            c = idle[--nidle];
+            c->due = due;
+            send_some(c, until);
+            continue;
+        }
+
+        n = epoll_wait(ep, events, CONNECTIONS_MAX, 0);
+
+        for (i = 0; i < n; i++) {
+            c = events[i].data.ptr;
+            receive(c);
+
+            if (c->waiting == 0) {
+                last = now();
+                waits[count.answers - 1 - from] = last - c->due;
+                idle[nidle++] = c;
+            }
+        }
+
+        if (n == -1 || now() - last > TIMEOUT / 1000) {
+            die("no answer");
+        }
+    }
+}
+
+
+static int
+compare(const void *one, const void *two)
+{
+    double  a = *(const double *) one, b = *(const double *) two;
+
+    return (a > b) - (a < b);
+}
+
+
+/* microseconds within which this part of the answers came */
+
+static double
+percentile(double part)
+{
+    return waits ? waits[(uint64_t) (part * (conf.requests - 1))] * 1e6 : 0;
+}
+
+
 static void
 open_connections(int ep)
 {
@@ -469,7 +558,7 @@ parse_options(int argc, char **argv)
 {
     int  c;
 
-    while ((c = getopt(argc, argv, "p:u:s:c:d:w:n:i:b:k:re")) != -1) {
+    while ((c = getopt(argc, argv, "p:u:s:c:d:w:n:i:b:k:R:re")) != -1) {
         switch (c) {
         case 'p': conf.port = atoi(optarg); break;
         case 'u': conf.path = optarg; break;
@@ -481,6 +570,7 @@ parse_options(int argc, char **argv)
         case 'i': conf.index = strtoull(optarg, NULL, 10); break;
         case 'b': conf.block = strtoull(optarg, NULL, 10); break;
         case 'k': conf.users = strtoull(optarg, NULL, 10); break;
+        case 'R': conf.rate = atof(optarg); break;
         case 'r': conf.random = 1; break;
         case 'e': conf.bare = 1; break;
         default: exit(2);
@@ -490,11 +580,13 @@ parse_options(int argc, char **argv)
     if (conf.port == 0 || conf.requests == 0 || conf.users == 0
         || conf.connections == 0 || conf.connections > CONNECTIONS_MAX
         || conf.depth == 0 || conf.depth > DEPTH_MAX
+        || (conf.rate > 0 && conf.depth > 1)
         || conf.block == 0 || (conf.block & (conf.block - 1)))
     {
         fprintf(stderr, "usage: load -p port [-u path] [-s secret]"
                 " [-c connections] [-d depth] [-w warm-up] [-n requests]"
-                " [-i first index] [-b block of ids] [-k users] [-r] [-e]\n");
+                " [-i first index] [-b block of ids] [-k users] [-R rate] [-r]"
+                " [-e]\n");
         exit(2);
     }
 }
@@ -503,10 +595,9 @@ parse_options(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-    int              ep;
-    double           seconds;
-    unsigned         i;
-    struct timespec  start, end;
+    int       ep;
+    double    start, seconds;
+    unsigned  i;
 
     parse_options(argc, argv);
 
@@ -533,21 +624,25 @@ main(int argc, char **argv)
         return 1;
     }
 
-    clock_gettime(CLOCK_MONOTONIC, &start);
+    start = now();
 
-    run(ep, conf.requests);
+    if (conf.rate > 0) {
+        run_paced(ep, conf.requests);
+        qsort(waits, conf.requests, sizeof(double), compare);
 
-    clock_gettime(CLOCK_MONOTONIC, &end);
+    } else {
+        run(ep, conf.requests);
+    }
 
-    seconds = end.tv_sec - start.tv_sec + (end.tv_nsec - start.tv_nsec) / 1e9;
+    seconds = now() - start;
 
     /* of the warm-up as well, but for the time */
 
     printf("{\"sent\": %" PRIu64 ", \"ok\": %" PRIu64 ", \"replies\": %" PRIu64
            ", \"bytes\": %" PRIu64 ", \"status\": %d, \"seconds\": %.6f,"
-           " \"body\": %zu}\n",
+           " \"p50\": %.0f, \"p99\": %.0f, \"body\": %zu}\n",
            count.sent, count.ok, count.replies, count.bytes, count.status,
-           seconds, requests[0].len
+           seconds, percentile(0.5), percentile(0.99), requests[0].len
            - (strstr(requests[0].data, "\r\n\r\n") + 4 - requests[0].data));
 
     return 0;

@@ -61,7 +61,15 @@ class Load:
         connections, depth, block, users; random: users in no order; bare: updates of
         nothing but an id
         """
-        letters = {"connections": "c", "depth": "d", "block": "b", "users": "k"}
+        used, result = self.measure(server, requests, warm, **options)
+        return used / requests * 1e6, used / result["seconds"]
+
+    def measure(self, server, requests, warm=0, **options):
+        """
+        -> seconds of CPU, and what the load says; rate: updates a second, then it says
+        within how many microseconds a half (p50) and 99 % (p99) of them were answered
+        """
+        letters = {"connections": "c", "depth": "d", "block": "b", "users": "k", "rate": "R"}
         arguments = [self.program, "-p", server.port, "-u", "/tg/bench", "-s", SECRET,
                      "-n", requests, "-w", warm,
                      "-i", server.take(requests + warm, options.get("block", 1))]
@@ -86,7 +94,7 @@ class Load:
             raise Void(f"{server.name}: the load broke off, see above and {server.directory}")
         result = json.loads(line)
         self.check(server, result, requests + warm, options.get("bare"))
-        return used / requests * 1e6, used / result["seconds"]
+        return used, result
 
     def seed(self, server, updates, **options):
         """as fast as it goes"""

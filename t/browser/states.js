@@ -85,8 +85,9 @@ async function numbers() {
 
 async function inRedis() {
   const opened = await open(config.url, {}, going((now, n) =>
-    status({ shop: bot(n, now, { queue: 'redis' }) }, now,
-      { redis_up: 0, redis_reconnects_total: 3 })));
+    status({ shop: bot(n, now, { queue: 'redis', machines: {
+      here: { workers: 2, inflight: 3, claims: 1 }, gone: { workers: 0, inflight: 1, claims: 0 },
+    } }) }, now, { redis_up: 0, redis_reconnects_total: 3 })));
   const { page } = opened;
   await steps(page, 3);
 
@@ -95,6 +96,9 @@ async function inRedis() {
   const facts = page.locator('#redis dd');
   equal(await facts.first().textContent(), 'away', 'Redis is away');
   equal(await facts.first().getAttribute('class'), 'bad', 'which is bad');
+  const machines = page.locator('.card', { has: page.getByRole('heading', { name: 'Machines' }) });
+  equal((await machines.locator('dd').allTextContents()).join(', ').replaceAll('\u00a0', ' '),
+    'gone, 1 update in work, 2 workers, 4 updates in work', 'machines');
   await sound(opened, 'in Redis');
 }
 

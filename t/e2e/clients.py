@@ -117,10 +117,16 @@ async def post(port, body, path="/tg/e2e", timeout=30.0, secret=SECRET):
 
 async def replay(port, path):
     """What is said to a replay of dead letters, "bot/id", or None if nothing is."""
+    return await letters(port, path, "POST")
+
+
+async def letters(port, path, method="GET"):
+    """What is said of dead letters, "bot" or "bot/id", or None if nothing is."""
+    action = {"POST": "X-Tgbot-Action: replay\r\n", "DELETE": "X-Tgbot-Action: drop\r\n"}
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(f"POST /letters/dead/{path} HTTP/1.0\r\nHost: localhost\r\n"
-                     "X-Tgbot-Action: replay\r\n\r\n".encode())
+        writer.write(f"{method} /letters/dead/{path} HTTP/1.0\r\nHost: localhost\r\n"
+                     f"{action.get(method, '')}\r\n".encode())
         answer = await reader.read()
         writer.close()
     except OSError:

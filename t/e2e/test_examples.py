@@ -13,7 +13,7 @@ import signal
 import sys
 
 import clients
-from bots import MENU, Bot, node_modules, read, read_text, write
+from bots import MENU, Bot, node_modules, php_fpm, read, read_text, write
 from harness import MAIN, MODULE, SECRET, TOKEN, TOP, Nginx, free_port, until
 from redis import Redis
 from simulator import updates
@@ -23,17 +23,6 @@ from simulator.program import Program
 BOTS = f"{TOP}/examples/bots"
 MACHINES = f"{TOP}/examples/two-machines"
 ANN = updates.person(471100001, "Ann")
-
-FPM = """\
-[global]
-error_log = {directory}/fpm.log
-
-[bot]
-listen = 127.0.0.1:{port}
-pm = static
-pm.max_children = 2
-clear_env = no
-"""
 
 # at least so many are in README.md, docs and examples/bots
 CONFIGURATIONS = 15
@@ -102,17 +91,11 @@ async def test_python(case):
 
 
 async def test_php(case):
-    fpm = php_fpm()
-    if fpm is None:
-        case.skip("no php-fpm: the package php-fpm has it")
-        return
     bot = Bot(case, f"{BOTS}/php", "php", "unix:/run/php/php-fpm.sock")
-    write(f"{case.directory}/fpm.conf", FPM.format(
-        port=bot.program_port, directory=case.directory))
-    await bot.start([fpm, "--nodaemonize", "--allow-to-run-as-root", "--fpm-config",
-                     f"{case.directory}/fpm.conf"],
-                    replaced=[("/srv/bot/bot.php", f"{BOTS}/php/bot.php")])
-    await conversation(case, bot)
+    command = php_fpm(case, bot.program_port)
+    if command is not None:
+        await bot.start(command, replaced=[("/srv/bot/bot.php", f"{BOTS}/php/bot.php")])
+        await conversation(case, bot)
 
 
 async def test_wsgi(case):
@@ -160,7 +143,9 @@ async def test_configurations(case):
     case.check(len(blocks) >= CONFIGURATIONS, f"only {len(blocks)} configurations")
 
     directory = f"{case.directory}/tgbot"
+    state = f"{case.directory}/state"
     os.makedirs(directory)
+    os.makedirs(state)
     for name in ("api-location.conf", "upstream.conf"):
         with open(f"{TOP}/examples/{name}", encoding="utf-8") as file:
             text = file.read()
@@ -175,8 +160,9 @@ async def test_configurations(case):
     for path, text in blocks:
         if not re.search(r"^\s*(server|map|log_format) ", text, re.MULTILINE):
             # but for what is allowed in http only
-            redis = "".join(re.findall(r"^tgbot_redis [^;]*;", text, re.MULTILINE))
-            text = f"{redis}\nserver {{\n{text.replace(redis, '')}\n}}"
+            only = re.compile(r"^tgbot_(?:redis|state) [^;]*;", re.MULTILINE)
+            outer = "\n".join(only.findall(text))
+            text = f"{outer}\nserver {{\n{only.sub('', text)}\n}}"
         elif "tgbot_api " in text and "location = /_api" not in text \
                 and "api-location.conf" not in text:
             text = text.replace("server {", "server { location = /_api { internal; "
@@ -184,6 +170,7 @@ async def test_configurations(case):
         text = re.sub(r"listen +443 ssl;|ssl_certificate(_key)? [^;]*;", "", text)
         text = re.sub(r"\bserver \{", f"server {{ listen 127.0.0.1:{free_port()};", text)
         text = text.replace("/etc/nginx/tgbot/", f"{directory}/")
+        text = text.replace("/var/lib/nginx/tgbot", state)
 
         nginx = Nginx(case.directory, 0)
         nginx.configure(MAIN.format(module=MODULE, user="", workers=1, shutdown="1s", http=text))
@@ -231,6 +218,8 @@ class Machines:
             f"{MACHINES}/machine.conf",
             ("tgbot_redis  10.0.0.3", f"tgbot_redis  127.0.0.1:{self.redis.port}"),
             ("http://127.0.0.1:8001", f"http://127.0.0.1:{self.program.port}"),
+            ("https://tg.example.com;", "https://tg.example.com interval=1s "
+                                        f"api=http://127.0.0.1:{self.api.port};"),
             ("/etc/nginx/tgbot/", f"{self.directory}/"))
         for name, port in zip("ab", self._ports):
             self.machines.append(await self._nginx(
@@ -279,7 +268,10 @@ async def test_two_machines(case):
     shop = Machines(case)
     await shop.start()
     first, second = shop.machines
+    hooks = shop.api.registrations
 
+    case.check(await until(lambda: hooks.hooks[TOKEN].url == "https://tg.example.com/tg/shop"),
+               "not registered")
     ids, statuses = await shop.updates(40)
     case.equal(statuses, {200}, "statuses")
     case.equal(await shop.handled(ids), list(ids), "updates handled")
@@ -307,6 +299,9 @@ async def test_two_machines(case):
 
     case.check(await until(
         lambda: shop.redis.call("HGET", "{tgbot:shop}:meta", "items") == "0"), "not empty")
+    checks = hooks.count("getWebhookInfo")
+    await until(lambda: hooks.count("getWebhookInfo") >= checks + 2)
+    case.equal(hooks.count("setWebhook"), 1, "setWebhook of both machines")
     await case.stop(second)
     case.check_logs(second)
     case.equal(shop.redis.call("ACL", "LOG"), [], "what Redis refused the user")
@@ -320,12 +315,6 @@ async def test_two_machines_acl(case):
         called |= set(re.findall(r"redis\.p?call\('([A-Z]+)'", read_text(path)))
     case.check(len(called) > 20, f"only {len(called)} commands")
     case.equal({name.lower() for name in called} - allowed, set(), "not in users.acl")
-
-
-def php_fpm():
-    """Its program, which is named for its version."""
-    found = sorted(glob.glob("/usr/sbin/php-fpm*"))
-    return found[-1] if found else None
 
 
 def _changed(path, *changes):

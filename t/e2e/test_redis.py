@@ -404,6 +404,29 @@ async def test_replies(case):
     await asked.end()
 
 
+async def test_no_script(case):
+    """What never knows a script, not even with its text, is asked a few times only."""
+    asked_for = []
+
+    def answer(words):
+        if words[0] == "INFO":
+            return info()
+        if words[0] in ("EVAL", "EVALSHA"):
+            asked_for.append(words[0])
+            return b"-NOSCRIPT No matching script.\r\n"
+        return b"+PONG\r\n"
+
+    fake = await Fake(case, answer).start()
+    asked = await probe(case, f"127.0.0.1:{fake.port}")
+    await asked.is_up()
+    case.equal(await asyncio.wait_for(asked.script("n"), 10),
+               "ERROR NOSCRIPT No matching script.", "a script")
+    case.equal(asked_for[:2], ["EVALSHA", "EVAL"], "the first commands")
+    case.check(len(asked_for) < 10, f"{len(asked_for)} commands")
+    await asked.logged("\"probe\" was refused: NOSCRIPT No matching script.")
+    await asked.end()
+
+
 BAD = {"text": b"hello\r\n", "elements": b"*70000\r\n", "many": b"*2000000000\r\n",
        "deep": b"*1\r\n" * 20 + b":1\r\n", "size": b"$-7\r\n",
        "large": b"$20000000\r\n" + b"x" * 17000000}

@@ -17,16 +17,19 @@ class Error(str):
 
 
 class Server:
-    """redis-server on a unix socket, without persistence, until stop()"""
+    """
+    redis-server on a unix socket, without persistence, until stop(); first: a function that its
+    process calls before
+    """
 
-    def __init__(self, *options):
+    def __init__(self, *options, first=None):
         self.dir = tempfile.mkdtemp(prefix="tgbot-redis-")
         self.path = f"{self.dir}/redis.sock"
         self.process = subprocess.Popen(
             [os.environ.get("TGBOT_REDIS", "redis-server"), "--port", "0", "--unixsocket",
              self.path, "--dir", self.dir, "--save", "", "--appendonly", "no",
              *options],
-            stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+            preexec_fn=first, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
 
     def connect(self):
         """-> a connection, once the server answers"""

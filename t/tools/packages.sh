@@ -364,7 +364,13 @@ packages_e2e() {
 
 packages_redis() {
     need python3 redis-server
+    packages_valkey
+}
 
+
+# not every suite has it
+
+packages_valkey() {
     if [ -n "$(apt-cache madison valkey-server)" ]; then
         need valkey-server
     fi
@@ -411,6 +417,8 @@ packages_bench() {
     want_npm
     node_packages "$top/t/bench/grammy" "$build/bench/node" grammY \
         || say "going on without grammY"
+    node_packages "$top/t/bench/bullmq" "$build/bench/bullmq" BullMQ \
+        || say "going on without BullMQ: npm cannot install it"
 }
 
 
