@@ -78,13 +78,13 @@ class Bot:
         for kind, text in (("token", TOKEN), ("secret", SECRET)):
             write(f"{case.directory}/{self._name}.{kind}", f"{text}\n")
 
-        await self.run(command, cwd)
+        await self.run(command, cwd, says)
         self._nginx = await case.nginx(HTTP.format(
             port=self.port, api=self.api.port, locations=locations, http=http),
             self.port, workers=1)
 
-    async def run(self, command, cwd=None):
-        """Starts the program, once more if it has ended."""
+    async def run(self, command, cwd=None, says=""):
+        """Starts the program, once more if it has ended; says: as in start()."""
         case = self._case
         log = open(f"{case.directory}/program.log", "ab")
         case.at_end(log.close)
