@@ -382,6 +382,8 @@ ngx_http_tgbot_limit_give(ngx_http_tgbot_limit_t *bucket, ngx_str_t *key,
         ngx_http_tgbot_limit_identify_album(bucket, key, album, &decision);
     }
 
+    now = ngx_http_tgbot_zone_in(bucket->zone, now);
+
     ngx_http_tgbot_limit_lock(bucket->zone);
 
     node = ngx_http_tgbot_limit_find(sh,
@@ -389,8 +391,7 @@ ngx_http_tgbot_limit_give(ngx_http_tgbot_limit_t *bucket, ngx_str_t *key,
                                      &identity);
 
     if (node) {
-        ngx_http_tgbot_limit_refill(bucket, node,
-                                 ngx_http_tgbot_zone_in(bucket->zone, now));
+        ngx_http_tgbot_limit_refill(bucket, node, now);
         ngx_http_tgbot_zone_stop("bucket: refilled");
 
         ngx_http_tgbot_limit_add(bucket, node, NGX_HTTP_TGBOT_LIMIT_TOKEN);

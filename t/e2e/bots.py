@@ -33,6 +33,7 @@ HTTP = """\
     tgbot_token_file $tgbot_bot.token;
     tgbot_secret_token_file $tgbot_bot.secret;
     tgbot_api /_api;
+{http}
     server {{
         listen 127.0.0.1:{port};
 {locations}
@@ -60,10 +61,10 @@ class Bot:
         self.program_port = free_port()
         self.api = BotApi(tokens={TOKEN})
 
-    async def start(self, command, cwd=None, replaced=(), says=""):
+    async def start(self, command, cwd=None, replaced=(), says="", http=""):
         """
         Starts all of it; replaced are texts of locations.conf and what to put there, says
-        what the program says when it has started.
+        what the program says when it has started, http is what stands in http{} besides.
         """
         case = self._case
         case.at_end(self.api.stop)
@@ -77,7 +78,15 @@ class Bot:
         for kind, text in (("token", TOKEN), ("secret", SECRET)):
             write(f"{case.directory}/{self._name}.{kind}", f"{text}\n")
 
-        log = open(f"{case.directory}/program.log", "wb")
+        await self.run(command, cwd, says)
+        self._nginx = await case.nginx(HTTP.format(
+            port=self.port, api=self.api.port, locations=locations, http=http),
+            self.port, workers=1)
+
+    async def run(self, command, cwd=None, says=""):
+        """Starts the program, once more if it has ended; says: as in start()."""
+        case = self._case
+        log = open(f"{case.directory}/program.log", "ab")
         case.at_end(log.close)
         environment = dict(
             os.environ, TOKEN=TOKEN, SECRET=SECRET, PORT=str(self.program_port),
@@ -92,9 +101,6 @@ class Bot:
             listens(self.program_port) and says in read_text(output)), 60)
         if not listens(self.program_port):
             raise RuntimeError(f"{command[0]} does not start:\n{read_text(output)}")
-
-        self._nginx = await case.nginx(HTTP.format(
-            port=self.port, api=self.api.port, locations=locations), self.port, workers=1)
 
     async def update(self, kind, payload, secret=SECRET):
         """The status and the method in the answer that an Update gets."""

@@ -90,6 +90,52 @@ async def test_python(case):
     await conversation(case, bot)
 
 
+async def test_python_album(case):
+    """The photos of an album are answered once, whatever comes between; none is lost."""
+    directory = f"{BOTS}/python-album"
+    command = [sys.executable, "bot.py"]
+    bot = Bot(case, directory, "album", "127.0.0.1:9005")
+    (lines,) = re.findall(r"^#     map .*?^#     \}", read_text(f"{directory}/locations.conf"),
+                          re.MULTILINE | re.DOTALL)
+    await bot.start(command, http=lines.replace("#", ""))
+    bob = updates.person(471100002, "Bob")
+
+    async def send(number, user, album=None):
+        if album:
+            message = updates.photo(number, user, "")
+            message["media_group_id"] = album
+        else:
+            message = updates.message(number, user, "hi")
+        case.equal(await bot.update("message", message), (200, b""), f"message {number}")
+
+    def texts():
+        return sorted(call.params["text"] for call in bot.api.executed)
+
+    for number in range(1, 11):
+        await send(number, ANN, "13000000000000001")
+        if number == 5:
+            await send(101, bob, "13000000000000002")
+            await send(102, bob, "13000000000000002")
+            await send(103, bob)
+    case.check(await until(lambda: len(bot.api.executed) == 3), f"calls: {texts()}")
+    case.equal(sorted(bot.take_calls()), sorted([
+        ("sendMessage", str(ANN["id"]), "An album of 10."),
+        ("sendMessage", str(bob["id"]), "An album of 2."),
+        ("sendMessage", str(bob["id"]), "You said: hi")]), "calls")
+
+    def photos():
+        return sum(int(re.search(r"\d+", text)[0]) for text in texts())
+
+    for number in range(11, 14):
+        await send(number, ANN, "13000000000000003")
+    bot.program.kill()
+    bot.program.wait()
+    await bot.run(command)
+    case.check(await until(lambda: photos() >= 3, 30), f"after a crash: {texts()}")
+    case.equal(photos(), 3, "photos after a crash")
+    await bot.finish()
+
+
 async def test_php(case):
     bot = Bot(case, f"{BOTS}/php", "php", "unix:/run/php/php-fpm.sock")
     command = php_fpm(case, bot.program_port)
