@@ -450,6 +450,63 @@ async def test_boot(case):
     case.check_logs(nginx)
 
 
+PAGE = 4096
+
+
+def _mix(chance, old, new):
+    """A file as a crash of the machine may leave it: pages of two moments, and of zeros."""
+    pages = [old[:PAGE]]
+    for at in range(PAGE, len(new), PAGE):
+        page = chance.choice((old, new))[at:at + PAGE]
+        pages.append(bytes(PAGE) if chance.random() < 0.02 else page)
+    return b"".join(pages)
+
+
+async def test_crash(case):
+    """
+    The machine crashes at some moment: nginx starts on what is left, and the program gets
+    only what was sent, each update to its bot.
+    """
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES.replace("32m", "2m"), http=STATE, nginx={"module": module})
+    state = f"{case.directory}/state"
+    names = [name for name in os.listdir(state) if name.endswith(".zone")]
+
+    def read():
+        files = {}
+        for name in names:
+            with open(f"{state}/{name}", "rb") as file:
+                files[name] = file.read()
+        return files
+
+    first = 1
+    for seed in range(200 if FULL else 10):
+        chance = random.Random(seed)
+        scene.program.hold()
+        await _fill(case, nginx, first, 100)
+        old = read()
+        scene.program.release()
+        await _fill(case, nginx, first + 100, 100)
+        new = read()
+        first += 200
+        await nginx.kill_all()
+        for name in names:
+            with open(f"{state}/{name}", "wb") as file:
+                file.write(_mix(chance, old[name], new[name]))
+        with open(f"{case.directory}/boot", "w", encoding="ascii") as file:
+            file.write(f"boot {seed}")
+        await nginx.start()
+        status = await case.check_status(nginx, 30)
+        left = [status.value("queue_depth", part) for part in ("waiting", "inflight")]
+        case.equal(left, [0, 0], f"left in the queue, seed {seed}")
+    for seen in scene.program.seen:
+        case.check(0 < seen.id < first, f"update {seen.id} was never sent")
+    case.equal(scene.program.bad_requests, 0, "requests the program cannot take")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
 async def test_killed_start(case):
     """A start that is killed at some moment, again and again, leaves what was there."""
     module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
