@@ -98,7 +98,7 @@ async def _give_up(machines, faults):
     await faults(machines)
     case.check(await scene.finished(120), "Telegram still has updates")
     ids = await machines.until_letters(lambda ids: len(set(ids)) == UPDATES)
-    case.equal(set(ids), machines.seen(), "updates that are letters")
+    case.equal(sorted(machines.seen() ^ set(ids))[:5], [], "updates that are no letters")
     return ids
 
 
