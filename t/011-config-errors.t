@@ -43,7 +43,21 @@ refused('webhook without a name', location('tgbot_webhook;'),
         qr/number of arguments in "tgbot_webhook" directive/);
 
 refused('webhook with two names', location('tgbot_webhook a b;'),
+        qr/invalid value "b" in "tgbot_webhook" directive, expected "username=bot_name"/);
+
+refused('webhook with too much', location('tgbot_webhook a username=b c;'),
         qr/number of arguments in "tgbot_webhook" directive/);
+
+refused("webhook with $_", location("tgbot_webhook a $_;"),
+        qr/invalid value "\Q$_\E" in "tgbot_webhook" directive, expected /)
+    for 'username=', 'username=@shop_bot', 'username=shop-bot', 'user=a';
+
+refused('text of a button that is too long',
+        location('tgbot_webhook a; tgbot_reply json \'{"method":'
+                 . '"answerCallbackQuery","x":{"text":1},"text":"'
+                 . 'a' x 201 . '"}\';'),
+        qr/in "tgbot_reply" directive, expected a text of at most 200 char/);
+
 
 refused('webhook twice in a location', shop('tgbot_webhook two;'),
         qr/"tgbot_webhook" directive is duplicate/);
@@ -449,6 +463,18 @@ accepted('replies', bare('tgbot_reply $arg_a; tgbot_reply hi;'
 
 # tgbot_handler, tgbot_api
 
+for my $value ('/api Test', '/api test=on', '/api prod', 'off test') {
+    my ($word) = $value =~ / (.*)/;
+
+    refused("tgbot_api $value",
+            shop("tgbot_token_file shop.token; tgbot_api $value;"),
+            qr/invalid value "\Q$word\E" in "tgbot_api" directive/,
+            qr/expected "test" after a URI/);
+}
+
+refused('tgbot_handler with test', shop('tgbot_handler /app test;'),
+        qr/number of arguments in "tgbot_handler" directive/);
+
 for my $directive ('tgbot_handler', 'tgbot_api') {
     my $with = sub {
         my ($value) = @_;
@@ -482,7 +508,7 @@ for my $directive ('tgbot_handler', 'tgbot_api') {
     refused("$directive twice", $with->("/a; $directive /b"),
             qr/"$directive" directive is duplicate/);
 
-    refused("$directive of two words", $with->('/a b'),
+    refused("$directive of three words", $with->('/a test b'),
             qr/number of arguments in "$directive" directive/);
 
     for my $value ('/app', '/app?a=b?c', '/a/$tgbot_bot?t=$tgbot_text',

@@ -72,6 +72,24 @@ sub shown {
                           . (defined $given{$_} ? $given{$_} : ''), @names));
 }
 
+# the same for variables that few updates have
+
+our @more = qw(command_bot is_bot business_connection_id sender_business_bot
+               user_chat_id direct_messages_topic_id media_group_id
+               message_id ephemeral html_first_name html_text);
+
+sub more {
+    local @names = @more;
+
+    return webhook(@_);
+}
+
+sub told {
+    local @names = @more;
+
+    return shown(@_);
+}
+
 no_long_string();
 run_tests();
 
@@ -456,3 +474,65 @@ $request
 X-bot: -v21
 X-text: -hi
 X-verdict: -ignored
+
+
+
+=== TEST 22: a business message
+--- config eval: main::more("v22")
+--- request eval
+main::post('{"update_id":1001,"business_message":{"message_id":55,'
+           . '"business_connection_id":"bc","sender_business_bot":'
+           . '{"id":9,"is_bot":true},"date":1700000000,"chat":{"id":7,'
+           . '"type":"private"},"from":{"id":8,"is_bot":false,'
+           . '"first_name":"A&B"},"media_group_id":"al","caption":'
+           . '"/a@b_bot <b>\"x\"","photo":[]}}')
+--- response_headers eval
+main::told(command_bot => "b_bot", is_bot => 0, business_connection_id => "bc",
+           sender_business_bot => 9, media_group_id => "al",
+           message_id => 55, html_first_name => "A&amp;B",
+           html_text => "/a\@b_bot &lt;b&gt;&quot;x&quot;")
+
+
+
+=== TEST 23: an ephemeral message of another bot
+--- config eval: main::more("v23")
+--- request eval
+main::post('{"update_id":1001,"message":{"message_id":0,'
+           . '"ephemeral_message_id":4,"direct_messages_topic":{"topic_id":'
+           . '9007199254740991},"chat":{"id":-7,"type":"supergroup"},'
+           . '"from":{"id":8,"is_bot":true,"first_name":"B"},"text":"a"}}')
+--- response_headers eval
+main::told(is_bot => 1, direct_messages_topic_id => "9007199254740991",
+           ephemeral => 1, html_first_name => "B", html_text => "a")
+
+
+
+=== TEST 24: a join request
+--- config eval: main::more("v24")
+--- request eval
+main::post('{"update_id":1001,"chat_join_request":{"chat":{"id":-7,'
+           . '"type":"supergroup"},"from":{"id":8,"is_bot":false,'
+           . '"first_name":"C"},"user_chat_id":88,"date":1700000000}}')
+--- response_headers eval
+main::told(is_bot => 0, user_chat_id => 88, html_first_name => "C")
+
+
+
+=== TEST 25: an update without a user
+--- config eval: main::more("v25")
+--- request eval: main::post('{"update_id":1001,"poll":{"id":"1"}}')
+--- response_headers eval: main::told()
+
+
+
+=== TEST 26: escaped for HTML, and then for JSON
+--- config
+    location = /tg {
+        tgbot_webhook       v26;
+        tgbot_secret_token  off;
+        tgbot_reply json '{"method":"sendMessage","parse_mode":"HTML",
+                           "text":"<b>$tgbot_html_text</b>"}';
+    }
+--- request eval: main::message('"text":"\"<\\\\&"')
+--- response_body_like chomp
+"text":"<b>&quot;&lt;\\\\&amp;</b>"

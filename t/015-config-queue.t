@@ -46,8 +46,8 @@ for my $value ('q', 'on', '"" zone=a:4m', 'zone=a:4m off', 'off zone=a:4m',
 
     refused("queue $value", shop("tgbot_queue $value;"),
             qr/invalid value "\Q$word\E" in "tgbot_queue" directive/,
-            qr/expected "zone=", "concurrency=", "lane=", "share=" or /,
-            qr/or "state=", or "redis" with "concurrency=", "limit=", /,
+            qr/expected "zone=", "concurrency=", "lane=", "share=", or /,
+            qr/or "redis" with "concurrency=", "limit=", /,
             qr/"limit_size=", "lease=" or "lane=", or "off" alone/);
 }
 
@@ -58,7 +58,7 @@ refused('queue redis without tgbot_redis',
         qr/directive "shop" has "tgbot_queue" with "redis"/,
         qr/expected "tgbot_redis" in http/);
 
-for my $value ('zone=q:4m', 'share=10%', "state=$home/queue") {
+for my $value ('zone=q:4m', 'share=10%') {
     my ($name) = $value =~ /^(\w+=)/;
 
     refused("queue redis $value", $redis . shop("tgbot_queue redis $value;"),
@@ -111,28 +111,14 @@ refused('queue with an empty lane', shop("$queue lane=;"),
         qr/invalid value "lane=" in "tgbot_queue" directive/,
         qr/expected a key, such as "lane=\$tgbot_chat_id"/);
 
-for my $path ('', '/', "$home/dir/", '$tgbot_bot.queue', "$home/\$tgbot_bot") {
-    refused("queue state=$path", shop("$queue state=$path;"),
-            qr/invalid value "state=\Q$path\E" in "tgbot_queue" directive/,
-            qr/expected the path of a file, without variables/);
-}
-
-symlink "$home/conf/token", "$home/link" or die "link: $!";
-
-for my $path ("$home/dir", 'dir', "$home/link", '/dev/null') {
-    refused("queue state=$path", shop("$queue state=$path;"),
-            qr/invalid value "state=\Q$path\E" in "tgbot_queue" directive/,
-            qr/expected the path of a regular file, or of none yet/);
-}
-
-for my $path ("$home/none/queue", 'none/queue', "$home/conf/token/queue") {
-    refused("queue state=$path", shop("$queue state=$path;"),
-            qr/invalid value "state=\Q$path\E" in "tgbot_queue" directive/,
-            qr/expected the path of a file in a directory that exists/);
+for my $state ("$queue state=$home/queue", 'tgbot_queue redis state=q') {
+    refused("$state is gone", $redis . shop("$state;"),
+            qr/invalid value "state=\S+" in "tgbot_queue" directive/,
+            qr/expected the directive "tgbot_state", which keeps queues in/);
 }
 
 for my $twice ('zone=q', 'concurrency=2 concurrency=2', 'share=5% share=5%',
-               'lane=a lane=b', "state=$home/a state=$home/a")
+               'lane=a lane=b')
 {
     my ($word) = $twice =~ /(\S+)$/;
 
@@ -154,9 +140,8 @@ refused("queue twice, $_", shop($_), qr/"tgbot_queue" directive is duplicate/)
 
 accepted("queue with $_", shop("$queue $_;"))
     for '', 'concurrency=1', 'concurrency=4096', 'share=1%', 'share=100%',
-        'lane=all', 'lane=$tgbot_chat_id:$arg_a', "state=$home/dir/queue",
-        'state=queue', "state=$home/conf/token",
-        "concurrency=8 share=50% lane=\$tgbot_user_id state=$home/queue";
+        'lane=all', 'lane=$tgbot_chat_id:$arg_a',
+        'concurrency=8 share=50% lane=$tgbot_user_id';
 
 accepted('queue off', shop('tgbot_queue off;', "$queue;"));
 
@@ -164,44 +149,45 @@ accepted('queue without a program', bare("$queue;"),
          qr/"shop" has neither "tgbot_reply" nor "tgbot_handler"/);
 
 
-# one file for a zone, and another one for another zone
+# tgbot_state
 
-my ($a, $b) = ("state=$home/a", "state=$home/b");
+for my $path ('""', '$tgbot_bot', "$home/\$tgbot_bot", 'a$') {
+    my $value = $path =~ s/"//gr;
 
-refused('two files of a zone',
-        bots('', "$queue $a;", "tgbot_queue zone=q $b;"),
-        qr/invalid value "\Q$b\E" in "tgbot_queue" directive/,
-        qr/expected "\Q$a\E", which is that of zone "q"/);
+    refused("state $path", "tgbot_state $path;" . shop("$queue;"),
+            qr/invalid value "\Q$value\E" in "tgbot_state" directive/,
+            qr/expected the path of a directory, without variables/);
+}
 
-refused('two files of a zone, one of which no bot uses',
-        bots("$queue $a;", "tgbot_queue zone=q $b;"),
-        qr/expected "\Q$a\E", which is that of zone "q"/);
+refused('a state with too long a path',
+        'tgbot_state ' . 'a' x 600 . ';' . shop("$queue;"),
+        qr/in "tgbot_state" directive, expected a shorter path/);
 
-refused('two files of a zone, with one in between that says nothing',
-        bots('', "$queue $a;", 'tgbot_queue zone=q;',
-             "tgbot_queue zone=q $b;"),
-        qr/expected "\Q$a\E", which is that of zone "q"/);
+refused('state twice', 'tgbot_state a; tgbot_state b;' . shop("$queue;"),
+        qr/"tgbot_state" directive is duplicate/);
 
-refused('two zones with one file',
-        bots('', "$queue $a;", "tgbot_queue zone=r:4m $a;"),
-        qr/invalid value "\Q$a\E" in "tgbot_queue" directive/,
-        qr/expected another file than that of zone "q"/);
+refused('state in a location', shop("$queue; tgbot_state a;"),
+        qr/"tgbot_state" directive is not allowed here/);
 
-refused('two zones with one file, written in two ways',
-        bots('', "$queue $a;", 'tgbot_queue zone=r:4m state=a;'),
-        qr/expected another file than that of zone "q"/);
+refused('state without a value', 'tgbot_state;' . shop("$queue;"),
+        qr/number of arguments in "tgbot_state" directive/);
 
-accepted('a file of a zone, given twice',
-         bots('', "$queue $a;", "tgbot_queue zone=q $a;"));
+for my $name ('a/b', 'a b', 'a$b', "\xc3\xa9", 'n' x 129) {
+    my $quoted = $name =~ / / ? qq{"zone=$name:4m"} : "zone=$name:4m";
 
-accepted('a file of a zone, given once',
-         bots('', 'tgbot_queue zone=q;', "$queue $a;", 'tgbot_queue zone=q;'));
+    refused("a file named $name", 'tgbot_state a;'
+                                  . shop("tgbot_queue $quoted;"),
+            qr/invalid zone "\Q$name\E" in "tgbot_queue" directive: with /,
+            qr/expected a name of up to 128 characters of "A-Za-z0-9_.-" in /);
 
-accepted('a file for each zone',
-         bots('', "$queue $a;", "tgbot_queue zone=r:4m $b;"));
+    accepted("a zone named $name", shop("tgbot_queue $quoted;"));
+}
 
-accepted('zones without files',
-         bots('', "$queue;", 'tgbot_queue zone=r:4m;'));
+accepted('the name of a cache, which is no file',
+         'tgbot_state a;' . shop('tgbot_cache $arg_a zone=a/b:1m;'));
+
+accepted("state $_", "tgbot_state $_;" . shop("$queue;"))
+    for 'none', 'none/', 'none/none', "$home/none", "$home/dir", '.', './/';
 
 
 # an update of 576k fits into the share of each bot

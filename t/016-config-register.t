@@ -109,6 +109,23 @@ refused('register, the path may hold a token and is not shown',
         qr{invalid value "\Q$url\E:1" in "tgbot_register" directive});
 
 
+# a token in a path is a token in logs
+
+accepted('register with the token in the URL',
+         hook("tgbot_register $url/bot$token;"),
+         qr/"tgbot_register" directive of bot "shop" has a token in its URL/);
+
+my $said = qr/"tgbot_webhook" directive "shop" has a token in the path of its /;
+
+for my $register ('', "tgbot_register $url;") {
+    accepted('register with the token in the path of the location',
+             "server {\nlisten unix:$home/s;\nlocation /bot$token {\n"
+             . "tgbot_webhook shop; tgbot_secret_token off;\n"
+             . "tgbot_handler /app; tgbot_token_file token; $register\n}\n}",
+             $said);
+}
+
+
 # where it stands
 
 refused('register twice', hook("tgbot_register $url; tgbot_register $url;"),
@@ -186,7 +203,17 @@ for my $n ('0', '-1', '', 'x', '1k') {
 
 refused('register max_connections=101',
         hook("tgbot_register $url max_connections=101;"),
-        qr/expected a number between 1 and 100/);
+        qr/invalid value "max_connections=101" in "tgbot_register" directive/,
+        qr/expected a number between 1 and 100, or up to 100000 with an "api="/);
+
+accepted('register max_connections=100000 with another api',
+         hook("tgbot_register $url max_connections=100000 "
+              . "api=http://127.0.0.1:1;"));
+
+refused('register max_connections=100001 with another api',
+        hook("tgbot_register $url max_connections=100001 "
+             . "api=http://127.0.0.1:1;"),
+        qr/expected a number between 1 and 100000/);
 
 for my $value ('', ',', 'message,', ',message', 'message,,poll', 'Message',
               'a-b', '"message, poll"')

@@ -162,7 +162,7 @@ X-Verdict: done
 --- request eval
 main::message('"hi"', '"message_thread_id":5,"is_topic_message":true,')
 --- response_body chomp
-{"chat_id":7,"method":"sendMessage","message_thread_id":5,"text":"here"}
+{"chat_id":7,"message_thread_id":5,"method":"sendMessage","text":"here"}
 
 
 
@@ -634,7 +634,7 @@ main::config(q{
     map $tgbot_text $long { ~^(?<all>.*)$ "$all$all$all$all"; }
 --- config eval: main::config('client_body_buffer_size 1m; tgbot_reply $long;')
 --- request eval: main::message('"' . "y" x 60000 . '"')
---- response_body eval: $main::sent . '"' . "y" x 240000 . '"}'
+--- response_body eval: $main::sent . '"' . "y" x 4096 . '"}'
 
 
 

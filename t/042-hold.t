@@ -358,3 +358,34 @@ main::config(a => "tgbot_hold_timeout 1s; $main::api")
 [ ('^$') x 3,
   '^/say/x [^\n]*\n/sleep/2.5/json/[^ ]* [^\n]*\n/sleep/2.5 \n$', '^$' ]
 --- error_code eval: [503, 503, 200, 200, 503]
+
+
+
+=== TEST 17: a program that is slower than its webhook is held runs once
+--- config eval
+main::config(a => "tgbot_dedup on; tgbot_hold_timeout 1s; $main::api")
+--- request eval
+[ (main::post('a', 1, "sleep/2.5/say/once")) x 3, main::get('/wait/2.5'),
+  main::get('/seen/json'), main::post('a', 1, "sleep/2.5/say/once"),
+  main::get('/seen') ]
+--- response_headers eval
+[ ('X-Verdict: busy') x 3, '', '', 'X-Verdict: duplicate', '' ]
+--- error_code eval: [503, 503, 503, 200, 200, 200, 200]
+--- response_body_like eval
+[ ('^$') x 4,
+  '^/sleep/2.5/say/once [^\n]*\n/sleep/2.5 \n/json/[^ ]* [^\n]*"once"\}\n$',
+  '^$', '^$' ]
+
+
+
+=== TEST 18: one that its location waits for too briefly runs with each delivery
+--- config eval
+main::config(a => "tgbot_dedup on; $main::api")
+=~ s/proxy_read_timeout 30s/proxy_read_timeout 300ms/r
+--- request eval
+[ (main::post('a', 1, "sleep/2.5/say/again")) x 4, main::get('/seen') ]
+--- response_headers eval
+[ ('X-Verdict: failed') x 4, '' ]
+--- error_code eval: [(500) x 4, 200]
+--- response_body_like eval
+[ ('^$') x 4, '^(/sleep/2.5/say/again [^\n]*\n){4}$' ]

@@ -243,3 +243,19 @@ As the adapter for hono answers, which has the text of the call made JSON again.
 1 [info] has no proper method name
 1 [error] makes too many calls
 1 [info] makes too many calls
+
+
+
+=== TEST 17: a call that has nowhere to go
+--- update
+{"update_id":0,"guest_message":{"message_id":2,"date":1700000000,"guest_query_id":"g5","chat":{"id":-5,"type":"supergroup"},"from":{"id":8,"is_bot":false,"first_name":"Ann"},"text":"hi"}}
+--- updates: 2
+--- program
+200 [{"method":"sendMessage","text":"1"},{"method":"sendMessage","chat_id":8,"text":"2"}]
+200 {"method":"sendMessage","text":"3"}
+--- calls
+sendMessage {"method":"sendMessage","chat_id":8,"text":"2"}
+--- error_code eval: [200, 200]
+--- log
+1 [error] has no address
+1 [info] has no address

@@ -672,3 +672,87 @@ my ($said, $notice) = map { "^\Q$_\E\$" } $main::said, $main::notice;
 
 [ $said, $said, $said, $notice, '', '^$' ]
 --- error_code eval: [(200) x 6]
+
+
+
+=== TEST 42: the photos of an album are charged once, in whatever order they come
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;')
+--- request eval
+[ (map { main::photo($_) } qw(A A B A)), main::post(), main::photo('B'),
+  main::photo('A'), main::photo('C'), main::photo('A', user => 8) ]
+--- response_headers eval
+main::verdicts(qw(done done done done limited done done limited done))
+--- error_code eval: [(200) x 9]
+
+
+
+=== TEST 43: an album is refused as a whole, also when there is a token again
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/s burst=1
+                       "reply=Not so fast";')
+--- pipelined_requests eval
+[ main::post(), main::photo('A'), "GET /do/sleep/1.1", main::photo('A'),
+  main::post() ]
+--- response_headers eval
+[ @{main::verdicts(qw(done limited))}, "", @{main::verdicts(qw(limited done))} ]
+--- response_body eval
+[ $main::said, $main::notice, '', '', $main::said ]
+--- error_code eval: [(200) x 5]
+
+
+
+=== TEST 44: one that Telegram sends again is taken as a whole
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/s burst=1
+                       action=reject;')
+--- pipelined_requests eval
+[ main::post(), main::photo('A', id => 501), main::photo('A', id => 502),
+  "GET /do/sleep/1.1", main::photo('A', id => 501),
+  main::photo('A', id => 502), main::post() ]
+--- response_headers eval
+[ @{main::verdicts(qw(done limited limited))}, "",
+  @{main::verdicts(qw(done done limited))} ]
+--- error_code eval: [200, 429, 429, 200, 200, 200, 429]
+
+
+
+=== TEST 45: a limit that passes an album keeps nothing if another one refuses it
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;
+           tgbot_limit $tgbot_chat_id zone=two:1m rate=1r/m burst=1;')
+--- request eval
+[ main::photo('A'), main::photo('A'), main::photo('B'), main::photo('B'),
+  main::photo('B', chat => 8), main::photo('B', chat => 8),
+  main::post(chat => 9) ]
+--- response_headers eval
+main::verdicts(qw(done done limited limited done done limited))
+--- error_code eval: [(200) x 7]
+
+
+
+=== TEST 46: an edit of a photo is charged
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=2;')
+--- request eval
+[ main::photo('A'),
+  (map { main::photo('A') =~ s/"message":/"edited_message":/r } 1 .. 2),
+  main::photo('A') ]
+--- response_headers eval
+main::verdicts(qw(done done limited done))
+--- error_code eval: [(200) x 4]
+
+
+
+=== TEST 47: each photo of an album that would be refused is counted
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1;
+           tgbot_limit_dry_run on;')
+--- request eval
+[ main::post(), main::photo('A'), main::photo('A'), "GET /status" ]
+--- response_headers eval
+[ @{main::verdicts(qw(done done done))}, "" ]
+--- response_body_like eval
+[ ("^\Q$main::said\E\$") x 3,
+  main::decisions(one => { passed => 1, dropped_dry_run => 2 }) ]
+--- error_code eval: [(200) x 4]

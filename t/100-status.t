@@ -298,9 +298,16 @@ deliver('done', 'b', text => 'json/{"method":1}') for 1 .. 6;
 deliver('done', 'b', text => 'json/{"ok":true}');
 deliver('ignored', 'r', text => 'x') for 1 .. 2;
 deliver('ignored', 'r', text => '"close"');
+deliver('done', 'b', in => { guest_message => {
+    message_id => 2, guest_query_id => 'g', text => 'say/x',
+    chat => { id => -5, type => 'supergroup' } } });
+deliver('done', 'b', in => { guest_message => {
+    message_id => 2, guest_query_id => 'g',
+    text => 'json/{"method":"sendMessage","text":"y"}',
+    chat => { id => -5, type => 'supergroup' } } }) for 1 .. 7;
 --- counts
-b answers_ignored_total bad_method=6 encoding=3 not_json=2 refused_method=5 too_many=4 type=1
-b api_calls_total
+b answers_ignored_total bad_method=6 encoding=3 no_address=7 not_json=2 refused_method=5 too_many=4 type=1
+b api_calls_total sendMessage.ok=1
 r answers_ignored_total not_json=3
 
 

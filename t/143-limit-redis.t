@@ -152,3 +152,15 @@ redis('CLIENT', 'UNPAUSE');
 check(end(begin(id => $_, text => 'say/x')), 'done') for 1 .. 3;
 check(end(begin(id => 4, text => 'say/x')), 'limited');
 logged('is dropped by zone "zone"', 1);
+
+
+
+=== TEST 7: the photos of an album, with a queue in Redis
+--- config eval
+main::bot('tgbot_limit $tgbot_user_id zone=one:1m rate=1r/m burst=1 redis;
+           tgbot_queue redis;')
+--- request eval
+[ (map { main::photo($_) } qw(A A B B A)), main::post() ]
+--- response_headers eval
+main::verdicts(qw(queued queued limited limited queued limited))
+--- error_code eval: [(200) x 6]

@@ -20,6 +20,8 @@
 #define NGX_HTTP_TGBOT_CONF_MAX_HOLD  55000
 
 
+static char *ngx_http_tgbot_conf_username(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *username);
 static char *ngx_http_tgbot_conf_name(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *name);
 static char *ngx_http_tgbot_conf_secret_new(ngx_conf_t *cf,
@@ -195,6 +197,13 @@ ngx_http_tgbot_conf_webhook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
 
+    if (cf->args->nelts == 3) {
+        rv = ngx_http_tgbot_conf_username(cf, cmd, &value[2], &bot->username);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
     bot->name = value[1];
     bot->conf = tlcf;
     bot->clcf = clcf;
@@ -203,6 +212,42 @@ ngx_http_tgbot_conf_webhook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     bot->line = cf->conf_file->line;
 
     tlcf->bot = bot;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_tgbot_conf_username(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *username)
+{
+    u_char  *p, *last, c;
+
+    static ngx_str_t  name = ngx_string("username=");
+
+    if (value->len <= name.len
+        || ngx_strncmp(value->data, name.data, name.len) != 0)
+    {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                           "\"username=bot_name\"");
+    }
+
+    p = value->data + name.len;
+    last = value->data + value->len;
+
+    username->data = p;
+    username->len = last - p;
+
+    for ( /* void */ ; p < last; p++) {
+        c = (u_char) (*p | 0x20);
+
+        if ((c < 'a' || c > 'z') && (*p < '0' || *p > '9') && *p != '_') {
+            return ngx_http_tgbot_conf_invalid(cf, cmd, value,
+                                               "the username of the bot "
+                                               "without \"@\": letters, digits "
+                                               "and \"_\"");
+        }
+    }
 
     return NGX_CONF_OK;
 }

@@ -66,6 +66,8 @@ char *ngx_http_tgbot_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_tgbot_conf_redis_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_tgbot_conf_directory(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 
 /* logs an error: the value and what is expected; returns NGX_CONF_ERROR */
@@ -190,8 +192,8 @@ char *ngx_http_tgbot_conf_without(ngx_conf_t *cf, ngx_command_t *cmd,
  * For each bot, when its location has been merged into bot->conf, these are
  * called in this order: ngx_http_tgbot_conf_check(), _reg() and _memory().
  * Once, when the whole configuration has been merged: _registry(), _dead(),
- * _check_zones(), _redis_init(), _shown() and _locations().  On errors, which
- * are logged, they return NGX_CONF_ERROR or NGX_ERROR.
+ * _check_zones(), _redis_init(), _files(), _shown() and _locations().  On
+ * errors, which are logged, they return NGX_CONF_ERROR or NGX_ERROR.
  */
 
 /*
@@ -215,11 +217,11 @@ char *ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
 /* sets the size of the default zone of dead letters, if it has none */
 ngx_int_t ngx_http_tgbot_conf_dead(ngx_conf_t *cf);
 
-/*
- * Checks each zone together with all its users.  The "state=" that one
- * tgbot_queue gives is copied to all other queues in the same zone.
- */
+/* checks each zone together with all its users */
 ngx_int_t ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf);
+
+/* with "tgbot_state", zones are files */
+ngx_int_t ngx_http_tgbot_conf_files(ngx_conf_t *cf);
 
 /* reads the files of "tgbot_redis", and looks up names if it must */
 ngx_int_t ngx_http_tgbot_conf_redis_init(ngx_conf_t *cf);

@@ -38,8 +38,8 @@ static void ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, const char *what);
 static char *ngx_http_tgbot_conf_hosts(ngx_conf_t *cf,
     ngx_http_tgbot_status_conf_t *status);
-static void ngx_http_tgbot_conf_check_states(
-    ngx_http_tgbot_main_conf_t *tmcf);
+static ngx_int_t ngx_http_tgbot_conf_check_moved(ngx_conf_t *cf,
+    ngx_http_tgbot_queue_t *queue);
 static ngx_int_t ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf,
     ngx_http_tgbot_zone_t *zone);
 
@@ -79,6 +79,16 @@ ngx_http_tgbot_conf_check(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         && ngx_http_tgbot_conf_check_redis(cf, bot, "tgbot_cache") != NGX_OK)
     {
         return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_tgbot_redact_holds(ngx_http_tgbot_bot_tokens(bot),
+                                    &clcf->name))
+    {
+        ngx_http_tgbot_conf_check_log(NGX_LOG_WARN, cf, bot,
+                                 "has a token in the path of its location, "
+                                 "which access logs show: any other path "
+                                 "does, as \"tgbot_secret_token\" keeps "
+                                 "others out");
     }
 
     if (bot->conf->replies == NULL && bot->conf->handler == NULL) {
@@ -440,8 +450,6 @@ ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf)
         }
     }
 
-    ngx_http_tgbot_conf_check_states(tmcf);
-
     return NGX_OK;
 }
 
@@ -460,6 +468,12 @@ ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
 
     if (n == 0) {
         return NGX_OK;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (ngx_http_tgbot_conf_check_moved(cf, queue[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     share = 100;
@@ -491,21 +505,25 @@ ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
 }
 
 
-static void
-ngx_http_tgbot_conf_check_states(ngx_http_tgbot_main_conf_t *tmcf)
+/* nothing would work on what a bot leaves in a zone that it does not use */
+
+static ngx_int_t
+ngx_http_tgbot_conf_check_moved(ngx_conf_t *cf, ngx_http_tgbot_queue_t *queue)
 {
-    ngx_uint_t                     i, n;
-    ngx_http_tgbot_queue_conf_t  **queue;
+    ngx_uint_t              n;
+    ngx_http_tgbot_zone_t  *old;
 
-    queue = tmcf->queues.elts;
+    n = ngx_http_tgbot_queue_left(queue, &old);
 
-    for (i = 0; i < tmcf->queues.nelts; i++) {
-
-        for (n = 0; queue[i]->state.len && n < tmcf->queues.nelts; n++) {
-
-            if (queue[n]->zone == queue[i]->zone) {
-                queue[n]->state = queue[i]->state;
-            }
-        }
+    if (n == 0) {
+        return NGX_OK;
     }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "zone \"%V\" of bot \"%V\" holds %ui updates, expected "
+                  "that the bot keeps this zone until it is empty, in %s:%ui",
+                  &old->shm_zone->shm.name, &queue->bot, n,
+                  queue->zone->file, queue->zone->line);
+
+    return NGX_ERROR;
 }

@@ -13,6 +13,7 @@
 #include "ngx_http_tgbot_queue_redis.h"
 #include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_redis_lease.h"
+#include "ngx_http_tgbot_zone_file.h"
 
 
 /* bytes of the zone of leases; room for every process slot */
@@ -204,6 +205,8 @@ ngx_http_tgbot_conf_bot_limits(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
                                   limit[i].shared ? &all : &bot->name,
                                   &limit[i].key->value, limit[i].rate,
                                   limit[i].per_minute, limit[i].burst);
+
+        bot->limits[i].drop = !limit[i].reject;
     }
 
     return NGX_OK;
@@ -526,4 +529,57 @@ ngx_http_tgbot_conf_own_zone(ngx_conf_t *cf, const char *prefix,
 
     return ngx_http_tgbot_zone_add(cf, &tmcf->zones, &directive, &value, kind,
                                    &ngx_http_tgbot_module);
+}
+
+
+char *
+ngx_http_tgbot_conf_directory(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_tgbot_main_conf_t *tmcf = conf;
+
+    ngx_str_t  *value, *path;
+
+    value = cf->args->elts;
+    path = &tmcf->state;
+
+    if (path->len) {
+        return "is duplicate";
+    }
+
+    *path = value[1];
+
+    if (path->len == 0 || ngx_strlchr(path->data, path->data + path->len, '$'))
+    {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, &value[1],
+                                     "the path of a directory, without "
+                                     "variables");
+    }
+
+    if (ngx_conf_full_name(cf->cycle, path, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    while (path->len > 1 && path->data[path->len - 1] == '/') {
+        path->data[--path->len] = '\0';
+    }
+
+    if (path->len > NGX_HTTP_TGBOT_ZONE_FILE_PATH) {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, &value[1],
+                                     "a shorter path");
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_conf_files(ngx_conf_t *cf)
+{
+    ngx_http_tgbot_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    return tmcf->state.len ? ngx_http_tgbot_zone_file_use(cf, &tmcf->zones,
+                                                          &tmcf->state)
+                           : NGX_OK;
 }

@@ -16,6 +16,10 @@
 
 #define NGX_HTTP_TGBOT_CONF_REGISTER_API  "https://api.telegram.org"
 
+/* the limits of Telegram's setWebhook, and of a server with --local */
+#define NGX_HTTP_TGBOT_CONF_REGISTER_CONNECTIONS      100
+#define NGX_HTTP_TGBOT_CONF_REGISTER_OWN_CONNECTIONS  100000
+
 
 /* a chain of certificates, or the system's whole bundle of trusted ones */
 #define NGX_HTTP_TGBOT_CONF_PEM_SIZE  (1024 * 1024)
@@ -34,7 +38,10 @@ static char *ngx_http_tgbot_conf_address(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_allowed(ngx_http_tgbot_conf_arg_t *arg);
 static ngx_int_t ngx_http_tgbot_conf_allowed_names(
     ngx_http_tgbot_conf_arg_t *arg, ngx_array_t *names);
-static ngx_int_t ngx_http_tgbot_conf_allowed_all(ngx_array_t *names);
+static char *ngx_http_tgbot_conf_allowed_default(ngx_conf_t *cf,
+    ngx_http_tgbot_register_conf_t *reg);
+static ngx_int_t ngx_http_tgbot_conf_allowed_types(ngx_array_t *names,
+    ngx_uint_t without);
 static char *ngx_http_tgbot_conf_interval(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_server(ngx_http_tgbot_conf_arg_t *arg);
 static ngx_int_t ngx_http_tgbot_conf_reg_url(ngx_conf_t *cf,
@@ -63,10 +70,9 @@ static ngx_http_tgbot_conf_parameter_t
     { ngx_string("certificate="), ngx_http_tgbot_conf_path,
       offsetof(ngx_http_tgbot_register_conf_t, certificate), NULL, 0 },
 
-    /* 100 is the limit of Telegram's setWebhook */
-
     { ngx_string("max_connections="), ngx_http_tgbot_conf_number,
-      offsetof(ngx_http_tgbot_register_conf_t, max_connections), NULL, 100 },
+      offsetof(ngx_http_tgbot_register_conf_t, max_connections), NULL,
+      NGX_HTTP_TGBOT_CONF_REGISTER_OWN_CONNECTIONS },
 
     { ngx_string("allowed_updates="), ngx_http_tgbot_conf_allowed, 0, NULL, 0 },
 
@@ -124,8 +130,9 @@ ngx_http_tgbot_conf_register_check(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_tgbot_register_conf_t  *reg = value;
 
+    u_char      connections[sizeof("max_connections=") + NGX_INT_T_LEN];
     u_char     *p, *last;
-    ngx_str_t   origin, expanded;
+    ngx_str_t   origin, expanded, text;
     in_port_t   port;
 
     origin = reg->url;
@@ -147,6 +154,20 @@ ngx_http_tgbot_conf_register_check(ngx_conf_t *cf, ngx_command_t *cmd,
                                            "without one, in ASCII and "
                                            "without spaces, quotes, \"?\" "
                                            "and \"#\"");
+    }
+
+    if (!reg->own_api
+        && reg->max_connections > NGX_HTTP_TGBOT_CONF_REGISTER_CONNECTIONS)
+    {
+        text.data = connections;
+        text.len = ngx_sprintf(connections, "max_connections=%ui",
+                               reg->max_connections)
+                   - connections;
+
+        return ngx_http_tgbot_conf_invalid(cf, cmd, &text,
+                                           "a number between 1 and 100, or "
+                                           "up to 100000 with an \"api=\" "
+                                           "of your own");
     }
 
     if (!reg->own_api
@@ -274,7 +295,8 @@ ngx_http_tgbot_conf_allowed(ngx_http_tgbot_conf_arg_t *arg)
     }
 
     rc = (ngx_strcmp(arg->text.data, "all") == 0)
-             ? ngx_http_tgbot_conf_allowed_all(&names)
+             ? ngx_http_tgbot_conf_allowed_types(&names,
+                                           NGX_HTTP_TGBOT_TYPE_UNDOCUMENTED)
              : ngx_http_tgbot_conf_allowed_names(arg, &names);
 
     if (rc == NGX_DECLINED) {
@@ -290,6 +312,34 @@ ngx_http_tgbot_conf_allowed(ngx_http_tgbot_conf_arg_t *arg)
     {
         return NGX_CONF_ERROR;
     }
+
+    return ngx_http_tgbot_conf_allowed_default(arg->cf, reg);
+}
+
+
+/* whether these names are the default */
+
+static char *
+ngx_http_tgbot_conf_allowed_default(ngx_conf_t *cf,
+    ngx_http_tgbot_register_conf_t *reg)
+{
+    ngx_str_t    joined;
+    ngx_array_t  names;
+
+    if (ngx_array_init(&names, cf->temp_pool, NGX_HTTP_TGBOT_TYPES,
+                       sizeof(ngx_str_t))
+        != NGX_OK
+        || ngx_http_tgbot_conf_allowed_types(&names,
+                                           NGX_HTTP_TGBOT_TYPE_UNDOCUMENTED
+                                           |NGX_HTTP_TGBOT_TYPE_ASKED)
+           != NGX_OK
+        || ngx_http_tgbot_webhook_info_join(&names, cf->temp_pool, &joined)
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    reg->names_default = ngx_http_tgbot_conf_equal(&joined, &reg->names);
 
     return NGX_CONF_OK;
 }
@@ -346,8 +396,10 @@ ngx_http_tgbot_conf_allowed_names(ngx_http_tgbot_conf_arg_t *arg,
 }
 
 
+/* adds all types that have none of these flags */
+
 static ngx_int_t
-ngx_http_tgbot_conf_allowed_all(ngx_array_t *names)
+ngx_http_tgbot_conf_allowed_types(ngx_array_t *names, ngx_uint_t without)
 {
     ngx_str_t                           *name;
     ngx_uint_t                           i;
@@ -356,7 +408,7 @@ ngx_http_tgbot_conf_allowed_all(ngx_array_t *names)
     for (i = NGX_HTTP_TGBOT_TYPE_UNKNOWN + 1; i < NGX_HTTP_TGBOT_TYPES; i++) {
         type = &ngx_http_tgbot_update_types[i];
 
-        if (type->flags & NGX_HTTP_TGBOT_TYPE_UNDOCUMENTED) {
+        if (type->flags & without) {
             continue;
         }
 
@@ -490,6 +542,14 @@ ngx_http_tgbot_conf_reg_url(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
         return ngx_http_tgbot_conf_reg_error(cf, bot,
                                              "has a URL that is too long, "
                                              "expected at most 1024 bytes");
+    }
+
+    if (p && ngx_http_tgbot_redact_holds(ngx_http_tgbot_bot_tokens(bot), &url))
+    {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "\"tgbot_register\" directive of bot \"%V\" has a "
+                      "token in its URL, which logs show in %s:%ui",
+                      &bot->name, bot->conf->reg->file, bot->conf->reg->line);
     }
 
     reg->url = url;
@@ -679,6 +739,10 @@ ngx_http_tgbot_conf_reg_print(ngx_http_tgbot_bot_t *bot, u_char *print)
 
     ngx_sha1_update(&sha1, &reg->allowed, sizeof(ngx_uint_t));
     ngx_sha1_update(&sha1, &reg->max_connections, sizeof(ngx_uint_t));
+
+    if (ngx_http_tgbot_bot_test(bot)) {
+        ngx_sha1_update(&sha1, "test", sizeof("test") - 1);
+    }
 
     ngx_sha1_final(print, &sha1);
 }

@@ -10,10 +10,19 @@
 
 #include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_conf.h"
+#include "ngx_http_tgbot_json.h"
+
+
+typedef struct {
+    unsigned          next:1;       /* the text comes next */
+    unsigned          too_long:1;
+} ngx_http_tgbot_conf_alert_t;
 
 
 static char *ngx_http_tgbot_conf_constant_reply(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_str_t *value);
+static ngx_int_t ngx_http_tgbot_conf_call_text(void *data,
+    ngx_http_tgbot_json_token_t *token);
 static char *ngx_http_tgbot_conf_uri_text(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, ngx_str_t *path);
 static ngx_uint_t ngx_http_tgbot_conf_capture(ngx_str_t *value);
@@ -74,8 +83,11 @@ static char *
 ngx_http_tgbot_conf_constant_reply(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value)
 {
-    ngx_http_tgbot_update_t  update;
-    ngx_http_tgbot_answer_t  answer;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_method_t      *call;
+    ngx_http_tgbot_update_t       update;
+    ngx_http_tgbot_answer_t       answer;
+    ngx_http_tgbot_conf_alert_t   alert;
 
     ngx_memzero(&update, sizeof(ngx_http_tgbot_update_t));
 
@@ -100,7 +112,64 @@ ngx_http_tgbot_conf_constant_reply(ngx_conf_t *cf, ngx_command_t *cmd,
                                   "them");
     }
 
+    call = answer.calls.elts;
+
+    for (i = 0; i < answer.calls.nelts; i++) {
+
+        if (ngx_http_tgbot_methods[ngx_http_tgbot_method_find(&call[i].name)]
+            .query != NGX_HTTP_TGBOT_QUERY_CALLBACK)
+        {
+            continue;
+        }
+
+        alert.next = 0;
+        alert.too_long = 0;
+
+        if (ngx_http_tgbot_json_parse(&call[i].body,
+                                      ngx_http_tgbot_conf_call_text, &alert)
+            == NGX_ERROR)
+        {
+            return NGX_CONF_ERROR;
+        }
+
+        if (alert.too_long) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid value \"%V\" in \"%V\" directive, "
+                               "expected a text of at most %d characters "
+                               "(units of UTF-16) for answerCallbackQuery",
+                               value, &cmd->name,
+                               NGX_HTTP_TGBOT_ANSWER_MAX_ALERT);
+            return NGX_CONF_ERROR;
+        }
+    }
+
     return NGX_CONF_OK;
+}
+
+
+/* measures the outermost "text" */
+
+static ngx_int_t
+ngx_http_tgbot_conf_call_text(void *data, ngx_http_tgbot_json_token_t *token)
+{
+    ngx_http_tgbot_conf_alert_t *alert = data;
+
+    static ngx_str_t  text = ngx_string("text");
+
+    if (token->type == NGX_HTTP_TGBOT_JSON_KEY) {
+        alert->next = (token->depth == 1 && token->text.len == text.len
+                       && ngx_memcmp(token->text.data, text.data, text.len)
+                          == 0);
+
+    } else if (alert->next) {
+        alert->next = 0;
+        alert->too_long = (token->type == NGX_HTTP_TGBOT_JSON_STRING
+                           && ngx_http_tgbot_answer_fits(&token->text,
+                                              NGX_HTTP_TGBOT_ANSWER_MAX_ALERT)
+                              != token->text.len);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -121,6 +190,15 @@ ngx_http_tgbot_conf_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     value = cf->args->elts;
+
+    if (cf->args->nelts == 3
+        && (ngx_strcmp(value[2].data, "test") != 0
+            || ngx_strcmp(value[1].data, "off") == 0))
+    {
+        return ngx_http_tgbot_conf_invalid(cf, cmd, &value[2],
+                                           "\"test\" after a URI, for "
+                                           "Telegram's test environment");
+    }
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
         *urip = NULL;
@@ -145,6 +223,7 @@ ngx_http_tgbot_conf_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     *urip = uri;
 
+    uri->test = (cf->args->nelts == 3);
     uri->file = cf->conf_file->file.name.data;
     uri->line = cf->conf_file->line;
 

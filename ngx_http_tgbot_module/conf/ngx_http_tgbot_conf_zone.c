@@ -34,8 +34,6 @@ static char *ngx_http_tgbot_conf_queue_check(ngx_conf_t *cf,
     ngx_command_t *cmd, void *value);
 static const char *ngx_http_tgbot_conf_queue_foreign(
     ngx_http_tgbot_queue_conf_t *queue);
-static char *ngx_http_tgbot_conf_queue_state(ngx_conf_t *cf,
-    ngx_command_t *cmd, ngx_http_tgbot_queue_conf_t *queue);
 
 
 static ngx_conf_enum_t  ngx_http_tgbot_conf_actions[] = {
@@ -156,8 +154,7 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_queue_table[] = {
     { ngx_string("share="), ngx_http_tgbot_conf_share,
       offsetof(ngx_http_tgbot_queue_conf_t, share), NULL, 0 },
 
-    { ngx_string("state="), ngx_http_tgbot_conf_state,
-      offsetof(ngx_http_tgbot_queue_conf_t, state), NULL, 0 },
+    { ngx_string("state="), ngx_http_tgbot_conf_state, 0, NULL, 0 },
 
     { ngx_string("redis"), ngx_http_tgbot_conf_word,
       offsetof(ngx_http_tgbot_queue_conf_t, redis), NULL, 0 },
@@ -172,7 +169,7 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_queue_table[] = {
       offsetof(ngx_http_tgbot_queue_conf_t, lease), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
-      "\"zone=\", \"concurrency=\", \"lane=\", \"share=\" or \"state=\", or "
+      "\"zone=\", \"concurrency=\", \"lane=\", \"share=\", or "
       "\"redis\" with \"concurrency=\", \"limit=\", \"limit_size=\", "
       "\"lease=\" or \"lane=\", or \"off\" alone", 0 }
 };
@@ -496,65 +493,11 @@ ngx_http_tgbot_conf_share(ngx_http_tgbot_conf_arg_t *arg)
 }
 
 
-/*
- * the path is checked now: nginx writes the file when it stops, when an error
- * would come too late
- */
-
 static char *
 ngx_http_tgbot_conf_state(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_str_t *path = arg->field;
-
-    char             *rv;
-    u_char           *p, c;
-    ngx_int_t         rc;
-    ngx_err_t         err;
-    ngx_file_info_t   fi;
-
-    rv = ngx_http_tgbot_conf_path(arg);
-
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    if (path->data[path->len - 1] == '/') {
-        return ngx_http_tgbot_conf_expected(arg, "the path of a file, without "
-                                            "variables");
-    }
-
-    if (ngx_conf_full_name(arg->cf->cycle, path, 0) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_link_info(path->data, &fi) != NGX_FILE_ERROR) {
-
-        if (!ngx_is_file(&fi)) {
-            return ngx_http_tgbot_conf_expected(arg, "the path of a regular "
-                                                "file, or of none yet");
-        }
-
-        return NGX_CONF_OK;
-    }
-
-    /* the file does not exist: its directory must */
-
-    for (p = path->data + path->len; p[-1] != '/'; p--) { /* void */ }
-
-    c = *p;
-    *p = '\0';
-
-    rc = ngx_file_info(path->data, &fi);
-    err = ngx_errno;
-
-    *p = c;
-
-    if (rc == NGX_FILE_ERROR && (err == NGX_ENOENT || err == NGX_ENOTDIR)) {
-        return ngx_http_tgbot_conf_expected(arg, "the path of a file in a "
-                                            "directory that exists");
-    }
-
-    return NGX_CONF_OK;
+    return ngx_http_tgbot_conf_expected(arg, "the directive \"tgbot_state\", "
+                                        "which keeps queues in its place");
 }
 
 
@@ -604,8 +547,7 @@ ngx_http_tgbot_conf_queue_check(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_conf_init_uint_value(queue->limit_size, 256 * 1024 * 1024);
     ngx_conf_init_msec_value(queue->lease, NGX_HTTP_TGBOT_REDIS_LEASE);
 
-    return queue->redis ? NGX_CONF_OK
-                        : ngx_http_tgbot_conf_queue_state(cf, cmd, queue);
+    return NGX_CONF_OK;
 }
 
 
@@ -616,66 +558,10 @@ ngx_http_tgbot_conf_queue_foreign(ngx_http_tgbot_queue_conf_t *queue)
 {
     if (queue->redis) {
         return queue->zone ? "zone="
-               : (queue->share != NGX_CONF_UNSET_UINT) ? "share="
-               : queue->state.len ? "state=" : NULL;
+               : (queue->share != NGX_CONF_UNSET_UINT) ? "share=" : NULL;
     }
 
     return (queue->limit != NGX_CONF_UNSET_UINT) ? "limit="
            : (queue->limit_size != NGX_CONF_UNSET_UINT) ? "limit_size="
            : (queue->lease != NGX_CONF_UNSET_MSEC) ? "lease=" : NULL;
-}
-
-
-/* each state= of a zone must name the same file, no two zones may share one */
-
-static char *
-ngx_http_tgbot_conf_queue_state(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_http_tgbot_queue_conf_t *queue)
-{
-    ngx_uint_t                    i, equal;
-    ngx_http_tgbot_queue_conf_t      **other, **last;
-    ngx_http_tgbot_main_conf_t   *tmcf;
-
-    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
-
-    other = tmcf->queues.elts;
-
-    for (i = 0; queue->state.len && i < tmcf->queues.nelts; i++) {
-
-        equal = ngx_http_tgbot_conf_equal(&other[i]->state, &queue->state);
-
-        if (other[i]->zone != queue->zone) {
-
-            if (!equal) {
-                continue;
-            }
-
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid value \"state=%V\" in \"%V\" "
-                               "directive, expected another file than that "
-                               "of zone \"%V\"",
-                               &queue->state, &cmd->name,
-                               &other[i]->zone->shm_zone->shm.name);
-            return NGX_CONF_ERROR;
-        }
-
-        if (other[i]->state.len && !equal) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid value \"state=%V\" in \"%V\" "
-                               "directive, expected \"state=%V\", which is "
-                               "that of zone \"%V\"",
-                               &queue->state, &cmd->name, &other[i]->state,
-                               &queue->zone->shm_zone->shm.name);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    last = ngx_array_push(&tmcf->queues);
-    if (last == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    *last = queue;
-
-    return NGX_CONF_OK;
 }

@@ -6,14 +6,15 @@
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_conf.h"
-#include "ngx_http_tgbot_persist.h"
 #include "ngx_http_tgbot_queue_worker.h"
 #include "ngx_http_tgbot_register.h"
+#include "ngx_http_tgbot_replay.h"
 #include "ngx_http_tgbot_secret.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_variables.h"
 #include "ngx_http_tgbot_webhook.h"
 #include "ngx_http_tgbot_worker.h"
+#include "ngx_http_tgbot_zone_file.h"
 
 
 static void *ngx_http_tgbot_create_main_conf(ngx_conf_t *cf);
@@ -35,7 +36,7 @@ static ngx_http_tgbot_main_conf_t *ngx_http_tgbot_worker_conf(
 static ngx_command_t  ngx_http_tgbot_commands[] = {
 
     { ngx_string("tgbot_webhook"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
       ngx_http_tgbot_conf_webhook,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -84,7 +85,7 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       NULL },
 
     { ngx_string("tgbot_api"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
       ngx_http_tgbot_conf_uri,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_tgbot_loc_conf_t, api),
@@ -216,6 +217,13 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       0,
       NULL },
 
+    { ngx_string("tgbot_state"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_tgbot_conf_directory,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_tgbot_main_conf_t, state),
+      NULL },
+
     { ngx_string("tgbot_max_calls"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_tgbot_conf_value,
@@ -284,13 +292,6 @@ ngx_http_tgbot_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&tmcf->zones, cf->pool, 4,
                        sizeof(ngx_http_tgbot_zone_t *))
-        != NGX_OK)
-    {
-        return NULL;
-    }
-
-    if (ngx_array_init(&tmcf->queues, cf->pool, 1,
-                       sizeof(ngx_http_tgbot_queue_conf_t *))
         != NGX_OK)
     {
         return NULL;
@@ -460,7 +461,8 @@ ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
     if (ngx_http_tgbot_conf_registry(cf) != NGX_OK
         || ngx_http_tgbot_conf_dead(cf) != NGX_OK
         || ngx_http_tgbot_conf_check_zones(cf) != NGX_OK
-        || ngx_http_tgbot_conf_redis_init(cf) != NGX_OK)
+        || ngx_http_tgbot_conf_redis_init(cf) != NGX_OK
+        || ngx_http_tgbot_conf_files(cf) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -485,15 +487,17 @@ ngx_http_tgbot_init_module(ngx_cycle_t *cycle)
 
     ngx_http_tgbot_zone_init_module(&tmcf->zones);
 
-    if (!ngx_is_init_cycle(cycle->old_cycle)) {
-        ngx_http_tgbot_zone_abandon(cycle);
-    }
-
     if (ngx_http_tgbot_queue_worker_init_module(cycle, tmcf) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    return ngx_http_tgbot_persist_init_module(cycle, tmcf);
+    if (ngx_http_tgbot_zone_file_started(cycle, &tmcf->zones) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_replay_init_module(tmcf);
+
+    return NGX_OK;
 }
 
 
@@ -511,6 +515,7 @@ ngx_http_tgbot_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_tgbot_zone_init_process(&tmcf->zones);
+    ngx_http_tgbot_zone_file_init_process(cycle, &tmcf->zones);
 
     if (ngx_http_tgbot_lease_init_process(tmcf->leases, cycle->log) != NGX_OK) {
         return NGX_ERROR;
@@ -526,11 +531,7 @@ ngx_http_tgbot_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    if (ngx_http_tgbot_register_init_process(cycle, tmcf) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_tgbot_persist_init_process(cycle, tmcf);
+    return ngx_http_tgbot_register_init_process(cycle, tmcf);
 }
 
 
@@ -538,9 +539,9 @@ static void
 ngx_http_tgbot_exit_process(ngx_cycle_t *cycle)
 {
     if (ngx_http_tgbot_worker_conf(cycle)) {
-        ngx_http_tgbot_persist_exit_process();
         ngx_http_tgbot_register_exit_process();
         ngx_http_tgbot_worker_exit(cycle);
+        ngx_http_tgbot_zone_file_exit_process();
         ngx_http_tgbot_lease_exit_process();
     }
 }
@@ -554,7 +555,7 @@ ngx_http_tgbot_exit_master(ngx_cycle_t *cycle)
     tmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_tgbot_module);
 
     if (tmcf) {
-        ngx_http_tgbot_persist_exit_master(cycle, tmcf);
+        ngx_http_tgbot_zone_file_exit_master(&tmcf->zones);
     }
 }
 

@@ -16,13 +16,28 @@ typedef enum {
     NGX_HTTP_TGBOT_VARIABLE_MESSAGE_ID,
     NGX_HTTP_TGBOT_VARIABLE_THREAD_ID,
     NGX_HTTP_TGBOT_VARIABLE_DATE,
-    NGX_HTTP_TGBOT_VARIABLE_AGE
+    NGX_HTTP_TGBOT_VARIABLE_AGE,
+    NGX_HTTP_TGBOT_VARIABLE_USER_CHAT_ID,
+    NGX_HTTP_TGBOT_VARIABLE_DIRECT_ID,
+    NGX_HTTP_TGBOT_VARIABLE_BUSINESS_BOT_ID
 } ngx_http_tgbot_variable_number_e;
+
+
+/* "1", or "0" if that is known */
+
+typedef enum {
+    NGX_HTTP_TGBOT_VARIABLE_IS_BOT = 0,
+    NGX_HTTP_TGBOT_VARIABLE_EPHEMERAL
+} ngx_http_tgbot_variable_flag_e;
 
 
 static ngx_int_t ngx_http_tgbot_variable_text(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_tgbot_variable_html(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_tgbot_variable_number(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_tgbot_variable_flag(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_tgbot_variable_bot(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -98,6 +113,11 @@ static ngx_http_variable_t  ngx_http_tgbot_variables[] = {
       offsetof(ngx_http_tgbot_update_t, args),
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("tgbot_command_bot"), NULL,
+      ngx_http_tgbot_variable_text,
+      offsetof(ngx_http_tgbot_update_t, command_bot),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
     { ngx_string("tgbot_data"), NULL,
       ngx_http_tgbot_variable_text,
       offsetof(ngx_http_tgbot_update_t, data),
@@ -127,6 +147,46 @@ static ngx_http_variable_t  ngx_http_tgbot_variables[] = {
 
     { ngx_string("tgbot_age"), NULL,
       ngx_http_tgbot_variable_number, NGX_HTTP_TGBOT_VARIABLE_AGE,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_is_bot"), NULL,
+      ngx_http_tgbot_variable_flag, NGX_HTTP_TGBOT_VARIABLE_IS_BOT,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_business_connection_id"), NULL,
+      ngx_http_tgbot_variable_text,
+      offsetof(ngx_http_tgbot_update_t, business_connection_id),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_sender_business_bot"), NULL,
+      ngx_http_tgbot_variable_number, NGX_HTTP_TGBOT_VARIABLE_BUSINESS_BOT_ID,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_user_chat_id"), NULL,
+      ngx_http_tgbot_variable_number, NGX_HTTP_TGBOT_VARIABLE_USER_CHAT_ID,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_direct_messages_topic_id"), NULL,
+      ngx_http_tgbot_variable_number, NGX_HTTP_TGBOT_VARIABLE_DIRECT_ID,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_media_group_id"), NULL,
+      ngx_http_tgbot_variable_text,
+      offsetof(ngx_http_tgbot_update_t, media_group_id),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_ephemeral"), NULL,
+      ngx_http_tgbot_variable_flag, NGX_HTTP_TGBOT_VARIABLE_EPHEMERAL,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_html_first_name"), NULL,
+      ngx_http_tgbot_variable_html,
+      offsetof(ngx_http_tgbot_update_t, first_name),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("tgbot_html_text"), NULL,
+      ngx_http_tgbot_variable_html,
+      offsetof(ngx_http_tgbot_update_t, text),
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("tgbot_verdict"), NULL,
@@ -173,6 +233,42 @@ ngx_http_tgbot_variable_text(ngx_http_request_t *r,
     }
 
     return ngx_http_tgbot_variable_escape(r, v, text, ctx->escape);
+}
+
+
+/* text for a message with parse_mode=HTML */
+
+static ngx_int_t
+ngx_http_tgbot_variable_html(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t             *text, html;
+    ngx_http_tgbot_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_tgbot_module);
+
+    if (ctx == NULL || ctx->update == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    text = (ngx_str_t *) ((u_char *) ctx->update + data);
+
+    if (text->len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    html.len = text->len + ngx_escape_html(NULL, text->data, text->len);
+
+    html.data = ngx_pnalloc(r->pool, html.len);
+    if (html.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_escape_html(html.data, text->data, text->len);
+
+    return ngx_http_tgbot_variable_escape(r, v, &html, ctx->escape);
 }
 
 
@@ -226,6 +322,21 @@ ngx_http_tgbot_variable_number(ngx_http_request_t *r,
         number = update->date;
         break;
 
+    case NGX_HTTP_TGBOT_VARIABLE_USER_CHAT_ID:
+        has = update->has_user_chat_id;
+        number = update->user_chat_id;
+        break;
+
+    case NGX_HTTP_TGBOT_VARIABLE_DIRECT_ID:
+        has = update->has_direct_id;
+        number = update->direct_id;
+        break;
+
+    case NGX_HTTP_TGBOT_VARIABLE_BUSINESS_BOT_ID:
+        has = update->has_business_bot_id;
+        number = update->business_bot_id;
+        break;
+
     default: /* NGX_HTTP_TGBOT_VARIABLE_AGE */
         has = update->has_date;
 
@@ -240,6 +351,41 @@ ngx_http_tgbot_variable_number(ngx_http_request_t *r,
     }
 
     return ngx_http_tgbot_variable_int64(r, v, number);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_variable_flag(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_uint_t                known;
+    ngx_http_tgbot_ctx_t     *ctx;
+    ngx_http_tgbot_update_t  *update;
+
+    static ngx_str_t  values[] = { ngx_string("0"), ngx_string("1") };
+
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_tgbot_module);
+
+    if (ctx == NULL || ctx->update == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    update = ctx->update;
+
+    known = (data == NGX_HTTP_TGBOT_VARIABLE_IS_BOT)
+            ? update->has_user_id : update->has_ephemeral_id;
+
+    if (!known) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_http_tgbot_variable_set(v,
+                            &values[data == NGX_HTTP_TGBOT_VARIABLE_EPHEMERAL
+                                    || update->is_bot]);
+
+    return NGX_OK;
 }
 
 

@@ -342,6 +342,8 @@ ngx_http_tgbot_webhook_parse(ngx_http_tgbot_webhook_t *w)
         return NGX_ERROR;
     }
 
+    ngx_http_tgbot_bot_command(w->ctx.bot, &w->update);
+
     w->ctx.update = &w->update;
 
     ngx_http_tgbot_stats_update(w->ctx.bot->stats);

@@ -384,6 +384,8 @@ ngx_http_tgbot_webhook_redis(ngx_http_tgbot_webhook_t *w)
         return NGX_OK;
     }
 
+    ngx_http_tgbot_update_album(&w->update, &redis->buckets.album);
+
     w->limit = redis;
 
     if (w->ctx.bot->conf->queue && w->ctx.bot->conf->queue->redis) {
@@ -448,6 +450,7 @@ ngx_http_tgbot_webhook_limited(ngx_http_tgbot_webhook_t *w)
         if (redis->rc == NGX_OK) {
             (void) ngx_http_tgbot_limit_take(&bot->limits[i],
                                              &redis->buckets.keys[b],
+                                             &redis->buckets.album,
                                              ngx_current_msec, &unused);
         }
     }
@@ -459,6 +462,8 @@ ngx_http_tgbot_webhook_limited(ngx_http_tgbot_webhook_t *w)
 static ngx_int_t
 ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w, ngx_uint_t i)
 {
+    ngx_int_t                       rc;
+    ngx_str_t                       album;
     ngx_http_tgbot_bot_t           *bot;
     ngx_http_tgbot_limit_result_t   result;
 
@@ -468,12 +473,19 @@ ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w, ngx_uint_t i)
 
     bot = w->ctx.bot;
 
-    if (ngx_http_tgbot_limit_take(&bot->limits[i], &w->keys[i],
-                                  ngx_current_msec, &result)
-        != NGX_OK)
-    {
-        w->keys[i].len = 0;
+    ngx_http_tgbot_update_album(&w->update, &album);
 
+    rc = ngx_http_tgbot_limit_take(&bot->limits[i], &w->keys[i], &album,
+                                   ngx_current_msec, &result);
+
+    if (rc != NGX_OK) {
+
+        /* no token was taken, so none is given back */
+
+        w->keys[i].len = 0;
+    }
+
+    if (rc == NGX_BUSY) {
         return ngx_http_tgbot_webhook_over(w, i, &result);
     }
 
@@ -488,14 +500,17 @@ ngx_http_tgbot_webhook_take(ngx_http_tgbot_webhook_t *w, ngx_uint_t i)
 static void
 ngx_http_tgbot_webhook_give(ngx_http_tgbot_webhook_t *w)
 {
+    ngx_str_t              album;
     ngx_uint_t             i;
     ngx_http_tgbot_bot_t  *bot;
 
     bot = w->ctx.bot;
 
+    ngx_http_tgbot_update_album(&w->update, &album);
+
     for (i = 0; i < bot->conf->limits->nelts; i++) {
         if (w->keys[i].len) {
-            ngx_http_tgbot_limit_give(&bot->limits[i], &w->keys[i],
+            ngx_http_tgbot_limit_give(&bot->limits[i], &w->keys[i], &album,
                                       ngx_current_msec);
 
             w->keys[i].len = 0;
@@ -591,6 +606,10 @@ ngx_http_tgbot_webhook_notice(ngx_http_tgbot_webhook_t *w, ngx_str_t *text)
 
     if (rc != NGX_OK) {
         return (rc == NGX_DECLINED) ? NGX_DONE : NGX_ERROR;
+    }
+
+    if (w->answer.cut) {
+        ngx_http_tgbot_bot_cut(bot, w->update.update_id);
     }
 
     if (ngx_http_tgbot_ride_allowed(bot, &w->answer, 1)) {

@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_address.h"
 #include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_json.h"
 #include "ngx_http_tgbot_method.h"
@@ -20,9 +21,9 @@ static ngx_int_t ngx_http_tgbot_answer_json(ngx_http_tgbot_answer_t *answer,
     ngx_str_t *body, ngx_http_tgbot_update_t *update, ngx_pool_t *pool);
 static ngx_int_t ngx_http_tgbot_answer_object(void *data,
     ngx_http_tgbot_method_object_t *object);
-static ngx_int_t ngx_http_tgbot_answer_complete(
-    ngx_http_tgbot_method_t *call, ngx_uint_t key,
-    ngx_http_tgbot_update_t *update, ngx_pool_t *pool);
+static ngx_int_t ngx_http_tgbot_answer_add(ngx_http_tgbot_answer_t *answer,
+    ngx_http_tgbot_method_object_t *object, ngx_http_tgbot_update_t *update,
+    ngx_http_tgbot_address_t *address, ngx_pool_t *pool);
 static ngx_int_t ngx_http_tgbot_answer_form(ngx_http_tgbot_answer_t *answer,
     ngx_str_t *content_type, ngx_str_t *body, ngx_pool_t *pool);
 static ngx_uint_t ngx_http_tgbot_answer_printable(ngx_str_t *header);
@@ -39,9 +40,6 @@ static ngx_int_t ngx_http_tgbot_answer_problem(
     const char *problem, ngx_str_t *name, ngx_pool_t *pool);
 static void ngx_http_tgbot_answer_ignore(ngx_http_tgbot_answer_t *answer,
     ngx_http_tgbot_answer_reason_e reason, const char *problem);
-static size_t ngx_http_tgbot_answer_escaped(ngx_str_t *text);
-static u_char *ngx_http_tgbot_answer_escape(u_char *p, ngx_str_t *text,
-    size_t len);
 
 
 ngx_uint_t
@@ -203,8 +201,7 @@ ngx_http_tgbot_answer_object(void *data, ngx_http_tgbot_method_object_t *object)
     ngx_http_tgbot_answer_ctx_t *ctx = data;
 
     ngx_int_t                 rc;
-    ngx_uint_t                key;
-    ngx_http_tgbot_method_t  *call;
+    ngx_http_tgbot_address_t  address;
 
     if (ctx->objects++ == NGX_HTTP_TGBOT_ANSWER_MAX_CALLS) {
         return NGX_DONE;
@@ -224,7 +221,31 @@ ngx_http_tgbot_answer_object(void *data, ngx_http_tgbot_method_object_t *object)
         return (rc == NGX_DECLINED) ? NGX_OK : rc;
     }
 
-    call = ngx_http_tgbot_answer_push(ctx->answer, &object->name, ctx->pool);
+    if (ngx_http_tgbot_address_find(object, ctx->update, &address) != NGX_OK) {
+        rc = ngx_http_tgbot_answer_problem(ctx->answer,
+                               NGX_HTTP_TGBOT_ANSWER_NO_ADDRESS,
+                               "has no address (only answerGuestQuery reaches "
+                               "the chat of a guest_message) for",
+                               &object->name, ctx->pool);
+
+        return (rc == NGX_DECLINED) ? NGX_OK : rc;
+    }
+
+    return ngx_http_tgbot_answer_add(ctx->answer, object, ctx->update,
+                                     &address, ctx->pool);
+}
+
+
+/* adds the call of an object, with the address that it lacks */
+
+static ngx_int_t
+ngx_http_tgbot_answer_add(ngx_http_tgbot_answer_t *answer,
+    ngx_http_tgbot_method_object_t *object, ngx_http_tgbot_update_t *update,
+    ngx_http_tgbot_address_t *address, ngx_pool_t *pool)
+{
+    ngx_http_tgbot_method_t  *call;
+
+    call = ngx_http_tgbot_answer_push(answer, &object->name, pool);
     if (call == NULL) {
         return NGX_ERROR;
     }
@@ -235,56 +256,12 @@ ngx_http_tgbot_answer_object(void *data, ngx_http_tgbot_method_object_t *object)
     call->chat_pos = object->chat_pos;
     call->chat_len = object->chat_len;
 
-    key = ngx_http_tgbot_method_object_missing(object, ctx->update);
-
-    if (key == NGX_HTTP_TGBOT_OBJECT_OTHER) {
+    if (address->keys == 0) {
         return NGX_OK;
     }
 
-    return ngx_http_tgbot_answer_complete(call, key, ctx->update, ctx->pool);
-}
-
-
-/* inserts an id after "{"; "method" follows, so the id ends with a comma */
-
-static ngx_int_t
-ngx_http_tgbot_answer_complete(ngx_http_tgbot_method_t *call, ngx_uint_t key,
-    ngx_http_tgbot_update_t *update, ngx_pool_t *pool)
-{
-    u_char     *p, *start;
-    size_t      len;
-    ngx_str_t  *name;
-
-    name = ngx_http_tgbot_method_object_key_name(key);
-
-    len = (key == NGX_HTTP_TGBOT_OBJECT_CHAT_ID)
-          ? NGX_INT64_LEN : ngx_http_tgbot_answer_escaped(&update->query_id);
-
-    start = ngx_pnalloc(pool, sizeof("{\"\":,") - 1 + name->len + len
-                              + call->body.len - 1);
-    if (start == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_sprintf(start, "{\"%V\":", name);
-
-    if (key == NGX_HTTP_TGBOT_OBJECT_CHAT_ID) {
-        call->chat_pos = p - start;
-        p = ngx_sprintf(p, "%L", update->chat_id);
-        call->chat_len = p - start - call->chat_pos;
-
-    } else {
-        p = ngx_http_tgbot_answer_escape(p, &update->query_id, len);
-        call->chat_pos += p - start;
-    }
-
-    *p++ = ',';
-    p = ngx_cpymem(p, call->body.data + 1, call->body.len - 1);
-
-    call->body.data = start;
-    call->body.len = p - start;
-
-    return NGX_OK;
+    return ngx_http_tgbot_address_complete(call, object, update, address,
+                                           pool);
 }
 
 
@@ -379,80 +356,125 @@ ngx_http_tgbot_answer_looks_like(u_char *p, u_char *last, const char *method)
 }
 
 
+/*
+ * An article is what answerGuestQuery takes; its text alone is posted, its
+ * title is not shown.
+ */
+
 ngx_int_t
 ngx_http_tgbot_answer_text(ngx_http_tgbot_answer_t *answer, ngx_str_t *text,
     ngx_http_tgbot_update_t *update, ngx_pool_t *pool)
 {
-    u_char                   *p;
-    size_t                    len, connection_len;
-    ngx_str_t                 name;
-    ngx_uint_t                key;
-    ngx_http_tgbot_method_t  *call;
+    u_char                          *p;
+    size_t                           len;
+    ngx_str_t                        cut, *form;
+    ngx_http_tgbot_address_t         address;
+    ngx_http_tgbot_method_object_t   object;
+
+    static ngx_str_t  send[] = {
+        ngx_string("sendMessage"),
+        ngx_string("{\"method\":\"sendMessage\",\"text\":"),
+        ngx_string("}")
+    };
+
+    static ngx_str_t  callback[] = {
+        ngx_string("answerCallbackQuery"),
+        ngx_string("{\"method\":\"answerCallbackQuery\",\"text\":"),
+        ngx_string("}")
+    };
+
+    static ngx_str_t  guest[] = {
+        ngx_string("answerGuestQuery"),
+        ngx_string("{\"method\":\"answerGuestQuery\",\"result\":{"
+                   "\"type\":\"article\",\"id\":\"1\",\"title\":\"Reply\","
+                   "\"input_message_content\":{\"message_text\":"),
+        ngx_string("}}}")
+    };
 
     if (ngx_http_tgbot_answer_init(answer, pool) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (update->query_id.len
-        && update->type_index == NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY)
-    {
-        key = NGX_HTTP_TGBOT_OBJECT_CALLBACK_QUERY_ID;
-        ngx_str_set(&name, "answerCallbackQuery");
-
-    } else if (update->has_chat_id) {
-        key = NGX_HTTP_TGBOT_OBJECT_CHAT_ID;
-        ngx_str_set(&name, "sendMessage");
-
-    } else {
+    if (!update->text_answers) {
         return NGX_DECLINED;
     }
 
-    call = ngx_http_tgbot_answer_push(answer, &name, pool);
-    if (call == NULL) {
-        return NGX_ERROR;
+    switch (ngx_http_tgbot_update_types[update->type_index].query) {
+
+    case NGX_HTTP_TGBOT_QUERY_CALLBACK:
+        form = callback;
+        break;
+
+    case NGX_HTTP_TGBOT_QUERY_GUEST:
+        form = guest;
+        break;
+
+    default:
+        form = send;
     }
 
-    len = ngx_http_tgbot_answer_escaped(text);
+    cut = *text;
+    cut.len = ngx_http_tgbot_answer_fits(text, (form == callback)
+                                              ? NGX_HTTP_TGBOT_ANSWER_MAX_ALERT
+                                              : NGX_HTTP_TGBOT_ANSWER_MAX_TEXT);
 
-    connection_len =
-              ngx_http_tgbot_answer_escaped(&update->business_connection_id);
+    answer->cut = (cut.len < text->len);
 
-    p = ngx_pnalloc(pool, sizeof("{\"method\":\"\","
-                                 "\"business_connection_id\":,"
-                                 "\"message_thread_id\":,\"text\":}") - 1
-                          + name.len + connection_len + NGX_INT64_LEN + len);
+    len = ngx_http_tgbot_json_escaped(&cut);
+
+    p = ngx_pnalloc(pool, form[1].len + len + form[2].len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    call->body.data = p;
+    ngx_memzero(&object, sizeof(ngx_http_tgbot_method_object_t));
 
-    p = ngx_sprintf(p, "{\"method\":\"%V\",", &name);
+    object.name = form[0];
+    object.body.data = p;
 
-    if (key == NGX_HTTP_TGBOT_OBJECT_CHAT_ID) {
+    p = ngx_cpymem(p, form[1].data, form[1].len);
+    p = ngx_http_tgbot_json_escape(p, &cut, len);
+    p = ngx_cpymem(p, form[2].data, form[2].len);
 
-        if (update->business_connection_id.len) {
-            p = ngx_sprintf(p, "\"business_connection_id\":");
-            p = ngx_http_tgbot_answer_escape(p,
-                                             &update->business_connection_id,
-                                             connection_len);
-            *p++ = ',';
+    object.body.len = p - object.body.data;
+
+    if (ngx_http_tgbot_address_find(&object, update, &address) != NGX_OK
+        || address.keys == 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_tgbot_answer_add(answer, &object, update, &address, pool);
+}
+
+
+/* a character of four bytes has two units of UTF-16 */
+
+size_t
+ngx_http_tgbot_answer_fits(ngx_str_t *text, size_t units)
+{
+    size_t  i, n;
+
+    if (text->len <= units) {
+        return text->len;
+    }
+
+    n = 0;
+
+    for (i = 0; i < text->len; i++) {
+
+        if ((text->data[i] & 0xc0) == 0x80) {
+            continue;
         }
 
-        if (update->has_thread_id) {
-            p = ngx_sprintf(p, "\"message_thread_id\":%L,",
-                            update->thread_id);
+        n += (text->data[i] >= 0xf0) ? 2 : 1;
+
+        if (n > units) {
+            return i;
         }
     }
 
-    p = ngx_cpymem(p, "\"text\":", sizeof("\"text\":") - 1);
-    p = ngx_http_tgbot_answer_escape(p, text, len);
-    *p++ = '}';
-
-    call->body.len = p - call->body.data;
-    ngx_str_set(&call->content_type, "application/json");
-
-    return ngx_http_tgbot_answer_complete(call, key, update, pool);
+    return text->len;
 }
 
 
@@ -460,6 +482,7 @@ static ngx_int_t
 ngx_http_tgbot_answer_init(ngx_http_tgbot_answer_t *answer, ngx_pool_t *pool)
 {
     answer->problem = NULL;
+    answer->cut = 0;
     ngx_str_null(&answer->culprit);
 
     return ngx_array_init(&answer->calls, pool, 1,
@@ -553,29 +576,4 @@ ngx_http_tgbot_answer_ignore(ngx_http_tgbot_answer_t *answer,
 {
     answer->problem = problem;
     answer->reason = reason;
-}
-
-
-/* the length of a string in quotes, escaped */
-
-static size_t
-ngx_http_tgbot_answer_escaped(ngx_str_t *text)
-{
-    return sizeof("\"\"") - 1 + text->len
-           + ngx_escape_json(NULL, text->data, text->len);
-}
-
-
-static u_char *
-ngx_http_tgbot_answer_escape(u_char *p, ngx_str_t *text, size_t len)
-{
-    *p++ = '"';
-
-    p = (text->len && len == text->len + 2)
-        ? ngx_cpymem(p, text->data, text->len)
-        : (u_char *) ngx_escape_json(p, text->data, text->len);
-
-    *p++ = '"';
-
-    return p;
 }

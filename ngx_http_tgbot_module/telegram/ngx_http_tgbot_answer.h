@@ -17,6 +17,10 @@
 /* calls in one answer; an answer with more calls makes none */
 #define NGX_HTTP_TGBOT_ANSWER_MAX_CALLS  32
 
+/* units of UTF-16 in the text of a message, and of an answerCallbackQuery */
+#define NGX_HTTP_TGBOT_ANSWER_MAX_TEXT   4096
+#define NGX_HTTP_TGBOT_ANSWER_MAX_ALERT  200
+
 
 /* what an answer is read as */
 
@@ -53,6 +57,8 @@ typedef struct {
     ngx_uint_t    reason;           /* of a problem, for the counters:
                                        ngx_http_tgbot_answer_reason_e */
     ngx_str_t     culprit;          /* cleaned method name, may be "" */
+
+    unsigned      cut:1;            /* the text was too long */
 } ngx_http_tgbot_answer_t;
 
 
@@ -69,9 +75,8 @@ ngx_uint_t ngx_http_tgbot_answer_as(ngx_str_t *content_type);
  * JSON: an object with "method" is one call, an array of such objects is calls
  * in that order, anything else (or an empty body) is no call, and a problem if
  * it is a string that holds a call.
- * The bytes of an object are kept as they are; a missing chat_id,
- * callback_query_id, inline_query_id, pre_checkout_query_id or
- * shipping_query_id is inserted after its opening brace.
+ * The bytes of an object are kept as they are, but for an address that is
+ * missing: see address.h.
  * multipart/form-data and application/x-www-form-urlencoded: one call, bytes
  * untouched, named by the field "method"; without that field no call.
  * Other types: no call, and a problem if the body looks like a method.
@@ -87,14 +92,17 @@ ngx_int_t ngx_http_tgbot_answer_parse(ngx_http_tgbot_answer_t *answer,
     ngx_pool_t *pool);
 
 /*
- * Makes the call that answers the update with text: sendMessage to the
- * update's chat (with business_connection_id, and with message_thread_id if
- * the message is in a topic), or answerCallbackQuery.
- * NGX_DECLINED: the update has neither a chat nor a callback query.
- * NGX_ERROR: no memory.
+ * Makes the call that answers the update with text: answerCallbackQuery,
+ * answerGuestQuery or sendMessage.  A text that is too long is cut at the end
+ * of a character, and answer->cut is set.
+ * NGX_DECLINED: no text answers the update (update->text_answers), or it lacks
+ * an id of its address.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_answer_text(ngx_http_tgbot_answer_t *answer,
     ngx_str_t *text, ngx_http_tgbot_update_t *update, ngx_pool_t *pool);
+
+/* bytes of the whole characters of UTF-8 that have so many units of UTF-16 */
+size_t ngx_http_tgbot_answer_fits(ngx_str_t *text, size_t units);
 
 
 #endif /* _NGX_HTTP_TGBOT_ANSWER_H_INCLUDED_ */

@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_tgbot_address.h"
 #include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_cacheable.h"
 #include "ngx_http_tgbot_json.h"
@@ -71,6 +72,9 @@ static ngx_uint_t  ngx_http_tgbot_cacheable_ids[] = {
     NGX_HTTP_TGBOT_OBJECT_INLINE_QUERY_ID,
     NGX_HTTP_TGBOT_OBJECT_PRE_CHECKOUT_QUERY_ID,
     NGX_HTTP_TGBOT_OBJECT_SHIPPING_QUERY_ID,
+    NGX_HTTP_TGBOT_OBJECT_GUEST_QUERY_ID,
+    NGX_HTTP_TGBOT_OBJECT_WIDGET_QUERY_ID,
+    NGX_HTTP_TGBOT_OBJECT_CHAT_JOIN_REQUEST_QUERY_ID,
     NGX_HTTP_TGBOT_OBJECT_OTHER
 };
 
@@ -450,8 +454,9 @@ ngx_http_tgbot_cacheable_object(void *data,
 {
     ngx_http_tgbot_cacheable_ctx_t *ctx = data;
 
-    ngx_str_t   *name, *begin;
-    ngx_uint_t   taken;
+    ngx_str_t                 *name, *begin;
+    ngx_uint_t                 taken;
+    ngx_http_tgbot_address_t   address;
 
     name = &object->name;
     taken = ctx->taken[ctx->calls++];
@@ -474,7 +479,11 @@ ngx_http_tgbot_cacheable_object(void *data,
     }
 
     if (taken != NGX_HTTP_TGBOT_OBJECT_OTHER
-        && taken != ngx_http_tgbot_method_object_missing(object, ctx->update))
+        && (ngx_http_tgbot_address_find(object, ctx->update, &address)
+            != NGX_OK
+            || address.keys != (ngx_uint_t) 1 << taken
+            || (taken == NGX_HTTP_TGBOT_OBJECT_CHAT_ID
+                && address.chat_id != ctx->update->chat_id)))
     {
         return NGX_DECLINED;
     }

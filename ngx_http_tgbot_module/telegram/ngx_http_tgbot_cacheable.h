@@ -18,10 +18,9 @@
  * JSON answer that ngx_http_tgbot_answer_parse() turns into the same calls
  * for another update, with the ids of that update.
  *
- * An outermost chat_id, callback_query_id, inline_query_id,
- * pre_checkout_query_id or shipping_query_id of a call is removed if its
- * value is the update's own and ngx_http_tgbot_answer_parse() would insert it
- * again.  All other bytes are kept.
+ * An outermost chat_id or id of a query of a call is removed if its value is
+ * the update's own and ngx_http_tgbot_answer_parse() would insert it again, and
+ * nothing else.  All other bytes are kept.
  *
  * NGX_DECLINED is returned for an answer that could be meant for one chat or
  * user:
@@ -32,7 +31,7 @@
  *   methods that neither send nor answer, as they change a chat or the bot;
  *   methods that move money or gifts;
  *
- *   another value of these five ids, more than one of them in a call, any of
+ *   another value of these ids, more than one of them in a call, any of
  *   them below the outermost level;
  *
  *   at any depth a key that ends in _id or _ids (in any case), such as

@@ -815,3 +815,26 @@ ngx_http_tgbot_json_utf8(u_char *p, u_char *last)
 
     return n;
 }
+
+
+size_t
+ngx_http_tgbot_json_escaped(ngx_str_t *text)
+{
+    return sizeof("\"\"") - 1 + text->len
+           + ngx_escape_json(NULL, text->data, text->len);
+}
+
+
+u_char *
+ngx_http_tgbot_json_escape(u_char *p, ngx_str_t *text, size_t len)
+{
+    *p++ = '"';
+
+    p = (text->len && len == text->len + 2)
+        ? ngx_cpymem(p, text->data, text->len)
+        : (u_char *) ngx_escape_json(p, text->data, text->len);
+
+    *p++ = '"';
+
+    return p;
+}

@@ -109,6 +109,13 @@ size_t ngx_http_tgbot_json_cut(ngx_str_t *text, size_t max);
 ngx_uint_t ngx_http_tgbot_json_is_clean(ngx_str_t *text);
 
 
+/* the length of text as a JSON string, with its quotes */
+size_t ngx_http_tgbot_json_escaped(ngx_str_t *text);
+
+/* writes text as a JSON string of that length; returns its end */
+u_char *ngx_http_tgbot_json_escape(u_char *p, ngx_str_t *text, size_t len);
+
+
 /*
  * Copies clean text that will become a part of a JSON string but may be cut
  * before: each quote and backslash is replaced by one control character, so

@@ -41,15 +41,6 @@ typedef struct {
 #define NGX_HTTP_TGBOT_OBJECT_NAME_LEN  (NGX_HTTP_TGBOT_METHOD_LEN + 1)
 
 
-/* a method that answers a query, the Update type and the key of the id */
-
-typedef struct {
-    ngx_str_t                 method;
-    ngx_uint_t                type;    /* ngx_http_tgbot_update_type_e */
-    ngx_uint_t                key;
-} ngx_http_tgbot_object_query_t;
-
-
 typedef struct {
     ngx_str_t                  *body;
     ngx_http_tgbot_method_object_pt  handler;
@@ -124,43 +115,20 @@ static ngx_str_t  ngx_http_tgbot_method_object_keys[] = {
     ngx_string("chat_id"),
     ngx_string("inline_message_id"),
     ngx_string("user_id"),
+    ngx_string("message_id"),
+    ngx_string("business_connection_id"),
+    ngx_string("message_thread_id"),
+    ngx_string("direct_messages_topic_id"),
+    ngx_string("ephemeral_message_parameters"),
+    ngx_string("receiver_user_id"),
+    ngx_string("ephemeral_message_id"),
     ngx_string("callback_query_id"),
     ngx_string("inline_query_id"),
+    ngx_string("shipping_query_id"),
     ngx_string("pre_checkout_query_id"),
-    ngx_string("shipping_query_id")
-};
-
-
-static ngx_http_tgbot_object_query_t  ngx_http_tgbot_method_queries[] = {
-
-    { ngx_string("answerCallbackQuery"),
-      NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY,
-      NGX_HTTP_TGBOT_OBJECT_CALLBACK_QUERY_ID },
-
-    { ngx_string("answerInlineQuery"),
-      NGX_HTTP_TGBOT_TYPE_INLINE_QUERY,
-      NGX_HTTP_TGBOT_OBJECT_INLINE_QUERY_ID },
-
-    { ngx_string("answerPreCheckoutQuery"),
-      NGX_HTTP_TGBOT_TYPE_PRE_CHECKOUT_QUERY,
-      NGX_HTTP_TGBOT_OBJECT_PRE_CHECKOUT_QUERY_ID },
-
-    { ngx_string("answerShippingQuery"),
-      NGX_HTTP_TGBOT_TYPE_SHIPPING_QUERY,
-      NGX_HTTP_TGBOT_OBJECT_SHIPPING_QUERY_ID },
-
-    { ngx_null_string, 0, 0 }
-};
-
-
-/* prefixes of methods where chat_id is unknown or has another meaning */
-
-static ngx_str_t  ngx_http_tgbot_method_object_chatless[] = {
-    ngx_string("answer"),
-    ngx_string("setMy"),
-    ngx_string("deleteMy"),
-    ngx_string("setChatMenuButton"),
-    ngx_null_string
+    ngx_string("guest_query_id"),
+    ngx_string("widget_query_id"),
+    ngx_string("chat_join_request_query_id")
 };
 
 
@@ -634,7 +602,7 @@ ngx_http_tgbot_method_object_key(ngx_http_tgbot_method_object_ctx_t *ctx,
 
     if ((key == NGX_HTTP_TGBOT_OBJECT_METHOD
          || key == NGX_HTTP_TGBOT_OBJECT_CHAT_ID)
-        && (ctx->object.keys & (1 << key)))
+        && ((ctx->object.keys | ctx->object.nulls) & (1 << key)))
     {
         ctx->object.twice = 1;
         ctx->key = NGX_HTTP_TGBOT_OBJECT_OTHER;
@@ -653,6 +621,17 @@ ngx_http_tgbot_method_object_value(ngx_http_tgbot_method_object_ctx_t *ctx,
 
     key = ctx->key;
     ctx->key = NGX_HTTP_TGBOT_OBJECT_OTHER;
+
+    if (token->type == NGX_HTTP_TGBOT_JSON_NULL
+        && key != NGX_HTTP_TGBOT_OBJECT_METHOD
+        && key != NGX_HTTP_TGBOT_OBJECT_OTHER)
+    {
+        ctx->object.keys &= ~((ngx_uint_t) 1 << key);
+        ctx->object.nulls |= (ngx_uint_t) 1 << key;
+        ctx->object.null_pos[key] = ngx_http_tgbot_json_offset(token)
+                                    - (sizeof("null") - 1) - ctx->start;
+        return;
+    }
 
     switch (key) {
 
@@ -697,53 +676,4 @@ ngx_http_tgbot_method_object_chat(ngx_http_tgbot_method_object_ctx_t *ctx,
 
     ctx->object.chat_pos = pos - ctx->start;
     ctx->object.chat_len = end - pos;
-}
-
-
-ngx_uint_t
-ngx_http_tgbot_method_object_missing(ngx_http_tgbot_method_object_t *object,
-    ngx_http_tgbot_update_t *update)
-{
-    ngx_str_t                      *name, *begin;
-    ngx_http_tgbot_object_query_t  *query;
-
-    name = &object->name;
-
-    for (query = ngx_http_tgbot_method_queries; query->method.len; query++) {
-
-        if (name->len == query->method.len
-            && ngx_strncasecmp(name->data, query->method.data, name->len) == 0
-            && update->type_index == query->type
-            && update->query_id.len
-            && !(object->keys & (1 << query->key)))
-        {
-            return query->key;
-        }
-    }
-
-    if (!update->has_chat_id
-        || (object->keys & ((1 << NGX_HTTP_TGBOT_OBJECT_CHAT_ID)
-                            | (1 << NGX_HTTP_TGBOT_OBJECT_INLINE_MESSAGE_ID))))
-    {
-        return NGX_HTTP_TGBOT_OBJECT_OTHER;
-    }
-
-    for (begin = ngx_http_tgbot_method_object_chatless; begin->len; begin++) {
-
-        if (name->len >= begin->len
-            && ngx_strncasecmp(name->data, begin->data, begin->len) == 0)
-        {
-            return NGX_HTTP_TGBOT_OBJECT_OTHER;
-        }
-    }
-
-    /* a gift to a user has no chat_id */
-
-    if ((object->keys & (1 << NGX_HTTP_TGBOT_OBJECT_USER_ID))
-        && ngx_http_tgbot_method_once(name))
-    {
-        return NGX_HTTP_TGBOT_OBJECT_OTHER;
-    }
-
-    return NGX_HTTP_TGBOT_OBJECT_CHAT_ID;
 }

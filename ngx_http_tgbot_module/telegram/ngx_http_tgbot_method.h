@@ -117,10 +117,23 @@ typedef enum {
     NGX_HTTP_TGBOT_OBJECT_CHAT_ID,
     NGX_HTTP_TGBOT_OBJECT_INLINE_MESSAGE_ID,
     NGX_HTTP_TGBOT_OBJECT_USER_ID,
+    NGX_HTTP_TGBOT_OBJECT_MESSAGE_ID,
+    NGX_HTTP_TGBOT_OBJECT_BUSINESS_CONNECTION_ID,
+    NGX_HTTP_TGBOT_OBJECT_MESSAGE_THREAD_ID,
+    NGX_HTTP_TGBOT_OBJECT_DIRECT_MESSAGES_TOPIC_ID,
+    NGX_HTTP_TGBOT_OBJECT_EPHEMERAL_MESSAGE_PARAMETERS,
+    NGX_HTTP_TGBOT_OBJECT_RECEIVER_USER_ID,
+    NGX_HTTP_TGBOT_OBJECT_EPHEMERAL_MESSAGE_ID,
+
+    /* in the order of ngx_http_tgbot_query_e */
     NGX_HTTP_TGBOT_OBJECT_CALLBACK_QUERY_ID,
     NGX_HTTP_TGBOT_OBJECT_INLINE_QUERY_ID,
-    NGX_HTTP_TGBOT_OBJECT_PRE_CHECKOUT_QUERY_ID,
     NGX_HTTP_TGBOT_OBJECT_SHIPPING_QUERY_ID,
+    NGX_HTTP_TGBOT_OBJECT_PRE_CHECKOUT_QUERY_ID,
+    NGX_HTTP_TGBOT_OBJECT_GUEST_QUERY_ID,
+    NGX_HTTP_TGBOT_OBJECT_WIDGET_QUERY_ID,
+    NGX_HTTP_TGBOT_OBJECT_CHAT_JOIN_REQUEST_QUERY_ID,
+
     NGX_HTTP_TGBOT_OBJECT_OTHER
 } ngx_http_tgbot_method_object_key_e;
 
@@ -138,7 +151,12 @@ typedef struct {
     size_t        chat_pos;
     size_t        chat_len;
 
-    ngx_uint_t    keys;       /* 1 << key for each key of the object */
+    /* 1 << key for each key of the object; null counts as no value */
+    ngx_uint_t    keys;
+
+    /* 1 << key for each null, and where it begins in body */
+    ngx_uint_t    nulls;
+    size_t        null_pos[NGX_HTTP_TGBOT_OBJECT_OTHER];
 
     unsigned      twice:1;    /* "method" or "chat_id" is there twice */
 } ngx_http_tgbot_method_object_t;
@@ -163,17 +181,6 @@ typedef ngx_int_t (*ngx_http_tgbot_method_object_pt)(void *data,
  */
 ngx_int_t ngx_http_tgbot_method_object_parse(ngx_str_t *body,
     ngx_http_tgbot_method_object_pt handler, void *data, ngx_uint_t *others);
-
-/*
- * The key of the id that the object lacks to be a call in answer to update,
- * or OTHER: chat_id, or the id of the query for a method that answers a
- * query.
- * OTHER is returned if chat_id is unknown to the method or has a meaning of
- * its own, and if the object names an inline message, or a user who is given
- * something.
- */
-ngx_uint_t ngx_http_tgbot_method_object_missing(
-    ngx_http_tgbot_method_object_t *object, ngx_http_tgbot_update_t *update);
 
 /* the key as it is written in JSON, without quotes; not for OTHER */
 ngx_str_t *ngx_http_tgbot_method_object_key_name(ngx_uint_t key);

@@ -280,6 +280,18 @@ ngx_http_tgbot_method_find(ngx_str_t *method)
     ngx_uint_t        i, low, high;
     const ngx_str_t  *name;
 
+    /* a bot calls few methods, and each call asks several times */
+
+    static ngx_uint_t  last;
+
+    name = &ngx_http_tgbot_methods[last].name;
+
+    if (method->len == name->len
+        && ngx_memcmp(method->data, name->data, name->len) == 0)
+    {
+        return last;
+    }
+
     low = 0;
     high = NGX_HTTP_TGBOT_METHODS;
 
@@ -295,6 +307,7 @@ ngx_http_tgbot_method_find(ngx_str_t *method)
         }
 
         if (rc == 0) {
+            last = i;
             return i;
         }
 

@@ -812,6 +812,20 @@ ngx_http_tgbot_update_payment(ngx_http_tgbot_update_t *update)
 }
 
 
+void
+ngx_http_tgbot_update_album(ngx_http_tgbot_update_t *update, ngx_str_t *album)
+{
+    if (ngx_http_tgbot_update_types[update->type_index].flags
+        & NGX_HTTP_TGBOT_TYPE_COMMAND)
+    {
+        *album = update->media_group_id;
+        return;
+    }
+
+    ngx_str_null(album);
+}
+
+
 ngx_uint_t
 ngx_http_tgbot_update_unlimited(ngx_http_tgbot_update_t *update)
 {

@@ -135,6 +135,13 @@ ngx_int_t ngx_http_tgbot_update_read(ngx_http_tgbot_update_t *update,
 /* whether it is about a payment, which is never limited or stale */
 ngx_uint_t ngx_http_tgbot_update_payment(ngx_http_tgbot_update_t *update);
 
+/*
+ * *album becomes the media_group_id of a new message, and empty otherwise: an
+ * edit of a photo is no photo of the album.
+ */
+void ngx_http_tgbot_update_album(ngx_http_tgbot_update_t *update,
+    ngx_str_t *album);
+
 /* whether it is never limited */
 ngx_uint_t ngx_http_tgbot_update_unlimited(ngx_http_tgbot_update_t *update);
 

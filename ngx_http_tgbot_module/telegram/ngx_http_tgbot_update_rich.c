@@ -33,7 +33,10 @@ ngx_http_tgbot_update_rich(ngx_http_tgbot_update_rich_t *rich,
 
         if (token->depth < rich->depth) {
             rich->depth = 0;
-            ngx_http_tgbot_json_clean(&rich->text);
+
+            if (rich->text.len) {
+                ngx_http_tgbot_json_clean(&rich->text);
+            }
         }
 
         break;

@@ -98,7 +98,7 @@ const ngx_http_tgbot_update_type_t
         { ngx_string("chat_member"), NGX_HTTP_TGBOT_KEY_IN_EVENT,
           86400, 6, NGX_HTTP_TGBOT_LANE_USER,
           NGX_HTTP_TGBOT_ADDRESS_CHAT, NGX_HTTP_TGBOT_QUERY_NONE,
-          0 },
+          NGX_HTTP_TGBOT_TYPE_ASKED },
     [NGX_HTTP_TGBOT_TYPE_CHAT_JOIN_REQUEST] =
         { ngx_string("chat_join_request"), NGX_HTTP_TGBOT_KEY_IN_EVENT,
           86400, 6, NGX_HTTP_TGBOT_LANE_USER,
@@ -108,12 +108,12 @@ const ngx_http_tgbot_update_type_t
         { ngx_string("message_reaction"), NGX_HTTP_TGBOT_KEY_IN_EVENT,
           86400, 8, NGX_HTTP_TGBOT_LANE_CHAT,
           NGX_HTTP_TGBOT_ADDRESS_CHAT, NGX_HTTP_TGBOT_QUERY_NONE,
-          0 },
+          NGX_HTTP_TGBOT_TYPE_ASKED },
     [NGX_HTTP_TGBOT_TYPE_MESSAGE_REACTION_COUNT] =
         { ngx_string("message_reaction_count"), NGX_HTTP_TGBOT_KEY_IN_EVENT,
           86400, 9, NGX_HTTP_TGBOT_LANE_CHAT,
           NGX_HTTP_TGBOT_ADDRESS_CHAT, NGX_HTTP_TGBOT_QUERY_NONE,
-          0 },
+          NGX_HTTP_TGBOT_TYPE_ASKED },
     [NGX_HTTP_TGBOT_TYPE_POLL] =
         { ngx_string("poll"), NGX_HTTP_TGBOT_KEY_IN_EVENT,
           86400, 14, NGX_HTTP_TGBOT_LANE_POLL,

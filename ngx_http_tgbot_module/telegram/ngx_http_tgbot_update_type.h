@@ -70,6 +70,9 @@ typedef enum {
 /* a message_thread_id is a topic's, also without is_topic_message */
 #define NGX_HTTP_TGBOT_TYPE_TOPIC         0x40
 
+/* Telegram sends it only if allowed_updates names it */
+#define NGX_HTTP_TGBOT_TYPE_ASKED         0x80
+
 
 /* the query that an Update is; its id is a parameter of its own */
 

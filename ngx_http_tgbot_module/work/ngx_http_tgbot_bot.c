@@ -9,6 +9,9 @@
 /* time between probes of a bot whose token is refused, ms */
 #define NGX_HTTP_TGBOT_BOT_PROBE_TIME    60000
 
+/* time between lines in the log about texts that are cut, s */
+#define NGX_HTTP_TGBOT_BOT_CUT_TIME  60
+
 /* time between errors in the log about answers ignored for one reason, s */
 #define NGX_HTTP_TGBOT_BOT_IGNORED_TIME  60
 
@@ -389,4 +392,44 @@ ngx_http_tgbot_bot_ignored(ngx_http_tgbot_bot_t *bot,
     bot->ignored_warned[reason] = ngx_time();
 
     return NGX_LOG_ERR;
+}
+
+
+void
+ngx_http_tgbot_bot_command(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_update_t *update)
+{
+    ngx_str_t  username;
+
+    u_char     name[NGX_HTTP_TGBOT_REGISTRY_USERNAME];
+
+    if (update->command_bot.len == 0) {
+        return;
+    }
+
+    username = bot->username;
+
+    if (username.len == 0) {
+        username.data = name;
+        username.len = ngx_http_tgbot_registry_username(bot->registry, name);
+    }
+
+    ngx_http_tgbot_update_for(update, &username);
+}
+
+
+void
+ngx_http_tgbot_bot_cut(ngx_http_tgbot_bot_t *bot, int64_t update_id)
+{
+    if (ngx_time() - bot->cut_warned < NGX_HTTP_TGBOT_BOT_CUT_TIME) {
+        return;
+    }
+
+    bot->cut_warned = ngx_time();
+
+    ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\", update %L: a text is longer than "
+                  "Telegram takes and is cut, as others may be for the next "
+                  "%d seconds",
+                  &bot->name, update_id, NGX_HTTP_TGBOT_BOT_CUT_TIME);
 }

@@ -83,6 +83,8 @@ typedef struct {
     ngx_http_complex_value_t       path;
     ngx_http_complex_value_t       args;
     ngx_flag_t                     has_args;
+    ngx_flag_t                     test;      /* of tgbot_api: Telegram's test
+                                                 environment */
 
     u_char                        *file;      /* of the directive */
     ngx_uint_t                     line;
@@ -166,7 +168,6 @@ typedef struct {
     ngx_uint_t                     concurrency;
     ngx_uint_t                     share;     /* of the zone, percent */
     ngx_http_complex_value_t      *lane;      /* NULL: as in Telegram */
-    ngx_str_t                      state;     /* path, "": none */
     ngx_uint_t                     warned;    /* of a missing tgbot_api */
 
     ngx_flag_t                     redis;     /* then zone is NULL */
@@ -205,6 +206,7 @@ typedef struct {
     ngx_uint_t                     max_connections;  /* 0: not set */
     ngx_uint_t                     allowed;   /* allowed_updates */
     ngx_str_t                      names;     /* see webhook_info.h */
+    ngx_flag_t                     names_default;  /* Telegram's default */
     ngx_flag_t                     drop_pending;
     ngx_msec_t                     interval;
     ngx_str_t                      api;
@@ -235,8 +237,6 @@ typedef struct {
     ngx_array_t                    bots;      /* of ngx_http_tgbot_bot_t * */
     ngx_array_t                    tokens;    /* of all bots, see redact.h */
     ngx_array_t                    zones;     /* of ngx_http_tgbot_zone_t * */
-    ngx_array_t                    queues;    /* of ngx_http_tgbot_queue_conf_t
-                                                 *, of each tgbot_queue */
     ngx_http_tgbot_zone_t         *leases;    /* NULL without bots */
     ngx_http_tgbot_zone_t         *dead;      /* dead letters of bots without
                                                  a zone for them, or NULL */
@@ -244,6 +244,7 @@ typedef struct {
     ngx_uint_t                     max_calls;
     ngx_http_tgbot_shown_t         shown_tokens;
     ngx_http_tgbot_shown_t         shown_secrets;
+    ngx_str_t                      state;      /* a directory; "": none */
     ngx_http_tgbot_bell_t         *bell;      /* of the workers; NULL: no bot
                                                  has a queue */
     ngx_http_tgbot_stats_t        *redis_stats;  /* NULL: as redis,
@@ -302,6 +303,7 @@ struct ngx_http_tgbot_bot_s {
     /* configuration, read only in a worker */
 
     ngx_str_t                      name;
+    ngx_str_t                      username;  /* "": not configured */
     ngx_str_t                      token;     /* "" without tgbot_api */
     uint64_t                       id;        /* of the token, 0 without it */
     ngx_str_t                      secret;    /* "": tgbot_secret_token off */
@@ -350,6 +352,7 @@ struct ngx_http_tgbot_bot_s {
 
     ngx_uint_t                     unauthorized_secrets; /* since warned */
     time_t                         secret_warned;
+    time_t                         cut_warned;
     time_t                         full_warned;   /* of the queue */
     time_t                         strange_warned;  /* of items in it */
     time_t                         dead_warned;   /* of letters not kept */
@@ -424,6 +427,13 @@ ngx_int_t ngx_http_tgbot_bot_uri(ngx_http_request_t *r,
  */
 ngx_uint_t ngx_http_tgbot_bot_path_is_safe(ngx_str_t *path);
 
+/* the update has no command if the command names another bot than this one */
+void ngx_http_tgbot_bot_command(ngx_http_tgbot_bot_t *bot,
+    ngx_http_tgbot_update_t *update);
+
+/* a text for Telegram was too long and is cut; logged once a minute */
+void ngx_http_tgbot_bot_cut(ngx_http_tgbot_bot_t *bot, int64_t update_id);
+
 /*
  * The Bot API refused the token, so all calls of the bot are paused: "pause"
  * waits until the token is accepted.  Each minute one of the waiting calls is
@@ -442,6 +452,10 @@ void ngx_http_tgbot_bot_unpause(ngx_http_tgbot_bot_t *bot,
  */
 u_char *ngx_http_tgbot_bot_log_error(ngx_http_request_t *r,
     ngx_http_request_t *sr, u_char *buf, size_t len);
+
+/* whether the bot is one of Telegram's test environment */
+#define ngx_http_tgbot_bot_test(bot)                                          \
+    ((bot)->conf->api && (bot)->conf->api->test)
 
 /*
  * Calls ngx_http_tgbot_redact() with the tokens of all bots.  Text from outside

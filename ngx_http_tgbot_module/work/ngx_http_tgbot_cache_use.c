@@ -174,7 +174,8 @@ static ngx_int_t
 ngx_http_tgbot_cache_use_answer(ngx_http_tgbot_ctx_t *ctx,
     ngx_http_tgbot_answer_t *answer, ngx_str_t *value, ngx_pool_t *pool)
 {
-    ngx_str_t  body, type;
+    ngx_str_t   body, type;
+    ngx_uint_t  level;
 
     body.len = value->len;
     body.data = ngx_pstrdup(pool, value);
@@ -189,6 +190,18 @@ ngx_http_tgbot_cache_use_answer(ngx_http_tgbot_ctx_t *ctx,
         != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    if (answer->problem) {
+
+        /* the first answer had none, so it is one of this update's address */
+
+        level = ngx_http_tgbot_bot_ignored(ctx->bot, answer->reason);
+
+        ngx_log_error(level, ctx->bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L: a cached answer %s "
+                      "\"%V\"", &ctx->bot->name, ctx->update->update_id,
+                      answer->problem, &answer->culprit);
     }
 
     return answer->calls.nelts ? NGX_OK : NGX_DECLINED;

@@ -917,13 +917,21 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
 static ngx_int_t
 ngx_http_tgbot_job_update(ngx_http_tgbot_job_t *job, ngx_str_t *parsed)
 {
+    ngx_int_t  rc;
+
     if (ngx_http_tgbot_update_read(&job->update, &job->body, parsed) == NGX_OK
         && job->update.update_id == job->item.head.update_id)
     {
         return NGX_OK;
     }
 
-    return ngx_http_tgbot_update_parse(&job->update, &job->body, job->pool);
+    rc = ngx_http_tgbot_update_parse(&job->update, &job->body, job->pool);
+
+    if (rc == NGX_OK) {
+        ngx_http_tgbot_bot_command(job->bot, &job->update);
+    }
+
+    return rc;
 }
 
 

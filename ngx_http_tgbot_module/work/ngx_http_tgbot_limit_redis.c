@@ -7,6 +7,8 @@
 #include "ngx_http_tgbot_limit_redis.h"
 
 
+static void ngx_http_tgbot_limit_redis_key(ngx_http_tgbot_redis_args_t *args,
+    ngx_http_tgbot_limit_buckets_t *buckets, ngx_uint_t b, ngx_str_t *album);
 static void ngx_http_tgbot_limit_redis_done(ngx_http_tgbot_redis_command_t *c,
     ngx_http_tgbot_redis_result_e rc, redisReply *reply);
 
@@ -60,43 +62,71 @@ void
 ngx_http_tgbot_limit_redis_keys(ngx_http_tgbot_redis_args_t *args,
     ngx_http_tgbot_limit_buckets_t *buckets)
 {
+    ngx_uint_t  b;
+    ngx_str_t   none;
+
+    ngx_str_null(&none);
+
+    for (b = 0; b < buckets->n; b++) {
+        ngx_http_tgbot_limit_redis_key(args, buckets, b, &none);
+    }
+
+    if (buckets->album.len == 0) {
+        return;
+    }
+
+    for (b = 0; b < buckets->n; b++) {
+        ngx_http_tgbot_limit_redis_key(args, buckets, b, &buckets->album);
+    }
+}
+
+
+static void
+ngx_http_tgbot_limit_redis_key(ngx_http_tgbot_redis_args_t *args,
+    ngx_http_tgbot_limit_buckets_t *buckets, ngx_uint_t b, ngx_str_t *album)
+{
     u_char                        hash[16];
     u_char                        hex[sizeof(hash) * 2 + 1];
     ngx_md5_t                     md5;
     ngx_str_t                    *zone;
-    ngx_uint_t                    b, i;
+    ngx_uint_t                    i;
     ngx_http_tgbot_bot_t         *bot;
     ngx_http_tgbot_limit_conf_t  *limit;
 
     bot = args->bot;
     limit = bot->conf->limits->elts;
+    i = buckets->limits[b];
+    zone = &limit[i].zone->shm_zone->shm.name;
 
-    for (b = 0; b < buckets->n; b++) {
-        i = buckets->limits[b];
-        zone = &limit[i].zone->shm_zone->shm.name;
+    ngx_md5_init(&md5);
+    ngx_md5_update(&md5, &bot->limits[i].id, sizeof(uint64_t));
+    ngx_md5_update(&md5, zone->data, zone->len);
+    ngx_md5_update(&md5, "", 1);
+    ngx_md5_update(&md5, buckets->keys[b].data, buckets->keys[b].len);
 
-        ngx_md5_init(&md5);
-        ngx_md5_update(&md5, &bot->limits[i].id, sizeof(uint64_t));
-        ngx_md5_update(&md5, zone->data, zone->len);
+    if (album->len) {
         ngx_md5_update(&md5, "", 1);
-        ngx_md5_update(&md5, buckets->keys[b].data, buckets->keys[b].len);
-        ngx_md5_final(hash, &md5);
+        ngx_md5_update(&md5, album->data, album->len);
+    }
 
-        *ngx_hex_dump(hex, hash, sizeof(hash)) = '\0';
+    ngx_md5_final(hash, &md5);
 
-        if (limit[i].shared) {
-            ngx_http_tgbot_redis_args_shared(args, "limit:%s", hex);
+    *ngx_hex_dump(hex, hash, sizeof(hash)) = '\0';
 
-        } else {
-            ngx_http_tgbot_redis_args_key(args, "limit:%s", hex);
-        }
+    if (limit[i].shared) {
+        ngx_http_tgbot_redis_args_shared(args, album->len ? "album:%s"
+                                                          : "limit:%s", hex);
+
+    } else {
+        ngx_http_tgbot_redis_args_key(args, album->len ? "album:%s"
+                                                       : "limit:%s", hex);
     }
 }
 
 
 void
 ngx_http_tgbot_limit_redis_rates(ngx_http_tgbot_redis_args_t *args,
-    ngx_http_tgbot_limit_buckets_t *buckets, ngx_uint_t reject)
+    ngx_http_tgbot_limit_buckets_t *buckets)
 {
     double                        token;
     ngx_uint_t                    b;
@@ -111,10 +141,7 @@ ngx_http_tgbot_limit_redis_rates(ngx_http_tgbot_redis_args_t *args,
 
         ngx_http_tgbot_redis_args_print(args, "%.6f", token);
         ngx_http_tgbot_redis_args_print(args, "%ui", ngx_max(limit->burst, 1));
-
-        if (reject) {
-            ngx_http_tgbot_redis_args_print(args, "%ui", limit->reject);
-        }
+        ngx_http_tgbot_redis_args_print(args, "%ui", limit->reject);
     }
 }
 
@@ -129,7 +156,7 @@ ngx_http_tgbot_limit_redis_take(ngx_http_tgbot_limit_redis_t *limit,
 
     ngx_http_tgbot_redis_args_key(&args, "meta");
     ngx_http_tgbot_limit_redis_keys(&args, &limit->buckets);
-    ngx_http_tgbot_limit_redis_rates(&args, &limit->buckets, 0);
+    ngx_http_tgbot_limit_redis_rates(&args, &limit->buckets);
 
     limit->command.done = ngx_http_tgbot_limit_redis_done;
     limit->command.data = limit;

@@ -23,6 +23,9 @@ typedef struct {
     /* of each: index in bot->conf->limits, and the evaluated key */
     ngx_uint_t                       limits[NGX_HTTP_TGBOT_STATS_LIMITS];
     ngx_str_t                        keys[NGX_HTTP_TGBOT_STATS_LIMITS];
+
+    /* set by the caller of evaluate; "": none.  See ngx_http_tgbot_limit.h */
+    ngx_str_t                        album;
 } ngx_http_tgbot_limit_buckets_t;
 
 
@@ -56,13 +59,13 @@ ngx_int_t ngx_http_tgbot_limit_redis_evaluate(ngx_http_request_t *r,
 
 /*
  * Add to a script's command what redis_part_buckets.lua reads: the key of each
- * bucket; then, as arguments, microseconds a token and burst of each, and with
- * "reject" whether it has action=reject.
+ * bucket, then for an album that of each decision; and, as arguments of each,
+ * microseconds a token, burst, and whether it has action=reject.
  */
 void ngx_http_tgbot_limit_redis_keys(ngx_http_tgbot_redis_args_t *args,
     ngx_http_tgbot_limit_buckets_t *buckets);
 void ngx_http_tgbot_limit_redis_rates(ngx_http_tgbot_redis_args_t *args,
-    ngx_http_tgbot_limit_buckets_t *buckets, ngx_uint_t reject);
+    ngx_http_tgbot_limit_buckets_t *buckets);
 
 /*
  * Takes a token from each of limit->buckets, or from none.  NGX_AGAIN: ready()

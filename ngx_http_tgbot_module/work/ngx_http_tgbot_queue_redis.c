@@ -251,7 +251,7 @@ ngx_http_tgbot_queue_redis_accept(ngx_http_tgbot_redis_args_t *args,
     ngx_http_tgbot_redis_args_print(args, conf->limit_dry_run ? "1" : "0");
 
     if (put->buckets) {
-        ngx_http_tgbot_limit_redis_rates(args, put->buckets, 1);
+        ngx_http_tgbot_limit_redis_rates(args, put->buckets);
     }
 }
 
@@ -270,6 +270,7 @@ ngx_http_tgbot_queue_redis_replay(ngx_http_tgbot_redis_args_t *args,
     ngx_http_tgbot_redis_args_key(args, "lanes");
     ngx_http_tgbot_redis_args_key(args, "ready");
     ngx_http_tgbot_redis_args_key(args, "lane:%016xL", head->lane);
+
     if (put->bot->dead_zone) {
 
         /* ids count from 1 on each machine, and again after each restart */

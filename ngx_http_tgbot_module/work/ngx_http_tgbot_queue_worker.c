@@ -177,7 +177,7 @@ ngx_http_tgbot_queue_worker_alone(ngx_http_tgbot_bot_t *bot)
     zone = bot->queue_zone->zone;
 
     return !ngx_http_tgbot_zone_adopted(zone)
-           && (bot->conf->queue->state.len == 0 || zone->rt->abandoned);
+           && zone->map == NULL;
 }
 
 

@@ -23,6 +23,9 @@
  * records      HASH    update_id => failed attempts; update_id and a "c":
  *                      charged by limits
  * firsts       ZSET    update_ids with a record, by the time of first receipt
+ * limit:<key>  STRING  a bucket; the key is a hash, 32 hex digits
+ * album:<key>  STRING  "1": a bucket gave a token for an album, "0": it refused
+ *                      the album; for a minute
  * ride:<n>     STRING  "update_id type\ncall" that rode in the response to an
  *                      update_id with the remainder n by 4096
  * dead         ZSET    ids of dead letters

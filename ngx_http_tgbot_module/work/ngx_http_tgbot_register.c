@@ -81,7 +81,7 @@ static void ngx_http_tgbot_register_verify(
 static void ngx_http_tgbot_register_decide(
     ngx_http_tgbot_register_task_t *task, const char *differs);
 static void ngx_http_tgbot_register_taken(
-    ngx_http_tgbot_register_task_t *task, ngx_uint_t refused);
+    ngx_http_tgbot_register_task_t *task, const char *refused);
 static void ngx_http_tgbot_register_stop(ngx_http_tgbot_register_task_t *task,
     ngx_uint_t level, const char *text);
 static ngx_uint_t ngx_http_tgbot_register_soon(
@@ -730,6 +730,7 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
     const char *differs)
 {
     u_char                          print[NGX_HTTP_TGBOT_REGISTRY_PRINT];
+    const char                     *refused;
     ngx_http_tgbot_registration_t  *known;
 
     known = task->known;
@@ -739,7 +740,7 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
     if (ngx_http_tgbot_register_equal(known->registered, known->wanted)) {
 
         if (!ngx_http_tgbot_register_equal(known->seen, print)) {
-            ngx_http_tgbot_register_taken(task, 0);
+            ngx_http_tgbot_register_taken(task, NULL);
             return;
         }
 
@@ -767,13 +768,15 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
         differs = "configuration";
     }
 
-    if (differs == NULL && ngx_http_tgbot_register_refused(task)) {
-        ngx_http_tgbot_register_taken(task, 1);
+    if (differs) {
+        ngx_http_tgbot_register_set(task);
         return;
     }
 
-    if (differs) {
-        ngx_http_tgbot_register_set(task);
+    refused = ngx_http_tgbot_register_refused(task);
+
+    if (refused) {
+        ngx_http_tgbot_register_taken(task, refused);
         return;
     }
 
@@ -782,14 +785,16 @@ ngx_http_tgbot_register_decide(ngx_http_tgbot_register_task_t *task,
 
 
 /*
- * Telegram's webhook is not the one that we registered.  "refused": its secret
- * differs; another program may have changed that, too.
+ * Telegram's webhook is not the one that we registered.  "refused": what it
+ * has that it does not show, and that another program may have changed, too;
+ * NULL: it shows a difference.
  */
 
 static void
 ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task,
-    ngx_uint_t refused)
+    const char *refused)
 {
+    u_char                          text[NGX_HTTP_TGBOT_REGISTRY_TEXT];
     ngx_str_t                       url;
     ngx_http_tgbot_registration_t  *known;
 
@@ -798,13 +803,15 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task,
     if (ngx_http_tgbot_registry_taken(known, ngx_time())
         >= NGX_HTTP_TGBOT_REGISTRY_TAKEN)
     {
-        ngx_http_tgbot_register_stop(task, NGX_LOG_CRIT, refused
-                         ? "deliveries are refused again and again because of "
-                           "a wrong secret, the webhook is not registered "
-                           "again within this hour"
-                         : "another program changes the webhook again and "
-                           "again, the webhook is not registered again within "
-                           "this hour");
+        *ngx_snprintf(text, sizeof(text) - 1,
+                      "%s again and again%s%s, the webhook is not registered "
+                      "again within this hour",
+                      refused ? "deliveries are refused"
+                              : "another program changes the webhook",
+                      refused ? " because of " : "",
+                      refused ? refused : "") = '\0';
+
+        ngx_http_tgbot_register_stop(task, NGX_LOG_CRIT, (char *) text);
         return;
     }
 
@@ -815,8 +822,8 @@ ngx_http_tgbot_register_taken(ngx_http_tgbot_register_task_t *task,
     if (refused) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "tgbot: bot \"%V\": deliveries were refused because "
-                      "of a wrong secret, the webhook is registered again",
-                      &task->bot->name);
+                      "of %s, the webhook is registered again",
+                      &task->bot->name, refused);
 
     } else {
         url.data = known->url;

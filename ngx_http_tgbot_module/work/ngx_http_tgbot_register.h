@@ -73,8 +73,12 @@ const char *ngx_http_tgbot_register_differs(
 void ngx_http_tgbot_register_print(ngx_http_tgbot_register_task_t *task,
     u_char *print);
 
-/* whether a delivery since the last setWebhook was answered 401 */
-ngx_uint_t ngx_http_tgbot_register_refused(
+/*
+ * Why the last delivery since the last setWebhook failed, as far as another
+ * setWebhook may help: "a wrong secret", "a wrong certificate"; NULL: it may
+ * not.
+ */
+const char *ngx_http_tgbot_register_refused(
     ngx_http_tgbot_register_task_t *task);
 
 /* the fingerprint that stands for "never registered" */

@@ -16,6 +16,8 @@ static void ngx_http_tgbot_register_split(ngx_str_t *url, ngx_str_t *host,
 static ngx_uint_t ngx_http_tgbot_register_same_host(ngx_str_t *a,
     ngx_str_t *b);
 static ngx_uint_t ngx_http_tgbot_register_same(ngx_str_t *a, ngx_str_t *b);
+static ngx_uint_t ngx_http_tgbot_register_says(ngx_str_t *message,
+    const char *word);
 
 
 const char *
@@ -62,8 +64,11 @@ ngx_http_tgbot_register_differs(ngx_http_tgbot_register_task_t *task)
 
     case NGX_HTTP_TGBOT_REGISTER_ALLOWED_LIST:
 
-        if (!info->has_names
-            || !ngx_http_tgbot_register_same(&reg->names, &info->names))
+        /* Telegram does not tell a list that is its default */
+
+        if (info->has_names
+            ? !ngx_http_tgbot_register_same(&reg->names, &info->names)
+            : !reg->names_default)
         {
             return "allowed_updates";
         }
@@ -110,18 +115,43 @@ ngx_http_tgbot_register_print(ngx_http_tgbot_register_task_t *task,
 }
 
 
-ngx_uint_t
+const char *
 ngx_http_tgbot_register_refused(ngx_http_tgbot_register_task_t *task)
 {
-    ngx_http_tgbot_webhook_info_t  *info;
+    ngx_str_t  *message;
 
-    info = &task->info;
+    message = &task->info.message;
 
-    return info->message.len >= 3
-           && info->error_date > (int64_t) task->known->registered_at
-           && ngx_strlcasestrn(info->message.data,
-                               info->message.data + info->message.len,
-                               (u_char *) "401", 3 - 1);
+    if (task->info.error_date <= (int64_t) task->known->registered_at) {
+        return NULL;
+    }
+
+    if (ngx_http_tgbot_register_says(message, "401")) {
+        return "a wrong secret";
+    }
+
+    /* such as "SSL error {...:certificate verify failed}" */
+
+    if (task->bot->reg->certificate.len
+        && ngx_http_tgbot_register_says(message, "certificate"))
+    {
+        return "a wrong certificate";
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_register_says(ngx_str_t *message, const char *word)
+{
+    size_t  len;
+
+    len = ngx_strlen(word);
+
+    return message->len >= len
+           && ngx_strlcasestrn(message->data, message->data + message->len,
+                               (u_char *) word, len - 1);
 }
 
 

@@ -285,7 +285,6 @@ ngx_http_tgbot_register_redis_read(ngx_http_tgbot_registration_t *known,
     known->registered_at = other.registered_at;
     known->unverified = (word[4].len == 1 && word[4].data[0] == '1');
 
-    ngx_memcpy(known->taken, other.taken, sizeof(other.taken));
     ngx_memcpy(known->registered, other.registered, sizeof(other.registered));
     ngx_memcpy(known->seen, other.seen, sizeof(other.seen));
 
@@ -293,6 +292,12 @@ ngx_http_tgbot_register_redis_read(ngx_http_tgbot_registration_t *known,
         == 0)
     {
         known->newer = 0;
+    }
+
+    /* changes before a new configuration do not count */
+
+    if (!known->newer) {
+        ngx_memcpy(known->taken, other.taken, sizeof(other.taken));
     }
 }
 

@@ -40,16 +40,17 @@ ngx_http_tgbot_register_request(ngx_http_tgbot_register_task_t *task,
     bot = task->bot;
     call = &task->call;
 
-    len = bot->reg->api.len + sizeof("/bot") - 1 + bot->token.len + 1
-          + ngx_strlen(method) + 1;
+    len = bot->reg->api.len + sizeof("/bot/test/") + bot->token.len
+          + ngx_strlen(method);
 
     call->url = ngx_pnalloc(task->pool, len);
     if (call->url == NULL) {
         return NGX_ERROR;
     }
 
-    last = ngx_snprintf(call->url, len, "%V/bot%V/%s", &bot->reg->api,
-                        &bot->token, method);
+    last = ngx_snprintf(call->url, len, "%V/bot%V/%s%s", &bot->reg->api,
+                        &bot->token,
+                        ngx_http_tgbot_bot_test(bot) ? "test/" : "", method);
     *last = '\0';
 
     call->ca = bot->reg->ca;

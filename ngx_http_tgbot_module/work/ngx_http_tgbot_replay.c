@@ -24,6 +24,7 @@ struct ngx_http_tgbot_replay_s {
 };
 
 
+static void ngx_http_tgbot_replay_both(ngx_http_tgbot_bot_t *bot);
 static void ngx_http_tgbot_replay_read(ngx_http_tgbot_dead_op_t *op,
     ngx_int_t rc);
 static ngx_int_t ngx_http_tgbot_replay_start(ngx_http_tgbot_replay_t *replay,
@@ -38,6 +39,51 @@ static void ngx_http_tgbot_replay_enqueued(ngx_http_tgbot_queue_put_t *put,
     ngx_int_t rc);
 static ngx_int_t ngx_http_tgbot_replay_result(ngx_int_t rc);
 static ngx_int_t ngx_http_tgbot_replay_run(ngx_http_tgbot_replay_t *replay);
+
+
+void
+ngx_http_tgbot_replay_init_module(ngx_http_tgbot_main_conf_t *tmcf)
+{
+    ngx_uint_t              i;
+    ngx_http_tgbot_bot_t  **bots;
+
+    bots = tmcf->bots.elts;
+
+    for (i = 0; i < tmcf->bots.nelts; i++) {
+
+        if (bots[i]->queue_zone && bots[i]->queue_zone->zone->opened
+            && bots[i]->dead_zone && bots[i]->dead_zone->zone->opened)
+        {
+            ngx_http_tgbot_replay_both(bots[i]);
+        }
+    }
+}
+
+
+/* what was made last is the copy: an item with a letter's id, or the letter */
+
+static void
+ngx_http_tgbot_replay_both(ngx_http_tgbot_bot_t *bot)
+{
+    ngx_http_tgbot_head_t    head;
+    ngx_http_tgbot_letter_t  letter;
+
+    letter.id = 0;
+
+    while (ngx_http_tgbot_dead_list(bot->dead_zone, letter.id, &letter, 1)) {
+        head = letter.item.head;
+
+        if (ngx_http_tgbot_queue_died(bot->queue_zone, &head)) {
+            continue;
+        }
+
+        head.letter = letter.id;
+
+        if (ngx_http_tgbot_queue_has(bot->queue_zone, &head)) {
+            (void) ngx_http_tgbot_dead_drop(bot->dead_zone, letter.id);
+        }
+    }
+}
 
 
 ngx_int_t

@@ -18,6 +18,12 @@ typedef struct ngx_http_tgbot_replay_s  ngx_http_tgbot_replay_t;
 
 
 /*
+ * init_module, after a start: an update that nginx left both in its queue and
+ * as a dead letter, as it ended in between, stays in one of them.
+ */
+void ngx_http_tgbot_replay_init_module(ngx_http_tgbot_main_conf_t *tmcf);
+
+/*
  * Replays a letter: with tgbot_queue as an item at the end of its lane,
  * otherwise as a job that no request waits for.  The letter goes once the item
  * is in the queue, or the job has handled it.

@@ -84,11 +84,15 @@ ngx_http_tgbot_reply_evaluate(ngx_http_request_t *r,
 
         rc = ngx_http_tgbot_answer_text(answer, &value, ctx->update, r->pool);
 
+        if (rc == NGX_OK && answer->cut) {
+            ngx_http_tgbot_bot_cut(ctx->bot, ctx->update->update_id);
+        }
+
         if (rc != NGX_DECLINED) {
             return rc;
         }
 
-        /* the update has no chat (a poll, for example): try the next reply */
+        /* no text answers this update (a poll, an edit): try the next reply */
     }
 
     return NGX_DECLINED;

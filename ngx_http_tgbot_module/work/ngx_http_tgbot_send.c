@@ -562,7 +562,7 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
 
     /* set after the URI is evaluated, so that the URI cannot hold the token */
 
-    p = ngx_pnalloc(r->pool, sizeof("/bot/") - 1 + bot->token.len
+    p = ngx_pnalloc(r->pool, sizeof("/bot/test/") - 1 + bot->token.len
                              + send->method->name.len);
     if (p == NULL) {
         return NGX_ERROR;
@@ -573,6 +573,11 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
     p = ngx_cpymem(p, "/bot", sizeof("/bot") - 1);
     p = ngx_cpymem(p, bot->token.data, bot->token.len);
     *p++ = '/';
+
+    if (ngx_http_tgbot_bot_test(bot)) {
+        p = ngx_cpymem(p, "test/", sizeof("test/") - 1);
+    }
+
     p = ngx_cpymem(p, send->method->name.data, send->method->name.len);
 
     ctx->api_uri.len = p - ctx->api_uri.data;

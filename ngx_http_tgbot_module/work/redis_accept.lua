@@ -3,7 +3,8 @@
 -- put at the end of its lane, then it is marked as accepted.
 --
 -- KEYS  1 meta   2 seen:0   3 seen:1   4 lanes   5 ready   6 lane:<name>
---       7 ... the buckets of the limits that apply
+--       7 ... the buckets of the limits that apply; for an album, what was
+--             decided about it
 -- ARGV  1 update_id
 --       2 window, update_ids; 0: no de-duplication
 --       3 name of the lane, 16 hex digits
@@ -55,7 +56,7 @@ if dedup then
   end
 end
 
-local number, wait, first = bucket_look(7, 8, 3)
+local number, wait, first = bucket_look(7, 8)
 local refused = number > 0
 local rebased = 0
 

@@ -12,21 +12,29 @@ local function bucket_set(b, full, noticed)
 end
 
 
--- Looks at the buckets in KEYS from "key" on; each has "step" arguments from
--- "arg" on: microseconds a token, burst ...  Returns the number of the first
--- bucket without a token or 0, ms until it has one, and 1 if this is its first
--- refusal since it was full.  Writes nothing.
+-- Looks at the buckets in KEYS from "key" on; each has three arguments from
+-- "arg" on: microseconds a token, burst, and "1" for action=reject.  If the
+-- update is a photo of an album, as many keys follow, of what was decided about
+-- the album: "1" taken, "0" refused, for a minute.  Returns the number of the
+-- first bucket without a token or 0, ms until it has one, and 1 if this is its
+-- first refusal since it was full.  Writes nothing.
 
-local function bucket_look(key, arg, step)
-  if #KEYS < key then
+local function bucket_look(key, arg)
+  local n = math.floor((#ARGV - arg + 1) / 3)
+
+  if n == 0 then
     return 0, 0, 0
   end
 
-  for i, value in ipairs(redis.call('MGET', unpack(KEYS, key))) do
-    local b = {key = KEYS[key + i - 1]}
-    local burst = tonumber(ARGV[arg + step * (i - 1) + 1])
+  local values = redis.call('MGET', unpack(KEYS, key))
 
-    b.token = tonumber(ARGV[arg + step * (i - 1)])
+  for i = 1, n do
+    local value, decided = values[i], values[n + i]
+    local b = {key = KEYS[key + i - 1], album = KEYS[key + n + i - 1]}
+    local burst = tonumber(ARGV[arg + 3 * i - 2])
+
+    b.token = tonumber(ARGV[arg + 3 * i - 3])
+    b.reject = ARGV[arg + 3 * i - 1] == '1'
     b.full = us
 
     if value then
@@ -45,7 +53,14 @@ local function bucket_look(key, arg, step)
 
     local wait = b.full - math.floor((burst - 1) * b.token) - us
 
-    if wait > 0 then
+    if decided == '1' then
+      b.decided = true
+
+    elseif decided then
+      b.decided = true
+      return i, math.max(math.ceil(wait / 1000), 1), 0
+
+    elseif wait > 0 then
       return i, math.ceil(wait / 1000), b.noticed and 0 or 1
     end
   end
@@ -54,17 +69,40 @@ local function bucket_look(key, arg, step)
 end
 
 
--- takes a token from each bucket that bucket_look() has looked at
-
-local function bucket_take()
-  for _, b in ipairs(bucket) do
-    bucket_set(b, math.ceil(b.full + b.token), b.noticed)
+local function bucket_decide(b, taken)
+  if b.album then
+    redis.call('SET', b.album, taken,
+               'PXAT', int(math.ceil(us / 1000) + 60000))
   end
 end
 
 
--- remembers that the refusal of this bucket was reported
+-- takes a token from each bucket that bucket_look() has looked at, but from
+-- none for an album that was taken
+
+local function bucket_take()
+  for _, b in ipairs(bucket) do
+    if not b.decided then
+      bucket_set(b, math.ceil(b.full + b.token), b.noticed)
+      bucket_decide(b, '1')
+    end
+  end
+end
+
+
+-- remembers that the refusal of this bucket was reported; a refused update that
+-- comes again is looked at again
 
 local function bucket_notice(i)
-  bucket_set(bucket[i], bucket[i].full, true)
+  local b = bucket[i]
+
+  if b.decided then
+    return
+  end
+
+  bucket_set(b, b.full, true)
+
+  if not b.reject then
+    bucket_decide(b, '0')
+  end
 end

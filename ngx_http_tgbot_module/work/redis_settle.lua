@@ -31,21 +31,25 @@ if redis.call('HGET', KEYS[3], ARGV[1]) ~= ARGV[2] then
   return 0
 end
 
-local item = false
+-- All that is read of a list or hash is read before it is changed: one that has
+-- become empty is gone, and while a cluster moves the bot to another node the
+-- script would fail there, half done.
 
-if event ~= 'gone' then
-  item = redis.call('LPOP', KEYS[6])
+local items = redis.call('LRANGE', KEYS[6], 0, 1)
+local item = items[1]
 
-  if item and string.match(item, '^%d+') ~= ARGV[3] then
-    redis.call('LPUSH', KEYS[6], item)
-    item = false
-  end
+if event == 'gone' or item and string.match(item, '^%d+') ~= ARGV[3] then
+  item = nil
+end
+
+local head = items[item and 2 or 1]
+local size = item and #item or 0
+
+if item then
+  redis.call('LPOP', KEYS[6])
 end
 
 redis.call('HDEL', KEYS[3], ARGV[1])
-
-local head = redis.call('LINDEX', KEYS[6], 0)
-local size = item and #item or 0
 
 -- what is saved belongs to the item; of one that is lost it is of no use
 

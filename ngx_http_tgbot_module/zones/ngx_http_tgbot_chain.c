@@ -107,6 +107,34 @@ ngx_http_tgbot_chain_read(ngx_http_tgbot_chain_t *chain, uint32_t n,
 }
 
 
+ngx_uint_t
+ngx_http_tgbot_chain_sum(ngx_http_tgbot_chain_t *chain, uint32_t n,
+    size_t skip, size_t len, uint64_t *sum)
+{
+    size_t                   size;
+    ngx_http_tgbot_block_t  *block;
+
+    while (len) {
+
+        if (n >= chain->sh->used) {
+            return 0;
+        }
+
+        block = &chain->blocks[n];
+
+        size = ngx_min(len, NGX_HTTP_TGBOT_CHAIN_DATA - skip);
+
+        *sum = ngx_http_tgbot_zone_sum(*sum, block->data + skip, size);
+        len -= size;
+
+        n = block->next;
+        skip = 0;
+    }
+
+    return 1;
+}
+
+
 void
 ngx_http_tgbot_chain_free(ngx_http_tgbot_chain_t *chain, uint32_t n)
 {

@@ -84,6 +84,13 @@ void ngx_http_tgbot_chain_write(ngx_http_tgbot_chain_t *chain, uint32_t n,
 void ngx_http_tgbot_chain_read(ngx_http_tgbot_chain_t *chain, uint32_t n,
     size_t skip, u_char *p, size_t len);
 
+/*
+ * Adds to *sum what chain_read() would read: see ngx_http_tgbot_zone_sum().
+ * 0: the chain ends before, or leads out of the zone.
+ */
+ngx_uint_t ngx_http_tgbot_chain_sum(ngx_http_tgbot_chain_t *chain, uint32_t n,
+    size_t skip, size_t len, uint64_t *sum);
+
 /* frees block n and all blocks after it in its chain; NIL: nothing to free */
 void ngx_http_tgbot_chain_free(ngx_http_tgbot_chain_t *chain, uint32_t n);
 

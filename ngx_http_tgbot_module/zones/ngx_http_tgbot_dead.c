@@ -25,6 +25,12 @@ typedef struct {
 
 static ngx_int_t ngx_http_tgbot_dead_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
+static void ngx_http_tgbot_dead_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found);
+static void ngx_http_tgbot_dead_end(ngx_http_tgbot_store_t *store,
+    void *item);
+static ngx_int_t ngx_http_tgbot_dead_copy(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *old);
 static void ngx_http_tgbot_dead_clear(void *own);
 static ngx_uint_t ngx_http_tgbot_dead_make_room(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_entry_t *entry,
@@ -51,11 +57,11 @@ static ngx_int_t ngx_http_tgbot_dead_leased(ngx_http_tgbot_dead_item_t *item);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dead_zone = {
-    13, "dead letters",
+    18, "dead letters",
     NGX_HTTP_TGBOT_STORE_MIN,
     ngx_http_tgbot_dead_init,
-    NULL,
-    NULL,
+    ngx_http_tgbot_dead_open,
+    ngx_http_tgbot_dead_copy,
     NGX_HTTP_TGBOT_ZONE_KEEP
 };
 
@@ -68,6 +74,7 @@ const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_dead_layout = {
     0,
     sizeof(uint32_t),
     ngx_http_tgbot_dead_clear,
+    ngx_http_tgbot_dead_end,
     ngx_http_tgbot_dead_lock,
     ngx_http_tgbot_dead_tell
 };
@@ -97,6 +104,92 @@ ngx_http_tgbot_dead_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     }
 
     return ngx_http_tgbot_store_init(zone, &ngx_http_tgbot_dead_layout);
+}
+
+
+static void
+ngx_http_tgbot_dead_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found)
+{
+    ngx_http_tgbot_store_t  store;
+
+    ngx_http_tgbot_store_reopen(zone, &ngx_http_tgbot_dead_layout, found);
+
+    ngx_http_tgbot_store_open(&store, zone);
+    ngx_http_tgbot_dead_repair(&store);
+}
+
+
+static void
+ngx_http_tgbot_dead_end(ngx_http_tgbot_store_t *store, void *item)
+{
+    ngx_http_tgbot_dead_item_t  *it;
+
+    it = item;
+
+    /* the token stays: dead_lease() sees that there was a lease */
+
+    it->lease.epoch = 0;
+
+    it->end.cause = ngx_min(it->end.cause, NGX_HTTP_TGBOT_DEAD_CAUSES - 1);
+}
+
+
+/* the letters keep their ids, which items of a queue may have */
+
+static ngx_int_t
+ngx_http_tgbot_dead_copy(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *old)
+{
+    ngx_int_t                       rc;
+    ngx_uint_t                      evicted;
+    ngx_pool_t                     *pool;
+    ngx_http_tgbot_dead_t           dead;
+    ngx_http_tgbot_letter_t         letter;
+    ngx_http_tgbot_store_cursor_t   cursor;
+
+    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
+    ngx_memzero(&dead, sizeof(ngx_http_tgbot_dead_t));
+
+    dead.zone = zone;
+    dead.max = NGX_MAX_INT_T_VALUE;
+
+    do {
+        pool = ngx_create_pool(4096, zone->log);
+        if (pool == NULL) {
+            return NGX_ERROR;
+        }
+
+        rc = ngx_http_tgbot_dead_walk(old, &cursor, &letter, pool);
+
+        if (rc == NGX_OK) {
+            dead.bot.data = letter.item.head.bot;
+            dead.bot.len = letter.item.head.bot_len;
+            dead.bot_id = letter.item.head.bot_id;
+
+            letter.item.head.letter = 0;
+
+            ngx_http_tgbot_store_count(zone, letter.id);
+
+            if (ngx_http_tgbot_dead_enter(&dead) != NGX_OK
+                || ngx_http_tgbot_dead_put(&dead, &letter, &evicted) != NGX_OK
+                || evicted)
+            {
+                rc = NGX_ERROR;
+            }
+        }
+
+        ngx_destroy_pool(pool);
+
+    } while (rc == NGX_OK);
+
+    if (rc != NGX_DONE) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_store_copy_own(zone, old, &ngx_http_tgbot_dead_layout);
+
+    return NGX_OK;
 }
 
 

@@ -45,6 +45,10 @@ static ngx_int_t ngx_http_tgbot_dedup_settled(ngx_http_tgbot_dedup_t *dedup,
     ngx_http_tgbot_dedup_claim_t *claim, ngx_uint_t held);
 static ngx_int_t ngx_http_tgbot_dedup_table_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
+static void ngx_http_tgbot_dedup_table_reopen(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found);
+static ngx_int_t ngx_http_tgbot_dedup_table_copy(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *old);
 static void ngx_http_tgbot_dedup_table_open(ngx_http_tgbot_dedup_table_t *table,
     ngx_http_tgbot_zone_t *zone);
 static ngx_int_t ngx_http_tgbot_dedup_table_carve(
@@ -75,8 +79,8 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_dedup_zone = {
     + 2 * ngx_align(sizeof(ngx_http_tgbot_dedup_entry_t),
                     NGX_HTTP_TGBOT_DEDUP_ALIGN),
     ngx_http_tgbot_dedup_table_init,
-    NULL,
-    NULL,
+    ngx_http_tgbot_dedup_table_reopen,
+    ngx_http_tgbot_dedup_table_copy,
     NGX_HTTP_TGBOT_ZONE_FILE
 };
 
@@ -341,7 +345,7 @@ ngx_http_tgbot_dedup_state(ngx_http_tgbot_dedup_t *dedup,
         rec = &area.records[n];
         n = rec->link.next;
 
-        if (!ngx_http_tgbot_dedup_area_expired(rec)) {
+        if (!ngx_http_tgbot_dedup_area_expired(&area, rec)) {
             state->rides++;
         }
     }
@@ -398,7 +402,7 @@ ngx_http_tgbot_dedup_take(ngx_http_tgbot_dedup_area_t *area,
     } else if (rec->state == NGX_HTTP_TGBOT_DEDUP_HELD
                && ngx_http_tgbot_lease_alive(&rec->lease))
     {
-        claim->first = rec->time;
+        claim->first = ngx_http_tgbot_zone_out(area->zone, rec->time);
         return NGX_BUSY;
 
     } else {
@@ -416,7 +420,7 @@ ngx_http_tgbot_dedup_take(ngx_http_tgbot_dedup_area_t *area,
     claim->rebased = ngx_http_tgbot_dedup_ring_reach(&area->rings,
                                                      claim->update_id);
     claim->lease = *lease;
-    claim->first = rec->first;
+    claim->first = ngx_http_tgbot_zone_out(area->zone, rec->first);
     claim->attempts = rec->attempts;
     claim->charged = rec->charged;
 
@@ -429,7 +433,7 @@ ngx_http_tgbot_dedup_duplicate(ngx_http_tgbot_dedup_area_t *area,
     ngx_http_tgbot_dedup_record_t *rec, ngx_str_t *type, ngx_str_t *body)
 {
     if (rec == NULL || rec->state != NGX_HTTP_TGBOT_DEDUP_DONE
-        || ngx_http_tgbot_dedup_area_expired(rec))
+        || ngx_http_tgbot_dedup_area_expired(area, rec))
     {
         return NGX_DECLINED;
     }
@@ -575,6 +579,107 @@ ngx_http_tgbot_dedup_table_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     }
 
     return rc;
+}
+
+
+/*
+ * Bits and ids that are not of one moment would make an Update a duplicate
+ * that never was accepted: after a crash of the machine all is forgotten.
+ */
+
+static void
+ngx_http_tgbot_dedup_table_reopen(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found)
+{
+    ngx_uint_t                     i, n;
+    ngx_http_tgbot_dedup_area_t    area;
+    ngx_http_tgbot_dedup_entry_t  *entry;
+    ngx_http_tgbot_dedup_table_t   table;
+
+    ngx_http_tgbot_dedup_table_open(&table, zone);
+
+    if (found == NGX_HTTP_TGBOT_ZONE_TORN) {
+        (void) ngx_http_tgbot_dedup_table_carve(&table);
+        return;
+    }
+
+    for (i = 0; i < table.bots.sh->used; i++) {
+        entry = &table.entry[i];
+
+        ngx_memzero(entry->bot.named, sizeof(entry->bot.named));
+
+        if (entry->bot.serial == 0) {
+            continue;
+        }
+
+        ngx_http_tgbot_dedup_area_init(&area, zone,
+                                       table.data + entry->offset,
+                                       (ngx_uint_t) entry->window);
+
+        for (n = 0; n < NGX_HTTP_TGBOT_DEDUP_RECORDS; n++) {
+
+            if (area.records[n].state == NGX_HTTP_TGBOT_DEDUP_HELD) {
+
+                /* in work when nginx ended: see area_reap() */
+
+                area.records[n].state = NGX_HTTP_TGBOT_DEDUP_IDLE;
+                area.records[n].charged = 1;
+            }
+        }
+    }
+
+    ngx_http_tgbot_dedup_table_repair(zone);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_dedup_table_copy(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *old)
+{
+    ngx_uint_t                     i, n;
+    ngx_http_tgbot_dedup_t         dedup;
+    ngx_http_tgbot_dedup_area_t    area;
+    ngx_http_tgbot_dedup_entry_t  *entry, *to;
+    ngx_http_tgbot_dedup_table_t   table, from;
+
+    ngx_http_tgbot_dedup_table_open(&table, zone);
+    ngx_http_tgbot_dedup_table_open(&from, old);
+
+    dedup.zone = zone;
+
+    for (i = 0; i < from.bots.sh->used; i++) {
+        entry = &from.entry[i];
+
+        if (entry->bot.serial == 0) {
+            continue;
+        }
+
+        dedup.bot.data = entry->bot.name;
+        dedup.bot.len = entry->bot.len;
+        dedup.bot_id = entry->bot.bot_id;
+        dedup.window = entry->window;
+
+        /* a bot that left the configuration may find no room */
+
+        to = ngx_http_tgbot_zone_bots_enter(&table.bots, &dedup, 0);
+
+        if (to == NULL) {
+            continue;
+        }
+
+        ngx_memcpy(table.data + to->offset, from.data + entry->offset,
+                   ngx_http_tgbot_dedup_size(dedup.window));
+
+        ngx_http_tgbot_dedup_area_init(&area, zone, table.data + to->offset,
+                                       dedup.window);
+
+        for (n = 0; n < NGX_HTTP_TGBOT_DEDUP_RECORDS; n++) {
+            area.records[n].first += zone->offset - old->offset;
+            area.records[n].time += zone->offset - old->offset;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

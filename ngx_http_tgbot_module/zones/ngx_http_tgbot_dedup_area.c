@@ -123,7 +123,7 @@ ngx_http_tgbot_dedup_area_add(ngx_http_tgbot_dedup_area_t *area,
     }
 
     rec->update_id = update_id;
-    rec->first = ngx_current_msec;
+    rec->first = ngx_http_tgbot_zone_msec(area->zone);
     rec->attempts = 0;
     rec->charged = 0;
     rec->block = NGX_HTTP_TGBOT_LIST_NIL;
@@ -160,7 +160,7 @@ ngx_http_tgbot_dedup_area_hold(ngx_http_tgbot_dedup_area_t *area,
     ngx_http_tgbot_zone_stop("dedup: record without lease");
 
     rec->lease = *lease;
-    rec->time = ngx_current_msec;
+    rec->time = ngx_http_tgbot_zone_msec(area->zone);
 
     ngx_memory_barrier();
 
@@ -182,7 +182,7 @@ ngx_http_tgbot_dedup_area_idle(ngx_http_tgbot_dedup_area_t *area,
 {
     ngx_http_tgbot_dedup_area_unlink(area, rec);
 
-    rec->time = ngx_current_msec;
+    rec->time = ngx_http_tgbot_zone_msec(area->zone);
     rec->state = NGX_HTTP_TGBOT_DEDUP_IDLE;
 
     ngx_memory_barrier();
@@ -234,7 +234,7 @@ ngx_http_tgbot_dedup_area_keep(ngx_http_tgbot_dedup_area_t *area,
 
     ngx_http_tgbot_dedup_area_unlink(area, rec);
 
-    rec->time = ngx_current_msec;
+    rec->time = ngx_http_tgbot_zone_msec(area->zone);
 
     ngx_memory_barrier();
 
@@ -285,9 +285,10 @@ ngx_http_tgbot_dedup_area_copy(ngx_http_tgbot_dedup_area_t *area,
 
 
 ngx_uint_t
-ngx_http_tgbot_dedup_area_expired(ngx_http_tgbot_dedup_record_t *rec)
+ngx_http_tgbot_dedup_area_expired(ngx_http_tgbot_dedup_area_t *area,
+    ngx_http_tgbot_dedup_record_t *rec)
 {
-    return (ngx_msec_int_t) (ngx_current_msec - rec->time)
+    return (ngx_msec_int_t) (ngx_http_tgbot_zone_msec(area->zone) - rec->time)
            >= NGX_HTTP_TGBOT_DEDUP_RIDE_TIME;
 }
 
@@ -408,7 +409,7 @@ ngx_http_tgbot_dedup_area_expire(ngx_http_tgbot_dedup_area_t *area)
     for (i = 0; i < 4; i++) {
         rec = ngx_http_tgbot_dedup_area_oldest(area, NGX_HTTP_TGBOT_DEDUP_DONE);
 
-        if (rec == NULL || !ngx_http_tgbot_dedup_area_expired(rec)) {
+        if (rec == NULL || !ngx_http_tgbot_dedup_area_expired(area, rec)) {
             return;
         }
 

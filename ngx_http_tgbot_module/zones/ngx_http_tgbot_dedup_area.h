@@ -140,7 +140,7 @@ void ngx_http_tgbot_dedup_area_copy(ngx_http_tgbot_dedup_area_t *area,
 
 /* whether the time of a ride is over */
 ngx_uint_t ngx_http_tgbot_dedup_area_expired(
-    ngx_http_tgbot_dedup_record_t *rec);
+    ngx_http_tgbot_dedup_area_t *area, ngx_http_tgbot_dedup_record_t *rec);
 
 
 /*

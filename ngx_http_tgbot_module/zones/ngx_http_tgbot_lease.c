@@ -125,8 +125,6 @@ ngx_http_tgbot_lease_take(ngx_http_tgbot_zone_t *zone)
 
         ngx_memory_barrier();
 
-        ngx_http_tgbot_zone_stop("lease: slot half taken");
-
         slot->pid = ngx_pid;
     }
 

@@ -14,6 +14,12 @@
 #define NGX_HTTP_TGBOT_LIMIT_KEY    23
 #define NGX_HTTP_TGBOT_LIMIT_LONG   255
 
+/* the same for the MD5 of a key and an album */
+#define NGX_HTTP_TGBOT_LIMIT_ALBUM  254
+
+/* time for which a decision about an album is remembered, ms */
+#define NGX_HTTP_TGBOT_LIMIT_ALBUM_TIME  60000
+
 /* 32-bit words of an identity */
 #define NGX_HTTP_TGBOT_LIMIT_WORDS   8
 
@@ -38,7 +44,10 @@ typedef struct {
 } ngx_http_tgbot_limit_identity_t;
 
 
-/* a bucket; as large as a CPU cache line, 64 bytes */
+/*
+ * A bucket; as large as a CPU cache line, 64 bytes.  Or the decision about an
+ * album: "units" is 1 if a token was taken, "last" the time of the decision.
+ */
 
 typedef struct {
     uint32_t                        chain;    /* next of the same hash */
@@ -84,15 +93,29 @@ typedef struct {
 
 static ngx_int_t ngx_http_tgbot_limit_carve(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
+static void ngx_http_tgbot_limit_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found);
 static void ngx_http_tgbot_limit_empty(ngx_http_tgbot_limit_sh_t *sh);
 static void ngx_http_tgbot_limit_lock(ngx_http_tgbot_zone_t *zone);
 static void ngx_http_tgbot_limit_identify(ngx_http_tgbot_limit_t *bucket,
     ngx_str_t *key, ngx_http_tgbot_limit_identity_t *identity);
+static void ngx_http_tgbot_limit_identify_album(
+    ngx_http_tgbot_limit_t *bucket, ngx_str_t *key, ngx_str_t *album,
+    ngx_http_tgbot_limit_identity_t *identity);
 static uint32_t *ngx_http_tgbot_limit_chain(ngx_http_tgbot_limit_sh_t *sh,
     ngx_http_tgbot_limit_identity_t *identity);
 static ngx_http_tgbot_limit_node_t *ngx_http_tgbot_limit_find(
     ngx_http_tgbot_limit_sh_t *sh, uint32_t *chain,
     ngx_http_tgbot_limit_identity_t *identity);
+static ngx_http_tgbot_limit_node_t *ngx_http_tgbot_limit_use(
+    ngx_http_tgbot_zone_t *zone, ngx_http_tgbot_limit_identity_t *identity,
+    ngx_uint_t *fresh);
+static ngx_int_t ngx_http_tgbot_limit_spend(ngx_http_tgbot_limit_t *bucket,
+    ngx_http_tgbot_limit_identity_t *identity, ngx_msec_t now,
+    ngx_http_tgbot_limit_result_t *result);
+static ngx_int_t ngx_http_tgbot_limit_decided(ngx_http_tgbot_limit_t *bucket,
+    ngx_http_tgbot_limit_identity_t *album, ngx_msec_t now,
+    ngx_http_tgbot_limit_result_t *result);
 static ngx_http_tgbot_limit_node_t *ngx_http_tgbot_limit_get(
     ngx_http_tgbot_zone_t *zone);
 static void ngx_http_tgbot_limit_unchain(ngx_http_tgbot_limit_sh_t *sh,
@@ -113,7 +136,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_limit_zone = {
     + NGX_HTTP_TGBOT_LIMIT_MIN
       * (sizeof(uint32_t) + sizeof(ngx_http_tgbot_limit_node_t)),
     ngx_http_tgbot_limit_carve,
-    NULL,
+    ngx_http_tgbot_limit_open,
     NULL,
     NGX_HTTP_TGBOT_ZONE_FILE
 };
@@ -160,6 +183,16 @@ ngx_http_tgbot_limit_carve(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     ngx_http_tgbot_limit_empty(sh);
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_limit_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found)
+{
+    if (found != NGX_HTTP_TGBOT_ZONE_KEPT) {
+        (void) ngx_http_tgbot_limit_carve(zone, 1);
+    }
 }
 
 
@@ -214,52 +247,109 @@ ngx_http_tgbot_limit_init(ngx_http_tgbot_limit_t *bucket,
 
 ngx_int_t
 ngx_http_tgbot_limit_take(ngx_http_tgbot_limit_t *bucket, ngx_str_t *key,
-    ngx_msec_t now, ngx_http_tgbot_limit_result_t *result)
+    ngx_str_t *album, ngx_msec_t now, ngx_http_tgbot_limit_result_t *result)
 {
-    uint32_t                        *chain;
-    uint64_t                         missing;
-    ngx_http_tgbot_limit_sh_t       *sh;
+    ngx_int_t                        rc;
+    ngx_uint_t                       fresh;
     ngx_http_tgbot_limit_node_t     *node;
-    ngx_http_tgbot_limit_identity_t  identity;
-
-    sh = ngx_http_tgbot_limit_sh(bucket->zone);
+    ngx_http_tgbot_limit_identity_t  identity, decision;
 
     ngx_http_tgbot_limit_identify(bucket, key, &identity);
-    chain = ngx_http_tgbot_limit_chain(sh, &identity);
+
+    if (album->len) {
+        ngx_http_tgbot_limit_identify_album(bucket, key, album, &decision);
+    }
 
     result->wait = 0;
     result->first = 0;
 
+    now = ngx_http_tgbot_zone_in(bucket->zone, now);
+
     ngx_http_tgbot_limit_lock(bucket->zone);
 
-    node = ngx_http_tgbot_limit_find(sh, chain, &identity);
+    rc = album->len ? ngx_http_tgbot_limit_decided(bucket, &decision, now,
+                                                   result)
+                    : NGX_AGAIN;
 
-    if (node) {
-        ngx_http_tgbot_limit_unlink(sh, node);
-        ngx_http_tgbot_zone_stop("bucket: unlinked");
+    if (rc == NGX_AGAIN) {
+        rc = ngx_http_tgbot_limit_spend(bucket, &identity, now, result);
 
-        ngx_http_tgbot_limit_refill(bucket, node, now);
+        if (album->len && (rc == NGX_OK || bucket->drop)) {
+            node = ngx_http_tgbot_limit_use(bucket->zone, &decision, &fresh);
 
-    } else {
-        node = ngx_http_tgbot_limit_get(bucket->zone);
-
-        node->identity = identity;
-        node->units = bucket->capacity;
-        node->last = now;
-        node->noticed = 0;
-
-        node->chain = *chain;
-        *chain = node - ngx_http_tgbot_limit_nodes(sh);
-        ngx_http_tgbot_zone_stop("bucket: new");
+            node->units = (rc == NGX_OK);
+            node->last = now;
+            ngx_http_tgbot_zone_stop("bucket: album decided");
+        }
     }
 
-    ngx_http_tgbot_limit_link(sh, node);
+    ngx_http_tgbot_zone_unlock(bucket->zone);
+
+    return rc;
+}
+
+
+/* NGX_AGAIN: nothing is decided about the album */
+
+static ngx_int_t
+ngx_http_tgbot_limit_decided(ngx_http_tgbot_limit_t *bucket,
+    ngx_http_tgbot_limit_identity_t *album, ngx_msec_t now,
+    ngx_http_tgbot_limit_result_t *result)
+{
+    ngx_msec_int_t                age;
+    ngx_http_tgbot_limit_sh_t    *sh;
+    ngx_http_tgbot_limit_node_t  *node;
+
+    sh = ngx_http_tgbot_limit_sh(bucket->zone);
+
+    node = ngx_http_tgbot_limit_find(sh, ngx_http_tgbot_limit_chain(sh, album),
+                                     album);
+    if (node == NULL) {
+        return NGX_AGAIN;
+    }
+
+    /* another process may be some time ahead */
+
+    age = (ngx_msec_int_t) (now - node->last);
+
+    if (age >= NGX_HTTP_TGBOT_LIMIT_ALBUM_TIME
+        || age <= -NGX_HTTP_TGBOT_LIMIT_ALBUM_TIME)
+    {
+        return NGX_AGAIN;
+    }
+
+    if (node->units) {
+        return NGX_DECLINED;
+    }
+
+    result->wait = NGX_HTTP_TGBOT_LIMIT_ALBUM_TIME - ngx_max(age, 0);
+
+    return NGX_BUSY;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_limit_spend(ngx_http_tgbot_limit_t *bucket,
+    ngx_http_tgbot_limit_identity_t *identity, ngx_msec_t now,
+    ngx_http_tgbot_limit_result_t *result)
+{
+    uint64_t                      missing;
+    ngx_uint_t                    fresh;
+    ngx_http_tgbot_limit_node_t  *node;
+
+    node = ngx_http_tgbot_limit_use(bucket->zone, identity, &fresh);
+
+    if (fresh) {
+        node->units = bucket->capacity;
+        node->last = now;
+
+    } else {
+        ngx_http_tgbot_limit_refill(bucket, node, now);
+    }
 
     if (node->units >= NGX_HTTP_TGBOT_LIMIT_TOKEN) {
         node->units -= NGX_HTTP_TGBOT_LIMIT_TOKEN;
         ngx_http_tgbot_zone_stop("bucket: taken");
-
-        ngx_http_tgbot_zone_unlock(bucket->zone);
 
         return NGX_OK;
     }
@@ -272,35 +362,48 @@ ngx_http_tgbot_limit_take(ngx_http_tgbot_limit_t *bucket, ngx_str_t *key,
     node->noticed = 1;
     ngx_http_tgbot_zone_stop("bucket: refused");
 
-    ngx_http_tgbot_zone_unlock(bucket->zone);
-
     return NGX_BUSY;
 }
 
 
 void
 ngx_http_tgbot_limit_give(ngx_http_tgbot_limit_t *bucket, ngx_str_t *key,
-    ngx_msec_t now)
+    ngx_str_t *album, ngx_msec_t now)
 {
-    uint32_t                        *chain;
     ngx_http_tgbot_limit_sh_t       *sh;
     ngx_http_tgbot_limit_node_t     *node;
-    ngx_http_tgbot_limit_identity_t  identity;
+    ngx_http_tgbot_limit_identity_t  identity, decision;
 
     sh = ngx_http_tgbot_limit_sh(bucket->zone);
 
     ngx_http_tgbot_limit_identify(bucket, key, &identity);
-    chain = ngx_http_tgbot_limit_chain(sh, &identity);
+
+    if (album->len) {
+        ngx_http_tgbot_limit_identify_album(bucket, key, album, &decision);
+    }
+
+    now = ngx_http_tgbot_zone_in(bucket->zone, now);
 
     ngx_http_tgbot_limit_lock(bucket->zone);
 
-    node = ngx_http_tgbot_limit_find(sh, chain, &identity);
+    node = ngx_http_tgbot_limit_find(sh,
+                                     ngx_http_tgbot_limit_chain(sh, &identity),
+                                     &identity);
 
     if (node) {
         ngx_http_tgbot_limit_refill(bucket, node, now);
         ngx_http_tgbot_zone_stop("bucket: refilled");
 
         ngx_http_tgbot_limit_add(bucket, node, NGX_HTTP_TGBOT_LIMIT_TOKEN);
+    }
+
+    if (album->len) {
+        node = ngx_http_tgbot_limit_find(sh,
+                                     ngx_http_tgbot_limit_chain(sh, &decision),
+                                     &decision);
+        if (node) {
+            node->last = now - NGX_HTTP_TGBOT_LIMIT_ALBUM_TIME;
+        }
     }
 
     ngx_http_tgbot_zone_unlock(bucket->zone);
@@ -344,6 +447,25 @@ ngx_http_tgbot_limit_identify(ngx_http_tgbot_limit_t *bucket,
 
     ngx_md5_init(&md5);
     ngx_md5_update(&md5, key->data, key->len);
+    ngx_md5_final(identity->data, &md5);
+}
+
+
+static void
+ngx_http_tgbot_limit_identify_album(ngx_http_tgbot_limit_t *bucket,
+    ngx_str_t *key, ngx_str_t *album, ngx_http_tgbot_limit_identity_t *identity)
+{
+    ngx_md5_t  md5;
+
+    ngx_memzero(identity, sizeof(ngx_http_tgbot_limit_identity_t));
+
+    identity->id = bucket->id;
+    identity->len = NGX_HTTP_TGBOT_LIMIT_ALBUM;
+
+    ngx_md5_init(&md5);
+    ngx_md5_update(&md5, key->data, key->len);
+    ngx_md5_update(&md5, "", 1);
+    ngx_md5_update(&md5, album->data, album->len);
     ngx_md5_final(identity->data, &md5);
 }
 
@@ -394,6 +516,44 @@ ngx_http_tgbot_limit_find(ngx_http_tgbot_limit_sh_t *sh, uint32_t *chain,
     }
 
     return NULL;
+}
+
+
+/* the node of the identity, as the most recently used one; may be a new one */
+
+static ngx_http_tgbot_limit_node_t *
+ngx_http_tgbot_limit_use(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_limit_identity_t *identity, ngx_uint_t *fresh)
+{
+    uint32_t                     *chain;
+    ngx_http_tgbot_limit_sh_t    *sh;
+    ngx_http_tgbot_limit_node_t  *node;
+
+    sh = ngx_http_tgbot_limit_sh(zone);
+    chain = ngx_http_tgbot_limit_chain(sh, identity);
+
+    node = ngx_http_tgbot_limit_find(sh, chain, identity);
+
+    *fresh = (node == NULL);
+
+    if (node) {
+        ngx_http_tgbot_limit_unlink(sh, node);
+        ngx_http_tgbot_zone_stop("bucket: unlinked");
+
+    } else {
+        node = ngx_http_tgbot_limit_get(zone);
+
+        node->identity = *identity;
+        node->noticed = 0;
+
+        node->chain = *chain;
+        *chain = node - ngx_http_tgbot_limit_nodes(sh);
+        ngx_http_tgbot_zone_stop("bucket: new");
+    }
+
+    ngx_http_tgbot_limit_link(sh, node);
+
+    return node;
 }
 
 

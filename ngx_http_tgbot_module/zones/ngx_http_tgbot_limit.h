@@ -33,6 +33,9 @@ typedef struct {
 
     uint64_t                   rate;          /* units per millisecond */
     uint64_t                   capacity;      /* units, at least one token */
+
+    /* an update that is refused does not come again; set by the caller */
+    unsigned                   drop:1;
 } ngx_http_tgbot_limit_t;
 
 
@@ -59,14 +62,25 @@ void ngx_http_tgbot_limit_init(ngx_http_tgbot_limit_t *bucket,
  * Takes a token from the bucket of a key; the key may have any length, "now" is
  * ngx_current_msec.  A new bucket is full of tokens.  When the zone is full,
  * the least recently used bucket is evicted and counted.
- * NGX_BUSY: the bucket has no token, nothing is taken, *result tells more.
+ *
+ * "album", unless it is empty, makes updates with the same key and album share
+ * one decision for a minute; a refusal is remembered only with bucket->drop.
+ * What is remembered takes the place of a bucket.
+ *
+ * NGX_DECLINED: the token of the album was taken before, and nothing now.
+ * NGX_BUSY: the bucket has no token, or the album was refused; nothing is
+ * taken, *result tells more.
  */
 ngx_int_t ngx_http_tgbot_limit_take(ngx_http_tgbot_limit_t *bucket,
-    ngx_str_t *key, ngx_msec_t now, ngx_http_tgbot_limit_result_t *result);
+    ngx_str_t *key, ngx_str_t *album, ngx_msec_t now,
+    ngx_http_tgbot_limit_result_t *result);
 
-/* gives a token back, up to capacity; does nothing if the bucket was evicted */
+/*
+ * Gives a token back, up to capacity, and forgets the decision about the album.
+ * Does nothing if the bucket was evicted.
+ */
 void ngx_http_tgbot_limit_give(ngx_http_tgbot_limit_t *bucket,
-    ngx_str_t *key, ngx_msec_t now);
+    ngx_str_t *key, ngx_str_t *album, ngx_msec_t now);
 
 
 /* for status */

@@ -23,6 +23,9 @@ static ngx_int_t ngx_http_tgbot_queue_fits(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_area_t *area, uint64_t needed);
 static ngx_uint_t ngx_http_tgbot_queue_alone(
     ngx_http_tgbot_queue_area_t *area);
+static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_search(
+    ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_area_t *area,
+    ngx_http_tgbot_head_t *head);
 static ngx_msec_t ngx_http_tgbot_queue_oldest(
     ngx_http_tgbot_queue_area_t *area);
 static ngx_uint_t ngx_http_tgbot_queue_idle(ngx_http_tgbot_queue_t *queue,
@@ -40,17 +43,25 @@ static ngx_int_t ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
 static ngx_int_t ngx_http_tgbot_queue_zone_carve(
     ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_queue_zone_measure(
+    ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_queue_zone_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found);
+static void ngx_http_tgbot_queue_zone_end(ngx_http_tgbot_store_t *store,
+    void *item);
+static ngx_int_t ngx_http_tgbot_queue_zone_copy(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *old);
 static void ngx_http_tgbot_queue_zone_clear(void *own);
 static void ngx_http_tgbot_queue_zone_lock(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_store_t *store);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_queue_zone = {
-    14, "queue",
+    17, "queue",
     NGX_HTTP_TGBOT_STORE_MIN,
     ngx_http_tgbot_queue_zone_init,
-    NULL,
-    NULL,
+    ngx_http_tgbot_queue_zone_open,
+    ngx_http_tgbot_queue_zone_copy,
     NGX_HTTP_TGBOT_ZONE_KEEP
 };
 
@@ -102,7 +113,7 @@ ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
 
     it = ngx_http_tgbot_store_add(&area.store, queue->entry, item);
 
-    it->due = ngx_current_msec
+    it->due = ngx_http_tgbot_queue_now(&area)
               + ngx_min(item->delay, NGX_HTTP_TGBOT_QUEUE_DELAY_MAX);
 
     ngx_http_tgbot_store_publish(&area.store, it);
@@ -187,7 +198,8 @@ ngx_http_tgbot_queue_oldest(ngx_http_tgbot_queue_area_t *area)
 
     item = ngx_http_tgbot_queue_item(area, area->entry->items.first);
 
-    age = (ngx_msec_int_t) (ngx_current_msec - item->item.head.received);
+    age = (ngx_msec_int_t) (ngx_http_tgbot_queue_now(area)
+                            - item->item.head.received);
 
     return ngx_max(age, 0);
 }
@@ -197,16 +209,28 @@ ngx_uint_t
 ngx_http_tgbot_queue_has(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_head_t *head)
 {
+    ngx_uint_t                   found;
+    ngx_http_tgbot_queue_area_t  area;
+
+    found = ngx_http_tgbot_queue_lock(queue, &area) == NGX_OK
+            && ngx_http_tgbot_queue_search(queue, &area, head) != NULL;
+
+    ngx_http_tgbot_zone_unlock(queue->zone);
+
+    return found;
+}
+
+
+/* the item with update_id, lane and letter of "head", or NULL */
+
+static ngx_http_tgbot_queue_item_t *
+ngx_http_tgbot_queue_search(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_head_t *head)
+{
     uint32_t                      n;
-    ngx_uint_t                    found;
-    ngx_http_tgbot_queue_area_t   area;
     ngx_http_tgbot_queue_item_t  *it;
 
-    it = NULL;
-
-    if (ngx_http_tgbot_queue_lock(queue, &area) == NGX_OK) {
-        it = ngx_http_tgbot_queue_lane_find(&area, queue->entry, head->lane);
-    }
+    it = ngx_http_tgbot_queue_lane_find(area, queue->entry, head->lane);
 
     while (it && (it->item.head.letter != head->letter
                   || it->item.head.update_id != head->update_id))
@@ -214,14 +238,81 @@ ngx_http_tgbot_queue_has(ngx_http_tgbot_queue_t *queue,
         n = it->behind;
 
         it = (n == NGX_HTTP_TGBOT_LIST_NIL)
-                 ? NULL : ngx_http_tgbot_queue_item(&area, n);
+                 ? NULL : ngx_http_tgbot_queue_item(area, n);
     }
 
-    found = (it != NULL);
+    return it;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_queue_died(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_head_t *head)
+{
+    ngx_http_tgbot_queue_area_t   area;
+    ngx_http_tgbot_queue_item_t  *it;
+
+    it = NULL;
+
+    if (ngx_http_tgbot_queue_lock(queue, &area) == NGX_OK) {
+        it = ngx_http_tgbot_queue_search(queue, &area, head);
+    }
+
+    if (it) {
+
+        /* the item may be anywhere in its lane: all is derived again */
+
+        ngx_http_tgbot_store_retire(&area.store, it);
+
+        area.own->events[NGX_HTTP_TGBOT_QUEUE_DEAD]++;
+
+        ngx_http_tgbot_queue_repair(&area, NGX_HTTP_TGBOT_QUEUE_DEAD);
+    }
 
     ngx_http_tgbot_zone_unlock(queue->zone);
 
-    return found;
+    return it != NULL;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_queue_left(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_zone_t **zone)
+{
+    ngx_uint_t                     i, n;
+    ngx_http_tgbot_queue_t       **old;
+    ngx_http_tgbot_queue_area_t    area;
+
+    n = 0;
+    *zone = NULL;
+
+    while (n == 0) {
+        *zone = ngx_http_tgbot_zone_other(queue->zone, *zone);
+
+        if (*zone == NULL) {
+            break;
+        }
+
+        old = (*zone)->users.elts;
+
+        for (i = 0; i < (*zone)->users.nelts; i++) {
+
+            if (old[i]->bot.len != queue->bot.len
+                || ngx_memcmp(old[i]->bot.data, queue->bot.data,
+                              queue->bot.len) != 0)
+            {
+                continue;
+            }
+
+            if (ngx_http_tgbot_queue_lock(old[i], &area) == NGX_OK) {
+                n += area.entry->items.n;
+            }
+
+            ngx_http_tgbot_zone_unlock(*zone);
+        }
+    }
+
+    return n;
 }
 
 
@@ -344,7 +435,7 @@ ngx_http_tgbot_queue_idle(ngx_http_tgbot_queue_t *queue, ngx_msec_t *wait)
         return 1;
     }
 
-    left = (ngx_msec_int_t) (area.sh->due - ngx_current_msec);
+    left = (ngx_msec_int_t) (area.sh->due - ngx_http_tgbot_queue_now(&area));
 
     if (area.sh->delayed == 0 || left <= 0) {
         return 0;
@@ -386,7 +477,8 @@ ngx_http_tgbot_queue_pick(ngx_http_tgbot_queue_t *queue,
     }
 
     if (own->delayed) {
-        left = (ngx_msec_int_t) (area->sh->due - ngx_current_msec);
+        left = (ngx_msec_int_t) (area->sh->due
+                                 - ngx_http_tgbot_queue_now(area));
         *wait = ngx_max(left, 0);
     }
 
@@ -528,7 +620,7 @@ ngx_http_tgbot_queue_lock_zone(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_queue_lane_open(area, zone);
 
     if (ngx_http_tgbot_zone_lock(zone) != NGX_OK) {
-        ngx_http_tgbot_queue_repair(area);
+        ngx_http_tgbot_queue_repair(area, NGX_HTTP_TGBOT_QUEUE_DONE);
     }
 }
 
@@ -625,7 +717,7 @@ ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
         ngx_http_tgbot_store_note(&area.store, it, &item->progress);
     }
 
-    it->due = ngx_current_msec
+    it->due = ngx_http_tgbot_queue_now(&area)
               + ngx_min(delay, NGX_HTTP_TGBOT_QUEUE_DELAY_MAX);
 
     ngx_memory_barrier();
@@ -747,7 +839,8 @@ ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
     ngx_http_tgbot_store_tell(store, it, to);
 
     if (it->place == NGX_HTTP_TGBOT_QUEUE_DELAYED) {
-        left = (ngx_msec_int_t) (it->due - ngx_current_msec);
+        left = (ngx_msec_int_t) (it->due
+                                 - ngx_http_tgbot_zone_msec(store->bots.zone));
         to->delay = ngx_max(left, 0);
     }
 }
@@ -763,6 +856,7 @@ static const ngx_http_tgbot_store_layout_t
     NGX_HTTP_TGBOT_QUEUE_HEADER,
     NGX_HTTP_TGBOT_QUEUE_TABLES,
     ngx_http_tgbot_queue_zone_clear,
+    ngx_http_tgbot_queue_zone_end,
     ngx_http_tgbot_queue_zone_lock,
     ngx_http_tgbot_queue_tell
 };
@@ -782,7 +876,6 @@ ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 static ngx_int_t
 ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
 {
-    uint32_t                      n;
     ngx_uint_t                    items;
     ngx_http_tgbot_zone_t        *old;
     ngx_http_tgbot_queue_area_t   area;
@@ -805,24 +898,137 @@ ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
         return NGX_ERROR;
     }
 
-    ngx_http_tgbot_queue_lane_open(&area, zone);
+    ngx_http_tgbot_queue_zone_measure(&area, zone);
+    ngx_http_tgbot_queue_lane_empty(&area);
 
-    ngx_memzero(area.sh, sizeof(ngx_http_tgbot_queue_sh_t));
+    return NGX_OK;
+}
 
-    area.sh->nheads = 1;
-    area.sh->shift = 64;
 
-    for (n = area.store.sh->chain.total; n > 1; n /= 2) {
-        area.sh->nheads *= 2;
-        area.sh->shift--;
+/* makes the queue's own header */
+
+static void
+ngx_http_tgbot_queue_zone_measure(ngx_http_tgbot_queue_area_t *area,
+    ngx_http_tgbot_zone_t *zone)
+{
+    uint32_t  n;
+
+    ngx_http_tgbot_queue_lane_open(area, zone);
+
+    ngx_memzero(area->sh, sizeof(ngx_http_tgbot_queue_sh_t));
+
+    area->sh->nheads = 1;
+    area->sh->shift = 64;
+
+    for (n = area->store.sh->chain.total; n > 1; n /= 2) {
+        area->sh->nheads *= 2;
+        area->sh->shift--;
     }
 
-    ngx_http_tgbot_zone_seed(&area.sh->seed, 1, zone->log);
+    ngx_http_tgbot_zone_seed(&area->sh->seed, 1, zone->log);
 
-    area.sh->seed |= 1;
+    area->sh->seed |= 1;
+
+    ngx_http_tgbot_queue_lane_open(area, zone);
+}
+
+
+static void
+ngx_http_tgbot_queue_zone_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found)
+{
+    ngx_http_tgbot_queue_area_t  area;
+
+    ngx_http_tgbot_store_reopen(zone, &ngx_http_tgbot_queue_zone_layout,
+                                found);
+
+    ngx_http_tgbot_queue_zone_measure(&area, zone);
+
+    /* an item that a crash of the machine has taken was not handled */
+
+    ngx_http_tgbot_queue_repair(&area, (found == NGX_HTTP_TGBOT_ZONE_TORN)
+                                           ? NGX_HTTP_TGBOT_QUEUE_DROPPED
+                                           : NGX_HTTP_TGBOT_QUEUE_DONE);
+}
+
+
+static void
+ngx_http_tgbot_queue_zone_end(ngx_http_tgbot_store_t *store, void *item)
+{
+    ngx_msec_t                    now;
+    ngx_msec_int_t                left;
+    ngx_http_tgbot_queue_item_t  *it;
+
+    it = item;
+
+    it->lease.token = 0;
+
+    now = ngx_http_tgbot_zone_msec(store->bots.zone);
+    left = (ngx_msec_int_t) (it->due - now);
+
+    if (left > NGX_HTTP_TGBOT_QUEUE_DELAY_MAX) {
+        it->due = now;
+    }
+}
+
+
+/* the items keep their numbers, and the bots their counters */
+
+static ngx_int_t
+ngx_http_tgbot_queue_zone_copy(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *old)
+{
+    ngx_int_t                       rc;
+    ngx_msec_t                      age;
+    ngx_pool_t                     *pool;
+    ngx_http_tgbot_item_t           item;
+    ngx_http_tgbot_queue_t          queue;
+    ngx_http_tgbot_queue_area_t     area;
+    ngx_http_tgbot_store_cursor_t   cursor;
+
+    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
+    ngx_memzero(&queue, sizeof(ngx_http_tgbot_queue_t));
+
+    queue.zone = zone;
+    queue.share = 100;
+
+    do {
+        pool = ngx_create_pool(4096, zone->log);
+        if (pool == NULL) {
+            return NGX_ERROR;
+        }
+
+        rc = ngx_http_tgbot_queue_walk(old, &cursor, &item, pool);
+
+        if (rc == NGX_OK) {
+            queue.bot.data = item.head.bot;
+            queue.bot.len = item.head.bot_len;
+            queue.bot_id = item.head.bot_id;
+
+            ngx_http_tgbot_store_count(zone, cursor.seq);
+
+            if (ngx_http_tgbot_queue_enter(&queue) != NGX_OK
+                || ngx_http_tgbot_queue_put(&queue, &item,
+                                            NGX_HTTP_TGBOT_QUEUE_LOADED, &age)
+                   != NGX_OK)
+            {
+                rc = NGX_ERROR;
+            }
+        }
+
+        ngx_destroy_pool(pool);
+
+    } while (rc == NGX_OK);
+
+    if (rc != NGX_DONE) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_store_copy_own(zone, old,
+                                  &ngx_http_tgbot_queue_zone_layout);
 
     ngx_http_tgbot_queue_lane_open(&area, zone);
-    ngx_http_tgbot_queue_lane_empty(&area);
+    ngx_http_tgbot_queue_repair(&area, NGX_HTTP_TGBOT_QUEUE_DONE);
 
     return NGX_OK;
 }

@@ -108,6 +108,21 @@ ngx_int_t ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
 ngx_uint_t ngx_http_tgbot_queue_has(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_head_t *head);
 
+/*
+ * At a start, when no other process works in the zone: an item with the
+ * update_id, lane and letter of "head" became a dead letter before nginx ended,
+ * and is removed.  Returns 1 if there was such an item.
+ */
+ngx_uint_t ngx_http_tgbot_queue_died(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_head_t *head);
+
+/*
+ * Number of items of the bot in another zone, *zone, in which the running cycle
+ * has the bot's queue.  Only called while directives are read.
+ */
+ngx_uint_t ngx_http_tgbot_queue_left(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_zone_t **zone);
+
 /* returns 1 if the lane has no items, neither waiting nor in flight */
 ngx_uint_t ngx_http_tgbot_queue_empty(ngx_http_tgbot_queue_t *queue,
     uint64_t lane);

@@ -39,7 +39,8 @@ static void ngx_http_tgbot_queue_breaker_took(
 static void ngx_http_tgbot_queue_breaker_unavailable(
     ngx_http_tgbot_queue_own_t *own, uint64_t lane);
 static void ngx_http_tgbot_queue_repair_books(
-    ngx_http_tgbot_store_entry_t *entry, ngx_http_tgbot_queue_own_t *own);
+    ngx_http_tgbot_store_entry_t *entry, ngx_http_tgbot_queue_own_t *own,
+    ngx_http_tgbot_queue_event_e gone);
 
 
 void
@@ -244,7 +245,7 @@ ngx_http_tgbot_queue_lane_due(ngx_http_tgbot_queue_area_t *area)
 
         item = ngx_http_tgbot_queue_item(area, area->heap[0]);
 
-        if ((ngx_msec_int_t) (item->due - ngx_current_msec) > 0) {
+        if ((ngx_msec_int_t) (item->due - ngx_http_tgbot_queue_now(area)) > 0) {
             return;
         }
 
@@ -314,7 +315,7 @@ ngx_http_tgbot_queue_lane_place(ngx_http_tgbot_queue_area_t *area,
         return;
     }
 
-    if ((ngx_msec_int_t) (item->due - ngx_current_msec) > 0) {
+    if ((ngx_msec_int_t) (item->due - ngx_http_tgbot_queue_now(area)) > 0) {
         item->place = NGX_HTTP_TGBOT_QUEUE_DELAYED;
 
         ngx_http_tgbot_queue_heap_push(area, item);
@@ -615,7 +616,8 @@ ngx_http_tgbot_queue_breaker_unavailable(ngx_http_tgbot_queue_own_t *own,
 
 
 void
-ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area)
+ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area,
+    ngx_http_tgbot_queue_event_e gone)
 {
     ngx_uint_t                     i, n;
     ngx_http_tgbot_store_t        *store;
@@ -652,7 +654,8 @@ ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area)
         ngx_http_tgbot_zone_stop("queue: lanes made");
 
         ngx_http_tgbot_queue_repair_books(entry,
-                                          ngx_http_tgbot_queue_own(area, i));
+                                          ngx_http_tgbot_queue_own(area, i),
+                                          gone);
     }
 }
 
@@ -661,7 +664,7 @@ ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area)
 
 static void
 ngx_http_tgbot_queue_repair_books(ngx_http_tgbot_store_entry_t *entry,
-    ngx_http_tgbot_queue_own_t *own)
+    ngx_http_tgbot_queue_own_t *own, ngx_http_tgbot_queue_event_e gone)
 {
     int64_t   diff;
     uint64_t  came, went;
@@ -681,6 +684,6 @@ ngx_http_tgbot_queue_repair_books(ngx_http_tgbot_store_entry_t *entry,
         own->events[NGX_HTTP_TGBOT_QUEUE_ACCEPTED] += diff;
 
     } else if (diff < 0) {
-        own->events[NGX_HTTP_TGBOT_QUEUE_DONE] += -diff;
+        own->events[gone] += -diff;
     }
 }

@@ -140,6 +140,12 @@ typedef struct {
      ngx_http_tgbot_store_own(&(area)->store, n))
 
 
+/* the time that "due" of items is compared with */
+
+#define ngx_http_tgbot_queue_now(area)                                        \
+    ngx_http_tgbot_zone_msec((area)->store.bots.zone)
+
+
 /* sets the pointers of an area; may also be called without the lock */
 void ngx_http_tgbot_queue_lane_open(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_zone_t *zone);
@@ -221,8 +227,12 @@ void ngx_http_tgbot_queue_lock_zone(ngx_http_tgbot_zone_t *zone,
 void ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
     void *told);
 
-/* makes all that is derived again, after a process died inside the lock */
-void ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area);
+/*
+ * Makes all that is derived again, after a process died inside the lock.  An
+ * item that is missing in the books is counted as "gone".
+ */
+void ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area,
+    ngx_http_tgbot_queue_event_e gone);
 
 
 #endif /* _NGX_HTTP_TGBOT_QUEUE_LANE_H_INCLUDED_ */

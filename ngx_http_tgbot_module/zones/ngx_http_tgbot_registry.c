@@ -46,11 +46,19 @@ typedef struct {
 
 static ngx_int_t ngx_http_tgbot_registry_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
+static void ngx_http_tgbot_registry_carve(ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_registry_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found);
+static ngx_int_t ngx_http_tgbot_registry_copy(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *old);
 static void ngx_http_tgbot_registry_bots(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_bots_t *bots);
 static void ngx_http_tgbot_registry_lock(ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_registry_repair(ngx_http_tgbot_zone_t *zone);
 static ngx_http_tgbot_registry_record_t *ngx_http_tgbot_registry_record(
     ngx_http_tgbot_registry_t *registry);
+static void ngx_http_tgbot_registry_shift(
+    ngx_http_tgbot_registration_t *registration, ngx_msec_t offset);
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_registry_zone = {
@@ -58,8 +66,8 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_registry_zone = {
     sizeof(ngx_http_tgbot_registry_sh_t)
     + sizeof(ngx_http_tgbot_registry_record_t),
     ngx_http_tgbot_registry_init,
-    NULL,
-    NULL,
+    ngx_http_tgbot_registry_open,
+    ngx_http_tgbot_registry_copy,
     NGX_HTTP_TGBOT_ZONE_FILE
 };
 
@@ -84,20 +92,14 @@ ngx_http_tgbot_registry_size(ngx_uint_t bots)
 static ngx_int_t
 ngx_http_tgbot_registry_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 {
-    size_t                         room;
     ngx_int_t                      rc;
     ngx_http_tgbot_zone_bots_t     bots;
     ngx_http_tgbot_registry_sh_t  *sh;
 
     sh = ngx_http_tgbot_registry_sh(zone);
 
-    room = ngx_http_tgbot_zone_room(zone->sh);
-
     if (fresh) {
-        ngx_memzero(sh, room);
-
-        sh->bots.n = (room - sizeof(ngx_http_tgbot_registry_sh_t))
-                     / sizeof(ngx_http_tgbot_registry_record_t);
+        ngx_http_tgbot_registry_carve(zone);
     }
 
     ngx_http_tgbot_registry_bots(zone, &bots);
@@ -117,6 +119,87 @@ ngx_http_tgbot_registry_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     }
 
     return rc;
+}
+
+
+static void
+ngx_http_tgbot_registry_carve(ngx_http_tgbot_zone_t *zone)
+{
+    size_t                         room;
+    ngx_http_tgbot_registry_sh_t  *sh;
+
+    sh = ngx_http_tgbot_registry_sh(zone);
+    room = ngx_http_tgbot_zone_room(zone->sh);
+
+    ngx_memzero(sh, room);
+
+    sh->bots.n = (room - sizeof(ngx_http_tgbot_registry_sh_t))
+                 / sizeof(ngx_http_tgbot_registry_record_t);
+}
+
+
+static void
+ngx_http_tgbot_registry_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found)
+{
+    ngx_uint_t                         i;
+    ngx_http_tgbot_registry_sh_t      *sh;
+    ngx_http_tgbot_registry_record_t  *record;
+
+    if (found == NGX_HTTP_TGBOT_ZONE_TORN) {
+        ngx_http_tgbot_registry_carve(zone);
+        return;
+    }
+
+    ngx_http_tgbot_registry_repair(zone);
+
+    sh = ngx_http_tgbot_registry_sh(zone);
+    record = ngx_http_tgbot_registry_records(sh);
+
+    for (i = 0; i < sh->bots.used; i++) {
+        ngx_memzero(record[i].bot.named, sizeof(record[i].bot.named));
+    }
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_registry_copy(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *old)
+{
+    ngx_uint_t                         i;
+    ngx_http_tgbot_zone_bots_t         bots;
+    ngx_http_tgbot_zone_user_t         user;
+    ngx_http_tgbot_registry_sh_t      *sh;
+    ngx_http_tgbot_registry_record_t  *record, *to;
+
+    sh = ngx_http_tgbot_registry_sh(old);
+    record = ngx_http_tgbot_registry_records(sh);
+
+    ngx_http_tgbot_registry_bots(zone, &bots);
+
+    user.zone = zone;
+
+    for (i = 0; i < sh->bots.used; i++) {
+
+        if (record[i].bot.serial == 0) {
+            continue;
+        }
+
+        user.bot.data = record[i].bot.name;
+        user.bot.len = record[i].bot.len;
+        user.bot_id = record[i].bot.bot_id;
+
+        to = ngx_http_tgbot_zone_bots_enter(&bots, &user, 0);
+
+        if (to) {
+            to->registration = record[i].registration;
+
+            ngx_http_tgbot_registry_shift(&to->registration,
+                                          zone->offset - old->offset);
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -142,13 +225,18 @@ ngx_http_tgbot_registry_bots(ngx_http_tgbot_zone_t *zone,
 static void
 ngx_http_tgbot_registry_lock(ngx_http_tgbot_zone_t *zone)
 {
+    if (ngx_http_tgbot_zone_lock(zone) != NGX_OK) {
+        ngx_http_tgbot_registry_repair(zone);
+    }
+}
+
+
+static void
+ngx_http_tgbot_registry_repair(ngx_http_tgbot_zone_t *zone)
+{
     ngx_uint_t                         i;
     ngx_http_tgbot_registry_sh_t      *sh;
     ngx_http_tgbot_registry_record_t  *record;
-
-    if (ngx_http_tgbot_zone_lock(zone) == NGX_OK) {
-        return;
-    }
 
     sh = ngx_http_tgbot_registry_sh(zone);
     record = ngx_http_tgbot_registry_records(sh);
@@ -223,21 +311,22 @@ ngx_http_tgbot_registry_release(ngx_http_tgbot_zone_t *zone)
 ngx_uint_t
 ngx_http_tgbot_registry_pace(ngx_http_tgbot_zone_t *zone)
 {
-    ngx_msec_t                    *asked;
+    ngx_msec_t                    *asked, now;
     ngx_uint_t                     allowed;
     ngx_http_tgbot_registry_sh_t  *sh;
 
     sh = ngx_http_tgbot_registry_sh(zone);
+    now = ngx_http_tgbot_zone_msec(zone);
 
     ngx_http_tgbot_registry_lock(zone);
 
     asked = &sh->asked[sh->nasked % NGX_HTTP_TGBOT_REGISTRY_BOTS];
 
     allowed = sh->nasked < NGX_HTTP_TGBOT_REGISTRY_BOTS
-              || ngx_current_msec - *asked > NGX_HTTP_TGBOT_REGISTRY_MINUTE;
+              || now - *asked > NGX_HTTP_TGBOT_REGISTRY_MINUTE;
 
     if (allowed) {
-        *asked = ngx_current_msec;
+        *asked = now;
         sh->nasked++;
     }
 
@@ -260,6 +349,22 @@ ngx_http_tgbot_registry_record(ngx_http_tgbot_registry_t *registry)
 }
 
 
+/* 0 stays 0: never */
+
+static void
+ngx_http_tgbot_registry_shift(ngx_http_tgbot_registration_t *registration,
+    ngx_msec_t offset)
+{
+    if (registration->next) {
+        registration->next += offset;
+    }
+
+    if (registration->set) {
+        registration->set += offset;
+    }
+}
+
+
 ngx_int_t
 ngx_http_tgbot_registry_get(ngx_http_tgbot_registry_t *registry,
     ngx_http_tgbot_registration_t *registration)
@@ -272,6 +377,8 @@ ngx_http_tgbot_registry_get(ngx_http_tgbot_registry_t *registry,
 
     if (record) {
         *registration = record->registration;
+
+        ngx_http_tgbot_registry_shift(registration, -registry->zone->offset);
     }
 
     ngx_http_tgbot_zone_unlock(registry->zone);
@@ -305,6 +412,9 @@ ngx_http_tgbot_registry_put(ngx_http_tgbot_registry_t *registry,
         ngx_memory_barrier();
 
         record->registration = *registration;
+
+        ngx_http_tgbot_registry_shift(&record->registration,
+                                      registry->zone->offset);
 
         ngx_http_tgbot_zone_stop("registry: record");
 

@@ -27,6 +27,8 @@
 
 static ngx_int_t ngx_http_tgbot_stats_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
+static void ngx_http_tgbot_stats_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found);
 static void ngx_http_tgbot_stats_name_limits(ngx_http_tgbot_stats_t *stats);
 static ngx_uint_t ngx_http_tgbot_stats_find_limit(
     ngx_http_tgbot_stats_sh_t *sh, u_char *name);
@@ -68,7 +70,7 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_stats_zone = {
     10, "statistics",
     sizeof(ngx_http_tgbot_stats_sh_t),
     ngx_http_tgbot_stats_init,
-    NULL,
+    ngx_http_tgbot_stats_open,
     NULL,
     NGX_HTTP_TGBOT_ZONE_FILE
 };
@@ -135,6 +137,37 @@ ngx_http_tgbot_stats_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
     ngx_http_tgbot_zone_unlock(zone);
 
     return NGX_OK;
+}
+
+
+/* counts as aborted what all processes had in flight */
+
+static void
+ngx_http_tgbot_stats_open(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_e found)
+{
+    ngx_uint_t                      i, gauge;
+    ngx_http_tgbot_stats_t          stats;
+    ngx_http_tgbot_stats_gauges_t  *slot;
+
+    stats.sh = (ngx_http_tgbot_stats_sh_t *)
+                   ngx_http_tgbot_zone_data(zone->sh);
+
+    if (found == NGX_HTTP_TGBOT_ZONE_TORN) {
+        stats.sh->nlimits = ngx_min(stats.sh->nlimits,
+                                    NGX_HTTP_TGBOT_STATS_LIMITS);
+    }
+
+    for (i = 0; i < NGX_MAX_PROCESSES; i++) {
+        slot = &stats.sh->slots[i].process;
+
+        for (gauge = 0; gauge < NGX_HTTP_TGBOT_GAUGES; gauge++) {
+            ngx_http_tgbot_stats_abort(&stats, gauge,
+                         ngx_http_tgbot_stats_number(slot->gauges[gauge]));
+        }
+
+        ngx_memzero(slot, sizeof(ngx_http_tgbot_stats_gauges_t));
+    }
 }
 
 

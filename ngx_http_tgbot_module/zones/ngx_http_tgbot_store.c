@@ -19,8 +19,28 @@
 
 static void ngx_http_tgbot_store_full(ngx_http_tgbot_zone_t *zone,
     const ngx_http_tgbot_store_layout_t *layout, uint32_t n);
+static void ngx_http_tgbot_store_measure(ngx_http_tgbot_zone_t *zone,
+    const ngx_http_tgbot_store_layout_t *layout);
+static void ngx_http_tgbot_store_check_entry(ngx_http_tgbot_store_t *store,
+    uint32_t n);
+static ngx_uint_t ngx_http_tgbot_store_name(u_char *name, uint32_t len);
+static ngx_uint_t ngx_http_tgbot_store_check_item(
+    ngx_http_tgbot_store_t *store, uint32_t n);
+static void ngx_http_tgbot_store_check_rest(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_store_item_t *item);
+static uint64_t ngx_http_tgbot_store_sum(uint64_t seq, uint64_t len);
+static uint64_t ngx_http_tgbot_store_sum_head(
+    ngx_http_tgbot_store_item_t *item);
+static uint64_t ngx_http_tgbot_store_sum_progress(
+    ngx_http_tgbot_store_item_t *item, ngx_uint_t n);
 static ngx_int_t ngx_http_tgbot_store_make(ngx_http_tgbot_zone_bots_t *bots,
     void *entry, void *user);
+static void ngx_http_tgbot_store_set_progress(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_store_item_t *item, ngx_uint_t n,
+    ngx_http_tgbot_progress_t *progress);
+static uint32_t ngx_http_tgbot_store_write_answer(
+    ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_item_t *item,
+    ngx_str_t *answer);
 static uint64_t ngx_http_tgbot_store_item_answer(size_t len);
 static uint64_t ngx_http_tgbot_store_item_total(
     ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_item_t *item);
@@ -74,7 +94,7 @@ ngx_int_t
 ngx_http_tgbot_store_carve(ngx_http_tgbot_zone_t *zone,
     const ngx_http_tgbot_store_layout_t *layout)
 {
-    size_t                      room, left, own, n, entries;
+    size_t                      room;
     u_char                     *p;
     ngx_http_tgbot_store_sh_t  *sh;
 
@@ -88,41 +108,373 @@ ngx_http_tgbot_store_carve(ngx_http_tgbot_zone_t *zone,
         return NGX_ERROR;
     }
 
-    entries = NGX_HTTP_TGBOT_STORE_ENTRIES + room / layout->entry;
-    entries = ngx_min(entries, NGX_HTTP_TGBOT_STORE_ENTRIES_MAX);
-
-    own = ngx_align(layout->own, sizeof(uint64_t));
-
     p = ngx_http_tgbot_zone_data(zone->sh);
     sh = (ngx_http_tgbot_store_sh_t *) p;
 
     ngx_memzero(sh, sizeof(ngx_http_tgbot_store_sh_t));
+
+    ngx_http_tgbot_store_measure(zone, layout);
+
+    ngx_http_tgbot_chain_empty(&sh->chain);
+
+    ngx_memzero(p + ngx_http_tgbot_store_aligned(
+                                         sizeof(ngx_http_tgbot_store_sh_t)),
+                sh->bots.n * sizeof(ngx_http_tgbot_store_entry_t));
+
+    return NGX_OK;
+}
+
+
+/* sets all that follows from the size of the zone */
+
+static void
+ngx_http_tgbot_store_measure(ngx_http_tgbot_zone_t *zone,
+    const ngx_http_tgbot_store_layout_t *layout)
+{
+    size_t                      room, left, own, n, entries, header;
+    u_char                     *p;
+    ngx_http_tgbot_store_sh_t  *sh;
+
+    room = ngx_http_tgbot_zone_room(zone->sh);
+
+    p = ngx_http_tgbot_zone_data(zone->sh);
+    sh = (ngx_http_tgbot_store_sh_t *) p;
+
+    entries = NGX_HTTP_TGBOT_STORE_ENTRIES + room / layout->entry;
+    entries = ngx_min(entries, NGX_HTTP_TGBOT_STORE_ENTRIES_MAX);
+
+    own = ngx_align(layout->own, sizeof(uint64_t));
 
     sh->own = ngx_http_tgbot_store_aligned(sizeof(ngx_http_tgbot_store_sh_t))
               + ngx_http_tgbot_store_aligned(
                             entries * sizeof(ngx_http_tgbot_store_entry_t));
     sh->tables = sh->own + ngx_http_tgbot_store_aligned(entries * own);
 
-    left = room - sh->tables - layout->fixed - NGX_CPU_CACHE_LINE;
+    left = room - sh->tables - layout->fixed - NGX_HTTP_TGBOT_CHAIN_BLOCK;
 
     n = left / (sizeof(ngx_http_tgbot_block_t) + layout->block);
     n = ngx_min(n, NGX_HTTP_TGBOT_STORE_BLOCKS_MAX);
 
-    sh->blocks = sh->tables
-                 + ngx_http_tgbot_store_aligned(layout->fixed
-                                                + n * layout->block);
+    /*
+     * The header of an item, which is in one block, is in one page of a file:
+     * it is never of two moments.
+     */
+
+    header = p - (u_char *) zone->sh;
+
+    sh->blocks = ngx_align(header + sh->tables + layout->fixed
+                           + n * layout->block,
+                           NGX_HTTP_TGBOT_CHAIN_BLOCK)
+                 - header;
+
     sh->bots.n = (uint32_t) entries;
     sh->own_size = (uint32_t) own;
     sh->header = (uint32_t) layout->header;
 
     sh->chain.total = (uint32_t) n;
-    ngx_http_tgbot_chain_empty(&sh->chain);
+}
 
-    ngx_memzero(p + ngx_http_tgbot_store_aligned(
-                                         sizeof(ngx_http_tgbot_store_sh_t)),
-                entries * sizeof(ngx_http_tgbot_store_entry_t));
 
-    return NGX_OK;
+void
+ngx_http_tgbot_store_reopen(ngx_http_tgbot_zone_t *zone,
+    const ngx_http_tgbot_store_layout_t *layout,
+    ngx_http_tgbot_zone_found_e found)
+{
+    uint32_t                    i;
+    ngx_http_tgbot_store_t      store;
+    ngx_http_tgbot_store_sh_t  *sh;
+
+    sh = (ngx_http_tgbot_store_sh_t *) ngx_http_tgbot_zone_data(zone->sh);
+
+    if (found == NGX_HTTP_TGBOT_ZONE_TORN) {
+        ngx_http_tgbot_store_measure(zone, layout);
+
+        sh->chain.used = sh->chain.total;
+        sh->bots.used = sh->bots.n;
+    }
+
+    ngx_http_tgbot_store_open(&store, zone);
+
+    store.clear = layout->clear;
+
+    for (i = 0; i < sh->bots.used; i++) {
+
+        if (found == NGX_HTTP_TGBOT_ZONE_TORN) {
+            ngx_http_tgbot_store_check_entry(&store, i);
+        }
+
+        ngx_memzero(store.entries[i].bot.named,
+                    sizeof(store.entries[i].bot.named));
+    }
+
+    for (i = 0; i < sh->chain.used; i++) {
+
+        if (store.chain.blocks[i].mark != NGX_HTTP_TGBOT_STORE_HEAD) {
+            continue;
+        }
+
+        if (found == NGX_HTTP_TGBOT_ZONE_TORN
+            && !ngx_http_tgbot_store_check_item(&store, i))
+        {
+            sh->broken++;
+            store.chain.blocks[i].mark = NGX_HTTP_TGBOT_CHAIN_FREE;
+            continue;
+        }
+
+        layout->end(&store, ngx_http_tgbot_store_item(&store, i));
+    }
+}
+
+
+/* empties a torn entry, if it is no entry, or one of a bot that has another */
+
+static void
+ngx_http_tgbot_store_check_entry(ngx_http_tgbot_store_t *store, uint32_t n)
+{
+    uint32_t                       i;
+    ngx_http_tgbot_zone_bot_t     *bot, *other;
+    ngx_http_tgbot_store_entry_t  *entry;
+
+    entry = &store->entries[n];
+    bot = &entry->bot;
+
+    ngx_http_tgbot_list_init(&entry->items);
+    entry->blocks = 0;
+
+    if (bot->serial == 0 || !ngx_http_tgbot_store_name(bot->name, bot->len)) {
+        goto empty;
+    }
+
+    for (i = 0; i < n; i++) {
+        other = &store->entries[i].bot;
+
+        if (other->serial && other->bot_id == bot->bot_id
+            && other->len == bot->len
+            && ngx_memcmp(other->name, bot->name, bot->len) == 0)
+        {
+            goto empty;
+        }
+    }
+
+    store->bots.sh->serial = ngx_max(store->bots.sh->serial, bot->serial);
+
+    return;
+
+empty:
+
+    ngx_memzero(bot, sizeof(ngx_http_tgbot_zone_bot_t));
+
+    store->clear(ngx_http_tgbot_store_own(store, n));
+}
+
+
+/* whether it is the name of a bot: see tgbot_webhook */
+
+static ngx_uint_t
+ngx_http_tgbot_store_name(u_char *name, uint32_t len)
+{
+    u_char    c;
+    uint32_t  i;
+
+    if (len == 0 || len > NGX_HTTP_TGBOT_ITEM_NAME) {
+        return 0;
+    }
+
+    for (i = 0; i < len; i++) {
+        c = name[i] | 0x20;
+
+        if (!(c >= 'a' && c <= 'z')
+            && !(name[i] >= '0' && name[i] <= '9')
+            && name[i] != '_' && name[i] != '-')
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* whether a torn item is whole; finds or makes the entry of its bot */
+
+static ngx_uint_t
+ngx_http_tgbot_store_check_item(ngx_http_tgbot_store_t *store, uint32_t n)
+{
+    uint64_t                       sum;
+    ngx_http_tgbot_head_t         *head;
+    ngx_http_tgbot_zone_user_t     user;
+    ngx_http_tgbot_store_item_t   *item;
+    ngx_http_tgbot_store_entry_t  *entry;
+
+    item = ngx_http_tgbot_store_item(store, n);
+    head = &item->head;
+
+    if (item->seq == 0 || !ngx_http_tgbot_store_name(head->bot, head->bot_len))
+    {
+        return 0;
+    }
+
+    sum = ngx_http_tgbot_store_sum_head(item);
+
+    if (!ngx_http_tgbot_chain_sum(&store->chain, n, store->sh->header,
+                                  item->len, &sum)
+        || sum != item->sum)
+    {
+        return 0;
+    }
+
+    user.zone = store->bots.zone;
+    user.bot.data = head->bot;
+    user.bot.len = head->bot_len;
+    user.bot_id = head->bot_id;
+
+    entry = ngx_http_tgbot_zone_bots_enter(&store->bots, &user, 0);
+    if (entry == NULL) {
+        return 0;
+    }
+
+    /* an entry with items is not given to another bot */
+
+    entry->items.n++;
+
+    item->entry = (uint32_t) user.entry;
+
+    ngx_http_tgbot_store_check_rest(store, item);
+
+    return 1;
+}
+
+
+/* forgets progress and answer of a torn item, if they are not whole */
+
+static void
+ngx_http_tgbot_store_check_rest(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_store_item_t *item)
+{
+    uint64_t    sum;
+    ngx_uint_t  i;
+
+    for (i = 0; i < 2; i++) {
+        item->current &= 1;
+
+        if (item->progress_sum[item->current]
+            == ngx_http_tgbot_store_sum_progress(item, item->current))
+        {
+            break;
+        }
+
+        item->current = !item->current;
+    }
+
+    if (i == 2) {
+        ngx_memzero(&item->progress[item->current],
+                    sizeof(ngx_http_tgbot_progress_t));
+        item->progress_sum[item->current] =
+                     ngx_http_tgbot_store_sum_progress(item, item->current);
+    }
+
+    if (item->answer == NGX_HTTP_TGBOT_LIST_NIL) {
+        return;
+    }
+
+    /* no checksum tells whether the block of an empty answer is still its */
+
+    sum = ngx_http_tgbot_store_sum(item->seq, item->answer_len);
+
+    if (item->answer_len == 0
+        || !ngx_http_tgbot_chain_sum(&store->chain, item->answer, 0,
+                                     item->answer_len, &sum)
+        || sum != item->answer_sum)
+    {
+        item->answer = NGX_HTTP_TGBOT_LIST_NIL;
+        item->answer_len = 0;
+    }
+}
+
+
+/*
+ * A checksum begins with the item's seq: what an item before had in the same
+ * block does not fit.
+ */
+
+static uint64_t
+ngx_http_tgbot_store_sum(uint64_t seq, uint64_t len)
+{
+    uint64_t  numbers[2];
+
+    numbers[0] = seq;
+    numbers[1] = len;
+
+    return ngx_http_tgbot_zone_sum(0, numbers, sizeof(numbers));
+}
+
+
+static uint64_t
+ngx_http_tgbot_store_sum_head(ngx_http_tgbot_store_item_t *item)
+{
+    return ngx_http_tgbot_zone_sum(
+                            ngx_http_tgbot_store_sum(item->seq, item->len),
+                            &item->head, sizeof(ngx_http_tgbot_head_t));
+}
+
+
+static uint64_t
+ngx_http_tgbot_store_sum_progress(ngx_http_tgbot_store_item_t *item,
+    ngx_uint_t n)
+{
+    /* without what the compiler adds behind the last member */
+
+    return ngx_http_tgbot_zone_sum(ngx_http_tgbot_store_sum(item->seq, n),
+                                   &item->progress[n],
+                                   offsetof(ngx_http_tgbot_progress_t, unknown)
+                                   + sizeof(uint32_t));
+}
+
+
+void
+ngx_http_tgbot_store_count(ngx_http_tgbot_zone_t *zone, uint64_t seq)
+{
+    ngx_http_tgbot_store_t  store;
+
+    ngx_http_tgbot_store_open(&store, zone);
+
+    store.sh->seq = seq - 1;
+}
+
+
+void
+ngx_http_tgbot_store_copy_own(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *old, const ngx_http_tgbot_store_layout_t *layout)
+{
+    ngx_uint_t                   i;
+    ngx_http_tgbot_store_t       to, from;
+    ngx_http_tgbot_zone_bot_t   *bot;
+    ngx_http_tgbot_zone_user_t   user;
+
+    ngx_http_tgbot_store_open(&to, zone);
+    ngx_http_tgbot_store_open(&from, old);
+
+    to.clear = layout->clear;
+
+    user.zone = zone;
+
+    for (i = 0; i < from.sh->bots.used; i++) {
+        bot = &from.entries[i].bot;
+
+        user.bot.data = bot->name;
+        user.bot.len = bot->len;
+        user.bot_id = bot->bot_id;
+
+        if (bot->serial
+            && ngx_http_tgbot_zone_bots_enter(&to.bots, &user, 0))
+        {
+            ngx_memcpy(ngx_http_tgbot_store_own(&to, user.entry),
+                       ngx_http_tgbot_store_own(&from, i), layout->own);
+        }
+    }
+
+    to.sh->seq = ngx_max(to.sh->seq, from.sh->seq);
+    to.sh->broken = from.sh->broken;
 }
 
 
@@ -297,21 +649,45 @@ ngx_http_tgbot_store_add(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
     it->len = (uint32_t) item->data.len;
 
     it->head = item->head;
+    it->head.received = ngx_http_tgbot_zone_in(store->bots.zone,
+                                               item->head.received);
     ngx_memcpy(it->head.bot, bot->name, NGX_HTTP_TGBOT_ITEM_NAME);
     it->head.bot_len = bot->len;
     it->head.bot_id = bot->bot_id;
 
-    it->progress[0] = item->progress;
+    it->sum = ngx_http_tgbot_zone_sum(ngx_http_tgbot_store_sum_head(it),
+                                      item->data.data, item->data.len);
+
+    ngx_http_tgbot_store_set_progress(store, it, 0, &item->progress);
+
     it->answer = NGX_HTTP_TGBOT_LIST_NIL;
 
     if (item->answered) {
-        it->answer_len = (uint32_t) item->answer.len;
-        it->answer = ngx_http_tgbot_chain_take(&store->chain);
-        ngx_http_tgbot_chain_write(&store->chain, it->answer, 0,
-                                   &item->answer);
+        it->answer = ngx_http_tgbot_store_write_answer(store, it,
+                                                       &item->answer);
     }
 
     return it;
+}
+
+
+/* returns the first block */
+
+static uint32_t
+ngx_http_tgbot_store_write_answer(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_store_item_t *item, ngx_str_t *answer)
+{
+    uint32_t  n;
+
+    n = ngx_http_tgbot_chain_take(&store->chain);
+    ngx_http_tgbot_chain_write(&store->chain, n, 0, answer);
+
+    item->answer_len = (uint32_t) answer->len;
+    item->answer_sum = ngx_http_tgbot_zone_sum(
+                         ngx_http_tgbot_store_sum(item->seq, answer->len),
+                         answer->data, answer->len);
+
+    return n;
 }
 
 
@@ -372,10 +748,7 @@ ngx_http_tgbot_store_answer(ngx_http_tgbot_store_t *store, void *item,
         return NGX_AGAIN;
     }
 
-    n = ngx_http_tgbot_chain_take(&store->chain);
-    ngx_http_tgbot_chain_write(&store->chain, n, 0, answer);
-
-    it->answer_len = (uint32_t) answer->len;
+    n = ngx_http_tgbot_store_write_answer(store, it, answer);
 
     ngx_memory_barrier();
 
@@ -393,6 +766,20 @@ ngx_http_tgbot_store_answer(ngx_http_tgbot_store_t *store, void *item,
 }
 
 
+static void
+ngx_http_tgbot_store_set_progress(ngx_http_tgbot_store_t *store,
+    ngx_http_tgbot_store_item_t *item, ngx_uint_t n,
+    ngx_http_tgbot_progress_t *progress)
+{
+    item->progress[n] = *progress;
+
+    item->progress[n].started = ngx_http_tgbot_zone_in(store->bots.zone,
+                                                       progress->started);
+
+    item->progress_sum[n] = ngx_http_tgbot_store_sum_progress(item, n);
+}
+
+
 void
 ngx_http_tgbot_store_note(ngx_http_tgbot_store_t *store, void *item,
     ngx_http_tgbot_progress_t *progress)
@@ -403,7 +790,7 @@ ngx_http_tgbot_store_note(ngx_http_tgbot_store_t *store, void *item,
     it = item;
     other = !it->current;
 
-    it->progress[other] = *progress;
+    ngx_http_tgbot_store_set_progress(store, it, other, progress);
 
     ngx_memory_barrier();
 
@@ -428,7 +815,13 @@ ngx_http_tgbot_store_tell(ngx_http_tgbot_store_t *store, void *item,
     ngx_memzero(told, sizeof(ngx_http_tgbot_item_t));
 
     told->head = it->head;
+    told->head.received = ngx_http_tgbot_zone_out(store->bots.zone,
+                                                  it->head.received);
+
     told->progress = it->progress[it->current];
+    told->progress.started = ngx_http_tgbot_zone_out(store->bots.zone,
+                                                     told->progress.started);
+
     told->data.len = it->len;
 
     /* the id may not have been known when the item came */

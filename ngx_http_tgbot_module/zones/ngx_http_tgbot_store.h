@@ -53,13 +53,16 @@ typedef struct {
     uint32_t                          len;      /* of the data */
 
     ngx_http_tgbot_head_t             head;
+    uint64_t                          sum;      /* of seq, len, head, data */
 
     uint32_t                          answer;   /* its first block, or NIL */
     uint32_t                          answer_len;
+    uint64_t                          answer_sum;
 
     /* "current" selects one of two, so progress changes in one store */
 
     ngx_http_tgbot_progress_t         progress[2];
+    uint64_t                          progress_sum[2];
     uint32_t                          current;
 
     ngx_http_tgbot_link_t             link;     /* derived: in entry->items */
@@ -114,6 +117,13 @@ typedef struct {
 
     /* initializes "own" of an entry that a new bot takes */
     void                            (*clear)(void *own);
+
+    /*
+     * Called for an item of a zone that is opened: ends its lease, and makes
+     * sane what the kind's header has and no repair derives.
+     */
+    void                            (*end)(ngx_http_tgbot_store_t *store,
+                                         void *item);
 
     /* opens and locks a zone, and repairs it if it is dirty */
     void                            (*lock)(ngx_http_tgbot_zone_t *zone,
@@ -178,6 +188,31 @@ void ngx_http_tgbot_store_open(ngx_http_tgbot_store_t *store,
  */
 ngx_int_t ngx_http_tgbot_store_carve(ngx_http_tgbot_zone_t *zone,
     const ngx_http_tgbot_store_layout_t *layout);
+
+/*
+ * The kind's open callback: makes the contents such that a repair can make all
+ * else again, and ends the leases.  If they are torn, only what the items say
+ * is trusted: items with a wrong checksum are dropped and counted as broken,
+ * an answer with one is forgotten, and so is progress.  The kind repairs the
+ * store afterwards.
+ */
+void ngx_http_tgbot_store_reopen(ngx_http_tgbot_zone_t *zone,
+    const ngx_http_tgbot_store_layout_t *layout,
+    ngx_http_tgbot_zone_found_e found);
+
+/*
+ * For the kind's copy callback.  The next item that is added gets this seq,
+ * which rises.
+ */
+void ngx_http_tgbot_store_count(ngx_http_tgbot_zone_t *zone, uint64_t seq);
+
+/*
+ * For the kind's copy callback, at its end: copies what "old" keeps with its
+ * entries, for all bots that have an entry in the zone or get one.  A repair
+ * has to make what is derived.
+ */
+void ngx_http_tgbot_store_copy_own(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *old, const ngx_http_tgbot_store_layout_t *layout);
 
 /*
  * Finds or makes the entries of zone->users, in the init callback, without

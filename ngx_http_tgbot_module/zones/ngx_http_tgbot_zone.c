@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_zone.h"
+#include "ngx_http_tgbot_zone_file.h"
 
 
 #define NGX_HTTP_TGBOT_ZONE_MAGIC  0x74676235  /* "tgb5" */
@@ -22,9 +23,6 @@ static ngx_int_t ngx_http_tgbot_zone_adopt(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t *old);
 static ngx_int_t ngx_http_tgbot_zone_carve(ngx_http_tgbot_zone_t *zone,
     ngx_slab_pool_t *shpool);
-static ngx_http_tgbot_zone_rt_t *ngx_http_tgbot_zone_ours(ngx_shm_t *shm);
-static ngx_uint_t ngx_http_tgbot_zone_mapped(ngx_cycle_t *cycle,
-    u_char *addr);
 
 
 ngx_http_tgbot_zone_t *
@@ -244,6 +242,10 @@ ngx_http_tgbot_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     zone->log = shm_zone->shm.log;
 
+    if (zone->state) {
+        return ngx_http_tgbot_zone_file_init(zone);
+    }
+
     if (old) {
         return ngx_http_tgbot_zone_adopt(zone, old);
     }
@@ -314,8 +316,6 @@ ngx_http_tgbot_zone_carve(ngx_http_tgbot_zone_t *zone,
         return NGX_ERROR;
     }
 
-    shpool->data = rt;
-
     zone->rt = rt;
 
     if (ngx_http_tgbot_zone_make_rt(rt, zone->log) != NGX_OK) {
@@ -344,8 +344,6 @@ ngx_http_tgbot_zone_make_rt(ngx_http_tgbot_zone_rt_t *rt, ngx_log_t *log)
     pthread_mutexattr_t  attr;
 
     ngx_memzero(rt, sizeof(ngx_http_tgbot_zone_rt_t));
-
-    rt->magic = NGX_HTTP_TGBOT_ZONE_MAGIC;
 
     err = pthread_mutexattr_init(&attr);
 
@@ -384,81 +382,6 @@ ngx_http_tgbot_zone_init_module(ngx_array_t *zones)
     for (i = 0; i < zones->nelts; i++) {
         (void) ngx_atomic_fetch_add(&zone[i]->sh->generation, 1);
     }
-}
-
-
-void
-ngx_http_tgbot_zone_abandon(ngx_cycle_t *cycle)
-{
-    ngx_uint_t                 i;
-    ngx_shm_zone_t            *shm_zone;
-    ngx_list_part_t           *part;
-    ngx_http_tgbot_zone_rt_t  *rt;
-
-    for (part = (ngx_list_part_t *) &cycle->old_cycle->shared_memory.part;
-         part;
-         part = part->next)
-    {
-        shm_zone = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            rt = ngx_http_tgbot_zone_ours(&shm_zone[i].shm);
-
-            if (rt && !ngx_http_tgbot_zone_mapped(cycle, shm_zone[i].shm.addr))
-            {
-                rt->abandoned = 1;
-            }
-        }
-    }
-}
-
-
-/* finds the beginning that some version of this module carved; NULL: none */
-
-static ngx_http_tgbot_zone_rt_t *
-ngx_http_tgbot_zone_ours(ngx_shm_t *shm)
-{
-    u_char                    *data;
-    ngx_slab_pool_t           *shpool;
-    ngx_http_tgbot_zone_rt_t  *rt;
-
-    if (shm->addr == NULL) {
-        return NULL;
-    }
-
-    shpool = (ngx_slab_pool_t *) shm->addr;
-    data = shpool->data;
-
-    if (data < shm->addr
-        || data + sizeof(ngx_http_tgbot_zone_rt_t) > shm->addr + shm->size)
-    {
-        return NULL;
-    }
-
-    rt = (ngx_http_tgbot_zone_rt_t *) data;
-
-    return (rt->magic == NGX_HTTP_TGBOT_ZONE_MAGIC) ? rt : NULL;
-}
-
-
-static ngx_uint_t
-ngx_http_tgbot_zone_mapped(ngx_cycle_t *cycle, u_char *addr)
-{
-    ngx_uint_t        i;
-    ngx_shm_zone_t   *shm_zone;
-    ngx_list_part_t  *part;
-
-    for (part = &cycle->shared_memory.part; part; part = part->next) {
-        shm_zone = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (shm_zone[i].shm.addr == addr) {
-                return 1;
-            }
-        }
-    }
-
-    return 0;
 }
 
 

@@ -24,7 +24,7 @@ typedef struct ngx_http_tgbot_zone_state_s  ngx_http_tgbot_zone_state_t;
 
 typedef enum {
     NGX_HTTP_TGBOT_ZONE_NO_FILE = 0,
-    NGX_HTTP_TGBOT_ZONE_FILE,          /* may begin anew */
+    NGX_HTTP_TGBOT_ZONE_FILE,          /* may begin empty */
     NGX_HTTP_TGBOT_ZONE_KEEP           /* what is in it must not be lost */
 } ngx_http_tgbot_zone_file_e;
 
@@ -63,7 +63,7 @@ typedef struct {
      * init(zone, 0), without the lock.  No other process works in the zone,
      * and all leases in it are dead.  The callback makes the contents usable,
      * whatever they are, and ends the leases; the zone's generation is 0.
-     * NULL: the zone begins anew at each start, by init(zone, 1).
+     * NULL: the zone begins empty at each start, by init(zone, 1).
      */
     void                           (*open)(ngx_http_tgbot_zone_t *zone,
                                         ngx_http_tgbot_zone_found_e found);
@@ -71,7 +71,7 @@ typedef struct {
     /*
      * Called after open(old, ...) and init(zone, 1): copies the contents of
      * a zone of another size.  NGX_ERROR: they do not fit.  NULL: the zone
-     * begins anew.
+     * begins empty.
      */
     ngx_int_t                      (*copy)(ngx_http_tgbot_zone_t *zone,
                                         ngx_http_tgbot_zone_t *old);
@@ -87,10 +87,6 @@ typedef struct {
  */
 
 typedef struct {
-    ngx_atomic_t                     magic;     /* these two are here in all */
-    ngx_atomic_t                     abandoned; /* versions: a later cycle does
-                                                   not use the zone */
-
     pthread_mutex_t                  mutex;     /* robust, of processes */
     ngx_atomic_t                     dirty;     /* a process is inside the
                                                    lock, or died there */
@@ -140,6 +136,8 @@ struct ngx_http_tgbot_zone_s {
     ngx_atomic_uint_t                generation;   /* at worker start */
 
     unsigned                         found_dirty:1;
+    unsigned                         opened:1;  /* its file was there when
+                                                   nginx started */
 };
 
 
@@ -161,6 +159,14 @@ ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_add(ngx_conf_t *cf,
 ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone);
 
 /*
+ * Returns the next zone of the running cycle that has the same kind and another
+ * name; "after" is the one before, or NULL.  NULL: there are no more.  Only
+ * called while directives are read.
+ */
+ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_other(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *after);
+
+/*
  * Returns the size of a zone that has "room" bytes for the kind's data: nginx's
  * slab pool and our header are added.
  */
@@ -172,12 +178,6 @@ size_t ngx_http_tgbot_zone_needs(size_t room);
 ngx_int_t ngx_http_tgbot_zone_make_rt(ngx_http_tgbot_zone_rt_t *rt,
     ngx_log_t *log);
 
-/*
- * A checksum of n bytes that goes on from "sum".  Bytes may be summed up in
- * pieces, if the length of each but the last is a multiple of 8.
- */
-uint64_t ngx_http_tgbot_zone_sum(uint64_t sum, const void *data, size_t n);
-
 /* sets n numbers that clients cannot guess, in an init callback */
 void ngx_http_tgbot_zone_seed(uint64_t *seed, size_t n, ngx_log_t *log);
 
@@ -186,13 +186,6 @@ ngx_int_t ngx_http_tgbot_zone_check(ngx_conf_t *cf, ngx_array_t *zones);
 
 /* init_module: raises the generation of the zones that the new cycle uses */
 void ngx_http_tgbot_zone_init_module(ngx_array_t *zones);
-
-/*
- * init_module: marks the zones of the old cycle that the new cycle does not
- * use as abandoned, for the workers of the old cycle.  Those may run another
- * version of the module.
- */
-void ngx_http_tgbot_zone_abandon(ngx_cycle_t *cycle);
 
 /* worker start: notes the generation of the zones */
 void ngx_http_tgbot_zone_init_process(ngx_array_t *zones);
@@ -239,6 +232,14 @@ void ngx_http_tgbot_zone_unlock(ngx_http_tgbot_zone_t *zone);
 #define ngx_http_tgbot_zone_room(sh)                                          \
     ((sh)->size                                                               \
      - ngx_align(sizeof(ngx_http_tgbot_zone_sh_t), NGX_CPU_CACHE_LINE))
+
+
+/*
+ * Adds n bytes to a checksum; "sum" is that of the bytes before, or where it
+ * begins.  The same bytes in pieces have the same checksum, if the length of
+ * each piece but the last is a multiple of 8.
+ */
+uint64_t ngx_http_tgbot_zone_sum(uint64_t sum, const void *p, size_t n);
 
 
 /*

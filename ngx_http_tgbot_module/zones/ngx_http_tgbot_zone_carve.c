@@ -6,14 +6,36 @@
 #include "ngx_http_tgbot_zone.h"
 
 
-static ngx_inline uint64_t ngx_http_tgbot_zone_sum_word(uint64_t sum,
-    uint64_t word);
+static ngx_http_tgbot_zone_t *ngx_http_tgbot_zone_running(
+    ngx_http_tgbot_zone_t *zone, ngx_http_tgbot_zone_t *after,
+    ngx_uint_t named);
 
 
 ngx_http_tgbot_zone_t *
 ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone)
 {
-    ngx_uint_t              i;
+    return ngx_http_tgbot_zone_running(zone, NULL, 1);
+}
+
+
+ngx_http_tgbot_zone_t *
+ngx_http_tgbot_zone_other(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *after)
+{
+    return ngx_http_tgbot_zone_running(zone, after, 0);
+}
+
+
+/*
+ * The next zone of the running cycle that has the kind and the name, or the
+ * kind and another name
+ */
+
+static ngx_http_tgbot_zone_t *
+ngx_http_tgbot_zone_running(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_t *after, ngx_uint_t named)
+{
+    ngx_uint_t              i, same;
     ngx_shm_zone_t         *own, *shm_zone;
     ngx_list_part_t        *part;
     ngx_http_tgbot_zone_t  *old;
@@ -28,19 +50,25 @@ ngx_http_tgbot_zone_old(ngx_http_tgbot_zone_t *zone)
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (shm_zone[i].tag != own->tag
-                || shm_zone[i].data == NULL
-                || shm_zone[i].shm.name.len != own->shm.name.len
-                || ngx_memcmp(shm_zone[i].shm.name.data, own->shm.name.data,
-                              own->shm.name.len)
-                   != 0)
-            {
+            if (shm_zone[i].tag != own->tag || shm_zone[i].data == NULL) {
                 continue;
             }
 
             old = shm_zone[i].data;
 
-            if (old != zone && old->sh && old->sh->kind == zone->kind->id) {
+            if (old == after) {
+                after = NULL;
+                continue;
+            }
+
+            same = shm_zone[i].shm.name.len == own->shm.name.len
+                   && ngx_memcmp(shm_zone[i].shm.name.data,
+                                 own->shm.name.data, own->shm.name.len)
+                      == 0;
+
+            if (after == NULL && same == named && old != zone && old->sh
+                && old->sh->kind == zone->kind->id)
+            {
                 return old;
             }
         }
@@ -109,36 +137,33 @@ ngx_http_tgbot_zone_seed(uint64_t *seed, size_t n, ngx_log_t *log)
 }
 
 
-/* each step is a bijection of the sum: no single change of a word is missed */
+/*
+ * Finds what a lost page does: any change of one word changes the checksum, as
+ * the factor is odd.  It need not withstand an attacker, who cannot write here.
+ */
 
 uint64_t
-ngx_http_tgbot_zone_sum(uint64_t sum, const void *data, size_t n)
+ngx_http_tgbot_zone_sum(uint64_t sum, const void *p, size_t n)
 {
     uint64_t       word;
-    const u_char  *p;
+    const u_char  *bytes;
 
-    for (p = data; n >= sizeof(uint64_t); n -= sizeof(uint64_t)) {
-        ngx_memcpy(&word, p, sizeof(uint64_t));
-        p += sizeof(uint64_t);
+    for (bytes = p; n >= sizeof(uint64_t); n -= sizeof(uint64_t)) {
+        ngx_memcpy(&word, bytes, sizeof(uint64_t));
 
-        sum = ngx_http_tgbot_zone_sum_word(sum, word);
+        sum = (sum ^ word) * 0x9e3779b97f4a7c15ULL;
+        sum ^= sum >> 32;
+
+        bytes += sizeof(uint64_t);
     }
 
     if (n) {
-        word = 0;
-        ngx_memcpy(&word, p, n);
+        word = n;
+        ngx_memcpy((u_char *) &word + 1, bytes, n);
 
-        sum = ngx_http_tgbot_zone_sum_word(sum, word);
+        sum = (sum ^ word) * 0x9e3779b97f4a7c15ULL;
+        sum ^= sum >> 32;
     }
 
     return sum;
-}
-
-
-static ngx_inline uint64_t
-ngx_http_tgbot_zone_sum_word(uint64_t sum, uint64_t word)
-{
-    sum = (sum ^ word) * 0x9e3779b97f4a7c15ULL;
-
-    return sum ^ (sum >> 32);
 }

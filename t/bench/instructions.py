@@ -99,14 +99,14 @@ class Held(CountedTgbot):
     replies = False
     calls = 1
     aim = 62000
-    lines = {"queue": "", "answer": "nothing"}
+    lines = {"queue": "", "answer": "nothing", "state": ""}
 
 
 class Queued(Held):
     path = "queued"
     text = "queued, a call of the program"
     aim = 72000
-    lines = {"queue": QUEUE, "answer": "nothing"}
+    lines = {"queue": QUEUE, "answer": "nothing", "state": ""}
 
     def done(self):
         return self.status()["bots"]["bench"]["queue_items_total"]["done"]
@@ -117,7 +117,7 @@ class QueuedApi(Queued):
     text = "queued, the program and a Bot API call"
     calls = 2
     aim = 98000
-    lines = {"queue": QUEUE, "answer": "call"}
+    lines = {"queue": QUEUE, "answer": "call", "state": ""}
 
     def done(self):
         bot = self.status()["bots"]["bench"]
@@ -125,7 +125,14 @@ class QueuedApi(Queued):
         return min(bot["queue_items_total"]["done"], results.get("ok", 0))
 
 
-PATHS = (Floor, Reply, Proxy, Held, Queued, QueuedApi)
+class QueuedFile(Queued):
+    path = "queued-file"
+    text = "the same, and zones are files"
+    aim = 72000
+    lines = {"queue": QUEUE, "answer": "nothing", "state": "tgbot_state zones;"}
+
+
+PATHS = (Floor, Reply, Proxy, Held, Queued, QueuedFile, QueuedApi)
 
 
 def wait_until(server, what, value, expected):

@@ -1,13 +1,14 @@
 """A bot's program behind nginx, with the locations of its example, and a Bot API."""
 
 import asyncio
+import glob
 import http.client
 import os
 import shutil
 import socket
 import subprocess
 
-from harness import SECRET, TOKEN, TOP, free_port
+from harness import SECRET, TOKEN, TOP, free_port, until
 from simulator import updates
 from simulator.botapi import BotApi
 
@@ -17,10 +18,22 @@ MENU = ["We have", "tea", "and coffee."]
 # where dev installs the packages of t/frameworks
 NODE = f"{TOP}/build/frameworks/node"
 
+FPM = """\
+[global]
+error_log = {directory}/fpm.log
+
+[bot]
+listen = 127.0.0.1:{port}
+pm = static
+pm.max_children = 2
+clear_env = no
+"""
+
 HTTP = """\
     tgbot_token_file $tgbot_bot.token;
     tgbot_secret_token_file $tgbot_bot.secret;
     tgbot_api /_api;
+{http}
     server {{
         listen 127.0.0.1:{port};
 {locations}
@@ -48,8 +61,11 @@ class Bot:
         self.program_port = free_port()
         self.api = BotApi(tokens={TOKEN})
 
-    async def start(self, command, cwd=None, replaced=()):
-        """Starts all of it; replaced are texts of locations.conf and what to put there."""
+    async def start(self, command, cwd=None, replaced=(), says="", http=""):
+        """
+        Starts all of it; replaced are texts of locations.conf and what to put there, says
+        what the program says when it has started, http is what stands in http{} besides.
+        """
         case = self._case
         case.at_end(self.api.stop)
         await self.api.start()
@@ -62,7 +78,15 @@ class Bot:
         for kind, text in (("token", TOKEN), ("secret", SECRET)):
             write(f"{case.directory}/{self._name}.{kind}", f"{text}\n")
 
-        log = open(f"{case.directory}/program.log", "wb")
+        await self.run(command, cwd, says)
+        self._nginx = await case.nginx(HTTP.format(
+            port=self.port, api=self.api.port, locations=locations, http=http),
+            self.port, workers=1)
+
+    async def run(self, command, cwd=None, says=""):
+        """Starts the program, once more if it has ended; says: as in start()."""
+        case = self._case
+        log = open(f"{case.directory}/program.log", "ab")
         case.at_end(log.close)
         environment = dict(
             os.environ, TOKEN=TOKEN, SECRET=SECRET, PORT=str(self.program_port),
@@ -72,16 +96,11 @@ class Bot:
         self.program = program = subprocess.Popen(
             command, cwd=cwd or self._directory, env=environment, stdout=log, stderr=log)
         case.at_end(lambda: _end(program))
-        for _ in range(200):
-            if program.poll() is not None or listens(self.program_port):
-                break
-            await asyncio.sleep(0.05)
+        output = f"{case.directory}/program.log"
+        await until(lambda: program.poll() is not None or (
+            listens(self.program_port) and says in read_text(output)), 60)
         if not listens(self.program_port):
-            with open(f"{case.directory}/program.log", encoding="utf-8") as file:
-                raise RuntimeError(f"{command[0]} does not start:\n{file.read()}")
-
-        self._nginx = await case.nginx(HTTP.format(
-            port=self.port, api=self.api.port, locations=locations), self.port, workers=1)
+            raise RuntimeError(f"{command[0]} does not start:\n{read_text(output)}")
 
     async def update(self, kind, payload, secret=SECRET):
         """The status and the method in the answer that an Update gets."""
@@ -122,6 +141,18 @@ def node_modules(case):
         case.skip("no packages of npm: ./dev packages e2e installs them")
         return None
     return f"{NODE}/node_modules"
+
+
+def php_fpm(case, port):
+    """How PHP-FPM is started on a port; None: the test is skipped."""
+    # its program is named for its version
+    found = sorted(glob.glob("/usr/sbin/php-fpm*"))
+    if not found:
+        case.skip("no php-fpm: the package php-fpm has it")
+        return None
+    write(f"{case.directory}/fpm.conf", FPM.format(port=port, directory=case.directory))
+    return [found[-1], "--nodaemonize", "--allow-to-run-as-root", "--fpm-config",
+            f"{case.directory}/fpm.conf"]
 
 
 def post(port, path, body, secret):

@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -21,6 +22,8 @@ NGINX = os.environ.get("TGBOT_NGINX", "/usr/sbin/nginx")
 MODULE = os.path.abspath(
     os.environ.get("TGBOT_MODULE", f"{TOP}/build/ngx_http_tgbot_module.so"))
 FULL = bool(os.environ.get("TGBOT_E2E_FULL"))
+
+_given = set()      # ports, see free_port()
 
 TOKEN = "7000000001:AAHleakless-e2e-token-0123456789abc"
 SECRET = "e2e_secret_kept_to_the_program"
@@ -149,6 +152,8 @@ class Nginx:
         if detached:
             await self._process.wait()
             self._detached = int(self.read("nginx.pid"))
+        # it listens before it catches signals
+        await until(lambda: children(self.master))
 
     async def test(self):
         """What nginx -t returns and says."""
@@ -195,6 +200,15 @@ class Nginx:
         self.killed.append(pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+    async def kill_all(self, scene=None):
+        """Kills the master and its workers at once, and returns when they are gone."""
+        workers = children(self.master)
+        self.signal(signal.SIGKILL)
+        for pid in workers:
+            self.kill(pid, scene)
+        await self.exited(10)
+        await until(lambda: not any(alive(pid) for pid in workers))
 
     async def exited(self, timeout):
         """The exit status, or None if it still runs; 0 of one that is detached."""
@@ -417,9 +431,18 @@ def alive(pid):
 
 
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """
+    A port for a server, another one each time: below those that connections are given
+    as their own.
+    """
+    while True:
+        port = random.randrange(12000, 32768)
+        if port in _given:
+            continue
+        _given.add(port)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def _listens(port):

@@ -13,7 +13,7 @@ import signal
 import sys
 
 import clients
-from bots import MENU, Bot, node_modules, read, read_text, write
+from bots import MENU, Bot, node_modules, php_fpm, read, read_text, write
 from harness import MAIN, MODULE, SECRET, TOKEN, TOP, Nginx, free_port, until
 from redis import Redis
 from simulator import updates
@@ -23,17 +23,6 @@ from simulator.program import Program
 BOTS = f"{TOP}/examples/bots"
 MACHINES = f"{TOP}/examples/two-machines"
 ANN = updates.person(471100001, "Ann")
-
-FPM = """\
-[global]
-error_log = {directory}/fpm.log
-
-[bot]
-listen = 127.0.0.1:{port}
-pm = static
-pm.max_children = 2
-clear_env = no
-"""
 
 # at least so many are in README.md, docs and examples/bots
 CONFIGURATIONS = 15
@@ -101,18 +90,58 @@ async def test_python(case):
     await conversation(case, bot)
 
 
+async def test_python_album(case):
+    """The photos of an album are answered once, whatever comes between; none is lost."""
+    directory = f"{BOTS}/python-album"
+    command = [sys.executable, "bot.py"]
+    bot = Bot(case, directory, "album", "127.0.0.1:9005")
+    (lines,) = re.findall(r"^#     map .*?^#     \}", read_text(f"{directory}/locations.conf"),
+                          re.MULTILINE | re.DOTALL)
+    await bot.start(command, http=lines.replace("#", ""))
+    bob = updates.person(471100002, "Bob")
+
+    async def send(number, user, album=None):
+        if album:
+            message = updates.photo(number, user, "")
+            message["media_group_id"] = album
+        else:
+            message = updates.message(number, user, "hi")
+        case.equal(await bot.update("message", message), (200, b""), f"message {number}")
+
+    def texts():
+        return sorted(call.params["text"] for call in bot.api.executed)
+
+    for number in range(1, 11):
+        await send(number, ANN, "13000000000000001")
+        if number == 5:
+            await send(101, bob, "13000000000000002")
+            await send(102, bob, "13000000000000002")
+            await send(103, bob)
+    case.check(await until(lambda: len(bot.api.executed) == 3), f"calls: {texts()}")
+    case.equal(sorted(bot.take_calls()), sorted([
+        ("sendMessage", str(ANN["id"]), "An album of 10."),
+        ("sendMessage", str(bob["id"]), "An album of 2."),
+        ("sendMessage", str(bob["id"]), "You said: hi")]), "calls")
+
+    def photos():
+        return sum(int(re.search(r"\d+", text)[0]) for text in texts())
+
+    for number in range(11, 14):
+        await send(number, ANN, "13000000000000003")
+    bot.program.kill()
+    bot.program.wait()
+    await bot.run(command)
+    case.check(await until(lambda: photos() >= 3, 30), f"after a crash: {texts()}")
+    case.equal(photos(), 3, "photos after a crash")
+    await bot.finish()
+
+
 async def test_php(case):
-    fpm = php_fpm()
-    if fpm is None:
-        case.skip("no php-fpm: the package php-fpm has it")
-        return
     bot = Bot(case, f"{BOTS}/php", "php", "unix:/run/php/php-fpm.sock")
-    write(f"{case.directory}/fpm.conf", FPM.format(
-        port=bot.program_port, directory=case.directory))
-    await bot.start([fpm, "--nodaemonize", "--allow-to-run-as-root", "--fpm-config",
-                     f"{case.directory}/fpm.conf"],
-                    replaced=[("/srv/bot/bot.php", f"{BOTS}/php/bot.php")])
-    await conversation(case, bot)
+    command = php_fpm(case, bot.program_port)
+    if command is not None:
+        await bot.start(command, replaced=[("/srv/bot/bot.php", f"{BOTS}/php/bot.php")])
+        await conversation(case, bot)
 
 
 async def test_wsgi(case):
@@ -160,7 +189,9 @@ async def test_configurations(case):
     case.check(len(blocks) >= CONFIGURATIONS, f"only {len(blocks)} configurations")
 
     directory = f"{case.directory}/tgbot"
+    state = f"{case.directory}/state"
     os.makedirs(directory)
+    os.makedirs(state)
     for name in ("api-location.conf", "upstream.conf"):
         with open(f"{TOP}/examples/{name}", encoding="utf-8") as file:
             text = file.read()
@@ -175,8 +206,9 @@ async def test_configurations(case):
     for path, text in blocks:
         if not re.search(r"^\s*(server|map|log_format) ", text, re.MULTILINE):
             # but for what is allowed in http only
-            redis = "".join(re.findall(r"^tgbot_redis [^;]*;", text, re.MULTILINE))
-            text = f"{redis}\nserver {{\n{text.replace(redis, '')}\n}}"
+            only = re.compile(r"^tgbot_(?:redis|state) [^;]*;", re.MULTILINE)
+            outer = "\n".join(only.findall(text))
+            text = f"{outer}\nserver {{\n{only.sub('', text)}\n}}"
         elif "tgbot_api " in text and "location = /_api" not in text \
                 and "api-location.conf" not in text:
             text = text.replace("server {", "server { location = /_api { internal; "
@@ -184,6 +216,7 @@ async def test_configurations(case):
         text = re.sub(r"listen +443 ssl;|ssl_certificate(_key)? [^;]*;", "", text)
         text = re.sub(r"\bserver \{", f"server {{ listen 127.0.0.1:{free_port()};", text)
         text = text.replace("/etc/nginx/tgbot/", f"{directory}/")
+        text = text.replace("/var/lib/nginx/tgbot", state)
 
         nginx = Nginx(case.directory, 0)
         nginx.configure(MAIN.format(module=MODULE, user="", workers=1, shutdown="1s", http=text))
@@ -328,12 +361,6 @@ async def test_two_machines_acl(case):
         called |= set(re.findall(r"redis\.p?call\('([A-Z]+)'", read_text(path)))
     case.check(len(called) > 20, f"only {len(called)} commands")
     case.equal({name.lower() for name in called} - allowed, set(), "not in users.acl")
-
-
-def php_fpm():
-    """Its program, which is named for its version."""
-    found = sorted(glob.glob("/usr/sbin/php-fpm*"))
-    return found[-1] if found else None
 
 
 def _changed(path, *changes):

@@ -10,11 +10,12 @@ import os
 import shutil
 import subprocess
 
-from bots import MENU, Bot, node_modules, post, read_text, write
+from bots import MENU, Bot, node_modules, php_fpm, post, read_text, write
 from harness import SECRET, TOKEN, TOP, until
 from simulator import updates
 from simulator.http1 import fetch
 
+BOTS = f"{TOP}/examples/bots"
 RECIPES = f"{TOP}/examples/frameworks"
 DEFAULTS = f"{TOP}/t/e2e/defaults"
 ANN = updates.person(471100001, "Ann")
@@ -22,6 +23,9 @@ CHAT = str(ANN["id"])
 
 # what the table in docs/program.md says of a program
 ENDS = ", and the process ends"
+
+# it listens before
+NODE_RED_STARTED = "Started flows"
 
 # for which Debian has its packages
 PYTHON = "/usr/bin/python3"
@@ -50,9 +54,9 @@ async def held(case, bot, early=False):
     return waits, status, [text for _, _, text in bot.take_calls()]
 
 
-async def recipe(case, bot, command, cwd=None):
+async def recipe(case, bot, command, cwd=None, says=""):
     """What each program of the directory has to do."""
-    await bot.start(command, cwd)
+    await bot.start(command, cwd, says=says)
 
     status, _ = await bot.update("message", updates.message(1, ANN, "Grüße 🙂"))
     case.equal((status, bot.take_calls()),
@@ -336,6 +340,20 @@ async def test_ruby(case):
     await recipe(case, bot, [puma, "-b", f"tcp://127.0.0.1:{bot.program_port}", "ruby.ru"])
 
 
+async def test_php_as_it_comes(case):
+    """A failure that is shown is 200, and an answer of text/html is no call."""
+    bot = Bot(case, f"{BOTS}/php", "php", "unix:/run/php/php-fpm.sock")
+    command = php_fpm(case, bot.program_port)
+    if command is None:
+        return
+    await bot.start([*command, "-d", "display_errors=1"],
+                    replaced=[("/srv/bot/bot.php", f"{DEFAULTS}/bot.php")])
+    status, _ = await bot.update("message", updates.message(1, ANN, "hello"))
+    case.equal((status, bot.take_calls()), (200, []), "an answer without a type")
+    status, _ = await bot.update("message", updates.message(2, ANN, "/fail"))
+    case.equal((status, bot.take_calls()), (200, []), "a failure that is shown")
+
+
 async def built(case, source):
     """The program made of a source in Go, or None."""
     go = shutil.which("go")
@@ -377,7 +395,7 @@ async def test_node_red(case):
     bot = shop(case)
     command = node_red(case, bot, f"{RECIPES}/node-red.json")
     if command is not None:
-        await recipe(case, bot, command)
+        await recipe(case, bot, command, says=NODE_RED_STARTED)
 
 
 async def test_node_red_as_it_comes(case):
@@ -388,7 +406,7 @@ async def test_node_red_as_it_comes(case):
     write(f"{case.directory}/flow.json", json.dumps(flow))
     command = node_red(case, bot, f"{case.directory}/flow.json")
     if command is not None:
-        await bot.start(command, replaced=[("150s", "1s")])
+        await bot.start(command, replaced=[("150s", "1s")], says=NODE_RED_STARTED)
         await bot.update("message", updates.message(3, ANN, "/fail"))
         case.check("upstream timed out" in bot.errors(), "an answer")
         case.equal(documented("Node-RED 4.1, \"http in\"")[1], "no answer", "docs/program.md")

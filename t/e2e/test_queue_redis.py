@@ -334,6 +334,29 @@ async def test_scripts_flushed(case):
     await machines.end()
 
 
+async def test_flushed(case):
+    """All keys are deleted: what was accepted is lost, and what comes later is not."""
+    machines = await Machines(case).start(rate=400.0, updates=UPDATES // 2)
+    scene = machines.scene
+    scene.play()
+    await until(lambda: machines.count("done") > 100)
+    scene.program.hold()
+    await until(lambda: machines.count("items") > 200)
+    before = set(scene.webhook.deliveries)
+    machines.redis.call("FLUSHALL")
+    scene.program.release()
+    for nginx in machines.nginx:
+        told = lambda one=nginx: "keys in Redis were deleted" in one.read("error.log")  # noqa: E731
+        case.check(await until(told), "the log does not tell of it")
+    await machines.finished()
+    books = case.books(scene)
+    lost = {number for numbers in books["lost"].values() for number in numbers}
+    case.check(len(lost) > 100, f"only {len(lost)} updates are lost")
+    case.equal(lost - before, set(), "updates lost that came later")
+    scene.webhook.close()
+    await machines.stop()
+
+
 async def test_out_of_memory(case):
     """At maxmemory nothing is accepted, but what is in the queue is worked on."""
     machines = await Machines(case).start(rate=800.0)

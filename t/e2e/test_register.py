@@ -8,9 +8,10 @@ import subprocess
 import time
 
 import build
+import clients
 from harness import (FULL, SECRET, SERVER, TOKEN, bot, fetch, free_port, until)
 from simulator.botapi import BotApi
-from simulator.registration import RegistrationError, TYPES
+from simulator.registration import DEFAULT, RegistrationError, TYPES
 from simulator.webhook import Webhook
 from simulator import updates
 
@@ -641,6 +642,80 @@ async def test_username(case):
     case.equal((await w.webhook())["username"], "shop_bot", "username")
     case.equal(api.named, named + 1, "getMe")
     case.equal((await w.webhook())["state"], "ok", "state")
+    case.check_logs(w.nginx)
+
+
+async def test_environment(case):
+    """Registration and calls of a bot of Telegram's test environment go there."""
+    w = await world(case, bots=bot(
+        "e2e", f"tgbot_register {HOST} interval=1s api=http://127.0.0.1:PORT; "
+        f"tgbot_token {TOKEN}; tgbot_api /_api test; tgbot_reply hello; tgbot_reply_via api;",
+        api=False), start=False)
+    w.nginx.configure(w.nginx.inner.replace("PORT", str(w.api.port)))
+    await w.nginx.start()
+    await w.state("ok")
+    answer = await clients.post(w.nginx.port, clients.text(1, "hi"))
+    case.equal(answer.status, 200, "status")
+    case.check(await until(lambda: w.api.executed), "no call")
+    case.equal(w.api.called, {
+        False: set(), True: {"getWebhookInfo", "setWebhook", "getMe", "sendMessage"}}, "methods")
+    case.check_logs(w.nginx)
+
+
+async def test_certificate(case):
+    """
+    A certificate that was replaced while nginx was down is uploaded, when Telegram says that
+    it does not fit; not for ever, and not if there is none of one's own.
+    """
+    path, _ = certificates(case)
+    failed = "SSL error {error:0A000086:SSL routines::certificate verify failed}"
+    api = BotApi()
+    hook = api.registrations.hooks[TOKEN]
+    hook.url = URL
+    hook.certificate = b"an old one"
+    hook.last_error_date = int(time.time()) - 5
+    hook.last_error_message = failed
+    w = await world(case, f"certificate={path}/own.pem", api=api)
+    await w.state("ok")
+    await w.checked()
+    with open(f"{path}/own.pem", "rb") as file:
+        case.equal(w.hook.certificate, file.read(), "certificate")
+    case.equal(w.sets(), 1, "setWebhook")
+    case.equal(len(w.lines("refused because of a wrong certificate")), 1, "lines")
+
+    w.hooks.shows = lambda info: dict(info, last_error_date=int(time.time()) + 3600,
+                                      last_error_message=failed)
+    got = await w.state("stopped", 40)
+    case.check("because of a wrong certificate" in got["error"], f"error {got}")
+    await w.checked(3)
+    case.equal(w.sets(), 3, "setWebhook, three times in an hour")
+    w.hooks.shows = None
+    await w.state("ok")
+
+    w.configure(f"tgbot_register {HOST} interval=1s api=http://127.0.0.1:{api.port};")
+    await w.reload()
+    case.check(await until(lambda: w.hook.certificate is None, 20), "not changed")
+    await w.state("ok")
+    sets = w.sets()
+    w.hook.last_error_date = int(time.time()) + 1
+    w.hook.last_error_message = failed
+    await w.checked(3)
+    case.equal(w.sets(), sets, "setWebhook, when there is nothing to upload")
+    case.check_logs(w.nginx, allowed=("deliveries are refused again and again",))
+
+
+async def test_default_types(case):
+    """A list of types that is Telegram's default is not told by it, and is equal."""
+    names = ",".join(sorted(DEFAULT))
+    w = await world(case, f"allowed_updates={names}")
+    await w.state("ok")
+    await w.checked()
+    await case.stop(w.nginx)
+    await w.nginx.start()
+    await w.state("ok")
+    await w.checked()
+    case.equal(w.sets(), 1, "setWebhook")
+    case.equal(w.lines("[warn]"), [], "warnings")
     case.check_logs(w.nginx)
 
 

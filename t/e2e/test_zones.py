@@ -193,8 +193,11 @@ class Stops:
         os.unlink(path)
         return int(pid)
 
-    async def kill_at(self, point):
-        """Whether a worker was killed at the point; in a repair it is the second one."""
+    async def kill_at(self, point, everything=False):
+        """
+        Whether a worker was killed at the point; in a repair it is the second one.
+        everything: the master and the other workers are killed at once with it.
+        """
         first = point
         if point in _REPAIR:
             first = _FIRST.get(point.partition(":")[0], self._shared)
@@ -208,7 +211,10 @@ class Stops:
             pid = await self.reached(point)
             if pid is None:
                 return False
-        self._nginx.kill(pid, self._scene)
+        if everything:
+            await self._nginx.kill_all(self._scene)
+        else:
+            self._nginx.kill(pid, self._scene)
         return True
 
 
@@ -327,7 +333,17 @@ async def _die(nginx, over):
 
 
 async def test_queue_killed_inside(case):
-    """Likewise with queues and dead letters: what is in them stays there, in order."""
+    """The same with queues and dead letters: what is in them stays there, in order."""
+    rounds, nginx = await _queue_killed_inside(case)
+    case.equal(nginx.read("error.log").count("it is repaired"), rounds, "warnings of repair")
+
+
+async def test_files_killed_inside(case):
+    """All of nginx is killed with a zone locked, each time, and the zones are files."""
+    await _queue_killed_inside(case, "tgbot_state state;", everything=True)
+
+
+async def _queue_killed_inside(case, http="", everything=False):
     module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
     failing = Program()
     await failing.start()
@@ -337,7 +353,7 @@ async def test_queue_killed_inside(case):
         "tgbot_queue zone=updates:8m; tgbot_attempts 100 backoff=50ms max_backoff=100ms; "
         "tgbot_retry attempts=50 backoff=2500ms max_backoff=2500ms;",
         updates=0, schedule=0.02, ramp=0.02, program_fail=0.1, api_500=0.05,
-        nginx={"module": module},
+        nginx={"module": module}, http=http,
         locations=bot("dying", "tgbot_queue zone=updates; tgbot_dead_letters "
                       "zone=letters:100k max=30; tgbot_attempts 1;", api=False,
                       handler="/_failing")
@@ -363,8 +379,12 @@ async def test_queue_killed_inside(case):
     pusher = loop.create_task(push())
     rounds = 0
     for point in points:
-        if await stops.kill_at(point):
-            rounds += 1
+        if not await stops.kill_at(point, everything):
+            continue
+        rounds += 1
+        if everything:
+            await nginx.start()
+        else:
             repaired = await _repaired(case, nginx, rounds)
             case.equal(repaired, rounds, f"repairs after a death at {point!r}")
     over.set()
@@ -384,8 +404,8 @@ async def test_queue_killed_inside(case):
     case.check(letters > 0, "there are no dead letters")
     case.note(f"{rounds} points, {len(nginx.killed)} workers killed")
     await case.stop(nginx)
-    case.equal(nginx.read("error.log").count("it is repaired"), rounds, "warnings of repair")
     case.check_logs(nginx)
+    return rounds, nginx
 
 
 async def test_many_bots(case):

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static ngx_http_tgbot_update_t  updates[] = {
     { .type_index = NGX_HTTP_TGBOT_TYPE_MESSAGE, .chat_id = -1001367429635LL,
       .has_chat_id = 1, .thread_id = 5, .has_thread_id = 1,
-      .business_connection_id = ngx_string("a\"\\b") },
+      .business_connection_id = ngx_string("a\"\\b"), .text_answers = 1 },
     { .type_index = NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY,
       .chat_id = 77, .has_chat_id = 1, .query_id = ngx_string("43\"\\") },
     { .type_index = NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY },
@@ -30,6 +30,25 @@ static ngx_http_tgbot_update_t  updates[] = {
     { .type_index = NGX_HTTP_TGBOT_TYPE_SHIPPING_QUERY,
       .query_id = ngx_string("97") },
     { .type_index = NGX_HTTP_TGBOT_TYPE_POLL },
+    { .type_index = NGX_HTTP_TGBOT_TYPE_MESSAGE, .chat_id = -100,
+      .has_chat_id = 1, .direct_id = 5, .has_direct_id = 1,
+      .text_answers = 1 },
+    { .type_index = NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY, .chat_id = 77,
+      .has_chat_id = 1, .from_id = 7, .has_from_id = 1, .ephemeral_id = 4,
+      .has_ephemeral_id = 1, .query_id = ngx_string("\x7f\"\\"),
+      .text_answers = 1 },
+    { .type_index = NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY, .chat_id = 77,
+      .has_chat_id = 1, .message_id = 4, .has_message_id = 1,
+      .business_connection_id = ngx_string("a\"\\b") },
+    { .type_index = NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY,
+      .inline_message_id = ngx_string("a\"\\b") },
+    { .type_index = NGX_HTTP_TGBOT_TYPE_GUEST_MESSAGE, .chat_id = 77,
+      .has_chat_id = 1, .query_id = ngx_string("43\"\\"),
+      .text_answers = 1 },
+    { .type_index = NGX_HTTP_TGBOT_TYPE_CHAT_JOIN_REQUEST, .chat_id = 77,
+      .has_chat_id = 1, .user_id = 5, .has_user_id = 1, .user_chat_id = 6,
+      .has_user_chat_id = 1, .query_id = ngx_string("43"),
+      .text_answers = 1 },
 };
 
 
@@ -215,6 +234,7 @@ check_kept(ngx_http_tgbot_answer_t *answer, ngx_str_t *type, ngx_str_t *body,
 
     other = *update;
     other.chat_id = 123456789;
+    other.user_chat_id = 123456789;
 
     if (rc != NGX_OK
         || kept.len > body->len

@@ -68,7 +68,7 @@ static void
 check_update(ngx_http_tgbot_update_t *u)
 {
     if (u->has_update_id != (u->update_id != NGX_HTTP_TGBOT_UPDATE_NO_ID)
-        || u->life < 30
+        || u->life < 10
         || (u->has_date && u->date <= 0))
     {
         ngx_abort();
@@ -86,6 +86,10 @@ check_update(ngx_http_tgbot_update_t *u)
     check_string(&u->message_kind);
     check_string(&u->query_id);
     check_string(&u->business_connection_id);
+    check_string(&u->command_bot);
+    check_string(&u->poll_id);
+    check_string(&u->inline_message_id);
+    check_string(&u->media_group_id);
 }
 
 

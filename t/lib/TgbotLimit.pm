@@ -9,7 +9,7 @@ use Exporter qw(import);
 
 use TgbotSteps;
 
-our @EXPORT = qw($said $notice post other member decisions);
+our @EXPORT = qw($said $notice post photo other member decisions);
 
 # an update with an id of its own; "user" is in a private chat, unless there is
 # a "chat"
@@ -18,6 +18,14 @@ sub post {
     my (%of) = @_;
 
     return "POST /" . ($of{bot} // 'b') . "\n" . update(%of);
+}
+
+# one of an album
+
+sub photo {
+    my ($album, %of) = @_;
+
+    return post(%of) =~ s/"text":/"media_group_id":"$album","text":/r;
 }
 
 # an update of another type, from user 7

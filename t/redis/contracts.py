@@ -4,8 +4,10 @@ import ast
 import functools
 import hashlib
 import re
+import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 import server
@@ -43,7 +45,7 @@ ARGUMENTS = {
     "give": (LANE, "w/1", 1, 0, "", "", 1000, 0),
     "claim": (1, 1024, "w", 1, 4096, 0),
     "unclaim": (1, 1024, "w/1", "accept", 0, 0, ""),
-    "limit": (1000000, 1),
+    "limit": (1000000, 1, 0),
     "dead_put": (0, "head", "data", 10, 0, 0, 0),
     "dead_list": (0, 10),
     "dead_lease": (1, "w", 1),
@@ -225,7 +227,7 @@ class Contracts(unittest.TestCase):
         for token, burst in ((500, 1), (1000000, 3), (60000000, 20)):
             self.redis.call("FLUSHALL")
             for _ in range(burst):
-                self.run_script("limit", token, burst)
+                self.run_script("limit", token, burst, 0)
                 full = self.redis.call("GET", BOT + "limit:a")
                 ends = self.redis.call("PEXPIRETIME", BOT + "limit:a")
                 if ends > 0:                   # else it was full before it was asked for
@@ -234,9 +236,10 @@ class Contracts(unittest.TestCase):
     def test_bucket_notice(self):
         """the first refusal since the bucket was full is told from others"""
         keys = "meta limit:a limit:b"
-        self.assertEqual(self.run_script("limit", 10**8, 9, 10**8, 1, keys=keys), [0, 0, 0])
+        buckets = (10**8, 9, 0, 10**8, 1, 0)
+        self.assertEqual(self.run_script("limit", *buckets, keys=keys), [0, 0, 0])
         for first in (1, 0, 0):
-            number, wait, told = self.run_script("limit", 10**8, 9, 10**8, 1, keys=keys)
+            number, wait, told = self.run_script("limit", *buckets, keys=keys)
             self.assertEqual((number, told), (2, first))
             self.assertLessEqual(wait, 10**5)
             self.assertGreater(wait, 10**5 - 5000)
@@ -244,7 +247,63 @@ class Contracts(unittest.TestCase):
     def test_clock_set_back(self):
         """a bucket of the future refuses for no longer than it takes to fill"""
         self.redis.call("SET", BOT + "limit:a", str(10**17))
-        self.assertLessEqual(self.run_script("limit", 10**6, 3)[1], 1000)
+        self.assertLessEqual(self.run_script("limit", 10**6, 3, 0)[1], 1000)
+
+    def photo(self, album, *buckets):
+        """asks limit for the buckets a and b, and tells whether they were charged"""
+        names = "ab"[:len(buckets)]
+        keys = ["meta", *(f"limit:{name}" for name in names),
+                *(f"album:{name}{album}" for name in names)]
+        before = [self.redis.call("GET", BOT + f"limit:{name}") for name in names]
+        reply = self.run_script("limit", *sum(buckets, ()), keys=" ".join(keys))
+        after = [self.redis.call("GET", BOT + f"limit:{name}") for name in names]
+        return reply[0], reply[2], [old != new for old, new in zip(before, after)]
+
+    def test_album(self):
+        """the photos of an album are charged once, and taken or refused together"""
+        bucket = (10**8, 2, 0)
+        self.assertEqual(self.photo(1, bucket), (0, 0, [True]))
+        self.assertEqual(self.photo(1, bucket), (0, 0, [False]))
+        self.assertEqual(self.photo(2, bucket), (0, 0, [True]))
+        self.assertEqual(self.photo(1, bucket), (0, 0, [False]))
+        self.assertEqual(self.photo(3, bucket), (1, 1, [True]))
+        self.redis.call("DEL", BOT + "limit:a")          # there is a token again
+        self.assertEqual(self.photo(3, bucket), (1, 0, [False]))
+        self.assertEqual(self.photo(4, bucket), (0, 0, [True]))
+        for name in ("album:a1", "album:a3"):
+            self.assertGreater(self.redis.call("PTTL", BOT + name), 50000)
+            self.assertLessEqual(self.redis.call("PTTL", BOT + name), 60001)
+
+    def test_album_rejected(self):
+        """an update that comes again is looked at again, and the others go with it"""
+        bucket = (10**8, 1, 1)
+        self.assertEqual(self.photo(1, bucket), (0, 0, [True]))
+        self.assertEqual(self.photo(2, bucket)[:2], (1, 1))
+        self.redis.call("DEL", BOT + "limit:a")
+        self.assertEqual(self.photo(2, bucket), (0, 0, [True]))
+        self.assertEqual(self.photo(2, bucket), (0, 0, [False]))
+
+    def test_album_of_two(self):
+        """one bucket refuses, so no other one remembers that it took the album"""
+        wide, narrow = (10**8, 9, 0), (10**8, 1, 0)
+        self.assertEqual(self.photo(1, wide, narrow), (0, 0, [True, True]))
+        self.assertEqual(self.photo(1, wide, narrow), (0, 0, [False, False]))
+        self.assertEqual(self.photo(2, wide, narrow)[:2], (2, 1))
+        self.assertEqual(self.photo(2, wide, narrow), (2, 0, [False, False]))
+        self.assertEqual(self.redis.call("EXISTS", BOT + "album:a2"), 0)
+
+    def test_album_accepted(self):
+        """accept asks the same, and decides nothing about an album of a full queue"""
+        keys = " limit:a album:a"
+        bucket = (10**8, 1, 0)
+        self.accept(1)
+        self.assertEqual(self.accept(2, *bucket, keys=keys, limit=1)[0], 3)
+        self.assertEqual(self.redis.call("EXISTS", BOT + "album:a"), 0)
+        for update_id in (2, 3, 4):
+            self.assertEqual(self.accept(update_id, *bucket, keys=keys)[:2], [1, 0])
+        keys = " limit:a album:b"
+        self.assertEqual(self.accept(5, *bucket, keys=keys)[:4:3], [2, 1])
+        self.assertEqual(self.accept(6, *bucket, keys=keys)[:4:3], [2, 0])
 
     def test_limited(self):
         """a limited update is accepted too, unless its bucket rejects; a dry run only tells"""
@@ -389,7 +448,65 @@ class Contracts(unittest.TestCase):
         self.assertGreater(now, 10**12)
 
 
+class Moving(unittest.TestCase):
+    """In a node of a cluster whose slot moves, a key that a script has emptied is another's."""
+
+    def setUp(self):
+        self.servers = []
+        self.nodes = []
+        for _ in range(2):
+            port = free_port()
+            self.servers.append(server.Server("--port", str(port), "--cluster-enabled", "yes"))
+            self.addCleanup(self.servers[-1].stop)
+            self.nodes.append(self.servers[-1].connect())
+        self.redis, other = self.nodes
+        self.redis.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        self.redis.call("CLUSTER", "MEET", "127.0.0.1", port)
+        self.until(lambda: b"cluster_known_nodes:2" in self.redis.call("CLUSTER", "INFO"))
+        self.until(lambda: b"cluster_state:ok" in self.redis.call("CLUSTER", "INFO"))
+        self.other = other.call("CLUSTER", "MYID")
+
+    def until(self, condition):
+        for _ in range(1000):
+            if condition():
+                return
+            time.sleep(0.02)
+        self.fail("there is no cluster")
+
+    def run_script(self, name, *argv):
+        keys = [BOT + key for key in KEYS[name].split()]
+        return self.redis.call("EVAL", server.text(name), len(keys), *keys, *argv)
+
+    def test_settle(self):
+        """the last item of a lane is settled as a whole, and counted"""
+        self.run_script("beat", "w", 60000, 4)
+        for update_id in (1, 2):
+            self.run_script("accept", update_id, 1024, LANE, "x", 100, 100000, 0)
+        self.assertEqual(self.run_script("take", "w", 5, 9, 9)[4:], [LANE.encode()])
+        self.redis.call("RPUSH", BOT + "ready", "other")
+        self.redis.call("HSET", BOT + "progress", "other", "x")
+        slot = self.redis.call("CLUSTER", "KEYSLOT", BOT)
+        self.assertEqual(self.redis.call("CLUSTER", "SETSLOT", slot, "MIGRATING", self.other),
+                         b"OK")
+        for left in (1, 0):
+            self.redis.call("HSET", BOT + "flight", LANE, "w/5", "other", "v/1")
+            seq = self.redis.call("LINDEX", f"{BOT}lane:{LANE}", 0).split()[0]
+            self.assertEqual(self.run_script("settle", LANE, "w/5", seq, "done", 0), 1)
+            self.assertEqual(self.redis.call("HMGET", BOT + "meta", "items", "done"),
+                             [str(left).encode(), str(2 - left).encode()])
+
+
+def free_port():
+    """a port with one for the bus of the cluster"""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            port = sock.getsockname()[1]
+        if port < 55536:
+            return port
+
+
 def run():
     """-> whether all hold"""
-    suite = unittest.defaultTestLoader.loadTestsFromTestCase(Contracts)
+    load = unittest.defaultTestLoader.loadTestsFromTestCase
+    suite = unittest.TestSuite(map(load, (Contracts, Moving)))
     return unittest.TextTestRunner(verbosity=0).run(suite).wasSuccessful()

@@ -31,6 +31,7 @@ class Update:
 
     def __init__(self, update_id, lane):
         self.id, self.lane = update_id, lane
+        self.album = None
         self.flying = 0        # deliveries without a response
         self.acked = False
 
@@ -62,6 +63,7 @@ class Lanes(World):
         self.events = collections.Counter()
         self.letters = {}            # id => update, of the letters in Redis
         self.levels = {}
+        self.albums = {}             # (bucket, album) => whether the bucket took the album
         self.closed = False
         super().__init__(*arguments, **options)
         self.next_id = self.random.randrange(1, 10**9)
@@ -91,6 +93,8 @@ class Lanes(World):
                 return
             self.next_id += 1 if self.random.random() < 0.9 else self.random.randrange(1, 40)
             bound.append(Update(self.next_id, lane))
+            if self.random.random() < 0.4:
+                bound[0].album = f"{lane}-{self.next_id // 8}"
         update = bound[0]
         if update.flying < (1 if self.calm else 2):
             self.accept(worker, update)
@@ -104,6 +108,8 @@ class Lanes(World):
         buckets = buckets[:self.random.randrange(3)]
         keys = ["meta", "seen:0", "seen:1", "lanes", "ready", f"lane:{update.lane}",
                 *(bucket[0] for bucket in buckets)]
+        if update.album and not dry:
+            keys += [f"album:{bucket[0]}:{update.album}" for bucket in buckets]
         argv = [update.id, WINDOW, update.lane, f"{update.id} {'x' * (update.id % 90)}", LIMIT,
                 LIMIT_SIZE, int(dry)]
         for bucket in buckets:
@@ -134,9 +140,12 @@ class Lanes(World):
                   or self.bytes() + len(payload) > LIMIT_SIZE,
                   "full with", count, "items")
             return
-        refused = self.levels_refuse(buckets)
+        album = None if dry else update.album
+        refused = self.levels_refuse(buckets, album)
         check(refused is None or self.forgotten or refused == reply[1], "bucket", reply[1],
               "refused,", refused, "had no token")
+        if album and reply[1] and not buckets[reply[1] - 1][3]:
+            self.albums.setdefault((buckets[reply[1] - 1][0], album), False)
         if verdict == 2 and not dry:
             if marked and not buckets[reply[1] - 1][3]:
                 self.accept_id(update.id)
@@ -144,6 +153,10 @@ class Lanes(World):
         check(verdict == 1, "unknown verdict", verdict)
         if reply[1] == 0:
             for name, token, burst, _ in buckets:
+                if album:
+                    if (name, album) in self.albums:
+                        continue
+                    self.albums[name, album] = True
                 level = self.levels.setdefault(name, Level(token, burst))
                 level.level += 1
                 check(level.level <= burst + 0.01, name, "admits too much")
@@ -158,9 +171,13 @@ class Lanes(World):
         self.open(update_id)
         self.move(update_id)
 
-    def levels_refuse(self, buckets):
-        """-> the first bucket that has no token, 0, or None: it cannot be told"""
+    def levels_refuse(self, buckets, album):
+        """-> the first bucket that refuses, 0, or None: it cannot be told"""
         for i, (name, token, burst, _) in enumerate(buckets, 1):
+            if (name, album) in self.albums:
+                if not self.albums[name, album]:
+                    return i
+                continue
             level = self.levels.setdefault(name, Level(token, burst)).now(self.clock) + 1 - burst
             if abs(level) < 1e-3:
                 return None

@@ -13,7 +13,7 @@ from . import calls, faults
 from .http1 import Service, response
 from .registration import METHODS, RegistrationError, Registrations
 
-_PATH = re.compile(r"/bot([^/?]+)/([A-Za-z_]+)(?:\?(.*))?$")
+_PATH = re.compile(r"/bot([^/?]+)/(test/)?([A-Za-z_]+)(?:\?(.*))?$")
 _METHOD = re.compile(
     r"(send|answer|edit|delete|forward|copy|get|set|pin|unpin|ban|unban|restrict|promote|"
     r"approve|decline|create|export|revoke|leave|stop|save|read|gift|transfer|refund|"
@@ -91,6 +91,7 @@ class BotApi(Service):
         self.registrations = Registrations()
         self.username = "demo_bot"          # of all bots; None: getMe fails
         self.named = 0                      # calls of getMe
+        self.called = {False: set(), True: set()}   # methods, True: in the test environment
         self.executed = []
         self.statuses = Counter()
         self.unknown = Counter()            # calls whose caller cannot know the outcome
@@ -205,7 +206,8 @@ class BotApi(Service):
         match = _PATH.match(request.target)
         if match is None:
             raise ApiError(404, "Not Found")
-        token, method, query = match.groups()
+        token, test, method, query = match.groups()
+        self.called[bool(test)].add(method)
         if self.tokens is not None and token not in self.tokens:
             raise ApiError(401, "Unauthorized")
         if request.start[0] not in ("GET", "POST"):

@@ -16,7 +16,8 @@ TYPES = ("message", "edited_message", "channel_post", "edited_channel_post",
          "inline_query", "chosen_inline_result", "callback_query", "shipping_query",
          "pre_checkout_query", "purchased_paid_media", "poll", "poll_answer",
          "my_chat_member", "chat_member", "chat_join_request", "chat_boost",
-         "removed_chat_boost")
+         "removed_chat_boost", "guest_message", "managed_bot", "subscription",
+         "stopped_message_generation", "widget_query", "shared_widget_query")
 DEFAULT = frozenset(TYPES) - {"chat_member", "message_reaction", "message_reaction_count"}
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}$")

@@ -58,7 +58,8 @@ matrix_suite() {
     # packages need the network, the tests get one of its own
 
     in_chroot -m "$dir" /module/dev packages test || return 1
-    in_chroot -mn "$dir" env TGBOT_OFFLINE=1 /module/dev test
+    in_chroot -mn "$dir" env TGBOT_OFFLINE=1 /module/dev test || return 1
+    in_chroot -mn "$dir" env TGBOT_OFFLINE=1 /module/dev test valkey
 }
 
 

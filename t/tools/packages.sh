@@ -364,7 +364,13 @@ packages_e2e() {
 
 packages_redis() {
     need python3 redis-server
+    packages_valkey
+}
 
+
+# not every suite has it
+
+packages_valkey() {
     if [ -n "$(apt-cache madison valkey-server)" ]; then
         need valkey-server
     fi

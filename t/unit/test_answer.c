@@ -30,7 +30,8 @@ static ngx_http_tgbot_update_t  test_message = {
     .chat_id = -1001367429635LL,
     .user_id = 5,
     .has_chat_id = 1,
-    .has_user_id = 1
+    .has_user_id = 1,
+    .text_answers = 1
 };
 
 
@@ -38,7 +39,8 @@ static ngx_http_tgbot_update_t  test_callback = {
     .type_index = NGX_HTTP_TGBOT_TYPE_CALLBACK_QUERY,
     .query_id = ngx_string("4382\"\\\n"),
     .chat_id = 77,
-    .has_chat_id = 1
+    .has_chat_id = 1,
+    .text_answers = 1
 };
 
 
@@ -219,40 +221,48 @@ test_chat_id(void)
         { "{\"method\":\"sendMessage\",\"text\":\"a\"}", &test_message,
           "{\"chat_id\":-1001367429635,\"method\":\"sendMessage\","
           "\"text\":\"a\"}", "-1001367429635" },
-        { "{\"method\":\"x\"}", &test_message,
-          "{\"chat_id\":-1001367429635,\"method\":\"x\"}",
+        { "{\"method\":\"sendDice\"}", &test_message,
+          "{\"chat_id\":-1001367429635,\"method\":\"sendDice\"}",
           "-1001367429635" },
-        { "{ \"method\" : \"x\" }", &test_message,
-          "{\"chat_id\":-1001367429635, \"method\" : \"x\" }",
+        { "{ \"method\" : \"sendDice\" }", &test_message,
+          "{\"chat_id\":-1001367429635, \"method\" : \"sendDice\" }",
           "-1001367429635" },
         { "{\"method\":\"sendMessage\",\"chat_id\":12}", &test_message,
           NULL, "12" },
         { "{\"chat_id\":-12,\"method\":\"sendMessage\"}", &test_message,
           NULL, "-12" },
-        { "{\"chat_id\" \t\r\n: \t\r\n12 \n,\"method\":\"x\"}",
+        { "{\"chat_id\" \t\r\n: \t\r\n12 \n,\"method\":\"sendDice\"}",
           &test_message, NULL, "12" },
-        { "{\"method\":\"x\",\"chat_id\":12 }", &test_message, NULL, "12" },
-        { "{\"chat_id\":\"@name\",\"method\":\"x\"}", &test_message, NULL,
-          "\"@name\"" },
-        { "{\"chat_id\":\"\",\"method\":\"x\"}", &test_message, NULL,
+        { "{\"method\":\"sendDice\",\"chat_id\":12 }", &test_message, NULL,
+          "12" },
+        { "{\"chat_id\":\"@name\",\"method\":\"sendDice\"}", &test_message,
+          NULL, "\"@name\"" },
+        { "{\"chat_id\":\"\",\"method\":\"sendDice\"}", &test_message, NULL,
           "\"\"" },
-        { "{\"chat_id\":\"a\\\"b\\u0041}{\",\"method\":\"x\"}",
+        { "{\"chat_id\":\"a\\\"b\\u0041}{\",\"method\":\"sendDice\"}",
           &test_message, NULL, "\"a\\\"b\\u0041}{\"" },
-        { "{\"ch\\u0061t_id\":12,\"m\\u0065thod\":\"x\"}", &test_message,
+        { "{\"ch\\u0061t_id\":12,\"m\\u0065thod\":\"sendDice\"}", &test_message,
           NULL, "12" },
-        { "{\"chat_id\":null,\"method\":\"x\"}", &test_message, NULL, NULL },
-        { "{\"chat_id\":true,\"method\":\"x\"}", &test_message, NULL, NULL },
-        { "{\"chat_id\":{\"chat_id\":5},\"method\":\"x\"}", &test_message,
-          NULL, NULL },
-        { "{\"chat_id\":[5],\"method\":\"x\"}", &test_message, NULL, NULL },
-        { "{\"x\":{\"chat_id\":5},\"method\":\"x\"}", &test_message,
+        { "{\"chat_id\":null,\"method\":\"sendDice\"}", &test_message,
+          "{\"chat_id\":-1001367429635,\"method\":\"sendDice\"}",
+          "-1001367429635" },
+        { "{\"method\":\"sendDice\",\"chat_id\" : null }", &test_message,
+          "{\"method\":\"sendDice\",\"chat_id\" : -1001367429635 }",
+          "-1001367429635" },
+        { "{\"chat_id\":true,\"method\":\"sendDice\"}", &test_message, NULL,
+          NULL },
+        { "{\"chat_id\":{\"chat_id\":5},\"method\":\"sendDice\"}",
+          &test_message, NULL, NULL },
+        { "{\"chat_id\":[5],\"method\":\"sendDice\"}", &test_message, NULL,
+          NULL },
+        { "{\"x\":{\"chat_id\":5},\"method\":\"sendDice\"}", &test_message,
           "{\"chat_id\":-1001367429635,\"x\":{\"chat_id\":5},"
-          "\"method\":\"x\"}", "-1001367429635" },
-        { "{\"chat_id\\u0000\":5,\"method\":\"x\"}", &test_message,
+          "\"method\":\"sendDice\"}", "-1001367429635" },
+        { "{\"chat_id\\u0000\":5,\"method\":\"sendDice\"}", &test_message,
           "{\"chat_id\":-1001367429635,\"chat_id\\u0000\":5,"
-          "\"method\":\"x\"}", "-1001367429635" },
-        { "{\"Chat_id\":5,\"method\":\"x\"}", &test_message,
-          "{\"chat_id\":-1001367429635,\"Chat_id\":5,\"method\":\"x\"}",
+          "\"method\":\"sendDice\"}", "-1001367429635" },
+        { "{\"Chat_id\":5,\"method\":\"sendDice\"}", &test_message,
+          "{\"chat_id\":-1001367429635,\"Chat_id\":5,\"method\":\"sendDice\"}",
           "-1001367429635" },
         { "{\"method\":\"sendMessage\"}", &test_inline, NULL, NULL },
         { "{\"method\":\"sendMessage\"}", &test_callback,
@@ -282,8 +292,9 @@ test_chatless(void)
           "77" },
         { "{\"method\":\"setChatMenuButton\"}", &test_message, NULL, NULL },
         { "{\"method\":\"setchatmenubutton\"}", &test_message, NULL, NULL },
-        { "{\"method\":\"setChatTitle\"}", &test_callback,
-          "{\"chat_id\":77,\"method\":\"setChatTitle\"}", "77" },
+        { "{\"method\":\"setChatTitle\"}", &test_callback, NULL, NULL },
+        { "{\"method\":\"leaveChat\"}", &test_message, NULL, NULL },
+        { "{\"method\":\"sendThing\"}", &test_message, NULL, NULL },
         { "{\"method\":\"setMyCommands\"}", &test_message, NULL, NULL },
         { "{\"method\":\"SETMYNAME\"}", &test_message, NULL, NULL },
         { "{\"method\":\"deleteMyCommands\"}", &test_message, NULL, NULL },
@@ -296,11 +307,9 @@ test_chatless(void)
           NULL },
         { "{\"user_id\":5,\"method\":\"giftPremiumSubscription\"}",
           &test_message, NULL, NULL },
-        { "{\"method\":\"sendGift\"}", &test_callback,
-          "{\"chat_id\":77,\"method\":\"sendGift\"}", "77" },
+        { "{\"method\":\"sendGift\"}", &test_callback, NULL, NULL },
         { "{\"method\":\"banChatMember\",\"user_id\":5}", &test_callback,
-          "{\"chat_id\":77,\"method\":\"banChatMember\",\"user_id\":5}",
-          "77" },
+          NULL, NULL },
     };
 
     for (i = 0; i < unit_n(rows); i++) {
@@ -325,7 +334,8 @@ test_query_ids(void)
         { "{\"method\":\"answerCallbackQuery\",\"callback_query_id\":\"1\"}",
           &test_callback, NULL, NULL },
         { "{\"method\":\"answerCallbackQuery\",\"callback_query_id\":null}",
-          &test_callback, NULL, NULL },
+          &test_callback, "{\"method\":\"answerCallbackQuery\","
+          "\"callback_query_id\":\"4382\\\"\\\\\\n\"}", NULL },
         { "{\"method\":\"answerCallbackQuery\",\"chat_id\":5}",
           &test_callback,
           "{\"callback_query_id\":\"4382\\\"\\\\\\n\","
@@ -713,7 +723,7 @@ test_arrays(void)
 
     is_int(test_parse(&answer, JSON,
                       " [ {\"chat_id\":1,\"method\":\"a\",\"t\":\"}]{[\"} ,"
-                      "{\"x\":{\"y\":[{}]},\"method\":\"b\"},"
+                      "{\"x\":{\"y\":[{}]},\"method\":\"sendDice\"},"
                       "{\"method\":\"c\",\"chat_id\":\"@c\"}]",
                       &test_message), NGX_OK);
 
@@ -728,7 +738,7 @@ test_arrays(void)
     test_chat(&call[0], "1");
 
     is_str(&call[1].body, "{\"chat_id\":-1001367429635,"
-                          "\"x\":{\"y\":[{}]},\"method\":\"b\"}");
+                          "\"x\":{\"y\":[{}]},\"method\":\"sendDice\"}");
     test_chat(&call[1], "-1001367429635");
 
     is_str(&call[2].body, "{\"method\":\"c\",\"chat_id\":\"@c\"}");
@@ -935,10 +945,24 @@ test_text(void)
            "\"text\":\"a \\\"b\\\" \\\\ \\n\\u0001 \xd0\x9f\"}");
     test_chat(call, "-1001367429635");
 
-    unit_context("topic of a business chat");
+    unit_context("topic");
     update = test_message;
     update.thread_id = INT64_MIN;
     update.has_thread_id = 1;
+
+    is_int(ngx_http_tgbot_answer_text(&answer, &text, &update, unit_pool()),
+           NGX_OK);
+    call = answer.calls.elts;
+    test_sound(call);
+
+    is_str(&call->body,
+           "{\"chat_id\":-1001367429635,"
+           "\"message_thread_id\":-9223372036854775808,"
+           "\"method\":\"sendMessage\","
+           "\"text\":\"a \\\"b\\\" \\\\ \\n\\u0001 \xd0\x9f\"}");
+
+    unit_context("business chat");
+    update = test_message;
     ngx_str_set(&update.business_connection_id, "x\"y");
 
     is_int(ngx_http_tgbot_answer_text(&answer, &text, &update, unit_pool()),
@@ -947,9 +971,9 @@ test_text(void)
     test_sound(call);
 
     is_str(&call->body,
-           "{\"chat_id\":-1001367429635,\"method\":\"sendMessage\","
+           "{\"chat_id\":-1001367429635,"
            "\"business_connection_id\":\"x\\\"y\","
-           "\"message_thread_id\":-9223372036854775808,"
+           "\"method\":\"sendMessage\","
            "\"text\":\"a \\\"b\\\" \\\\ \\n\\u0001 \xd0\x9f\"}");
 
     unit_context("callback");
@@ -979,10 +1003,8 @@ test_text(void)
 
     unit_context("callback without an id");
     is_int(ngx_http_tgbot_answer_text(&answer, &text, &test_no_id,
-                                      unit_pool()), NGX_OK);
-    call = answer.calls.elts;
-    is_str(&call->name, "sendMessage");
-    test_chat(call, "77");
+                                      unit_pool()), NGX_DECLINED);
+    is_int(answer.calls.nelts, 0);
 
     unit_context("nobody to answer to");
     is_int(ngx_http_tgbot_answer_text(&answer, &text, &test_inline,
@@ -1008,7 +1030,45 @@ test_text(void)
                                       unit_pool()), NGX_OK);
     call = answer.calls.elts;
     test_sound(call);
-    ok(call->body.len > 6 * text.len);
+    is_int(answer.cut, 1);
+    ok(call->body.len > 6 * 4096 && call->body.len < 6 * 4096 + 100);
+}
+
+
+/* characters of one and two units, whole and at the end of a text */
+
+static void
+test_fits(void)
+{
+    size_t     i;
+    ngx_str_t  text;
+
+    static const struct {
+        const char  *text;
+        size_t       units;
+        size_t       len;
+    } rows[] = {
+        { "", 0, 0 },
+        { "", 5, 0 },
+        { "abc", 3, 3 },
+        { "abc", 2, 2 },
+        { "abc", 0, 0 },
+        { "\xd0\x9f\xd0\x9f", 2, 4 },
+        { "\xd0\x9f\xd0\x9f", 1, 2 },
+        { "\xe2\x82\xac\xe2\x82\xac", 1, 3 },
+        { "\xf0\x9f\x98\x80", 2, 4 },
+        { "\xf0\x9f\x98\x80", 1, 0 },
+        { "a\xf0\x9f\x98\x80" "b", 2, 1 },
+        { "a\xf0\x9f\x98\x80" "b", 3, 5 },
+        { "a\xf0\x9f\x98\x80" "b", 4, 6 },
+    };
+
+    for (i = 0; i < unit_n(rows); i++) {
+        unit_context("row %d", (int) i);
+
+        text = unit_str(unit_pool(), rows[i].text);
+        is_int(ngx_http_tgbot_answer_fits(&text, rows[i].units), rows[i].len);
+    }
 }
 
 
@@ -1101,7 +1161,8 @@ test_no_memory(void)
 
     /* init, push and grow, names, completed bodies, one culprit */
 
-    ok(test_sweep(0, JSON, "[{\"method\":\"a\"},{\"method\":\"b\"},"
+    ok(test_sweep(0, JSON, "[{\"method\":\"sendDice\"},"
+                           "{\"method\":\"sendMessage\"},"
                            "{\"method\":\"answerCallbackQuery\"},"
                            "{\"method\":\"getMe\"}]") >= 10);
 
@@ -1136,6 +1197,7 @@ main(void)
         { "too many, too deep, too large", test_many },
         { "forms", test_form },
         { "text", test_text },
+    { "the length of a text", test_fits },
         { "damaged answers", test_damaged },
         { "lack of memory", test_no_memory },
     };

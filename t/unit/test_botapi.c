@@ -116,6 +116,9 @@ test_types(void)
 
         is_int(ngx_http_tgbot_update_types[i].flags
                & NGX_HTTP_TGBOT_TYPE_UNDOCUMENTED, 0);
+        is_int(ngx_http_tgbot_update_types[i].flags
+               & NGX_HTTP_TGBOT_TYPE_ASKED,
+               has(&line, "asked") ? NGX_HTTP_TGBOT_TYPE_ASKED : 0);
 
         seen[i] = 1;
         listed++;

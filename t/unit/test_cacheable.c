@@ -30,8 +30,21 @@ static void test_declined(ngx_http_tgbot_update_t *update, const char *body);
 static ngx_http_tgbot_update_t  test_message = {
     .type_index = NGX_HTTP_TGBOT_TYPE_MESSAGE, .chat_id = -1001367429635LL,
     .has_chat_id = 1, .user_id = 5, .has_user_id = 1, .message_id = 7,
-    .has_message_id = 1, .thread_id = 9, .has_thread_id = 1,
-    .business_connection_id = ngx_string("bc")
+    .has_message_id = 1
+};
+
+
+/* a chat_id is not all that another call to this chat would get */
+
+static ngx_http_tgbot_update_t  test_topic = {
+    .type_index = NGX_HTTP_TGBOT_TYPE_MESSAGE, .chat_id = -1001367429635LL,
+    .has_chat_id = 1, .thread_id = 9, .has_thread_id = 1
+};
+
+
+static ngx_http_tgbot_update_t  test_business = {
+    .type_index = NGX_HTTP_TGBOT_TYPE_BUSINESS_MESSAGE, .chat_id = 7,
+    .has_chat_id = 1, .business_connection_id = ngx_string("bc")
 };
 
 static ngx_http_tgbot_update_t  test_callback = {
@@ -307,6 +320,11 @@ test_chat(void)
 static void
 test_other_chat(void)
 {
+    test_declined(&test_topic, "{\"method\":\"sendDice\","
+                               "\"chat_id\":-1001367429635}");
+    test_declined(&test_business, "{\"method\":\"sendDice\","
+                                  "\"chat_id\":7}");
+
     static const char  *values[] = {
         "5", "\"5\"", "\"@channel\"", "1001367429635", "-1001367429635.0",
         "-1001367429635e0", "-10013674296350e-1", "\"-1001367429635 \"",

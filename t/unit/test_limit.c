@@ -67,6 +67,10 @@ static const struct {
 };
 
 
+/* no album */
+static ngx_str_t  alone;
+
+
 static ngx_http_tgbot_zone_t *
 test_zone(size_t buckets)
 {
@@ -92,6 +96,7 @@ test_init(ngx_http_tgbot_limit_t *bucket, ngx_http_tgbot_zone_t *zone,
     k.len = ngx_strlen(key);
 
     ngx_http_tgbot_limit_init(bucket, zone, &b, &k, rate, per_minute, burst);
+    bucket->drop = 0;
 }
 
 
@@ -103,7 +108,7 @@ test_take(ngx_http_tgbot_limit_t *bucket, const char *key, ngx_msec_t now)
     k.data = (u_char *) key;
     k.len = ngx_strlen(key);
 
-    return ngx_http_tgbot_limit_take(bucket, &k, now, &test_result);
+    return ngx_http_tgbot_limit_take(bucket, &k, &alone, now, &test_result);
 }
 
 
@@ -675,22 +680,22 @@ test_give(void)
     /* take and give together change nothing */
 
     is_int(test_take(&bucket, "k", TEST_START), NGX_OK);
-    ngx_http_tgbot_limit_give(&bucket, &key, TEST_START);
+    ngx_http_tgbot_limit_give(&bucket, &key, &alone, TEST_START);
     is_int(test_drain(&bucket, "k", TEST_START), 3);
 
-    ngx_http_tgbot_limit_give(&bucket, &key, TEST_START);
+    ngx_http_tgbot_limit_give(&bucket, &key, &alone, TEST_START);
     is_int(test_drain(&bucket, "k", TEST_START), 1);
 
     /* the fraction that was added in the meantime is kept */
 
-    ngx_http_tgbot_limit_give(&bucket, &key, TEST_START + 600);
+    ngx_http_tgbot_limit_give(&bucket, &key, &alone, TEST_START + 600);
     is_int(test_drain(&bucket, "k", TEST_START + 600), 1);
     is_int(test_result.wait, 400);
 
     /* give does not exceed the capacity */
 
-    ngx_http_tgbot_limit_give(&bucket, &key, TEST_START + 100000);
-    ngx_http_tgbot_limit_give(&bucket, &key, TEST_START + 100000);
+    ngx_http_tgbot_limit_give(&bucket, &key, &alone, TEST_START + 100000);
+    ngx_http_tgbot_limit_give(&bucket, &key, &alone, TEST_START + 100000);
     is_int(test_node(&bucket, "k")->units, bucket.capacity);
     is_int(test_drain(&bucket, "k", TEST_START + 100000), 3);
 
@@ -698,18 +703,103 @@ test_give(void)
 
     is_int(test_take(&bucket, "k", TEST_START + 100000), NGX_BUSY);
     is_int(test_result.first, 0);
-    ngx_http_tgbot_limit_give(&bucket, &key, TEST_START + 101999);
+    ngx_http_tgbot_limit_give(&bucket, &key, &alone, TEST_START + 101999);
     is_int(test_node(&bucket, "k")->noticed, 1);
-    ngx_http_tgbot_limit_give(&bucket, &key, TEST_START + 101999);
+    ngx_http_tgbot_limit_give(&bucket, &key, &alone, TEST_START + 101999);
     is_int(test_node(&bucket, "k")->noticed, 0);
 
     /* give does not create a bucket */
 
-    ngx_http_tgbot_limit_give(&bucket, &none, TEST_START);
+    ngx_http_tgbot_limit_give(&bucket, &none, &alone, TEST_START);
     ngx_http_tgbot_limit_state(zone, &state);
     is_int(state.used, 1);
 
     test_sound(zone);
+    unit_zone_free(zone);
+}
+
+
+static ngx_int_t
+test_photo(ngx_http_tgbot_limit_t *bucket, const char *key, const char *album,
+    ngx_msec_t now)
+{
+    ngx_str_t  k, a;
+
+    k.data = (u_char *) key;
+    k.len = ngx_strlen(key);
+
+    a.data = (u_char *) album;
+    a.len = ngx_strlen(album);
+
+    return ngx_http_tgbot_limit_take(bucket, &k, &a, now, &test_result);
+}
+
+
+static void
+test_albums(void)
+{
+    ngx_str_t                key, album;
+    ngx_http_tgbot_zone_t   *zone;
+    ngx_http_tgbot_limit_t   bucket, other;
+
+    zone = test_zone(256);
+
+    test_init(&bucket, zone, "a", "k", 1, TEST_SECOND, 2);
+    test_init(&other, zone, "b", "k", 1, TEST_SECOND, 2);
+
+    unit_context("two albums, whose photos come in any order");
+
+    is_int(test_photo(&bucket, "7", "x", TEST_START), NGX_OK);
+    is_int(test_photo(&bucket, "7", "y", TEST_START), NGX_OK);
+    is_int(test_photo(&bucket, "7", "x", TEST_START), NGX_DECLINED);
+    is_int(test_photo(&bucket, "7", "y", TEST_START), NGX_DECLINED);
+    is_int(test_photo(&bucket, "7", "x", TEST_START + 59999), NGX_DECLINED);
+    is_int(test_take(&bucket, "7", TEST_START), NGX_BUSY);
+
+    unit_context("of another key, and of another limit");
+
+    is_int(test_photo(&bucket, "8", "x", TEST_START), NGX_OK);
+    is_int(test_photo(&other, "7", "x", TEST_START), NGX_OK);
+
+    unit_context("one that is refused, and comes again");
+
+    is_int(test_photo(&bucket, "7", "z", TEST_START), NGX_BUSY);
+    is_int(test_result.wait, 1000);
+    is_int(test_photo(&bucket, "7", "z", TEST_START + 1000), NGX_OK);
+    is_int(test_photo(&bucket, "7", "z", TEST_START + 1000), NGX_DECLINED);
+
+    unit_context("one that is refused for good");
+
+    bucket.drop = 1;
+
+    is_int(test_photo(&bucket, "7", "w", TEST_START + 1000), NGX_BUSY);
+    ok(!test_result.first);
+    is_int(test_photo(&bucket, "7", "w", TEST_START + 11000), NGX_BUSY);
+    is_int(test_result.wait, 50000);
+    ok(!test_result.first);
+    is_int(test_take(&bucket, "7", TEST_START + 11000), NGX_OK);
+
+    unit_context("after a minute");
+
+    is_int(test_photo(&bucket, "7", "w", TEST_START + 61000), NGX_OK);
+    is_int(test_photo(&bucket, "7", "x", TEST_START + 60000), NGX_OK);
+
+    unit_context("a token that is given back");
+
+    ngx_str_set(&key, "9");
+    ngx_str_set(&album, "x");
+
+    is_int(test_photo(&bucket, "9", "x", TEST_START), NGX_OK);
+    is_int(test_take(&bucket, "9", TEST_START), NGX_OK);
+    ngx_http_tgbot_limit_give(&bucket, &key, &album, TEST_START);
+    is_int(test_photo(&bucket, "9", "x", TEST_START), NGX_OK);
+    is_int(test_photo(&bucket, "9", "x", TEST_START), NGX_DECLINED);
+    is_int(test_take(&bucket, "9", TEST_START), NGX_BUSY);
+
+    unit_context("the time of another process");
+
+    is_int(test_photo(&bucket, "9", "x", TEST_START - 10), NGX_DECLINED);
+
     unit_zone_free(zone);
 }
 
@@ -743,7 +833,7 @@ test_eviction(void)
     is_int(test_take(&bucket, "2", TEST_START), NGX_BUSY);
 
     key = test_spread(buf, 1);
-    ngx_http_tgbot_limit_give(&bucket, &key, TEST_START);
+    ngx_http_tgbot_limit_give(&bucket, &key, &alone, TEST_START);
 
     is_int(test_take(&bucket, "a", TEST_START), NGX_OK);
     is_int(zone->sh->evicted, 1);
@@ -824,11 +914,13 @@ test_million(void)
         }
 
         if (test_random() % 8 == 0) {
-            ngx_http_tgbot_limit_give(&bucket[n % 3], &key, TEST_START + i);
+            ngx_http_tgbot_limit_give(&bucket[n % 3], &key, &alone,
+                                      TEST_START + i);
 
         } else {
             (void) ngx_http_tgbot_limit_take(&bucket[n % 3], &key,
-                                             TEST_START + i, &result);
+                                             &alone, TEST_START + i,
+                                             &result);
         }
 
         if (i % 5000 == 0) {
@@ -894,7 +986,8 @@ test_keys(void)
         key.data = ngx_alloc(key.len ? key.len : 1, ngx_cycle->log);
         ngx_memcpy(key.data, data, key.len);
 
-        is_int(ngx_http_tgbot_limit_take(&bucket, &key, TEST_START, &result),
+        is_int(ngx_http_tgbot_limit_take(&bucket, &key, &alone,
+                                         TEST_START, &result),
                i < unit_n(lens) ? NGX_OK : NGX_BUSY);
 
         ngx_free(key.data);
@@ -917,7 +1010,7 @@ test_keys(void)
             key.data = other;
             key.len = 22 + i;
 
-            is_int(ngx_http_tgbot_limit_take(&bucket, &key, TEST_START,
+            is_int(ngx_http_tgbot_limit_take(&bucket, &key, &alone, TEST_START,
                                              &result), NGX_OK);
         }
     }
@@ -926,7 +1019,7 @@ test_keys(void)
         unit_context("key %lu", (unsigned long) i);
 
         is_int(ngx_http_tgbot_limit_take(&bucket, &keys[i % unit_n(keys)],
-                                         TEST_START, &result),
+                                         &alone, TEST_START, &result),
                i < unit_n(keys) ? NGX_OK : NGX_BUSY);
     }
 
@@ -940,14 +1033,16 @@ test_keys(void)
 
     key.data = md5;
     key.len = 16;
-    is_int(ngx_http_tgbot_limit_take(&bucket, &key, TEST_START, &result),
+    is_int(ngx_http_tgbot_limit_take(&bucket, &key, &alone,
+                                     TEST_START, &result),
            NGX_OK);
 
     ngx_memzero(other, sizeof(other));
     ngx_memcpy(other, md5, 16);
     key.data = other;
     key.len = 23;
-    is_int(ngx_http_tgbot_limit_take(&bucket, &key, TEST_START, &result),
+    is_int(ngx_http_tgbot_limit_take(&bucket, &key, &alone,
+                                     TEST_START, &result),
            NGX_OK);
 
     is_int(zone->sh->evicted, 0);
@@ -1084,13 +1179,14 @@ test_killed(void)
         if (setjmp(unit_zone_killed) == 0) {
             unit_zone_stop_at = n;
 
-            (void) ngx_http_tgbot_limit_take(&bucket, &full, TEST_START,
+            (void) ngx_http_tgbot_limit_take(&bucket, &full, &alone, TEST_START,
                                              &result);
-            (void) ngx_http_tgbot_limit_take(&bucket, &full, TEST_START,
+            (void) ngx_http_tgbot_limit_take(&bucket, &full, &alone, TEST_START,
                                              &result);
-            (void) ngx_http_tgbot_limit_take(&bucket, &fresh, TEST_START,
+            (void) ngx_http_tgbot_limit_take(&bucket, &fresh, &alone,
+                                             TEST_START,
                                              &result);
-            ngx_http_tgbot_limit_give(&bucket, &full, TEST_START);
+            ngx_http_tgbot_limit_give(&bucket, &full, &alone, TEST_START);
 
             unit_zone_stop_at = 0;
             unit_zone_free(zone);
@@ -1118,7 +1214,7 @@ test_killed(void)
             break;
 
         default:
-            ngx_http_tgbot_limit_give(&bucket, &full, TEST_START);
+            ngx_http_tgbot_limit_give(&bucket, &full, &alone, TEST_START);
             ok(test_node(&bucket, "7") == NULL);
         }
 
@@ -1263,7 +1359,7 @@ test_chains(void)
             key.data = text + 4;
             key.len = sizeof(blocks);
 
-            is_int(ngx_http_tgbot_limit_take(&bucket, &key, TEST_START,
+            is_int(ngx_http_tgbot_limit_take(&bucket, &key, &alone, TEST_START,
                                              &result), NGX_OK);
         }
     }
@@ -1282,7 +1378,8 @@ test_chains(void)
 
     for (i = 0; i < 60000; i++) {
         key = test_spread(buf, 5000000000 + i);
-        (void) ngx_http_tgbot_limit_take(&bucket, &key, TEST_START, &result);
+        (void) ngx_http_tgbot_limit_take(&bucket, &key, &alone,
+                                         TEST_START, &result);
     }
 
     longest = test_sound(zone);
@@ -1305,6 +1402,7 @@ main(void)
         { "times that go backwards", test_backwards },
         { "one notice for an emptied bucket", test_notice },
         { "tokens given back", test_give },
+        { "albums", test_albums },
         { "the least recently used goes", test_eviction },
         { "a million keys in the smallest zone", test_million },
         { "keys of all lengths", test_keys },

@@ -25,12 +25,22 @@ static ngx_http_tgbot_zone_t   *test_zone;
 static ngx_http_tgbot_stats_t   test_stats;
 
 
-/* the table of metrics asks for it */
+/* the table of metrics asks for these */
 
 ngx_uint_t
 ngx_http_tgbot_redis_up(void)
 {
     return 0;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_redis_state(ngx_http_tgbot_bot_t *bot, ngx_msec_t age,
+    ngx_http_tgbot_redis_state_t **state)
+{
+    *state = NULL;
+
+    return NGX_DECLINED;
 }
 
 

@@ -44,7 +44,7 @@ static const ngx_http_tgbot_zone_kind_t  test_kind = {
 
 static const ngx_http_tgbot_store_layout_t  test_layout = {
     "tgbot_test",
-    sizeof(test_item_t), 24, 65536, 100, 3, test_clear, test_lock, NULL
+    sizeof(test_item_t), 24, 65536, 100, 3, test_clear, NULL, test_lock, NULL
 };
 
 

@@ -10,6 +10,10 @@
 #include "zones.h"
 
 
+/* times in a zone are not those of ngx_current_msec, as after a reboot */
+#define UNIT_ZONE_OFFSET  123456789
+
+
 typedef struct {
     ngx_http_tgbot_zone_t      zone;
     ngx_http_tgbot_zone_rt_t   rt;
@@ -51,6 +55,7 @@ unit_zone_create(const ngx_http_tgbot_zone_kind_t *kind, void **users,
 
     uz->zone.kind = kind;
     uz->zone.rt = &uz->rt;
+    uz->zone.offset = UNIT_ZONE_OFFSET;
     uz->zone.log = &uz->log;
     uz->zone.shm_zone = &uz->shm_zone;
     ngx_str_set(&uz->shm_zone.shm.name, "unit");

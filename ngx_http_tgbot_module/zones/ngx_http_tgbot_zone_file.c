@@ -1,0 +1,1196 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "ngx_http_tgbot_zone.h"
+#include "ngx_http_tgbot_zone_dir.h"
+#include "ngx_http_tgbot_zone_file.h"
+
+
+/* bytes of the shared memory that nginx makes for a zone that is a file */
+#define NGX_HTTP_TGBOT_ZONE_FILE_SHM    (8 * ngx_pagesize)
+
+/* how often the first worker looks after the files, ms */
+#define NGX_HTTP_TGBOT_ZONE_FILE_WATCH  10000
+
+/* ends of names: of a zone, one that is being made, and one set aside */
+#define NGX_HTTP_TGBOT_ZONE_FILE_ZONE   ".zone"
+#define NGX_HTTP_TGBOT_ZONE_FILE_NEW    ".new"
+#define NGX_HTTP_TGBOT_ZONE_FILE_OLD    ".old"
+
+
+/* a file that is there, and what its header says */
+
+typedef struct {
+    ngx_fd_t                      fd;
+    ngx_file_info_t               fi;
+    ngx_http_tgbot_zone_header_t  header;
+    u_char                        path[NGX_MAX_PATH];
+} ngx_http_tgbot_zone_found_t;
+
+
+static ngx_int_t ngx_http_tgbot_zone_file_name(ngx_conf_t *cf,
+    ngx_http_tgbot_zone_t *zone);
+static ngx_int_t ngx_http_tgbot_zone_file_enter(ngx_http_tgbot_zone_t *zone);
+static ngx_int_t ngx_http_tgbot_zone_file_test(ngx_http_tgbot_zone_t *zone);
+static ngx_int_t ngx_http_tgbot_zone_file_look(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_t *found, ngx_uint_t write);
+static ngx_int_t ngx_http_tgbot_zone_file_check(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_t *found);
+static ngx_int_t ngx_http_tgbot_zone_file_check_kind(
+    ngx_http_tgbot_zone_t *zone, ngx_http_tgbot_zone_found_t *found);
+static ngx_int_t ngx_http_tgbot_zone_file_share(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_map_t *map);
+static ngx_int_t ngx_http_tgbot_zone_file_join(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_entry_t *entry);
+static ngx_int_t ngx_http_tgbot_zone_file_open(ngx_http_tgbot_zone_t *zone);
+static ngx_int_t ngx_http_tgbot_zone_file_start(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_t *found);
+static ngx_int_t ngx_http_tgbot_zone_file_resize(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_t *found);
+static ngx_int_t ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone);
+static ngx_http_tgbot_zone_map_t *ngx_http_tgbot_zone_file_map(
+    ngx_http_tgbot_zone_t *zone, ngx_fd_t fd, size_t size, u_char *path);
+static void ngx_http_tgbot_zone_file_contents(ngx_http_tgbot_zone_t *zone);
+static ngx_http_tgbot_zone_time_t *ngx_http_tgbot_zone_file_time(
+    ngx_http_tgbot_zone_header_t *header);
+static ngx_http_tgbot_zone_found_e ngx_http_tgbot_zone_file_clock(
+    ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_zone_file_tick(
+    ngx_http_tgbot_zone_header_t *header);
+static void ngx_http_tgbot_zone_file_leave(void *data);
+static void ngx_http_tgbot_zone_file_free(ngx_http_tgbot_zone_map_t *map);
+static ngx_int_t ngx_http_tgbot_zone_file_rename(
+    ngx_http_tgbot_zone_map_t *map, ngx_log_t *log);
+static void ngx_http_tgbot_zone_file_watch(ngx_event_t *ev);
+
+
+/* of this process */
+static ngx_http_tgbot_zone_map_t  *ngx_http_tgbot_zone_maps;
+static ngx_event_t                 ngx_http_tgbot_zone_file_timer;
+
+
+#define ngx_http_tgbot_zone_file_size(zone)                                   \
+    ngx_align((zone)->size, NGX_HTTP_TGBOT_ZONE_FILE_HEADER)
+
+#define ngx_http_tgbot_zone_file_sum(header)                                  \
+    ngx_http_tgbot_zone_sum(1, header,                                        \
+                            offsetof(ngx_http_tgbot_zone_header_t, sum))
+
+#define ngx_http_tgbot_zone_file_time_sum(t)                                  \
+    ngx_http_tgbot_zone_sum(1, t, offsetof(ngx_http_tgbot_zone_time_t, sum))
+
+
+ngx_int_t
+ngx_http_tgbot_zone_file_use(ngx_conf_t *cf, ngx_array_t *zones,
+    ngx_str_t *path)
+{
+    ngx_uint_t                     i;
+    ngx_http_tgbot_zone_t        **zone;
+    ngx_http_tgbot_zone_state_t   *state;
+
+    state = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_zone_state_t));
+    if (state == NULL) {
+        return NGX_ERROR;
+    }
+
+    state->path = *path;
+    state->zones = zones;
+    state->pool = cf->pool;
+
+    zone = zones->elts;
+
+    for (i = 0; i < zones->nelts; i++) {
+
+        if (zone[i]->kind->file == NGX_HTTP_TGBOT_ZONE_NO_FILE) {
+            continue;
+        }
+
+        if (ngx_http_tgbot_zone_file_name(cf, zone[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        zone[i]->state = state;
+        zone[i]->shm_zone->shm.size = NGX_HTTP_TGBOT_ZONE_FILE_SHM;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_name(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
+{
+    u_char      ch;
+    size_t      i;
+    ngx_str_t  *name;
+
+    name = &zone->shm_zone->shm.name;
+
+    for (i = 0; i < name->len; i++) {
+        ch = name->data[i];
+
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
+              || (ch >= '0' && ch <= '9')
+              || ch == '_' || ch == '.' || ch == '-'))
+        {
+            break;
+        }
+    }
+
+    if (i == name->len && name->len <= NGX_HTTP_TGBOT_ZONE_FILE_NAME) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "invalid zone \"%V\" in \"%V\" directive: with "
+                  "\"tgbot_state\" it is a file, expected a name of up to %d "
+                  "characters of \"A-Za-z0-9_.-\" in %s:%ui",
+                  name, &zone->directive, NGX_HTTP_TGBOT_ZONE_FILE_NAME,
+                  zone->file, zone->line);
+
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_zone_file_init(ngx_http_tgbot_zone_t *zone)
+{
+    u_char                        path[NGX_MAX_PATH];
+    ngx_http_tgbot_zone_map_t    *map;
+    ngx_http_tgbot_zone_entry_t  *entry;
+
+    if (ngx_test_config) {
+        return ngx_http_tgbot_zone_file_test(zone);
+    }
+
+    if (ngx_http_tgbot_zone_file_enter(zone) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_snprintf(path, NGX_MAX_PATH, "%s/%V%s%Z",
+                        zone->state->dir->path, &zone->shm_zone->shm.name,
+                        NGX_HTTP_TGBOT_ZONE_FILE_ZONE);
+
+    for (map = ngx_http_tgbot_zone_maps; map; map = map->next) {
+        if (ngx_strcmp(map->path, path) == 0) {
+            return ngx_http_tgbot_zone_file_share(zone, map);
+        }
+    }
+
+    entry = ngx_http_tgbot_zone_dir_entry(zone->state->dir,
+                                          &zone->shm_zone->shm.name);
+
+    return entry ? ngx_http_tgbot_zone_file_join(zone, entry)
+                 : ngx_http_tgbot_zone_file_open(zone);
+}
+
+
+/* looks at all files before the first one is changed */
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_enter(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_int_t                      rc;
+    ngx_uint_t                     i;
+    ngx_http_tgbot_zone_t        **zones;
+    ngx_http_tgbot_zone_state_t   *state;
+    ngx_http_tgbot_zone_found_t    found;
+
+    state = zone->state;
+
+    if (state->dir) {
+        return NGX_OK;
+    }
+
+    zones = state->zones->elts;
+
+    if (!ngx_http_tgbot_zone_dir_entered(&state->path)) {
+
+        for (i = 0; i < state->zones->nelts; i++) {
+
+            if (zones[i]->state == NULL) {
+                continue;
+            }
+
+            rc = ngx_http_tgbot_zone_file_look(zones[i], &found, 0);
+
+            if (rc == NGX_ERROR) {
+                return NGX_ERROR;
+            }
+
+            if (rc != NGX_DONE) {
+                (void) ngx_close_file(found.fd);
+            }
+        }
+    }
+
+    state->dir = ngx_http_tgbot_zone_dir_enter(&state->path,
+                                               state->zones->nelts,
+                                               state->pool, zone->log);
+
+    return state->dir ? NGX_OK : NGX_ERROR;
+}
+
+
+/* "nginx -t": the zone is in memory of this process */
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_test(ngx_http_tgbot_zone_t *zone)
+{
+    size_t                        size;
+    u_char                       *p;
+    ngx_int_t                     rc;
+    ngx_http_tgbot_zone_found_t   found;
+
+    rc = ngx_http_tgbot_zone_file_look(zone, &found, 0);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc != NGX_DONE) {
+        (void) ngx_close_file(found.fd);
+    }
+
+    size = ngx_http_tgbot_zone_file_size(zone);
+
+    p = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_ANON|MAP_PRIVATE, -1, 0);
+
+    if (p == MAP_FAILED) {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, ngx_errno,
+                      "mmap(%uz) failed", size);
+        return NGX_ERROR;
+    }
+
+    zone->rt = (ngx_http_tgbot_zone_rt_t *) p;
+
+    if (ngx_http_tgbot_zone_make_rt(zone->rt, zone->log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    zone->sh = (ngx_http_tgbot_zone_sh_t *)
+                   (p + NGX_HTTP_TGBOT_ZONE_FILE_HEADER);
+    zone->sh->kind = zone->kind->id;
+    zone->sh->size = size - NGX_HTTP_TGBOT_ZONE_FILE_HEADER;
+
+    return zone->kind->init(zone, 1);
+}
+
+
+/*
+ * Opens the file of a zone and looks at its header.
+ *
+ * NGX_OK        the file is this zone's, and is open
+ * NGX_AGAIN     the same, but its size is another one than the zone's
+ * NGX_DECLINED  the same, but another version of the module made it: it may
+ *               be set aside
+ * NGX_DONE      there is no file
+ * NGX_ERROR     logged
+ */
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_look(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_t *found, ngx_uint_t write)
+{
+    int         flags;
+    ssize_t     n;
+    ngx_int_t   rc;
+    ngx_err_t   err;
+
+    (void) ngx_snprintf(found->path, NGX_MAX_PATH, "%V/%V%s%Z",
+                        &zone->state->path, &zone->shm_zone->shm.name,
+                        NGX_HTTP_TGBOT_ZONE_FILE_ZONE);
+
+    flags = O_NOFOLLOW|O_CLOEXEC|O_NONBLOCK;
+
+    found->fd = open((char *) found->path,
+                     write ? flags|O_RDWR : flags|O_RDONLY);
+
+    if (found->fd == NGX_INVALID_FILE) {
+        err = ngx_errno;
+
+        if (err == NGX_ENOENT || err == NGX_ENOTDIR) {
+            return NGX_DONE;
+        }
+
+        ngx_log_error(NGX_LOG_EMERG, zone->log, err,
+                      "zone \"%V\" could not open \"%s\", expected a regular "
+                      "file, and no link, that nginx may read and write",
+                      &zone->shm_zone->shm.name, found->path);
+        return NGX_ERROR;
+    }
+
+    rc = NGX_ERROR;
+
+    if (ngx_fd_info(found->fd, &found->fi) == NGX_FILE_ERROR
+        || !ngx_is_file(&found->fi))
+    {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" found that \"%s\" is no regular file, "
+                      "expected one that \"tgbot_state\" made",
+                      &zone->shm_zone->shm.name, found->path);
+        goto done;
+    }
+
+    n = pread(found->fd, &found->header, sizeof(found->header), 0);
+
+    if (n != (ssize_t) sizeof(found->header)) {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, (n == -1) ? ngx_errno : 0,
+                      "zone \"%V\" could not read the header of \"%s\", which "
+                      "has %O bytes, expected a zone; to begin empty, move the "
+                      "file away", &zone->shm_zone->shm.name, found->path,
+                      ngx_file_size(&found->fi));
+        goto done;
+    }
+
+    rc = ngx_http_tgbot_zone_file_check(zone, found);
+
+done:
+
+    if (rc == NGX_ERROR) {
+        (void) ngx_close_file(found->fd);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_check(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_t *found)
+{
+    ngx_http_tgbot_zone_header_t  *header;
+
+    header = &found->header;
+
+    if (ngx_memcmp(header->magic, NGX_HTTP_TGBOT_ZONE_FILE_MAGIC,
+                   sizeof(header->magic))
+        != 0
+        || header->order != NGX_HTTP_TGBOT_ZONE_FILE_ORDER
+        || header->word != sizeof(size_t)
+        || header->sum != ngx_http_tgbot_zone_file_sum(header)
+        || header->kind[sizeof(header->kind) - 1] != '\0')
+    {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" found that \"%s\" is no zone, or one of "
+                      "another kind of machine, or damaged, expected a zone; "
+                      "to begin empty, move the file away",
+                      &zone->shm_zone->shm.name, found->path);
+        return NGX_ERROR;
+    }
+
+    if ((uint64_t) ngx_file_size(&found->fi) != header->size) {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" found that \"%s\" has %O bytes, expected "
+                      "%uL; to begin empty, move the file away",
+                      &zone->shm_zone->shm.name, found->path,
+                      ngx_file_size(&found->fi), header->size);
+        return NGX_ERROR;
+    }
+
+    return ngx_http_tgbot_zone_file_check_kind(zone, found);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_check_kind(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_t *found)
+{
+    ngx_http_tgbot_zone_header_t  *header;
+
+    header = &found->header;
+
+    if (ngx_strcmp(header->kind, zone->kind->name) != 0) {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" found that \"%s\" is a %s zone, expected a "
+                      "%s zone, or another name for it in %s:%ui",
+                      &zone->shm_zone->shm.name, found->path, header->kind,
+                      zone->kind->name, zone->file, zone->line);
+        return NGX_ERROR;
+    }
+
+    if (header->id != zone->kind->id) {
+
+        if (zone->kind->file != NGX_HTTP_TGBOT_ZONE_KEEP) {
+            return NGX_DECLINED;
+        }
+
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" found that \"%s\" has layout %uL, expected "
+                      "%uD; the version of the module that made the file has "
+                      "to work it empty, or move the file away to begin empty",
+                      &zone->shm_zone->shm.name, found->path, header->id,
+                      zone->kind->id);
+        return NGX_ERROR;
+    }
+
+    return (header->size == ngx_http_tgbot_zone_file_size(zone)) ? NGX_OK
+                                                                 : NGX_AGAIN;
+}
+
+
+/* a cycle before uses the file */
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_share(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_map_t *map)
+{
+    ngx_pool_cleanup_t            *cln;
+    ngx_http_tgbot_zone_header_t  *header;
+
+    header = map->header;
+
+    if (header->id != zone->kind->id) {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" is a %s zone now, expected another name "
+                      "for a %s zone in %s:%ui",
+                      &zone->shm_zone->shm.name, header->kind,
+                      zone->kind->name, zone->file, zone->line);
+        return NGX_ERROR;
+    }
+
+    if (header->size != ngx_http_tgbot_zone_file_size(zone)) {
+
+        if (zone->kind->file == NGX_HTTP_TGBOT_ZONE_KEEP) {
+            ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                          "zone \"%V\" is a file of %uLk, expected that its "
+                          "size stays until nginx is stopped, in %s:%ui",
+                          &zone->shm_zone->shm.name, header->size / 1024,
+                          zone->file, zone->line);
+            return NGX_ERROR;
+        }
+
+        return ngx_http_tgbot_zone_file_make(zone);
+    }
+
+    cln = ngx_pool_cleanup_add(zone->state->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_tgbot_zone_file_leave;
+    cln->data = map;
+
+    map->refs++;
+
+    zone->map = map;
+    zone->rt = &map->entry->rt;
+    zone->offset = (ngx_msec_t) ngx_http_tgbot_zone_file_time(header)->offset;
+
+    ngx_http_tgbot_zone_file_contents(zone);
+
+    return zone->kind->init(zone, 0);
+}
+
+
+/* another master uses the file */
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_join(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_entry_t *entry)
+{
+    ngx_int_t                     rc;
+    ngx_http_tgbot_zone_map_t    *map;
+    ngx_http_tgbot_zone_found_t   found;
+
+    rc = ngx_http_tgbot_zone_file_look(zone, &found, 1);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DONE || found.fi.st_dev != entry->device
+        || found.fi.st_ino != entry->inode)
+    {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" found that \"%s\" is not the file that the "
+                      "running nginx uses, it was deleted or replaced, "
+                      "expected a restart of nginx",
+                      &zone->shm_zone->shm.name, found.path);
+        rc = NGX_ERROR;
+
+    } else if (rc != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                      "zone \"%V\" is a file of %uLk and layout %uL that the "
+                      "running nginx uses, expected %uzk and layout %uD, or a "
+                      "restart of nginx, in %s:%ui",
+                      &zone->shm_zone->shm.name, found.header.size / 1024,
+                      found.header.id, zone->size / 1024, zone->kind->id,
+                      zone->file, zone->line);
+        rc = NGX_ERROR;
+    }
+
+    map = NULL;
+
+    if (rc == NGX_OK) {
+        map = ngx_http_tgbot_zone_file_map(zone, found.fd,
+                                           (size_t) found.header.size,
+                                           found.path);
+    } else if (rc == NGX_ERROR && found.fd != NGX_INVALID_FILE) {
+        (void) ngx_close_file(found.fd);
+    }
+
+    if (map == NULL) {
+        return NGX_ERROR;
+    }
+
+    map->entry = entry;
+
+    zone->rt = &entry->rt;
+    zone->offset = (ngx_msec_t)
+                       ngx_http_tgbot_zone_file_time(map->header)->offset;
+
+    ngx_http_tgbot_zone_file_contents(zone);
+
+    return zone->kind->init(zone, 0);
+}
+
+
+/* no process uses the file, if there is one */
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_open(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_int_t                    rc;
+    ngx_http_tgbot_zone_found_t  found;
+
+    rc = ngx_http_tgbot_zone_file_look(zone, &found, 1);
+
+    switch (rc) {
+
+    case NGX_OK:
+        return ngx_http_tgbot_zone_file_start(zone, &found);
+
+    case NGX_AGAIN:
+        return ngx_http_tgbot_zone_file_resize(zone, &found);
+
+    case NGX_DECLINED:
+        (void) ngx_close_file(found.fd);
+
+        ngx_log_error(NGX_LOG_WARN, zone->log, 0,
+                      "tgbot: zone \"%V\" begins empty, as \"%s\" is of "
+                      "another version of the module; the file is set aside",
+                      &zone->shm_zone->shm.name, found.path);
+        break;
+
+    case NGX_DONE:
+        break;
+
+    default: /* NGX_ERROR */
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_tgbot_zone_file_make(zone) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    zone->map->aside = (rc == NGX_DECLINED);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_start(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_t *found)
+{
+    ngx_http_tgbot_zone_map_t    *map;
+    ngx_http_tgbot_zone_found_e   how;
+
+    map = ngx_http_tgbot_zone_file_map(zone, found->fd,
+                                       (size_t) found->header.size,
+                                       found->path);
+    if (map == NULL) {
+        return NGX_ERROR;
+    }
+
+    map->entry = ngx_http_tgbot_zone_dir_add(map->dir,
+                                             &zone->shm_zone->shm.name,
+                                             &found->fi, zone->log);
+    if (map->entry == NULL) {
+        return NGX_ERROR;
+    }
+
+    zone->rt = &map->entry->rt;
+
+    how = ngx_http_tgbot_zone_file_clock(zone);
+
+    ngx_http_tgbot_zone_file_contents(zone);
+
+    zone->sh->generation = 0;
+
+    if (zone->kind->open == NULL) {
+        return zone->kind->init(zone, 1);
+    }
+
+    zone->kind->open(zone, how);
+
+    zone->opened = 1;
+
+    return zone->kind->init(zone, 0);
+}
+
+
+/* what is in a file of another size is copied */
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_resize(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_t *found)
+{
+    ngx_int_t                    rc;
+    ngx_http_tgbot_zone_t        old;
+    ngx_http_tgbot_zone_rt_t     rt;
+    ngx_http_tgbot_zone_found_e  how;
+
+    if (zone->kind->copy == NULL) {
+        (void) ngx_close_file(found->fd);
+
+        if (zone->kind->file == NGX_HTTP_TGBOT_ZONE_KEEP) {
+            ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                          "zone \"%V\" is a file of %uLk, expected this size "
+                          "in %s:%ui", &zone->shm_zone->shm.name,
+                          found->header.size / 1024, zone->file, zone->line);
+            return NGX_ERROR;
+        }
+
+        if (zone->kind->open) {
+            ngx_log_error(NGX_LOG_WARN, zone->log, 0,
+                          "tgbot: zone \"%V\" begins empty, as its size was "
+                          "%uLk", &zone->shm_zone->shm.name,
+                          found->header.size / 1024);
+        }
+
+        return ngx_http_tgbot_zone_file_make(zone);
+    }
+
+    if (ngx_http_tgbot_zone_make_rt(&rt, zone->log) != NGX_OK) {
+        (void) ngx_close_file(found->fd);
+        return NGX_ERROR;
+    }
+
+    old = *zone;
+    old.rt = &rt;
+
+    if (ngx_http_tgbot_zone_file_map(&old, found->fd,
+                                     (size_t) found->header.size, found->path)
+        == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    how = ngx_http_tgbot_zone_file_clock(&old);
+
+    ngx_http_tgbot_zone_file_contents(&old);
+
+    old.sh->generation = 0;
+
+    zone->kind->open(&old, how);
+
+    rc = ngx_http_tgbot_zone_file_make(zone);
+
+    if (rc == NGX_OK) {
+        rc = zone->kind->copy(zone, &old);
+
+        if (rc != NGX_OK) {
+            ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
+                          "zone \"%V\" of %uzk has no room for what is in "
+                          "\"%s\" of %uLk, expected this size in %s:%ui",
+                          &zone->shm_zone->shm.name, zone->size / 1024,
+                          found->path, found->header.size / 1024,
+                          zone->file, zone->line);
+        }
+    }
+
+    zone->opened = 1;
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone)
+{
+    int                            err;
+    size_t                         size;
+    u_char                         name[NGX_MAX_PATH], path[NGX_MAX_PATH];
+    ngx_fd_t                       fd;
+    ngx_file_info_t                fi;
+    ngx_http_tgbot_zone_map_t     *map;
+    ngx_http_tgbot_zone_header_t  *header;
+
+    size = ngx_http_tgbot_zone_file_size(zone);
+
+    (void) ngx_snprintf(path, NGX_MAX_PATH, "%V/%V%s%Z", &zone->state->path,
+                        &zone->shm_zone->shm.name,
+                        NGX_HTTP_TGBOT_ZONE_FILE_ZONE);
+    (void) ngx_snprintf(name, NGX_MAX_PATH, "%s%s%Z", path,
+                        NGX_HTTP_TGBOT_ZONE_FILE_NEW);
+
+    (void) ngx_delete_file(name);
+
+    fd = open((char *) name, O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0600);
+
+    err = (fd == NGX_INVALID_FILE) ? ngx_errno : posix_fallocate(fd, 0, size);
+
+    if (err == 0 && ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
+        err = ngx_errno;
+    }
+
+    if (err) {
+        ngx_log_error(NGX_LOG_EMERG, zone->log, err,
+                      "zone \"%V\" could not make \"%s\" of %uzk, expected "
+                      "a directory on a local file system with so much room",
+                      &zone->shm_zone->shm.name, name, size / 1024);
+
+        if (fd != NGX_INVALID_FILE) {
+            (void) ngx_close_file(fd);
+            (void) ngx_delete_file(name);
+        }
+
+        return NGX_ERROR;
+    }
+
+    map = ngx_http_tgbot_zone_file_map(zone, fd, size, path);
+
+    if (map == NULL) {
+        (void) ngx_delete_file(name);
+        return NGX_ERROR;
+    }
+
+    map->made = 1;
+
+    map->entry = ngx_http_tgbot_zone_dir_add(map->dir,
+                                             &zone->shm_zone->shm.name, &fi,
+                                             zone->log);
+    if (map->entry == NULL) {
+        return NGX_ERROR;
+    }
+
+    zone->rt = &map->entry->rt;
+
+    header = map->header;
+
+    ngx_memcpy(header->magic, NGX_HTTP_TGBOT_ZONE_FILE_MAGIC,
+               sizeof(header->magic));
+    header->order = NGX_HTTP_TGBOT_ZONE_FILE_ORDER;
+    header->word = sizeof(size_t);
+    (void) ngx_cpystrn(header->kind, (u_char *) zone->kind->name,
+                       sizeof(header->kind));
+    header->id = zone->kind->id;
+    header->size = size;
+    header->sum = ngx_http_tgbot_zone_file_sum(header);
+
+    /* times begin with those of this boot */
+
+    header->base = ngx_http_tgbot_zone_wall() - ngx_current_msec;
+
+    (void) ngx_http_tgbot_zone_file_clock(zone);
+
+    ngx_http_tgbot_zone_file_contents(zone);
+
+    return zone->kind->init(zone, 1);
+}
+
+
+/* takes fd; NULL: logged */
+
+static ngx_http_tgbot_zone_map_t *
+ngx_http_tgbot_zone_file_map(ngx_http_tgbot_zone_t *zone, ngx_fd_t fd,
+    size_t size, u_char *path)
+{
+    void                       *addr;
+    size_t                      len;
+    ngx_pool_cleanup_t         *cln;
+    ngx_http_tgbot_zone_map_t  *map;
+
+    len = ngx_strlen(path) + 1;
+
+    map = NULL;
+    addr = MAP_FAILED;
+
+    cln = ngx_pool_cleanup_add(zone->state->pool, 0);
+
+    if (cln) {
+        map = ngx_calloc(sizeof(ngx_http_tgbot_zone_map_t) + len, zone->log);
+    }
+
+    if (map) {
+        addr = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_SHARED, fd, 0);
+
+        if (addr == MAP_FAILED) {
+            ngx_log_error(NGX_LOG_EMERG, zone->log, ngx_errno,
+                          "zone \"%V\" could not map \"%s\", expected a local "
+                          "file system", &zone->shm_zone->shm.name, path);
+            ngx_free(map);
+        }
+    }
+
+    (void) ngx_close_file(fd);
+
+    if (addr == MAP_FAILED) {
+        return NULL;
+    }
+
+    /* where it is allowed: else the kernel may read pages again */
+
+    (void) mlock(addr, size);
+
+    map->header = addr;
+    map->size = size;
+    map->dir = zone->state->dir;
+    map->path = (u_char *) map + sizeof(ngx_http_tgbot_zone_map_t);
+    ngx_memcpy(map->path, path, len);
+
+    map->refs = 1;
+    map->next = ngx_http_tgbot_zone_maps;
+    ngx_http_tgbot_zone_maps = map;
+
+    cln->handler = ngx_http_tgbot_zone_file_leave;
+    cln->data = map;
+
+    zone->map = map;
+
+    return map;
+}
+
+
+static void
+ngx_http_tgbot_zone_file_contents(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_http_tgbot_zone_map_t  *map;
+
+    map = zone->map;
+
+    zone->sh = (ngx_http_tgbot_zone_sh_t *)
+                   ((u_char *) map->header + NGX_HTTP_TGBOT_ZONE_FILE_HEADER);
+
+    zone->sh->kind = zone->kind->id;
+    zone->sh->size = map->size - NGX_HTTP_TGBOT_ZONE_FILE_HEADER;
+}
+
+
+/* the newer one of the times that are whole; NULL: none is */
+
+static ngx_http_tgbot_zone_time_t *
+ngx_http_tgbot_zone_file_time(ngx_http_tgbot_zone_header_t *header)
+{
+    ngx_uint_t                   i;
+    ngx_http_tgbot_zone_time_t  *t, *time;
+
+    time = NULL;
+
+    for (i = 0; i < 2; i++) {
+        t = &header->time[i];
+
+        if (t->serial && t->sum == ngx_http_tgbot_zone_file_time_sum(t)
+            && (time == NULL || t->serial > time->serial))
+        {
+            time = t;
+        }
+    }
+
+    return time;
+}
+
+
+/* after a boot, times in the file go on by the wall clock */
+
+static ngx_http_tgbot_zone_found_e
+ngx_http_tgbot_zone_file_clock(ngx_http_tgbot_zone_t *zone)
+{
+    uint64_t                       now;
+    ngx_http_tgbot_zone_time_t    *time, *other;
+    ngx_http_tgbot_zone_found_e    found;
+    ngx_http_tgbot_zone_header_t  *header;
+
+    header = zone->map->header;
+
+    found = header->clean ? NGX_HTTP_TGBOT_ZONE_KEPT
+                          : NGX_HTTP_TGBOT_ZONE_TORN;
+
+    time = ngx_http_tgbot_zone_file_time(header);
+
+    if (time && time->boot[0]
+        && ngx_strcmp(time->boot, zone->map->dir->boot) == 0)
+    {
+        found = ngx_http_tgbot_zone_dir_dirty(zone->map->dir,
+                                              &zone->shm_zone->shm.name)
+                ? NGX_HTTP_TGBOT_ZONE_DIRTY : NGX_HTTP_TGBOT_ZONE_KEPT;
+
+    } else {
+        now = ngx_http_tgbot_zone_wall() - header->base;
+
+        if ((int64_t) (now - header->seen) < 0) {
+            now = header->seen;
+        }
+
+        other = (time == &header->time[0]) ? &header->time[1]
+                                           : &header->time[0];
+
+        other->serial = 0;
+        other->offset = now - ngx_current_msec;
+        ngx_memcpy(other->boot, zone->map->dir->boot,
+                   NGX_HTTP_TGBOT_ZONE_BOOT);
+
+        ngx_memory_barrier();
+
+        other->serial = time ? time->serial + 1 : 1;
+        other->sum = ngx_http_tgbot_zone_file_time_sum(other);
+
+        time = other;
+    }
+
+    zone->offset = (ngx_msec_t) time->offset;
+
+    ngx_http_tgbot_zone_file_tick(header);
+
+    /* on disk before a change: else a crash would be taken for clean */
+
+    header->clean = 0;
+
+    (void) msync(header, NGX_HTTP_TGBOT_ZONE_FILE_HEADER, MS_SYNC);
+
+    return found;
+}
+
+
+static void
+ngx_http_tgbot_zone_file_tick(ngx_http_tgbot_zone_header_t *header)
+{
+    uint64_t  now;
+
+    now = ngx_current_msec + ngx_http_tgbot_zone_file_time(header)->offset;
+
+    header->seen = now;
+    header->base = ngx_http_tgbot_zone_wall() - now;
+}
+
+
+static void
+ngx_http_tgbot_zone_file_leave(void *data)
+{
+    ngx_http_tgbot_zone_map_t *map = data;
+
+    if (--map->refs == 0) {
+        ngx_http_tgbot_zone_file_free(map);
+    }
+}
+
+
+static void
+ngx_http_tgbot_zone_file_free(ngx_http_tgbot_zone_map_t *map)
+{
+    u_char                       name[NGX_MAX_PATH];
+    ngx_http_tgbot_zone_map_t  **p;
+
+    for (p = &ngx_http_tgbot_zone_maps; *p; p = &(*p)->next) {
+        if (*p == map) {
+            *p = map->next;
+            break;
+        }
+    }
+
+    if (map->made) {
+
+        /* the configuration was refused */
+
+        (void) ngx_snprintf(name, NGX_MAX_PATH, "%s%s%Z", map->path,
+                            NGX_HTTP_TGBOT_ZONE_FILE_NEW);
+        (void) ngx_delete_file(name);
+
+        if (map->entry) {
+            ngx_http_tgbot_zone_dir_remove(map->entry);
+        }
+    }
+
+    (void) munmap((void *) map->header, map->size);
+
+    ngx_free(map);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
+{
+    ngx_uint_t                    i;
+    ngx_http_tgbot_zone_t       **zone;
+    ngx_http_tgbot_zone_state_t  *state;
+
+    if (ngx_test_config) {
+        return NGX_OK;
+    }
+
+    state = NULL;
+    zone = zones->elts;
+
+    for (i = 0; i < zones->nelts; i++) {
+
+        if (zone[i]->map == NULL) {
+            continue;
+        }
+
+        state = zone[i]->state;
+
+        if (zone[i]->map->made
+            && ngx_http_tgbot_zone_file_rename(zone[i]->map, cycle->log)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return state ? ngx_http_tgbot_zone_dir_started(state->dir, cycle->log)
+                 : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_rename(ngx_http_tgbot_zone_map_t *map, ngx_log_t *log)
+{
+    u_char                         name[NGX_MAX_PATH], old[NGX_MAX_PATH];
+    ngx_http_tgbot_zone_map_t     *m;
+    ngx_http_tgbot_zone_header_t  *header;
+
+    header = map->header;
+
+    (void) msync(header, map->size, MS_SYNC);
+
+    (void) ngx_snprintf(name, NGX_MAX_PATH, "%s%s%Z", map->path,
+                        NGX_HTTP_TGBOT_ZONE_FILE_NEW);
+    (void) ngx_snprintf(old, NGX_MAX_PATH, "%s%s%Z", map->path,
+                        NGX_HTTP_TGBOT_ZONE_FILE_OLD);
+
+    if (map->aside) {
+        (void) ngx_rename_file(map->path, old);
+    }
+
+    if (ngx_rename_file(name, map->path) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
+                      ngx_rename_file_n " \"%s\" to \"%s\" failed",
+                      name, map->path);
+        return NGX_ERROR;
+    }
+
+    map->made = 0;
+
+    /* processes of a cycle before go on with the file that had the name */
+
+    for (m = ngx_http_tgbot_zone_maps; m; m = m->next) {
+
+        if (m != map && ngx_strcmp(m->path, map->path) == 0) {
+            m->path[0] = '\0';
+
+            if (m->entry) {
+                ngx_http_tgbot_zone_dir_retire(m->entry);
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_tgbot_zone_file_init_process(ngx_cycle_t *cycle, ngx_array_t *zones)
+{
+    ngx_uint_t               i;
+    ngx_event_t             *ev;
+    ngx_http_tgbot_zone_t  **zone;
+
+    zone = zones->elts;
+
+    for (i = 0; i < zones->nelts; i++) {
+        if (zone[i]->map) {
+            break;
+        }
+    }
+
+    if (i == zones->nelts) {
+        return;
+    }
+
+    ngx_http_tgbot_zone_dir_init_process(zone[i]->map->dir);
+
+    if (ngx_worker != 0) {
+        return;
+    }
+
+    ev = &ngx_http_tgbot_zone_file_timer;
+
+    ngx_memzero(ev, sizeof(ngx_event_t));
+
+    ev->handler = ngx_http_tgbot_zone_file_watch;
+    ev->data = ev;
+    ev->log = cycle->log;
+    ev->cancelable = 1;
+
+    ngx_add_timer(ev, NGX_HTTP_TGBOT_ZONE_FILE_WATCH);
+}
+
+
+void
+ngx_http_tgbot_zone_file_exit_process(void)
+{
+    if (ngx_http_tgbot_zone_file_timer.timer_set) {
+        ngx_del_timer(&ngx_http_tgbot_zone_file_timer);
+    }
+}
+
+
+static void
+ngx_http_tgbot_zone_file_watch(ngx_event_t *ev)
+{
+    ngx_file_info_t             fi;
+    ngx_http_tgbot_zone_map_t  *map;
+
+    for (map = ngx_http_tgbot_zone_maps; map; map = map->next) {
+
+        ngx_http_tgbot_zone_file_tick(map->header);
+
+        if (map->told || map->path[0] == '\0') {
+            continue;
+        }
+
+        if (ngx_link_info(map->path, &fi) == NGX_FILE_ERROR
+            || fi.st_ino != map->entry->inode)
+        {
+            map->told = 1;
+
+            ngx_log_error(NGX_LOG_ERR, ev->log, 0,
+                          "tgbot: \"%s\" was deleted or replaced while nginx "
+                          "uses it: what is in the zone is lost when nginx "
+                          "ends", map->path);
+        }
+    }
+
+    ngx_add_timer(ev, NGX_HTTP_TGBOT_ZONE_FILE_WATCH);
+}
+
+
+void
+ngx_http_tgbot_zone_file_exit_master(ngx_array_t *zones)
+{
+    ngx_uint_t                  i;
+    ngx_http_tgbot_zone_t     **zone;
+    ngx_http_tgbot_zone_map_t  *map;
+
+    zone = zones->elts;
+
+    for (i = 0; i < zones->nelts; i++) {
+        map = zone[i]->map;
+
+        if (map == NULL || !ngx_http_tgbot_zone_dir_alone(map->dir)) {
+            continue;
+        }
+
+        ngx_http_tgbot_zone_file_tick(map->header);
+
+        if (msync(map->header, map->size, MS_SYNC) == 0) {
+            map->header->clean = 1;
+            (void) msync(map->header, NGX_HTTP_TGBOT_ZONE_FILE_HEADER,
+                         MS_SYNC);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+
+/*
+ * Zones that are files in the directory of tgbot_state.  The file is mapped
+ * before workers start, and nothing is written out or read in: what is in the
+ * zone is in the file.
+ *
+ *     a header, NGX_HTTP_TGBOT_ZONE_FILE_HEADER bytes
+ *     ngx_http_tgbot_zone_sh_t, and the data of the kind
+ *
+ * A file is made under another name, and gets its own one by
+ * ngx_http_tgbot_zone_file_started().
+ */
+
+#ifndef _NGX_HTTP_TGBOT_ZONE_FILE_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_ZONE_FILE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_zone.h"
+#include "ngx_http_tgbot_zone_dir.h"
+
+
+#define NGX_HTTP_TGBOT_ZONE_FILE_HEADER  4096
+
+#define NGX_HTTP_TGBOT_ZONE_FILE_MAGIC   "tgbzone1"
+#define NGX_HTTP_TGBOT_ZONE_FILE_ORDER   0x01020304
+
+/* longest name of a zone that is a file, and longest path of a directory */
+#define NGX_HTTP_TGBOT_ZONE_FILE_NAME    128
+#define NGX_HTTP_TGBOT_ZONE_FILE_PATH    512
+
+
+/*
+ * What brings times in the file to the clock of a boot.  A start that finds
+ * another boot writes the older one of two, so that a start that is killed
+ * leaves one that is right.
+ */
+
+typedef struct {
+    uint64_t                      serial;
+    uint64_t                      offset;   /* from ngx_current_msec */
+    u_char                        boot[NGX_HTTP_TGBOT_ZONE_BOOT];
+    uint64_t                      sum;
+} ngx_http_tgbot_zone_time_t;
+
+
+typedef struct {
+    u_char                        magic[8];
+    uint32_t                      order;    /* of bytes */
+    uint32_t                      word;     /* bytes of a size_t */
+    u_char                        kind[24]; /* name */
+    uint64_t                      id;       /* of the kind: its layout */
+    uint64_t                      size;     /* of the file */
+    uint64_t                      sum;      /* of the members above */
+
+    ngx_http_tgbot_zone_time_t    time[2];
+
+    /* the last that is known of the clocks of this boot */
+    uint64_t                      base;     /* wall clock less times here */
+    uint64_t                      seen;     /* time here */
+
+    uint64_t                      clean;    /* nginx ended in order, and all of
+                                               the file is on disk */
+} ngx_http_tgbot_zone_header_t;
+
+
+/* a zone's file in the memory of a master and its workers */
+
+struct ngx_http_tgbot_zone_map_s {
+    ngx_http_tgbot_zone_map_t    *next;
+    ngx_uint_t                    refs;     /* cycles */
+    ngx_http_tgbot_zone_dir_t    *dir;
+    ngx_http_tgbot_zone_entry_t  *entry;
+    ngx_http_tgbot_zone_header_t *header;   /* where it is mapped */
+    size_t                        size;
+    unsigned                      made:1;   /* has not got its name yet */
+    unsigned                      aside:1;  /* a file of another version has
+                                               this name, and is set aside */
+    unsigned                      told:1;   /* that it was deleted */
+    u_char                       *path;     /* with NUL, behind this struct */
+};
+
+
+/* tgbot_state in a configuration */
+
+struct ngx_http_tgbot_zone_state_s {
+    ngx_str_t                     path;     /* with NUL */
+    ngx_array_t                  *zones;    /* all of the configuration */
+    ngx_pool_t                   *pool;     /* the cycle's */
+    ngx_http_tgbot_zone_dir_t    *dir;      /* once it is entered */
+};
+
+
+/*
+ * After all directives are read: the zones that may be files become files in
+ * this directory.  NGX_ERROR: a zone has a name that no file may have, logged.
+ */
+ngx_int_t ngx_http_tgbot_zone_file_use(ngx_conf_t *cf, ngx_array_t *zones,
+    ngx_str_t *path);
+
+/*
+ * Maps the file of a zone, and sets zone->map, rt, sh and offset; calls the
+ * kind's callbacks.  "nginx -t" looks at the file, changes nothing, and gets
+ * memory of its own.
+ * NGX_ERROR: logged.
+ */
+ngx_int_t ngx_http_tgbot_zone_file_init(ngx_http_tgbot_zone_t *zone);
+
+/*
+ * init_module: the configuration is in use from now on.  NGX_ERROR: logged.
+ */
+ngx_int_t ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle,
+    ngx_array_t *zones);
+
+/* worker start: the first worker looks after the files */
+void ngx_http_tgbot_zone_file_init_process(ngx_cycle_t *cycle,
+    ngx_array_t *zones);
+void ngx_http_tgbot_zone_file_exit_process(void);
+
+/*
+ * A master exits, its workers are gone: writes the files to disk, and notes so
+ * in them, unless another master uses them.
+ */
+void ngx_http_tgbot_zone_file_exit_master(ngx_array_t *zones);
+
+
+#endif /* _NGX_HTTP_TGBOT_ZONE_FILE_H_INCLUDED_ */

@@ -1,0 +1,602 @@
+"""Zones as files: what a stop, a kill of everything and an upgrade leave, and what is refused."""
+
+import asyncio
+import hashlib
+import os
+import random
+import shutil
+import signal
+import stat
+import tempfile
+
+import build
+import clients
+from harness import (FULL, MODULE, NGINX, Nginx, StartError, alive, bot, children, turns,
+                     until)
+
+COUNT = 5000 if FULL else 600
+
+STATE = "tgbot_state state;"
+DIRECTIVES = ("tgbot_queue zone=updates:32m concurrency=4; "
+              "tgbot_attempts 3 backoff=100ms max_backoff=200ms;")
+
+
+def _requests(first, count):
+    for number in range(first, first + count):
+        yield clients.request(clients.text(number, f"hello {number}", user=number % 50 + 1))
+
+
+async def _fill(case, nginx, first=1, count=COUNT):
+    statuses = await clients.flood(nginx.port, _requests(first, count), 1, 8)
+    case.equal(dict(statuses), {200: count}, "acknowledgements")
+
+
+def _handled(scene):
+    return {seen.id for seen in scene.program.seen if seen.outcome == "ok"}
+
+
+async def _all_handled(case, scene, count=COUNT, seconds=60):
+    case.check(await until(lambda: len(_handled(scene)) == count, seconds),
+               f"{len(_handled(scene))} of {count} were handled")
+    # of a lane one after the other
+    last = {}
+    for seen in scene.program.seen:
+        if seen.outcome == "ok":
+            lane = seen.id % 50
+            case.check(seen.id >= last.get(lane, 0), f"{seen.id} after {last.get(lane)}")
+            last[lane] = seen.id
+
+
+def _contents(directory):
+    """What is in the files of a directory, as hashes."""
+    sums = {}
+    for name in sorted(os.listdir(directory)):
+        path = f"{directory}/{name}"
+        if os.path.islink(path):
+            sums[name] = os.readlink(path)
+        elif os.path.isfile(path):
+            with open(path, "rb") as file:
+                sums[name] = hashlib.sha256(file.read()).hexdigest()
+    return sums
+
+
+async def test_names(case):
+    """All zones but the cache are files that only the owner may read."""
+    _, nginx = await case.scene(
+        directives=DIRECTIVES + "tgbot_cache $tgbot_text zone=answers:1m;"
+        "tgbot_limit $tgbot_user_id zone=users:1m rate=1r/s;", http=STATE)
+    directory = f"{case.directory}/state"
+    case.equal(sorted(os.listdir(directory)),
+               ["lock", "runtime", "tgbot_dead.zone", "tgbot_seen_e2e.zone",
+                "tgbot_slots.zone", "tgbot_stats_e2e.zone", "updates.zone", "users.zone"],
+               "files")
+    case.equal(stat.S_IMODE(os.stat(directory).st_mode), 0o700, "mode of the directory")
+    for name in os.listdir(directory):
+        info = os.stat(f"{directory}/{name}")
+        case.equal(stat.S_IMODE(info.st_mode), 0o600, f"mode of {name}")
+        case.check(info.st_blocks * 512 >= info.st_size, f"{name} has holes")
+    case.equal(os.path.getsize(f"{directory}/updates.zone"), 32 << 20, "size")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_reload(case):
+    """Reloads keep the files, and let them go with the last workers that use them."""
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE, program_latency=0.005)
+    scene.program.hold()
+    await _fill(case, nginx)
+    for _ in range(3):
+        old = nginx.workers()
+        nginx.signal(signal.SIGHUP)
+        await until(lambda: set(nginx.workers()) - set(old), 30)
+    with open(f"/proc/{nginx.master}/maps", encoding="ascii") as maps:
+        case.equal(sum("updates.zone" in line for line in maps), 1, "maps of the queue")
+    scene.program.release()
+    await _all_handled(case, scene)
+    status = await case.check_status(nginx, 30)
+    case.equal(status.value("queue_items_total", "done"), COUNT, "done")
+    await case.stop(nginx, timeout=30)
+    case.check_logs(nginx)
+
+
+async def _under_load(case, change, module=None, latency=0.02, **more):
+    """Something is done to nginx while updates come."""
+    if module:
+        more["module"] = module
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES, http=STATE, updates=2000, chats=100,
+        connections=40, ramp=0.1, schedule=0.1, rate=400.0, program_latency=latency,
+        nginx={"start": False, **more})
+    # WINCH is for daemons only
+    nginx.configure(nginx.read("nginx.conf").replace("daemon off;", ""))
+    await nginx.start(detached=True)
+    await until(lambda: len(nginx.workers()) == 2)
+    scene.play()
+    await asyncio.sleep(2)
+    await change(nginx)
+    case.check(await scene.finished(120), "Telegram still has updates")
+    status = await case.check_status(nginx, 60)
+    books = case.books(scene)
+    case.check_books(books)
+    scene.webhook.close()
+    await case.stop(nginx)
+    case.check_logs(nginx)
+    return nginx, status
+
+
+async def test_upgrade(case):
+    """Twice a new binary takes over: both masters use the same files meanwhile."""
+    async def change(nginx):
+        await nginx.upgrade()
+        await asyncio.sleep(1)
+        await nginx.upgrade()
+
+    nginx, status = await _under_load(case, change)
+    case.equal(status.value("queue_items_total", "accepted"), 2000, "accepted")
+    case.equal(nginx.read("error.log").count("start new binary process"), 2, "changes")
+
+
+async def test_rollback(case):
+    """An upgrade is given up: the old master starts workers again, and the new one ends."""
+    async def change(nginx):
+        old = nginx.master
+        os.kill(old, signal.SIGUSR2)
+        await until(lambda: nginx.read("nginx.pid").strip() not in ("", str(old)))
+        new = int(nginx.read("nginx.pid"))
+        await until(lambda: children(new))
+        os.kill(old, signal.SIGWINCH)
+        await until(lambda: children(old) == [new], 60)
+        await asyncio.sleep(1)
+        os.kill(old, signal.SIGHUP)
+        await until(lambda: len(children(old)) == 3)
+        os.kill(new, signal.SIGQUIT)
+        await until(lambda: nginx.read("nginx.pid").strip() == str(old), 60)
+
+    _, status = await _under_load(case, change)
+    case.equal(status.value("queue_items_total", "accepted"), 2000, "accepted")
+
+
+async def test_module(case):
+    """Another file of the module is loaded by a reload: it uses the same files."""
+    module = f"{case.directory}/module.so"
+    shutil.copy(MODULE, module)
+
+    async def change(nginx):
+        shutil.copy(MODULE, f"{case.directory}/another.so")
+        nginx.configure(nginx.read("nginx.conf").replace("/module.so", "/another.so"))
+        old = nginx.workers()
+        nginx.signal(signal.SIGHUP)
+        await until(lambda: not set(old) & set(nginx.workers()), 30)
+
+    _, status = await _under_load(case, change, module)
+    case.equal(status.value("queue_items_total", "accepted"), 2000, "accepted")
+
+
+async def test_kill(case):
+    """All of nginx is killed, ten times in a row, while updates come."""
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES, http=STATE, updates=4000, chats=100,
+        connections=40, ramp=0.1, schedule=0.1, rate=600.0, program_latency=0.02)
+    scene.play()
+    async for turn in turns(scene, 300):
+        await nginx.kill_all(scene)
+        await nginx.start()
+        if turn == 10:
+            break
+    case.check(await scene.finished(120), "Telegram still has updates")
+    status = await case.check_status(nginx, 60)
+    case.check_books(case.books(scene))
+    case.check(status.value("queue_items_total", "accepted") >= 4000, "accepted")
+    scene.webhook.close()
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def _stop_and_start(case, end, lost=0):
+    """nginx ends with a backlog, and starts again; "lost" workers were killed."""
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE, program_latency=0.005)
+    scene.program.hold()
+    await _fill(case, nginx)
+    await until(lambda: scene.program.seen)
+    scene.program.release()
+    before = await case.status(nginx)
+    await end(nginx)
+    left = COUNT - len(_handled(scene))
+    case.check(left > COUNT / 2, f"only {left} were left")
+
+    await nginx.start()
+    await _all_handled(case, scene)
+    status = await case.check_status(nginx, 30)
+    case.equal(status.value("queue_items_total", "accepted"), COUNT, "accepted")
+    case.equal(status.value("queue_items_total", "done"), COUNT, "done")
+    case.equal(status.data["start_time_seconds"], before.data["start_time_seconds"], "start")
+
+    # what was accepted before is known
+    await _fill(case, nginx, COUNT - 9, 10)
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "duplicate"), 10, "duplicates")
+    case.equal(status.value("received_total"), COUNT + 10, "received")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+    return scene
+
+
+async def _end(case, nginx, number):
+    nginx.signal(number)
+    case.equal(await nginx.exited(20), 0, "nginx's exit status")
+
+
+async def test_quit(case):
+    """Nothing is handled twice, as workers finish what they have in work."""
+    scene = await _stop_and_start(case, lambda nginx: _end(case, nginx, signal.SIGQUIT))
+    seen = [seen.id for seen in scene.program.seen if seen.outcome == "ok"]
+    case.equal(len(seen), len(set(seen)), "handled once")
+
+
+async def test_term(case):
+    await _stop_and_start(case, lambda nginx: _end(case, nginx, signal.SIGTERM))
+
+
+async def test_kill_once(case):
+    await _stop_and_start(case, lambda nginx: nginx.kill_all())
+
+
+async def _orphans(nginx, number):
+    """The master is killed, and its workers end in order."""
+    workers = nginx.workers()
+    nginx.signal(signal.SIGKILL)
+    await nginx.exited(10)
+    for pid in workers:
+        os.kill(pid, number)
+    await until(lambda: not any(alive(pid) for pid in workers))
+
+
+async def test_master_quit(case):
+    await _stop_and_start(case, lambda nginx: _orphans(nginx, signal.SIGQUIT))
+
+
+async def test_master_term(case):
+    await _stop_and_start(case, lambda nginx: _orphans(nginx, signal.SIGTERM))
+
+
+async def test_dead_letters(case):
+    """Letters are there after a kill of everything, and are replayed."""
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES.replace("tgbot_attempts 3", "tgbot_attempts 1"), http=STATE)
+    scene.program.fault = "500"
+    await _fill(case, nginx, count=10)
+    status = await case.check_status(nginx)
+    case.equal(status.value("queue_items_total", "dead"), 10, "dead")
+    await nginx.kill_all()
+    await nginx.start()
+    status = await case.check_status(nginx)
+    case.equal(status.value("dead_letters", "letters"), 10, "letters")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_user(case):
+    """Workers of another user may not open the files, and use them."""
+    if os.geteuid() != 0:
+        case.skip("only root has workers of another user")
+        return
+    directory = tempfile.mkdtemp(prefix="tgbot-state-")
+    case.at_end(lambda: shutil.rmtree(directory))
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES, http=f"tgbot_state {directory};", program_latency=0.005,
+        nginx={"user": "www-data"})
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    nginx.kill(nginx.workers()[0])
+    await until(lambda: len(nginx.workers()) == 2)
+    await nginx.kill_all()
+    scene.program.release()
+    await nginx.start()
+    await _all_handled(case, scene, 100)
+    await case.check_status(nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_resize(case):
+    """Another size at a start: what is in the file goes into a new one, if it fits."""
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
+    scene.program.hold()
+    await _fill(case, nginx, count=600)
+    text = nginx.read("nginx.conf")
+    for size in ("31m", "40m"):
+        nginx.configure(text.replace("updates:32m", f"updates:{size}"))
+        count = nginx.read("error.log").count("expected that its size stays")
+        nginx.signal(signal.SIGHUP)
+        case.check(await until(lambda: nginx.read("error.log").count(
+            "expected that its size stays") > count), "the reload was not refused")
+    await nginx.kill_all()
+    path = f"{case.directory}/state/updates.zone"
+    for size in ("40m", "16m"):
+        nginx.configure(text.replace("updates:32m", f"updates:{size}"))
+        await nginx.start()
+        case.check(await until(lambda: os.path.getsize(path) == int(size[:-1]) << 20),
+                   f"the file has {os.path.getsize(path)} bytes, expected {size}")
+        status = await case.status(nginx)
+        case.equal(status.value("queue_items_total", "accepted"), 600, "accepted")
+        await nginx.kill_all()
+
+    # 16m of updates, and no room for them
+    nginx.configure(text.replace("updates:32m", "updates:16m"))
+    await nginx.start()
+    await _fill(case, nginx, 601, 8000)
+    await nginx.kill_all()
+    nginx.configure(text.replace("updates:32m", "updates:3m"))
+    await _refused(case, nginx, "has no room for what is in", None)
+    case.equal(os.path.getsize(path), 16 << 20, "size of the file")
+    nginx.configure(text)
+    scene.program.release()
+    await nginx.start()
+    await _all_handled(case, scene, 8600, 120)
+    await case.check_status(nginx, 30)
+    await case.stop(nginx)
+
+
+async def test_moved(case):
+    """A reload with another zone for a bot is refused while the bot has updates in its own."""
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
+    scene.program.hold()
+    await _fill(case, nginx, count=10)
+    text = nginx.read("nginx.conf")
+    nginx.configure(text.replace("zone=updates:32m", "zone=others:32m"))
+    nginx.signal(signal.SIGHUP)
+    case.check(await until(lambda: 'zone "updates" of bot "e2e" holds 10 updates'
+                           in nginx.read("error.log")), "the reload was not refused")
+    case.check(not os.path.exists(f"{case.directory}/state/others.zone"), "there is a file")
+    scene.program.release()
+    await _all_handled(case, scene, 10)
+    await case.check_status(nginx)
+    old = nginx.workers()
+    nginx.signal(signal.SIGHUP)
+    await until(lambda: not set(old) & set(nginx.workers()), 30)
+    await _fill(case, nginx, 11, 10)
+    await _all_handled(case, scene, 20)
+    await case.stop(nginx)
+
+
+async def test_boot(case):
+    """After a crash of the machine, and after an orderly stop, another boot goes on."""
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+
+    def boot(name):
+        with open(f"{case.directory}/boot", "w", encoding="ascii") as file:
+            file.write(name)
+
+    boot("one")
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE,
+                                    nginx={"module": module})
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    scene.program.release()
+    await nginx.kill_all()
+    boot("two")
+    await nginx.start()
+    await _all_handled(case, scene, 100)
+    await case.check_status(nginx)
+    # de-duplication begins empty, and goes on after a stop in order
+    await _fill(case, nginx, 91, 10)
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "duplicate"), 0, "duplicates")
+    await case.stop(nginx)
+    boot("three")
+    await nginx.start()
+    await _fill(case, nginx, 91, 10)
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "duplicate"), 10, "duplicates")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_killed_start(case):
+    """A start that is killed at some moment, again and again, leaves what was there."""
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE,
+                                    nginx={"module": module})
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    await nginx.kill_all()
+    chance = random.Random(7)
+    for number in range(30):
+        with open(f"{case.directory}/boot", "w", encoding="ascii") as file:
+            file.write(f"boot {number}")
+        process = await asyncio.create_subprocess_exec(
+            NGINX, "-p", nginx.directory, "-c", f"{nginx.directory}/nginx.conf",
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL)
+        await asyncio.sleep(chance.random() * 0.05)
+        workers = children(process.pid)
+        process.kill()
+        await process.wait()
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        await until(lambda: not any(alive(pid) for pid in workers))
+    scene.program.release()
+    await nginx.start()
+    await _all_handled(case, scene, 100)
+    status = await case.check_status(nginx, 30)
+    case.equal(status.value("queue_items_total", "accepted"), 100, "accepted")
+    await case.stop(nginx)
+
+
+async def _refused(case, nginx, expected, changed=()):
+    """
+    nginx does not start, says why in one line, and changes nothing but "changed"; None: it
+    may change all files.
+    """
+    before = _contents(f"{case.directory}/state")
+    with open(f"{case.directory}/error.log", "w", encoding="ascii"):
+        pass
+    try:
+        await nginx.start()
+        case.check(False, f"started, expected {expected!r}")
+    except StartError:
+        pass
+    lines = [line for line in nginx.read("error.log").splitlines() if "[emerg]" in line]
+    if case.equal(len(lines), 1, f"lines of {lines}"):
+        case.check(expected in lines[0], f"{lines[0]}: expected {expected!r}")
+    after = _contents(f"{case.directory}/state")
+    for name in set(before) | set(after):
+        if changed is not None and name not in changed:
+            case.equal(after.get(name), before.get(name), f"{name} is as it was")
+
+
+async def test_damaged(case):
+    """Files that are no zones are refused and stay as they are."""
+    _, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
+    await case.stop(nginx)
+    state = f"{case.directory}/state"
+    zone = f"{state}/updates.zone"
+    with open(zone, "rb") as file:
+        good = file.read()
+
+    def write(data):
+        with open(zone, "wb") as file:
+            file.write(data)
+
+    cases = (
+        (lambda: write(b""), "could not read the header"),
+        (lambda: write(good[:100]), "could not read the header"),
+        (lambda: write(good[:-4096]), f"has {len(good) - 4096} bytes, expected {len(good)}"),
+        (lambda: write(os.urandom(1 << 20)), "is no zone"),
+        (lambda: write(bytes(len(good))), "is no zone"),
+        (lambda: write(good[:60] + b"x" + good[61:]), "is no zone"),
+        (lambda: shutil.copy(f"{state}/tgbot_dead.zone", zone), "is a dead letters zone"),
+        (lambda: (os.unlink(zone), os.symlink("/etc/passwd", zone)), "could not open"),
+        (lambda: (os.unlink(zone), os.mkdir(zone)), "is no regular file"),
+        (lambda: (os.rmdir(zone), os.mkfifo(zone)), "is no regular file"),
+    )
+    for damage, expected in cases:
+        damage()
+        await _refused(case, nginx, expected, ("lock",))
+        code, text = await nginx.test()
+        case.equal(code, 1, f"nginx -t with {expected!r}")
+        case.check(expected in text, f"nginx -t says {text}")
+    os.unlink(zone)
+    write(good)
+    await nginx.start()
+    await case.stop(nginx)
+
+
+async def test_in_use(case):
+    """A directory is of one nginx, and of one that was started by its master."""
+    _, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
+    other = f"{case.directory}/other"
+    os.makedirs(f"{other}/logs")
+    port = nginx.port + 1
+    second = case.own(Nginx(other, port))
+    second.configure(nginx.read("nginx.conf").replace(
+        f":{nginx.port} ", f":{port} ").replace(STATE, f"tgbot_state {case.directory}/state;"))
+    code, text = await second.test()
+    case.equal(code, 0, f"nginx -t: {text}")
+    try:
+        await second.start()
+        case.check(False, "started")
+    except StartError as error:
+        case.check(f"is in use by another nginx, its master is process {nginx.master}"
+                   in str(error), str(error))
+
+    # the master is killed, its workers go on
+    workers = nginx.workers()
+    nginx.signal(signal.SIGKILL)
+    await nginx.exited(10)
+    try:
+        await second.start()
+        case.check(False, "started")
+    except StartError as error:
+        case.check("whose master is gone" in str(error), str(error))
+    for pid in workers:
+        os.kill(pid, signal.SIGQUIT)
+    await until(lambda: not any(alive(pid) for pid in workers))
+    await second.start()
+    await case.stop(second)
+
+
+async def test_test(case):
+    """nginx -t changes nothing, and does not need the directory."""
+    _, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
+    code, text = await nginx.test()
+    case.equal(code, 0, f"nginx -t: {text}")
+    case.check(not os.path.exists(f"{case.directory}/state"), "there is a directory")
+    await nginx.start()
+    await case.stop(nginx)
+    before = _contents(f"{case.directory}/state")
+    code, text = await nginx.test()
+    case.equal(code, 0, f"nginx -t: {text}")
+    case.equal(_contents(f"{case.directory}/state"), before, "the files")
+
+
+async def test_deleted(case):
+    """A file that was deleted: work goes on, an upgrade is refused, a start begins empty."""
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES, http=STATE, nginx={"detached": True})
+    os.unlink(f"{case.directory}/state/updates.zone")
+    await _fill(case, nginx, count=10)
+    await _all_handled(case, scene, 10)
+    case.check(await until(lambda: "was deleted or replaced" in nginx.read("error.log"), 30),
+               "no line in error.log")
+    os.kill(nginx.master, signal.SIGUSR2)
+    case.check(await until(lambda: "is not the file that the running nginx uses"
+                           in nginx.read("error.log")), "the upgrade was not refused")
+    await until(lambda: not nginx.read("nginx.pid.oldbin"))
+    await _fill(case, nginx, 11, 10)
+    await _all_handled(case, scene, 20)
+    await case.stop(nginx)
+    await nginx.start()
+    await _fill(case, nginx, 21, 10)
+    await _all_handled(case, scene, 30)
+    await case.stop(nginx)
+
+
+async def test_full(case):
+    """A file system without room: nginx does not start, and leaves nothing."""
+    if os.geteuid() != 0:
+        case.skip("only root mounts a file system")
+        return
+    state = f"{case.directory}/state"
+    os.mkdir(state)
+    mount = await asyncio.create_subprocess_exec(
+        "mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", state)
+    if await mount.wait():
+        case.skip("no tmpfs can be mounted")
+        return
+    case.at_end(lambda: os.system(f"umount {state}"))
+    _, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
+    await _refused(case, nginx, "could not make", ("lock", "runtime"))
+    case.equal(sorted(os.listdir(state)), ["lock", "runtime"], "files")
+
+
+async def test_no_access(case):
+    """A directory that may not be written, or cannot be made, is an error."""
+    _, nginx = await case.scene(directives=DIRECTIVES, http="tgbot_state a/b/c;",
+                                nginx={"start": False})
+    os.mkdir(f"{case.directory}/state")
+    await _refused(case, nginx, "could not use")
+    nginx.configure(nginx.read("nginx.conf").replace("a/b/c", "nginx.conf"))
+    await _refused(case, nginx, "is a file, expected a directory")
+    nginx.configure(nginx.read("nginx.conf").replace("tgbot_state nginx.conf", "tgbot_state /proc"))
+    await _refused(case, nginx, "could not open")
+
+
+async def test_bots(case):
+    """A bot is added by a reload: its zones are made."""
+    _, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
+    text = nginx.read("nginx.conf")
+    nginx.configure(text.replace("location /status", bot("more", api=False) + "location /status"))
+    old = nginx.workers()
+    nginx.signal(signal.SIGHUP)
+    await until(lambda: not set(old) & set(nginx.workers()), 30)
+    case.check(os.path.exists(f"{case.directory}/state/tgbot_stats_more.zone"), "no file")
+
+    # a configuration that is refused leaves no file
+    nginx.configure(text.replace("location /status", bot("third", api=False)
+                                 + bot("third2", "tgbot_dedup zone=updates;", api=False)
+                                 + "location /status"))
+    nginx.signal(signal.SIGHUP)
+    await until(lambda: "is a queue zone" in nginx.read("error.log"))
+    case.check(not [name for name in os.listdir(f"{case.directory}/state") if "third" in name],
+               "files of a configuration that was refused")
+    await case.stop(nginx)
