@@ -8,13 +8,15 @@ import shutil
 import signal
 import stat
 import tempfile
+import time
 
 import build
 import clients
-from harness import (FULL, MODULE, NGINX, Nginx, StartError, alive, bot, children, turns,
-                     until)
+from harness import (FULL, MODULE, NGINX, Nginx, StartError, alive, bot, children, suspend,
+                     turns, until)
 
 COUNT = 5000 if FULL else 600
+LIFE = 15           # seconds without a beat until a worker counts as dead
 
 STATE = "tgbot_state state;"
 DIRECTIVES = ("tgbot_queue zone=updates:32m concurrency=4; "
@@ -58,6 +60,30 @@ def _contents(directory):
             with open(path, "rb") as file:
                 sums[name] = hashlib.sha256(file.read()).hexdigest()
     return sums
+
+
+async def test_stopped(case):
+    """A worker that hangs loses what it has in work, and does no harm when it goes on."""
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES, http=STATE, updates=4000, chats=100,
+        connections=40, ramp=0.1, schedule=0.1, rate=200.0, program_latency=0.01)
+    scene.play()
+    async for turn in turns(scene, 200):
+        pid = nginx.workers()[0]
+        scene.kills[pid] = time.monotonic()
+        await suspend(pid)
+        if turn == 1:
+            await asyncio.sleep(LIFE + 2)
+        else:
+            await nginx.kill_all(scene)
+            await nginx.start()
+            break
+        os.kill(pid, signal.SIGCONT)
+    case.check(await scene.finished(120), "Telegram still has updates")
+    await case.check_status(nginx, 60)
+    case.check_books(case.books(scene), parts=("lost",))
+    scene.webhook.close()
+    await case.stop(nginx)
 
 
 async def test_names(case):
@@ -293,6 +319,38 @@ async def test_user(case):
     scene.program.release()
     await nginx.start()
     await _all_handled(case, scene, 100)
+    await case.check_status(nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_container(case):
+    """An ordinary user, a root that is read-only, and directories that may be written."""
+    if os.geteuid() != 0:
+        case.skip("only root makes a read-only root")
+        return
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
+    for path in (case.directory, f"{case.directory}/logs"):
+        os.chown(path, 65534, 65534)
+    nginx.wrapper = ("unshare", "-m", "sh", "-c",
+                     "mount --make-rprivate / && mount --bind $0 $0 && "
+                     "mount -o remount,bind,ro / && ! touch /usr/x 2> /dev/null && "
+                     'exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"',
+                     case.directory)
+    try:
+        await nginx.start()
+    except StartError as error:
+        if "mount" in str(error):
+            case.skip("no root can be made read-only")
+            return
+        raise
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    await nginx.kill_all()
+    scene.program.release()
+    await nginx.start()
+    await _all_handled(case, scene, 100)
+    case.equal(os.stat(f"{case.directory}/state/updates.zone").st_uid, 65534, "owner")
     await case.check_status(nginx)
     await case.stop(nginx)
     case.check_logs(nginx)
