@@ -12,7 +12,7 @@ import time
 
 import build
 import clients
-from harness import (FULL, MODULE, NGINX, Nginx, StartError, alive, bot, children, suspend,
+from harness import (FULL, MODULE, NGINX, TOP, Nginx, StartError, alive, bot, children, suspend,
                      turns, until)
 
 COUNT = 5000 if FULL else 600
@@ -299,6 +299,45 @@ async def test_dead_letters(case):
     case.equal(status.value("dead_letters", "letters"), 10, "letters")
     await case.stop(nginx)
     case.check_logs(nginx)
+
+
+async def _printed(case, *arguments):
+    """What "dev zones" prints."""
+    process = await asyncio.create_subprocess_exec(
+        f"{TOP}/dev", "zones", *arguments, f"{case.directory}/state",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+    output, _ = await process.communicate()
+    return process.returncode, output.decode("utf-8", "replace")
+
+
+async def test_printed(case):
+    """What is in the files of a killed nginx can be seen, and is not changed by that."""
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES.replace("tgbot_attempts 3", "tgbot_attempts 1"), http=STATE)
+    scene.program.fault = "500"
+    await _fill(case, nginx, count=10)
+    await case.check_status(nginx)
+    scene.program.fault = None
+    scene.program.hold()
+    await _fill(case, nginx, first=100, count=30)
+    await nginx.kill_all()
+
+    before = _contents(f"{case.directory}/state")
+    code, text = await _printed(case)
+    case.equal(code, 0, "exit status")
+    for line in ("updates.zone: queue, 32768 KiB", "bot e2e: 30 updates, the oldest",
+                 "tgbot_dead.zone: dead letters", "bot e2e: 10 dead letters, the oldest",
+                 "10 failed, 0 unsent, 0 expired", "broken: 0"):
+        case.check(line in text, f"no {line!r} in:\n{text}")
+    case.check("hello" not in text, "text of a user, and nobody asked for it")
+    _, text = await _printed(case, "--text")
+    case.check('"text": "hello 129"' in text or '"text":"hello 129"' in text, "no text")
+    case.equal(_contents(f"{case.directory}/state"), before, "files")
+
+    os.truncate(f"{case.directory}/state/updates.zone", 100000)
+    code, text = await _printed(case)
+    case.equal(code, 1, "exit status")
+    case.check("updates.zone: is cut short" in text, f"no line about the file in:\n{text}")
 
 
 async def test_user(case):

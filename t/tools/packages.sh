@@ -452,6 +452,11 @@ packages_matrix() {
 }
 
 
+packages_zones() {
+    packages_build
+}
+
+
 packages_install() {
     packages_build
 }
