@@ -324,8 +324,11 @@ ngx_http_tgbot_zone_dir_share(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
             continue;
         }
 
+        /* of two containers that start, each may have a master of this pid */
+
         if ((ngx_inherited && pid == (ngx_atomic_uint_t) getppid())
-            || pid == (ngx_atomic_uint_t) ngx_pid)
+            || (pid == (ngx_atomic_uint_t) ngx_pid
+                && !ngx_is_init_cycle(ngx_cycle)))
         {
             break;
         }

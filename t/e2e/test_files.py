@@ -515,6 +515,42 @@ async def test_in_use(case):
     await case.stop(second)
 
 
+async def test_containers(case):
+    """Of two containers each has a master that is process 1: the second does not start."""
+    contained = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    process = await asyncio.create_subprocess_exec(
+        *contained, "true", stderr=asyncio.subprocess.DEVNULL)
+    if await process.wait():
+        case.skip("no process namespaces here")
+        return
+    _, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
+    other = f"{case.directory}/other"
+    os.makedirs(f"{other}/logs")
+    with open(f"{other}/nginx.conf", "w", encoding="utf-8") as file:
+        file.write(nginx.read("nginx.conf").replace(
+            f":{nginx.port} ", f":{nginx.port + 1} ").replace(
+                STATE, f"tgbot_state {case.directory}/state;"))
+
+    async def start(directory):
+        return await asyncio.create_subprocess_exec(
+            *contained, NGINX, "-p", directory, "-c", f"{directory}/nginx.conf",
+            stderr=asyncio.subprocess.PIPE)
+
+    first = await start(case.directory)
+    case.check(await until(lambda: len([
+        pid for master in children(first.pid) for pid in children(master)]) == 2, 20),
+        "the first one does not start")
+    second = await start(other)
+    try:
+        _, text = await asyncio.wait_for(second.communicate(), 10)
+        case.check(b"is in use by another nginx, its master is process 1," in text, str(text))
+    except asyncio.TimeoutError:
+        case.check(False, "the second one started")
+        second.kill()
+    first.kill()
+    await first.communicate()
+
+
 async def test_test(case):
     """nginx -t changes nothing, and does not need the directory."""
     _, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
