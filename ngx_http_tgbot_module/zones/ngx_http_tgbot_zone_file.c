@@ -1181,7 +1181,11 @@ ngx_http_tgbot_zone_file_exit_master(ngx_array_t *zones)
     for (i = 0; i < zones->nelts; i++) {
         map = zone[i]->map;
 
-        if (map == NULL || !ngx_http_tgbot_zone_dir_alone(map->dir)) {
+        /* dirty: a worker that did not end in time was killed in the lock */
+
+        if (map == NULL || map->entry->rt.dirty
+            || !ngx_http_tgbot_zone_dir_alone(map->dir))
+        {
             continue;
         }
 

@@ -392,6 +392,39 @@ async def test_boot(case):
     case.check_logs(nginx)
 
 
+async def test_boot_locked(case):
+    """A worker is killed inside the lock by a stop: after a boot the zone is no whole one."""
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+
+    def write(name, text):
+        with open(f"{case.directory}/{name}.part", "w", encoding="ascii") as file:
+            file.write(text)
+        os.rename(f"{case.directory}/{name}.part", f"{case.directory}/{name}")
+
+    write("boot", "one")
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES + "tgbot_limit $tgbot_user_id zone=users:1m rate=1r/m burst=1;",
+        http=STATE, nginx={"module": module})
+    for number in (1, 2):
+        await clients.post(nginx.port, clients.short(number, "hello", 7))
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "limited"), 1, "limited")
+    write("stop", "bucket: taken")
+    post = asyncio.ensure_future(clients.post(nginx.port, clients.short(3, "hello", 8)))
+    case.check(await until(lambda: nginx.read("stopped"), 15), "it was never reached")
+    # the master waits a second, and kills the worker
+    nginx.signal(signal.SIGTERM)
+    case.equal(await nginx.exited(30), 0, "exit status")
+    await asyncio.gather(post, return_exceptions=True)
+    write("boot", "two")
+    await nginx.start()
+    await clients.post(nginx.port, clients.short(4, "hello", 7))
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "limited"), 1, "limited after the boot")
+    case.check(await until(lambda: 4 in _handled(scene)), "update 4 was not handled")
+    await case.stop(nginx)
+
+
 async def test_killed_start(case):
     """A start that is killed at some moment, again and again, leaves what was there."""
     module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
