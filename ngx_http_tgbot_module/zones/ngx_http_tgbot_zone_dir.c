@@ -577,6 +577,7 @@ ngx_http_tgbot_zone_entry_t *
 ngx_http_tgbot_zone_dir_add(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name,
     ngx_file_info_t *fi, ngx_log_t *log)
 {
+    ngx_int_t                     rc;
     ngx_http_tgbot_zone_entry_t  *entry;
 
     static u_char  none[16];
@@ -585,7 +586,9 @@ ngx_http_tgbot_zone_dir_add(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name,
 
     entry = ngx_http_tgbot_zone_dir_lookup(dir->runtime, none);
 
-    if (entry && ngx_http_tgbot_zone_make_rt(&entry->rt, log) == NGX_OK) {
+    rc = entry ? ngx_http_tgbot_zone_make_rt(&entry->rt, log) : NGX_DECLINED;
+
+    if (rc == NGX_OK) {
         entry->device = fi->st_dev;
         entry->inode = fi->st_ino;
 
@@ -605,7 +608,7 @@ ngx_http_tgbot_zone_dir_add(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name,
                       name, dir->path);
     }
 
-    return entry;
+    return (rc == NGX_OK) ? entry : NULL;
 }
 
 
