@@ -669,21 +669,27 @@ ngx_http_tgbot_zone_dir_lock_table(ngx_http_tgbot_zone_dir_t *dir)
 }
 
 
-ngx_uint_t
-ngx_http_tgbot_zone_dir_dirty(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name)
+ngx_http_tgbot_zone_found_e
+ngx_http_tgbot_zone_dir_found(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name,
+    ngx_file_info_t *fi)
 {
     u_char                        hash[16];
     ngx_http_tgbot_zone_entry_t  *entry;
 
     if (dir->former == NULL) {
-        return 1;
+        return NGX_HTTP_TGBOT_ZONE_DIRTY;
     }
 
     ngx_http_tgbot_zone_dir_hash(name, hash);
 
     entry = ngx_http_tgbot_zone_dir_lookup(dir->former, hash);
 
-    return entry == NULL || entry->rt.dirty;
+    if (entry && entry->inode != fi->st_ino) {
+        return NGX_HTTP_TGBOT_ZONE_TORN;
+    }
+
+    return (entry == NULL || entry->rt.dirty) ? NGX_HTTP_TGBOT_ZONE_DIRTY
+                                              : NGX_HTTP_TGBOT_ZONE_KEPT;
 }
 
 

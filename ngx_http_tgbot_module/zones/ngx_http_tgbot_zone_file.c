@@ -56,7 +56,7 @@ static void ngx_http_tgbot_zone_file_contents(ngx_http_tgbot_zone_t *zone);
 static ngx_http_tgbot_zone_time_t *ngx_http_tgbot_zone_file_time(
     ngx_http_tgbot_zone_header_t *header);
 static ngx_http_tgbot_zone_found_e ngx_http_tgbot_zone_file_clock(
-    ngx_http_tgbot_zone_t *zone);
+    ngx_http_tgbot_zone_t *zone, ngx_file_info_t *fi);
 static void ngx_http_tgbot_zone_file_tick(
     ngx_http_tgbot_zone_header_t *header);
 static void ngx_http_tgbot_zone_file_leave(void *data);
@@ -615,7 +615,7 @@ ngx_http_tgbot_zone_file_start(ngx_http_tgbot_zone_t *zone,
 
     zone->rt = &map->entry->rt;
 
-    how = ngx_http_tgbot_zone_file_clock(zone);
+    how = ngx_http_tgbot_zone_file_clock(zone, &found->fi);
 
     ngx_http_tgbot_zone_file_contents(zone);
 
@@ -680,7 +680,7 @@ ngx_http_tgbot_zone_file_resize(ngx_http_tgbot_zone_t *zone,
         return NGX_ERROR;
     }
 
-    how = ngx_http_tgbot_zone_file_clock(&old);
+    how = ngx_http_tgbot_zone_file_clock(&old, &found->fi);
 
     ngx_http_tgbot_zone_file_contents(&old);
 
@@ -786,7 +786,7 @@ ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone)
 
     header->base = ngx_http_tgbot_zone_wall() - ngx_current_msec;
 
-    (void) ngx_http_tgbot_zone_file_clock(zone);
+    (void) ngx_http_tgbot_zone_file_clock(zone, &fi);
 
     ngx_http_tgbot_zone_file_contents(zone);
 
@@ -898,7 +898,7 @@ ngx_http_tgbot_zone_file_time(ngx_http_tgbot_zone_header_t *header)
 /* after a boot, times in the file go on by the wall clock */
 
 static ngx_http_tgbot_zone_found_e
-ngx_http_tgbot_zone_file_clock(ngx_http_tgbot_zone_t *zone)
+ngx_http_tgbot_zone_file_clock(ngx_http_tgbot_zone_t *zone, ngx_file_info_t *fi)
 {
     uint64_t                       now;
     ngx_http_tgbot_zone_time_t    *time, *other;
@@ -915,9 +915,10 @@ ngx_http_tgbot_zone_file_clock(ngx_http_tgbot_zone_t *zone)
     if (time && time->boot[0]
         && ngx_strcmp(time->boot, zone->map->dir->boot) == 0)
     {
-        found = ngx_http_tgbot_zone_dir_dirty(zone->map->dir,
-                                              &zone->shm_zone->shm.name)
-                ? NGX_HTTP_TGBOT_ZONE_DIRTY : NGX_HTTP_TGBOT_ZONE_KEPT;
+        if (!header->clean) {
+            found = ngx_http_tgbot_zone_dir_found(zone->map->dir,
+                                            &zone->shm_zone->shm.name, fi);
+        }
 
     } else {
         now = ngx_http_tgbot_zone_wall() - header->base;
@@ -1049,13 +1050,10 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
 static ngx_int_t
 ngx_http_tgbot_zone_file_rename(ngx_http_tgbot_zone_map_t *map, ngx_log_t *log)
 {
-    u_char                         name[NGX_MAX_PATH], old[NGX_MAX_PATH];
-    ngx_http_tgbot_zone_map_t     *m;
-    ngx_http_tgbot_zone_header_t  *header;
+    u_char                      name[NGX_MAX_PATH], old[NGX_MAX_PATH];
+    ngx_http_tgbot_zone_map_t  *m;
 
-    header = map->header;
-
-    (void) msync(header, map->size, MS_SYNC);
+    (void) msync(map->header, map->size, MS_SYNC);
 
     (void) ngx_snprintf(name, NGX_MAX_PATH, "%s%s%Z", map->path,
                         NGX_HTTP_TGBOT_ZONE_FILE_NEW);

@@ -425,6 +425,31 @@ async def test_boot_locked(case):
     await case.stop(nginx)
 
 
+async def test_copy(case):
+    """A copy that was taken while nginx ran is used in the same boot: it is taken for torn."""
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    state = f"{case.directory}/state"
+    shutil.copytree(state, f"{state}.copy")
+    await nginx.kill_all()
+    os.rename(state, f"{state}.before")
+    os.rename(f"{state}.copy", state)
+    with open(f"{state}/updates.zone", "r+b") as file:
+        at = file.read().find(b'"hello 37"')
+        case.check(at > 0, "no update 37 in the file")
+        file.seek(at + 1)
+        file.write(b"j")
+    scene.program.release()
+    await nginx.start()
+    case.check(await until(lambda: len(_handled(scene)) == 99, 30),
+               f"{len(_handled(scene))} of 99 were handled")
+    case.check(37 not in _handled(scene), "update 37, which is damaged, was handled")
+    status = await case.check_status(nginx)
+    case.equal(status.zone("updates")["broken"], 1, "broken")
+    await case.stop(nginx)
+
+
 async def test_killed_start(case):
     """A start that is killed at some moment, again and again, leaves what was there."""
     module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
