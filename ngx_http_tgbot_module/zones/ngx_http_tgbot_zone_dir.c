@@ -223,6 +223,13 @@ ngx_http_tgbot_zone_dir_make(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
         return NGX_ERROR;
     }
 
+    if (ngx_file_access(&fi) & S_IWOTH) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "\"tgbot_state\" found that \"%s\" is world-writable, "
+                      "so that others may replace the zones, expected a "
+                      "directory of nginx alone", dir->path);
+    }
+
     return NGX_OK;
 }
 

@@ -674,6 +674,14 @@ async def test_no_access(case):
     nginx.configure(nginx.read("nginx.conf").replace("tgbot_state nginx.conf", "tgbot_state /proc"))
     await _refused(case, nginx, "could not open")
 
+    # one that others may write is a warning
+    nginx.configure(nginx.read("nginx.conf").replace("tgbot_state /proc", "tgbot_state state"))
+    os.chmod(f"{case.directory}/state", 0o777)
+    await nginx.start()
+    case.check("state\" is world-writable" in nginx.read("stderr.log")
+               + nginx.read("error.log"), "no warning")
+    await case.stop(nginx)
+
 
 async def test_bots(case):
     """A bot is added by a reload: its zones are made."""
