@@ -700,6 +700,29 @@ ngx_http_tgbot_zone_dir_found(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name,
 }
 
 
+ngx_uint_t
+ngx_http_tgbot_zone_dir_lost(ngx_http_tgbot_zone_entry_t *entry, u_char *path,
+    ngx_fd_t fd)
+{
+    ngx_err_t        err;
+    ngx_file_info_t  fi;
+
+    if (ngx_link_info(path, &fi) != NGX_FILE_ERROR) {
+        return fi.st_ino != entry->inode;
+    }
+
+    err = ngx_errno;
+
+    /* a directory of root's does not let its workers see more */
+
+    if (err == NGX_EACCES && fd != NGX_INVALID_FILE) {
+        return ngx_fd_info(fd, &fi) != NGX_FILE_ERROR && fi.st_nlink == 0;
+    }
+
+    return err == NGX_ENOENT || err == NGX_ENOTDIR;
+}
+
+
 ngx_int_t
 ngx_http_tgbot_zone_dir_started(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
 {

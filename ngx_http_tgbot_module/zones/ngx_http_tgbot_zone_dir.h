@@ -101,6 +101,14 @@ ngx_http_tgbot_zone_found_e ngx_http_tgbot_zone_dir_found(
     ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name, ngx_file_info_t *fi);
 
 /*
+ * Whether the file of an entry was deleted or replaced.  "fd" is the file, or
+ * NGX_INVALID_FILE: then nothing is seen by workers that may not look into the
+ * directory.
+ */
+ngx_uint_t ngx_http_tgbot_zone_dir_lost(ngx_http_tgbot_zone_entry_t *entry,
+    u_char *path, ngx_fd_t fd);
+
+/*
  * init_module, for each cycle: a start has ended.  NGX_ERROR: another nginx
  * uses the directory, logged.
  */

@@ -806,7 +806,6 @@ ngx_http_tgbot_zone_file_map(ngx_http_tgbot_zone_t *zone, ngx_fd_t fd,
     ngx_http_tgbot_zone_map_t  *map;
 
     len = ngx_strlen(path) + 1;
-
     map = NULL;
     addr = MAP_FAILED;
 
@@ -827,7 +826,10 @@ ngx_http_tgbot_zone_file_map(ngx_http_tgbot_zone_t *zone, ngx_fd_t fd,
         }
     }
 
-    (void) ngx_close_file(fd);
+    if (addr == MAP_FAILED || zone->kind->file != NGX_HTTP_TGBOT_ZONE_KEEP) {
+        (void) ngx_close_file(fd);
+        fd = NGX_INVALID_FILE;
+    }
 
     if (addr == MAP_FAILED) {
         return NULL;
@@ -837,6 +839,7 @@ ngx_http_tgbot_zone_file_map(ngx_http_tgbot_zone_t *zone, ngx_fd_t fd,
 
     (void) mlock(addr, size);
 
+    map->fd = fd;
     map->header = addr;
     map->size = size;
     map->dir = zone->state->dir;
@@ -1008,6 +1011,10 @@ ngx_http_tgbot_zone_file_free(ngx_http_tgbot_zone_map_t *map)
 
     (void) munmap((void *) map->header, map->size);
 
+    if (map->fd != NGX_INVALID_FILE) {
+        (void) ngx_close_file(map->fd);
+    }
+
     ngx_free(map);
 }
 
@@ -1140,19 +1147,14 @@ ngx_http_tgbot_zone_file_exit_process(void)
 static void
 ngx_http_tgbot_zone_file_watch(ngx_event_t *ev)
 {
-    ngx_file_info_t             fi;
     ngx_http_tgbot_zone_map_t  *map;
 
     for (map = ngx_http_tgbot_zone_maps; map; map = map->next) {
 
         ngx_http_tgbot_zone_file_tick(map->header);
 
-        if (map->told || map->path[0] == '\0') {
-            continue;
-        }
-
-        if (ngx_link_info(map->path, &fi) == NGX_FILE_ERROR
-            || fi.st_ino != map->entry->inode)
+        if (!map->told && map->path[0]
+            && ngx_http_tgbot_zone_dir_lost(map->entry, map->path, map->fd))
         {
             map->told = 1;
 

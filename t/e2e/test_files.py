@@ -645,6 +645,28 @@ async def test_deleted(case):
     await case.stop(nginx)
 
 
+async def test_deleted_user(case):
+    """Workers that may not look into the directory find no deleted file, but for a queue's."""
+    if os.geteuid() != 0:
+        case.skip("only root has workers of another user")
+        return
+    _, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"user": "www-data"})
+
+    def header():
+        with open(f"{case.directory}/state/tgbot_seen_e2e.zone", "rb") as file:
+            return file.read(4096)
+
+    # the time in it goes on when a worker looks after the files
+    before = header()
+    case.check(await until(lambda: header() != before, 30), "nothing looks after the files")
+    case.check("was deleted" not in nginx.read("error.log"), "files are there")
+    os.unlink(f"{case.directory}/state/updates.zone")
+    case.check(await until(lambda: "updates.zone\" was deleted" in nginx.read("error.log"), 30),
+               "no line in error.log")
+    case.equal(nginx.read("error.log").count("was deleted"), 1, "lines")
+    await case.stop(nginx)
+
+
 async def test_full(case):
     """A file system without room: nginx does not start, and leaves nothing."""
     if os.geteuid() != 0:
