@@ -885,8 +885,9 @@ ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
 
     if (items) {
         ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
-                      "zone \"%V\" holds %ui updates, expected its size to "
-                      "stay %uzk until it is empty, in %s:%ui",
+                      "zone \"%V\" holds %ui updates, expected that its size "
+                      "of %uzk, and \"tgbot_state\", stay as they are until "
+                      "it is empty, in %s:%ui",
                       &zone->shm_zone->shm.name, items, old->size / 1024,
                       zone->file, zone->line);
         return NGX_ERROR;

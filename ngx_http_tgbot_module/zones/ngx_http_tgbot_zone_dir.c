@@ -223,6 +223,13 @@ ngx_http_tgbot_zone_dir_make(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
         return NGX_ERROR;
     }
 
+    if (ngx_file_access(&fi) & S_IWOTH) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "\"tgbot_state\" found that \"%s\" is world-writable, "
+                      "so that others may replace the zones, expected a "
+                      "directory of nginx alone", dir->path);
+    }
+
     return NGX_OK;
 }
 
@@ -324,8 +331,11 @@ ngx_http_tgbot_zone_dir_share(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
             continue;
         }
 
+        /* of two containers that start, each may have a master of this pid */
+
         if ((ngx_inherited && pid == (ngx_atomic_uint_t) getppid())
-            || pid == (ngx_atomic_uint_t) ngx_pid)
+            || (pid == (ngx_atomic_uint_t) ngx_pid
+                && !ngx_is_init_cycle(ngx_cycle)))
         {
             break;
         }
@@ -574,6 +584,7 @@ ngx_http_tgbot_zone_entry_t *
 ngx_http_tgbot_zone_dir_add(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name,
     ngx_file_info_t *fi, ngx_log_t *log)
 {
+    ngx_int_t                     rc;
     ngx_http_tgbot_zone_entry_t  *entry;
 
     static u_char  none[16];
@@ -582,7 +593,9 @@ ngx_http_tgbot_zone_dir_add(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name,
 
     entry = ngx_http_tgbot_zone_dir_lookup(dir->runtime, none);
 
-    if (entry && ngx_http_tgbot_zone_make_rt(&entry->rt, log) == NGX_OK) {
+    rc = entry ? ngx_http_tgbot_zone_make_rt(&entry->rt, log) : NGX_DECLINED;
+
+    if (rc == NGX_OK) {
         entry->device = fi->st_dev;
         entry->inode = fi->st_ino;
 
@@ -602,7 +615,7 @@ ngx_http_tgbot_zone_dir_add(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name,
                       name, dir->path);
     }
 
-    return entry;
+    return (rc == NGX_OK) ? entry : NULL;
 }
 
 
@@ -663,21 +676,50 @@ ngx_http_tgbot_zone_dir_lock_table(ngx_http_tgbot_zone_dir_t *dir)
 }
 
 
-ngx_uint_t
-ngx_http_tgbot_zone_dir_dirty(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name)
+ngx_http_tgbot_zone_found_e
+ngx_http_tgbot_zone_dir_found(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name,
+    ngx_file_info_t *fi)
 {
     u_char                        hash[16];
     ngx_http_tgbot_zone_entry_t  *entry;
 
     if (dir->former == NULL) {
-        return 1;
+        return NGX_HTTP_TGBOT_ZONE_DIRTY;
     }
 
     ngx_http_tgbot_zone_dir_hash(name, hash);
 
     entry = ngx_http_tgbot_zone_dir_lookup(dir->former, hash);
 
-    return entry == NULL || entry->rt.dirty;
+    if (entry && entry->inode != fi->st_ino) {
+        return NGX_HTTP_TGBOT_ZONE_TORN;
+    }
+
+    return (entry == NULL || entry->rt.dirty) ? NGX_HTTP_TGBOT_ZONE_DIRTY
+                                              : NGX_HTTP_TGBOT_ZONE_KEPT;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_zone_dir_lost(ngx_http_tgbot_zone_entry_t *entry, u_char *path,
+    ngx_fd_t fd)
+{
+    ngx_err_t        err;
+    ngx_file_info_t  fi;
+
+    if (ngx_link_info(path, &fi) != NGX_FILE_ERROR) {
+        return fi.st_ino != entry->inode;
+    }
+
+    err = ngx_errno;
+
+    /* a directory of root's does not let its workers see more */
+
+    if (err == NGX_EACCES && fd != NGX_INVALID_FILE) {
+        return ngx_fd_info(fd, &fi) != NGX_FILE_ERROR && fi.st_nlink == 0;
+    }
+
+    return err == NGX_ENOENT || err == NGX_ENOTDIR;
 }
 
 

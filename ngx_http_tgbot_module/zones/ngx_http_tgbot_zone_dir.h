@@ -92,9 +92,21 @@ ngx_http_tgbot_zone_entry_t *ngx_http_tgbot_zone_dir_add(
 void ngx_http_tgbot_zone_dir_remove(ngx_http_tgbot_zone_entry_t *entry);
 void ngx_http_tgbot_zone_dir_retire(ngx_http_tgbot_zone_entry_t *entry);
 
-/* whether a process died inside the lock of the zone before this start */
-ngx_uint_t ngx_http_tgbot_zone_dir_dirty(ngx_http_tgbot_zone_dir_t *dir,
-    ngx_str_t *name);
+/*
+ * How the processes before this start, in the same boot, left a zone in this
+ * file.  Torn: they used another file, so this one is a copy, whose pages are
+ * of any moment.
+ */
+ngx_http_tgbot_zone_found_e ngx_http_tgbot_zone_dir_found(
+    ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name, ngx_file_info_t *fi);
+
+/*
+ * Whether the file of an entry was deleted or replaced.  "fd" is the file, or
+ * NGX_INVALID_FILE: then nothing is seen by workers that may not look into the
+ * directory.
+ */
+ngx_uint_t ngx_http_tgbot_zone_dir_lost(ngx_http_tgbot_zone_entry_t *entry,
+    u_char *path, ngx_fd_t fd);
 
 /*
  * init_module, for each cycle: a start has ended.  NGX_ERROR: another nginx

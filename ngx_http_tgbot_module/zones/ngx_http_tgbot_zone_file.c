@@ -433,7 +433,7 @@ ngx_http_tgbot_zone_file_start(ngx_http_tgbot_zone_t *zone,
 
     zone->rt = &map->entry->rt;
 
-    how = ngx_http_tgbot_zone_file_clock(zone);
+    how = ngx_http_tgbot_zone_file_clock(zone, &found->fi);
 
     ngx_http_tgbot_zone_file_contents(zone);
 
@@ -498,7 +498,7 @@ ngx_http_tgbot_zone_file_resize(ngx_http_tgbot_zone_t *zone,
         return NGX_ERROR;
     }
 
-    how = ngx_http_tgbot_zone_file_clock(&old);
+    how = ngx_http_tgbot_zone_file_clock(&old, &found->fi);
 
     ngx_http_tgbot_zone_file_contents(&old);
 
@@ -589,7 +589,7 @@ ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone)
 
     ngx_http_tgbot_zone_file_describe(zone);
 
-    (void) ngx_http_tgbot_zone_file_clock(zone);
+    (void) ngx_http_tgbot_zone_file_clock(zone, &fi);
 
     ngx_http_tgbot_zone_file_contents(zone);
 
@@ -634,7 +634,6 @@ ngx_http_tgbot_zone_file_map(ngx_http_tgbot_zone_t *zone, ngx_fd_t fd,
     ngx_http_tgbot_zone_map_t  *map;
 
     len = ngx_strlen(path) + 1;
-
     map = NULL;
     addr = MAP_FAILED;
 
@@ -655,7 +654,10 @@ ngx_http_tgbot_zone_file_map(ngx_http_tgbot_zone_t *zone, ngx_fd_t fd,
         }
     }
 
-    (void) ngx_close_file(fd);
+    if (addr == MAP_FAILED || zone->kind->file != NGX_HTTP_TGBOT_ZONE_KEEP) {
+        (void) ngx_close_file(fd);
+        fd = NGX_INVALID_FILE;
+    }
 
     if (addr == MAP_FAILED) {
         return NULL;
@@ -670,6 +672,7 @@ ngx_http_tgbot_zone_file_map(ngx_http_tgbot_zone_t *zone, ngx_fd_t fd,
         (void) mlock(addr, size);
     }
 
+    map->fd = fd;
     map->header = addr;
     map->size = size;
     map->dir = zone->state->dir;
@@ -742,6 +745,10 @@ ngx_http_tgbot_zone_file_free(ngx_http_tgbot_zone_map_t *map)
     }
 
     (void) munmap((void *) map->header, map->size);
+
+    if (map->fd != NGX_INVALID_FILE) {
+        (void) ngx_close_file(map->fd);
+    }
 
     ngx_free(map);
 }
@@ -932,19 +939,14 @@ ngx_http_tgbot_zone_file_exit_process(void)
 static void
 ngx_http_tgbot_zone_file_watch(ngx_event_t *ev)
 {
-    ngx_file_info_t             fi;
     ngx_http_tgbot_zone_map_t  *map;
 
     for (map = ngx_http_tgbot_zone_maps; map; map = map->next) {
 
         ngx_http_tgbot_zone_file_tick(map->header);
 
-        if (map->told || map->path[0] == '\0') {
-            continue;
-        }
-
-        if (ngx_link_info(map->path, &fi) == NGX_FILE_ERROR
-            || fi.st_ino != map->entry->inode)
+        if (!map->told && map->path[0]
+            && ngx_http_tgbot_zone_dir_lost(map->entry, map->path, map->fd))
         {
             map->told = 1;
 
@@ -983,8 +985,12 @@ ngx_http_tgbot_zone_file_exit_master(ngx_array_t *zones)
     }
 
     for (i = 0; i < zones->nelts; i++) {
-        if (zone[i]->map) {
-            zone[i]->map->header->clean = 1;
+        map = zone[i]->map;
+
+        /* dirty: a worker that did not end in time was killed in the lock */
+
+        if (map && !map->entry->rt.dirty) {
+            map->header->clean = 1;
         }
     }
 

@@ -36,6 +36,8 @@ struct ngx_http_tgbot_zone_map_s {
     ngx_http_tgbot_zone_dir_t    *dir;
     ngx_http_tgbot_zone_entry_t  *entry;
     ngx_http_tgbot_zone_header_t *header;   /* where it is mapped */
+    ngx_fd_t                      fd;       /* of what must be kept, to see
+                                               that it was deleted */
     size_t                        size;
     unsigned                      made:1;   /* has not got its name yet */
     unsigned                      aside:1;  /* a file of another version has

@@ -183,7 +183,7 @@ ngx_http_tgbot_zone_file_time(ngx_http_tgbot_zone_header_t *header)
 
 
 ngx_http_tgbot_zone_found_e
-ngx_http_tgbot_zone_file_clock(ngx_http_tgbot_zone_t *zone)
+ngx_http_tgbot_zone_file_clock(ngx_http_tgbot_zone_t *zone, ngx_file_info_t *fi)
 {
     uint64_t                       now;
     ngx_http_tgbot_zone_time_t    *time, *other;
@@ -200,9 +200,10 @@ ngx_http_tgbot_zone_file_clock(ngx_http_tgbot_zone_t *zone)
     if (time && time->boot[0]
         && ngx_strcmp(time->boot, zone->map->dir->boot) == 0)
     {
-        found = ngx_http_tgbot_zone_dir_dirty(zone->map->dir,
-                                              &zone->shm_zone->shm.name)
-                ? NGX_HTTP_TGBOT_ZONE_DIRTY : NGX_HTTP_TGBOT_ZONE_KEPT;
+        if (!header->clean) {
+            found = ngx_http_tgbot_zone_dir_found(zone->map->dir,
+                                            &zone->shm_zone->shm.name, fi);
+        }
 
     } else {
         now = ngx_http_tgbot_zone_wall() - header->base;

@@ -546,6 +546,64 @@ async def test_crash(case):
     case.check_logs(nginx)
 
 
+async def test_boot_locked(case):
+    """A worker is killed inside the lock by a stop: after a boot the zone is no whole one."""
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+
+    def write(name, text):
+        with open(f"{case.directory}/{name}.part", "w", encoding="ascii") as file:
+            file.write(text)
+        os.rename(f"{case.directory}/{name}.part", f"{case.directory}/{name}")
+
+    write("boot", "one")
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES + "tgbot_limit $tgbot_user_id zone=users:1m rate=1r/m burst=1;",
+        http=STATE, nginx={"module": module})
+    for number in (1, 2):
+        await clients.post(nginx.port, clients.short(number, "hello", 7))
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "limited"), 1, "limited")
+    write("stop", "bucket: taken")
+    post = asyncio.ensure_future(clients.post(nginx.port, clients.short(3, "hello", 8)))
+    case.check(await until(lambda: nginx.read("stopped"), 15), "it was never reached")
+    # the master waits a second, and kills the worker
+    nginx.signal(signal.SIGTERM)
+    case.equal(await nginx.exited(30), 0, "exit status")
+    await asyncio.gather(post, return_exceptions=True)
+    write("boot", "two")
+    await nginx.start()
+    await clients.post(nginx.port, clients.short(4, "hello", 7))
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "limited"), 1, "limited after the boot")
+    case.check(await until(lambda: 4 in _handled(scene)), "update 4 was not handled")
+    await case.stop(nginx)
+
+
+async def test_copy(case):
+    """A copy that was taken while nginx ran is used in the same boot: it is taken for torn."""
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    state = f"{case.directory}/state"
+    shutil.copytree(state, f"{state}.copy")
+    await nginx.kill_all()
+    os.rename(state, f"{state}.before")
+    os.rename(f"{state}.copy", state)
+    with open(f"{state}/updates.zone", "r+b") as file:
+        at = file.read().find(b'"hello 37"')
+        case.check(at > 0, "no update 37 in the file")
+        file.seek(at + 1)
+        file.write(b"j")
+    scene.program.release()
+    await nginx.start()
+    case.check(await until(lambda: len(_handled(scene)) == 99, 30),
+               f"{len(_handled(scene))} of 99 were handled")
+    case.check(37 not in _handled(scene), "update 37, which is damaged, was handled")
+    status = await case.check_status(nginx)
+    case.equal(status.zone("updates")["broken"], 1, "broken")
+    await case.stop(nginx)
+
+
 async def test_killed_start(case):
     """A start that is killed at some moment, again and again, leaves what was there."""
     module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
@@ -669,6 +727,42 @@ async def test_in_use(case):
     await case.stop(second)
 
 
+async def test_containers(case):
+    """Of two containers each has a master that is process 1: the second does not start."""
+    contained = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    process = await asyncio.create_subprocess_exec(
+        *contained, "true", stderr=asyncio.subprocess.DEVNULL)
+    if await process.wait():
+        case.skip("no process namespaces here")
+        return
+    _, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
+    other = f"{case.directory}/other"
+    os.makedirs(f"{other}/logs")
+    with open(f"{other}/nginx.conf", "w", encoding="utf-8") as file:
+        file.write(nginx.read("nginx.conf").replace(
+            f":{nginx.port} ", f":{nginx.port + 1} ").replace(
+                STATE, f"tgbot_state {case.directory}/state;"))
+
+    async def start(directory):
+        return await asyncio.create_subprocess_exec(
+            *contained, NGINX, "-p", directory, "-c", f"{directory}/nginx.conf",
+            stderr=asyncio.subprocess.PIPE)
+
+    first = await start(case.directory)
+    case.check(await until(lambda: len([
+        pid for master in children(first.pid) for pid in children(master)]) == 2, 20),
+        "the first one does not start")
+    second = await start(other)
+    try:
+        _, text = await asyncio.wait_for(second.communicate(), 10)
+        case.check(b"is in use by another nginx, its master is process 1," in text, str(text))
+    except asyncio.TimeoutError:
+        case.check(False, "the second one started")
+        second.kill()
+    first.kill()
+    await first.communicate()
+
+
 async def test_test(case):
     """nginx -t changes nothing, and does not need the directory."""
     _, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
@@ -705,6 +799,28 @@ async def test_deleted(case):
     await case.stop(nginx)
 
 
+async def test_deleted_user(case):
+    """Workers that may not look into the directory find no deleted file, but for a queue's."""
+    if os.geteuid() != 0:
+        case.skip("only root has workers of another user")
+        return
+    _, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"user": "www-data"})
+
+    def header():
+        with open(f"{case.directory}/state/tgbot_seen_e2e.zone", "rb") as file:
+            return file.read(4096)
+
+    # the time in it goes on when a worker looks after the files
+    before = header()
+    case.check(await until(lambda: header() != before, 30), "nothing looks after the files")
+    case.check("was deleted" not in nginx.read("error.log"), "files are there")
+    os.unlink(f"{case.directory}/state/updates.zone")
+    case.check(await until(lambda: "updates.zone\" was deleted" in nginx.read("error.log"), 30),
+               "no line in error.log")
+    case.equal(nginx.read("error.log").count("was deleted"), 1, "lines")
+    await case.stop(nginx)
+
+
 async def test_full(case):
     """A file system without room: nginx does not start, and leaves nothing."""
     if os.geteuid() != 0:
@@ -733,6 +849,14 @@ async def test_no_access(case):
     await _refused(case, nginx, "is a file, expected a directory")
     nginx.configure(nginx.read("nginx.conf").replace("tgbot_state nginx.conf", "tgbot_state /proc"))
     await _refused(case, nginx, "could not open")
+
+    # one that others may write is a warning
+    nginx.configure(nginx.read("nginx.conf").replace("tgbot_state /proc", "tgbot_state state"))
+    os.chmod(f"{case.directory}/state", 0o777)
+    await nginx.start()
+    case.check("state\" is world-writable" in nginx.read("stderr.log")
+               + nginx.read("error.log"), "no warning")
+    await case.stop(nginx)
 
 
 async def test_bots(case):
