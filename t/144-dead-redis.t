@@ -348,3 +348,22 @@ redis('CLIENT', 'UNPAUSE');
 letters('2 failed');
 
 logged('is not dropped', 0);
+
+
+
+=== TEST 13: a letter that no command to Redis can hold: its call is lost
+--- config eval
+main::bot('tgbot_handler /_program/big/9000000/sendPhoto;
+           tgbot_response_size 16m;
+           tgbot_api /_api/$of/header/X-Method/$tgbot_method/json/%7B%7D;
+           tgbot_retry attempts=1;')
+--- http_config
+    map $tgbot_method $of {
+        volatile;
+        default    keep;
+        sendPhoto  close;
+    }
+--- then
+check(end(begin()), 'done');
+logged('does not fit into Redis of dead letters: 9000', 1);
+letters('');
