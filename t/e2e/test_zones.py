@@ -400,7 +400,7 @@ async def _queue_killed_inside(case, http="", everything=False):
     case.check(len(again) <= rounds, f"{len(again)} doubled by {rounds} deaths")
     done = status.value("queue_items_total", "done")
     case.check(books["updates"] <= done <= books["updates"] + rounds, f"{done} were done")
-    letters = status.value("dead_letters", bot="dying")
+    letters = status.value("dead_letters", "letters", bot="dying")
     case.check(letters > 0, "there are no dead letters")
     case.note(f"{rounds} points, {len(nginx.killed)} workers killed")
     await case.stop(nginx)
