@@ -122,18 +122,17 @@ ngx_http_tgbot_zone_file_use(ngx_conf_t *cf, ngx_array_t *zones,
 static ngx_int_t
 ngx_http_tgbot_zone_file_name(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
 {
-    u_char      ch;
     size_t      i;
     ngx_str_t  *name;
+
+    static u_char  allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_.-";
 
     name = &zone->shm_zone->shm.name;
 
     for (i = 0; i < name->len; i++) {
-        ch = name->data[i];
-
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
-              || (ch >= '0' && ch <= '9')
-              || ch == '_' || ch == '.' || ch == '-'))
+        if (ngx_strlchr(allowed, allowed + sizeof(allowed) - 1,
+                        ngx_tolower(name->data[i]))
+            == NULL)
         {
             break;
         }
@@ -294,7 +293,6 @@ static ngx_int_t
 ngx_http_tgbot_zone_file_look(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_found_t *found, ngx_uint_t write)
 {
-    int         flags;
     ssize_t     n;
     ngx_int_t   rc;
     ngx_err_t   err;
@@ -303,10 +301,8 @@ ngx_http_tgbot_zone_file_look(ngx_http_tgbot_zone_t *zone,
                         &zone->state->path, &zone->shm_zone->shm.name,
                         NGX_HTTP_TGBOT_ZONE_FILE_ZONE);
 
-    flags = O_NOFOLLOW|O_CLOEXEC|O_NONBLOCK;
-
-    found->fd = open((char *) found->path,
-                     write ? flags|O_RDWR : flags|O_RDONLY);
+    found->fd = open((char *) found->path, O_NOFOLLOW|O_CLOEXEC|O_NONBLOCK
+                                           |(write ? O_RDWR : O_RDONLY));
 
     if (found->fd == NGX_INVALID_FILE) {
         err = ngx_errno;
@@ -904,26 +900,29 @@ static ngx_http_tgbot_zone_found_e
 ngx_http_tgbot_zone_file_clock(ngx_http_tgbot_zone_t *zone, ngx_file_info_t *fi)
 {
     uint64_t                       now;
+    ngx_uint_t                     same;
     ngx_http_tgbot_zone_time_t    *time, *other;
     ngx_http_tgbot_zone_found_e    found;
     ngx_http_tgbot_zone_header_t  *header;
 
     header = zone->map->header;
 
-    found = header->clean ? NGX_HTTP_TGBOT_ZONE_KEPT
-                          : NGX_HTTP_TGBOT_ZONE_TORN;
-
     time = ngx_http_tgbot_zone_file_time(header);
 
-    if (time && time->boot[0]
-        && ngx_strcmp(time->boot, zone->map->dir->boot) == 0)
-    {
-        if (!header->clean) {
-            found = ngx_http_tgbot_zone_dir_found(zone->map->dir,
-                                            &zone->shm_zone->shm.name, fi);
-        }
+    same = time && time->boot[0]
+           && ngx_strcmp(time->boot, zone->map->dir->boot) == 0;
 
-    } else {
+    found = (header->clean == 1) ? NGX_HTTP_TGBOT_ZONE_KEPT
+            : (header->clean || !same) ? NGX_HTTP_TGBOT_ZONE_TORN
+            : ngx_http_tgbot_zone_dir_found(zone->map->dir,
+                                            &zone->shm_zone->shm.name, fi);
+
+    if (found == NGX_HTTP_TGBOT_ZONE_TORN) {
+        header->clean = NGX_HTTP_TGBOT_ZONE_FILE_TORN;
+        ngx_memory_barrier();
+    }
+
+    if (!same) {
         now = ngx_http_tgbot_zone_wall() - header->base;
 
         if ((int64_t) (now - header->seen) < 0) {
@@ -952,7 +951,8 @@ ngx_http_tgbot_zone_file_clock(ngx_http_tgbot_zone_t *zone, ngx_file_info_t *fi)
 
     /* on disk before a change: else a crash would be taken for clean */
 
-    header->clean = 0;
+    header->clean = (found == NGX_HTTP_TGBOT_ZONE_TORN)
+                    ? NGX_HTTP_TGBOT_ZONE_FILE_TORN : 0;
 
     (void) msync(header, NGX_HTTP_TGBOT_ZONE_FILE_HEADER, MS_SYNC);
 
@@ -989,12 +989,11 @@ ngx_http_tgbot_zone_file_free(ngx_http_tgbot_zone_map_t *map)
     u_char                       name[NGX_MAX_PATH];
     ngx_http_tgbot_zone_map_t  **p;
 
-    for (p = &ngx_http_tgbot_zone_maps; *p; p = &(*p)->next) {
-        if (*p == map) {
-            *p = map->next;
-            break;
-        }
+    for (p = &ngx_http_tgbot_zone_maps; *p != map; /* void */) {
+        p = &(*p)->next;
     }
+
+    *p = map->next;
 
     if (map->made) {
 
@@ -1040,6 +1039,7 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
         }
 
         state = zone[i]->state;
+        zone[i]->map->header->clean = 0;
 
         if (zone[i]->map->made
             && ngx_http_tgbot_zone_file_rename(zone[i]->map, cycle->log)
