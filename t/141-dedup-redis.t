@@ -312,14 +312,15 @@ for (1 .. 5) {
 --- then
 is(status()->{bots}{b}{dedup}{records}, 0, $block->name . ' - none');
 
-my $held = held(id => 1000, text => 'sleep/0.5/say/x');
+my $held = held(id => 1000, text => 'sleep/1.5/say/x');
 
 check(end(begin(id => 1001, text => 'status/500')), 'failed');
 
-my $dedup = status()->{bots}{b}{dedup};
-is($dedup->{kept}, 'redis', $block->name . ' - where');
-is($dedup->{records}, 2, $block->name . ' - in work, and to come again');
-is($dedup->{leased}, 1, $block->name . ' - in work');
+# one is in work, the other one will come again
+
+becomes('2 1 redis', 'dedup', sub {
+    CORE::join ' ', @{status()->{bots}{b}{dedup}}{qw(records leased kept)};
+});
 
 my ($machine) = values %{status()->{bots}{b}{machines}};
 is($machine->{claims}, 1, $block->name . ' - of a machine');

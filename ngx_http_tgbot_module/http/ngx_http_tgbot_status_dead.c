@@ -294,7 +294,9 @@ ngx_http_tgbot_status_dead_wait(ngx_http_tgbot_status_dead_t *d, ngx_int_t rc,
 
     r->main->count++;
 
-    if (r == r->main) {
+    /* a body that is discarded has a handler that notices it as well */
+
+    if (r == r->main && !r->discard_body) {
         r->read_event_handler = ngx_http_test_reading;
     }
 

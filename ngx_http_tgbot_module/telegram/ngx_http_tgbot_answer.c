@@ -45,8 +45,8 @@ static void ngx_http_tgbot_answer_ignore(ngx_http_tgbot_answer_t *answer,
 ngx_uint_t
 ngx_http_tgbot_answer_as(ngx_str_t *content_type)
 {
-    u_char     *p, *last;
-    ngx_str_t   type;
+    size_t   len;
+    u_char  *p;
 
     static const size_t  application = sizeof("application/") - 1;
     static const size_t  json = sizeof("+json") - 1;
@@ -64,21 +64,17 @@ ngx_http_tgbot_answer_as(ngx_str_t *content_type)
         return NGX_HTTP_TGBOT_ANSWER_AS_FORM;
     }
 
-    type = *content_type;
-    last = type.data + type.len;
+    p = content_type->data;
 
-    for (p = type.data; p < last; p++) {
-        if (*p == ';' || *p == ' ' || *p == '\t') {
+    for (len = 0; len < content_type->len; len++) {
+        if (p[len] == ';' || p[len] == ' ' || p[len] == '\t') {
             break;
         }
     }
 
-    type.len = p - type.data;
-
-    if (type.len > application + json
-        && ngx_strncasecmp(type.data, (u_char *) "application/", application)
-           == 0
-        && ngx_strncasecmp(p - json, (u_char *) "+json", json) == 0)
+    if (len > application + json
+        && ngx_strncasecmp(p, (u_char *) "application/", application) == 0
+        && ngx_strncasecmp(p + len - json, (u_char *) "+json", json) == 0)
     {
         return NGX_HTTP_TGBOT_ANSWER_AS_JSON;
     }

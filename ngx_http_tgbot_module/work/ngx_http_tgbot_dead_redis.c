@@ -164,6 +164,10 @@ ngx_http_tgbot_dead_redis_put(ngx_http_tgbot_dead_op_t *op)
     op->redis = dr;
     dr->op = op;
 
+    /* replicas must have it: the update is settled after that */
+
+    dr->command.durable = 1;
+
     (void) ngx_http_tgbot_dead_redis_send(dr);
     ngx_http_tgbot_dead_redis_wait(dr);
 

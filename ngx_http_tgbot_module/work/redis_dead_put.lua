@@ -35,6 +35,9 @@ if id == '0' and ARGV[7] == '1' then
     if redis.call('HGET', KEYS[3], other) == ARGV[2]
        and redis.call('HGET', KEYS[3], other .. 'd') == ARGV[3]
     then
+      -- some Redis let WAIT wait for nothing but writes of the same connection
+
+      redis.call('HSET', KEYS[3], other, ARGV[2])
       return {tonumber(other), 0}
     end
   end

@@ -154,7 +154,7 @@ void ngx_http_tgbot_dead_state(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_dead_state_t *state);
 
 
-/* for the state file: see ngx_http_tgbot_store_walk() */
+/* for a copy: see ngx_http_tgbot_store_walk() */
 ngx_int_t ngx_http_tgbot_dead_walk(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_store_cursor_t *cursor, ngx_http_tgbot_letter_t *letter,
     ngx_pool_t *pool);

@@ -275,45 +275,6 @@ ngx_http_tgbot_dedup_holds(ngx_http_tgbot_dedup_t *dedup,
 }
 
 
-ngx_uint_t
-ngx_http_tgbot_dedup_newest(ngx_http_tgbot_dedup_t *dedup, int64_t *ids,
-    ngx_uint_t n)
-{
-    int64_t                      id;
-    ngx_uint_t                   i;
-    ngx_http_tgbot_dedup_area_t  area;
-
-    n = (ngx_http_tgbot_dedup_lock(dedup, &area) == NGX_OK)
-        ? ngx_http_tgbot_dedup_ring_newest(&area.rings, ids, n)
-        : 0;
-
-    ngx_http_tgbot_zone_unlock(dedup->zone);
-
-    for (i = 0; i < n / 2; i++) {
-        id = ids[i];
-        ids[i] = ids[n - 1 - i];
-        ids[n - 1 - i] = id;
-    }
-
-    return n;
-}
-
-
-void
-ngx_http_tgbot_dedup_mark(ngx_http_tgbot_dedup_t *dedup, int64_t update_id)
-{
-    ngx_http_tgbot_dedup_area_t  area;
-
-    if (ngx_http_tgbot_dedup_lock(dedup, &area) == NGX_OK) {
-
-        ngx_http_tgbot_dedup_ring_move(&area.rings, update_id);
-        ngx_http_tgbot_dedup_ring_set(&area.rings, update_id);
-    }
-
-    ngx_http_tgbot_zone_unlock(dedup->zone);
-}
-
-
 void
 ngx_http_tgbot_dedup_state(ngx_http_tgbot_dedup_t *dedup,
     ngx_http_tgbot_dedup_state_t *state)

@@ -118,17 +118,6 @@ ngx_uint_t ngx_http_tgbot_dedup_holds(ngx_http_tgbot_dedup_t *dedup,
     ngx_http_tgbot_dedup_claim_t *claim);
 
 
-/*
- * For the state file: newest() fills "ids" with up to n of the newest accepted
- * ids, the oldest first, and returns their number; mark() accepts an id without
- * a claim.
- */
-ngx_uint_t ngx_http_tgbot_dedup_newest(ngx_http_tgbot_dedup_t *dedup,
-    int64_t *ids, ngx_uint_t n);
-void ngx_http_tgbot_dedup_mark(ngx_http_tgbot_dedup_t *dedup,
-    int64_t update_id);
-
-
 /* for status */
 
 typedef struct {

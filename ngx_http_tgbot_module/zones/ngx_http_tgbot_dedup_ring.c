@@ -9,9 +9,6 @@
 #define NGX_HTTP_TGBOT_DEDUP_NO_RING  2
 
 
-static ngx_uint_t ngx_http_tgbot_dedup_ring_below(
-    ngx_http_tgbot_dedup_rings_t *rings, ngx_uint_t ring, int64_t *ids,
-    ngx_uint_t n);
 static ngx_uint_t ngx_http_tgbot_dedup_ring_holds(
     ngx_http_tgbot_dedup_rings_t *rings, ngx_uint_t n, int64_t id);
 static ngx_uint_t ngx_http_tgbot_dedup_ring_nearest(
@@ -128,61 +125,6 @@ ngx_http_tgbot_dedup_ring_set(ngx_http_tgbot_dedup_rings_t *rings, int64_t id)
     bits = ngx_http_tgbot_dedup_ring_bits(rings, n);
 
     bits[bit / 8] |= (u_char) (1 << bit % 8);
-}
-
-
-ngx_uint_t
-ngx_http_tgbot_dedup_ring_newest(ngx_http_tgbot_dedup_rings_t *rings,
-    int64_t *ids, ngx_uint_t n)
-{
-    ngx_uint_t  last, m;
-
-    last = rings->sh->last & 1;
-
-    m = ngx_http_tgbot_dedup_ring_below(rings, last, ids, n);
-
-    return m + ngx_http_tgbot_dedup_ring_below(rings, !last, ids + m, n - m);
-}
-
-
-/* the accepted ids of one ring, the highest first */
-
-static ngx_uint_t
-ngx_http_tgbot_dedup_ring_below(ngx_http_tgbot_dedup_rings_t *rings,
-    ngx_uint_t ring, int64_t *ids, ngx_uint_t n)
-{
-    u_char      *bits;
-    uint64_t     bit, id, left;
-    ngx_uint_t   m;
-
-    if (!rings->sh->ring[ring].valid) {
-        return 0;
-    }
-
-    bits = ngx_http_tgbot_dedup_ring_bits(rings, ring);
-    id = ngx_http_tgbot_dedup_ring_top(rings, ring);
-
-    m = 0;
-
-    for (left = rings->window; left && m < n; left--, id--) {
-
-        bit = ngx_http_tgbot_dedup_ring_bit(rings, id);
-
-        /* skip a zero byte at once: most of a ring may never have been used */
-
-        if (bits[bit / 8] == 0) {
-            bit = ngx_min(bit % 8, left - 1);
-            left -= bit;
-            id -= bit;
-            continue;
-        }
-
-        if (bits[bit / 8] & (1 << bit % 8)) {
-            ids[m++] = (int64_t) id;
-        }
-    }
-
-    return m;
 }
 
 

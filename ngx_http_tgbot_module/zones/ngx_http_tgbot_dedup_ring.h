@@ -64,13 +64,6 @@ void ngx_http_tgbot_dedup_ring_move(ngx_http_tgbot_dedup_rings_t *rings,
 void ngx_http_tgbot_dedup_ring_set(ngx_http_tgbot_dedup_rings_t *rings,
     int64_t id);
 
-/*
- * Fills "ids" with up to n accepted ids, the highest first: first those of the
- * ring that moved last, then those of the other ring.  Returns their number.
- */
-ngx_uint_t ngx_http_tgbot_dedup_ring_newest(ngx_http_tgbot_dedup_rings_t *rings,
-    int64_t *ids, ngx_uint_t n);
-
 /* the highest id of ring n, or 0 if the ring is not in use */
 int64_t ngx_http_tgbot_dedup_ring_top(ngx_http_tgbot_dedup_rings_t *rings,
     ngx_uint_t n);

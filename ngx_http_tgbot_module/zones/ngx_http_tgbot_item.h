@@ -1,6 +1,6 @@
 
 /*
- * An item: what is kept of an Update in a queue, as a dead letter or in a file.
+ * An item: what is kept of an Update in a queue or as a dead letter.
  * The head never changes, the progress does, and the answer is added once.
  */
 
@@ -59,7 +59,7 @@ typedef struct {
 
     ngx_msec_t                 delay;        /* ms until it may be taken from
                                                 the queue; 0 but for an item
-                                                read from a file */
+                                                that is copied */
     unsigned                   answered:1;   /* there is an answer, maybe an
                                                 empty one */
 } ngx_http_tgbot_item_t;

@@ -1112,19 +1112,3 @@ ngx_http_tgbot_queue_needs(ngx_http_tgbot_item_t *item)
     return ngx_http_tgbot_store_needs(sizeof(ngx_http_tgbot_queue_item_t),
                                       item);
 }
-
-
-uint64_t
-ngx_http_tgbot_queue_room(ngx_http_tgbot_zone_t *zone)
-{
-    uint64_t                     n;
-    ngx_http_tgbot_queue_area_t  area;
-
-    ngx_http_tgbot_queue_lock_zone(zone, &area);
-
-    n = ngx_http_tgbot_store_room(&area.store);
-
-    ngx_http_tgbot_zone_unlock(zone);
-
-    return n;
-}

@@ -72,7 +72,7 @@ typedef enum {
 typedef enum {
     NGX_HTTP_TGBOT_QUEUE_ACCEPTED = 0,     /* from a delivery */
     NGX_HTTP_TGBOT_QUEUE_REPLAYED,         /* from a dead letter */
-    NGX_HTTP_TGBOT_QUEUE_LOADED,           /* not counted when they came */
+    NGX_HTTP_TGBOT_QUEUE_LOADED,           /* from a file of another size */
     NGX_HTTP_TGBOT_QUEUE_DONE,
     NGX_HTTP_TGBOT_QUEUE_DEAD,             /* given up */
     NGX_HTTP_TGBOT_QUEUE_EXPIRED,
@@ -223,9 +223,8 @@ ngx_int_t ngx_http_tgbot_queue_walk(ngx_http_tgbot_zone_t *zone,
  */
 ngx_int_t ngx_http_tgbot_queue_enter(ngx_http_tgbot_queue_t *queue);
 
-/* number of blocks that an item takes, and that are free in a zone */
+/* number of blocks that an item takes */
 uint64_t ngx_http_tgbot_queue_needs(ngx_http_tgbot_item_t *item);
-uint64_t ngx_http_tgbot_queue_room(ngx_http_tgbot_zone_t *zone);
 
 
 #endif /* _NGX_HTTP_TGBOT_QUEUE_H_INCLUDED_ */

@@ -29,6 +29,7 @@ static ngx_int_t ngx_http_tgbot_stats_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
 static void ngx_http_tgbot_stats_open(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_found_e found);
+static void ngx_http_tgbot_stats_balance(ngx_http_tgbot_stats_t *stats);
 static void ngx_http_tgbot_stats_name_limits(ngx_http_tgbot_stats_t *stats);
 static ngx_uint_t ngx_http_tgbot_stats_find_limit(
     ngx_http_tgbot_stats_sh_t *sh, u_char *name);
@@ -92,6 +93,11 @@ typedef u_char  ngx_http_tgbot_stats_fits_t[
 
 #define ngx_http_tgbot_stats_self(stats)                                      \
     (&(stats)->sh->slots[ngx_http_tgbot_lease_slot()].process)
+
+/* the sum of a counter, which is given as that of the first stripe */
+#define ngx_http_tgbot_stats_counted(stats, counter)                          \
+    ngx_http_tgbot_stats_value(stats,                                         \
+        (u_char *) (counter) - (u_char *) &(stats)->sh->stripes[0].counters)
 
 #define ngx_http_tgbot_stats_add(counter, n)                                  \
     (void) ngx_atomic_fetch_add(&(counter), n)
@@ -167,6 +173,57 @@ ngx_http_tgbot_stats_open(ngx_http_tgbot_zone_t *zone,
         }
 
         ngx_memzero(slot, sizeof(ngx_http_tgbot_stats_gauges_t));
+    }
+
+    ngx_http_tgbot_stats_balance(&stats);
+}
+
+
+/*
+ * Nothing is in flight: what was begun has ended.  The counters of both may be
+ * of two moments, or a process died between the two.
+ */
+
+static void
+ngx_http_tgbot_stats_balance(ngx_http_tgbot_stats_t *stats)
+{
+    uint64_t                          left;
+    ngx_uint_t                        i, n;
+    ngx_atomic_t                     *call;
+    ngx_http_tgbot_stats_counters_t  *counters;
+
+    counters = &stats->sh->stripes[0].counters;
+
+    left = ngx_http_tgbot_stats_counted(stats,
+                                &counters->stat[NGX_HTTP_TGBOT_STAT_RECEIVED]);
+
+    for (i = 0; i < NGX_HTTP_TGBOT_VERDICTS; i++) {
+        left -= ngx_http_tgbot_stats_counted(stats, &counters->verdict[i]);
+    }
+
+    if ((int64_t) left < 0) {
+        counters->stat[NGX_HTTP_TGBOT_STAT_RECEIVED] -= left;
+
+    } else {
+        counters->verdict[NGX_HTTP_TGBOT_ABORTED] += left;
+    }
+
+    for (n = 0; n < NGX_HTTP_TGBOT_CALL_KINDS; n++) {
+        call = counters->call[n];
+
+        left = ngx_http_tgbot_stats_counted(stats,
+                                            &call[NGX_HTTP_TGBOT_CALL_STARTED]);
+
+        for (i = NGX_HTTP_TGBOT_CALL_OK; i < NGX_HTTP_TGBOT_CALL_EVENTS; i++) {
+            left -= ngx_http_tgbot_stats_counted(stats, &call[i]);
+        }
+
+        if ((int64_t) left < 0) {
+            call[NGX_HTTP_TGBOT_CALL_STARTED] -= left;
+
+        } else {
+            call[NGX_HTTP_TGBOT_CALL_ABORTED] += left;
+        }
     }
 }
 

@@ -14,32 +14,15 @@
 /* how often the first worker looks after the files, ms */
 #define NGX_HTTP_TGBOT_ZONE_FILE_WATCH  10000
 
-/* ends of names: of a zone, one that is being made, and one set aside */
-#define NGX_HTTP_TGBOT_ZONE_FILE_ZONE   ".zone"
+/* ends of names: of a file that is being made, and of one set aside */
 #define NGX_HTTP_TGBOT_ZONE_FILE_NEW    ".new"
 #define NGX_HTTP_TGBOT_ZONE_FILE_OLD    ".old"
-
-
-/* a file that is there, and what its header says */
-
-typedef struct {
-    ngx_fd_t                      fd;
-    ngx_file_info_t               fi;
-    ngx_http_tgbot_zone_header_t  header;
-    u_char                        path[NGX_MAX_PATH];
-} ngx_http_tgbot_zone_found_t;
 
 
 static ngx_int_t ngx_http_tgbot_zone_file_name(ngx_conf_t *cf,
     ngx_http_tgbot_zone_t *zone);
 static ngx_int_t ngx_http_tgbot_zone_file_enter(ngx_http_tgbot_zone_t *zone);
 static ngx_int_t ngx_http_tgbot_zone_file_test(ngx_http_tgbot_zone_t *zone);
-static ngx_int_t ngx_http_tgbot_zone_file_look(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_zone_found_t *found, ngx_uint_t write);
-static ngx_int_t ngx_http_tgbot_zone_file_check(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_zone_found_t *found);
-static ngx_int_t ngx_http_tgbot_zone_file_check_kind(
-    ngx_http_tgbot_zone_t *zone, ngx_http_tgbot_zone_found_t *found);
 static ngx_int_t ngx_http_tgbot_zone_file_share(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_map_t *map);
 static ngx_int_t ngx_http_tgbot_zone_file_join(ngx_http_tgbot_zone_t *zone,
@@ -50,36 +33,23 @@ static ngx_int_t ngx_http_tgbot_zone_file_start(ngx_http_tgbot_zone_t *zone,
 static ngx_int_t ngx_http_tgbot_zone_file_resize(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_found_t *found);
 static ngx_int_t ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_zone_file_describe(ngx_http_tgbot_zone_t *zone);
 static ngx_http_tgbot_zone_map_t *ngx_http_tgbot_zone_file_map(
     ngx_http_tgbot_zone_t *zone, ngx_fd_t fd, size_t size, u_char *path);
 static void ngx_http_tgbot_zone_file_contents(ngx_http_tgbot_zone_t *zone);
-static ngx_http_tgbot_zone_time_t *ngx_http_tgbot_zone_file_time(
-    ngx_http_tgbot_zone_header_t *header);
-static ngx_http_tgbot_zone_found_e ngx_http_tgbot_zone_file_clock(
-    ngx_http_tgbot_zone_t *zone, ngx_file_info_t *fi);
-static void ngx_http_tgbot_zone_file_tick(
-    ngx_http_tgbot_zone_header_t *header);
 static void ngx_http_tgbot_zone_file_leave(void *data);
 static void ngx_http_tgbot_zone_file_free(ngx_http_tgbot_zone_map_t *map);
 static ngx_int_t ngx_http_tgbot_zone_file_rename(
     ngx_http_tgbot_zone_map_t *map, ngx_log_t *log);
+static void ngx_http_tgbot_zone_file_others(ngx_http_tgbot_zone_dir_t *dir,
+    ngx_log_t *log);
 static void ngx_http_tgbot_zone_file_watch(ngx_event_t *ev);
+static ngx_int_t ngx_http_tgbot_zone_file_sync(ngx_array_t *zones);
 
 
 /* of this process */
 static ngx_http_tgbot_zone_map_t  *ngx_http_tgbot_zone_maps;
 static ngx_event_t                 ngx_http_tgbot_zone_file_timer;
-
-
-#define ngx_http_tgbot_zone_file_size(zone)                                   \
-    ngx_align((zone)->size, NGX_HTTP_TGBOT_ZONE_FILE_HEADER)
-
-#define ngx_http_tgbot_zone_file_sum(header)                                  \
-    ngx_http_tgbot_zone_sum(1, header,                                        \
-                            offsetof(ngx_http_tgbot_zone_header_t, sum))
-
-#define ngx_http_tgbot_zone_file_time_sum(t)                                  \
-    ngx_http_tgbot_zone_sum(1, t, offsetof(ngx_http_tgbot_zone_time_t, sum))
 
 
 ngx_int_t
@@ -275,155 +245,6 @@ ngx_http_tgbot_zone_file_test(ngx_http_tgbot_zone_t *zone)
     zone->sh->size = size - NGX_HTTP_TGBOT_ZONE_FILE_HEADER;
 
     return zone->kind->init(zone, 1);
-}
-
-
-/*
- * Opens the file of a zone and looks at its header.
- *
- * NGX_OK        the file is this zone's, and is open
- * NGX_AGAIN     the same, but its size is another one than the zone's
- * NGX_DECLINED  the same, but another version of the module made it: it may
- *               be set aside
- * NGX_DONE      there is no file
- * NGX_ERROR     logged
- */
-
-static ngx_int_t
-ngx_http_tgbot_zone_file_look(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_zone_found_t *found, ngx_uint_t write)
-{
-    ssize_t     n;
-    ngx_int_t   rc;
-    ngx_err_t   err;
-
-    (void) ngx_snprintf(found->path, NGX_MAX_PATH, "%V/%V%s%Z",
-                        &zone->state->path, &zone->shm_zone->shm.name,
-                        NGX_HTTP_TGBOT_ZONE_FILE_ZONE);
-
-    found->fd = open((char *) found->path, O_NOFOLLOW|O_CLOEXEC|O_NONBLOCK
-                                           |(write ? O_RDWR : O_RDONLY));
-
-    if (found->fd == NGX_INVALID_FILE) {
-        err = ngx_errno;
-
-        if (err == NGX_ENOENT || err == NGX_ENOTDIR) {
-            return NGX_DONE;
-        }
-
-        ngx_log_error(NGX_LOG_EMERG, zone->log, err,
-                      "zone \"%V\" could not open \"%s\", expected a regular "
-                      "file, and no link, that nginx may read and write",
-                      &zone->shm_zone->shm.name, found->path);
-        return NGX_ERROR;
-    }
-
-    rc = NGX_ERROR;
-
-    if (ngx_fd_info(found->fd, &found->fi) == NGX_FILE_ERROR
-        || !ngx_is_file(&found->fi))
-    {
-        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
-                      "zone \"%V\" found that \"%s\" is no regular file, "
-                      "expected one that \"tgbot_state\" made",
-                      &zone->shm_zone->shm.name, found->path);
-        goto done;
-    }
-
-    n = pread(found->fd, &found->header, sizeof(found->header), 0);
-
-    if (n != (ssize_t) sizeof(found->header)) {
-        ngx_log_error(NGX_LOG_EMERG, zone->log, (n == -1) ? ngx_errno : 0,
-                      "zone \"%V\" could not read the header of \"%s\", which "
-                      "has %O bytes, expected a zone; to begin empty, move the "
-                      "file away", &zone->shm_zone->shm.name, found->path,
-                      ngx_file_size(&found->fi));
-        goto done;
-    }
-
-    rc = ngx_http_tgbot_zone_file_check(zone, found);
-
-done:
-
-    if (rc == NGX_ERROR) {
-        (void) ngx_close_file(found->fd);
-    }
-
-    return rc;
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_zone_file_check(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_zone_found_t *found)
-{
-    ngx_http_tgbot_zone_header_t  *header;
-
-    header = &found->header;
-
-    if (ngx_memcmp(header->magic, NGX_HTTP_TGBOT_ZONE_FILE_MAGIC,
-                   sizeof(header->magic))
-        != 0
-        || header->order != NGX_HTTP_TGBOT_ZONE_FILE_ORDER
-        || header->word != sizeof(size_t)
-        || header->sum != ngx_http_tgbot_zone_file_sum(header)
-        || header->kind[sizeof(header->kind) - 1] != '\0')
-    {
-        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
-                      "zone \"%V\" found that \"%s\" is no zone, or one of "
-                      "another kind of machine, or damaged, expected a zone; "
-                      "to begin empty, move the file away",
-                      &zone->shm_zone->shm.name, found->path);
-        return NGX_ERROR;
-    }
-
-    if ((uint64_t) ngx_file_size(&found->fi) != header->size) {
-        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
-                      "zone \"%V\" found that \"%s\" has %O bytes, expected "
-                      "%uL; to begin empty, move the file away",
-                      &zone->shm_zone->shm.name, found->path,
-                      ngx_file_size(&found->fi), header->size);
-        return NGX_ERROR;
-    }
-
-    return ngx_http_tgbot_zone_file_check_kind(zone, found);
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_zone_file_check_kind(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_zone_found_t *found)
-{
-    ngx_http_tgbot_zone_header_t  *header;
-
-    header = &found->header;
-
-    if (ngx_strcmp(header->kind, zone->kind->name) != 0) {
-        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
-                      "zone \"%V\" found that \"%s\" is a %s zone, expected a "
-                      "%s zone, or another name for it in %s:%ui",
-                      &zone->shm_zone->shm.name, found->path, header->kind,
-                      zone->kind->name, zone->file, zone->line);
-        return NGX_ERROR;
-    }
-
-    if (header->id != zone->kind->id) {
-
-        if (zone->kind->file != NGX_HTTP_TGBOT_ZONE_KEEP) {
-            return NGX_DECLINED;
-        }
-
-        ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
-                      "zone \"%V\" found that \"%s\" has layout %uL, expected "
-                      "%uD; the version of the module that made the file has "
-                      "to work it empty, or move the file away to begin empty",
-                      &zone->shm_zone->shm.name, found->path, header->id,
-                      zone->kind->id);
-        return NGX_ERROR;
-    }
-
-    return (header->size == ngx_http_tgbot_zone_file_size(zone)) ? NGX_OK
-                                                                 : NGX_AGAIN;
 }
 
 
@@ -708,13 +529,12 @@ ngx_http_tgbot_zone_file_resize(ngx_http_tgbot_zone_t *zone,
 static ngx_int_t
 ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone)
 {
-    int                            err;
-    size_t                         size;
-    u_char                         name[NGX_MAX_PATH], path[NGX_MAX_PATH];
-    ngx_fd_t                       fd;
-    ngx_file_info_t                fi;
-    ngx_http_tgbot_zone_map_t     *map;
-    ngx_http_tgbot_zone_header_t  *header;
+    int                         err;
+    size_t                      size;
+    u_char                      name[NGX_MAX_PATH], path[NGX_MAX_PATH];
+    ngx_fd_t                    fd;
+    ngx_file_info_t             fi;
+    ngx_http_tgbot_zone_map_t  *map;
 
     size = ngx_http_tgbot_zone_file_size(zone);
 
@@ -766,7 +586,24 @@ ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone)
 
     zone->rt = &map->entry->rt;
 
-    header = map->header;
+    ngx_http_tgbot_zone_file_describe(zone);
+
+    (void) ngx_http_tgbot_zone_file_clock(zone, &fi);
+
+    ngx_http_tgbot_zone_file_contents(zone);
+
+    return zone->kind->init(zone, 1);
+}
+
+
+/* fills in the header of a new file */
+
+static void
+ngx_http_tgbot_zone_file_describe(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_http_tgbot_zone_header_t  *header;
+
+    header = zone->map->header;
 
     ngx_memcpy(header->magic, NGX_HTTP_TGBOT_ZONE_FILE_MAGIC,
                sizeof(header->magic));
@@ -775,18 +612,12 @@ ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone)
     (void) ngx_cpystrn(header->kind, (u_char *) zone->kind->name,
                        sizeof(header->kind));
     header->id = zone->kind->id;
-    header->size = size;
+    header->size = zone->map->size;
     header->sum = ngx_http_tgbot_zone_file_sum(header);
 
     /* times begin with those of this boot */
 
     header->base = ngx_http_tgbot_zone_wall() - ngx_current_msec;
-
-    (void) ngx_http_tgbot_zone_file_clock(zone, &fi);
-
-    ngx_http_tgbot_zone_file_contents(zone);
-
-    return zone->kind->init(zone, 1);
 }
 
 
@@ -831,9 +662,14 @@ ngx_http_tgbot_zone_file_map(ngx_http_tgbot_zone_t *zone, ngx_fd_t fd,
         return NULL;
     }
 
-    /* where it is allowed: else the kernel may read pages again */
+    /*
+     * Where it is allowed: else a worker may wait for pages that the kernel
+     * reads again.  Other zones have much room that is never used.
+     */
 
-    (void) mlock(addr, size);
+    if (zone->kind->file == NGX_HTTP_TGBOT_ZONE_KEEP) {
+        (void) mlock(addr, size);
+    }
 
     map->fd = fd;
     map->header = addr;
@@ -867,108 +703,6 @@ ngx_http_tgbot_zone_file_contents(ngx_http_tgbot_zone_t *zone)
 
     zone->sh->kind = zone->kind->id;
     zone->sh->size = map->size - NGX_HTTP_TGBOT_ZONE_FILE_HEADER;
-}
-
-
-/* the newer one of the times that are whole; NULL: none is */
-
-static ngx_http_tgbot_zone_time_t *
-ngx_http_tgbot_zone_file_time(ngx_http_tgbot_zone_header_t *header)
-{
-    ngx_uint_t                   i;
-    ngx_http_tgbot_zone_time_t  *t, *time;
-
-    time = NULL;
-
-    for (i = 0; i < 2; i++) {
-        t = &header->time[i];
-
-        if (t->serial && t->sum == ngx_http_tgbot_zone_file_time_sum(t)
-            && (time == NULL || t->serial > time->serial))
-        {
-            time = t;
-        }
-    }
-
-    return time;
-}
-
-
-/* after a boot, times in the file go on by the wall clock */
-
-static ngx_http_tgbot_zone_found_e
-ngx_http_tgbot_zone_file_clock(ngx_http_tgbot_zone_t *zone, ngx_file_info_t *fi)
-{
-    uint64_t                       now;
-    ngx_uint_t                     same;
-    ngx_http_tgbot_zone_time_t    *time, *other;
-    ngx_http_tgbot_zone_found_e    found;
-    ngx_http_tgbot_zone_header_t  *header;
-
-    header = zone->map->header;
-
-    time = ngx_http_tgbot_zone_file_time(header);
-
-    same = time && time->boot[0]
-           && ngx_strcmp(time->boot, zone->map->dir->boot) == 0;
-
-    found = (header->clean == 1) ? NGX_HTTP_TGBOT_ZONE_KEPT
-            : (header->clean || !same) ? NGX_HTTP_TGBOT_ZONE_TORN
-            : ngx_http_tgbot_zone_dir_found(zone->map->dir,
-                                            &zone->shm_zone->shm.name, fi);
-
-    if (found == NGX_HTTP_TGBOT_ZONE_TORN) {
-        header->clean = NGX_HTTP_TGBOT_ZONE_FILE_TORN;
-        ngx_memory_barrier();
-    }
-
-    if (!same) {
-        now = ngx_http_tgbot_zone_wall() - header->base;
-
-        if ((int64_t) (now - header->seen) < 0) {
-            now = header->seen;
-        }
-
-        other = (time == &header->time[0]) ? &header->time[1]
-                                           : &header->time[0];
-
-        other->serial = 0;
-        other->offset = now - ngx_current_msec;
-        ngx_memcpy(other->boot, zone->map->dir->boot,
-                   NGX_HTTP_TGBOT_ZONE_BOOT);
-
-        ngx_memory_barrier();
-
-        other->serial = time ? time->serial + 1 : 1;
-        other->sum = ngx_http_tgbot_zone_file_time_sum(other);
-
-        time = other;
-    }
-
-    zone->offset = (ngx_msec_t) time->offset;
-
-    ngx_http_tgbot_zone_file_tick(header);
-
-    /* on disk before a change: else a crash would be taken for clean */
-
-    header->clean = (found == NGX_HTTP_TGBOT_ZONE_TORN)
-                    ? NGX_HTTP_TGBOT_ZONE_FILE_TORN : 0;
-
-    (void) msync(header, NGX_HTTP_TGBOT_ZONE_FILE_HEADER, MS_SYNC);
-
-    return found;
-}
-
-
-static void
-ngx_http_tgbot_zone_file_tick(ngx_http_tgbot_zone_header_t *header)
-{
-    uint64_t  now;
-
-    now = ngx_current_msec + ngx_http_tgbot_zone_file_time(header)->offset;
-
-    header->seen = now;
-    header->base = ngx_http_tgbot_zone_wall() - now;
 }
 
 
@@ -1021,7 +755,7 @@ ngx_http_tgbot_zone_file_free(ngx_http_tgbot_zone_map_t *map)
 ngx_int_t
 ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
 {
-    ngx_uint_t                    i;
+    ngx_uint_t                    i, made;
     ngx_http_tgbot_zone_t       **zone;
     ngx_http_tgbot_zone_state_t  *state;
 
@@ -1029,19 +763,28 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
         return NGX_OK;
     }
 
+    made = 0;
     state = NULL;
     zone = zones->elts;
 
     for (i = 0; i < zones->nelts; i++) {
-
-        if (zone[i]->map == NULL) {
-            continue;
+        if (zone[i]->map) {
+            state = zone[i]->state;
+            zone[i]->map->header->clean = 0;
+            made += zone[i]->map->made;
         }
+    }
 
-        state = zone[i]->state;
-        zone[i]->map->header->clean = 0;
+    /* after a crash a name must not stand for a file without a header */
 
-        if (zone[i]->map->made
+    if (made) {
+        (void) ngx_http_tgbot_zone_file_sync(zones);
+    }
+
+    for (i = 0; i < zones->nelts; i++) {
+
+        if (zone[i]->map
+            && zone[i]->map->made
             && ngx_http_tgbot_zone_file_rename(zone[i]->map, cycle->log)
                != NGX_OK)
         {
@@ -1049,8 +792,58 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
         }
     }
 
-    return state ? ngx_http_tgbot_zone_dir_started(state->dir, cycle->log)
-                 : NGX_OK;
+    if (state == NULL) {
+        return NGX_OK;
+    }
+
+    if (state->dir->starting) {
+        ngx_http_tgbot_zone_file_others(state->dir, cycle->log);
+    }
+
+    return ngx_http_tgbot_zone_dir_started(state->dir, cycle->log);
+}
+
+
+/* tells of files that the configuration does not use */
+
+static void
+ngx_http_tgbot_zone_file_others(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
+{
+    size_t     len;
+    ngx_dir_t  d;
+    ngx_str_t  path, name;
+
+    path.data = dir->path;
+    path.len = dir->len;
+
+    if (ngx_open_dir(&path, &d) == NGX_ERROR) {
+        return;
+    }
+
+    len = sizeof(NGX_HTTP_TGBOT_ZONE_FILE_ZONE) - 1;
+
+    while (ngx_read_dir(&d) == NGX_OK) {
+        name.data = ngx_de_name(&d);
+        name.len = ngx_de_namelen(&d);
+
+        if (name.len <= len
+            || ngx_memcmp(name.data + name.len - len,
+                          NGX_HTTP_TGBOT_ZONE_FILE_ZONE, len) != 0)
+        {
+            continue;
+        }
+
+        name.len -= len;
+
+        if (ngx_http_tgbot_zone_dir_entry(dir, &name) == NULL) {
+            ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                          "tgbot: zone \"%V\" has a file in \"%s\" and is not "
+                          "in the configuration: what is in it stays there",
+                          &name, dir->path);
+        }
+    }
+
+    (void) ngx_close_dir(&d);
 }
 
 
@@ -1059,8 +852,6 @@ ngx_http_tgbot_zone_file_rename(ngx_http_tgbot_zone_map_t *map, ngx_log_t *log)
 {
     u_char                      name[NGX_MAX_PATH], old[NGX_MAX_PATH];
     ngx_http_tgbot_zone_map_t  *m;
-
-    (void) msync(map->header, map->size, MS_SYNC);
 
     (void) ngx_snprintf(name, NGX_MAX_PATH, "%s%s%Z", map->path,
                         NGX_HTTP_TGBOT_ZONE_FILE_NEW);
@@ -1172,6 +963,45 @@ ngx_http_tgbot_zone_file_watch(ngx_event_t *ev)
 void
 ngx_http_tgbot_zone_file_exit_master(ngx_array_t *zones)
 {
+    ngx_uint_t                  i, n;
+    ngx_http_tgbot_zone_t     **zone;
+    ngx_http_tgbot_zone_map_t  *map;
+
+    n = 0;
+    zone = zones->elts;
+
+    for (i = 0; i < zones->nelts; i++) {
+        map = zone[i]->map;
+
+        if (map && ngx_http_tgbot_zone_dir_alone(map->dir)) {
+            ngx_http_tgbot_zone_file_tick(map->header);
+            n++;
+        }
+    }
+
+    if (n == 0 || ngx_http_tgbot_zone_file_sync(zones) != NGX_OK) {
+        return;
+    }
+
+    for (i = 0; i < zones->nelts; i++) {
+        map = zone[i]->map;
+
+        /* dirty: a worker that did not end in time was killed in the lock */
+
+        if (map && !map->entry->rt.dirty) {
+            map->header->clean = 1;
+        }
+    }
+
+    (void) ngx_http_tgbot_zone_file_sync(zones);
+}
+
+
+/* writes the files to disk: at once, as each one by itself takes its time */
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_sync(ngx_array_t *zones)
+{
     ngx_uint_t                  i;
     ngx_http_tgbot_zone_t     **zone;
     ngx_http_tgbot_zone_map_t  *map;
@@ -1181,20 +1011,22 @@ ngx_http_tgbot_zone_file_exit_master(ngx_array_t *zones)
     for (i = 0; i < zones->nelts; i++) {
         map = zone[i]->map;
 
-        /* dirty: a worker that did not end in time was killed in the lock */
-
-        if (map == NULL || map->entry->rt.dirty
-            || !ngx_http_tgbot_zone_dir_alone(map->dir))
-        {
+        if (map == NULL) {
             continue;
         }
 
-        ngx_http_tgbot_zone_file_tick(map->header);
+#if (NGX_LINUX)
 
-        if (msync(map->header, map->size, MS_SYNC) == 0) {
-            map->header->clean = 1;
-            (void) msync(map->header, NGX_HTTP_TGBOT_ZONE_FILE_HEADER,
-                         MS_SYNC);
+        return (syncfs(map->dir->lock) == 0) ? NGX_OK : NGX_ERROR;
+
+#else
+
+        if (msync(map->header, map->size, MS_SYNC) == -1) {
+            return NGX_ERROR;
         }
+
+#endif
     }
+
+    return NGX_OK;
 }

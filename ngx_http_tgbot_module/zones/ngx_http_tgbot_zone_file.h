@@ -20,53 +20,12 @@
 
 #include "ngx_http_tgbot_zone.h"
 #include "ngx_http_tgbot_zone_dir.h"
+#include "ngx_http_tgbot_zone_file_header.h"
 
-
-#define NGX_HTTP_TGBOT_ZONE_FILE_HEADER  4096
-
-#define NGX_HTTP_TGBOT_ZONE_FILE_MAGIC   "tgbzone1"
-#define NGX_HTTP_TGBOT_ZONE_FILE_ORDER   0x01020304
-
-/* in "clean": the start that found the contents torn has not ended yet */
-#define NGX_HTTP_TGBOT_ZONE_FILE_TORN    2
 
 /* longest name of a zone that is a file, and longest path of a directory */
 #define NGX_HTTP_TGBOT_ZONE_FILE_NAME    128
 #define NGX_HTTP_TGBOT_ZONE_FILE_PATH    512
-
-
-/*
- * What brings times in the file to the clock of a boot.  A start that finds
- * another boot writes the older one of two, so that a start that is killed
- * leaves one that is right.
- */
-
-typedef struct {
-    uint64_t                      serial;
-    uint64_t                      offset;   /* from ngx_current_msec */
-    u_char                        boot[NGX_HTTP_TGBOT_ZONE_BOOT];
-    uint64_t                      sum;
-} ngx_http_tgbot_zone_time_t;
-
-
-typedef struct {
-    u_char                        magic[8];
-    uint32_t                      order;    /* of bytes */
-    uint32_t                      word;     /* bytes of a size_t */
-    u_char                        kind[24]; /* name */
-    uint64_t                      id;       /* of the kind: its layout */
-    uint64_t                      size;     /* of the file */
-    uint64_t                      sum;      /* of the members above */
-
-    ngx_http_tgbot_zone_time_t    time[2];
-
-    /* the last that is known of the clocks of this boot */
-    uint64_t                      base;     /* wall clock less times here */
-    uint64_t                      seen;     /* time here */
-
-    uint64_t                      clean;    /* 1: nginx ended in order, and all
-                                               of the file is on disk */
-} ngx_http_tgbot_zone_header_t;
 
 
 /* a zone's file in the memory of a master and its workers */

@@ -117,6 +117,7 @@ class Nginx:
         self.directory = directory
         self.port = port
         self.killed = []
+        self.wrapper = ()           # a command that becomes nginx
         self._environment = dict(os.environ, **(environment or {}))
         self._process = None
         self._detached = None       # process id of a master that is no child of ours
@@ -135,7 +136,8 @@ class Nginx:
         detached: whoever started it is gone, as with a daemon; nginx takes no new binary
         from a master whose parent is there.
         """
-        command = [NGINX, "-p", self.directory, "-c", f"{self.directory}/nginx.conf"]
+        command = [*self.wrapper, NGINX, "-p", self.directory,
+                   "-c", f"{self.directory}/nginx.conf"]
         if detached:
             command = ["sh", "-c", '"$@" & sleep 0.5', "sh", *command]
         self._stderr = open(f"{self.directory}/stderr.log", "wb")
@@ -151,6 +153,7 @@ class Nginx:
             await asyncio.sleep(0.05)
         if detached:
             await self._process.wait()
+            await until(lambda: self.read("nginx.pid").strip())
             self._detached = int(self.read("nginx.pid"))
         # it listens before it catches signals
         await until(lambda: children(self.master))

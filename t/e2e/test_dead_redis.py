@@ -98,7 +98,7 @@ async def _give_up(machines, faults):
     await faults(machines)
     case.check(await scene.finished(120), "Telegram still has updates")
     ids = await machines.until_letters(lambda ids: len(set(ids)) == UPDATES)
-    case.equal(set(ids), machines.seen(), "updates that are letters")
+    case.equal(sorted(machines.seen() ^ set(ids))[:5], [], "updates that are no letters")
     return ids
 
 
@@ -121,7 +121,12 @@ async def _nothing(machines):
 
 
 async def _clean(case, place):
-    machines = await Letters(case).start(directives=PLACES[place], **LOAD)
+
+    # a machine does not know what the zone of the other one has accepted
+
+    lost = 0.0 if place == "zone" else LOAD["lost_ack"]
+    machines = await Letters(case).start(directives=PLACES[place],
+                                         **dict(LOAD, lost_ack=lost))
     ids = await _give_up(machines, _nothing)
     case.equal(len(ids), UPDATES, "letters")
     await _replay(machines, _nothing)

@@ -8,13 +8,15 @@ import shutil
 import signal
 import stat
 import tempfile
+import time
 
 import build
 import clients
-from harness import (FULL, MODULE, NGINX, Nginx, StartError, alive, bot, children, turns,
-                     until)
+from harness import (FULL, MODULE, NGINX, TOP, Nginx, StartError, alive, bot, children, suspend,
+                     turns, until)
 
 COUNT = 5000 if FULL else 600
+LIFE = 15           # seconds without a beat until a worker counts as dead
 
 STATE = "tgbot_state state;"
 DIRECTIVES = ("tgbot_queue zone=updates:32m concurrency=4; "
@@ -58,6 +60,30 @@ def _contents(directory):
             with open(path, "rb") as file:
                 sums[name] = hashlib.sha256(file.read()).hexdigest()
     return sums
+
+
+async def test_stopped(case):
+    """A worker that hangs loses what it has in work, and does no harm when it goes on."""
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES, http=STATE, updates=4000, chats=100,
+        connections=40, ramp=0.1, schedule=0.1, rate=200.0, program_latency=0.01)
+    scene.play()
+    async for turn in turns(scene, 200):
+        pid = nginx.workers()[0]
+        scene.kills[pid] = time.monotonic()
+        await suspend(pid)
+        if turn == 1:
+            await asyncio.sleep(LIFE + 2)
+        else:
+            await nginx.kill_all(scene)
+            await nginx.start()
+            break
+        os.kill(pid, signal.SIGCONT)
+    case.check(await scene.finished(120), "Telegram still has updates")
+    await case.check_status(nginx, 60)
+    case.check_books(case.books(scene), parts=("lost",))
+    scene.webhook.close()
+    await case.stop(nginx)
 
 
 async def test_names(case):
@@ -275,6 +301,45 @@ async def test_dead_letters(case):
     case.check_logs(nginx)
 
 
+async def _printed(case, *arguments):
+    """What "dev zones" prints."""
+    process = await asyncio.create_subprocess_exec(
+        f"{TOP}/dev", "zones", *arguments, f"{case.directory}/state",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+    output, _ = await process.communicate()
+    return process.returncode, output.decode("utf-8", "replace")
+
+
+async def test_printed(case):
+    """What is in the files of a killed nginx can be seen, and is not changed by that."""
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES.replace("tgbot_attempts 3", "tgbot_attempts 1"), http=STATE)
+    scene.program.fault = "500"
+    await _fill(case, nginx, count=10)
+    await case.check_status(nginx)
+    scene.program.fault = None
+    scene.program.hold()
+    await _fill(case, nginx, first=100, count=30)
+    await nginx.kill_all()
+
+    before = _contents(f"{case.directory}/state")
+    code, text = await _printed(case)
+    case.equal(code, 0, "exit status")
+    for line in ("updates.zone: queue, 32768 KiB", "bot e2e: 30 updates, the oldest",
+                 "tgbot_dead.zone: dead letters", "bot e2e: 10 dead letters, the oldest",
+                 "10 failed, 0 unsent, 0 expired", "broken: 0"):
+        case.check(line in text, f"no {line!r} in:\n{text}")
+    case.check("hello" not in text, "text of a user, and nobody asked for it")
+    _, text = await _printed(case, "--text")
+    case.check('"text": "hello 129"' in text or '"text":"hello 129"' in text, "no text")
+    case.equal(_contents(f"{case.directory}/state"), before, "files")
+
+    os.truncate(f"{case.directory}/state/updates.zone", 100000)
+    code, text = await _printed(case)
+    case.equal(code, 1, "exit status")
+    case.check("updates.zone: is cut short" in text, f"no line about the file in:\n{text}")
+
+
 async def test_user(case):
     """Workers of another user may not open the files, and use them."""
     if os.geteuid() != 0:
@@ -293,6 +358,38 @@ async def test_user(case):
     scene.program.release()
     await nginx.start()
     await _all_handled(case, scene, 100)
+    await case.check_status(nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_container(case):
+    """An ordinary user, a root that is read-only, and directories that may be written."""
+    if os.geteuid() != 0:
+        case.skip("only root makes a read-only root")
+        return
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
+    for path in (case.directory, f"{case.directory}/logs"):
+        os.chown(path, 65534, 65534)
+    nginx.wrapper = ("unshare", "-m", "sh", "-c",
+                     "mount --make-rprivate / && mount --bind $0 $0 && "
+                     "mount -o remount,bind,ro / && ! touch /usr/x 2> /dev/null && "
+                     'exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"',
+                     case.directory)
+    try:
+        await nginx.start()
+    except StartError as error:
+        if "mount" in str(error):
+            case.skip("no root can be made read-only")
+            return
+        raise
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    await nginx.kill_all()
+    scene.program.release()
+    await nginx.start()
+    await _all_handled(case, scene, 100)
+    case.equal(os.stat(f"{case.directory}/state/updates.zone").st_uid, 65534, "owner")
     await case.check_status(nginx)
     await case.stop(nginx)
     case.check_logs(nginx)
@@ -482,6 +579,63 @@ async def test_copy(case):
     os.rename(f"{state}.copy", state)
     _damage(case, f"{state}/updates.zone")
     await _all_but_damaged(case, scene, nginx)
+
+
+PAGE = 4096
+
+
+def _mix(chance, old, new):
+    """A file as a crash of the machine may leave it: pages of two moments, and of zeros."""
+    pages = [old[:PAGE]]
+    for at in range(PAGE, len(new), PAGE):
+        page = chance.choice((old, new))[at:at + PAGE]
+        pages.append(bytes(PAGE) if chance.random() < 0.02 else page)
+    return b"".join(pages)
+
+
+async def test_crash(case):
+    """
+    The machine crashes at some moment: nginx starts on what is left, and the program gets
+    only what was sent, each update to its bot.
+    """
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES.replace("32m", "2m"), http=STATE, nginx={"module": module})
+    state = f"{case.directory}/state"
+    names = [name for name in os.listdir(state) if name.endswith(".zone")]
+
+    def read():
+        files = {}
+        for name in names:
+            with open(f"{state}/{name}", "rb") as file:
+                files[name] = file.read()
+        return files
+
+    first = 1
+    for seed in range(200 if FULL else 10):
+        chance = random.Random(seed)
+        scene.program.hold()
+        await _fill(case, nginx, first, 100)
+        old = read()
+        scene.program.release()
+        await _fill(case, nginx, first + 100, 100)
+        new = read()
+        first += 200
+        await nginx.kill_all()
+        for name in names:
+            with open(f"{state}/{name}", "wb") as file:
+                file.write(_mix(chance, old[name], new[name]))
+        with open(f"{case.directory}/boot", "w", encoding="ascii") as file:
+            file.write(f"boot {seed}")
+        await nginx.start()
+        status = await case.check_status(nginx, 30)
+        left = [status.value("queue_depth", part) for part in ("waiting", "inflight")]
+        case.equal(left, [0, 0], f"left in the queue, seed {seed}")
+    for seen in scene.program.seen:
+        case.check(0 < seen.id < first, f"update {seen.id} was never sent")
+    case.equal(scene.program.bad_requests, 0, "requests the program cannot take")
+    await case.stop(nginx)
+    case.check_logs(nginx)
 
 
 async def test_killed_start(case):

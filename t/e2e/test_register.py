@@ -78,7 +78,7 @@ class World:
 
 
 async def world(case, register="", directives="", tls=None, start=True, bots="", api=None,
-                tokens=None, secret=SECRET, **nginx):
+                tokens=None, secret=SECRET, http="", **nginx):
     """register: parameters of tgbot_register besides the URL and the API's."""
     api = api or BotApi(tokens=tokens)
     api.tls = tls
@@ -90,7 +90,7 @@ async def world(case, register="", directives="", tls=None, start=True, bots="",
     def text(directives, secret):
         return SERVER.format(
             port=port, program=program, api=api.port, secret=secret,
-            locations=bots or bot("e2e", directives), http="",
+            locations=bots or bot("e2e", directives), http=http,
             program_timeout="2s", api_timeout="2s")
 
     if not directives:
@@ -132,6 +132,21 @@ def certificates(case):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(f"{path}/api.pem", f"{path}/api.key")
     return path, context
+
+
+async def test_state(case):
+    """With tgbot_state a start knows what is registered: it only checks."""
+    w = await world(case, http="tgbot_state state;")
+    await w.state("ok")
+    for end in (w.nginx.kill_all, lambda: case.stop(w.nginx)):
+        sets = w.sets()
+        await end()
+        await w.nginx.start()
+        await w.checked()
+        await w.state("ok")
+        case.equal(w.sets(), sets, "setWebhook")
+    await case.stop(w.nginx)
+    case.check_logs(w.nginx)
 
 
 async def test_first(case):

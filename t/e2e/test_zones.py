@@ -233,7 +233,10 @@ async def _mix(nginx, lane, over):
     while not over.is_set():
         number += 1
         user = chance.choice((5, 6, chance.getrandbits(40)))
-        await _post(nginx, clients.short(number, "x", user), "/tg/limited")
+        update = clients.short(number, "x", user)
+        if number % 2:
+            update = update.replace(b'"text":', b'"media_group_id":"%d","text":' % number)
+        await _post(nginx, update, "/tg/limited")
         words = chance.choice(("cached", f"cached {chance.getrandbits(64):x}"))
         await _post(nginx, clients.short(number, words, user), "/tg/cached")
         await _post(nginx, clients.short(chance.getrandbits(52), words, user), "/tg/jumping")
@@ -400,7 +403,7 @@ async def _queue_killed_inside(case, http="", everything=False):
     case.check(len(again) <= rounds, f"{len(again)} doubled by {rounds} deaths")
     done = status.value("queue_items_total", "done")
     case.check(books["updates"] <= done <= books["updates"] + rounds, f"{done} were done")
-    letters = status.value("dead_letters", bot="dying")
+    letters = status.value("dead_letters", "letters", bot="dying")
     case.check(letters > 0, "there are no dead letters")
     case.note(f"{rounds} points, {len(nginx.killed)} workers killed")
     await case.stop(nginx)

@@ -28,7 +28,7 @@ cmd_run() {
     dir=$build/run
     mkdir -p "$dir"
     ln -sfn "$build" "$dir/build"
-    rm -f "$dir/access.log" "$dir/error.log"
+    rm -rf "$dir/access.log" "$dir/error.log" "$dir/state"
 
     nginx -p "$dir/" -c "$top/nginx.conf.sample" -e "$dir/error.log" \
         -g 'daemon off;' &

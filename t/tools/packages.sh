@@ -328,6 +328,7 @@ want_python_telegram_bot_20() {
 
     dir=$build/apt-trixie
     rm -rf "$dir" "$tree.new"
+    mkdir -p "$tree.new"
 
     # shellcheck disable=SC2030,SC2031
     if echo "$mirror trixie main" | private_apt "$dir" deb \
@@ -336,7 +337,9 @@ want_python_telegram_bot_20() {
               python3-httpx python3-httpcore python3-h11 python3-anyio \
               python3-sniffio python3-certifi python3-idna \
               python3-typing-extensions \
-           && for file in *.deb; do dpkg-deb -x "$file" "$tree.new"; done)
+           && for file in *.deb; do
+                  dpkg-deb -x "$file" "$tree.new" || exit
+              done)
     then
         mv "$tree.new" "$tree"
     else
@@ -446,6 +449,11 @@ packages_fuzz() {
 
 packages_matrix() {
     need debootstrap iproute2
+}
+
+
+packages_zones() {
+    packages_build
 }
 
 

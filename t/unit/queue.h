@@ -182,6 +182,24 @@ queue_give(ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_taken_t *taken,
 }
 
 
+/* number of free blocks */
+
+static inline uint64_t
+queue_room(ngx_http_tgbot_zone_t *zone)
+{
+    uint64_t                     n;
+    ngx_http_tgbot_queue_area_t  area;
+
+    ngx_http_tgbot_queue_lock_zone(zone, &area);
+
+    n = ngx_http_tgbot_store_room(&area.store);
+
+    ngx_http_tgbot_zone_unlock(zone);
+
+    return n;
+}
+
+
 /* each block is free or belongs to one item; items are in order */
 
 static inline ngx_uint_t

@@ -426,69 +426,6 @@ test_million(void)
 }
 
 
-/* newest first, of the ring that moved last and then of the other */
-
-static void
-test_newest(void)
-{
-    int64_t     ids[3 * TEST_WINDOW], want[3 * TEST_WINDOW], base[2], id;
-    ngx_uint_t  i, k, n, m, round;
-
-    for (round = 0; round < 200; round++) {
-        test_empty();
-
-        /* at both ends of a byte, and of the ring */
-
-        base[0] = 1000000 + seen_random() % 2048;
-        base[1] = 5000000000 + seen_random() % 2048;
-
-        is_int(ngx_http_tgbot_dedup_ring_newest(&test_rings, ids, 10), 0);
-
-        for (k = 0; k < 2; k++) {
-            m = 1 + seen_random() % 1000;
-
-            for (i = 0; i < (round % 2 ? m : 5); i++) {
-                (void) test_accept(base[k] + seen_random() % m);
-            }
-
-            /* an id that follows another makes a numbering */
-
-            (void) test_accept(base[k] + m);
-            (void) test_accept(base[k] + m + 1);
-            base[k] += m + 1;
-        }
-
-        /* an id whose accept was interrupted */
-
-        if (round % 3 == 0) {
-            base[1] += 8 + seen_random() % 8;
-            ngx_http_tgbot_dedup_ring_move(&test_rings, base[1]);
-        }
-
-        n = 0;
-
-        for (k = 2; k--; /* void */ ) {
-            for (id = base[k]; id > base[k] - TEST_WINDOW; id--) {
-                if (test_known(id)) {
-                    want[n++] = id;
-                }
-            }
-        }
-
-        is_int(ngx_http_tgbot_dedup_ring_newest(&test_rings, ids,
-                                                3 * TEST_WINDOW), n);
-        ok(ngx_memcmp(ids, want, n * sizeof(int64_t)) == 0);
-
-        m = seen_random() % n;
-        ngx_memzero(ids, sizeof(ids));
-
-        is_int(ngx_http_tgbot_dedup_ring_newest(&test_rings, ids, m), m);
-        ok(ngx_memcmp(ids, want, m * sizeof(int64_t)) == 0);
-        is_int(ids[m], 0);
-    }
-}
-
-
 static unit_case_t  test_cases[] = {
     { "an empty ring knows nothing", test_first },
     { "edges of the window", test_edges },
@@ -498,7 +435,6 @@ static unit_case_t  test_cases[] = {
     { "a numbering that starts again", test_restarted },
     { "numberings that meet", test_meeting },
     { "the ends of numbers", test_ends },
-    { "the newest ids", test_newest },
     { "a million in random order, each accepted once", test_million },
 };
 

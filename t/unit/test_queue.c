@@ -960,13 +960,13 @@ test_full(void)
 
         unit_context("item %d", (int) n);
         is_int(test_is_full(&test_bots[0]),
-               ngx_http_tgbot_queue_room(test_zone) <= 8);
+               queue_room(test_zone) <= 8);
         is_int(test_is_full(&test_bots[1]),
-               ngx_http_tgbot_queue_room(test_zone) <= 8);
+               queue_room(test_zone) <= 8);
     }
 
     ok(n > 850);
-    is_int(ngx_http_tgbot_queue_room(test_zone), 0);
+    is_int(queue_room(test_zone), 0);
 
     is_int(test_put_big(&test_bots[0], n, 10, &age), NGX_AGAIN);
     is_int(age, n);
@@ -1016,7 +1016,7 @@ test_share(void)
     test_start(TEST_ROOM);
 
     test_bots[0].share = 25;
-    blocks = ngx_http_tgbot_queue_room(test_zone);
+    blocks = queue_room(test_zone);
 
     for (n = 0; queue_put(&test_bots[0], n, n) == NGX_OK; n++) {
         /* void */
@@ -1054,7 +1054,7 @@ test_share(void)
     }
 
     is_int(n, blocks);
-    is_int(ngx_http_tgbot_queue_room(test_zone), 0);
+    is_int(queue_room(test_zone), 0);
 
     unit_zone_free(alone);
     test_end();

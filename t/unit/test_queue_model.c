@@ -338,7 +338,7 @@ test_put(void)
         max = store.sh->chain.total;
         all = max - all;
 
-        test_is(ngx_http_tgbot_queue_room(test_zone), all);
+        test_is(queue_room(test_zone), all);
 
         max = max * test_bots[bot].share / 100;
     }
@@ -642,7 +642,7 @@ test_give(test_taken_t *t, test_update_t *u)
     test_victim.item = item;
     test_victim.due = ngx_current_msec + delay;
 
-    blocks = ngx_http_tgbot_queue_room(test_zone);
+    blocks = queue_room(test_zone);
 
     rc = ngx_http_tgbot_queue_give(&test_bots[t->bot], &t->taken,
                                    plain ? NULL : &item, delay,
