@@ -415,7 +415,6 @@ ngx_http_tgbot_answer_text(ngx_http_tgbot_answer_t *answer, ngx_str_t *text,
                                               : NGX_HTTP_TGBOT_ANSWER_MAX_TEXT);
 
     answer->cut = (cut.len < text->len);
-
     len = ngx_http_tgbot_json_escaped(&cut);
 
     p = ngx_pnalloc(pool, form[1].len + len + form[2].len);

@@ -92,18 +92,17 @@ ngx_http_tgbot_zone_file_use(ngx_conf_t *cf, ngx_array_t *zones,
 static ngx_int_t
 ngx_http_tgbot_zone_file_name(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone)
 {
-    u_char      ch;
     size_t      i;
     ngx_str_t  *name;
+
+    static u_char  allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_.-";
 
     name = &zone->shm_zone->shm.name;
 
     for (i = 0; i < name->len; i++) {
-        ch = name->data[i];
-
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
-              || (ch >= '0' && ch <= '9')
-              || ch == '_' || ch == '.' || ch == '-'))
+        if (ngx_strlchr(allowed, allowed + sizeof(allowed) - 1,
+                        ngx_tolower(name->data[i]))
+            == NULL)
         {
             break;
         }
@@ -724,12 +723,11 @@ ngx_http_tgbot_zone_file_free(ngx_http_tgbot_zone_map_t *map)
     u_char                       name[NGX_MAX_PATH];
     ngx_http_tgbot_zone_map_t  **p;
 
-    for (p = &ngx_http_tgbot_zone_maps; *p; p = &(*p)->next) {
-        if (*p == map) {
-            *p = map->next;
-            break;
-        }
+    for (p = &ngx_http_tgbot_zone_maps; *p != map; /* void */) {
+        p = &(*p)->next;
     }
+
+    *p = map->next;
 
     if (map->made) {
 
@@ -772,6 +770,7 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
     for (i = 0; i < zones->nelts; i++) {
         if (zone[i]->map) {
             state = zone[i]->state;
+            zone[i]->map->header->clean = 0;
             made += zone[i]->map->made;
         }
     }

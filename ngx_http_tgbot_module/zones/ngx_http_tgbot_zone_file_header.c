@@ -186,26 +186,29 @@ ngx_http_tgbot_zone_found_e
 ngx_http_tgbot_zone_file_clock(ngx_http_tgbot_zone_t *zone, ngx_file_info_t *fi)
 {
     uint64_t                       now;
+    ngx_uint_t                     same;
     ngx_http_tgbot_zone_time_t    *time, *other;
     ngx_http_tgbot_zone_found_e    found;
     ngx_http_tgbot_zone_header_t  *header;
 
     header = zone->map->header;
 
-    found = header->clean ? NGX_HTTP_TGBOT_ZONE_KEPT
-                          : NGX_HTTP_TGBOT_ZONE_TORN;
-
     time = ngx_http_tgbot_zone_file_time(header);
 
-    if (time && time->boot[0]
-        && ngx_strcmp(time->boot, zone->map->dir->boot) == 0)
-    {
-        if (!header->clean) {
-            found = ngx_http_tgbot_zone_dir_found(zone->map->dir,
-                                            &zone->shm_zone->shm.name, fi);
-        }
+    same = time && time->boot[0]
+           && ngx_strcmp(time->boot, zone->map->dir->boot) == 0;
 
-    } else {
+    found = (header->clean == 1) ? NGX_HTTP_TGBOT_ZONE_KEPT
+            : (header->clean || !same) ? NGX_HTTP_TGBOT_ZONE_TORN
+            : ngx_http_tgbot_zone_dir_found(zone->map->dir,
+                                            &zone->shm_zone->shm.name, fi);
+
+    if (found == NGX_HTTP_TGBOT_ZONE_TORN) {
+        header->clean = NGX_HTTP_TGBOT_ZONE_FILE_TORN;
+        ngx_memory_barrier();
+    }
+
+    if (!same) {
         now = ngx_http_tgbot_zone_wall() - header->base;
 
         if ((int64_t) (now - header->seen) < 0) {
@@ -234,7 +237,7 @@ ngx_http_tgbot_zone_file_clock(ngx_http_tgbot_zone_t *zone, ngx_file_info_t *fi)
 
     /* on disk before a change: else a crash would be taken for clean */
 
-    if (header->clean) {
+    if (header->clean == 1) {
         header->clean = 0;
 
         (void) msync(header, NGX_HTTP_TGBOT_ZONE_FILE_HEADER, MS_SYNC);

@@ -20,6 +20,9 @@
 #define NGX_HTTP_TGBOT_ZONE_FILE_MAGIC   "tgbzone1"
 #define NGX_HTTP_TGBOT_ZONE_FILE_ORDER   0x01020304
 
+/* in "clean": the start that found the contents torn has not ended yet */
+#define NGX_HTTP_TGBOT_ZONE_FILE_TORN    2
+
 /* the end of the name of a zone's file */
 #define NGX_HTTP_TGBOT_ZONE_FILE_ZONE    ".zone"
 
@@ -53,8 +56,8 @@ typedef struct {
     uint64_t                      base;     /* wall clock less times here */
     uint64_t                      seen;     /* time here */
 
-    uint64_t                      clean;    /* nginx ended in order, and all of
-                                               the file is on disk */
+    uint64_t                      clean;    /* 1: nginx ended in order, and all
+                                               of the file is on disk */
 } ngx_http_tgbot_zone_header_t;
 
 

@@ -489,6 +489,98 @@ async def test_boot(case):
     case.check_logs(nginx)
 
 
+async def test_boot_locked(case):
+    """A worker is killed inside the lock by a stop: after a boot the zone is no whole one."""
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+
+    def write(name, text):
+        with open(f"{case.directory}/{name}.part", "w", encoding="ascii") as file:
+            file.write(text)
+        os.rename(f"{case.directory}/{name}.part", f"{case.directory}/{name}")
+
+    write("boot", "one")
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES + "tgbot_limit $tgbot_user_id zone=users:1m rate=1r/m burst=1;",
+        http=STATE, nginx={"module": module})
+    for number in (1, 2):
+        await clients.post(nginx.port, clients.short(number, "hello", 7))
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "limited"), 1, "limited")
+    write("stop", "bucket: taken")
+    post = asyncio.ensure_future(clients.post(nginx.port, clients.short(3, "hello", 8)))
+    case.check(await until(lambda: nginx.read("stopped"), 15), "it was never reached")
+    # the master waits a second, and kills the worker
+    nginx.signal(signal.SIGTERM)
+    case.equal(await nginx.exited(30), 0, "exit status")
+    await asyncio.gather(post, return_exceptions=True)
+    write("boot", "two")
+    await nginx.start()
+    await clients.post(nginx.port, clients.short(4, "hello", 7))
+    status = await case.check_status(nginx)
+    case.equal(status.value("deliveries_total", "limited"), 1, "limited after the boot")
+    case.check(await until(lambda: 4 in _handled(scene)), "update 4 was not handled")
+    await case.stop(nginx)
+
+
+async def test_boot_killed_start(case):
+    """The start after a crash of the machine is killed: the next one trusts no more than it."""
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+
+    def write(name, text):
+        with open(f"{case.directory}/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+
+    write("boot", "one")
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE,
+                                    nginx={"module": module})
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    await nginx.kill_all()
+    write("boot", "two")
+    write("stop", "queue: store repaired")
+    process = await asyncio.create_subprocess_exec(
+        NGINX, "-p", nginx.directory, "-c", f"{nginx.directory}/nginx.conf")
+    case.check(await until(lambda: nginx.read("stopped"), 15), "it was never reached")
+    process.kill()
+    await process.wait()
+    _damage(case, f"{case.directory}/state/updates.zone")
+    await _all_but_damaged(case, scene, nginx)
+
+
+def _damage(case, path):
+    """Changes a byte of update 37 in a file of a queue."""
+    with open(path, "r+b") as file:
+        at = file.read().find(b'"hello 37"')
+        case.check(at > 0, "no update 37 in the file")
+        file.seek(at + 1)
+        file.write(b"j")
+
+
+async def _all_but_damaged(case, scene, nginx):
+    scene.program.release()
+    await nginx.start()
+    case.check(await until(lambda: len(_handled(scene)) == 99, 30),
+               f"{len(_handled(scene))} of 99 were handled")
+    case.check(37 not in _handled(scene), "update 37, which is damaged, was handled")
+    status = await case.check_status(nginx)
+    case.equal(status.zone("updates")["broken"], 1, "broken")
+    await case.stop(nginx)
+
+
+async def test_copy(case):
+    """A copy that was taken while nginx ran is used in the same boot: it is taken for torn."""
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    state = f"{case.directory}/state"
+    shutil.copytree(state, f"{state}.copy")
+    await nginx.kill_all()
+    os.rename(state, f"{state}.before")
+    os.rename(f"{state}.copy", state)
+    _damage(case, f"{state}/updates.zone")
+    await _all_but_damaged(case, scene, nginx)
+
+
 PAGE = 4096
 
 
@@ -544,64 +636,6 @@ async def test_crash(case):
     case.equal(scene.program.bad_requests, 0, "requests the program cannot take")
     await case.stop(nginx)
     case.check_logs(nginx)
-
-
-async def test_boot_locked(case):
-    """A worker is killed inside the lock by a stop: after a boot the zone is no whole one."""
-    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
-
-    def write(name, text):
-        with open(f"{case.directory}/{name}.part", "w", encoding="ascii") as file:
-            file.write(text)
-        os.rename(f"{case.directory}/{name}.part", f"{case.directory}/{name}")
-
-    write("boot", "one")
-    scene, nginx = await case.scene(
-        directives=DIRECTIVES + "tgbot_limit $tgbot_user_id zone=users:1m rate=1r/m burst=1;",
-        http=STATE, nginx={"module": module})
-    for number in (1, 2):
-        await clients.post(nginx.port, clients.short(number, "hello", 7))
-    status = await case.check_status(nginx)
-    case.equal(status.value("deliveries_total", "limited"), 1, "limited")
-    write("stop", "bucket: taken")
-    post = asyncio.ensure_future(clients.post(nginx.port, clients.short(3, "hello", 8)))
-    case.check(await until(lambda: nginx.read("stopped"), 15), "it was never reached")
-    # the master waits a second, and kills the worker
-    nginx.signal(signal.SIGTERM)
-    case.equal(await nginx.exited(30), 0, "exit status")
-    await asyncio.gather(post, return_exceptions=True)
-    write("boot", "two")
-    await nginx.start()
-    await clients.post(nginx.port, clients.short(4, "hello", 7))
-    status = await case.check_status(nginx)
-    case.equal(status.value("deliveries_total", "limited"), 1, "limited after the boot")
-    case.check(await until(lambda: 4 in _handled(scene)), "update 4 was not handled")
-    await case.stop(nginx)
-
-
-async def test_copy(case):
-    """A copy that was taken while nginx ran is used in the same boot: it is taken for torn."""
-    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
-    scene.program.hold()
-    await _fill(case, nginx, count=100)
-    state = f"{case.directory}/state"
-    shutil.copytree(state, f"{state}.copy")
-    await nginx.kill_all()
-    os.rename(state, f"{state}.before")
-    os.rename(f"{state}.copy", state)
-    with open(f"{state}/updates.zone", "r+b") as file:
-        at = file.read().find(b'"hello 37"')
-        case.check(at > 0, "no update 37 in the file")
-        file.seek(at + 1)
-        file.write(b"j")
-    scene.program.release()
-    await nginx.start()
-    case.check(await until(lambda: len(_handled(scene)) == 99, 30),
-               f"{len(_handled(scene))} of 99 were handled")
-    case.check(37 not in _handled(scene), "update 37, which is damaged, was handled")
-    status = await case.check_status(nginx)
-    case.equal(status.zone("updates")["broken"], 1, "broken")
-    await case.stop(nginx)
 
 
 async def test_killed_start(case):

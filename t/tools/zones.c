@@ -200,7 +200,7 @@ tool_print(const char *name, ngx_http_tgbot_zone_header_t *header,
 
     printf("%s: %.24s, %lu KiB, layout %lu%s\n", name, header->kind,
            (unsigned long) header->size / 1024, (unsigned long) header->id,
-           header->clean ? ", nginx ended in order" : "");
+           header->clean == 1 ? ", nginx ended in order" : "");
 
     for (i = 0; i < unit_n(tool_kinds); i++) {
 
