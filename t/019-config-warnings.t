@@ -51,6 +51,18 @@ sub with_api {
 }
 
 
+# a token in a path is not shown
+
+for my $location ('location /x/47111:', 'location /') {
+    accepted("tgbot_api, a token in its path, $location",
+             with_api("/x/47111:$key",
+                      $location . ($location =~ /:$/ ? $key : '') . ' { }'),
+             qr{"tgbot_api" directive "/x/<redacted>" of bot "shop" leads to }
+             . ($location =~ /:$/ ? qr{location "/x/<redacted>" that}
+                                  : qr{location "/" that}));
+}
+
+
 # tgbot_handler and tgbot_api: the location
 
 for my $case (['tgbot_handler', \&handler, $app, '/app'],

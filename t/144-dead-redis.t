@@ -315,3 +315,61 @@ TgbotRedis::stop();
 becomes(0, 'away', sub { status()->{redis_up} });
 is((get('/status/ready'))[0], 200, $block->name . ' - ready');
 TgbotRedis::start();
+
+
+
+=== TEST 12: a client that hangs up while a letter is changed: that is logged
+--- config eval: main::bot()
+--- then
+give_up(text => 'status/500') for 1 .. 3;
+letters('1 failed, 2 failed, 3 failed');
+
+my $drop = ['X-Tgbot-Action: drop'];
+my $may = 'bot "b": dead letter %s may be dropped, its client has not waited, '
+          . 'client: 127.0.0.1';
+
+# what writes waits
+
+my $hang_up = sub {
+    redis('CLIENT', 'PAUSE', 60000, 'WRITE');
+
+    my $socket = TgbotSteps::request('DELETE', $_[0], $drop);
+    becomes(1, 'blocked', sub {
+        scalar(redis('CLIENT', 'LIST') =~ /flags=\w*b/);
+    });
+    close $socket;
+};
+
+$hang_up->('/status/dead/b/3');
+logged(sprintf($may, TgbotDead::real(3)), 1);
+redis('CLIENT', 'UNPAUSE');
+letters('1 failed, 2 failed');
+
+# all letters are listed, and the first one is not dropped yet
+
+$hang_up->('/status/dead/b');
+logged(sprintf($may, TgbotDead::real(1)), 1);
+logged('bot "b": 0 dead letters dropped, client: 127.0.0.1', 1);
+redis('CLIENT', 'UNPAUSE');
+letters('2 failed');
+
+logged('is not dropped', 0);
+
+
+
+=== TEST 13: a letter that no command to Redis can hold: its call is lost
+--- config eval
+main::bot('tgbot_handler /_program/big/9000000/sendPhoto;
+           tgbot_response_size 16m;
+           tgbot_api /_api/$of/header/X-Method/$tgbot_method/json/%7B%7D;
+           tgbot_retry attempts=1;')
+--- http_config
+    map $tgbot_method $of {
+        volatile;
+        default    keep;
+        sendPhoto  close;
+    }
+--- then
+check(end(begin()), 'done');
+logged('does not fit into Redis of dead letters: 9000', 1);
+letters('');

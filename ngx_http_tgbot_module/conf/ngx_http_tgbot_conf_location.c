@@ -34,6 +34,8 @@ static ngx_uint_t ngx_http_tgbot_conf_location_rewritten(ngx_conf_t *cf,
     void **loc_conf);
 static void ngx_http_tgbot_conf_location_uri(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_uri_t *uri, ngx_uint_t api);
+static ngx_str_t ngx_http_tgbot_conf_location_shown(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot, ngx_str_t *path);
 static const char *ngx_http_tgbot_conf_location_fault(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf, ngx_uint_t api);
 static ngx_uint_t ngx_http_tgbot_conf_location_constant(ngx_conf_t *cf,
@@ -159,6 +161,7 @@ ngx_http_tgbot_conf_location_uri(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_uri_t *uri, ngx_uint_t api)
 {
     ngx_int_t                  rc;
+    ngx_str_t                  path, name;
     const char                *fault, *directive;
     ngx_http_core_loc_conf_t  *clcf, *server;
 
@@ -177,12 +180,14 @@ ngx_http_tgbot_conf_location_uri(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 
     rc = ngx_http_tgbot_conf_location_find(server, &uri->path.value, &clcf);
 
+    path = ngx_http_tgbot_conf_location_shown(cf, bot, &uri->path.value);
+
     if (clcf == NULL) {
         ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                       "\"%s\" directive \"%V\" of bot \"%V\" leads to no "
                       "location of its server, expected the URI of an "
                       "internal location in %s:%ui",
-                      directive, &uri->path.value, &bot->name,
+                      directive, &path, &bot->name,
                       uri->file, uri->line);
         return;
     }
@@ -192,12 +197,35 @@ ngx_http_tgbot_conf_location_uri(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
             : ngx_http_tgbot_conf_location_fault(cf, clcf, api);
 
     if (fault) {
+        name = ngx_http_tgbot_conf_location_shown(cf, bot, &clcf->name);
+
         ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                       "\"%s\" directive \"%V\" of bot \"%V\" leads to "
                       "location \"%V\" %s in %s:%ui",
-                      directive, &uri->path.value, &bot->name, &clcf->name,
-                      fault, uri->file, uri->line);
+                      directive, &path, &bot->name, &name, fault, uri->file,
+                      uri->line);
     }
+}
+
+
+/* programs often have the token in their path */
+
+static ngx_str_t
+ngx_http_tgbot_conf_location_shown(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
+    ngx_str_t *path)
+{
+    ngx_str_t  shown;
+
+    shown = *path;
+
+    if (ngx_http_tgbot_bot_redact(bot, &shown, NGX_HTTP_TGBOT_REDACT_UNCUT,
+                                  cf->temp_pool)
+        != NGX_OK)
+    {
+        ngx_str_set(&shown, "");
+    }
+
+    return shown;
 }
 
 

@@ -345,6 +345,17 @@ ngx_http_tgbot_status_dead_leave(void *data)
 {
     ngx_http_tgbot_status_dead_t *d = data;
 
+    ngx_uint_t  change;
+
+    change = (d->request->method & (NGX_HTTP_POST|NGX_HTTP_DELETE)) != 0;
+
+    if (d->next && change) {
+
+        /* the client has hung up, or the worker exits */
+
+        ngx_http_tgbot_status_dead_log(d);
+    }
+
     d->next = NULL;
     d->bot->dead->leave(&d->op);
 
@@ -692,13 +703,13 @@ ngx_http_tgbot_status_dead_next(ngx_http_tgbot_status_dead_t *d)
 static ngx_int_t
 ngx_http_tgbot_status_dead_one(ngx_http_tgbot_status_dead_t *d, uint64_t id)
 {
+    d->op.id = id;
+
     if (d->request->method == NGX_HTTP_POST) {
         return ngx_http_tgbot_replay(d->bot, id,
                                      ngx_http_tgbot_status_dead_go_on, d,
                                      &d->replay);
     }
-
-    d->op.id = id;
 
     return d->bot->dead->drop(&d->op);
 }
@@ -794,7 +805,10 @@ ngx_http_tgbot_status_dead_changed(ngx_http_tgbot_status_dead_t *d,
 }
 
 
-/* the connection's log adds the address of the client */
+/*
+ * The connection's log adds the address of the client.  The last letter may be
+ * changed after the request has ended.
+ */
 
 static void
 ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d)
@@ -804,6 +818,16 @@ ngx_http_tgbot_status_dead_log(ngx_http_tgbot_status_dead_t *d)
 
     log = d->request->connection->log;
     what = (d->request->method == NGX_HTTP_POST) ? "replayed" : "dropped";
+
+    if (d->next == ngx_http_tgbot_status_dead_count) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "tgbot: bot \"%V\": dead letter %uL may be %s, its "
+                      "client has not waited", &d->bot->name, d->op.id, what);
+
+        if (d->id) {
+            return;
+        }
+    }
 
     if (d->id) {
         ngx_log_error(NGX_LOG_NOTICE, log, 0,

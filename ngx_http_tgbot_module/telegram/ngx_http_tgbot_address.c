@@ -80,9 +80,9 @@ ngx_http_tgbot_address_find(ngx_http_tgbot_method_object_t *object,
 
     own = NGX_HTTP_TGBOT_ADDRESS_OWN;
 
-    if (flags & NGX_HTTP_TGBOT_TO_EPHEMERAL) {
+    if (flags & (NGX_HTTP_TGBOT_TO_EPHEMERAL | NGX_HTTP_TGBOT_TO_RECEIVER)) {
 
-        /* before 10.3 these were parameters of the methods that send */
+        /* before 10.3 a parameter of the methods that send, too */
 
         own |= ngx_http_tgbot_address_bit(RECEIVER_USER_ID);
     }

@@ -255,7 +255,7 @@ static const ngx_http_tgbot_update_kind_t
     { ngx_string("gift_upgrade_sent"), 0 },
     { ngx_string("connected_website"), 0 },
     { ngx_string("write_access_allowed"), 0 },
-    { ngx_string("passport_data"), 1 },
+    { ngx_string("passport_data"), 0 },
     { ngx_string("proximity_alert_triggered"), 0 },
     { ngx_string("boost_added"), 0 },
     { ngx_string("chat_background_set"), 0 },

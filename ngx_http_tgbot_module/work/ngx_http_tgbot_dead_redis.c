@@ -16,6 +16,9 @@
 /* how often a letter is asked for if Redis knows no lease of this worker */
 #define NGX_HTTP_TGBOT_DEAD_REDIS_TRIES   3
 
+/* bytes of a letter at most: half of what may wait for replies */
+#define NGX_HTTP_TGBOT_DEAD_REDIS_SIZE    (NGX_HTTP_TGBOT_REDIS_BYTES / 2)
+
 /* how long Redis is told that an Update was taken from the queue, ms */
 #define NGX_HTTP_TGBOT_DEAD_REDIS_TAKEN_TIME  (24 * 3600 * 1000)
 
@@ -152,7 +155,22 @@ ngx_http_tgbot_dead_redis_abandon(void)
 static ngx_int_t
 ngx_http_tgbot_dead_redis_put(ngx_http_tgbot_dead_op_t *op)
 {
+    size_t                        size;
     ngx_http_tgbot_dead_redis_t  *dr;
+
+    size = op->letter.item.data.len + op->letter.item.answer.len;
+
+    if (size > NGX_HTTP_TGBOT_DEAD_REDIS_SIZE) {
+
+        /* it would never be sent, and the job would wait for ever */
+
+        ngx_log_error(NGX_LOG_ERR, op->bot->clcf->error_log, 0,
+                      "tgbot: bot \"%V\", update %L does not fit into %V of "
+                      "dead letters: %uz bytes", &op->bot->name,
+                      op->letter.item.head.update_id, &op->bot->dead_place,
+                      size);
+        return NGX_DECLINED;
+    }
 
     dr = ngx_http_tgbot_dead_redis_create(op->bot,
                                           NGX_HTTP_TGBOT_DEAD_REDIS_PUT, 0);

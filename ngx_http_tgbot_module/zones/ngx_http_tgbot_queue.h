@@ -72,7 +72,7 @@ typedef enum {
 typedef enum {
     NGX_HTTP_TGBOT_QUEUE_ACCEPTED = 0,     /* from a delivery */
     NGX_HTTP_TGBOT_QUEUE_REPLAYED,         /* from a dead letter */
-    NGX_HTTP_TGBOT_QUEUE_LOADED,           /* from a file of another size */
+    NGX_HTTP_TGBOT_QUEUE_LOADED,           /* not counted when they came */
     NGX_HTTP_TGBOT_QUEUE_DONE,
     NGX_HTTP_TGBOT_QUEUE_DEAD,             /* given up */
     NGX_HTTP_TGBOT_QUEUE_EXPIRED,

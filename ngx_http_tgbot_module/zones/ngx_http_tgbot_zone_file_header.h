@@ -99,8 +99,9 @@ ngx_http_tgbot_zone_time_t *ngx_http_tgbot_zone_file_time(
     ngx_http_tgbot_zone_header_t *header);
 
 /*
- * A start has mapped the file: sets zone->offset so that times go on by the
- * wall clock after a boot.  Returns how the start finds the contents.
+ * A start has mapped the file, whose "fi" is given: sets zone->offset so that
+ * times go on by the wall clock after a boot.  Returns how the start finds the
+ * contents.
  */
 ngx_http_tgbot_zone_found_e ngx_http_tgbot_zone_file_clock(
     ngx_http_tgbot_zone_t *zone, ngx_file_info_t *fi);

@@ -24,6 +24,7 @@ package TgbotProgram;
 #   dump             answers with a sendMessage of the request itself, its
 #                    header lines sorted
 #   big/N            answers with JSON of N bytes
+#   big/N/METHOD     the same, a call of the method
 #   status/N         answers with that status, and a call nobody may make
 #   flood/N          answers with 429 of the Bot API, for N seconds
 #   seen             answers with the requests since it was last asked
@@ -385,7 +386,9 @@ sub end {
         answer($reply, 200, message("$request->{head}\n\n$request->{body}"));
 
     } elsif ($step eq 'big') {
-        answer($reply, 200, '{"x":"' . 'x' x ($steps[0] - 8) . '"}');
+        my ($size, $method) = @steps;
+        my $json = '{' . ($method ? qq("method":"$method",) : '') . '"x":"';
+        answer($reply, 200, $json . 'x' x ($size - 2 - length $json) . '"}');
 
     } elsif ($step eq 'status') {
         answer($reply, $steps[0], message("of status $steps[0]"));
