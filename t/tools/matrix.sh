@@ -85,3 +85,24 @@ cmd_matrix() {
     say "==== matrix:$results"
     return $rc
 }
+
+
+# for suites of Debian that have it
+
+cmd_test_valkey() {
+    packages_suites
+    packages_valkey
+    build
+
+    if ! command -v valkey-server > /dev/null; then
+        say "there is no valkey-server"
+        return
+    fi
+
+    export TGBOT_REDIS=valkey-server
+
+    rc=0
+    (cmd_test_suites "$top"/t/14*.t) || rc=1
+    cmd_test_e2e redis || rc=1
+    return $rc
+}
