@@ -771,7 +771,6 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
         if (zone[i]->map) {
             state = zone[i]->state;
             zone[i]->map->header->clean = 0;
-            zone[i]->map->header->clean = 0;
             made += zone[i]->map->made;
         }
     }
