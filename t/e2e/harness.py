@@ -140,6 +140,7 @@ class Nginx:
                    "-c", f"{self.directory}/nginx.conf"]
         if detached:
             command = ["sh", "-c", '"$@" & sleep 0.5', "sh", *command]
+        self._detached = None
         self._stderr = open(f"{self.directory}/stderr.log", "wb")
         # SIGXFSZ stays ignored: a test limits how long a file may be
         self._process = await asyncio.create_subprocess_exec(
