@@ -278,13 +278,13 @@ main::config(a => $main::api) . '
 --- config eval
 main::config(a => "tgbot_hold_timeout 300ms;")
 --- request eval
-[ main::post('a', 1, "sleep/0.8/say/x"), main::post('b', 2, "say/y"),
+[ main::post('a', 1, "sleep/1.6/say/x"), main::post('b', 2, "say/y"),
   main::get('/seen') ]
 --- response_headers_like eval
 [ "X-Verdict: busy\nX-Time: $main::held",
   "X-Verdict: done\nX-Time: $main::held", "" ]
 --- response_body_like eval
-[ '^$', '"text":"y"', '^/sleep/0.8/say/x [^\n]*\n/say/y [^\n]*\n$' ]
+[ '^$', '"text":"y"', '^/sleep/1.6/say/x [^\n]*\n/say/y [^\n]*\n$' ]
 --- error_code eval: [503, 200, 200]
 
 
