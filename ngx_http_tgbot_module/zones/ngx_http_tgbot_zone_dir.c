@@ -599,11 +599,7 @@ ngx_http_tgbot_zone_dir_add(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name,
         entry->device = fi->st_dev;
         entry->inode = fi->st_ino;
 
-        /* a master that is killed here leaves an entry of no zone */
-
-        ngx_memory_barrier();
-
-        ngx_http_tgbot_zone_dir_hash(name, entry->name);
+        ngx_http_tgbot_zone_dir_retire(entry);
     }
 
     (void) pthread_mutex_unlock(&dir->runtime->rt.mutex);
@@ -616,6 +612,20 @@ ngx_http_tgbot_zone_dir_add(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name,
     }
 
     return (rc == NGX_OK) ? entry : NULL;
+}
+
+
+void
+ngx_http_tgbot_zone_dir_publish(ngx_http_tgbot_zone_entry_t *entry,
+    ngx_str_t *name)
+{
+    u_char  hash[16];
+
+    ngx_http_tgbot_zone_dir_hash(name, hash);
+
+    ngx_memory_barrier();
+
+    ngx_memcpy(entry->name, hash, sizeof(hash));
 }
 
 

@@ -80,14 +80,20 @@ ngx_uint_t ngx_http_tgbot_zone_dir_entered(ngx_str_t *path);
 ngx_http_tgbot_zone_entry_t *ngx_http_tgbot_zone_dir_entry(
     ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name);
 
-/* adds an entry for a zone in this file; NULL: there is no room, logged */
+/*
+ * Adds an entry for a zone in this file; NULL: there is no room, logged.  No
+ * other process finds it before it is published: a master that is killed
+ * meanwhile leaves an entry of no zone.
+ */
 ngx_http_tgbot_zone_entry_t *ngx_http_tgbot_zone_dir_add(
     ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name, ngx_file_info_t *fi,
     ngx_log_t *log);
+void ngx_http_tgbot_zone_dir_publish(ngx_http_tgbot_zone_entry_t *entry,
+    ngx_str_t *name);
 
 /*
- * Removes an entry: of a zone that no other process knows, or one whose runtime
- * part processes still use.
+ * Removes an entry that is not published, or one whose runtime part processes
+ * still use.
  */
 void ngx_http_tgbot_zone_dir_remove(ngx_http_tgbot_zone_entry_t *entry);
 void ngx_http_tgbot_zone_dir_retire(ngx_http_tgbot_zone_entry_t *entry);

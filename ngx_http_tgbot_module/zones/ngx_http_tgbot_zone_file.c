@@ -430,6 +430,8 @@ ngx_http_tgbot_zone_file_start(ngx_http_tgbot_zone_t *zone,
         return NGX_ERROR;
     }
 
+    map->added = 1;
+
     zone->rt = &map->entry->rt;
 
     how = ngx_http_tgbot_zone_file_clock(zone, &found->fi);
@@ -584,7 +586,11 @@ ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone)
         return NGX_ERROR;
     }
 
+    map->added = 1;
+
     zone->rt = &map->entry->rt;
+
+    ngx_http_tgbot_zone_stop("file: entry added");
 
     ngx_http_tgbot_zone_file_describe(zone);
 
@@ -729,17 +735,16 @@ ngx_http_tgbot_zone_file_free(ngx_http_tgbot_zone_map_t *map)
 
     *p = map->next;
 
+    /* of a configuration that was refused */
+
     if (map->made) {
-
-        /* the configuration was refused */
-
         (void) ngx_snprintf(name, NGX_MAX_PATH, "%s%s%Z", map->path,
                             NGX_HTTP_TGBOT_ZONE_FILE_NEW);
         (void) ngx_delete_file(name);
+    }
 
-        if (map->entry) {
-            ngx_http_tgbot_zone_dir_remove(map->entry);
-        }
+    if (map->added) {
+        ngx_http_tgbot_zone_dir_remove(map->entry);
     }
 
     (void) munmap((void *) map->header, map->size);
@@ -757,6 +762,7 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
 {
     ngx_uint_t                    i, made;
     ngx_http_tgbot_zone_t       **zone;
+    ngx_http_tgbot_zone_map_t    *map;
     ngx_http_tgbot_zone_state_t  *state;
 
     if (ngx_test_config) {
@@ -782,13 +788,22 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
     }
 
     for (i = 0; i < zones->nelts; i++) {
+        map = zone[i]->map;
 
-        if (zone[i]->map
-            && zone[i]->map->made
-            && ngx_http_tgbot_zone_file_rename(zone[i]->map, cycle->log)
-               != NGX_OK)
+        if (map == NULL) {
+            continue;
+        }
+
+        if (map->made
+            && ngx_http_tgbot_zone_file_rename(map, cycle->log) != NGX_OK)
         {
             return NGX_ERROR;
+        }
+
+        if (map->added) {
+            ngx_http_tgbot_zone_dir_publish(map->entry,
+                                            &zone[i]->shm_zone->shm.name);
+            map->added = 0;
         }
     }
 

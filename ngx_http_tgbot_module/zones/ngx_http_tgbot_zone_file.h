@@ -40,6 +40,7 @@ struct ngx_http_tgbot_zone_map_s {
                                                that it was deleted */
     size_t                        size;
     unsigned                      made:1;   /* has not got its name yet */
+    unsigned                      added:1;  /* the entry is not published */
     unsigned                      aside:1;  /* a file of another version has
                                                this name, and is set aside */
     unsigned                      told:1;   /* that it was deleted */

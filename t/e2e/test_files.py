@@ -62,6 +62,13 @@ def _contents(directory):
     return sums
 
 
+def _write(case, name, text):
+    """A file that nginx of a build for tests reads: of a boot, of where to stop."""
+    with open(f"{case.directory}/{name}.part", "w", encoding="ascii") as file:
+        file.write(text)
+    os.rename(f"{case.directory}/{name}.part", f"{case.directory}/{name}")
+
+
 async def test_stopped(case):
     """A worker that hangs loses what it has in work, and does no harm when it goes on."""
     scene, nginx = await case.scene(
@@ -160,6 +167,47 @@ async def test_upgrade(case):
     nginx, status = await _under_load(case, change)
     case.equal(status.value("queue_items_total", "accepted"), 2000, "accepted")
     case.equal(nginx.read("error.log").count("start new binary process"), 2, "changes")
+
+
+async def test_upgrade_killed(case):
+    """
+    A new binary has one zone more, and one whose file is there, and is killed when it makes
+    the first and while it opens the second: the next one takes over.
+    """
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+    more = bot("more", "tgbot_queue zone=others:1m;", api=False)
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE, locations=more,
+                                    nginx={"module": module, "detached": True})
+    scene.program.hold()
+    for number in range(1, 11):
+        answer = await clients.post(nginx.port, clients.text(number, "hello"), "/tg/more")
+        case.equal(answer.status, 200, "acknowledgement")
+    text = nginx.read("nginx.conf")
+
+    # the bot goes, and its file stays
+    await nginx.kill_all()
+    nginx.configure(text.replace(more, ""))
+    await nginx.start(detached=True)
+
+    nginx.configure(text.replace(more, more + bot("third", api=False)))
+    killed = []
+    for point in ("file: entry added", "queue: store repaired"):
+        _write(case, "stop", point)
+        os.kill(nginx.master, signal.SIGUSR2)
+        if not case.check(await until(lambda: nginx.read("stopped")),
+                          f"{point} was never reached"):
+            return
+        pid = int(nginx.read("stopped").split()[-1])
+        os.kill(pid, signal.SIGKILL)
+        killed.append(f"new binary process {pid} exited on signal 9")
+        os.unlink(f"{case.directory}/stopped")
+        await until(lambda: not nginx.read("nginx.pid.oldbin"))
+    await nginx.upgrade()
+    scene.program.release()
+    await _all_handled(case, scene, 10)
+    await case.check_status(nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx, killed)
 
 
 async def test_rollback(case):
@@ -460,18 +508,14 @@ async def test_boot(case):
     """After a crash of the machine, and after an orderly stop, another boot goes on."""
     module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
 
-    def boot(name):
-        with open(f"{case.directory}/boot", "w", encoding="ascii") as file:
-            file.write(name)
-
-    boot("one")
+    _write(case, "boot", "one")
     scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE,
                                     nginx={"module": module})
     scene.program.hold()
     await _fill(case, nginx, count=100)
     scene.program.release()
     await nginx.kill_all()
-    boot("two")
+    _write(case, "boot", "two")
     await nginx.start()
     await _all_handled(case, scene, 100)
     await case.check_status(nginx)
@@ -480,7 +524,7 @@ async def test_boot(case):
     status = await case.check_status(nginx)
     case.equal(status.value("deliveries_total", "duplicate"), 0, "duplicates")
     await case.stop(nginx)
-    boot("three")
+    _write(case, "boot", "three")
     await nginx.start()
     await _fill(case, nginx, 91, 10)
     status = await case.check_status(nginx)
@@ -493,12 +537,7 @@ async def test_boot_locked(case):
     """A worker is killed inside the lock by a stop: after a boot the zone is no whole one."""
     module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
 
-    def write(name, text):
-        with open(f"{case.directory}/{name}.part", "w", encoding="ascii") as file:
-            file.write(text)
-        os.rename(f"{case.directory}/{name}.part", f"{case.directory}/{name}")
-
-    write("boot", "one")
+    _write(case, "boot", "one")
     scene, nginx = await case.scene(
         directives=DIRECTIVES + "tgbot_limit $tgbot_user_id zone=users:1m rate=1r/m burst=1;",
         http=STATE, nginx={"module": module})
@@ -506,14 +545,14 @@ async def test_boot_locked(case):
         await clients.post(nginx.port, clients.short(number, "hello", 7))
     status = await case.check_status(nginx)
     case.equal(status.value("deliveries_total", "limited"), 1, "limited")
-    write("stop", "bucket: taken")
+    _write(case, "stop", "bucket: taken")
     post = asyncio.ensure_future(clients.post(nginx.port, clients.short(3, "hello", 8)))
     case.check(await until(lambda: nginx.read("stopped"), 15), "it was never reached")
     # the master waits a second, and kills the worker
     nginx.signal(signal.SIGTERM)
     case.equal(await nginx.exited(30), 0, "exit status")
     await asyncio.gather(post, return_exceptions=True)
-    write("boot", "two")
+    _write(case, "boot", "two")
     await nginx.start()
     await clients.post(nginx.port, clients.short(4, "hello", 7))
     status = await case.check_status(nginx)
@@ -526,18 +565,14 @@ async def test_boot_killed_start(case):
     """The start after a crash of the machine is killed: the next one trusts no more than it."""
     module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
 
-    def write(name, text):
-        with open(f"{case.directory}/{name}", "w", encoding="ascii") as file:
-            file.write(text)
-
-    write("boot", "one")
+    _write(case, "boot", "one")
     scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE,
                                     nginx={"module": module})
     scene.program.hold()
     await _fill(case, nginx, count=100)
     await nginx.kill_all()
-    write("boot", "two")
-    write("stop", "queue: store repaired")
+    _write(case, "boot", "two")
+    _write(case, "stop", "queue: store repaired")
     process = await asyncio.create_subprocess_exec(
         NGINX, "-p", nginx.directory, "-c", f"{nginx.directory}/nginx.conf")
     case.check(await until(lambda: nginx.read("stopped"), 15), "it was never reached")
@@ -625,8 +660,7 @@ async def test_crash(case):
         for name in names:
             with open(f"{state}/{name}", "wb") as file:
                 file.write(_mix(chance, old[name], new[name]))
-        with open(f"{case.directory}/boot", "w", encoding="ascii") as file:
-            file.write(f"boot {seed}")
+        _write(case, "boot", f"boot {seed}")
         await nginx.start()
         status = await case.check_status(nginx, 30)
         left = [status.value("queue_depth", part) for part in ("waiting", "inflight")]
@@ -648,8 +682,7 @@ async def test_killed_start(case):
     await nginx.kill_all()
     chance = random.Random(7)
     for number in range(30):
-        with open(f"{case.directory}/boot", "w", encoding="ascii") as file:
-            file.write(f"boot {number}")
+        _write(case, "boot", f"boot {number}")
         process = await asyncio.create_subprocess_exec(
             NGINX, "-p", nginx.directory, "-c", f"{nginx.directory}/nginx.conf",
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL)
