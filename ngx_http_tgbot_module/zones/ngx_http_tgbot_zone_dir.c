@@ -134,6 +134,15 @@ ngx_http_tgbot_zone_dir_entered(ngx_str_t *path)
 }
 
 
+u_char *
+ngx_http_tgbot_zone_dir_other(ngx_str_t *path)
+{
+    return (ngx_http_tgbot_zone_dirs == NULL
+            || ngx_http_tgbot_zone_dir_find(path))
+               ? NULL : ngx_http_tgbot_zone_dirs->path;
+}
+
+
 static ngx_http_tgbot_zone_dir_t *
 ngx_http_tgbot_zone_dir_find(ngx_str_t *path)
 {

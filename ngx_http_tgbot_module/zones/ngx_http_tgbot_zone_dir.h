@@ -73,8 +73,12 @@ struct ngx_http_tgbot_zone_dir_s {
 ngx_http_tgbot_zone_dir_t *ngx_http_tgbot_zone_dir_enter(ngx_str_t *path,
     ngx_uint_t zones, ngx_pool_t *pool, ngx_log_t *log);
 
-/* whether this master has entered the directory already */
+/*
+ * Whether this master has entered the directory already; the path of another
+ * one that it has entered, or NULL.
+ */
 ngx_uint_t ngx_http_tgbot_zone_dir_entered(ngx_str_t *path);
+u_char *ngx_http_tgbot_zone_dir_other(ngx_str_t *path);
 
 /* the entry of a zone; NULL: there is none */
 ngx_http_tgbot_zone_entry_t *ngx_http_tgbot_zone_dir_entry(

@@ -56,9 +56,23 @@ ngx_int_t
 ngx_http_tgbot_zone_file_use(ngx_conf_t *cf, ngx_array_t *zones,
     ngx_str_t *path)
 {
+    u_char                        *other;
     ngx_uint_t                     i;
     ngx_http_tgbot_zone_t        **zone;
     ngx_http_tgbot_zone_state_t   *state;
+
+    other = zones->nelts ? ngx_http_tgbot_zone_dir_other(path) : NULL;
+
+    if (other) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"tgbot_state\" is \"%V\", expected \"%s\", which the "
+                      "running nginx uses, until it is stopped", path, other);
+        return NGX_ERROR;
+    }
+
+    if (path->len == 0) {
+        return NGX_OK;
+    }
 
     state = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_zone_state_t));
     if (state == NULL) {

@@ -60,7 +60,8 @@ struct ngx_http_tgbot_zone_state_s {
 
 /*
  * After all directives are read: the zones that may be files become files in
- * this directory.  NGX_ERROR: a zone has a name that no file may have, logged.
+ * this directory, unless "path" is empty.  NGX_ERROR: a zone has a name that no
+ * file may have, or the running nginx uses another directory, logged.
  */
 ngx_int_t ngx_http_tgbot_zone_file_use(ngx_conf_t *cf, ngx_array_t *zones,
     ngx_str_t *path);

@@ -451,10 +451,7 @@ async def test_resize(case):
     text = nginx.read("nginx.conf")
     for size in ("31m", "40m"):
         nginx.configure(text.replace("updates:32m", f"updates:{size}"))
-        count = nginx.read("error.log").count("expected that its size stays")
-        nginx.signal(signal.SIGHUP)
-        case.check(await until(lambda: nginx.read("error.log").count(
-            "expected that its size stays") > count), "the reload was not refused")
+        await _reload_refused(case, nginx, "expected that its size stays")
     await nginx.kill_all()
     path = f"{case.directory}/state/updates.zone"
     for size in ("40m", "16m"):
@@ -493,6 +490,41 @@ async def test_moved(case):
     case.check(await until(lambda: 'zone "updates" of bot "e2e" holds 10 updates'
                            in nginx.read("error.log")), "the reload was not refused")
     case.check(not os.path.exists(f"{case.directory}/state/others.zone"), "there is a file")
+    scene.program.release()
+    await _all_handled(case, scene, 10)
+    await case.check_status(nginx)
+    old = nginx.workers()
+    nginx.signal(signal.SIGHUP)
+    await until(lambda: not set(old) & set(nginx.workers()), 30)
+    await _fill(case, nginx, 11, 10)
+    await _all_handled(case, scene, 20)
+    await case.stop(nginx)
+
+
+async def _reload_refused(case, nginx, expected):
+    count = nginx.read("error.log").count(expected)
+    nginx.signal(signal.SIGHUP)
+    case.check(await until(lambda: nginx.read("error.log").count(expected) > count),
+               f"the reload was not refused by {expected!r}")
+
+
+async def test_other_directory(case):
+    """A reload neither leaves the directory, nor begins to use one beside a queue in memory."""
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
+    text = nginx.read("nginx.conf")
+    for other in ("tgbot_state others;", ""):
+        nginx.configure(text.replace(STATE, other))
+        await _reload_refused(case, nginx, "which the running nginx uses")
+    case.check(not os.path.exists(f"{case.directory}/others"), "there is a directory")
+    await case.stop(nginx)
+
+    # the directory has a file of the queue
+    nginx.configure(text.replace(STATE, ""))
+    await nginx.start()
+    scene.program.hold()
+    await _fill(case, nginx, count=10)
+    nginx.configure(text)
+    await _reload_refused(case, nginx, 'zone "updates" holds 10 updates')
     scene.program.release()
     await _all_handled(case, scene, 10)
     await case.check_status(nginx)
