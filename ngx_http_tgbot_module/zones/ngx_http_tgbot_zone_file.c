@@ -917,6 +917,17 @@ ngx_http_tgbot_zone_file_rename(ngx_http_tgbot_zone_map_t *map, ngx_log_t *log)
 }
 
 
+ngx_uint_t
+ngx_http_tgbot_zone_file_lost(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_http_tgbot_zone_map_t  *map;
+
+    map = zone->map;
+
+    return ngx_http_tgbot_zone_dir_lost(map->entry, map->path, map->fd);
+}
+
+
 void
 ngx_http_tgbot_zone_file_init_process(ngx_cycle_t *cycle, ngx_array_t *zones)
 {

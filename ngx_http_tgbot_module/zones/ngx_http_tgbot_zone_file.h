@@ -80,6 +80,9 @@ ngx_int_t ngx_http_tgbot_zone_file_init(ngx_http_tgbot_zone_t *zone);
 ngx_int_t ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle,
     ngx_array_t *zones);
 
+/* whether the zone's file was deleted or replaced: it ends with nginx */
+ngx_uint_t ngx_http_tgbot_zone_file_lost(ngx_http_tgbot_zone_t *zone);
+
 /* worker start: the first worker looks after the files */
 void ngx_http_tgbot_zone_file_init_process(ngx_cycle_t *cycle,
     ngx_array_t *zones);

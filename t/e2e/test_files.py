@@ -898,6 +898,31 @@ async def test_deleted(case):
     await case.stop(nginx)
 
 
+async def test_deleted_end(case):
+    """
+    The directory was deleted: updates do not stay in it, so workers work the queue empty, as
+    one in memory, before they end by an upgrade or a stop; what is left then is told.
+    """
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES, http=STATE, program_latency=0.005, nginx={"detached": True})
+    for first, end in ((1, nginx.upgrade), (101, lambda: case.stop(nginx))):
+        scene.program.hold()
+        await _fill(case, nginx, first, 100)
+        shutil.rmtree(f"{case.directory}/state")
+        scene.program.release()
+        await end()
+        case.equal(len(_handled(scene)), first + 99, "handled")
+    case.check_logs(nginx)
+
+    await nginx.start(detached=True)
+    scene.program.hold()
+    await _fill(case, nginx, 201, 100)
+    shutil.rmtree(f"{case.directory}/state")
+    await case.stop(nginx, signal.SIGTERM)
+    case.check('zone "updates" is abandoned with 100 updates' in nginx.read("error.log"),
+               "what is lost is not told")
+
+
 async def test_deleted_user(case):
     """Workers that may not look into the directory find no deleted file, but for a queue's."""
     if os.geteuid() != 0:
