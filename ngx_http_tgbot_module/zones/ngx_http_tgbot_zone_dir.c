@@ -43,10 +43,9 @@ static ngx_http_tgbot_zone_dir_t *ngx_http_tgbot_zone_dir_find(
     ngx_str_t *path);
 static ngx_http_tgbot_zone_dir_t *ngx_http_tgbot_zone_dir_open(
     ngx_str_t *path, ngx_uint_t zones, ngx_log_t *log);
-static ngx_int_t ngx_http_tgbot_zone_dir_make(
-    ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log);
-static ngx_int_t ngx_http_tgbot_zone_dir_file_system(
-    ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log);
+static ngx_int_t ngx_http_tgbot_zone_dir_make(u_char *path, ngx_log_t *log);
+static ngx_int_t ngx_http_tgbot_zone_dir_file_system(u_char *path,
+    ngx_log_t *log);
 static ngx_int_t ngx_http_tgbot_zone_dir_lock(
     ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log);
 static ngx_int_t ngx_http_tgbot_zone_dir_share(
@@ -178,10 +177,10 @@ ngx_http_tgbot_zone_dir_open(ngx_str_t *path, ngx_uint_t zones, ngx_log_t *log)
 
     ngx_http_tgbot_zone_boot(dir->boot);
 
-    rc = ngx_http_tgbot_zone_dir_make(dir, log);
+    rc = ngx_http_tgbot_zone_dir_make(dir->path, log);
 
     if (rc == NGX_OK) {
-        rc = ngx_http_tgbot_zone_dir_file_system(dir, log);
+        rc = ngx_http_tgbot_zone_dir_file_system(dir->path, log);
     }
 
     if (rc == NGX_OK) {
@@ -205,20 +204,38 @@ ngx_http_tgbot_zone_dir_open(ngx_str_t *path, ngx_uint_t zones, ngx_log_t *log)
 }
 
 
-static ngx_int_t
-ngx_http_tgbot_zone_dir_make(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
+ngx_int_t
+ngx_http_tgbot_zone_dir_test(ngx_str_t *path, ngx_log_t *log)
 {
     ngx_file_info_t  fi;
 
-    if (ngx_file_info(dir->path, &fi) == NGX_FILE_ERROR) {
+    if (ngx_file_info(path->data, &fi) == NGX_FILE_ERROR
+        && ngx_errno == NGX_ENOENT)
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_http_tgbot_zone_dir_make(path->data, log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_tgbot_zone_dir_file_system(path->data, log);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_zone_dir_make(u_char *path, ngx_log_t *log)
+{
+    ngx_file_info_t  fi;
+
+    if (ngx_file_info(path, &fi) == NGX_FILE_ERROR) {
 
         if (ngx_errno != NGX_ENOENT
-            || ngx_create_dir(dir->path, 0700) == NGX_FILE_ERROR)
+            || ngx_create_dir(path, 0700) == NGX_FILE_ERROR)
         {
             ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
                           "\"tgbot_state\" could not use \"%s\", expected a "
-                          "directory in which nginx may make files",
-                          dir->path);
+                          "directory in which nginx may make files", path);
             return NGX_ERROR;
         }
 
@@ -228,7 +245,7 @@ ngx_http_tgbot_zone_dir_make(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
     if (!ngx_is_dir(&fi)) {
         ngx_log_error(NGX_LOG_EMERG, log, 0,
                       "\"tgbot_state\" found that \"%s\" is a file, expected "
-                      "a directory", dir->path);
+                      "a directory", path);
         return NGX_ERROR;
     }
 
@@ -236,7 +253,7 @@ ngx_http_tgbot_zone_dir_make(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
         ngx_log_error(NGX_LOG_WARN, log, 0,
                       "\"tgbot_state\" found that \"%s\" is world-writable, "
                       "so that others may replace the zones, expected a "
-                      "directory of nginx alone", dir->path);
+                      "directory of nginx alone", path);
     }
 
     return NGX_OK;
@@ -244,17 +261,16 @@ ngx_http_tgbot_zone_dir_make(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
 
 
 static ngx_int_t
-ngx_http_tgbot_zone_dir_file_system(ngx_http_tgbot_zone_dir_t *dir,
-    ngx_log_t *log)
+ngx_http_tgbot_zone_dir_file_system(u_char *path, ngx_log_t *log)
 {
 #if (NGX_LINUX)
 
     struct statfs              fs;
     ngx_http_tgbot_zone_fs_t  *type;
 
-    if (statfs((char *) dir->path, &fs) == -1) {
+    if (statfs((char *) path, &fs) == -1) {
         ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
-                      "statfs(\"%s\") failed", dir->path);
+                      "statfs(\"%s\") failed", path);
         return NGX_ERROR;
     }
 
@@ -268,14 +284,13 @@ ngx_http_tgbot_zone_dir_file_system(ngx_http_tgbot_zone_dir_t *dir,
             ngx_log_error(NGX_LOG_EMERG, log, 0,
                           "\"tgbot_state\" found \"%s\" on %s, which cannot "
                           "hold zones, expected a local file system",
-                          dir->path, type->name);
+                          path, type->name);
             return NGX_ERROR;
         }
 
         ngx_log_error(type->level, log, 0,
                       "\"tgbot_state\" found \"%s\" on %s, which is lost with "
-                      "its container, expected a volume",
-                      dir->path, type->name);
+                      "its container, expected a volume", path, type->name);
     }
 
 #endif
@@ -489,8 +504,8 @@ ngx_http_tgbot_zone_dir_start(ngx_http_tgbot_zone_dir_t *dir,
 
     addr = MAP_FAILED;
 
-    err = (ftruncate(fd, 0) == -1) ? ngx_errno
-                                   : posix_fallocate(fd, 0, dir->size);
+    err = (ftruncate(fd, 0) == -1)
+              ? ngx_errno : ngx_http_tgbot_zone_dir_allocate(fd, dir->size);
 
     if (err == 0) {
         addr = mmap(NULL, dir->size, PROT_READ|PROT_WRITE, MAP_SHARED, fd, 0);
@@ -796,6 +811,52 @@ ngx_http_tgbot_zone_dir_init_process(ngx_http_tgbot_zone_dir_t *dir)
             return;
         }
     }
+}
+
+
+ngx_err_t
+ngx_http_tgbot_zone_dir_allocate(ngx_fd_t fd, size_t size)
+{
+    off_t            offset;
+    ssize_t          n;
+    ngx_err_t        err;
+    ngx_file_info_t  fi;
+
+    static u_char  zeros[65536];
+
+#if (NGX_LINUX)
+
+    do {
+        err = (fallocate(fd, 0, 0, size) == -1) ? ngx_errno : 0;
+    } while (err == NGX_EINTR);
+
+    if (err != EOPNOTSUPP && err != ENOSYS) {
+        return err;
+    }
+
+#endif
+
+    /* a file that has its size already may have been given holes by a copy */
+
+    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
+        return ngx_errno;
+    }
+
+    for (offset = ngx_file_size(&fi); offset < (off_t) size; offset += n) {
+        n = pwrite(fd, zeros, ngx_min(size - offset, sizeof(zeros)), offset);
+
+        if (n == -1) {
+            err = ngx_errno;
+
+            if (err != NGX_EINTR) {
+                return err;
+            }
+
+            n = 0;
+        }
+    }
+
+    return 0;
 }
 
 

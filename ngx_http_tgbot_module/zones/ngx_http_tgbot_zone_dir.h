@@ -74,6 +74,12 @@ ngx_http_tgbot_zone_dir_t *ngx_http_tgbot_zone_dir_enter(ngx_str_t *path,
     ngx_uint_t zones, ngx_pool_t *pool, ngx_log_t *log);
 
 /*
+ * "nginx -t": whether the directory, if it is there, can be entered; NGX_ERROR:
+ * logged.
+ */
+ngx_int_t ngx_http_tgbot_zone_dir_test(ngx_str_t *path, ngx_log_t *log);
+
+/*
  * Whether this master has entered the directory already; the path of another
  * one that it has entered, or NULL.
  */
@@ -130,6 +136,13 @@ void ngx_http_tgbot_zone_dir_init_process(ngx_http_tgbot_zone_dir_t *dir);
 
 /* whether no other process uses the directory; for a master that exits */
 ngx_uint_t ngx_http_tgbot_zone_dir_alone(ngx_http_tgbot_zone_dir_t *dir);
+
+/*
+ * Gives the file "size" bytes, and all of its blocks: the kernel kills a
+ * process that writes to a page for which there is no room.  What is in the
+ * file stays.  Returns 0 or an error.
+ */
+ngx_err_t ngx_http_tgbot_zone_dir_allocate(ngx_fd_t fd, size_t size);
 
 /*
  * The id of this boot of the machine; empty: it is not known.  The time of the

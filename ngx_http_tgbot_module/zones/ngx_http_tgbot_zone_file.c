@@ -28,6 +28,8 @@ static ngx_int_t ngx_http_tgbot_zone_file_share(ngx_http_tgbot_zone_t *zone,
 static ngx_int_t ngx_http_tgbot_zone_file_join(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_entry_t *entry);
 static ngx_int_t ngx_http_tgbot_zone_file_open(ngx_http_tgbot_zone_t *zone);
+static ngx_int_t ngx_http_tgbot_zone_file_fill(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_t *found);
 static ngx_int_t ngx_http_tgbot_zone_file_start(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_found_t *found);
 static ngx_int_t ngx_http_tgbot_zone_file_resize(ngx_http_tgbot_zone_t *zone,
@@ -99,7 +101,8 @@ ngx_http_tgbot_zone_file_use(ngx_conf_t *cf, ngx_array_t *zones,
         zone[i]->shm_zone->shm.size = NGX_HTTP_TGBOT_ZONE_FILE_SHM;
     }
 
-    return NGX_OK;
+    return ngx_test_config ? ngx_http_tgbot_zone_dir_test(path, cf->log)
+                           : NGX_OK;
 }
 
 
@@ -389,6 +392,12 @@ ngx_http_tgbot_zone_file_open(ngx_http_tgbot_zone_t *zone)
 
     rc = ngx_http_tgbot_zone_file_look(zone, &found, 1);
 
+    if ((rc == NGX_OK || rc == NGX_AGAIN)
+        && ngx_http_tgbot_zone_file_fill(zone, &found) != NGX_OK)
+    {
+        rc = NGX_ERROR;
+    }
+
     switch (rc) {
 
     case NGX_OK:
@@ -420,6 +429,32 @@ ngx_http_tgbot_zone_file_open(ngx_http_tgbot_zone_t *zone)
     zone->map->aside = (rc == NGX_DECLINED);
 
     return NGX_OK;
+}
+
+
+/* a copy of a file may have holes where there were zeros */
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_fill(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_t *found)
+{
+    ngx_err_t  err;
+
+    err = ngx_http_tgbot_zone_dir_allocate(found->fd,
+                                           (size_t) found->header.size);
+    if (err == 0) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, zone->log, err,
+                  "zone \"%V\" could not fill the holes of \"%s\" of %uLk, "
+                  "expected a local file system with so much room",
+                  &zone->shm_zone->shm.name, found->path,
+                  found->header.size / 1024);
+
+    (void) ngx_close_file(found->fd);
+
+    return NGX_ERROR;
 }
 
 
@@ -545,10 +580,10 @@ ngx_http_tgbot_zone_file_resize(ngx_http_tgbot_zone_t *zone,
 static ngx_int_t
 ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone)
 {
-    int                         err;
     size_t                      size;
     u_char                      name[NGX_MAX_PATH], path[NGX_MAX_PATH];
     ngx_fd_t                    fd;
+    ngx_err_t                   err;
     ngx_file_info_t             fi;
     ngx_http_tgbot_zone_map_t  *map;
 
@@ -564,7 +599,8 @@ ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone)
 
     fd = open((char *) name, O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0600);
 
-    err = (fd == NGX_INVALID_FILE) ? ngx_errno : posix_fallocate(fd, 0, size);
+    err = (fd == NGX_INVALID_FILE)
+              ? ngx_errno : ngx_http_tgbot_zone_dir_allocate(fd, size);
 
     if (err == 0 && ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
         err = ngx_errno;

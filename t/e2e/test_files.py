@@ -945,22 +945,127 @@ async def test_deleted_user(case):
     await case.stop(nginx)
 
 
-async def test_full(case):
-    """A file system without room: nginx does not start, and leaves nothing."""
+async def _mount(case, *command):
+    """Mounts a file system as the directory; None: the test is skipped."""
+    state = f"{case.directory}/state"
     if os.geteuid() != 0:
         case.skip("only root mounts a file system")
-        return
-    state = f"{case.directory}/state"
-    os.mkdir(state)
+        return None
+    os.makedirs(state, exist_ok=True)
     mount = await asyncio.create_subprocess_exec(
-        "mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", state)
+        *command, state, stderr=asyncio.subprocess.DEVNULL)
     if await mount.wait():
-        case.skip("no tmpfs can be mounted")
-        return
+        case.skip(f"{command[-1]} cannot be mounted")
+        return None
     case.at_end(lambda: os.system(f"umount {state}"))
+    return state
+
+
+async def test_holes(case):
+    """A copy of a file has holes: they are filled before a write finds that there is no room."""
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    await nginx.kill_all()
+    copy = f"{case.directory}/copy"
+    state = f"{case.directory}/state"
+    os.rename(state, copy)
+    os.mkdir(state)
+    os.system(f"cp --sparse=always {copy}/* {state}")
+    zone = f"{state}/updates.zone"
+
+    def room():
+        return os.stat(zone).st_blocks * 512
+
+    case.check(room() < 4 << 20, "the copy has no holes")
+    await nginx.start()
+    case.check(room() >= 32 << 20, f"only {room()} bytes of the file are allocated")
+    scene.program.release()
+    await _all_handled(case, scene, 100)
+    await case.stop(nginx)
+
+    # and where there is no room
+    if not await _mount(case, "mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs"):
+        return
+    os.system(f"cp --sparse=always {copy}/* {state}")
+    await _refused(case, nginx, "could not fill the holes of", None)
+    case.check(room() < 4 << 20, "the file was filled")
+
+
+async def test_full(case):
+    """A file system without room: nginx does not start, and leaves nothing."""
+    state = await _mount(case, "mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs")
+    if not state:
+        return
     _, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
     await _refused(case, nginx, "could not make", ("lock", "runtime"))
     case.equal(sorted(os.listdir(state)), ["lock", "runtime"], "files")
+
+
+async def test_file_systems(case):
+    """
+    File systems of other machines are refused.  They are not mounted: statfs() tells their
+    types.
+    """
+    library = await build.library("filesystem.c", case.directory)
+    _, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
+    os.mkdir(f"{case.directory}/state")
+    for number, name in (("0x6969", "NFS"), ("0x01021997", "9p"), ("0x65735546", "FUSE"),
+                         ("0xff534d42", "CIFS"), ("0x517b", "SMB"), ("0x00c36400", "Ceph")):
+        other = case.own(Nginx(case.directory, nginx.port,
+                               {"LD_PRELOAD": library, "FILESYSTEM": number}))
+        await _refused(case, other, f'state" on {name}, which cannot hold zones')
+        code, text = await other.test()
+        case.equal(code, 1, f"nginx -t on {name}")
+        case.check(f"on {name}, which cannot hold zones" in text, f"nginx -t says {text}")
+
+
+async def test_fuse(case):
+    """A directory on FUSE is refused."""
+    os.mkdir(f"{case.directory}/elsewhere")
+    if not shutil.which("bindfs"):
+        case.skip("bindfs is not installed")
+        return
+    if not await _mount(case, "bindfs", f"{case.directory}/elsewhere"):
+        return
+    _, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
+    await _refused(case, nginx, 'state" on FUSE, which cannot hold zones')
+    case.equal(os.listdir(f"{case.directory}/elsewhere"), [], "files")
+
+
+async def test_overlay(case):
+    """A directory on overlayfs, as that of a container without a volume, is a warning."""
+    for name in ("lower", "files", "work"):
+        os.mkdir(f"{case.directory}/{name}")
+    # an overlay does not lie upon another one
+    if not await _mount(
+            case, "mount", "-t", "overlay", "-o",
+            f"lowerdir={case.directory}/lower,upperdir={case.directory}/files,"
+            f"workdir={case.directory}/work", "overlay"):
+        return
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
+    case.check('state" on overlayfs, which is lost' in nginx.read("stderr.log"), "no warning")
+    await _fill(case, nginx, count=10)
+    await _all_handled(case, scene, 10)
+    await case.stop(nginx)
+
+
+async def test_fallocate(case):
+    """A file system without fallocate(), as ext3: zeros are written."""
+    library = await build.library("filesystem.c", case.directory)
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES, http=STATE,
+        nginx={"environment": {"LD_PRELOAD": library, "FALLOCATE": "no"}})
+    for name in os.listdir(f"{case.directory}/state"):
+        info = os.stat(f"{case.directory}/state/{name}")
+        case.check(info.st_blocks * 512 >= info.st_size, f"{name} has holes")
+    scene.program.hold()
+    await _fill(case, nginx, count=100)
+    await nginx.kill_all()
+    scene.program.release()
+    await nginx.start()
+    await _all_handled(case, scene, 100)
+    await case.stop(nginx)
 
 
 async def test_no_access(case):
