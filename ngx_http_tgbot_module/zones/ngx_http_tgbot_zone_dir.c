@@ -70,6 +70,11 @@ static void ngx_http_tgbot_zone_dir_lock_table(
 static void ngx_http_tgbot_zone_dir_leave(void *data);
 static void ngx_http_tgbot_zone_dir_free(ngx_http_tgbot_zone_dir_t *dir);
 static ngx_uint_t ngx_http_tgbot_zone_dir_runs(ngx_atomic_uint_t pid);
+static void ngx_http_tgbot_zone_read(const char *name, u_char *text);
+
+#if (NGX_HTTP_TGBOT_ZONE_TEST)
+static void ngx_http_tgbot_zone_test(const char *file, u_char *text);
+#endif
 
 
 #if (NGX_LINUX)
@@ -919,48 +924,80 @@ ngx_http_tgbot_zone_dir_runs(ngx_atomic_uint_t pid)
 void
 ngx_http_tgbot_zone_boot(u_char *boot)
 {
-    ssize_t   n;
-    ngx_fd_t  fd;
-
     ngx_memzero(boot, NGX_HTTP_TGBOT_ZONE_BOOT);
 
-    fd = NGX_INVALID_FILE;
+    ngx_http_tgbot_zone_read("/proc/sys/kernel/random/boot_id", boot);
 
 #if (NGX_HTTP_TGBOT_ZONE_TEST)
-    {
-    u_char  name[NGX_MAX_PATH];
-
-    /* the file "boot" in nginx's prefix has the id */
-
-    (void) ngx_snprintf(name, NGX_MAX_PATH, "%Vboot%Z", &ngx_cycle->prefix);
-
-    fd = ngx_open_file(name, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-    }
+    ngx_http_tgbot_zone_test("boot", boot);
 #endif
-
-    if (fd == NGX_INVALID_FILE) {
-        fd = ngx_open_file("/proc/sys/kernel/random/boot_id", NGX_FILE_RDONLY,
-                           NGX_FILE_OPEN, 0);
-    }
-
-    if (fd == NGX_INVALID_FILE) {
-        return;
-    }
-
-    n = ngx_read_fd(fd, boot, NGX_HTTP_TGBOT_ZONE_BOOT - 1);
-
-    boot[ngx_max(n, 0)] = '\0';
-
-    (void) ngx_close_file(fd);
 }
 
 
 int64_t
 ngx_http_tgbot_zone_wall(void)
 {
+    int64_t      wall;
     ngx_time_t  *tp;
 
     tp = ngx_timeofday();
 
-    return (int64_t) tp->sec * 1000 + tp->msec;
+    wall = (int64_t) tp->sec * 1000 + tp->msec;
+
+#if (NGX_HTTP_TGBOT_ZONE_TEST)
+    {
+    u_char  ahead[NGX_HTTP_TGBOT_ZONE_BOOT];
+
+    ahead[0] = '\0';
+
+    ngx_http_tgbot_zone_test("clock", ahead);
+
+    wall += strtoll((char *) ahead, NULL, 10) * 1000;
+    }
+#endif
+
+    return wall;
 }
+
+
+/* reads the beginning of a file; it is left alone if there is no such file */
+
+static void
+ngx_http_tgbot_zone_read(const char *name, u_char *text)
+{
+    ssize_t   n;
+    ngx_fd_t  fd;
+
+    fd = ngx_open_file(name, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        return;
+    }
+
+    n = ngx_read_fd(fd, text, NGX_HTTP_TGBOT_ZONE_BOOT - 1);
+
+    ngx_memzero(text + ngx_max(n, 0),
+                NGX_HTTP_TGBOT_ZONE_BOOT - ngx_max(n, 0));
+
+    (void) ngx_close_file(fd);
+}
+
+
+#if (NGX_HTTP_TGBOT_ZONE_TEST)
+
+/*
+ * Files in nginx's prefix: "boot" has the id of the boot, "clock" the seconds
+ * by which the wall clock is ahead.
+ */
+
+static void
+ngx_http_tgbot_zone_test(const char *file, u_char *text)
+{
+    u_char  name[NGX_MAX_PATH];
+
+    (void) ngx_snprintf(name, NGX_MAX_PATH, "%V%s%Z", &ngx_cycle->prefix, file);
+
+    ngx_http_tgbot_zone_read((char *) name, text);
+}
+
+#endif

@@ -565,6 +565,88 @@ async def test_boot(case):
     case.check_logs(nginx)
 
 
+HOUR = 3600
+
+
+async def test_clock(case):
+    """
+    Between two starts the wall clock is set.  That changes no age in the same boot; after
+    another boot ages go on by it, and stand still if it was set back.
+    """
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+    _write(case, "boot", "one")
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE,
+                                    nginx={"module": module})
+    scene.program.hold()
+    await _fill(case, nginx, count=20)
+    expected = 0
+    for boot, ahead, more in (("one", HOUR, 0), ("one", -2 * HOUR, 0), ("two", HOUR, 3 * HOUR),
+                              ("three", -5 * HOUR, 0), ("three", 0, 0), ("four", HOUR, HOUR)):
+        await nginx.kill_all()
+        _write(case, "boot", boot)
+        _write(case, "clock", f"{ahead}")
+        await nginx.start()
+        expected += more
+        status = await case.status(nginx)
+        age = status.value("queue_oldest_age_seconds")
+        case.check(expected <= age < expected + HOUR / 2,
+                   f"age {age} in boot {boot}, {ahead} s ahead, expected {expected}")
+        case.equal(status.queued(), 20, "in the queue")
+
+    # the life of a message is a day
+    await nginx.kill_all()
+    _write(case, "boot", "five")
+    _write(case, "clock", f"{25 * HOUR}")
+    scene.program.release()
+    await nginx.start()
+    status = await case.check_status(nginx)
+    case.equal(status.value("queue_items_total", "expired"), 20, "expired")
+    await case.stop(nginx)
+
+
+async def test_clock_of_boot(case):
+    """The clock that counts from the boot begins again: ages, and waits for retries, go on."""
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES.replace("backoff=100ms max_backoff=200ms", "backoff=2s"),
+        http=STATE, nginx={"module": module, "start": False})
+    nginx.wrapper = ("unshare", "--time", "--monotonic", "100000", "--boottime", "100000",
+                     "--fork", "--kill-child")
+    _write(case, "boot", "one")
+    try:
+        await nginx.start(detached=True)
+    except StartError as error:
+        if "unshare" in str(error):
+            case.skip("the kernel has no namespaces of time")
+            return
+        raise
+    scene.program.fault = "500"
+    await _fill(case, nginx, count=20)
+    await until(lambda: len(scene.program.seen) >= 20)
+    await nginx.kill_all()
+    scene.program.fault = None
+    nginx.wrapper = ()
+    _write(case, "boot", "two")
+    await nginx.start(detached=True)
+    await _all_handled(case, scene, 20)
+    status = await case.check_status(nginx)
+    case.equal(status.value("queue_items_total", "expired"), 0, "expired")
+
+    # and on again
+    scene.program.hold()
+    await _fill(case, nginx, 21, 20)
+    await nginx.kill_all()
+    scene.program.release()
+    nginx.wrapper = ("unshare", "--time", "--monotonic", "900000", "--boottime", "900000",
+                     "--fork", "--kill-child")
+    _write(case, "boot", "three")
+    await nginx.start(detached=True)
+    await _all_handled(case, scene, 40)
+    status = await case.check_status(nginx)
+    case.equal(status.value("queue_items_total", "expired"), 0, "expired")
+    await case.stop(nginx)
+
+
 async def test_boot_locked(case):
     """A worker is killed inside the lock by a stop: after a boot the zone is no whole one."""
     module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
