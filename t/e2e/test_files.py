@@ -210,24 +210,38 @@ async def test_upgrade_killed(case):
     case.check_logs(nginx, killed)
 
 
+async def _give_up(nginx):
+    """A new binary is started, works for a while, and ends: the old one goes on."""
+    old = nginx.master
+    os.kill(old, signal.SIGUSR2)
+    await until(lambda: nginx.read("nginx.pid").strip() not in ("", str(old)))
+    new = int(nginx.read("nginx.pid"))
+    await until(lambda: children(new))
+    os.kill(old, signal.SIGWINCH)
+    await until(lambda: children(old) == [new], 60)
+    await asyncio.sleep(1)
+    os.kill(old, signal.SIGHUP)
+    await until(lambda: len(children(old)) == 3)
+    os.kill(new, signal.SIGQUIT)
+    await until(lambda: nginx.read("nginx.pid").strip() == str(old) and not alive(new), 60)
+
+
 async def test_rollback(case):
     """An upgrade is given up: the old master starts workers again, and the new one ends."""
-    async def change(nginx):
-        old = nginx.master
-        os.kill(old, signal.SIGUSR2)
-        await until(lambda: nginx.read("nginx.pid").strip() not in ("", str(old)))
-        new = int(nginx.read("nginx.pid"))
-        await until(lambda: children(new))
-        os.kill(old, signal.SIGWINCH)
-        await until(lambda: children(old) == [new], 60)
-        await asyncio.sleep(1)
-        os.kill(old, signal.SIGHUP)
-        await until(lambda: len(children(old)) == 3)
-        os.kill(new, signal.SIGQUIT)
-        await until(lambda: nginx.read("nginx.pid").strip() == str(old), 60)
-
-    _, status = await _under_load(case, change)
+    _, status = await _under_load(case, _give_up)
     case.equal(status.value("queue_items_total", "accepted"), 2000, "accepted")
+
+
+async def test_forth_and_back(case):
+    """Twice a new binary takes over, and once it is given up, in one run."""
+    async def change(nginx):
+        await nginx.upgrade()
+        await _give_up(nginx)
+        await nginx.upgrade()
+
+    nginx, status = await _under_load(case, change)
+    case.equal(status.value("queue_items_total", "accepted"), 2000, "accepted")
+    case.equal(nginx.read("error.log").count("start new binary process"), 3, "changes")
 
 
 async def test_module(case):
