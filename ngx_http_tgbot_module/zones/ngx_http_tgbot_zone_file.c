@@ -45,6 +45,8 @@ static ngx_int_t ngx_http_tgbot_zone_file_rename(
     ngx_http_tgbot_zone_map_t *map, ngx_log_t *log);
 static void ngx_http_tgbot_zone_file_others(ngx_http_tgbot_zone_dir_t *dir,
     ngx_log_t *log);
+static ngx_uint_t ngx_http_tgbot_zone_file_ends(ngx_str_t *name,
+    const char *end);
 static void ngx_http_tgbot_zone_file_watch(ngx_event_t *ev);
 static ngx_int_t ngx_http_tgbot_zone_file_sync(ngx_array_t *zones);
 
@@ -869,12 +871,15 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
 }
 
 
-/* tells of files that the configuration does not use */
+/*
+ * After a start: removes files that starts which were killed have not finished,
+ * and tells of files that the configuration does not use
+ */
 
 static void
 ngx_http_tgbot_zone_file_others(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
 {
-    size_t     len;
+    u_char     unfinished[NGX_MAX_PATH];
     ngx_dir_t  d;
     ngx_str_t  path, name;
 
@@ -885,20 +890,26 @@ ngx_http_tgbot_zone_file_others(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
         return;
     }
 
-    len = sizeof(NGX_HTTP_TGBOT_ZONE_FILE_ZONE) - 1;
-
     while (ngx_read_dir(&d) == NGX_OK) {
         name.data = ngx_de_name(&d);
         name.len = ngx_de_namelen(&d);
 
-        if (name.len <= len
-            || ngx_memcmp(name.data + name.len - len,
-                          NGX_HTTP_TGBOT_ZONE_FILE_ZONE, len) != 0)
+        if (ngx_http_tgbot_zone_file_ends(&name, NGX_HTTP_TGBOT_ZONE_FILE_ZONE
+                                                 NGX_HTTP_TGBOT_ZONE_FILE_NEW))
+        {
+            (void) ngx_snprintf(unfinished, NGX_MAX_PATH, "%s/%V%Z",
+                                dir->path, &name);
+            (void) ngx_delete_file(unfinished);
+            continue;
+        }
+
+        if (!ngx_http_tgbot_zone_file_ends(&name,
+                                           NGX_HTTP_TGBOT_ZONE_FILE_ZONE))
         {
             continue;
         }
 
-        name.len -= len;
+        name.len -= sizeof(NGX_HTTP_TGBOT_ZONE_FILE_ZONE) - 1;
 
         if (ngx_http_tgbot_zone_dir_entry(dir, &name) == NULL) {
             ngx_log_error(NGX_LOG_NOTICE, log, 0,
@@ -909,6 +920,18 @@ ngx_http_tgbot_zone_file_others(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
     }
 
     (void) ngx_close_dir(&d);
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_zone_file_ends(ngx_str_t *name, const char *end)
+{
+    size_t  len;
+
+    len = ngx_strlen(end);
+
+    return name->len > len
+           && ngx_memcmp(name->data + name->len - len, end, len) == 0;
 }
 
 

@@ -829,6 +829,20 @@ async def test_killed_start(case):
     await case.stop(nginx)
 
 
+async def test_unfinished(case):
+    """What starts that were killed have not finished goes away with the next one."""
+    _, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
+    os.mkdir(f"{case.directory}/state")
+    for name in ("updates.zone.new", "of-another-configuration.zone.new", "note"):
+        with open(f"{case.directory}/state/{name}", "w", encoding="ascii") as file:
+            file.write("something")
+    await nginx.start()
+    names = os.listdir(f"{case.directory}/state")
+    case.equal([name for name in names if name.endswith(".new")], [], "files not finished")
+    case.check("updates.zone" in names and "note" in names, f"only {names}")
+    await case.stop(nginx)
+
+
 async def _refused(case, nginx, expected, changed=()):
     """
     nginx does not start, says why in one line, and changes nothing but "changed"; None: it
