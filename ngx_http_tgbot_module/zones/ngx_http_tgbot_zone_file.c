@@ -857,6 +857,8 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
                                             &zone[i]->shm_zone->shm.name);
             map->added = 0;
         }
+
+        ngx_http_tgbot_zone_stop("file: in use");
     }
 
     if (state == NULL) {

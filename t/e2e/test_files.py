@@ -700,14 +700,55 @@ async def test_boot_killed_start(case):
     await _fill(case, nginx, count=100)
     await nginx.kill_all()
     _write(case, "boot", "two")
-    _write(case, "stop", "queue: store repaired")
-    process = await asyncio.create_subprocess_exec(
-        NGINX, "-p", nginx.directory, "-c", f"{nginx.directory}/nginx.conf")
-    case.check(await until(lambda: nginx.read("stopped"), 15), "it was never reached")
-    process.kill()
-    await process.wait()
+    await _start_killed(case, nginx, "queue: store repaired")
     _damage(case, f"{case.directory}/state/updates.zone")
     await _all_but_damaged(case, scene, nginx)
+
+
+async def _start_killed(case, nginx, point):
+    """A start of nginx is killed at a point on its way."""
+    _write(case, "stop", point)
+    process = await asyncio.create_subprocess_exec(
+        NGINX, "-p", nginx.directory, "-c", f"{nginx.directory}/nginx.conf",
+        stderr=asyncio.subprocess.DEVNULL)
+    case.check(await until(lambda: nginx.read("stopped"), 15), f"{point} was never reached")
+    process.kill()
+    await process.wait()
+    os.unlink(f"{case.directory}/stopped")
+
+
+async def test_resize_killed(case):
+    """
+    A start that copies a queue into a file of another size is killed: what was there is there,
+    in the one file or the other.
+    """
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+    scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE,
+                                    nginx={"module": module})
+    scene.program.hold()
+    await _fill(case, nginx, count=300)
+    await nginx.kill_all()
+    text = nginx.read("nginx.conf")
+    path = f"{case.directory}/state/updates.zone"
+    size = 32
+    for turn, point in enumerate(("queue: store repaired", "file: entry added",
+                                  "queue: item uncounted", "queue: lanes made",
+                                  "store: items checked", "file: in use")):
+        # torn as well
+        if turn % 2:
+            _write(case, "boot", f"boot {turn}")
+        nginx.configure(text.replace("updates:32m", f"updates:{40 - turn}m"))
+        await _start_killed(case, nginx, point)
+        case.check(os.path.getsize(path) >> 20 in (size, 40 - turn), "size of the file")
+        size = os.path.getsize(path) >> 20
+    nginx.configure(text.replace("updates:32m", "updates:20m"))
+    scene.program.release()
+    await nginx.start()
+    case.equal(os.path.getsize(path), 20 << 20, "size of the file")
+    await _all_handled(case, scene, 300)
+    status = await case.check_status(nginx)
+    case.equal(status.value("queue_items_total", "accepted"), 300, "accepted")
+    await case.stop(nginx)
 
 
 def _damage(case, path):
