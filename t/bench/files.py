@@ -1,7 +1,8 @@
 """
 Queued updates, each with a call of the program, in zones that are files beside zones in memory:
-the worker's CPU time, and how long it waits for the disk at 5 000 updates a second while the
-kernel writes the files back, and while another process writes as well.
+the worker's CPU time, and how long it waits for the disk at 5 000 updates a second: while the
+kernel writes the files back in its own time, while another process writes as well, and while the
+files are synced all the time.
 """
 
 import os
@@ -19,14 +20,20 @@ MOST = 1.1      # times the CPU time of zones in memory
 RATE = 5000     # updates a second
 SIZE = 2000     # updates of a round
 WAIT = 0.001    # seconds of a wait that counts
-WRITER = """
+OTHERS = {"": "", ", and another process writes": """
 import os
 while True:
     with open('filler', 'wb', 0) as file:
         for _ in range(256):
             file.write(os.urandom(1 << 20))
         os.fsync(file.fileno())
-"""
+""", ", and they are synced all the time": """
+import glob, os
+files = [os.open(name, os.O_RDWR) for name in glob.glob('zones/*')]
+while True:
+    for file in files:
+        os.fsync(file)
+"""}
 
 
 class Queued(Tgbot):
@@ -113,16 +120,15 @@ def measure(load, directory, sizes):
                 f"{statistics.median(samples[one]):.1f} us of the worker")
         rows["ratio"] = f"{ratio:.2f}"
         seconds = sizes["file_seconds"]
-        for one in running:
-            rows[f"{one.title}, {RATE}/s"] = told(*stalls(load, one, seconds), seconds)
-        with subprocess.Popen([sys.executable, "-c", WRITER], cwd=files.directory,
-                              preexec_fn=pin(LOAD_CORE)) as writer:
-            try:
-                for one in running:
-                    rows[f"{one.title}, and another writes"] = told(
-                        *stalls(load, one, seconds), seconds)
-            finally:
-                writer.kill()
+        rows[f"memory, {RATE}/s"] = told(*stalls(load, memory, seconds), seconds)
+        for what, program in OTHERS.items():
+            with subprocess.Popen([sys.executable, "-c", program], cwd=files.directory,
+                                  preexec_fn=pin(LOAD_CORE)) as other:
+                try:
+                    rows[f"files, {RATE}/s{what}"] = told(
+                        *stalls(load, files, seconds), seconds)
+                finally:
+                    other.kill()
         os.unlink(f"{files.directory}/filler")
     finally:
         for one in (*servers, upstream):
