@@ -304,21 +304,20 @@ ngx_http_tgbot_zone_dir_file_system(u_char *path, ngx_log_t *log)
 }
 
 
-/* the lock is that of the open file, so workers hold it together with us */
+/*
+ * The lock is on the directory itself, as a file in it may be deleted.  It is
+ * that of the open file, so workers hold it together with us.
+ */
 
 static ngx_int_t
 ngx_http_tgbot_zone_dir_lock(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
 {
-    u_char  name[NGX_MAX_PATH];
-
-    (void) ngx_snprintf(name, NGX_MAX_PATH, "%s/lock%Z", dir->path);
-
-    dir->lock = open((char *) name, O_RDWR|O_CREAT|O_NOFOLLOW|O_CLOEXEC, 0600);
+    dir->lock = open((char *) dir->path, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
 
     if (dir->lock == NGX_INVALID_FILE) {
         ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
                       "\"tgbot_state\" could not open \"%s\", expected a "
-                      "directory in which nginx may make files", name);
+                      "directory in which nginx may make files", dir->path);
         return NGX_ERROR;
     }
 
@@ -330,7 +329,7 @@ ngx_http_tgbot_zone_dir_lock(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
     if (ngx_errno != EWOULDBLOCK) {
         ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
                       "\"tgbot_state\" could not lock \"%s\", expected a "
-                      "local file system", name);
+                      "local file system", dir->path);
         return NGX_ERROR;
     }
 

@@ -49,7 +49,7 @@ typedef struct ngx_http_tgbot_zone_dir_s  ngx_http_tgbot_zone_dir_t;
 struct ngx_http_tgbot_zone_dir_s {
     ngx_http_tgbot_zone_dir_t      *next;
     ngx_uint_t                      refs;        /* cycles */
-    ngx_fd_t                        lock;
+    ngx_fd_t                        lock;        /* the directory, locked */
     u_char                          boot[NGX_HTTP_TGBOT_ZONE_BOOT];
 
     ngx_http_tgbot_zone_runtime_t  *runtime;

@@ -20,7 +20,7 @@ async def test_names(case):
         "tgbot_limit $tgbot_user_id zone=users:1m rate=1r/s;", http=STATE)
     directory = f"{case.directory}/state"
     case.equal(sorted(os.listdir(directory)),
-               ["lock", "runtime", "tgbot_dead.zone", "tgbot_seen_e2e.zone",
+               ["runtime", "tgbot_dead.zone", "tgbot_seen_e2e.zone",
                 "tgbot_slots.zone", "tgbot_stats_e2e.zone", "updates.zone", "users.zone"],
                "files")
     case.equal(stat.S_IMODE(os.stat(directory).st_mode), 0o700, "mode of the directory")
@@ -218,7 +218,7 @@ async def test_damaged(case):
     )
     for damage, expected in cases:
         damage()
-        await refused(case, nginx, expected, ("lock",))
+        await refused(case, nginx, expected)
         code, text = await nginx.test()
         case.equal(code, 1, f"nginx -t with {expected!r}")
         case.check(expected in text, f"nginx -t says {text}")
@@ -239,6 +239,18 @@ async def test_in_use(case):
         f":{nginx.port} ", f":{port} ").replace(STATE, f"tgbot_state {case.directory}/state;"))
     code, text = await second.test()
     case.equal(code, 0, f"nginx -t: {text}")
+    # nothing that may be deleted tells who uses the directory
+    for name in os.listdir(f"{case.directory}/state"):
+        if not name.endswith(".zone"):
+            os.rename(f"{case.directory}/state/{name}", f"{case.directory}/{name}.kept")
+    try:
+        await second.start()
+        case.check(False, "started")
+    except StartError as error:
+        case.check('"tgbot_state"' in str(error), str(error))
+    for name in os.listdir(case.directory):
+        if name.endswith(".kept"):
+            os.rename(f"{case.directory}/{name}", f"{case.directory}/state/{name[:-5]}")
     try:
         await second.start()
         case.check(False, "started")
@@ -434,8 +446,8 @@ async def test_full(case):
     if not state:
         return
     _, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
-    await refused(case, nginx, "could not make", ("lock", "runtime"))
-    case.equal(sorted(os.listdir(state)), ["lock", "runtime"], "files")
+    await refused(case, nginx, "could not make", ("runtime",))
+    case.equal(os.listdir(state), ["runtime"], "files")
 
 
 async def test_file_systems(case):
