@@ -77,7 +77,8 @@ async def _under_load(case, change, module=None, latency=0.02, **more):
     await asyncio.sleep(2)
     await change(nginx)
     case.check(await scene.finished(120), "Telegram still has updates")
-    status = await case.check_status(nginx, 60)
+    # on a machine that is busy the queue is worked on for longer than Telegram delivers
+    status = await case.check_status(nginx, 120)
     books = case.books(scene)
     case.check_books(books)
     scene.webhook.close()
