@@ -281,7 +281,8 @@ my $url = "http://127.0.0.1:$::h2/g";
 is(`$curl -d chat_id=7 $url/sendMessage`, '{"ok":true}', $block->name);
 is(length `$curl --limit-rate 20M $url/sendLarge`, 6000000,
    $block->name . ' - large');
-is(length `$curl $url/sendCut 2>/dev/null`, 2000000, $block->name . ' - cut');
+`$curl -o /dev/null $url/sendCut`;
+isnt($?, 0, $block->name . ' - cut short');
 `$curl -m 0.3 $url/sendHeld`;
 TgbotProgram::go('go');
 books('ok 3 started 4 unknown 1');

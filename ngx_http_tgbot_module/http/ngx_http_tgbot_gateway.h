@@ -13,6 +13,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_idempotency_use.h"
 #include "ngx_http_tgbot_params.h"
 #include "ngx_http_tgbot_send.h"
 
@@ -42,6 +43,9 @@ typedef struct {
     ngx_http_tgbot_program_t          program;
     ngx_http_tgbot_send_t             send;
     ngx_event_t                       timer;  /* timeout= */
+    ngx_msec_t                        start;  /* of the timeout: the body is
+                                                 there */
+    ngx_http_tgbot_idempotency_use_t  *once;  /* NULL: the call has no key */
 
     /* a refusal */
     ngx_uint_t                        status;
@@ -88,15 +92,21 @@ void ngx_http_tgbot_gateway_parse_stop(ngx_http_tgbot_gateway_t *g);
 ngx_int_t ngx_http_tgbot_gateway_migrate(ngx_http_tgbot_send_t *send,
     int64_t chat_id);
 
-/* runs the next stage; for events other than those of the request */
-void ngx_http_tgbot_gateway_resume(ngx_http_tgbot_gateway_t *g);
+/*
+ * Goes on with a call that a stage has suspended, as if the stage returned this
+ * code only now.  The request may be gone afterwards.
+ */
+void ngx_http_tgbot_gateway_go_on(ngx_http_tgbot_gateway_t *g, ngx_int_t rc);
+
+/* for a stage: refuses the call; "error" follows the status, or is NULL */
+ngx_int_t ngx_http_tgbot_gateway_no(ngx_http_tgbot_gateway_t *g,
+    ngx_uint_t status, const char *error);
 
 /*
  * Lets nginx end the request when its client hangs up, see the cleanup.  A
  * stage that returns NGX_AGAIN calls it before.  NGX_OK or NGX_ERROR.
  */
 ngx_int_t ngx_http_tgbot_gateway_watch(ngx_http_request_t *r);
-
 
 /* whether tgbot_gateway refuses the method, unless allow= names it */
 ngx_uint_t ngx_http_tgbot_gateway_refuses(ngx_str_t *method);

@@ -51,6 +51,7 @@ ngx_http_tgbot_gateway_parse(ngx_http_tgbot_gateway_t *g)
         *type = r->headers_in.content_type->value;
     }
 
+    g->start = ngx_current_msec;
     g->program.args = r->args;
 
     /* as in the Bot API, a parameter of the query comes first */
@@ -225,6 +226,7 @@ static void
 ngx_http_tgbot_gateway_parse_more(ngx_event_t *ev)
 {
     ngx_int_t                  rc;
+    ngx_connection_t          *c;
     ngx_http_tgbot_gateway_t  *g;
 
     g = ev->data;
@@ -238,9 +240,13 @@ ngx_http_tgbot_gateway_parse_more(ngx_event_t *ev)
 
     ngx_http_tgbot_gateway_parse_stop(g);
 
-    /* without its chat, the call is in no order */
+    c = g->request->connection;
 
-    ngx_http_tgbot_gateway_resume(g);
+    ngx_http_set_log_request(c->log, g->request);
+
+    ngx_http_tgbot_gateway_go_on(g, rc);
+
+    ngx_http_run_posted_requests(c);
 }
 
 

@@ -13,8 +13,8 @@ package TgbotMock;
 #   $mock->strays                          requests of no known bot
 #
 # A request belongs to a bot by /bot<token>/ or /file/bot<token>/ (Bot API), or
-# by X-Tgbot-Bot (program).  Each is answered by the next line of its script, and
-# by a plain success when the script is over.  A line is
+# by X-Tgbot-Bot (program).  Each is answered by the next line of its script,
+# and by a plain success when the script is over.  A line is
 #
 #   [action ...] [status [Name: value] ... [body]]
 #
