@@ -33,10 +33,7 @@ class Later(Exception):
 
 
 def call(method, key, **params):
-    """
-    Telegram's answer to a call.  The gateway makes a call with a key once: should the
-    update be handled twice, the second call gets the answer to the first one.
-    """
+    """Telegram's answer to a call; key is the same one when the update is handled twice."""
     connection = http.client.HTTPConnection(GATEWAY, timeout=60)
     try:
         connection.request("POST", f"/bot/{method}", json.dumps(params), {
@@ -49,7 +46,8 @@ def call(method, key, **params):
         connection.close()
     if not answer["ok"]:
         log.error("%s: %s", method, answer["description"])
-        if answer["error_code"] == 429 or answer["error_code"] >= 500:
+        # 401: it refuses the bot's token; else it is this call that Telegram refuses
+        if answer["error_code"] in (401, 429) or answer["error_code"] >= 500:
             raise Later(answer.get("parameters", {}).get("retry_after", 1))
     return answer
 

@@ -107,9 +107,7 @@ class Shop:
         text = _replaced(
             re.sub("ssl_certificate.*", "", text), ("/etc/nginx/tgbot/", f"{directory}/"),
             ("127.0.0.1:9010", f"127.0.0.1:{bridge}"), ("127.0.0.1:8081", f"127.0.0.1:{gateway}"),
-            ("listen               443 ssl;", f"listen 127.0.0.1:{port};"),
-            ("tgbot_gateway         shop;",
-             f"proxy_pass http://127.0.0.1:{self.api.port}/bot{TOKEN}/;"))
+            ("listen               443 ssl;", f"listen 127.0.0.1:{port};"))
         self.nginx = case.own(Nginx(case.directory, port))
         self.nginx.configure(MAIN.format(
             module=MODULE, user="user root;" * (os.geteuid() == 0), workers=2, shutdown="10s",
