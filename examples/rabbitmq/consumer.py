@@ -33,7 +33,10 @@ class Later(Exception):
 
 
 def call(method, key, **params):
-    """Telegram's answer to a call; key is the same one when the update is handled twice."""
+    """
+    Telegram's answer to a call.  The gateway makes a call with a key once: should the
+    update be handled twice, the second call gets the answer to the first one.
+    """
     connection = http.client.HTTPConnection(GATEWAY, timeout=60)
     try:
         connection.request("POST", f"/bot/{method}", json.dumps(params), {
@@ -46,6 +49,9 @@ def call(method, key, **params):
         connection.close()
     if not answer["ok"]:
         log.error("%s: %s", method, answer["description"])
+        # nginx was killed in the middle of it, for example: rather twice than not at all
+        if answer["error_code"] == 409:
+            return call(method, f"{key}-again", **params)
         # 401: it refuses the bot's token; else it is this call that Telegram refuses
         if answer["error_code"] in (401, 429) or answer["error_code"] >= 500:
             raise Later(answer.get("parameters", {}).get("retry_after", 1))
