@@ -7,6 +7,12 @@
 #include "ngx_http_tgbot_send.h"
 
 
+static void ngx_http_tgbot_send_chat(ngx_http_tgbot_send_t *send);
+static void ngx_http_tgbot_send_go(ngx_http_tgbot_send_t *send);
+static ngx_int_t ngx_http_tgbot_send_enter(ngx_http_tgbot_send_t *send);
+static void ngx_http_tgbot_send_ready(ngx_http_tgbot_turn_t *turn,
+    ngx_int_t rc);
+static void ngx_http_tgbot_send_busy(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
     ngx_http_tgbot_capture_t *result);
@@ -14,6 +20,8 @@ static void ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result);
+static void ngx_http_tgbot_send_tell(ngx_http_tgbot_send_t *send,
+    ngx_http_tgbot_method_result_t *result, ngx_str_t *body);
 static void ngx_http_tgbot_send_refused(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_method_result_t *result, ngx_uint_t status);
 static void ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
@@ -60,15 +68,141 @@ ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
     send->pause.probe = 0;
     send->pause.resume = ngx_http_tgbot_send_resume;
 
-    if (send->bot->unauthorized) {
+    send->busy = 0;
 
-        /* the timer's handler pauses the call: not from inside start */
+    ngx_http_tgbot_send_chat(send);
 
+    /* the timer's handler tells of a wait: not from inside start */
+
+    if (send->bot->unauthorized || ngx_http_tgbot_send_enter(send) != NGX_OK) {
         ngx_add_timer(&send->timer, 1);
         return;
     }
 
     ngx_http_tgbot_send_call(send);
+}
+
+
+/* the turn of this call, and its chat: a number, or a name without quotes */
+
+static void
+ngx_http_tgbot_send_chat(ngx_http_tgbot_send_t *send)
+{
+    u_char                   *p;
+    ngx_str_t                *chat;
+    ngx_http_tgbot_method_t  *method;
+
+    method = send->method;
+
+    send->turn.bot = send->bot;
+    send->turn.method = method->name;
+    send->turn.ready = ngx_http_tgbot_send_ready;
+    send->turn.data = send;
+
+    chat = &send->turn.chat;
+
+    if (chat->len && !send->named) {
+        return;
+    }
+
+    ngx_str_null(chat);
+
+    p = method->chat_len ? ngx_pnalloc(send->pool, method->chat_len) : NULL;
+    if (p == NULL) {
+        return;
+    }
+
+    send->named = 1;
+
+    chat->data = p;
+    p = ngx_cpymem(p, method->body.data + method->chat_pos, method->chat_len);
+    chat->len = p - chat->data;
+
+    if (chat->len > 1 && chat->data[0] == '"') {
+        chat->data++;
+        chat->len -= 2;
+
+    } else if (ngx_strlchr(chat->data, p, '%')) {
+
+        /* of a form */
+
+        p = chat->data;
+        ngx_unescape_uri(&p, &chat->data, chat->len, 0);
+        chat->len -= chat->data - p;
+        chat->data = p;
+    }
+}
+
+
+/* the next request of the call, when it is the call's turn */
+
+static void
+ngx_http_tgbot_send_go(ngx_http_tgbot_send_t *send)
+{
+    switch (ngx_http_tgbot_send_enter(send)) {
+
+    case NGX_OK:
+        ngx_http_tgbot_send_call(send);
+        break;
+
+    case NGX_AGAIN:
+        send->waiting(send, ngx_http_tgbot_pace_rest(&send->turn));
+        break;
+
+    default: /* NGX_BUSY */
+        ngx_http_tgbot_send_busy(send);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_send_enter(ngx_http_tgbot_send_t *send)
+{
+    send->turn.limit = ngx_http_tgbot_send_left(send);
+
+    return ngx_http_tgbot_pace_enter(&send->turn);
+}
+
+
+static void
+ngx_http_tgbot_send_ready(ngx_http_tgbot_turn_t *turn, ngx_int_t rc)
+{
+    ngx_http_tgbot_send_t  *send;
+
+    send = turn->data;
+
+    if (send->timer.timer_set) {
+        ngx_del_timer(&send->timer);
+    }
+
+    if (rc == NGX_OK) {
+        ngx_http_tgbot_send_call(send);
+        return;
+    }
+
+    ngx_http_tgbot_send_busy(send);
+}
+
+
+/* the turn would be too late, or there is no room to wait for it */
+
+static void
+ngx_http_tgbot_send_busy(ngx_http_tgbot_send_t *send)
+{
+    if (send->turn.conf && !send->turn.bulk) {
+        send->busy = send->turn.wait;
+        send->given_up = 1;
+
+        ngx_http_tgbot_send_finish(send);
+        return;
+    }
+
+    if (send->turn.wait >= ngx_http_tgbot_send_left(send)) {
+        ngx_http_tgbot_send_give_up(send, "it would have to wait for too long");
+        return;
+    }
+
+    ngx_http_tgbot_send_wait(send, send->turn.wait);
 }
 
 
@@ -167,6 +301,9 @@ static void
 ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result)
 {
+    ngx_http_tgbot_pace_answered(&send->turn, NGX_HTTP_TGBOT_TURN_FAILED, 0,
+                                 NULL);
+
     switch (result->outcome) {
 
     case NGX_HTTP_TGBOT_NOT_SENT:
@@ -210,6 +347,8 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
                                   "no memory to read the answer");
         return;
     }
+
+    ngx_http_tgbot_send_tell(send, &result, &capture->body);
 
     once = result.outcome != NGX_HTTP_TGBOT_METHOD_OK
            && ngx_http_tgbot_method_once(&send->method->name);
@@ -267,6 +406,32 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
 }
 
 
+/* tells what the answer means for other calls */
+
+static void
+ngx_http_tgbot_send_tell(ngx_http_tgbot_send_t *send,
+    ngx_http_tgbot_method_result_t *result, ngx_str_t *body)
+{
+    ngx_uint_t  rc;
+
+    switch (result->outcome) {
+
+    case NGX_HTTP_TGBOT_METHOD_FLOOD:
+        rc = NGX_HTTP_TGBOT_TURN_FLOOD;
+        break;
+
+    case NGX_HTTP_TGBOT_METHOD_UNAVAILABLE:
+        rc = NGX_HTTP_TGBOT_TURN_FAILED;
+        break;
+
+    default:
+        rc = NGX_HTTP_TGBOT_TURN_ANSWERED;
+    }
+
+    ngx_http_tgbot_pace_answered(&send->turn, rc, result->retry_after, body);
+}
+
+
 static void
 ngx_http_tgbot_send_refused(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_method_result_t *result, ngx_uint_t status)
@@ -313,7 +478,10 @@ ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
                   send->ctx->update->update_id, &send->method->name,
                   result->migrate_to_chat_id);
 
-    ngx_http_tgbot_send_call(send);
+    ngx_http_tgbot_pace_leave(&send->turn);
+    ngx_http_tgbot_send_chat(send);
+
+    ngx_http_tgbot_send_go(send);
 }
 
 
@@ -400,7 +568,12 @@ ngx_http_tgbot_send_timer(ngx_event_t *ev)
         return;
     }
 
-    ngx_http_tgbot_send_call(send);
+    if (send->turn.waiting) {
+        send->waiting(send, ngx_http_tgbot_pace_rest(&send->turn));
+        return;
+    }
+
+    ngx_http_tgbot_send_go(send);
 }
 
 
@@ -408,6 +581,10 @@ ngx_msec_t
 ngx_http_tgbot_send_delay(ngx_http_tgbot_send_t *send)
 {
     ngx_msec_int_t  ms;
+
+    if (send->active && send->turn.waiting) {
+        return ngx_http_tgbot_pace_rest(&send->turn);
+    }
 
     if (!send->active || !send->timer.timer_set) {
         return 0;
@@ -472,6 +649,7 @@ ngx_http_tgbot_send_finish(ngx_http_tgbot_send_t *send)
     send->active = 0;
 
     ngx_http_tgbot_bot_unpause(send->bot, &send->pause);
+    ngx_http_tgbot_pace_leave(&send->turn);
 
     send->done(send);
 }
@@ -502,6 +680,7 @@ ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send)
     }
 
     ngx_http_tgbot_bot_unpause(send->bot, &send->pause);
+    ngx_http_tgbot_pace_leave(&send->turn);
 
     return NGX_OK;
 }
@@ -511,6 +690,10 @@ static void
 ngx_http_tgbot_send_pause(ngx_http_tgbot_send_t *send)
 {
     ngx_msec_t  left;
+
+    /* until the token is accepted others may go */
+
+    ngx_http_tgbot_pace_leave(&send->turn);
 
     ngx_http_tgbot_bot_pause(send->bot, &send->pause);
 
@@ -529,7 +712,7 @@ ngx_http_tgbot_send_resume(ngx_http_tgbot_pause_t *pause)
 
     ngx_del_timer(&send->timer);
 
-    ngx_http_tgbot_send_call(send);
+    ngx_http_tgbot_send_go(send);
 }
 
 

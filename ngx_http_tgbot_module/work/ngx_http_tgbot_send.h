@@ -13,6 +13,7 @@
 
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_method.h"
+#include "ngx_http_tgbot_pace.h"
 
 
 typedef struct ngx_http_tgbot_send_s  ngx_http_tgbot_send_t;
@@ -45,6 +46,15 @@ struct ngx_http_tgbot_send_s {
                                        ngx_msec_t delay);
     void                          *data;
 
+    /*
+     * May be set before start: chat (of a copy that stays; "": as the method
+     * has it), order, bulk, paid, conf.  With conf and no bulk a turn that
+     * would be too late ends the call: "busy" is set.
+     */
+    ngx_http_tgbot_turn_t          turn;
+    ngx_msec_t                     busy;      /* ms after which the call may
+                                                 go, 0: another end */
+
     /* private */
 
     ngx_http_tgbot_call_t          call;
@@ -58,6 +68,7 @@ struct ngx_http_tgbot_send_s {
     unsigned                       active:1;
     unsigned                       started:1; /* and counted */
     unsigned                       migrated:1;
+    unsigned                       named:1;   /* turn.chat is the method's */
 };
 
 
@@ -73,7 +84,7 @@ ngx_int_t ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send);
 /* milliseconds since the first try */
 ngx_msec_t ngx_http_tgbot_send_elapsed(ngx_http_tgbot_send_t *send);
 
-/* milliseconds until the next try; 0: the call does not wait */
+/* milliseconds until the next try, at least; 0: the call does not wait */
 ngx_msec_t ngx_http_tgbot_send_delay(ngx_http_tgbot_send_t *send);
 
 

@@ -30,9 +30,6 @@ static void ngx_http_tgbot_turns_again(ngx_http_tgbot_turns_table_t *t,
     ngx_http_tgbot_turns_ticket_t *ticket);
 static void ngx_http_tgbot_turns_keep(ngx_http_tgbot_turns_table_t *t,
     ngx_http_tgbot_turns_t *turns, ngx_http_tgbot_turns_call_t *call);
-static ngx_http_tgbot_turns_ticket_t *ngx_http_tgbot_turns_add(
-    ngx_http_tgbot_turns_table_t *t, ngx_http_tgbot_turns_record_t *record,
-    ngx_http_tgbot_turns_call_t *call);
 static ngx_uint_t ngx_http_tgbot_turns_is_probe(
     ngx_http_tgbot_turns_table_t *t, ngx_http_tgbot_turns_ticket_t *ticket);
 static void ngx_http_tgbot_turns_pause(ngx_http_tgbot_turns_table_t *t,
@@ -42,18 +39,12 @@ static void ngx_http_tgbot_turns_drop(ngx_http_tgbot_turns_table_t *t,
     ngx_http_tgbot_turns_ticket_t *ticket);
 
 
-static uint64_t    ngx_http_tgbot_turns_bell;
-static ngx_uint_t  ngx_http_tgbot_turns_worker;
-static void      (*ngx_http_tgbot_turns_ring)(uint64_t bell,
-    ngx_uint_t worker);
+static void  (*ngx_http_tgbot_turns_ring)(ngx_uint_t slot);
 
 
 void
-ngx_http_tgbot_turns_init_process(uint64_t bell, ngx_uint_t worker,
-    void (*ring)(uint64_t bell, ngx_uint_t worker))
+ngx_http_tgbot_turns_init_process(void (*ring)(ngx_uint_t slot))
 {
-    ngx_http_tgbot_turns_bell = bell;
-    ngx_http_tgbot_turns_worker = worker;
     ngx_http_tgbot_turns_ring = ring;
 }
 
@@ -121,7 +112,8 @@ ngx_http_tgbot_turns_line_up(ngx_http_tgbot_turns_table_t *t,
                                                        1);
         }
 
-        ticket = ngx_http_tgbot_turns_add(t, record, call);
+        ticket = record ? ngx_http_tgbot_turns_table_add(t, record, call)
+                        : NULL;
 
         if (ticket == NULL) {
             call->wait = NGX_HTTP_TGBOT_TURNS_FULL;
@@ -514,35 +506,13 @@ ngx_http_tgbot_turns_keep(ngx_http_tgbot_turns_table_t *t,
 
     record = ngx_http_tgbot_turns_table_record(t, turns, &call->chat, 1);
 
-    ticket = ngx_http_tgbot_turns_add(t, record, call);
+    ticket = record ? ngx_http_tgbot_turns_table_add(t, record, call) : NULL;
 
     if (ticket) {
         ticket->waits = 0;
         ticket->repeated = 1;
         record->going++;
     }
-}
-
-
-/* a ticket of this worker, which can be rung from now on; NULL: no room */
-
-static ngx_http_tgbot_turns_ticket_t *
-ngx_http_tgbot_turns_add(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_record_t *record, ngx_http_tgbot_turns_call_t *call)
-{
-    ngx_uint_t  slot;
-
-    if (record == NULL) {
-        return NULL;
-    }
-
-    slot = ngx_http_tgbot_lease_slot();
-
-    t->slots[slot].bell = ngx_http_tgbot_turns_bell;
-    t->slots[slot].worker = ngx_http_tgbot_turns_worker;
-    t->sh->nslots = ngx_max(t->sh->nslots, slot + 1);
-
-    return ngx_http_tgbot_turns_table_add(t, record, call);
 }
 
 

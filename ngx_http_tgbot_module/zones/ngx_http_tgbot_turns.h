@@ -130,12 +130,11 @@ extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_turns_zone;
 
 
 /*
- * Called once a worker.  "bell" and "worker" tell others how to wake this
- * worker; ring(bell, worker) is called after the unlock, from any function
- * below, for each worker with a ticket that is to be looked at.
+ * Called once a worker.  ring() is called after the unlock, from any function
+ * below, for each worker with a ticket that is to be looked at, by the slot of
+ * its leases; this worker included.
  */
-void ngx_http_tgbot_turns_init_process(uint64_t bell, ngx_uint_t worker,
-    void (*ring)(uint64_t bell, ngx_uint_t worker));
+void ngx_http_tgbot_turns_init_process(void (*ring)(ngx_uint_t slot));
 
 /*
  * Asks whether the call may go now; needs no lock where nothing is stopped.

@@ -22,8 +22,7 @@ static ngx_http_tgbot_turns_ticket_t *ngx_http_tgbot_turns_move_first(
 static void ngx_http_tgbot_turns_move_advance(ngx_http_tgbot_turns_table_t *t,
     ngx_http_tgbot_turns_record_t *record);
 static void ngx_http_tgbot_turns_move_advance_bot(
-    ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_bot_t *bot);
+    ngx_http_tgbot_turns_table_t *t, ngx_http_tgbot_turns_bot_t *bot);
 static void ngx_http_tgbot_turns_move_drain(ngx_http_tgbot_turns_table_t *t,
     ngx_http_tgbot_turns_bot_t *bot, ngx_uint_t paid);
 static void ngx_http_tgbot_turns_move_unready(ngx_http_tgbot_turns_table_t *t,

@@ -328,11 +328,10 @@ ngx_http_tgbot_turns_table_lock(ngx_http_tgbot_turns_table_t *t)
 
 void
 ngx_http_tgbot_turns_table_unlock(ngx_http_tgbot_turns_table_t *t,
-    void (*ring)(uint64_t bell, ngx_uint_t worker))
+    void (*ring)(ngx_uint_t slot))
 {
-    uint64_t                      bits;
-    ngx_uint_t                    i, n;
-    ngx_http_tgbot_turns_slot_t  *slot;
+    uint64_t    bits;
+    ngx_uint_t  i, n;
 
     ngx_http_tgbot_zone_unlock(t->zone);
 
@@ -341,8 +340,7 @@ ngx_http_tgbot_turns_table_unlock(ngx_http_tgbot_turns_table_t *t,
         for (n = 0, bits = t->rung[i]; bits; n++, bits >>= 1) {
 
             if (bits & 1) {
-                slot = &t->slots[i * 64 + n];
-                ring(slot->bell, slot->worker);
+                ring(i * 64 + n);
             }
         }
     }
@@ -832,6 +830,8 @@ ngx_http_tgbot_turns_table_add(ngx_http_tgbot_turns_table_t *t,
 
     ticket->record = record - t->records;
     ticket->slot = ngx_http_tgbot_lease_slot();
+    t->sh->nslots = ngx_max(t->sh->nslots, ticket->slot + 1);
+
     ticket->class = call->class;
     ticket->waits = 1;
     ticket->listed = 1;

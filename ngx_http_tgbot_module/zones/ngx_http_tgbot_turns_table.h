@@ -106,9 +106,6 @@ typedef struct {
 /* a worker, by the slot of its lease */
 
 typedef struct {
-    uint32_t                  epoch;
-    uint32_t                  worker;
-    uint64_t                  bell;
     ngx_http_tgbot_list_t     own;         /* its tickets */
     ngx_http_tgbot_list_t     mail;        /* those to look at */
 } ngx_http_tgbot_turns_slot_t;
@@ -185,7 +182,7 @@ void ngx_http_tgbot_turns_table_open(ngx_http_tgbot_turns_table_t *t,
 /* locks and repairs; unlocks and rings */
 void ngx_http_tgbot_turns_table_lock(ngx_http_tgbot_turns_table_t *t);
 void ngx_http_tgbot_turns_table_unlock(ngx_http_tgbot_turns_table_t *t,
-    void (*ring)(uint64_t bell, ngx_uint_t worker));
+    void (*ring)(ngx_uint_t slot));
 
 #define ngx_http_tgbot_turns_table_bot(t, n)                                  \
     ((ngx_http_tgbot_turns_bot_t *)                                           \

@@ -84,9 +84,8 @@ rnd(ngx_uint_t n)
 
 
 static void
-ring(uint64_t bell, ngx_uint_t worker)
+ring(ngx_uint_t worker)
 {
-    is_int(bell, 77);
     rung[worker] = 1;
 }
 
@@ -95,7 +94,7 @@ static void
 be(ngx_uint_t worker)
 {
     unit_slot_be(worker);
-    ngx_http_tgbot_turns_init_process(77, worker, ring);
+    ngx_http_tgbot_turns_init_process(ring);
 }
 
 
