@@ -22,7 +22,7 @@ static void ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
 static void ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_send_tell(ngx_http_tgbot_send_t *send,
-    ngx_http_tgbot_method_result_t *result, ngx_str_t *body);
+    ngx_http_tgbot_method_result_t *result, ngx_http_tgbot_capture_t *capture);
 static void ngx_http_tgbot_send_refused(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_method_result_t *result, ngx_uint_t status);
 static void ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
@@ -62,6 +62,7 @@ ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
 
     if (send->failures == 0) {
         send->unknown = 0;
+        send->unsure = 0;
         send->start = ngx_current_msec;
     }
 
@@ -234,6 +235,7 @@ ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send)
         call->method = send->program->method;
         call->method_name = send->program->method_name;
         call->bufs = send->program->bufs;
+        call->copy = send->program->copy;
     }
 
     ngx_http_tgbot_call_start(call);
@@ -347,10 +349,6 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
 
     bot = send->bot;
 
-    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
-                   "tgbot bot \"%V\": %V was answered %ui",
-                   &bot->name, &send->method->name, capture->status);
-
     if (ngx_http_tgbot_method_result(&result, capture->status,
                                      &capture->retry_after, &capture->body,
                                      send->pool)
@@ -361,7 +359,7 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
         return;
     }
 
-    ngx_http_tgbot_send_tell(send, &result, &capture->body);
+    ngx_http_tgbot_send_tell(send, &result, capture);
 
     once = result.outcome != NGX_HTTP_TGBOT_METHOD_OK
            && ngx_http_tgbot_method_once(&send->method->name);
@@ -428,9 +426,15 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
 
 static void
 ngx_http_tgbot_send_tell(ngx_http_tgbot_send_t *send,
-    ngx_http_tgbot_method_result_t *result, ngx_str_t *body)
+    ngx_http_tgbot_method_result_t *result, ngx_http_tgbot_capture_t *capture)
 {
     ngx_uint_t  rc;
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, send->bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\", update %L: %V was answered %ui",
+                   &send->bot->name,
+                   send->ctx->update ? send->ctx->update->update_id : 0,
+                   &send->method->name, capture->status);
 
     switch (result->outcome) {
 
@@ -446,7 +450,8 @@ ngx_http_tgbot_send_tell(ngx_http_tgbot_send_t *send,
         rc = NGX_HTTP_TGBOT_TURN_ANSWERED;
     }
 
-    ngx_http_tgbot_pace_answered(&send->turn, rc, result->retry_after, body);
+    ngx_http_tgbot_pace_answered(&send->turn, rc, result->retry_after,
+                                 &capture->body);
 }
 
 
@@ -517,6 +522,10 @@ ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
     retry = send->conf->retry;
 
     send->failures++;
+
+    if (unknown) {
+        send->unsure = 1;
+    }
 
     if (!(send->conf->retry_on & retry_on)) {
         ngx_http_tgbot_send_give_up(send, reason);
@@ -774,6 +783,12 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
     /* set after the URI is evaluated, so that the URI cannot hold the token */
 
     if (ngx_http_tgbot_send_uri(send, &ctx->api_uri, r->pool) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (send->program && send->program->sending
+        && send->program->sending(send) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -166,7 +166,8 @@ class Nginx:
         """What nginx -t returns and says."""
         process = await asyncio.create_subprocess_exec(
             NGINX, "-t", "-p", self.directory, "-c", f"{self.directory}/nginx.conf",
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            env=self._environment)
         output, _ = await process.communicate()
         return process.returncode, output.decode("utf-8", "replace")
 
