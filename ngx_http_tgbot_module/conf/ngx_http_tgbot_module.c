@@ -6,6 +6,7 @@
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_conf.h"
+#include "ngx_http_tgbot_gateway.h"
 #include "ngx_http_tgbot_queue_worker.h"
 #include "ngx_http_tgbot_register.h"
 #include "ngx_http_tgbot_replay.h"
@@ -22,6 +23,8 @@ static char *ngx_http_tgbot_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static void ngx_http_tgbot_merge_handler(ngx_http_tgbot_loc_conf_t *conf,
+    ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_tgbot_merge_bot(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_postconfiguration(ngx_conf_t *cf);
@@ -210,6 +213,13 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       offsetof(ngx_http_tgbot_loc_conf_t, status),
       &ngx_http_tgbot_conf_status },
 
+    { ngx_string("tgbot_gateway"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_tgbot_conf_object,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_tgbot_loc_conf_t, gateway),
+      &ngx_http_tgbot_conf_gateway },
+
     { ngx_string("tgbot_redis"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_tgbot_conf_redis_directive,
@@ -355,6 +365,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
     conf->reg = NGX_CONF_UNSET_PTR;
     conf->log = NGX_CONF_UNSET_PTR;
     conf->status = NGX_CONF_UNSET_PTR;
+    conf->gateway = NGX_CONF_UNSET_PTR;
 
     return conf;
 }
@@ -408,23 +419,25 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     ngx_conf_init_ptr_value(conf->status, clcf->noname ? prev->status : NULL);
+    ngx_conf_init_ptr_value(conf->gateway, clcf->noname ? prev->gateway
+                                                        : NULL);
 
     if (clcf->noname) {
         conf->bot = prev->bot;
-
-        /* without a handler, limit_except would serve a static file */
-
-        if (clcf->lmt_excpt && clcf->handler == NULL) {
-            clcf->handler = conf->status ? ngx_http_tgbot_status_handler
-                            : conf->bot ? ngx_http_tgbot_webhook_handler
-                            : NULL;
-        }
+        ngx_http_tgbot_merge_handler(conf, clcf);
 
     } else if ((conf->status
                 && ngx_http_tgbot_conf_check_status(cf, conf->status, clcf)
                    != NGX_CONF_OK)
                || (conf->bot
                    && ngx_http_tgbot_merge_bot(cf, conf->bot) != NGX_CONF_OK))
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->gateway
+        && ngx_http_tgbot_conf_gateway_merge(cf, conf->gateway, clcf)
+           != NGX_CONF_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -438,6 +451,21 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* without a handler, limit_except would serve a static file */
+
+static void
+ngx_http_tgbot_merge_handler(ngx_http_tgbot_loc_conf_t *conf,
+    ngx_http_core_loc_conf_t *clcf)
+{
+    if (clcf->lmt_excpt && clcf->handler == NULL) {
+        clcf->handler = conf->status ? ngx_http_tgbot_status_handler
+                        : conf->bot ? ngx_http_tgbot_webhook_handler
+                        : conf->gateway ? ngx_http_tgbot_gateway_handler
+                        : NULL;
+    }
 }
 
 
@@ -462,7 +490,8 @@ ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
         || ngx_http_tgbot_conf_dead(cf) != NGX_OK
         || ngx_http_tgbot_conf_check_zones(cf) != NGX_OK
         || ngx_http_tgbot_conf_redis_init(cf) != NGX_OK
-        || ngx_http_tgbot_conf_files(cf) != NGX_OK)
+        || ngx_http_tgbot_conf_files(cf) != NGX_OK
+        || ngx_http_tgbot_conf_gateways(cf) != NGX_OK)
     {
         return NGX_ERROR;
     }

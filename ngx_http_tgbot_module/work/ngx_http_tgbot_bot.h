@@ -66,6 +66,7 @@
 
 typedef struct ngx_http_tgbot_bot_s    ngx_http_tgbot_bot_t;
 typedef struct ngx_http_tgbot_pause_s  ngx_http_tgbot_pause_t;
+typedef struct ngx_http_tgbot_gateway_conf_s  ngx_http_tgbot_gateway_conf_t;
 typedef struct ngx_http_tgbot_redis_beat_s  ngx_http_tgbot_redis_beat_t;
 typedef struct ngx_http_tgbot_queue_redis_s  ngx_http_tgbot_queue_redis_t;
 typedef struct ngx_http_tgbot_redis_states_s  ngx_http_tgbot_redis_states_t;
@@ -186,6 +187,27 @@ typedef struct {
 } ngx_http_tgbot_dead_conf_t;
 
 
+/* a rate and a burst of tgbot_pace */
+
+typedef struct {
+    ngx_uint_t                     rate;      /* calls */
+    ngx_uint_t                     per_minute;
+    ngx_uint_t                     burst;     /* calls */
+} ngx_http_tgbot_pace_rate_t;
+
+
+/* tgbot_pace */
+
+typedef struct {
+    ngx_http_tgbot_zone_t         *zone;      /* NULL: main conf's */
+    ngx_http_tgbot_pace_rate_t     chat;
+    ngx_http_tgbot_pace_rate_t     group;
+    ngx_http_tgbot_pace_rate_t     global;
+    ngx_http_tgbot_pace_rate_t     paid;      /* in the place of "global" */
+    ngx_msec_t                     max_wait;
+} ngx_http_tgbot_pace_conf_t;
+
+
 typedef enum {
     NGX_HTTP_TGBOT_REGISTER_ALLOWED_UNSAID = 0,
     NGX_HTTP_TGBOT_REGISTER_ALLOWED_DEFAULT,
@@ -237,6 +259,8 @@ typedef struct {
     ngx_array_t                    bots;      /* of ngx_http_tgbot_bot_t * */
     ngx_array_t                    tokens;    /* of all bots, see redact.h */
     ngx_array_t                    zones;     /* of ngx_http_tgbot_zone_t * */
+    ngx_array_t                   *gateways;  /* of ngx_http_tgbot_gateway_
+                                                 conf_t *; NULL: none */
     ngx_http_tgbot_zone_t         *leases;    /* NULL without bots */
     ngx_http_tgbot_zone_t         *dead;      /* dead letters of bots without
                                                  a zone for them, or NULL */
@@ -277,12 +301,33 @@ typedef struct {
     ngx_http_tgbot_retry_t        *attempts;  /* not NULL after merge */
     ngx_http_tgbot_queue_conf_t   *queue;     /* NULL: off */
     ngx_http_tgbot_dead_conf_t    *dead;   /* NULL: off */
+    ngx_http_tgbot_pace_conf_t    *pace;      /* NULL: off */
     ngx_http_tgbot_register_conf_t  *reg;    /* NULL: off */
     ngx_open_file_t               *log;       /* NULL: off */
     time_t                         max_age;   /* seconds, 0: off */
 
     ngx_http_tgbot_status_conf_t  *status;    /* NULL: not of this location */
+    ngx_http_tgbot_gateway_conf_t  *gateway;  /* as status */
 } ngx_http_tgbot_loc_conf_t;
+
+
+/* tgbot_gateway */
+
+struct ngx_http_tgbot_gateway_conf_s {
+    ngx_str_t                      name;      /* of the bot */
+    ngx_flag_t                     bulk;
+    ngx_msec_t                     timeout;
+    ngx_uint_t                     order;     /* see pace.h */
+    ngx_array_t                   *allow;     /* of ngx_str_t: methods that are
+                                                 refused else; NULL: none */
+
+    ngx_http_tgbot_bot_t          *bot;       /* by its name */
+    ngx_http_tgbot_loc_conf_t     *conf;      /* of this location */
+    ngx_http_core_loc_conf_t      *clcf;
+
+    u_char                        *file;      /* of the directive */
+    ngx_uint_t                     line;
+};
 
 
 /* a Bot API call that waits while Telegram refuses the bot's token */
@@ -441,6 +486,12 @@ void ngx_http_tgbot_bot_cut(ngx_http_tgbot_bot_t *bot, int64_t update_id);
  */
 void ngx_http_tgbot_bot_pause(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_pause_t *pause);
+
+/*
+ * The Bot API refused the token, which the program was told that made the call.
+ * Calls are paused until one is accepted, or for a minute if none waits.
+ */
+void ngx_http_tgbot_bot_refused(ngx_http_tgbot_bot_t *bot);
 
 /* "pause" neither waits nor is the probe any more; idempotent */
 void ngx_http_tgbot_bot_unpause(ngx_http_tgbot_bot_t *bot,

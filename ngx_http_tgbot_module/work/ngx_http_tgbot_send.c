@@ -32,10 +32,14 @@ static void ngx_http_tgbot_send_pause(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_send_resume(ngx_http_tgbot_pause_t *pause);
 static ngx_int_t ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args);
+static ngx_int_t ngx_http_tgbot_send_uri(ngx_http_tgbot_send_t *send,
+    ngx_str_t *uri, ngx_pool_t *pool);
 static void ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r);
 static void ngx_http_tgbot_send_count(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result);
+static void ngx_http_tgbot_send_log(ngx_http_tgbot_send_t *send,
+    ngx_uint_t level, const char *fmt, ...);
 
 
 void
@@ -44,6 +48,8 @@ ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
     send->active = 1;
     send->given_up = 0;
     send->migrated = 0;
+    send->result = NULL;
+    send->reason = NULL;
 
     if (send->failures == 0) {
         send->unknown = 0;
@@ -60,7 +66,7 @@ ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
     send->pause.probe = 0;
     send->pause.resume = ngx_http_tgbot_send_resume;
 
-    if (send->bot->unauthorized) {
+    if (send->bot->unauthorized && send->program == NULL) {
 
         /* the timer's handler pauses the call: not from inside start */
 
@@ -88,15 +94,22 @@ ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send)
     call->log_handler = ngx_http_tgbot_bot_log_error;
     call->redact = ngx_http_tgbot_bot_tokens(bot);
     call->directive = "tgbot_api";
-    call->timeout = bot->conf->call_timeout;
+    call->timeout = send->conf->call_timeout;
     call->pool = send->pool;
     call->content_type = send->method->content_type;
     call->body = send->method->body;
-    call->response_size = bot->conf->response_size;
+    call->response_size = send->conf->response_size;
     call->prepare = ngx_http_tgbot_send_prepare;
     call->closing = ngx_http_tgbot_send_closing;
     call->done = ngx_http_tgbot_send_called;
     call->data = send;
+
+    if (send->program) {
+        call->to = send->program->request;
+        call->method = send->program->method;
+        call->method_name = send->program->method_name;
+        call->bufs = send->program->bufs;
+    }
 
     ngx_http_tgbot_call_start(call);
 }
@@ -111,6 +124,8 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
 
     send = call->data;
     bot = send->bot;
+
+    send->result = result;
 
     ngx_str_null(&send->ctx->api_uri);
     ngx_str_null(&send->ctx->method);
@@ -129,10 +144,10 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
 
         /* the status tells the outcome, and a repeat would not help */
 
-        ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\", update %L: %V was answered with %ui: "
-                      "%s", &bot->name, send->ctx->update->update_id,
-                      &send->method->name, result->status, result->reason);
+        ngx_http_tgbot_send_log(send, NGX_LOG_WARN,
+                                "%V was answered with %ui: %s",
+                                &send->method->name, result->status,
+                                result->reason);
 
         result->outcome = NGX_HTTP_TGBOT_ANSWERED;
     }
@@ -167,6 +182,14 @@ static void
 ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result)
 {
+    if (result->passed) {
+
+        /* the program has a part of the answer */
+
+        ngx_http_tgbot_send_give_up(send, result->reason);
+        return;
+    }
+
     switch (result->outcome) {
 
     case NGX_HTTP_TGBOT_NOT_SENT:
@@ -196,10 +219,9 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
 
     bot = send->bot;
 
-    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
-                   "tgbot bot \"%V\", update %L: %V was answered %ui",
-                   &bot->name, send->ctx->update->update_id,
-                   &send->method->name, capture->status);
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\": %V was answered %ui",
+                   &bot->name, &send->method->name, capture->status);
 
     if (ngx_http_tgbot_method_result(&result, capture->status,
                                      &capture->retry_after, &capture->body,
@@ -223,12 +245,18 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
         return;
     }
 
-    if (result.outcome == NGX_HTTP_TGBOT_METHOD_UNAUTHORIZED) {
-        ngx_http_tgbot_send_pause(send);
-        return;
-    }
-
     switch (result.outcome) {
+
+    case NGX_HTTP_TGBOT_METHOD_UNAUTHORIZED:
+
+        if (send->program == NULL) {
+            ngx_http_tgbot_send_pause(send);
+            return;
+        }
+
+        ngx_http_tgbot_bot_refused(bot);
+        ngx_http_tgbot_send_finish(send);
+        return;
 
     case NGX_HTTP_TGBOT_METHOD_FLOOD:
         ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_429, 0,
@@ -283,10 +311,9 @@ ngx_http_tgbot_send_refused(ngx_http_tgbot_send_t *send,
         ngx_str_null(&result->description);
     }
 
-    ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L: %V was refused with %ui: "
-                  "\"%V\"", &bot->name, send->ctx->update->update_id,
-                  &send->method->name, status, &result->description);
+    ngx_http_tgbot_send_log(send, NGX_LOG_WARN, "%V was refused with %ui: "
+                            "\"%V\"", &send->method->name, status,
+                            &result->description);
 }
 
 
@@ -294,24 +321,25 @@ static void
 ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_method_result_t *result)
 {
-    ngx_http_tgbot_bot_t  *bot;
+    int64_t    chat_id;
+    ngx_int_t  rc;
 
-    bot = send->bot;
     send->migrated = 1;
 
-    if (ngx_http_tgbot_method_migrate(send->method,
-                                      result->migrate_to_chat_id, send->pool)
-        != NGX_OK)
-    {
+    chat_id = result->migrate_to_chat_id;
+
+    rc = send->program ? send->program->migrate(send, chat_id)
+                       : ngx_http_tgbot_method_migrate(send->method, chat_id,
+                                                       send->pool);
+
+    if (rc != NGX_OK) {
         ngx_http_tgbot_send_give_up(send, "the group was migrated");
         return;
     }
 
-    ngx_log_error(NGX_LOG_NOTICE, bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L: %V goes to chat %L, to which "
-                  "the group was migrated", &bot->name,
-                  send->ctx->update->update_id, &send->method->name,
-                  result->migrate_to_chat_id);
+    ngx_http_tgbot_send_log(send, NGX_LOG_NOTICE, "%V goes to chat %L, to "
+                            "which the group was migrated",
+                            &send->method->name, chat_id);
 
     ngx_http_tgbot_send_call(send);
 }
@@ -324,15 +352,13 @@ ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
     ngx_uint_t unknown, ngx_uint_t retry_after, const char *reason)
 {
     ngx_msec_t               delay;
-    ngx_http_tgbot_bot_t    *bot;
     ngx_http_tgbot_retry_t  *retry;
 
-    bot = send->bot;
-    retry = bot->conf->retry;
+    retry = send->conf->retry;
 
     send->failures++;
 
-    if (!(bot->conf->retry_on & retry_on)) {
+    if (!(send->conf->retry_on & retry_on)) {
         ngx_http_tgbot_send_give_up(send, reason);
         return;
     }
@@ -363,10 +389,8 @@ ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
         return;
     }
 
-    ngx_log_error(NGX_LOG_INFO, bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L: %V is retried in %M ms: %s",
-                  &bot->name, send->ctx->update->update_id,
-                  &send->method->name, delay, reason);
+    ngx_http_tgbot_send_log(send, NGX_LOG_INFO, "%V is retried in %M ms: %s",
+                            &send->method->name, delay, reason);
 
     ngx_http_tgbot_send_wait(send, delay);
 }
@@ -376,6 +400,8 @@ static void
 ngx_http_tgbot_send_wait(ngx_http_tgbot_send_t *send, ngx_msec_t delay)
 {
     ngx_add_timer(&send->timer, delay);
+
+    send->result = NULL;
 
     /* must be last: the owner may free "send" */
 
@@ -395,7 +421,7 @@ ngx_http_tgbot_send_timer(ngx_event_t *ev)
         return;
     }
 
-    if (send->bot->unauthorized) {
+    if (send->bot->unauthorized && send->program == NULL) {
         ngx_http_tgbot_send_pause(send);
         return;
     }
@@ -437,7 +463,7 @@ ngx_http_tgbot_send_left(ngx_http_tgbot_send_t *send)
 {
     ngx_msec_t  life, elapsed;
 
-    life = ngx_min(send->life, send->bot->conf->retry->life);
+    life = ngx_min(send->life, send->conf->retry->life);
     elapsed = ngx_http_tgbot_send_elapsed(send);
 
     return (elapsed < life) ? life - elapsed : 0;
@@ -453,14 +479,14 @@ ngx_http_tgbot_send_give_up(ngx_http_tgbot_send_t *send, const char *reason)
     bot->given_up++;
 
     send->given_up = 1;
+    send->reason = reason;
 
     ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_GIVEN_UP);
 
-    ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L: %V is given up after %ui "
-                  "failures: %s (%ui calls of this bot so far)",
-                  &bot->name, send->ctx->update->update_id,
-                  &send->method->name, send->failures, reason, bot->given_up);
+    ngx_http_tgbot_send_log(send, NGX_LOG_ERR, "%V is given up after %ui "
+                            "failures: %s (%ui calls of this bot so far)",
+                            &send->method->name, send->failures, reason,
+                            bot->given_up);
 
     ngx_http_tgbot_send_finish(send);
 }
@@ -480,6 +506,8 @@ ngx_http_tgbot_send_finish(ngx_http_tgbot_send_t *send)
 ngx_int_t
 ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send)
 {
+    ngx_http_tgbot_capture_t  result;
+
     if (!send->active) {
         return NGX_OK;
     }
@@ -488,7 +516,16 @@ ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send)
         return NGX_BUSY;
     }
 
-    if (send->started) {
+    if (send->started && send->call.passing) {
+
+        /* the answer is known, the program did not take all of it */
+
+        ngx_memzero(&result, sizeof(ngx_http_tgbot_capture_t));
+        result.status = NGX_HTTP_OK;
+
+        ngx_http_tgbot_send_count(send, &result);
+
+    } else if (send->started) {
         send->started = 0;
         (void) ngx_http_tgbot_stats_call(send->bot->stats,
                                          NGX_HTTP_TGBOT_CALL_API,
@@ -537,7 +574,6 @@ static ngx_int_t
 ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args)
 {
-    u_char                 *p;
     ngx_http_tgbot_bot_t   *bot;
     ngx_http_tgbot_ctx_t   *ctx;
     ngx_http_tgbot_send_t  *send;
@@ -562,13 +598,54 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
 
     /* set after the URI is evaluated, so that the URI cannot hold the token */
 
-    p = ngx_pnalloc(r->pool, sizeof("/bot/test/") - 1 + bot->token.len
-                             + send->method->name.len);
+    if (ngx_http_tgbot_send_uri(send, &ctx->api_uri, r->pool) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    send->started = 1;
+    (void) ngx_http_tgbot_stats_call(bot->stats, NGX_HTTP_TGBOT_CALL_API,
+                                     NGX_HTTP_TGBOT_CALL_STARTED);
+
+    return NGX_OK;
+}
+
+
+/* /bot<token>/<method>?<args>, or /file/bot<token>/<path of a file> */
+
+static ngx_int_t
+ngx_http_tgbot_send_uri(ngx_http_tgbot_send_t *send, ngx_str_t *uri,
+    ngx_pool_t *pool)
+{
+    u_char                *p;
+    ngx_str_t             *name, args, file;
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = send->bot;
+    name = &send->method->name;
+
+    ngx_str_null(&args);
+    ngx_str_null(&file);
+
+    if (send->program) {
+        args = send->program->args;
+        file = send->program->file;
+    }
+
+    if (file.len) {
+        name = &file;
+    }
+
+    p = ngx_pnalloc(pool, sizeof("/file/bot/test/?") - 1 + bot->token.len
+                          + name->len + args.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    ctx->api_uri.data = p;
+    uri->data = p;
+
+    if (file.len) {
+        p = ngx_cpymem(p, "/file", sizeof("/file") - 1);
+    }
 
     p = ngx_cpymem(p, "/bot", sizeof("/bot") - 1);
     p = ngx_cpymem(p, bot->token.data, bot->token.len);
@@ -578,13 +655,14 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
         p = ngx_cpymem(p, "test/", sizeof("test/") - 1);
     }
 
-    p = ngx_cpymem(p, send->method->name.data, send->method->name.len);
+    p = ngx_cpymem(p, name->data, name->len);
 
-    ctx->api_uri.len = p - ctx->api_uri.data;
+    if (args.len) {
+        *p++ = '?';
+        p = ngx_cpymem(p, args.data, args.len);
+    }
 
-    send->started = 1;
-    (void) ngx_http_tgbot_stats_call(bot->stats, NGX_HTTP_TGBOT_CALL_API,
-                                     NGX_HTTP_TGBOT_CALL_STARTED);
+    uri->len = p - uri->data;
 
     return NGX_OK;
 }
@@ -681,4 +759,41 @@ ngx_http_tgbot_send_count(ngx_http_tgbot_send_t *send,
     send->results[r]++;
 
     ngx_http_tgbot_stats_api(bot->stats, &send->method->name, r);
+}
+
+
+/* what a call is for: the program that waits for it logs what it gets */
+
+static void
+ngx_http_tgbot_send_log(ngx_http_tgbot_send_t *send, ngx_uint_t level,
+    const char *fmt, ...)
+{
+    u_char     *p, *last;
+    va_list     args;
+    ngx_log_t  *log;
+    u_char      text[NGX_MAX_ERROR_STR];
+
+    log = send->bot->clcf->error_log;
+    level = send->program ? ngx_max(level, NGX_LOG_INFO) : level;
+
+    if (log->log_level < level) {
+        return;
+    }
+
+    last = text + sizeof(text) - 1;
+
+    p = send->ctx->update
+        ? ngx_slprintf(text, last, "update %L", send->ctx->update->update_id)
+        : ngx_slprintf(text, last, "gateway");
+
+    p = ngx_slprintf(p, last, ": ");
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(p, last, fmt, args);
+    va_end(args);
+
+    *p = '\0';
+
+    ngx_log_error(level, log, 0, "tgbot: bot \"%V\", %s", &send->bot->name,
+                  text);
 }
