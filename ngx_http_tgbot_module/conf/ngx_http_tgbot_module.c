@@ -7,7 +7,6 @@
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_conf.h"
 #include "ngx_http_tgbot_gateway.h"
-#include "ngx_http_tgbot_queue_worker.h"
 #include "ngx_http_tgbot_register.h"
 #include "ngx_http_tgbot_replay.h"
 #include "ngx_http_tgbot_secret.h"
@@ -516,8 +515,12 @@ ngx_http_tgbot_init_module(ngx_cycle_t *cycle)
 
     ngx_http_tgbot_zone_init_module(&tmcf->zones);
 
-    if (ngx_http_tgbot_queue_worker_init_module(cycle, tmcf) != NGX_OK) {
-        return NGX_ERROR;
+    if (tmcf->bots.nelts) {
+        tmcf->bell = ngx_http_tgbot_bell_create(cycle);
+
+        if (tmcf->bell == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     if (ngx_http_tgbot_zone_file_started(cycle, &tmcf->zones) != NGX_OK) {

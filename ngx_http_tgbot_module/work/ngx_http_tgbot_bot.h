@@ -269,8 +269,8 @@ typedef struct {
     ngx_http_tgbot_shown_t         shown_tokens;
     ngx_http_tgbot_shown_t         shown_secrets;
     ngx_str_t                      state;      /* a directory; "": none */
-    ngx_http_tgbot_bell_t         *bell;      /* of the workers; NULL: no bot
-                                                 has a queue */
+    ngx_http_tgbot_bell_t         *bell;      /* of the workers; NULL: there
+                                                 are no bots */
     ngx_http_tgbot_stats_t        *redis_stats;  /* NULL: as redis,
                                                  or no bots */
 } ngx_http_tgbot_main_conf_t;

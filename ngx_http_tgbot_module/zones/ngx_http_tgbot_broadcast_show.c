@@ -1,0 +1,280 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_broadcast_area.h"
+#include "ngx_http_tgbot_broadcast_show.h"
+
+
+/* ms without a result, after which the rate falls */
+#define NGX_HTTP_TGBOT_BROADCAST_SHOW_IDLE  3000
+
+
+static void ngx_http_tgbot_broadcast_show_tell(
+    ngx_http_tgbot_broadcast_area_t *area,
+    ngx_http_tgbot_broadcast_record_t *record,
+    ngx_http_tgbot_broadcast_info_t *info);
+
+
+ngx_int_t
+ngx_http_tgbot_broadcast_show_get(ngx_http_tgbot_broadcast_t *b, uint64_t id,
+    ngx_http_tgbot_broadcast_info_t *info)
+{
+    ngx_http_tgbot_broadcast_area_t     area;
+    ngx_http_tgbot_broadcast_record_t  *record;
+
+    ngx_http_tgbot_broadcast_area_lock(b->zone, &area);
+
+    record = ngx_http_tgbot_broadcast_area_find(&area, b, id);
+
+    if (record) {
+        ngx_http_tgbot_broadcast_show_tell(&area, record, info);
+    }
+
+    ngx_http_tgbot_zone_unlock(b->zone);
+
+    return record ? NGX_OK : NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_broadcast_show_text(ngx_http_tgbot_broadcast_t *b, uint64_t id,
+    u_char *text, size_t len)
+{
+    size_t                              part;
+    uint32_t                            n;
+    ngx_http_tgbot_broadcast_area_t     area;
+    ngx_http_tgbot_broadcast_block_t   *block;
+    ngx_http_tgbot_broadcast_record_t  *record;
+
+    ngx_http_tgbot_broadcast_area_lock(b->zone, &area);
+
+    record = ngx_http_tgbot_broadcast_area_find(&area, b, id);
+    n = record ? record->text : NGX_HTTP_TGBOT_BROADCAST_NIL;
+
+    while (n != NGX_HTTP_TGBOT_BROADCAST_NIL) {
+        block = &area.blocks[n];
+
+        part = ngx_min(len, block->n);
+        text = ngx_cpymem(text, block->u.text, part);
+
+        len -= part;
+        n = block->next;
+    }
+
+    ngx_http_tgbot_zone_unlock(b->zone);
+
+    return (record && len == 0) ? NGX_OK : NGX_DECLINED;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_broadcast_show_list(ngx_http_tgbot_broadcast_t *b,
+    uint64_t after, ngx_http_tgbot_broadcast_info_t *infos, ngx_uint_t n)
+{
+    ngx_uint_t                          i, k;
+    ngx_http_tgbot_broadcast_area_t     area;
+    ngx_http_tgbot_broadcast_record_t  *record, *next;
+
+    ngx_http_tgbot_broadcast_area_lock(b->zone, &area);
+
+    for (i = 0; i < n; i++) {
+        next = NULL;
+
+        for (k = 0; k < area.nrecords; k++) {
+            record = &area.records[k];
+
+            if (record->id > after && !record->loading
+                && (next == NULL || record->id < next->id)
+                && ngx_http_tgbot_broadcast_area_own(record, b))
+            {
+                next = record;
+            }
+        }
+
+        if (next == NULL) {
+            break;
+        }
+
+        ngx_http_tgbot_broadcast_show_tell(&area, next, &infos[i]);
+
+        after = next->id;
+    }
+
+    ngx_http_tgbot_zone_unlock(b->zone);
+
+    return i;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_broadcast_show_next(ngx_http_tgbot_broadcast_t *b, uint64_t id,
+    ngx_http_tgbot_broadcast_cursor_t *cursor, ngx_uint_t mask,
+    ngx_http_tgbot_broadcast_result_t *results, ngx_uint_t n,
+    ngx_uint_t *found)
+{
+    u_char                              meaning[256], byte;
+    ngx_int_t                           rc;
+    ngx_http_tgbot_broadcast_area_t     area;
+    ngx_http_tgbot_broadcast_block_t   *block;
+    ngx_http_tgbot_broadcast_record_t  *record;
+
+    *found = 0;
+
+    ngx_http_tgbot_broadcast_area_lock(b->zone, &area);
+
+    record = ngx_http_tgbot_broadcast_area_find(&area, b, id);
+
+    if (record == NULL) {
+        rc = NGX_DECLINED;
+        goto done;
+    }
+
+    if (cursor->block == 0) {
+        cursor->block = record->chats + 1;
+        cursor->slot = 0;
+    }
+
+    /* NIL + 1 is 0: the broadcast has no chats */
+
+    if (cursor->block == 0) {
+        rc = NGX_DONE;
+        goto done;
+    }
+
+    block = &area.blocks[cursor->block - 1];
+
+    ngx_http_tgbot_broadcast_area_meaning(&area, record, meaning);
+
+    while (*found < n && cursor->slot < block->n
+           && block->number * NGX_HTTP_TGBOT_BROADCAST_SLOTS + cursor->slot
+              < record->total)
+    {
+        byte = block->u.chats.state[cursor->slot];
+
+        if (mask & (1 << meaning[byte])) {
+            results->chat = block->u.chats.id[cursor->slot];
+            results->state = meaning[byte];
+            results->error = (byte > NGX_HTTP_TGBOT_BROADCAST_BYTE_ERROR)
+                             ? byte - NGX_HTTP_TGBOT_BROADCAST_BYTE_ERROR : 0;
+            results++;
+            (*found)++;
+        }
+
+        cursor->slot++;
+    }
+
+    rc = NGX_AGAIN;
+
+    if (*found < n) {
+
+        if (cursor->slot == NGX_HTTP_TGBOT_BROADCAST_SLOTS
+            && block->next != NGX_HTTP_TGBOT_BROADCAST_NIL)
+        {
+            cursor->block = block->next + 1;
+            cursor->slot = 0;
+
+        } else {
+            rc = NGX_DONE;
+        }
+    }
+
+done:
+
+    ngx_http_tgbot_zone_unlock(b->zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_broadcast_show_error(ngx_http_tgbot_broadcast_t *b, uint64_t id,
+    ngx_uint_t number, ngx_http_tgbot_broadcast_error_t *error)
+{
+    ngx_http_tgbot_broadcast_area_t     area;
+    ngx_http_tgbot_broadcast_error_t   *known;
+    ngx_http_tgbot_broadcast_record_t  *record;
+
+    ngx_http_tgbot_broadcast_area_lock(b->zone, &area);
+
+    record = ngx_http_tgbot_broadcast_area_find(&area, b, id);
+
+    known = record ? ngx_http_tgbot_broadcast_area_error(&area, record, number)
+                   : NULL;
+
+    if (known) {
+        *error = *known;
+    }
+
+    ngx_http_tgbot_zone_unlock(b->zone);
+
+    return known ? NGX_OK : NGX_DECLINED;
+}
+
+
+void
+ngx_http_tgbot_broadcast_show_sums(ngx_http_tgbot_broadcast_t *b,
+    ngx_uint_t states[NGX_HTTP_TGBOT_BROADCAST_STATES],
+    ngx_uint_t chats[NGX_HTTP_TGBOT_BROADCAST_CHATS])
+{
+    ngx_uint_t                          i, k;
+    ngx_http_tgbot_broadcast_area_t     area;
+    ngx_http_tgbot_broadcast_record_t  *record;
+
+    ngx_memzero(states,
+                NGX_HTTP_TGBOT_BROADCAST_STATES * sizeof(ngx_uint_t));
+    ngx_memzero(chats, NGX_HTTP_TGBOT_BROADCAST_CHATS * sizeof(ngx_uint_t));
+
+    ngx_http_tgbot_broadcast_area_lock(b->zone, &area);
+
+    for (i = 0; i < area.nrecords; i++) {
+        record = &area.records[i];
+
+        if (record->id == 0 || record->loading
+            || !ngx_http_tgbot_broadcast_area_own(record, b))
+        {
+            continue;
+        }
+
+        states[ngx_http_tgbot_broadcast_area_state(record)]++;
+
+        for (k = 0; k < NGX_HTTP_TGBOT_BROADCAST_CHATS; k++) {
+            chats[k] += record->count[k];
+        }
+    }
+
+    ngx_http_tgbot_zone_unlock(b->zone);
+}
+
+
+static void
+ngx_http_tgbot_broadcast_show_tell(ngx_http_tgbot_broadcast_area_t *area,
+    ngx_http_tgbot_broadcast_record_t *record,
+    ngx_http_tgbot_broadcast_info_t *info)
+{
+    ngx_uint_t      i;
+    ngx_msec_int_t  elapsed;
+
+    info->id = record->id;
+    info->state = ngx_http_tgbot_broadcast_area_state(record);
+    info->created = record->created;
+    info->last = record->last;
+    info->rate = record->rate;
+    info->total = record->total;
+    info->text_len = record->text_len;
+    info->loading = ngx_http_tgbot_lease_alive(&record->loader);
+    info->method_len = record->method_len;
+
+    ngx_memcpy(info->method, record->method, record->method_len);
+
+    elapsed = (ngx_msec_int_t) (ngx_http_tgbot_zone_msec(area->zone)
+                                - record->since);
+
+    if (elapsed > NGX_HTTP_TGBOT_BROADCAST_SHOW_IDLE) {
+        info->rate = (uint64_t) record->results * 1000 * 1000 / elapsed;
+    }
+
+    for (i = 0; i < NGX_HTTP_TGBOT_BROADCAST_CHATS; i++) {
+        info->chats[i] = record->count[i];
+    }
+}

@@ -1,0 +1,1031 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_tgbot_broadcast_area.h"
+#include "ngx_http_tgbot_broadcast_show.h"
+#include "unit.h"
+#include "zones.h"
+
+
+#define TEST_ROOM   (256 * 1024)
+#define TEST_STEPS  2500
+#define TEST_MAX    2000      /* chats of a broadcast in random steps */
+#define TEST_N      4         /* broadcasts */
+
+
+/* what must be in the zone */
+
+typedef struct {
+    uint64_t                          id;          /* 0: none */
+    ngx_uint_t                        loading;
+    ngx_uint_t                        state;
+    ngx_uint_t                        total;
+    ngx_uint_t                        written;
+    u_char                            chats[TEST_MAX];
+    int64_t                           ids[TEST_MAX];
+    ngx_http_tgbot_lease_t            loader;
+
+    ngx_http_tgbot_lease_t            leader;
+    ngx_uint_t                        slot;        /* of the leader */
+    ngx_uint_t                        led;
+    ngx_uint_t                        n;           /* in flight */
+    ngx_http_tgbot_broadcast_chat_t   flight[64];
+} test_cast_t;
+
+
+static ngx_time_t                    test_time = { 1700000000, 0, 0 };
+volatile ngx_time_t                 *ngx_cached_time = &test_time;
+
+static ngx_http_tgbot_zone_t        *zone;
+static ngx_http_tgbot_broadcast_t    bot;
+static void                         *users[] = { &bot };
+static ngx_str_t                     method = ngx_string("sendMessage");
+static ngx_str_t                     text = ngx_string("{\"text\":\"hi\"}");
+
+static ngx_http_tgbot_broadcast_info_t    info;
+static ngx_http_tgbot_broadcast_result_t  results[TEST_MAX];
+
+static test_cast_t                   casts[TEST_N];
+static int64_t                       test_chat;
+static uint64_t                      seed;
+
+/* moves that the current step may make, by "from", as bits of "to" */
+static u_char                        moves[NGX_HTTP_TGBOT_BROADCAST_CHATS];
+
+
+static ngx_uint_t
+test_random(ngx_uint_t n)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+
+    return (seed >> 16) % n;
+}
+
+
+static void
+test_zone(size_t room)
+{
+    ngx_memzero(&bot, sizeof(bot));
+
+    ngx_str_set(&bot.bot, "shop");
+    bot.bot_id = 42;
+
+    unit_slot_be(0);
+
+    zone = unit_zone(&ngx_http_tgbot_broadcast_zone, room, users, 1);
+    bot.zone = zone;
+}
+
+
+static uint64_t
+test_make(ngx_uint_t n, int64_t first)
+{
+    int64_t                 chat;
+    uint64_t                id;
+    ngx_uint_t              i;
+    ngx_http_tgbot_lease_t  loader;
+
+    id = 0;
+
+    if (!is_int(ngx_http_tgbot_broadcast_create(&bot, &method, &text,
+                                              NGX_HTTP_TGBOT_BROADCAST_GOING,
+                                              &loader, &id), NGX_OK))
+    {
+        return 0;
+    }
+
+    for (i = 0; i < n; i++) {
+        chat = first + i;
+        is_int(ngx_http_tgbot_broadcast_add(&bot, id, &loader, &chat, 1),
+               NGX_OK);
+    }
+
+    is_int(ngx_http_tgbot_broadcast_publish(&bot, id, &loader), NGX_OK);
+
+    return id;
+}
+
+
+/* reads all chats, in order, and returns their number */
+
+static ngx_uint_t
+test_read(uint64_t id, ngx_uint_t mask)
+{
+    ngx_int_t                           rc;
+    ngx_uint_t                          n, found;
+    ngx_http_tgbot_broadcast_cursor_t   cursor;
+
+    ngx_memzero(&cursor, sizeof(cursor));
+    n = 0;
+
+    do {
+        rc = ngx_http_tgbot_broadcast_show_next(&bot, id, &cursor, mask,
+                                         &results[n],
+                                         ngx_min(7, TEST_MAX - n), &found);
+        n += found;
+    } while (rc == NGX_AGAIN && n < TEST_MAX);
+
+    return n;
+}
+
+
+#define TEST_ALL  ((1 << NGX_HTTP_TGBOT_BROADCAST_CHATS) - 1)
+
+
+static void
+is_chats(uint64_t id, ngx_uint_t state, ngx_uint_t n)
+{
+    is_int(ngx_http_tgbot_broadcast_show_get(&bot, id, &info), NGX_OK);
+    is_int(info.chats[state], n);
+}
+
+
+static void
+test_life(void)
+{
+    u_char                             buf[64];
+    uint64_t                           id, other;
+    ngx_uint_t                         n, unknown;
+    ngx_http_tgbot_lease_t             leader;
+    ngx_http_tgbot_broadcast_chat_t    chats[8];
+    ngx_http_tgbot_broadcast_error_t   error;
+
+    test_zone(TEST_ROOM);
+
+    id = test_make(6, 100);
+
+    is_int(ngx_http_tgbot_broadcast_show_get(&bot, id, &info), NGX_OK);
+    is_int(info.total, 6);
+    is_int(info.state, NGX_HTTP_TGBOT_BROADCAST_GOING);
+    is_int(info.method_len, method.len);
+    is_int(info.text_len, text.len);
+
+    is_int(ngx_http_tgbot_broadcast_show_text(&bot, id, buf, text.len),
+           NGX_OK);
+    ok(ngx_memcmp(buf, text.data, text.len) == 0);
+
+    is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &other, &unknown),
+           NGX_OK);
+    is_int(other, id);
+
+    is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &other, &unknown),
+           NGX_DECLINED);
+
+    n = 8;
+    is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &n),
+           NGX_OK);
+    is_int(n, 6);
+    is_int(chats[5].chat, 105);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_FLIGHT, 6);
+
+    n = 8;
+    is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats + 6, &n),
+           NGX_DONE);
+
+    ngx_memzero(&error, sizeof(error));
+    error.status = 403;
+    error.len = 7;
+    ngx_memcpy(error.text, "blocked", 7);
+
+    ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[0],
+                                    NGX_HTTP_TGBOT_BROADCAST_SENT, NULL, 0);
+    ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[0],
+                                    NGX_HTTP_TGBOT_BROADCAST_FAILED, NULL, 0);
+    ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[1],
+                                    NGX_HTTP_TGBOT_BROADCAST_BLOCKED, &error,
+                                    0);
+    ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[2],
+                                    NGX_HTTP_TGBOT_BROADCAST_BLOCKED, &error,
+                                    0);
+    error.status = 400;
+    ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[3],
+                                    NGX_HTTP_TGBOT_BROADCAST_FAILED, &error,
+                                    0);
+    ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[4],
+                                    NGX_HTTP_TGBOT_BROADCAST_UNKNOWN, NULL, 0);
+
+    is_int(test_read(id, 1 << NGX_HTTP_TGBOT_BROADCAST_BLOCKED), 2);
+    is_int(results[0].chat, 101);
+    is_int(results[0].error, 1);
+    is_int(results[1].error, 1);
+    is_int(test_read(id, 1 << NGX_HTTP_TGBOT_BROADCAST_FAILED), 1);
+    is_int(results[0].chat, 103);
+    is_int(results[0].error, 2);
+
+    is_int(ngx_http_tgbot_broadcast_show_error(&bot, id, 2, &error), NGX_OK);
+    is_int(error.status, 400);
+    is_int(ngx_http_tgbot_broadcast_show_error(&bot, id, 3, &error),
+           NGX_DECLINED);
+
+    is_int(ngx_http_tgbot_broadcast_drop(&bot, id), NGX_AGAIN);
+
+    /* the leader dies: what it had in flight is unknown, also if paused */
+
+    is_int(ngx_http_tgbot_broadcast_set(&bot, id,
+                                        NGX_HTTP_TGBOT_BROADCAST_PAUSED),
+           NGX_OK);
+
+    unit_slot_die(0);
+    unit_slot_be(1);
+
+    is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &other, &unknown),
+           NGX_DECLINED);
+    is_int(unknown, 1);
+
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_UNKNOWN, 2);
+    is_int(info.state, NGX_HTTP_TGBOT_BROADCAST_PAUSED);
+
+    is_int(ngx_http_tgbot_broadcast_set(&bot, id,
+                                        NGX_HTTP_TGBOT_BROADCAST_GOING),
+           NGX_OK);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_SENT, 1);
+    is_int(info.state, NGX_HTTP_TGBOT_BROADCAST_DONE);
+
+    is_int(ngx_http_tgbot_broadcast_again(&bot, id,
+                                          NGX_HTTP_TGBOT_BROADCAST_UNKNOWN,
+                                          &n), NGX_OK);
+    is_int(n, 2);
+
+    is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &other, &unknown),
+           NGX_OK);
+    n = 8;
+    is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &n),
+           NGX_OK);
+    is_int(n, 2);
+    is_int(chats[0].chat, 104);
+    is_int(chats[1].chat, 105);
+
+    unit_zone_free(zone);
+    unit_slot_be(0);
+}
+
+
+/* a chat whose calls are given up waits again, but not for ever */
+
+static void
+test_again(void)
+{
+    uint64_t                           id;
+    ngx_uint_t                         i, n, unknown;
+    ngx_http_tgbot_lease_t             leader;
+    ngx_http_tgbot_broadcast_chat_t    chats[2];
+    ngx_http_tgbot_broadcast_error_t   error;
+
+    test_zone(TEST_ROOM);
+
+    id = test_make(2, -5);
+    is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &id, &unknown),
+           NGX_OK);
+
+    ngx_memzero(&error, sizeof(error));
+    error.status = 500;
+
+    for (i = 0; i < NGX_HTTP_TGBOT_BROADCAST_TRIES; i++) {
+
+        n = 1;
+        is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &n),
+               NGX_OK);
+        is_int(chats[0].chat, -5);
+
+        ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[0],
+                                        NGX_HTTP_TGBOT_BROADCAST_WAITING,
+                                        NULL, 0);
+
+        n = 2;
+        is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &n),
+               NGX_OK);
+        is_int(n, 2);
+        is_int(chats[1].chat, -5);
+
+        ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[0],
+                                        NGX_HTTP_TGBOT_BROADCAST_WAITING,
+                                        NULL, 0);
+        ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[1],
+                                        NGX_HTTP_TGBOT_BROADCAST_FAILED,
+                                        &error, 1);
+
+        n = 1;
+        is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &n),
+               NGX_OK);
+        is_int(chats[0].chat, -4);
+        ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[0],
+                                        NGX_HTTP_TGBOT_BROADCAST_WAITING,
+                                        NULL, 0);
+    }
+
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_FAILED, 1);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_WAITING, 1);
+
+    unit_zone_free(zone);
+}
+
+
+/* nine bytes a chat; a zone that is full makes nothing by halves */
+
+static void
+test_full(void)
+{
+    int64_t                          chats[450];
+    uint64_t                         id, other;
+    ngx_int_t                        rc;
+    ngx_uint_t                       n, room;
+    ngx_http_tgbot_lease_t           loader, second;
+    ngx_http_tgbot_broadcast_area_t  area;
+
+    test_zone(1024 * 1024);
+
+    ngx_memzero(chats, sizeof(chats));
+
+    ngx_http_tgbot_broadcast_area_lock(zone, &area);
+    room = area.sh->room;
+    ngx_http_tgbot_zone_unlock(zone);
+
+    is_int(room, area.nblocks);
+
+    is_int(ngx_http_tgbot_broadcast_create(&bot, &method, &text,
+                                           NGX_HTTP_TGBOT_BROADCAST_GOING,
+                                           &loader, &id), NGX_OK);
+
+    n = 0;
+
+    do {
+        rc = ngx_http_tgbot_broadcast_add(&bot, id, &loader, chats, 450);
+        n += 450;
+    } while (rc == NGX_OK);
+
+    is_int(rc, NGX_BUSY);
+    ok(n > 105000);
+
+    is_int(ngx_http_tgbot_broadcast_show_get(&bot, id, &info), NGX_DECLINED);
+    is_int(ngx_http_tgbot_broadcast_create(&bot, &method, &text,
+                                           NGX_HTTP_TGBOT_BROADCAST_GOING,
+                                           &loader, &other), NGX_BUSY);
+
+    /* the loader dies */
+
+    unit_slot_die(0);
+
+    id = test_make(10, 1);
+
+    is_int(area.sh->room, room - 2);
+    is_int(ngx_http_tgbot_broadcast_show_list(&bot, 0, &info, 1), 1);
+    is_int(info.id, id);
+
+    /* chats that do not fit leave those that are there */
+
+    is_int(ngx_http_tgbot_broadcast_load(&bot, id, &loader), NGX_OK);
+    is_int(ngx_http_tgbot_broadcast_load(&bot, id, &second), NGX_AGAIN);
+
+    do {
+        rc = ngx_http_tgbot_broadcast_add(&bot, id, &loader, chats, 450);
+    } while (rc == NGX_OK);
+
+    ngx_http_tgbot_broadcast_abandon(&bot, id, &loader);
+
+    is_int(area.sh->room, room - 2);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_WAITING, 10);
+
+    unit_zone_free(zone);
+}
+
+
+static void
+test_bots(void)
+{
+    uint64_t                    id;
+    ngx_http_tgbot_broadcast_t  other;
+
+    test_zone(TEST_ROOM);
+
+    id = test_make(1, 1);
+
+    other = bot;
+    other.bot_id = 43;
+
+    is_int(ngx_http_tgbot_broadcast_show_get(&other, id, &info),
+           NGX_DECLINED);
+    is_int(ngx_http_tgbot_broadcast_show_list(&other, 0, &info, 1), 0);
+    is_int(ngx_http_tgbot_broadcast_drop(&other, id), NGX_DECLINED);
+
+    ngx_str_set(&other.bot, "shoq");
+    other.bot_id = 42;
+
+    is_int(ngx_http_tgbot_broadcast_set(&other, id,
+                                        NGX_HTTP_TGBOT_BROADCAST_PAUSED),
+           NGX_DECLINED);
+
+    unit_zone_free(zone);
+}
+
+
+/* a file of another size */
+
+static void
+test_copy(void)
+{
+    uint64_t                id;
+    ngx_http_tgbot_zone_t  *old;
+
+    test_zone(TEST_ROOM);
+
+    (void) test_make(3, 1);
+    id = test_make(1000, 7);
+
+    old = zone;
+
+    zone = unit_zone(&ngx_http_tgbot_broadcast_zone, 4 * TEST_ROOM, users, 1);
+    bot.zone = zone;
+
+    is_int(ngx_http_tgbot_broadcast_zone.copy(zone, old), NGX_OK);
+
+    is_int(test_read(id, TEST_ALL), 1000);
+    is_int(results[999].chat, 1006);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_WAITING, 1000);
+    is_int(test_make(1, 1), id + 1);
+
+    unit_zone_free(zone);
+
+    zone = unit_zone(&ngx_http_tgbot_broadcast_zone,
+                     ngx_http_tgbot_broadcast_zone.min, users, 1);
+    ok(zone != NULL);
+
+    unit_zone_free(old);
+    unit_zone_free(zone);
+}
+
+
+/*
+ * Random steps against a model.  At a random point inside the lock a step is
+ * killed: its chats are where they were before it or after it.
+ */
+
+static void
+model_allow(ngx_uint_t from, ngx_uint_t to)
+{
+    moves[from] |= 1 << to;
+}
+
+
+static test_cast_t *
+model_some(ngx_uint_t loading)
+{
+    ngx_uint_t  i, k;
+
+    k = test_random(TEST_N);
+
+    for (i = 0; i < TEST_N; i++, k++) {
+        if (casts[k % TEST_N].id && casts[k % TEST_N].loading == loading) {
+            return &casts[k % TEST_N];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* compares the zone with the model, or takes over what a killed step did */
+
+static void
+model_check(ngx_uint_t killed)
+{
+    u_char                           *was;
+    ngx_uint_t                        i, k, n, count[6], blocks;
+    test_cast_t                      *cast;
+    ngx_http_tgbot_broadcast_area_t   area;
+
+    blocks = 0;
+
+    for (i = 0; i < TEST_N; i++) {
+        cast = &casts[i];
+
+        if (cast->id == 0 || cast->loading) {
+            continue;
+        }
+
+        if (ngx_http_tgbot_broadcast_show_get(&bot, cast->id, &info)
+            != NGX_OK)
+        {
+            ok(killed == 2);
+            ngx_memzero(cast, sizeof(test_cast_t));
+            continue;
+        }
+
+        if (info.total != cast->total) {
+            ok(killed);
+            is_int(info.total, cast->written);
+            cast->total = info.total;
+        }
+
+        n = test_read(cast->id, TEST_ALL);
+        is_int(n, cast->total);
+
+        ngx_memzero(count, sizeof(count));
+
+        for (k = 0; k < n; k++) {
+            was = &cast->chats[k];
+
+            is_int(results[k].chat, cast->ids[k]);
+
+            if (results[k].state != *was) {
+                ok(killed && (moves[*was] & (1 << results[k].state)));
+                *was = results[k].state;
+            }
+
+            count[*was]++;
+        }
+
+        for (k = 0; k < 6; k++) {
+            is_int(info.chats[k], count[k]);
+        }
+    }
+
+    ngx_http_tgbot_broadcast_area_lock(zone, &area);
+
+    for (i = 0; i < area.nblocks; i++) {
+        blocks += (area.blocks[i].owner == 0);
+    }
+
+    is_int(area.sh->room, blocks);
+
+    ngx_http_tgbot_zone_unlock(zone);
+}
+
+
+static void
+model_load(void)
+{
+    int64_t       chats[600];
+    uint64_t      id;
+    ngx_int_t     rc;
+    ngx_uint_t    i, n;
+    test_cast_t  *cast;
+
+    for (i = 0; i < TEST_N && casts[i].id; i++) { /* void */ }
+
+    cast = model_some(1);
+
+    if (cast == NULL && i < TEST_N && test_random(2)) {
+        cast = &casts[i];
+
+        rc = ngx_http_tgbot_broadcast_create(&bot, &method, &text,
+                                             NGX_HTTP_TGBOT_BROADCAST_GOING,
+                                             &cast->loader, &id);
+        if (rc == NGX_OK) {
+            cast->id = id;
+            cast->loading = 1;
+        }
+
+        return;
+    }
+
+    if (cast == NULL) {
+        cast = model_some(0);
+
+        if (cast == NULL
+            || ngx_http_tgbot_broadcast_load(&bot, cast->id, &cast->loader)
+               != NGX_OK)
+        {
+            return;
+        }
+    }
+
+    n = test_random(600);
+    n = ngx_min(n, TEST_MAX - cast->total);
+
+    for (i = 0; i < n; i++) {
+        chats[i] = ++test_chat;
+        cast->ids[cast->total + i] = chats[i];
+        cast->chats[cast->total + i] = NGX_HTTP_TGBOT_BROADCAST_WAITING;
+    }
+
+    rc = ngx_http_tgbot_broadcast_add(&bot, cast->id, &cast->loader, chats,
+                                      n);
+
+    if (rc != NGX_OK || test_random(4) == 0) {
+        ngx_http_tgbot_broadcast_abandon(&bot, cast->id, &cast->loader);
+
+        if (cast->loading) {
+            ngx_memzero(cast, sizeof(test_cast_t));
+        }
+
+        return;
+    }
+
+    /* a creation whose publishing is killed is there or not */
+
+    cast->written = cast->total + n;
+
+    is_int(ngx_http_tgbot_broadcast_publish(&bot, cast->id, &cast->loader),
+           NGX_OK);
+
+    cast->total = cast->written;
+    cast->loading = 0;
+}
+
+
+/* chats have ids that rise */
+
+static ngx_uint_t
+model_number(test_cast_t *cast, ngx_http_tgbot_broadcast_chat_t *chat)
+{
+    ngx_uint_t  k;
+
+    for (k = 0; k < cast->total; k++) {
+        if (cast->ids[k] == chat->chat) {
+            return k;
+        }
+    }
+
+    ok(0);
+
+    return 0;
+}
+
+
+static void
+model_send(void)
+{
+    uint64_t                           id;
+    ngx_int_t                          rc;
+    ngx_uint_t                         i, k, n, unknown, state;
+    test_cast_t                       *cast;
+    ngx_http_tgbot_lease_t             leader;
+    ngx_http_tgbot_broadcast_error_t   error;
+
+    rc = ngx_http_tgbot_broadcast_lead(&bot, &leader, &id, &unknown);
+
+    for (i = 0; rc == NGX_OK && i < TEST_N; i++) {
+        if (casts[i].id == id) {
+            casts[i].led = 1;
+            casts[i].leader = leader;
+            casts[i].n = 0;
+        }
+    }
+
+    cast = model_some(0);
+
+    if (cast == NULL || !cast->led) {
+        return;
+    }
+
+    model_allow(NGX_HTTP_TGBOT_BROADCAST_WAITING,
+                NGX_HTTP_TGBOT_BROADCAST_FLIGHT);
+
+    n = test_random(20) + 1;
+    n = ngx_min(n, 64 - cast->n);
+
+    rc = ngx_http_tgbot_broadcast_take(&bot, cast->id, &cast->leader,
+                                       &cast->flight[cast->n], &n);
+
+    if (rc == NGX_OK) {
+        for (i = 0; i < n; i++) {
+            k = model_number(cast, &cast->flight[cast->n + i]);
+
+            is_int(cast->chats[k], NGX_HTTP_TGBOT_BROADCAST_WAITING);
+            cast->chats[k] = NGX_HTTP_TGBOT_BROADCAST_FLIGHT;
+        }
+
+        cast->n += n;
+    }
+
+    for (i = test_random(20); i && cast->n; i--) {
+
+        state = test_random(NGX_HTTP_TGBOT_BROADCAST_CHATS);
+
+        if (state == NGX_HTTP_TGBOT_BROADCAST_FLIGHT) {
+            state = NGX_HTTP_TGBOT_BROADCAST_SENT;
+        }
+
+        ngx_memzero(&error, sizeof(error));
+        error.status = 400 + test_random(40);
+        error.len = 5;
+        ngx_memset(error.text, 'a' + test_random(5), 5);
+
+        model_allow(NGX_HTTP_TGBOT_BROADCAST_FLIGHT, state);
+
+        cast->n--;
+
+        k = model_number(cast, &cast->flight[cast->n]);
+
+        ngx_http_tgbot_broadcast_settle(&bot, cast->id, &cast->leader,
+                                        &cast->flight[cast->n], state, &error,
+                                        0);
+        cast->chats[k] = state;
+    }
+
+    if (cast->n == 0 && test_random(3) == 0) {
+        ngx_http_tgbot_broadcast_leave(&bot, cast->id, &cast->leader);
+        cast->led = 0;
+    }
+}
+
+
+static ngx_uint_t
+model_change(void)
+{
+    ngx_uint_t    i, n, state;
+    test_cast_t  *cast;
+
+    cast = model_some(0);
+
+    if (cast == NULL) {
+        return 1;
+    }
+
+    switch (test_random(4)) {
+
+    case 0:
+        state = test_random(8) ? test_random(2)
+                               : NGX_HTTP_TGBOT_BROADCAST_CANCELLED;
+        (void) ngx_http_tgbot_broadcast_set(&bot, cast->id, state);
+        return 1;
+
+    case 1:
+        state = NGX_HTTP_TGBOT_BROADCAST_BLOCKED + test_random(3);
+        model_allow(state, NGX_HTTP_TGBOT_BROADCAST_WAITING);
+
+        if (ngx_http_tgbot_broadcast_again(&bot, cast->id, state, &n)
+            != NGX_OK)
+        {
+            return 1;
+        }
+
+        for (i = 0; i < cast->total; i++) {
+            if (cast->chats[i] == state) {
+                cast->chats[i] = NGX_HTTP_TGBOT_BROADCAST_WAITING;
+                n--;
+            }
+        }
+
+        is_int(n, 0);
+        return 1;
+
+    default:
+        if (ngx_http_tgbot_broadcast_drop(&bot, cast->id) == NGX_OK) {
+            ngx_memzero(cast, sizeof(test_cast_t));
+        }
+
+        return 2;
+    }
+}
+
+
+/* all leases of this process are over: who is in flight is unknown */
+
+static void
+model_died(void)
+{
+    uint64_t                id;
+    ngx_uint_t              i, unknown;
+    ngx_http_tgbot_lease_t  leader;
+
+    unit_slot_die(0);
+
+    for (i = 0; i < TEST_N; i++) {
+
+        if (casts[i].loading) {
+
+            /* a publish may have been the last step */
+
+            if (ngx_http_tgbot_broadcast_show_get(&bot, casts[i].id, &info)
+                == NGX_OK)
+            {
+                casts[i].loading = 0;
+                casts[i].total = info.total;
+                casts[i].written = info.total;
+
+            } else {
+                ngx_memzero(&casts[i], sizeof(test_cast_t));
+            }
+        }
+
+        casts[i].led = 0;
+        casts[i].n = 0;
+    }
+
+    model_allow(NGX_HTTP_TGBOT_BROADCAST_FLIGHT,
+                NGX_HTTP_TGBOT_BROADCAST_UNKNOWN);
+
+    if (moves[NGX_HTTP_TGBOT_BROADCAST_WAITING]) {
+        model_allow(NGX_HTTP_TGBOT_BROADCAST_WAITING,
+                    NGX_HTTP_TGBOT_BROADCAST_UNKNOWN);
+    }
+
+    /* each is led once, so each is looked at */
+
+    unit_slot_be(7);
+
+    while (ngx_http_tgbot_broadcast_lead(&bot, &leader, &id, &unknown)
+           == NGX_OK)
+    {
+        /* void */
+    }
+
+    unit_slot_die(7);
+    unit_slot_be(0);
+}
+
+
+static void
+model_run(uint64_t number)
+{
+    volatile ngx_uint_t  step, kind, killed;
+
+    seed = number * 0x9e3779b97f4a7c15ULL + 1;
+
+    ngx_memzero(casts, sizeof(casts));
+
+    test_zone(TEST_ROOM);
+
+    for (step = 0; step < TEST_STEPS; step++) {
+
+        unit_context("seed %llu, step %llu", (unsigned long long) number,
+                     (unsigned long long) step);
+
+        ngx_memzero(moves, sizeof(moves));
+
+        killed = 0;
+        kind = 1;
+
+        unit_zone_stop_at = test_random(3) ? 0 : 1 + test_random(30);
+
+        if (setjmp(unit_zone_killed) == 0) {
+
+            switch (test_random(5)) {
+            case 0:
+                model_load();
+                break;
+
+            case 1:
+                kind = 2;
+                kind = model_change();
+                break;
+
+            default:
+                model_send();
+            }
+
+        } else {
+            killed = kind;
+        }
+
+        unit_zone_stop_at = 0;
+
+        if (killed || test_random(100) == 0) {
+
+            killed = ngx_max(killed, 1);
+
+            if (test_random(3) == 0) {
+                unit_zone_start(zone, NGX_HTTP_TGBOT_ZONE_DIRTY);
+            }
+
+            model_died();
+        }
+
+        model_check(killed);
+    }
+
+    unit_zone_free(zone);
+}
+
+
+static void
+test_model(void)
+{
+    uint64_t  number;
+
+    for (number = 1; number <= 5; number++) {
+        model_run(number);
+    }
+
+    unit_context("%s", "");
+}
+
+
+/* the machine goes down: each page is of one of two moments, or is zeros */
+
+static u_char  one[2 * TEST_ROOM], two[2 * TEST_ROOM];
+
+
+static void
+test_torn(void)
+{
+    size_t                              size, n;
+    uint64_t                            id, number;
+    ngx_uint_t                          i, k, left, unknown;
+    ngx_http_tgbot_lease_t              leader;
+    ngx_http_tgbot_broadcast_chat_t     chats[64];
+    ngx_http_tgbot_broadcast_cursor_t   cursor;
+
+    for (number = 1; number <= 400; number++) {
+
+        seed = number * 0x9e3779b97f4a7c15ULL + 1;
+        unit_context("seed %llu", (unsigned long long) number);
+
+        test_zone(TEST_ROOM);
+
+        size = zone->size;
+
+        ok(size <= sizeof(one));
+
+        (void) test_make(test_random(1500), 1000);
+        id = test_make(test_random(1500) + 64, 1000);
+
+        ngx_memcpy(one, zone->sh, size);
+
+        /* some are sent, one is deleted, one is made */
+
+        (void) ngx_http_tgbot_broadcast_set(&bot, id - 1,
+                                          NGX_HTTP_TGBOT_BROADCAST_CANCELLED);
+        (void) ngx_http_tgbot_broadcast_drop(&bot, id - 1);
+
+        k = 64;
+        is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &id, &unknown),
+               NGX_OK);
+        is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &k),
+               NGX_OK);
+
+        for (i = 0; i < k; i++) {
+            ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[i],
+                                            NGX_HTTP_TGBOT_BROADCAST_SENT,
+                                            NULL, 0);
+        }
+
+        (void) test_make(test_random(1500), 5000);
+
+        ngx_memcpy(two, zone->sh, size);
+
+        for (n = 0; n < size; n += 4096) {
+
+            left = ngx_min(4096, size - n);
+
+            switch (test_random(8)) {
+            case 0:
+                ngx_memzero((u_char *) zone->sh + n, left);
+                break;
+
+            case 1:
+            case 2:
+            case 3:
+                ngx_memcpy((u_char *) zone->sh + n, one + n, left);
+                break;
+
+            default:
+                ngx_memcpy((u_char *) zone->sh + n, two + n, left);
+            }
+        }
+
+        /* the header is checked before a zone is opened */
+
+        ngx_memcpy(zone->sh, two, sizeof(ngx_http_tgbot_zone_sh_t));
+
+        is_int(unit_zone_start(zone, NGX_HTTP_TGBOT_ZONE_TORN), NGX_OK);
+
+        for (id = 1; id <= 3; id++) {
+
+            if (ngx_http_tgbot_broadcast_show_get(&bot, id, &info) != NGX_OK) {
+                continue;
+            }
+
+            ok(info.state != NGX_HTTP_TGBOT_BROADCAST_GOING);
+
+            ngx_memzero(&cursor, sizeof(cursor));
+
+            is_int(test_read(id, TEST_ALL), info.total);
+
+            for (i = 0; i < info.total; i++) {
+                is_int(results[i].chat, (id == 3 ? 5000 : 1000) + i);
+            }
+        }
+
+        unit_slot_die(0);
+
+        id = test_make(100, 9000);
+        is_chats(id, NGX_HTTP_TGBOT_BROADCAST_WAITING, 100);
+
+        unit_zone_free(zone);
+    }
+
+    unit_context("%s", "");
+}
+
+
+static unit_case_t  cases[] = {
+    { "from its creation to its end", test_life },
+    { "a chat that is tried again", test_again },
+    { "a full zone", test_full },
+    { "bots", test_bots },
+    { "a copy of another size", test_copy },
+    { "random steps, killed and repaired", test_model },
+    { "the machine goes down", test_torn }
+};
+
+
+int
+main(void)
+{
+    return unit_main(cases, unit_n(cases));
+}
