@@ -28,7 +28,7 @@ GATEWAY = """\
     server {{
         listen 127.0.0.1:{port};
 {webhook}
-        location /api/ {{
+        location {path} {{
             tgbot_gateway e2e;
             tgbot_retry_on off;
             client_max_body_size 6m;
@@ -81,11 +81,11 @@ def received(api):
 
 
 async def compare(case, command, steps, token=TOKEN, direct_token=TOKEN, test=False,
-                  apart=()):
+                  apart=(), path="/api/"):
     """
     A program gets the same directly and through the gateway; returns what it got there.  The
     tokens are those of the program; test: all is in the test environment; apart: steps that
-    are not compared.
+    are not compared; path: the gateway's location.
     """
     environment = {"TEST": "test/"} if test else {}
     direct = await bot_api(case)
@@ -98,8 +98,10 @@ async def compare(case, command, steps, token=TOKEN, direct_token=TOKEN, test=Fa
     webhook = bot()
     if test:
         webhook = webhook.replace("tgbot_api /_api;", "tgbot_api /_api test;")
-    nginx = await case.nginx(GATEWAY.format(port=port, api=behind.port, webhook=webhook), port)
-    got = await run(case, command, f"http://127.0.0.1:{port}/api", token, **environment)
+    nginx = await case.nginx(GATEWAY.format(
+        port=port, api=behind.port, webhook=webhook, path=path), port)
+    got = await run(case, command, f"http://127.0.0.1:{port}{path.rstrip('/')}", token,
+                    **environment)
 
     for step, result in expected.items():
         if step not in apart:
@@ -182,7 +184,7 @@ async def test_plain(case):
 
 
 async def test_plain_without_token(case):
-    await plain(case, token="")
+    await plain(case, token="", path="/")
 
 
 async def test_plain_with_placeholder(case):
