@@ -189,7 +189,7 @@ async def test_plain_without_token(case):
 
 async def test_plain_with_placeholder(case):
     """What frameworks take that insist on the form of a token."""
-    await plain(case, token="1000:gateway")
+    await plain(case, token="1000:nginx")
 
 
 async def test_plain_with_another_token(case):
