@@ -3,11 +3,14 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_tgbot_body.h"
 #include "ngx_http_tgbot_gateway.h"
-#include "ngx_http_tgbot_method_form.h"
+#include "ngx_http_tgbot_gateway_idempotency.h"
 #include "ngx_http_tgbot_pass.h"
 #include "ngx_http_tgbot_webhook.h"
+
+
+/* characters of a token behind its colon; BotFather gives 35 */
+#define NGX_HTTP_TGBOT_GATEWAY_KEY  30
 
 
 /* the stages of a call, in this order */
@@ -16,25 +19,19 @@ typedef enum {
     NGX_HTTP_TGBOT_GATEWAY_ROUTE = 0,
     NGX_HTTP_TGBOT_GATEWAY_READ,
     NGX_HTTP_TGBOT_GATEWAY_PARSE,
+    NGX_HTTP_TGBOT_GATEWAY_IDEMPOTENCY,
     NGX_HTTP_TGBOT_GATEWAY_SEND,
     NGX_HTTP_TGBOT_GATEWAY_REFUSE
 } ngx_http_tgbot_gateway_stage_e;
 
-
-/*
- * NGX_OK     run the next stage
- * NGX_DONE   g->status and g->error are set: go to the stage "refuse"
- * NGX_ERROR  the same with status 500
- * NGX_AGAIN  the call is suspended, or the request has been finalized
- */
 
 typedef ngx_int_t (*ngx_http_tgbot_gateway_stage_pt)(
     ngx_http_tgbot_gateway_t *g);
 
 
 static void ngx_http_tgbot_gateway_run(ngx_http_tgbot_gateway_t *g);
-static ngx_int_t ngx_http_tgbot_gateway_no(ngx_http_tgbot_gateway_t *g,
-    ngx_uint_t status, const char *error);
+static ngx_uint_t ngx_http_tgbot_gateway_next(ngx_http_tgbot_gateway_t *g,
+    ngx_int_t rc);
 static ngx_int_t ngx_http_tgbot_gateway_route(ngx_http_tgbot_gateway_t *g);
 static ngx_uint_t ngx_http_tgbot_gateway_skip(ngx_str_t *path,
     const char *prefix);
@@ -46,11 +43,7 @@ static ngx_int_t ngx_http_tgbot_gateway_file(ngx_http_tgbot_gateway_t *g,
     ngx_str_t *path);
 static ngx_int_t ngx_http_tgbot_gateway_read(ngx_http_tgbot_gateway_t *g);
 static void ngx_http_tgbot_gateway_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_tgbot_gateway_parse(ngx_http_tgbot_gateway_t *g);
 static ngx_int_t ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g);
-static ngx_int_t ngx_http_tgbot_gateway_migrate(ngx_http_tgbot_send_t *send,
-    int64_t chat_id);
-static ngx_int_t ngx_http_tgbot_gateway_watch(ngx_http_request_t *r);
 static void ngx_http_tgbot_gateway_writable(ngx_http_request_t *r);
 static void ngx_http_tgbot_gateway_waiting(ngx_http_tgbot_send_t *send,
     ngx_msec_t delay);
@@ -67,8 +60,6 @@ static ngx_int_t ngx_http_tgbot_gateway_refusal(ngx_http_request_t *r,
     ngx_uint_t status, const char *error);
 static const char *ngx_http_tgbot_gateway_phrase(ngx_uint_t status);
 static void ngx_http_tgbot_gateway_cleanup(void *data);
-static u_char *ngx_http_tgbot_gateway_log_error(ngx_http_request_t *r,
-    ngx_http_request_t *sr, u_char *buf, size_t len);
 
 
 static const ngx_http_tgbot_gateway_stage_pt
@@ -77,6 +68,7 @@ static const ngx_http_tgbot_gateway_stage_pt
     [NGX_HTTP_TGBOT_GATEWAY_ROUTE] = ngx_http_tgbot_gateway_route,
     [NGX_HTTP_TGBOT_GATEWAY_READ] = ngx_http_tgbot_gateway_read,
     [NGX_HTTP_TGBOT_GATEWAY_PARSE] = ngx_http_tgbot_gateway_parse,
+    [NGX_HTTP_TGBOT_GATEWAY_IDEMPOTENCY] = ngx_http_tgbot_gateway_idempotency,
     [NGX_HTTP_TGBOT_GATEWAY_SEND] = ngx_http_tgbot_gateway_send,
     [NGX_HTTP_TGBOT_GATEWAY_REFUSE] = ngx_http_tgbot_gateway_refuse
 };
@@ -92,15 +84,6 @@ static ngx_str_t  ngx_http_tgbot_gateway_refused[] = {
     ngx_string("logOut"),
     ngx_null_string
 };
-
-
-static ngx_str_t  ngx_http_tgbot_gateway_query =
-    ngx_string("application/x-www-form-urlencoded");
-
-
-/* the handler of nginx, by which ours is preceded */
-
-static ngx_http_log_handler_pt  ngx_http_tgbot_gateway_core_log;
 
 
 ngx_int_t
@@ -150,36 +133,53 @@ ngx_http_tgbot_gateway_run(ngx_http_tgbot_gateway_t *g)
 {
     ngx_int_t  rc;
 
-    for ( ;; ) {
+    do {
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, g->request->connection->log, 0,
                        "tgbot gateway stage: %ui", g->stage);
 
         rc = ngx_http_tgbot_gateway_stages[g->stage](g);
 
-        switch (rc) {
+    } while (ngx_http_tgbot_gateway_next(g, rc));
+}
 
-        case NGX_OK:
-            g->stage++;
-            break;
 
-        case NGX_ERROR:
-            g->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
-            g->error = NULL;
+/* 0: the call is suspended, or the request has been finalized */
 
-            /* fall through */
+static ngx_uint_t
+ngx_http_tgbot_gateway_next(ngx_http_tgbot_gateway_t *g, ngx_int_t rc)
+{
+    switch (rc) {
 
-        case NGX_DONE:
-            g->stage = NGX_HTTP_TGBOT_GATEWAY_REFUSE;
-            break;
+    case NGX_OK:
+        g->stage++;
+        return 1;
 
-        default: /* NGX_AGAIN */
-            return;
-        }
+    case NGX_ERROR:
+        g->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        g->error = NULL;
+
+        /* fall through */
+
+    case NGX_DONE:
+        g->stage = NGX_HTTP_TGBOT_GATEWAY_REFUSE;
+        return 1;
+
+    default: /* NGX_AGAIN */
+        return 0;
     }
 }
 
 
-static ngx_int_t
+void
+ngx_http_tgbot_gateway_go_on(ngx_http_tgbot_gateway_t *g, ngx_int_t rc)
+{
+    if (ngx_http_tgbot_gateway_next(g, rc)) {
+        ngx_http_tgbot_gateway_run(g);
+    }
+}
+
+
+ngx_int_t
 ngx_http_tgbot_gateway_no(ngx_http_tgbot_gateway_t *g, ngx_uint_t status,
     const char *error)
 {
@@ -272,7 +272,10 @@ ngx_http_tgbot_gateway_skip(ngx_str_t *path, const char *prefix)
 }
 
 
-/* what does not look like a token stands in for the bot's own */
+/*
+ * What does not look like a token stands in for the bot's own.  Some libraries
+ * insist on digits and a colon, so what follows has to have some length.
+ */
 
 static ngx_uint_t
 ngx_http_tgbot_gateway_token(ngx_http_tgbot_bot_t *bot, ngx_str_t *token)
@@ -287,6 +290,8 @@ ngx_http_tgbot_gateway_token(ngx_http_tgbot_bot_t *bot, ngx_str_t *token)
     }
 
     return i == 0 || i == token->len || token->data[i] != ':'
+           || token->len - i <= NGX_HTTP_TGBOT_GATEWAY_KEY
+           || ngx_http_tgbot_redact_masked(&bot->token, token)
            || ngx_http_tgbot_webhook_equal(&bot->token, token);
 }
 
@@ -433,50 +438,18 @@ ngx_http_tgbot_gateway_body(ngx_http_request_t *r)
 
 
 static ngx_int_t
-ngx_http_tgbot_gateway_parse(ngx_http_tgbot_gateway_t *g)
-{
-    ngx_str_t           *type;
-    ngx_http_request_t  *r;
-
-    r = g->request;
-    type = &g->method.content_type;
-
-    if (r->headers_in.content_type) {
-        *type = r->headers_in.content_type->value;
-    }
-
-    if (ngx_http_tgbot_body(r, g->read, &g->body) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    g->method.body = g->body;
-    g->program.args = r->args;
-
-    /* as in the Bot API, a parameter of the query comes first */
-
-    if (r->args.len) {
-        g->text = &g->program.args;
-        ngx_http_tgbot_params_find(&g->params, &ngx_http_tgbot_gateway_query,
-                                   g->text);
-    }
-
-    if (g->params.chat_len == 0 && g->body.len) {
-        g->text = &g->method.body;
-        ngx_http_tgbot_params_find(&g->params, type, g->text);
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
 ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
 {
+    ngx_msec_int_t             left;
     ngx_http_request_t        *r;
     ngx_http_tgbot_send_t     *send;
     ngx_http_tgbot_program_t  *program;
 
     r = g->request;
+
+    left = (ngx_msec_int_t) (g->conf->timeout
+                             - (ngx_current_msec - g->start));
+    left = ngx_max(left, 1);
 
     if (g->conf->bot->unauthorized) {
         return ngx_http_tgbot_gateway_no(g, NGX_HTTP_UNAUTHORIZED, NULL);
@@ -507,7 +480,7 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
     send->method = &g->method;
     send->program = program;
     send->pool = r->pool;
-    send->life = g->conf->timeout;
+    send->life = left;
     send->done = ngx_http_tgbot_gateway_sent;
     send->waiting = ngx_http_tgbot_gateway_waiting;
     send->data = g;
@@ -517,7 +490,7 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
     g->timer.log = r->connection->log;
     g->timer.cancelable = 1;
 
-    ngx_add_timer(&g->timer, g->conf->timeout);
+    ngx_add_timer(&g->timer, (ngx_msec_t) left);
 
     g->sending = 1;
 
@@ -527,39 +500,7 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
 }
 
 
-static ngx_int_t
-ngx_http_tgbot_gateway_migrate(ngx_http_tgbot_send_t *send, int64_t chat_id)
-{
-    ngx_int_t                  rc;
-    ngx_http_tgbot_method_t    changed;
-    ngx_http_tgbot_gateway_t  *g;
-
-    g = send->data;
-
-    if (g->params.chat_len == 0) {
-        return NGX_DECLINED;
-    }
-
-    ngx_memzero(&changed, sizeof(ngx_http_tgbot_method_t));
-
-    changed.body = *g->text;
-    changed.chat_pos = g->params.chat_pos;
-    changed.chat_len = g->params.chat_len;
-
-    rc = ngx_http_tgbot_method_migrate(&changed, chat_id, send->pool);
-
-    if (rc == NGX_OK) {
-        *g->text = changed.body;
-        g->params.chat_len = changed.chat_len;
-    }
-
-    return rc;
-}
-
-
-/* if the client hangs up, nginx ends the request, see the cleanup */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_tgbot_gateway_watch(ngx_http_request_t *r)
 {
     /* see ngx_http_tgbot_webhook_watch() */
@@ -625,6 +566,8 @@ ngx_http_tgbot_gateway_timeout(ngx_event_t *ev)
     {
         g->sending = 0;
 
+        ngx_http_tgbot_gateway_idempotency_leave(g, !g->send.unsure);
+
     } else {
 
         /* its outcome is not known yet: the call runs to its end */
@@ -660,6 +603,8 @@ ngx_http_tgbot_gateway_sent(ngx_http_tgbot_send_t *send)
     c = r->connection;
 
     g->sending = 0;
+
+    ngx_http_tgbot_gateway_idempotency_sent(g);
 
     if (g->timer.timer_set) {
         ngx_del_timer(&g->timer);
@@ -860,6 +805,9 @@ ngx_http_tgbot_gateway_phrase(ngx_uint_t status)
 {
     switch (status) {
 
+    case NGX_HTTP_BAD_REQUEST:
+        return "Bad Request";
+
     case NGX_HTTP_UNAUTHORIZED:
         return "Unauthorized";
 
@@ -872,14 +820,23 @@ ngx_http_tgbot_gateway_phrase(ngx_uint_t status)
     case NGX_HTTP_NOT_ALLOWED:
         return "Method Not Allowed";
 
+    case NGX_HTTP_CONFLICT:
+        return "Conflict";
+
     case NGX_HTTP_REQUEST_ENTITY_TOO_LARGE:
         return "Request Entity Too Large";
+
+    case 422:
+        return "Unprocessable Entity";
 
     case NGX_HTTP_TOO_MANY_REQUESTS:
         return "Too Many Requests";
 
     case NGX_HTTP_BAD_GATEWAY:
         return "Bad Gateway";
+
+    case NGX_HTTP_INSUFFICIENT_STORAGE:
+        return "Insufficient Storage";
 
     case NGX_HTTP_GATEWAY_TIME_OUT:
         return "Gateway Timeout";
@@ -905,10 +862,14 @@ ngx_http_tgbot_gateway_cleanup(void *data)
     ngx_http_tgbot_gateway_t *g = data;
 
     ngx_connection_t    *c;
+    ngx_uint_t           sent;
     ngx_http_cleanup_t  *cln;
     ngx_http_request_t  *r;
 
+    ngx_http_tgbot_gateway_parse_stop(g);
+
     if (!g->sending) {
+        ngx_http_tgbot_gateway_idempotency_leave(g, 1);
         return;
     }
 
@@ -923,10 +884,18 @@ ngx_http_tgbot_gateway_cleanup(void *data)
 
 #endif
 
-    if (!ngx_http_tgbot_call_sent(&g->send.call) || g->send.call.passing
-        || c->close)
-    {
+    sent = ngx_http_tgbot_call_sent(&g->send.call);
+
+    if (!sent || g->send.call.passing || c->close) {
+
+        if (g->send.call.passing) {
+            ngx_http_tgbot_gateway_idempotency_passed(g, 1);
+        }
+
         if (ngx_http_tgbot_send_cancel(&g->send) == NGX_OK) {
+
+            ngx_http_tgbot_gateway_idempotency_leave(g,
+                                              !sent && !g->send.unsure);
 
             if (g->timer.timer_set) {
                 ngx_del_timer(&g->timer);
@@ -965,39 +934,31 @@ ngx_http_tgbot_gateway_cleanup(void *data)
 ngx_int_t
 ngx_http_tgbot_gateway_post_read(ngx_http_request_t *r)
 {
-    if (r->log_handler != ngx_http_tgbot_gateway_log_error) {
-        ngx_http_tgbot_gateway_core_log = r->log_handler;
-        r->log_handler = ngx_http_tgbot_gateway_log_error;
-    }
-
-    return NGX_DECLINED;
-}
-
-
-/* a program may have the token in its path */
-
-static u_char *
-ngx_http_tgbot_gateway_log_error(ngx_http_request_t *r, ngx_http_request_t *sr,
-    u_char *buf, size_t len)
-{
-    u_char                      *p;
-    ngx_str_t                    text;
+    u_char                      *p, *last;
     ngx_http_tgbot_main_conf_t  *tmcf;
-    u_char                       line[NGX_MAX_ERROR_STR];
+
+    last = r->uri.data + r->uri.len;
+
+    p = ngx_strlchr(r->uri.data, last, ':');
+
+    if (p == NULL || p == r->uri.data || p[-1] < '0' || p[-1] > '9') {
+        return NGX_DECLINED;
+    }
 
     tmcf = ngx_http_get_module_main_conf(r, ngx_http_tgbot_module);
 
-    p = ngx_http_tgbot_gateway_core_log(r, sr, buf, len);
-
-    text.data = buf;
-    text.len = p - buf;
-
-    if (!ngx_http_tgbot_redact_holds(&tmcf->tokens, &text)) {
-        return p;
+    if (ngx_http_tgbot_redact_mask(&tmcf->tokens, &r->uri) == 0) {
+        return NGX_DECLINED;
     }
 
-    p = ngx_http_tgbot_redact_line(&tmcf->tokens, &text, line,
-                                   ngx_min(len, sizeof(line)));
+    /* a path as it came is a part of the request line */
 
-    return ngx_cpymem(buf, line, p - line);
+    if (r->uri.data < r->request_line.data
+        || r->uri.data >= r->request_line.data + r->request_line.len)
+    {
+        (void) ngx_http_tgbot_redact_mask(&tmcf->tokens, &r->request_line);
+        (void) ngx_http_tgbot_redact_mask(&tmcf->tokens, &r->unparsed_uri);
+    }
+
+    return NGX_DECLINED;
 }
