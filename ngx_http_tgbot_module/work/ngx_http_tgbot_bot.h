@@ -186,6 +186,27 @@ typedef struct {
 } ngx_http_tgbot_dead_conf_t;
 
 
+/* a rate and a burst of tgbot_pace */
+
+typedef struct {
+    ngx_uint_t                     rate;      /* calls */
+    ngx_uint_t                     per_minute;
+    ngx_uint_t                     burst;     /* calls */
+} ngx_http_tgbot_pace_rate_t;
+
+
+/* tgbot_pace */
+
+typedef struct {
+    ngx_http_tgbot_zone_t         *zone;      /* NULL: main conf's */
+    ngx_http_tgbot_pace_rate_t     chat;
+    ngx_http_tgbot_pace_rate_t     group;
+    ngx_http_tgbot_pace_rate_t     global;
+    ngx_http_tgbot_pace_rate_t     paid;      /* in the place of "global" */
+    ngx_msec_t                     max_wait;
+} ngx_http_tgbot_pace_conf_t;
+
+
 typedef enum {
     NGX_HTTP_TGBOT_REGISTER_ALLOWED_UNSAID = 0,
     NGX_HTTP_TGBOT_REGISTER_ALLOWED_DEFAULT,
@@ -277,6 +298,7 @@ typedef struct {
     ngx_http_tgbot_retry_t        *attempts;  /* not NULL after merge */
     ngx_http_tgbot_queue_conf_t   *queue;     /* NULL: off */
     ngx_http_tgbot_dead_conf_t    *dead;   /* NULL: off */
+    ngx_http_tgbot_pace_conf_t    *pace;      /* NULL: off */
     ngx_http_tgbot_register_conf_t  *reg;    /* NULL: off */
     ngx_open_file_t               *log;       /* NULL: off */
     time_t                         max_age;   /* seconds, 0: off */

@@ -41,31 +41,16 @@ static ngx_int_t ngx_http_tgbot_cache_use_kept(ngx_http_tgbot_ctx_t *ctx,
     ngx_http_tgbot_capture_t *result, ngx_str_t *kept, ngx_msec_t *valid,
     ngx_pool_t *pool);
 static void ngx_http_tgbot_cache_use_resume(ngx_http_tgbot_cache_t *entry);
-static void ngx_http_tgbot_cache_use_poll(ngx_event_t *ev);
 
 
-static ngx_queue_t  ngx_http_tgbot_cache_use_queue;
-static ngx_event_t  ngx_http_tgbot_cache_use_timer;
+static ngx_http_tgbot_waits_t  ngx_http_tgbot_cache_use_waits;
 
 
 void
 ngx_http_tgbot_cache_use_init_process(ngx_log_t *log)
 {
-    ngx_event_t  *ev;
-
-    ngx_queue_init(&ngx_http_tgbot_cache_use_queue);
-
-    ev = &ngx_http_tgbot_cache_use_timer;
-
-    ngx_memzero(ev, sizeof(ngx_event_t));
-
-    ev->handler = ngx_http_tgbot_cache_use_poll;
-    ev->data = &ngx_http_tgbot_cache_use_timer;
-    ev->log = log;
-
-    /* the owners have their own timers, which keep the worker from its exit */
-
-    ev->cancelable = 1;
+    ngx_http_tgbot_waits_init(&ngx_http_tgbot_cache_use_waits,
+                              NGX_HTTP_TGBOT_CACHE_USE_POLL, log);
 }
 
 
@@ -133,9 +118,11 @@ ngx_http_tgbot_cache_use_get(ngx_http_tgbot_cache_use_t *use,
     stats = ctx->bot->stats;
 
     use->bot = ctx->bot;
-    use->event.handler = handler;
-    use->event.data = data;
-    use->event.log = ctx->bot->clcf->error_log;
+    use->wait.event.handler = handler;
+    use->wait.event.data = data;
+    use->wait.event.log = ctx->bot->clcf->error_log;
+    use->wait.zone = use->entry.zone;
+    use->wait.key = use->entry.key;
 
     rc = NGX_DECLINED;
 
@@ -213,7 +200,6 @@ ngx_http_tgbot_cache_use_answer(ngx_http_tgbot_ctx_t *ctx,
 static ngx_int_t
 ngx_http_tgbot_cache_use_wait(ngx_http_tgbot_cache_use_t *use)
 {
-    ngx_event_t             *timer;
     ngx_http_tgbot_stats_t  *stats;
 
     stats = use->bot->stats;
@@ -232,14 +218,7 @@ ngx_http_tgbot_cache_use_wait(ngx_http_tgbot_cache_use_t *use)
         return NGX_DECLINED;
     }
 
-    use->queued = 1;
-    ngx_queue_insert_tail(&ngx_http_tgbot_cache_use_queue, &use->queue);
-
-    timer = &ngx_http_tgbot_cache_use_timer;
-
-    if (!timer->timer_set) {
-        ngx_add_timer(timer, NGX_HTTP_TGBOT_CACHE_USE_POLL);
-    }
+    ngx_http_tgbot_wait(&ngx_http_tgbot_cache_use_waits, &use->wait);
 
     return NGX_AGAIN;
 }
@@ -298,12 +277,12 @@ ngx_http_tgbot_cache_use_asked(ngx_http_tgbot_redis_command_t *c,
         use->asked = !use->busy;
     }
 
-    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, use->event.log, 0,
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, use->wait.event.log, 0,
                    "tgbot bot \"%V\": Redis is asked for a kept answer, %ui, "
                    "asks the program:%d, waits:%d", &use->bot->name,
                    (ngx_uint_t) rc, use->asked, use->busy);
 
-    use->event.handler(&use->event);
+    use->wait.event.handler(&use->wait.event);
 }
 
 
@@ -502,14 +481,7 @@ ngx_http_tgbot_cache_use_leave(ngx_http_tgbot_cache_use_t *use)
         return;
     }
 
-    if (use->queued) {
-        use->queued = 0;
-        ngx_queue_remove(&use->queue);
-    }
-
-    if (use->event.posted) {
-        ngx_delete_posted_event(&use->event);
-    }
+    ngx_http_tgbot_wait_leave(&use->wait);
 
     ngx_str_set(&none, "");
 
@@ -523,39 +495,11 @@ ngx_http_tgbot_cache_use_leave(ngx_http_tgbot_cache_use_t *use)
 }
 
 
-/* runs the updates of this worker that wait for the key; NULL: for any key */
+/* runs the updates of this worker that wait for the key */
 
 static void
 ngx_http_tgbot_cache_use_resume(ngx_http_tgbot_cache_t *entry)
 {
-    ngx_queue_t                 *q, *next;
-    ngx_http_tgbot_cache_use_t  *use;
-
-    for (q = ngx_queue_head(&ngx_http_tgbot_cache_use_queue);
-         q != ngx_queue_sentinel(&ngx_http_tgbot_cache_use_queue);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-
-        use = ngx_queue_data(q, ngx_http_tgbot_cache_use_t, queue);
-
-        if (entry == NULL
-            || (entry->zone == use->entry.zone
-                && ngx_memcmp(entry->key, use->entry.key,
-                              NGX_HTTP_TGBOT_CACHE_KEY)
-                   == 0))
-        {
-            use->queued = 0;
-            ngx_queue_remove(&use->queue);
-
-            ngx_post_event(&use->event, &ngx_posted_events);
-        }
-    }
-}
-
-
-static void
-ngx_http_tgbot_cache_use_poll(ngx_event_t *ev)
-{
-    ngx_http_tgbot_cache_use_resume(NULL);
+    ngx_http_tgbot_waits_resume(&ngx_http_tgbot_cache_use_waits, entry->zone,
+                                entry->key);
 }

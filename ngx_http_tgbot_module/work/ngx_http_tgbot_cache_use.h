@@ -19,20 +19,17 @@
 #include "ngx_http_tgbot_cache.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_redis.h"
+#include "ngx_http_tgbot_wait.h"
 
 
 /* zeroed by the owner, who ends it with ngx_http_tgbot_cache_use_leave() */
 
 typedef struct {
     ngx_http_tgbot_cache_t         entry;     /* zone NULL: no cache */
-    unsigned                       queued:1;  /* waits for another update, and
-                                                 keeps no worker from its
-                                                 exit; set by get() */
+    ngx_http_tgbot_wait_t          wait;      /* for another update */
 
     /* private */
 
-    ngx_queue_t                    queue;     /* of the worker's waits */
-    ngx_event_t                    event;     /* of the owner */
     ngx_msec_t                     start;     /* of the wait */
     ngx_http_tgbot_bot_t          *bot;       /* NULL: there was no get() */
 

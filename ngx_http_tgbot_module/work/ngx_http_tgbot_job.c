@@ -89,7 +89,7 @@ ngx_http_tgbot_job_run(ngx_http_tgbot_job_t *job)
                                           job);
         if (rc == NGX_AGAIN) {
 
-            if (ngx_exiting && job->cache.queued) {
+            if (ngx_exiting && job->cache.wait.queued) {
                 ngx_http_tgbot_job_drop(job);
             }
 
@@ -1043,7 +1043,7 @@ ngx_http_tgbot_job_release(void)
 
         job = ngx_queue_data(q, ngx_http_tgbot_job_t, queue);
 
-        if (job->queued && job->cache.queued) {
+        if (job->queued && job->cache.wait.queued) {
 
             /* nothing keeps the worker for this wait */
 

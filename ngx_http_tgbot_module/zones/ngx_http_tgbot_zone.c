@@ -465,6 +465,8 @@ ngx_http_tgbot_zone_unlock(ngx_http_tgbot_zone_t *zone)
 /*
  * The file "stop" in nginx's prefix names the point.  The worker adds its pid
  * and renames the file to "stopped", so the test knows that it has stopped.
+ * It does so with the file locked: a second worker, which may be at this point
+ * of another zone, reads what is no point any more, and goes on.
  */
 
 void
@@ -482,6 +484,8 @@ ngx_http_tgbot_zone_stop(const char *point)
     if (fd == NGX_INVALID_FILE) {
         return;
     }
+
+    while (ngx_lock_fd(fd) == NGX_EINTR) { /* void */ }
 
     n = ngx_read_fd(fd, buf, sizeof(buf));
 

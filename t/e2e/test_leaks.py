@@ -26,7 +26,7 @@ REACHED = {
     "tls": ("https://127.0.0.1:{plain}", "while SSL handshaking"),
 }
 ANSWERED = {"json401": dict(tokens={"another"}), "json403": dict(blocked=("1",)),
-            "json429": dict(chat_limit=(0.1, 1.0)),
+            "json429": dict(limits=dict(chat=(0.1, 1.0))),
             "json400": dict(migrated={"1": "1"})}
 
 SERVER = """\

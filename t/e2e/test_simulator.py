@@ -1,13 +1,17 @@
 """The simulator itself: is it Telegram's client to the byte and to the second?"""
 
 import asyncio
+import hashlib
+import http.client
+import json
 import math
 import time
 
-from harness import free_port, until
+from harness import TOKEN, free_port, until
 from simulator import report, updates
-from simulator.botapi import BotApi, Call
+from simulator.botapi import BotApi, Call, chat_not_found
 from simulator.http1 import Service, response
+from simulator.limits import Limits
 from simulator.program import Program, Seen
 from simulator.webhook import LOST, Webhook
 
@@ -302,3 +306,138 @@ async def test_report(case):
                {"at the program": [3, 4, 5], "replies": [6, 21, 22, 23, 24]},
                "doubled without cause")
     case.check(not report.good(books), "books that are good")
+
+
+async def bot_api(case, **options):
+    api = BotApi(tokens={TOKEN}, **options)
+    case.at_end(api.stop)
+    await api.start()
+    return api
+
+
+async def ask(api, target, body=None, content_type="application/json"):
+    """The status, Retry-After and the body that a request gets; of JSON, what it holds."""
+    def request():
+        connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=20)
+        try:
+            connection.request("GET" if body is None else "POST", target, body,
+                               {} if body is None else {"Content-Type": content_type})
+            answer = connection.getresponse()
+            data = answer.read()
+            if answer.headers["Content-Type"] == "application/json":
+                data = json.loads(data)
+            return answer.status, answer.headers["Retry-After"], data
+        finally:
+            connection.close()
+    return await asyncio.to_thread(request)
+
+
+def refused(status, text, **parameters):
+    answer = {"ok": False, "error_code": status, "description": text}
+    wait = parameters.get("retry_after")
+    return (status, wait and str(wait),
+            dict(answer, parameters=parameters) if parameters else answer)
+
+
+async def test_refusals(case):
+    """Each error has Telegram's status and shape."""
+    api = await bot_api(case, blocked=(1,), migrated={-2: -1002})
+    api.refusals["3"] = chat_not_found()
+    api.refusals["4"] = "502"
+    api.registrations.hooks[TOKEN].url = "https://bot.example.com/"
+    api.max_upload = 1000
+
+    def send(chat):
+        return ask(api, f"/bot{TOKEN}/sendMessage?chat_id={chat}&text=Hi")
+
+    case.equal(await send(1), refused(403, "Forbidden: bot was blocked by the user"), "1")
+    case.equal(await send(-2), refused(
+        400, "Bad Request: group chat was upgraded to a supergroup chat",
+        migrate_to_chat_id=-1002), "-2")
+    case.equal(await send(3), refused(400, "Bad Request: chat not found"), "3")
+    status, _, page = await send(4)
+    case.equal((status, page[:6]), (502, b"<html>"), "4")
+    case.equal(await ask(api, "/bot1:no/getMe"), refused(401, "Unauthorized"), "a token")
+    case.equal(await ask(api, f"/bot{TOKEN}/noMethod"),
+               refused(404, "Not Found: method not found"), "a method")
+    case.equal((await ask(api, f"/bot{TOKEN}/getUpdates"))[0], 409, "getUpdates")
+    case.equal(await ask(api, f"/bot{TOKEN}/sendMessage", b" " * 1001),
+               refused(413, "Request Entity Too Large"), "a body of 1001 bytes")
+    case.equal(api.executed, [], "executed")
+    case.equal([(call.params["chat_id"], call.status) for call in api.arrived],
+               [("1", 403), ("-2", 400), ("3", 400), ("4", "502")], "calls that arrived")
+    case.equal((await ask(api, f"/bot{TOKEN}/test/sendMessage?chat_id=5&text=Hi"))[0], 200,
+               "in the test environment")
+
+
+async def test_files(case):
+    """A file that was sent can be fetched, to the byte, and has one id."""
+    api = await bot_api(case)
+    data = bytes(range(256)) * 4096
+    form = (b'--zz\r\nContent-Disposition: form-data; name="chat_id"\r\n\r\n5\r\n'
+            b'--zz\r\nContent-Disposition: form-data; name="photo"\r\n\r\nattach://x\r\n'
+            b'--zz\r\nContent-Disposition: form-data; name="x"; filename="a.jpg"\r\n'
+            b'Content-Type: image/jpeg\r\n\r\n' + data + b'\r\n--zz--\r\n')
+    status, _, answer = await ask(api, f"/bot{TOKEN}/sendPhoto", form,
+                                  "multipart/form-data; boundary=zz")
+    case.equal(status, 200, f"sendPhoto: {answer}")
+    case.equal(api.executed[0].files, {"x": hashlib.sha256(data).hexdigest()}, "digests")
+    photo = answer["result"]["photo"][0]
+    _, _, again = await ask(api, f"/bot{TOKEN}/sendPhoto?chat_id=6&photo={photo['file_id']}")
+    case.equal(again["result"]["photo"], [photo], "the photo by its id")
+    _, _, answer = await ask(api, f"/bot{TOKEN}/getFile?file_id={photo['file_id']}")
+    path = answer["result"]["file_path"]
+    case.equal(await ask(api, f"/file/bot{TOKEN}/{path}"), (200, None, data), "download")
+    case.equal(await ask(api, f"/file/bot{TOKEN}/test/{path}"), (200, None, data), "/test/")
+    case.equal((await ask(api, f"/file/bot{TOKEN}/photos/none.jpg"))[0], 404, "no file")
+    case.equal((await ask(api, f"/file/bot1:no/{path}"))[0], 401, "another token")
+    case.equal(await ask(api, f"/bot{TOKEN}/sendPhoto?chat_id=6&photo=none"),
+               refused(400, "Bad Request: there is no photo in the request"), "no photo")
+
+
+async def test_pauses(case):
+    """A 429 stops its chat for the seconds it tells, and what comes meanwhile is counted."""
+    api = await bot_api(case, limits=dict(chat=(0.01, 1)))
+
+    async def send(chat, method="sendMessage"):
+        return await ask(api, f"/bot{TOKEN}/{method}?chat_id={chat}&text=Hi")
+
+    wait = refused(429, "Too Many Requests: retry after 100", retry_after=100)
+    case.equal((await send(1))[0], 200, "the first call")
+    case.equal([await send(1), await send(1)], [wait, wait], "the second and the third")
+    case.equal([(await send(2))[0], (await send(1, "sendChatAction"))[0]], [200, 200],
+               "another chat, and what is no message")
+    case.equal([(pause.chat, pause.further) for pause in api.limits.pauses], [("1", 1)],
+               "pauses, calls during them")
+    api.limits.pause("", 7)
+    case.equal(await send(3), refused(429, "Too Many Requests: retry after 7", retry_after=7),
+               "the bot is paused")
+    case.equal([(call.params["chat_id"], call.status) for call in api.arrived], [
+        ("1", 200), ("1", 429), ("1", 429), ("2", 200), ("1", 200), ("3", 429)], "arrived")
+    case.equal([chat for _, chat in api.limits.refusals], ["1", "1", "3"], "refusals")
+
+
+async def test_limits(case):
+    """What each of the limits lets through, by a clock that is told."""
+    def waits(limits, chats, at, paid=False):
+        return [limits.refuses(chat, paid, at) for chat in chats]
+
+    limits = Limits(chat=(1, 3))
+    case.equal(waits(limits, ["1"] * 5, 10.0), [0, 0, 0, 1, 1], "a burst to a chat")
+    case.equal(waits(limits, ["1"], 10.5), [1], "during the pause")
+    case.equal(waits(limits, ["1"] * 2, 11.0), [0, 1], "after the pause")
+    case.equal([pause.further for pause in limits.pauses], [2, 0], "further calls")
+
+    limits = Limits(group=(20 / 60, 20))
+    case.equal(waits(limits, ["-1"] * 22, 10.0), [0] * 20 + [3, 3], "a burst to a group")
+    case.equal(waits(limits, ["-1"] * 2, 13.0), [0, 3], "20 in a minute")
+    case.equal(waits(limits, ["@c"] * 21 + ["1"] * 30, 10.0), [0] * 20 + [3] + [0] * 30,
+               "a channel, and a person")
+
+    limits = Limits(bot=(30, 30), paid=(1000, 40))
+    limits.people.add("39")
+    chats = [str(number) for number in range(40)]
+    case.equal(waits(limits, chats, 10.0), [0] * 30 + [1] * 9 + [0], "chats at once")
+    case.equal(waits(limits, chats, 11.0), [0] * 30 + [1] * 9 + [0], "a second later")
+    case.equal(waits(limits, chats, 11.0, paid=True), [0] * 40, "paid")
+    case.equal(limits.pauses, [], "pauses of chats")

@@ -3,17 +3,20 @@
 import asyncio
 import functools
 import json
-import math
 import re
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from . import calls, faults
+from . import calls, faults, media
 from .http1 import Service, response
+from .limits import Limits, limited
 from .registration import METHODS, RegistrationError, Registrations
 
+MAX_UPLOAD = 50 << 20
+
 _PATH = re.compile(r"/bot([^/?]+)/(test/)?([A-Za-z_]+)(?:\?(.*))?$")
+_FILE = re.compile(r"/file/bot([^/?]+)/(test/)?([^?]+)$")
 _METHOD = re.compile(
     r"(send|answer|edit|delete|forward|copy|get|set|pin|unpin|ban|unban|restrict|promote|"
     r"approve|decline|create|export|revoke|leave|stop|save|read|gift|transfer|refund|"
@@ -25,7 +28,8 @@ _METHOD = re.compile(
 class Call:
     """
     One executed call; via is "api" or "response" (it rode in a webhook's answer).  worker
-    is the process id of who made it, where the request said so.
+    is the process id of who made it, where the request said so; files are the digests of
+    what it sent, by name of the part.
     """
 
     number: int
@@ -34,31 +38,21 @@ class Call:
     params: dict
     via: str
     worker: str = ""
+    files: dict = field(default_factory=dict)
 
     @property
     def chat(self):
         return self.params.get("chat_id")
 
 
-class Bucket:
-    """A token bucket: rate tokens a second, at most burst of them."""
+@dataclass
+class Arrival:
+    """One call that arrived; status is what it was answered, or the name of a fault."""
 
-    def __init__(self, rate, burst):
-        self._rate = rate
-        self._burst = burst
-        self._tokens = float(burst)
-        self._time = None
-
-    def take(self, now):
-        """0, or whole seconds to wait."""
-        if self._time is not None:
-            earned = (now - self._time) * self._rate
-            self._tokens = min(self._burst, self._tokens + earned)
-        self._time = now
-        if self._tokens >= 1:
-            self._tokens -= 1
-            return 0
-        return max(1, math.ceil((1 - self._tokens) / self._rate))
+    time: float
+    method: str
+    params: dict
+    status: object = None
 
 
 class ApiError(Exception):
@@ -71,27 +65,50 @@ class ApiError(Exception):
         self.parameters = parameters
 
 
+def blocked_by_user():
+    return ApiError(403, "Forbidden: bot was blocked by the user")
+
+
+def chat_not_found():
+    return ApiError(400, "Bad Request: chat not found")
+
+
+def migrated_to(chat):
+    return ApiError(400, "Bad Request: group chat was upgraded to a supergroup chat",
+                    migrate_to_chat_id=int(chat))
+
+
+def flood(wait):
+    return ApiError(429, f"Too Many Requests: retry after {wait}", retry_after=wait)
+
+
 class BotApi(Service):
     """
     dice throws these faults: "500" and "502" (not executed), "reset-before" and
     "garbage" (not executed), "reset-after", "stall" and "truncated" (executed, but the
-    caller cannot know).
+    caller cannot know).  limits are arguments of Limits.  What is put into .refusals, by
+    chat, is what each call to the chat gets: an ApiError, or what faults.show() knows.
     """
 
     UNKNOWN = ("reset-after", "stall", "truncated")
 
-    def __init__(self, tokens=None, dice=None, stall=5.0, chat_limit=None, global_limit=None,
-                 blocked=(), migrated=None, trace=None, capture=False):
+    def __init__(self, tokens=None, dice=None, stall=5.0, limits=None, blocked=(),
+                 migrated=None, trace=None, capture=False):
         super().__init__(capture)
         self.tokens = tokens                # None: every token is known
         self.stall = stall
-        self.blocked = {str(chat) for chat in blocked}
-        self.migrated = {str(old): int(new) for old, new in (migrated or {}).items()}
+        self.limits = Limits(**(limits or {}))
+        self.media = media.Media()
+        self.max_upload = MAX_UPLOAD
+        self.refusals = {str(chat): blocked_by_user() for chat in blocked}
+        for old, new in (migrated or {}).items():
+            self.refusals[str(old)] = migrated_to(new)
         self.fault = None                   # a fault for everybody, see faults.show()
         self.registrations = Registrations()
         self.username = "demo_bot"          # of all bots; None: getMe fails
         self.named = 0                      # calls of getMe
         self.called = {False: set(), True: set()}   # methods, True: in the test environment
+        self.arrived = []
         self.executed = []
         self.statuses = Counter()
         self.unknown = Counter()            # calls whose caller cannot know the outcome
@@ -100,22 +117,20 @@ class BotApi(Service):
         self.trace = trace or (lambda *_: None)
         self.held = []                      # requests that wait, see hold()
         self._hold = None                   # the method whose calls wait
-        self._chat_limit = chat_limit
-        self._chats = {}
-        self._global = Bucket(*global_limit) if global_limit else None
         self._messages = defaultdict(int)
 
     def by_chat(self):
         """Executed calls in their order, per chat."""
-        chats = defaultdict(list)
-        for call in self.executed:
-            chats[call.chat].append(call)
-        return dict(chats)
+        return _by_chat(self.executed)
+
+    def arrived_by_chat(self):
+        """The same of all calls that arrived, whatever became of them."""
+        return _by_chat(self.arrived)
 
     def ride(self, params, _update=None):
         """Executes a method that came in a webhook's answer; its result is discarded."""
         try:
-            self._check(params)
+            self._check(params["method"], params)
             self._execute(params["method"], params, "response")
         except ApiError as error:
             self.lost += 1
@@ -140,21 +155,57 @@ class BotApi(Service):
             faults.show(connection, self.fault, self.stall)
             return
         try:
+            if request.target.startswith("/file/"):
+                connection.send(self._download(request))
+                return
             method, params = self._parse(request)
             if method.lower() in METHODS:
                 self._register(connection, request, method, params)
                 return
-            fault = self._dice.throw(_key(method, params))
-            worker = request.headers.get("x-worker", "")
-            if fault is not None and self._misbehave(connection, fault, method, params,
-                                                     worker):
-                return
-            self._check(params)
-            answer = self._answer(200, self._execute(method, params, "api", worker))
+            answer = self._call(connection, request, method, params)
         except ApiError as error:
             self.trace("refused", request.target.rpartition("/")[2], {}, error.status)
             answer = self._refusal(error)
-        connection.send(answer)
+        if answer is not None:
+            connection.send(answer)
+
+    def _call(self, connection, request, method, params):
+        """The answer to a call, or None after a fault."""
+        arrival = Arrival(time.monotonic(), method, params)
+        self.arrived.append(arrival)
+        fault = self.refusals.get(params.get("chat_id"))
+        if isinstance(fault, str):
+            arrival.status = fault
+            self.trace("fault", method, params, fault)
+            faults.show(connection, fault, self.stall)
+            return None
+        arrival.status = self._dice.throw(_key(method, params))
+        execute = functools.partial(
+            self._execute, method, params, "api", request.headers.get("x-worker", ""),
+            calls.files(request.headers.get("content-type", ""), request.body))
+        try:
+            if arrival.status is not None and self._misbehave(
+                    connection, arrival.status, method, params, execute):
+                return None
+            self._check(method, params)
+            result = execute()
+        except ApiError as error:
+            arrival.status = error.status
+            raise
+        arrival.status = 200
+        return self._answer(200, result)
+
+    def _download(self, request):
+        match = _FILE.match(request.target)
+        if match is None:
+            raise ApiError(404, "Not Found")
+        self._authorize(match.group(1))
+        data = self.media.read(match.group(3))
+        if data is None:
+            raise ApiError(404, "Not Found")
+        self.statuses[200] += 1
+        body = b"" if request.start[0] == "HEAD" else data
+        return response(200, body, "application/octet-stream", (("Connection", "keep-alive"),))
 
     def _register(self, connection, request, method, params):
         token = _PATH.match(request.target).group(1)
@@ -163,8 +214,7 @@ class BotApi(Service):
                    calls.files(request.headers.get("content-type", ""), request.body))
         fault = hooks.fault(method)
         if isinstance(fault, tuple):
-            status, wait = fault
-            raise ApiError(status, f"Too Many Requests: retry after {wait}", retry_after=wait)
+            raise flood(fault[1])
         if isinstance(fault, int):
             raise ApiError(fault, "Fault")
         if fault is not None:
@@ -186,14 +236,14 @@ class BotApi(Service):
             answer = self._refusal(ApiError(error.status, error.description, **wait))
         connection.send(answer)
 
-    def _misbehave(self, connection, fault, method, params, worker):
+    def _misbehave(self, connection, fault, method, params, execute):
         """Whether the fault ends the matter."""
         self.trace("fault", method, params, fault)
         if fault == "500":
             raise ApiError(500, "Internal Server Error")
         if fault in self.UNKNOWN:
-            self._check(params)
-            result = self._execute(method, params, "api", worker)
+            self._check(method, params)
+            result = execute()
             self.unknown[_key(method, params)] += 1
             if fault == "truncated":
                 connection.finish(self._answer(200, result)[:-7])
@@ -208,12 +258,16 @@ class BotApi(Service):
             raise ApiError(404, "Not Found")
         token, test, method, query = match.groups()
         self.called[bool(test)].add(method)
-        if self.tokens is not None and token not in self.tokens:
-            raise ApiError(401, "Unauthorized")
+        self._authorize(token)
         if request.start[0] not in ("GET", "POST"):
             raise ApiError(405, "Method Not Allowed")
         if not _METHOD.match(method.lower()):
             raise ApiError(404, "Not Found: method not found")
+        if len(request.body) > self.max_upload:
+            raise ApiError(413, "Request Entity Too Large")
+        if method.lower() == "getupdates" and self.registrations.hooks[token].url:
+            raise ApiError(409, "Conflict: can't use getUpdates method while webhook is "
+                                "active; use deleteWebhook to delete the webhook first")
         params = calls.parse_query(query or "")
         try:
             more = calls.parse(request.headers.get("content-type", ""), request.body)
@@ -223,29 +277,25 @@ class BotApi(Service):
             params.setdefault(name, value)
         return method, params
 
-    def _check(self, params):
+    def _authorize(self, token):
+        if self.tokens is not None and token not in self.tokens:
+            raise ApiError(401, "Unauthorized")
+
+    def _check(self, method, params):
         """What may forbid a call that is otherwise well."""
         chat = params.get("chat_id")
         if chat is None:
             return
-        if chat in self.blocked:
-            raise ApiError(403, "Forbidden: bot was blocked by the user")
-        if chat in self.migrated:
-            raise ApiError(400, "Bad Request: group chat was upgraded to a supergroup chat",
-                           migrate_to_chat_id=self.migrated[chat])
-        now = time.monotonic()
-        wait = 0
-        if self._chat_limit:
-            bucket = self._chats.get(chat)
-            if bucket is None:
-                bucket = self._chats[chat] = Bucket(*self._chat_limit)
-            wait = bucket.take(now)
-        if wait == 0 and self._global:
-            wait = self._global.take(now)
-        if wait:
-            raise ApiError(429, f"Too Many Requests: retry after {wait}", retry_after=wait)
+        refusal = self.refusals.get(chat)
+        if refusal is not None:
+            raise refusal.with_traceback(None)
+        if limited(method):
+            paid = params.get("allow_paid_broadcast", "").lower() in ("true", "1")
+            wait = self.limits.refuses(chat, paid)
+            if wait:
+                raise flood(wait)
 
-    def _execute(self, method, params, via, worker=""):
+    def _execute(self, method, params, via, worker="", files=None):
         lower = method.lower()
         if lower == "sendmessage":
             if not params.get("chat_id"):
@@ -261,17 +311,43 @@ class BotApi(Service):
                 raise ApiError(404, "Not Found")
             return {"id": 110201543, "is_bot": True, "first_name": "Demo",
                     "username": self.username}
+        if lower == "getupdates":
+            return []
+        if lower == "getfile":
+            return self._file(params.get("file_id", ""))
         if lower.startswith("get"):
             return {}
-        call = Call(len(self.executed), time.monotonic(), method, params, via, worker)
+        content = self._content(lower, params, files or {})
+        call = Call(len(self.executed), time.monotonic(), method, params, via, worker,
+                    {name: media.digest(data) for name, data in (files or {}).items()})
         self.executed.append(call)
         self.trace("executed", method, params, via)
-        if not lower.startswith(("send", "edit", "forward", "copy")):
+        if lower == "sendchataction" or not lower.startswith(
+                ("send", "edit", "forward", "copy")):
             return True
         self._messages[call.chat] += 1
+        number = _number(call.chat)
         return {"message_id": self._messages[call.chat], "date": int(time.time()),
-                "chat": {"id": _number(call.chat), "type": "private"},
-                "text": params.get("text", "")}
+                "chat": {"id": number, "type": "supergroup" if number < 0 else "private"},
+                **content}
+
+    def _content(self, lower, params, files):
+        """What the message that a call makes holds."""
+        kind = media.kind_of(lower)
+        if kind is None:
+            return {"text": params.get("text", "")}
+        found = self.media.sent(kind, params.get(kind, ""), files)
+        if found is None:
+            raise ApiError(400, f"Bad Request: there is no {kind} in the request")
+        return {kind: found, "caption": params.get("caption", "")}
+
+    def _file(self, file_id):
+        found = self.media.file(file_id)
+        if found is None:
+            raise ApiError(400, "Bad Request: invalid file_id")
+        if found["file_size"] > media.MAX_DOWNLOAD:
+            raise ApiError(400, "Bad Request: file is too big")
+        return found
 
     def _answer(self, status, result):
         self.statuses[status] += 1
@@ -288,6 +364,13 @@ class BotApi(Service):
             headers.append(("Retry-After", str(error.parameters["retry_after"])))
         body = json.dumps(answer, separators=(",", ":")).encode()
         return response(error.status, body, "application/json", headers)
+
+
+def _by_chat(calls_made):
+    chats = defaultdict(list)
+    for call in calls_made:
+        chats[call.params.get("chat_id")].append(call)
+    return dict(chats)
 
 
 def _key(method, params):

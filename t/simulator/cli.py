@@ -74,8 +74,8 @@ def _add_options(command):
         "tokens": dict(action="append", metavar="TOKEN", help="known; none: every one"),
         "blocked": dict(action="append", metavar="CHAT", help="chats that answer 403"),
         "migrated": dict(action="append", type=pair(int), metavar="OLD,NEW"),
-        "chat_limit": dict(type=pair(float), metavar="RATE,BURST"),
-        "global_limit": dict(type=pair(float), metavar="RATE,BURST"),
+        **{f"{limit}_limit": dict(type=pair(float), metavar="RATE,BURST")
+           for limit in ("chat", "group", "global")},
         "url": dict(default=demo.URL),
     }
     names = {"tokens": "--token", "blocked": "--blocked-chat", "migrated": "--migrated-chat",

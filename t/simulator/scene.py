@@ -48,7 +48,8 @@ class Options:
     api_truncate: float = 0.0
     api_stall: float = 0.0
     stall: float = 5.0                  # seconds
-    chat_limit: tuple = ()              # (calls a second, burst)
+    chat_limit: tuple = ()              # (calls a second, burst), see Limits
+    group_limit: tuple = ()
     global_limit: tuple = ()
     blocked: tuple = ()
     migrated: tuple = ()                # (old, new) pairs
@@ -74,8 +75,9 @@ class Scene:
                                        "reset-after": options.api_reset / 2,
                                        "truncated": options.api_truncate,
                                        "stall": options.api_stall}),
-            stall=options.stall, chat_limit=options.chat_limit,
-            global_limit=options.global_limit, blocked=options.blocked,
+            stall=options.stall, blocked=options.blocked,
+            limits=dict(chat=options.chat_limit, group=options.group_limit,
+                        bot=options.global_limit),
             migrated=dict(options.migrated), capture=capture)
         self.webhook = None
         self.kills = {}                 # process id of a worker: when it was killed
