@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_broadcast_route.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_conf.h"
 #include "ngx_http_tgbot_queue_worker.h"
@@ -22,6 +23,9 @@ static char *ngx_http_tgbot_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static char *ngx_http_tgbot_merge_location(ngx_conf_t *cf,
+    ngx_http_tgbot_loc_conf_t *prev, ngx_http_tgbot_loc_conf_t *conf,
+    ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_tgbot_merge_bot(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_postconfiguration(ngx_conf_t *cf);
@@ -210,6 +214,13 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       offsetof(ngx_http_tgbot_loc_conf_t, status),
       &ngx_http_tgbot_conf_status },
 
+    { ngx_string("tgbot_broadcast"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
+      ngx_http_tgbot_conf_object,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_tgbot_loc_conf_t, broadcast),
+      &ngx_http_tgbot_conf_broadcast },
+
     { ngx_string("tgbot_redis"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_tgbot_conf_redis_directive,
@@ -297,6 +308,13 @@ ngx_http_tgbot_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    if (ngx_array_init(&tmcf->broadcasts, cf->pool, 1,
+                       sizeof(ngx_http_tgbot_broadcast_conf_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
     tmcf->redis = NGX_CONF_UNSET_PTR;
     tmcf->max_calls = NGX_CONF_UNSET_UINT;
 
@@ -355,6 +373,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
     conf->reg = NGX_CONF_UNSET_PTR;
     conf->log = NGX_CONF_UNSET_PTR;
     conf->status = NGX_CONF_UNSET_PTR;
+    conf->broadcast = NGX_CONF_UNSET_PTR;
 
     return conf;
 }
@@ -408,24 +427,10 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     ngx_conf_init_ptr_value(conf->status, clcf->noname ? prev->status : NULL);
+    ngx_conf_init_ptr_value(conf->broadcast,
+                            clcf->noname ? prev->broadcast : NULL);
 
-    if (clcf->noname) {
-        conf->bot = prev->bot;
-
-        /* without a handler, limit_except would serve a static file */
-
-        if (clcf->lmt_excpt && clcf->handler == NULL) {
-            clcf->handler = conf->status ? ngx_http_tgbot_status_handler
-                            : conf->bot ? ngx_http_tgbot_webhook_handler
-                            : NULL;
-        }
-
-    } else if ((conf->status
-                && ngx_http_tgbot_conf_check_status(cf, conf->status, clcf)
-                   != NGX_CONF_OK)
-               || (conf->bot
-                   && ngx_http_tgbot_merge_bot(cf, conf->bot) != NGX_CONF_OK))
-    {
+    if (ngx_http_tgbot_merge_location(cf, prev, conf, clcf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -435,6 +440,44 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         clcf->client_body_in_file_only = 0;
         clcf->client_body_buffer_size = ngx_max(clcf->client_body_buffer_size,
                                                 NGX_HTTP_TGBOT_CONF_BODY_SIZE);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* what has a location of its own; "if" and "limit_except" are in it */
+
+static char *
+ngx_http_tgbot_merge_location(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *prev,
+    ngx_http_tgbot_loc_conf_t *conf, ngx_http_core_loc_conf_t *clcf)
+{
+    if (clcf->noname) {
+        conf->bot = prev->bot;
+
+        /* without a handler, limit_except would serve a static file */
+
+        if (clcf->lmt_excpt && clcf->handler == NULL) {
+            clcf->handler = conf->status ? ngx_http_tgbot_status_handler
+                            : conf->broadcast
+                            ? ngx_http_tgbot_broadcast_route_handler
+                            : conf->bot ? ngx_http_tgbot_webhook_handler
+                            : NULL;
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    if ((conf->status
+         && ngx_http_tgbot_conf_check_status(cf, conf->status, clcf)
+            != NGX_CONF_OK)
+        || (conf->broadcast
+            && ngx_http_tgbot_conf_check_broadcast(cf, conf, clcf)
+               != NGX_CONF_OK)
+        || (conf->bot
+            && ngx_http_tgbot_merge_bot(cf, conf->bot) != NGX_CONF_OK))
+    {
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
@@ -460,6 +503,7 @@ ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
 {
     if (ngx_http_tgbot_conf_registry(cf) != NGX_OK
         || ngx_http_tgbot_conf_dead(cf) != NGX_OK
+        || ngx_http_tgbot_conf_broadcasts(cf) != NGX_OK
         || ngx_http_tgbot_conf_check_zones(cf) != NGX_OK
         || ngx_http_tgbot_conf_redis_init(cf) != NGX_OK
         || ngx_http_tgbot_conf_files(cf) != NGX_OK)

@@ -58,8 +58,6 @@ static ngx_int_t ngx_http_tgbot_status_wait(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_tgbot_status_awaited(ngx_http_request_t *r);
 static void ngx_http_tgbot_status_look(ngx_event_t *ev);
 static void ngx_http_tgbot_status_leave(void *data);
-static void ngx_http_tgbot_status_path(ngx_http_request_t *r,
-    ngx_str_t *path);
 static ngx_int_t ngx_http_tgbot_status_state(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_tgbot_status_format(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_tgbot_status_accept(ngx_str_t *value);
@@ -419,9 +417,7 @@ ngx_http_tgbot_status_media(u_char *p, u_char *last)
 }
 
 
-/* sets path to the URI after the location's name, without a leading slash */
-
-static void
+void
 ngx_http_tgbot_status_path(ngx_http_request_t *r, ngx_str_t *path)
 {
     ngx_http_core_loc_conf_t  *clcf;

@@ -42,13 +42,18 @@ ngx_http_tgbot_status_guard(ngx_http_request_t *r, const char *action)
         }
     }
 
+    return ngx_http_tgbot_status_guard_page(r, tlcf->status->hosts);
+}
+
+
+const char *
+ngx_http_tgbot_status_guard_page(ngx_http_request_t *r, ngx_array_t *hosts)
+{
     if (!ngx_http_tgbot_status_guard_site(r)) {
         return "expected no page of another site as the origin";
     }
 
-    if (!ngx_http_tgbot_status_guard_host(&r->headers_in.server,
-                                          tlcf->status->hosts))
-    {
+    if (!ngx_http_tgbot_status_guard_host(&r->headers_in.server, hosts)) {
         return "expected an address, \"localhost\" or an exact server_name "
                "as the host";
     }

@@ -282,8 +282,17 @@ ngx_http_tgbot_bot_log_error(ngx_http_request_t *r, ngx_http_request_t *sr,
         return buf;
     }
 
-    p = ngx_snprintf(buf, len, ", bot: \"%V\", update: %L, subrequest: \"%V\"",
-                     &ctx->bot->name, ctx->update->update_id, &sr->uri);
+    p = ngx_snprintf(buf, len, ", bot: \"%V\"", &ctx->bot->name);
+    len -= p - buf;
+    buf = p;
+
+    if (ctx->update) {
+        p = ngx_snprintf(buf, len, ", update: %L", ctx->update->update_id);
+        len -= p - buf;
+        buf = p;
+    }
+
+    p = ngx_snprintf(buf, len, ", subrequest: \"%V\"", &sr->uri);
     len -= p - buf;
     buf = p;
 

@@ -329,6 +329,7 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
     }
 
     send->bot = bot;
+    send->conf = bot->conf;
     send->ctx = &job->ctx;
     send->client = &job->client;
     send->method = &method[job->next++];

@@ -7,6 +7,13 @@
 #include "ngx_http_tgbot_send.h"
 
 
+#define ngx_http_tgbot_send_update(send)                                      \
+    ((send)->ctx->update ? (send)->ctx->update->update_id : (int64_t) -1)
+
+#define ngx_http_tgbot_send_level(send, level)                                \
+    ((send)->broadcast ? ngx_max(level, NGX_LOG_INFO) : (ngx_uint_t) (level))
+
+
 static void ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
     ngx_http_tgbot_capture_t *result);
@@ -44,6 +51,8 @@ ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
     send->active = 1;
     send->given_up = 0;
     send->migrated = 0;
+    send->result = NULL;
+    send->reason = NULL;
 
     if (send->failures == 0) {
         send->unknown = 0;
@@ -88,11 +97,11 @@ ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send)
     call->log_handler = ngx_http_tgbot_bot_log_error;
     call->redact = ngx_http_tgbot_bot_tokens(bot);
     call->directive = "tgbot_api";
-    call->timeout = bot->conf->call_timeout;
+    call->timeout = send->conf->call_timeout;
     call->pool = send->pool;
     call->content_type = send->method->content_type;
     call->body = send->method->body;
-    call->response_size = bot->conf->response_size;
+    call->response_size = send->conf->response_size;
     call->prepare = ngx_http_tgbot_send_prepare;
     call->closing = ngx_http_tgbot_send_closing;
     call->done = ngx_http_tgbot_send_called;
@@ -112,6 +121,8 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
     send = call->data;
     bot = send->bot;
 
+    send->result = result;
+
     ngx_str_null(&send->ctx->api_uri);
     ngx_str_null(&send->ctx->method);
 
@@ -129,9 +140,10 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
 
         /* the status tells the outcome, and a repeat would not help */
 
-        ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
+        ngx_log_error(ngx_http_tgbot_send_level(send, NGX_LOG_WARN),
+                      bot->clcf->error_log, 0,
                       "tgbot: bot \"%V\", update %L: %V was answered with %ui: "
-                      "%s", &bot->name, send->ctx->update->update_id,
+                      "%s", &bot->name, ngx_http_tgbot_send_update(send),
                       &send->method->name, result->status, result->reason);
 
         result->outcome = NGX_HTTP_TGBOT_ANSWERED;
@@ -198,7 +210,7 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
                    "tgbot bot \"%V\", update %L: %V was answered %ui",
-                   &bot->name, send->ctx->update->update_id,
+                   &bot->name, ngx_http_tgbot_send_update(send),
                    &send->method->name, capture->status);
 
     if (ngx_http_tgbot_method_result(&result, capture->status,
@@ -283,9 +295,10 @@ ngx_http_tgbot_send_refused(ngx_http_tgbot_send_t *send,
         ngx_str_null(&result->description);
     }
 
-    ngx_log_error(NGX_LOG_WARN, bot->clcf->error_log, 0,
+    ngx_log_error(ngx_http_tgbot_send_level(send, NGX_LOG_WARN),
+                  bot->clcf->error_log, 0,
                   "tgbot: bot \"%V\", update %L: %V was refused with %ui: "
-                  "\"%V\"", &bot->name, send->ctx->update->update_id,
+                  "\"%V\"", &bot->name, ngx_http_tgbot_send_update(send),
                   &send->method->name, status, &result->description);
 }
 
@@ -307,10 +320,11 @@ ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
         return;
     }
 
-    ngx_log_error(NGX_LOG_NOTICE, bot->clcf->error_log, 0,
+    ngx_log_error(ngx_http_tgbot_send_level(send, NGX_LOG_NOTICE),
+                  bot->clcf->error_log, 0,
                   "tgbot: bot \"%V\", update %L: %V goes to chat %L, to which "
                   "the group was migrated", &bot->name,
-                  send->ctx->update->update_id, &send->method->name,
+                  ngx_http_tgbot_send_update(send), &send->method->name,
                   result->migrate_to_chat_id);
 
     ngx_http_tgbot_send_call(send);
@@ -328,18 +342,20 @@ ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
     ngx_http_tgbot_retry_t  *retry;
 
     bot = send->bot;
-    retry = bot->conf->retry;
+    retry = send->conf->retry;
 
     send->failures++;
 
-    if (!(bot->conf->retry_on & retry_on)) {
+    if (!(send->conf->retry_on & retry_on)) {
         ngx_http_tgbot_send_give_up(send, reason);
         return;
     }
 
     if (unknown) {
 
-        if (ngx_http_tgbot_method_once(&send->method->name)) {
+        if (send->broadcast
+            || ngx_http_tgbot_method_once(&send->method->name))
+        {
             ngx_http_tgbot_send_give_up(send, "it may have been executed, "
                                         "and must not be retried");
             return;
@@ -365,7 +381,7 @@ ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
 
     ngx_log_error(NGX_LOG_INFO, bot->clcf->error_log, 0,
                   "tgbot: bot \"%V\", update %L: %V is retried in %M ms: %s",
-                  &bot->name, send->ctx->update->update_id,
+                  &bot->name, ngx_http_tgbot_send_update(send),
                   &send->method->name, delay, reason);
 
     ngx_http_tgbot_send_wait(send, delay);
@@ -376,6 +392,8 @@ static void
 ngx_http_tgbot_send_wait(ngx_http_tgbot_send_t *send, ngx_msec_t delay)
 {
     ngx_add_timer(&send->timer, delay);
+
+    send->result = NULL;
 
     /* must be last: the owner may free "send" */
 
@@ -437,7 +455,7 @@ ngx_http_tgbot_send_left(ngx_http_tgbot_send_t *send)
 {
     ngx_msec_t  life, elapsed;
 
-    life = ngx_min(send->life, send->bot->conf->retry->life);
+    life = ngx_min(send->life, send->conf->retry->life);
     elapsed = ngx_http_tgbot_send_elapsed(send);
 
     return (elapsed < life) ? life - elapsed : 0;
@@ -453,13 +471,15 @@ ngx_http_tgbot_send_give_up(ngx_http_tgbot_send_t *send, const char *reason)
     bot->given_up++;
 
     send->given_up = 1;
+    send->reason = reason;
 
     ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_GIVEN_UP);
 
-    ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+    ngx_log_error(ngx_http_tgbot_send_level(send, NGX_LOG_ERR),
+                  bot->clcf->error_log, 0,
                   "tgbot: bot \"%V\", update %L: %V is given up after %ui "
                   "failures: %s (%ui calls of this bot so far)",
-                  &bot->name, send->ctx->update->update_id,
+                  &bot->name, ngx_http_tgbot_send_update(send),
                   &send->method->name, send->failures, reason, bot->given_up);
 
     ngx_http_tgbot_send_finish(send);

@@ -23,6 +23,7 @@ struct ngx_http_tgbot_send_s {
     /* set by the caller before start, the rest zeroed */
 
     ngx_http_tgbot_bot_t          *bot;
+    ngx_http_tgbot_loc_conf_t     *conf;      /* tgbot_retry ... */
     ngx_http_tgbot_ctx_t          *ctx;       /* of the calls it makes */
     ngx_http_tgbot_client_t       *client;
     ngx_http_tgbot_method_t       *method;    /* changed by a migration */
@@ -45,6 +46,11 @@ struct ngx_http_tgbot_send_s {
                                        ngx_msec_t delay);
     void                          *data;
 
+    /* for done */
+
+    ngx_http_tgbot_capture_t      *result;
+    const char                    *reason;    /* why it was given up */
+
     /* private */
 
     ngx_http_tgbot_call_t          call;
@@ -54,6 +60,10 @@ struct ngx_http_tgbot_send_s {
     /* requests made, by result, over all calls since it was zeroed */
     ngx_uint_t                     results[NGX_HTTP_TGBOT_API_RESULTS];
 
+    unsigned                       broadcast:1;  /* set by the caller: never
+                                                    repeated after an unknown
+                                                    outcome, and logged at
+                                                    info */
     unsigned                       given_up:1;
     unsigned                       active:1;
     unsigned                       started:1; /* and counted */

@@ -1,0 +1,34 @@
+
+/*
+ * Broadcasts as tgbot_status and tgbot_broadcast show them.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_STATUS_BROADCAST_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_STATUS_BROADCAST_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_broadcast_show.h"
+#include "ngx_http_tgbot_status_text.h"
+
+
+/* broadcasts in one response */
+#define NGX_HTTP_TGBOT_STATUS_BROADCASTS  100
+
+
+/* writes the members of an object */
+void ngx_http_tgbot_status_broadcast(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_broadcast_info_t *info);
+
+/*
+ * Writes a value, an array: the broadcasts of a bot with ids above "after".
+ * Returns the last id if there may be more, else 0.
+ */
+uint64_t ngx_http_tgbot_status_broadcast_list(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_broadcast_t *b, uint64_t after);
+
+
+#endif /* _NGX_HTTP_TGBOT_STATUS_BROADCAST_H_INCLUDED_ */
