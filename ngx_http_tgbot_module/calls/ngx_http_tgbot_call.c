@@ -4,9 +4,9 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_abandon.h"
-#include "ngx_http_tgbot_buffer.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_header.h"
+#include "ngx_http_tgbot_pass.h"
 
 
 static ngx_hash_elt_t *ngx_http_tgbot_call_find(ngx_hash_t *hash,
@@ -17,17 +17,20 @@ static ngx_int_t ngx_http_tgbot_call_x_accel_buffering(ngx_http_request_t *r,
     ngx_table_elt_t *h, ngx_uint_t offset);
 static void ngx_http_tgbot_call_run(ngx_http_tgbot_call_slot_t *slot);
 static ngx_int_t ngx_http_tgbot_call_subrequest(ngx_http_tgbot_call_t *call);
+static ngx_int_t ngx_http_tgbot_call_capture(ngx_http_tgbot_call_t *call);
 static ngx_int_t ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r);
+static ngx_int_t ngx_http_tgbot_call_body(ngx_http_tgbot_call_t *call,
+    ngx_http_request_t *r, ngx_http_request_body_t *rb);
 static ngx_int_t ngx_http_tgbot_call_ended(ngx_http_request_t *sr, void *data,
     ngx_int_t rc);
 static void ngx_http_tgbot_call_over(ngx_http_tgbot_detached_t *d);
 static void ngx_http_tgbot_call_finish(ngx_event_t *ev);
+static void ngx_http_tgbot_call_result(ngx_http_tgbot_call_t *call,
+    ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_call_expire(ngx_event_t *ev);
 static ngx_uint_t ngx_http_tgbot_call_abandon(ngx_http_tgbot_call_t *call);
 static void ngx_http_tgbot_call_leave(ngx_http_tgbot_call_t *call);
-static ngx_int_t ngx_http_tgbot_capture_buffer(ngx_http_request_t *sr,
-    size_t size);
 static void ngx_http_tgbot_capture_result(ngx_http_tgbot_capture_t *result,
     ngx_http_request_t *sr, ngx_int_t rc, ngx_uint_t failed);
 static void ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
@@ -209,6 +212,7 @@ ngx_http_tgbot_call_start(ngx_http_tgbot_call_t *call)
     call->active = 1;
     call->failed = 0;
     call->seen = 0;
+    call->passing = 0;
     call->rc = NGX_OK;
     call->sr = NULL;
     call->detached = NULL;
@@ -294,18 +298,17 @@ ngx_http_tgbot_call_subrequest(ngx_http_tgbot_call_t *call)
     d->ps.data = d;
 
     if (ngx_http_subrequest(r, &uri, args.len ? &args : NULL, &call->sr,
-                            &d->ps, NGX_HTTP_SUBREQUEST_IN_MEMORY)
+                            &d->ps,
+                            call->to ? 0 : NGX_HTTP_SUBREQUEST_IN_MEMORY)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    call->sr->method = NGX_HTTP_POST;
+    call->sr->method = r->method;
     call->sr->method_name = r->method_name;
 
-    if (ngx_http_tgbot_capture_buffer(call->sr, call->response_size)
-        != NGX_OK)
-    {
+    if (ngx_http_tgbot_call_capture(call) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -316,10 +319,34 @@ ngx_http_tgbot_call_subrequest(ngx_http_tgbot_call_t *call)
 
 
 static ngx_int_t
+ngx_http_tgbot_call_capture(ngx_http_tgbot_call_t *call)
+{
+    ngx_http_request_t  *r;
+
+    if (call->to == NULL) {
+        return ngx_http_tgbot_pass_buffer(call->sr, call->response_size);
+    }
+
+    r = call->detached->request;
+
+    /* the rate is limited for the client, by its own request */
+
+    r->limit_rate_set = 1;
+
+    /* for answers that are captured */
+
+    call->sr->filter_need_in_memory = 1;
+
+    r->connection->send_chain = ngx_http_tgbot_pass_chain;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
 {
     ngx_str_t                 length, *host;
-    ngx_buf_t                *b;
     ngx_http_request_body_t  *rb;
 
     rb = ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t));
@@ -328,6 +355,72 @@ ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
     }
 
     r->request_body = rb;
+
+    if (call->method) {
+        r->method = call->method;
+        r->method_name = call->method_name;
+    }
+
+    if (ngx_http_tgbot_call_body(call, r, rb) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    length.data = ngx_pnalloc(r->pool, NGX_OFF_T_LEN);
+    if (length.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    length.len = ngx_sprintf(length.data, "%O", r->headers_in.content_length_n)
+                 - length.data;
+
+    host = call->client->host.len ? &call->client->host
+                                  : &call->client->server;
+
+    if (ngx_http_tgbot_call_header(r, &ngx_http_tgbot_call_host, host)
+           != NGX_OK
+        || (call->content_type.len
+            && ngx_http_tgbot_call_header(r, &ngx_http_tgbot_call_content_type,
+                                          &call->content_type)
+               != NGX_OK)
+        || ngx_http_tgbot_call_header(r, &ngx_http_tgbot_call_content_length,
+                                      &length)
+           != NGX_OK
+        || ngx_http_tgbot_call_header(r, &ngx_http_tgbot_call_accept_encoding,
+                                      &ngx_http_tgbot_call_identity)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_call_body(ngx_http_tgbot_call_t *call, ngx_http_request_t *r,
+    ngx_http_request_body_t *rb)
+{
+    off_t         size;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    if (call->bufs) {
+        size = 0;
+
+        for (cl = call->bufs; cl; cl = cl->next) {
+            size += ngx_buf_size(cl->buf);
+        }
+
+        r->headers_in.content_length_n = size;
+
+        /* an upstream copies the buffers, so each try begins at their start */
+
+        rb->bufs = call->bufs;
+
+        return NGX_OK;
+    }
+
+    r->headers_in.content_length_n = call->body.len;
 
     if (call->body.len) {
         b = ngx_calloc_buf(r->pool);
@@ -352,33 +445,6 @@ ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
         rb->bufs->buf = b;
         rb->bufs->next = NULL;
         rb->buf = b;
-    }
-
-    length.data = ngx_pnalloc(r->pool, NGX_SIZE_T_LEN);
-    if (length.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    length.len = ngx_sprintf(length.data, "%uz", call->body.len) - length.data;
-
-    r->headers_in.content_length_n = call->body.len;
-
-    host = call->client->host.len ? &call->client->host
-                                  : &call->client->server;
-
-    if (ngx_http_tgbot_call_header(r, &ngx_http_tgbot_call_host, host)
-           != NGX_OK
-        || ngx_http_tgbot_call_header(r, &ngx_http_tgbot_call_content_type,
-                                      &call->content_type)
-           != NGX_OK
-        || ngx_http_tgbot_call_header(r, &ngx_http_tgbot_call_content_length,
-                                      &length)
-           != NGX_OK
-        || ngx_http_tgbot_call_header(r, &ngx_http_tgbot_call_accept_encoding,
-                                      &ngx_http_tgbot_call_identity)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
     }
 
     return NGX_OK;
@@ -539,9 +605,7 @@ ngx_http_tgbot_call_finish(ngx_event_t *ev)
     }
 
     if (d && call->sr) {
-        ngx_http_tgbot_capture_result(&result, call->sr,
-                                      d->terminated ? NGX_ERROR : call->rc,
-                                      call->failed);
+        ngx_http_tgbot_call_result(call, &result);
 
     } else {
         ngx_memzero(&result, sizeof(ngx_http_tgbot_capture_t));
@@ -553,10 +617,52 @@ ngx_http_tgbot_call_finish(ngx_event_t *ev)
 
     /* done() may free the structure: it is not used after that */
 
+    call->ended = d;
+
     call->done(call, &result);
 
-    if (d) {
+    if (d && !d->kept) {
         ngx_http_tgbot_detached_free(d);
+    }
+}
+
+
+static void
+ngx_http_tgbot_call_result(ngx_http_tgbot_call_t *call,
+    ngx_http_tgbot_capture_t *result)
+{
+    ngx_int_t            rc;
+    ngx_uint_t           pass;
+    ngx_http_request_t  *sr;
+
+    sr = call->sr;
+    pass = ngx_http_tgbot_pass_status(sr->headers_out.status);
+
+    if (!pass) {
+        ngx_http_tgbot_pass_rest(call);
+    }
+
+    rc = call->detached->terminated ? NGX_ERROR : call->rc;
+
+    ngx_http_tgbot_capture_result(result, sr, rc,
+                                  call->failed && !call->passing);
+
+    if (call->to && pass
+        && (call->passing || result->outcome == NGX_HTTP_TGBOT_ANSWERED))
+    {
+        ngx_http_tgbot_pass_rest(call);
+    }
+
+    if (call->passing) {
+        result->passed = 1;
+        result->status = sr->headers_out.status;
+
+        if (call->to == NULL) {
+
+            /* the client went before it had taken the answer */
+
+            result->outcome = NGX_HTTP_TGBOT_ANSWERED;
+        }
     }
 }
 
@@ -584,7 +690,7 @@ ngx_http_tgbot_call_expire(ngx_event_t *ev)
 
     held = ngx_http_tgbot_detached_held(d);
 
-    if (held && !ngx_http_tgbot_call_abandon(call)) {
+    if (held && (d->kept || !ngx_http_tgbot_call_abandon(call))) {
         ngx_add_timer(ev, call->timeout);
         return;
     }
@@ -600,12 +706,13 @@ ngx_http_tgbot_call_expire(ngx_event_t *ev)
     result.outcome = NGX_HTTP_TGBOT_TIMED_OUT;
     result.expired = 1;
     result.reason = "no end within tgbot_call_timeout";
+    result.passed = call->passing;
 
     ngx_http_tgbot_call_leave(call);
 
     call->done(call, &result);
 
-    if (!held) {
+    if (!held && !d->kept) {
         ngx_http_tgbot_detached_free(d);
     }
 }
@@ -655,11 +762,29 @@ ngx_http_tgbot_call_cancel(ngx_http_tgbot_call_t *call)
 
     ngx_http_tgbot_call_leave(call);
 
-    if (d) {
+    if (d && !d->kept) {
         ngx_http_tgbot_detached_free(d);
     }
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_call_sent(ngx_http_tgbot_call_t *call)
+{
+    ngx_http_request_t  *sr;
+
+    if (!call->active || call->detached == NULL || call->sr == NULL) {
+        return 0;
+    }
+
+    sr = call->sr;
+
+    /* a script in the location may have sent it by itself */
+
+    return sr->upstream == NULL || sr->upstream->request_sent
+           || ngx_http_tgbot_capture_peers(sr);
 }
 
 
@@ -687,42 +812,14 @@ ngx_http_tgbot_call_leave(ngx_http_tgbot_call_t *call)
         ngx_del_timer(&call->expiry);
     }
 
+    if (call->detached && call->detached->kept) {
+        ngx_http_tgbot_detached_leave(call->detached);
+    }
+
     call->active = 0;
     call->detached = NULL;
 
     ngx_http_tgbot_call_slot_leave(&call->slot);
-}
-
-
-/*
- * The postpone filter uses the buffer in sr->out instead of a buffer of
- * subrequest_output_buffer_size, which the location would decide.
- */
-
-static ngx_int_t
-ngx_http_tgbot_capture_buffer(ngx_http_request_t *sr, size_t size)
-{
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    b = ngx_http_tgbot_buffer_create(sr->pool, size);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
-
-    b->last_buf = 1;
-
-    cl = ngx_alloc_chain_link(sr->pool);
-    if (cl == NULL) {
-        return NGX_ERROR;
-    }
-
-    cl->buf = b;
-    cl->next = NULL;
-
-    sr->out = cl;
-
-    return NGX_OK;
 }
 
 

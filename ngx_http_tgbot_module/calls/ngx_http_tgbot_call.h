@@ -1,7 +1,7 @@
 
 /*
- * One call to an internal location: a detached request with one in-memory
- * subrequest.
+ * One call to an internal location: a detached request with one subrequest,
+ * whose answer is captured, or passed on to another request as it comes.
  */
 
 #ifndef _NGX_HTTP_TGBOT_CALL_H_INCLUDED_
@@ -17,7 +17,7 @@
 
 
 /*
- * The outcome of an in-memory subrequest.
+ * The outcome of the subrequest.
  */
 
 typedef enum {
@@ -55,6 +55,8 @@ typedef struct {
     unsigned       resent:1;          /* nginx sent it to several peers */
     unsigned       expired:1;         /* after tgbot_call_timeout */
     unsigned       external:1;        /* the location is not internal */
+    unsigned       passed:1;          /* on to call->to, the header at least:
+                                         body is empty */
 } ngx_http_tgbot_capture_t;
 
 typedef struct ngx_http_tgbot_call_s  ngx_http_tgbot_call_t;
@@ -82,9 +84,26 @@ struct ngx_http_tgbot_call_s {
      */
     ngx_pool_t                    *pool;
 
-    ngx_str_t                      content_type;
+    ngx_str_t                      content_type;  /* "": none */
     ngx_str_t                      body;
     size_t                         response_size;
+
+    /*
+     * what follows is zero or NULL for a POST whose answer is captured
+     */
+
+    ngx_uint_t                     method;    /* with its name */
+    ngx_str_t                      method_name;
+    ngx_chain_t                   *bufs;      /* the body, in memory or files;
+                                                 "body" is ignored */
+
+    /*
+     * A request that gets a 2xx as it comes, no faster than its client takes
+     * it; another status is captured.  The caller holds the request, and sends
+     * the end of the response; it may set the member to NULL at any time, by
+     * which the rest is thrown away.
+     */
+    ngx_http_request_t            *to;
 
     /*
      * prepare: sets module contexts and headers of the detached request r,
@@ -109,6 +128,7 @@ struct ngx_http_tgbot_call_s {
 
     ngx_http_tgbot_call_slot_t     slot;
     ngx_http_tgbot_detached_t     *detached;
+    ngx_http_tgbot_detached_t     *ended;     /* while done() runs */
     ngx_http_request_t            *sr;
     ngx_event_t                    event;     /* posted at the end */
     ngx_event_t                    expiry;    /* after "timeout" */
@@ -117,6 +137,7 @@ struct ngx_http_tgbot_call_s {
     unsigned                       active:1;
     unsigned                       seen:1;    /* rc is set */
     unsigned                       failed:1;
+    unsigned                       passing:1; /* "to" has the header */
 };
 
 
@@ -139,6 +160,12 @@ ngx_int_t ngx_http_tgbot_call_postconfiguration(ngx_conf_t *cf);
  * fails: a call that cannot be started ends as not sent.
  */
 void ngx_http_tgbot_call_start(ngx_http_tgbot_call_t *call);
+
+/*
+ * Whether the request may have reached the upstream: the call runs, and it is
+ * not known to wait for a connection.
+ */
+ngx_uint_t ngx_http_tgbot_call_sent(ngx_http_tgbot_call_t *call);
 
 /*
  * Cancels a call that waits or runs; done is not called.  Does nothing if the

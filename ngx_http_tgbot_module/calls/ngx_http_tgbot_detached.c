@@ -35,6 +35,8 @@ static ngx_int_t ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
 static void ngx_http_tgbot_detached_handler(ngx_event_t *ev);
 static void ngx_http_tgbot_detached_wakeup(ngx_http_request_t *r);
 static void ngx_http_tgbot_detached_cleanup(void *data);
+static void ngx_http_tgbot_detached_events(ngx_connection_t *c);
+static void ngx_http_tgbot_detached_gone(ngx_http_tgbot_detached_t *d);
 static void ngx_http_tgbot_detached_release(ngx_http_tgbot_detached_t *d);
 static u_char *ngx_http_tgbot_detached_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
@@ -309,6 +311,27 @@ ngx_http_tgbot_detached_free(ngx_http_tgbot_detached_t *d)
 
     d->closing = 1;
 
+    ngx_http_tgbot_detached_events(c);
+
+    /* with "timedout" the core would set SO_LINGER, but there is no socket */
+
+    c->timedout = 0;
+
+    d->request->logged = 1;
+
+    /* log lines from here on must not use the context of the caller */
+
+    d->log_ctx.request = NULL;
+
+    ngx_http_free_request(d->request, 0);
+
+    ngx_http_tgbot_detached_release(d);
+}
+
+
+static void
+ngx_http_tgbot_detached_events(ngx_connection_t *c)
+{
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
     }
@@ -324,20 +347,24 @@ ngx_http_tgbot_detached_free(ngx_http_tgbot_detached_t *d)
     if (c->write->posted) {
         ngx_delete_posted_event(c->write);
     }
+}
 
-    /* with "timedout" the core would set SO_LINGER, but there is no socket */
 
-    c->timedout = 0;
+void
+ngx_http_tgbot_detached_leave(ngx_http_tgbot_detached_t *d)
+{
+    ngx_http_tgbot_detached_events(&d->connection);
+    ngx_http_tgbot_detached_disown(d);
 
-    d->request->logged = 1;
+    d->over = ngx_http_tgbot_detached_gone;
+    d->data = NULL;
+}
 
-    /* log lines from here on must not use the context of the caller */
 
-    d->log_ctx.request = NULL;
-
-    ngx_http_free_request(d->request, 0);
-
-    ngx_http_tgbot_detached_release(d);
+static void
+ngx_http_tgbot_detached_gone(ngx_http_tgbot_detached_t *d)
+{
+    /* void */
 }
 
 

@@ -58,6 +58,9 @@ struct ngx_http_tgbot_detached_s {
     unsigned                       closing:1;
     unsigned                       terminated:1;
     unsigned                       owner:1;      /* destroys "memory" */
+    unsigned                       kept:1;       /* freed with the pool of the
+                                                    request that has its
+                                                    answer */
 };
 
 
@@ -97,6 +100,12 @@ void ngx_http_tgbot_detached_free(ngx_http_tgbot_detached_t *d);
  * has not terminated the request.
  */
 ngx_uint_t ngx_http_tgbot_detached_held(ngx_http_tgbot_detached_t *d);
+
+/*
+ * The owner goes, and the request stays until it is freed: over() is not called
+ * any more, "data" is NULL, and nothing that was posted for the request runs.
+ */
+void ngx_http_tgbot_detached_leave(ngx_http_tgbot_detached_t *d);
 
 /* removes the module's context from the request, as its owner goes */
 void ngx_http_tgbot_detached_disown(ngx_http_tgbot_detached_t *d);

@@ -265,6 +265,17 @@ char *ngx_http_tgbot_conf_check_broadcast(ngx_conf_t *cf,
 ngx_int_t ngx_http_tgbot_conf_broadcasts(ngx_conf_t *cf);
 
 
+/*
+ * tgbot_gateway: _merge() is called when its location has been merged, and for
+ * blocks in it; _gateways() when all have been.  They check the location, let
+ * nginx ask the gateway for its answer to a body that is too large, and find
+ * the bot.  Errors are logged.
+ */
+char *ngx_http_tgbot_conf_gateway_merge(ngx_conf_t *cf,
+    ngx_http_tgbot_gateway_conf_t *gateway, ngx_http_core_loc_conf_t *clcf);
+ngx_int_t ngx_http_tgbot_conf_gateways(ngx_conf_t *cf);
+
+
 /* values of cmd->post */
 extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_reply_via;
 extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_hold_timeout;
@@ -282,6 +293,7 @@ extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_dead_letters;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_register;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_status;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_broadcast;
+extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_gateway;
 
 /* defaults: of a directive that is not set, and of missing parameters */
 extern ngx_http_tgbot_retry_t    ngx_http_tgbot_conf_retry_default;

@@ -96,6 +96,10 @@ ngx_http_tgbot_conf_check_broadcast(ngx_conf_t *cf,
 
     b = conf->broadcast;
 
+    if (clcf->noname) {
+        return NGX_CONF_OK;
+    }
+
     if (clcf->handler != ngx_http_tgbot_broadcast_route_handler
         || clcf->exact_match || clcf->named
 #if (NGX_PCRE)

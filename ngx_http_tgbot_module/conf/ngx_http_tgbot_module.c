@@ -7,7 +7,7 @@
 #include "ngx_http_tgbot_broadcast_route.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_conf.h"
-#include "ngx_http_tgbot_queue_worker.h"
+#include "ngx_http_tgbot_gateway.h"
 #include "ngx_http_tgbot_register.h"
 #include "ngx_http_tgbot_replay.h"
 #include "ngx_http_tgbot_secret.h"
@@ -25,6 +25,8 @@ static char *ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_tgbot_merge_location(ngx_conf_t *cf,
     ngx_http_tgbot_loc_conf_t *prev, ngx_http_tgbot_loc_conf_t *conf,
+    ngx_http_core_loc_conf_t *clcf);
+static void ngx_http_tgbot_merge_handler(ngx_http_tgbot_loc_conf_t *conf,
     ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_tgbot_merge_bot(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
@@ -214,6 +216,13 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       offsetof(ngx_http_tgbot_loc_conf_t, status),
       &ngx_http_tgbot_conf_status },
 
+    { ngx_string("tgbot_gateway"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_tgbot_conf_object,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_tgbot_loc_conf_t, gateway),
+      &ngx_http_tgbot_conf_gateway },
+
     { ngx_string("tgbot_broadcast"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
       ngx_http_tgbot_conf_object,
@@ -373,6 +382,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
     conf->reg = NGX_CONF_UNSET_PTR;
     conf->log = NGX_CONF_UNSET_PTR;
     conf->status = NGX_CONF_UNSET_PTR;
+    conf->gateway = NGX_CONF_UNSET_PTR;
     conf->broadcast = NGX_CONF_UNSET_PTR;
 
     return conf;
@@ -426,10 +436,6 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    ngx_conf_init_ptr_value(conf->status, clcf->noname ? prev->status : NULL);
-    ngx_conf_init_ptr_value(conf->broadcast,
-                            clcf->noname ? prev->broadcast : NULL);
-
     if (ngx_http_tgbot_merge_location(cf, prev, conf, clcf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
@@ -446,41 +452,62 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
-/* what has a location of its own; "if" and "limit_except" are in it */
+/* directives whose location is theirs; blocks in it inherit them */
 
 static char *
 ngx_http_tgbot_merge_location(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *prev,
     ngx_http_tgbot_loc_conf_t *conf, ngx_http_core_loc_conf_t *clcf)
 {
+    ngx_conf_init_ptr_value(conf->status, clcf->noname ? prev->status : NULL);
+    ngx_conf_init_ptr_value(conf->gateway, clcf->noname ? prev->gateway
+                                                        : NULL);
+    ngx_conf_init_ptr_value(conf->broadcast,
+                            clcf->noname ? prev->broadcast : NULL);
+
     if (clcf->noname) {
         conf->bot = prev->bot;
+        ngx_http_tgbot_merge_handler(conf, clcf);
 
-        /* without a handler, limit_except would serve a static file */
-
-        if (clcf->lmt_excpt && clcf->handler == NULL) {
-            clcf->handler = conf->status ? ngx_http_tgbot_status_handler
-                            : conf->broadcast
-                            ? ngx_http_tgbot_broadcast_route_handler
-                            : conf->bot ? ngx_http_tgbot_webhook_handler
-                            : NULL;
-        }
-
-        return NGX_CONF_OK;
+    } else if ((conf->status
+                && ngx_http_tgbot_conf_check_status(cf, conf->status, clcf)
+                   != NGX_CONF_OK)
+               || (conf->bot
+                   && ngx_http_tgbot_merge_bot(cf, conf->bot) != NGX_CONF_OK))
+    {
+        return NGX_CONF_ERROR;
     }
 
-    if ((conf->status
-         && ngx_http_tgbot_conf_check_status(cf, conf->status, clcf)
-            != NGX_CONF_OK)
-        || (conf->broadcast
-            && ngx_http_tgbot_conf_check_broadcast(cf, conf, clcf)
-               != NGX_CONF_OK)
-        || (conf->bot
-            && ngx_http_tgbot_merge_bot(cf, conf->bot) != NGX_CONF_OK))
+    if (conf->gateway
+        && ngx_http_tgbot_conf_gateway_merge(cf, conf->gateway, clcf)
+           != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->broadcast
+        && ngx_http_tgbot_conf_check_broadcast(cf, conf, clcf) != NGX_CONF_OK)
     {
         return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* without a handler, limit_except would serve a static file */
+
+static void
+ngx_http_tgbot_merge_handler(ngx_http_tgbot_loc_conf_t *conf,
+    ngx_http_core_loc_conf_t *clcf)
+{
+    if (clcf->lmt_excpt && clcf->handler == NULL) {
+        clcf->handler = conf->status ? ngx_http_tgbot_status_handler
+                        : conf->bot ? ngx_http_tgbot_webhook_handler
+                        : conf->gateway ? ngx_http_tgbot_gateway_handler
+                        : conf->broadcast
+                        ? ngx_http_tgbot_broadcast_route_handler
+                        : NULL;
+    }
 }
 
 
@@ -506,7 +533,8 @@ ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
         || ngx_http_tgbot_conf_broadcasts(cf) != NGX_OK
         || ngx_http_tgbot_conf_check_zones(cf) != NGX_OK
         || ngx_http_tgbot_conf_redis_init(cf) != NGX_OK
-        || ngx_http_tgbot_conf_files(cf) != NGX_OK)
+        || ngx_http_tgbot_conf_files(cf) != NGX_OK
+        || ngx_http_tgbot_conf_gateways(cf) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -531,8 +559,12 @@ ngx_http_tgbot_init_module(ngx_cycle_t *cycle)
 
     ngx_http_tgbot_zone_init_module(&tmcf->zones);
 
-    if (ngx_http_tgbot_queue_worker_init_module(cycle, tmcf) != NGX_OK) {
-        return NGX_ERROR;
+    if (tmcf->bots.nelts) {
+        tmcf->bell = ngx_http_tgbot_bell_create(cycle);
+
+        if (tmcf->bell == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     if (ngx_http_tgbot_zone_file_started(cycle, &tmcf->zones) != NGX_OK) {

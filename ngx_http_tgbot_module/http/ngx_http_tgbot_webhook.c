@@ -64,8 +64,6 @@ static ngx_uint_t ngx_http_tgbot_authenticate(ngx_http_request_t *r,
     ngx_http_tgbot_bot_t *bot);
 static ngx_uint_t ngx_http_tgbot_authenticate_secret(ngx_http_request_t *r,
     ngx_http_tgbot_bot_t *bot);
-static ngx_uint_t ngx_http_tgbot_authenticate_equal(ngx_str_t *secret,
-    ngx_str_t *given);
 static void ngx_http_tgbot_authenticate_warn(ngx_http_request_t *r,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_webhook_work(ngx_http_tgbot_webhook_t *w);
@@ -584,17 +582,15 @@ ngx_http_tgbot_authenticate_secret(ngx_http_request_t *r,
         given = h->value;
     }
 
-    current = ngx_http_tgbot_authenticate_equal(&bot->secret, &given);
-    old = ngx_http_tgbot_authenticate_equal(&bot->old_secret, &given);
+    current = ngx_http_tgbot_webhook_equal(&bot->secret, &given);
+    old = ngx_http_tgbot_webhook_equal(&bot->old_secret, &given);
 
     return current | old;
 }
 
 
-/* constant time: it depends only on the length of the configured secret */
-
-static ngx_uint_t
-ngx_http_tgbot_authenticate_equal(ngx_str_t *secret, ngx_str_t *given)
+ngx_uint_t
+ngx_http_tgbot_webhook_equal(ngx_str_t *secret, ngx_str_t *given)
 {
     u_char       c;
     size_t       i;

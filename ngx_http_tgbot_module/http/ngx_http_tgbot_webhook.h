@@ -67,6 +67,12 @@ typedef struct {
 /* content handler of the location; returns 404 for a subrequest */
 ngx_int_t ngx_http_tgbot_webhook_handler(ngx_http_request_t *r);
 
+/*
+ * Whether what came is the secret, which may not be "".  The time depends only
+ * on the length of the secret.
+ */
+ngx_uint_t ngx_http_tgbot_webhook_equal(ngx_str_t *secret, ngx_str_t *given);
+
 
 /*
  * Stages, and functions that they share; used only in

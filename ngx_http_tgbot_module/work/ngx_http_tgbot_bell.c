@@ -5,12 +5,14 @@
 #include <ngx_channel.h>
 
 #include "ngx_http_tgbot_bell.h"
+#include "ngx_http_tgbot_lease.h"
 
 
 struct ngx_http_tgbot_bell_s {
     ngx_uint_t        n;        /* workers */
-    ngx_shm_t         shm;      /* of the flags */
+    ngx_shm_t         shm;      /* of the next two */
     ngx_atomic_t     *room;     /* flag of each worker */
+    ngx_atomic_t     *slot;     /* of each worker's leases, from 1; 0: none */
     ngx_socket_t    (*fd)[2];   /* of each worker: is read, is written */
 };
 
@@ -20,11 +22,14 @@ static ngx_int_t ngx_http_tgbot_bell_sockets(ngx_http_tgbot_bell_t *bell,
 static void ngx_http_tgbot_bell_cleanup(void *data);
 static void ngx_http_tgbot_bell_read(ngx_event_t *ev);
 static ngx_uint_t ngx_http_tgbot_bell_next(void);
+static void ngx_http_tgbot_bell_send(ngx_uint_t worker,
+    ngx_http_tgbot_bell_e bell);
 
 
 static ngx_http_tgbot_bell_t   *ngx_http_tgbot_bell;
 static ngx_uint_t               ngx_http_tgbot_bell_last;
-static void                   (*ngx_http_tgbot_bell_rung)(void);
+static void                   (*ngx_http_tgbot_bell_rung[
+                                                NGX_HTTP_TGBOT_BELLS])(void);
 
 
 ngx_http_tgbot_bell_t *
@@ -60,7 +65,7 @@ ngx_http_tgbot_bell_create(ngx_cycle_t *cycle)
 
     cln->handler = ngx_http_tgbot_bell_cleanup;
 
-    bell->shm.size = bell->n * sizeof(ngx_atomic_t);
+    bell->shm.size = 2 * bell->n * sizeof(ngx_atomic_t);
     bell->shm.log = cycle->log;
     ngx_str_set(&bell->shm.name, "tgbot bell");
 
@@ -69,6 +74,7 @@ ngx_http_tgbot_bell_create(ngx_cycle_t *cycle)
     }
 
     bell->room = (ngx_atomic_t *) bell->shm.addr;
+    bell->slot = bell->room + bell->n;
 
     return (ngx_http_tgbot_bell_sockets(bell, cycle) == NGX_OK) ? bell : NULL;
 }
@@ -129,11 +135,13 @@ ngx_http_tgbot_bell_cleanup(void *data)
 
 ngx_int_t
 ngx_http_tgbot_bell_init_process(ngx_http_tgbot_bell_t *bell,
-    ngx_cycle_t *cycle, void (*rung)(void))
+    ngx_cycle_t *cycle)
 {
     ngx_http_tgbot_bell = NULL;
 
-    if (bell->n == 1) {
+    ngx_memzero(ngx_http_tgbot_bell_rung, sizeof(ngx_http_tgbot_bell_rung));
+
+    if (bell == NULL || bell->n == 1) {
         return NGX_OK;
     }
 
@@ -148,7 +156,8 @@ ngx_http_tgbot_bell_init_process(ngx_http_tgbot_bell_t *bell,
 
     ngx_http_tgbot_bell = bell;
     ngx_http_tgbot_bell_last = ngx_worker;
-    ngx_http_tgbot_bell_rung = rung;
+
+    bell->slot[ngx_worker] = ngx_http_tgbot_lease_slot() + 1;
 
     ngx_http_tgbot_bell_tell(1);
 
@@ -157,31 +166,51 @@ ngx_http_tgbot_bell_init_process(ngx_http_tgbot_bell_t *bell,
 
 
 void
+ngx_http_tgbot_bell_listen(ngx_http_tgbot_bell_e bell, void (*rung)(void))
+{
+    ngx_http_tgbot_bell_rung[bell] = rung;
+}
+
+
+void
 ngx_http_tgbot_bell_exit_process(void)
 {
     ngx_http_tgbot_bell_tell(0);
+
+    if (ngx_http_tgbot_bell) {
+        ngx_http_tgbot_bell->slot[ngx_worker] = 0;
+    }
 
     ngx_http_tgbot_bell = NULL;
 }
 
 
+/* a ring is a datagram of one byte, which says what for */
+
 static void
 ngx_http_tgbot_bell_read(ngx_event_t *ev)
 {
-    u_char             buf[64];
-    ssize_t            n;
+    u_char             bell;
+    ngx_uint_t         i, rings[NGX_HTTP_TGBOT_BELLS];
     ngx_connection_t  *c;
 
     c = ev->data;
 
-    do {
-        n = recv(c->fd, buf, sizeof(buf), 0);
-    } while (n > 0);
+    ngx_memzero(rings, sizeof(rings));
 
-    ngx_log_debug0(NGX_LOG_DEBUG_EVENT, ev->log, 0, "tgbot bell: rung");
+    while (recv(c->fd, &bell, 1, 0) > 0) {
+        rings[bell] = 1;
+    }
 
-    if (ngx_http_tgbot_bell) {
-        ngx_http_tgbot_bell_rung();
+    for (i = 0; ngx_http_tgbot_bell && i < NGX_HTTP_TGBOT_BELLS; i++) {
+
+        if (rings[i] && ngx_http_tgbot_bell_rung[i]) {
+
+            ngx_log_debug1(NGX_LOG_DEBUG_EVENT, ev->log, 0,
+                           "tgbot bell: rung, %ui", i);
+
+            ngx_http_tgbot_bell_rung[i]();
+        }
     }
 }
 
@@ -256,10 +285,40 @@ ngx_http_tgbot_bell_ring(void)
 
     ngx_http_tgbot_bell_last = k;
 
+    ngx_http_tgbot_bell_send(k, NGX_HTTP_TGBOT_BELL_QUEUE);
+}
+
+
+void
+ngx_http_tgbot_bell_ring_slot(ngx_uint_t slot, ngx_http_tgbot_bell_e bell)
+{
+    ngx_uint_t  k;
+
+    if (ngx_http_tgbot_bell == NULL) {
+        return;
+    }
+
+    for (k = 0; k < ngx_http_tgbot_bell->n; k++) {
+
+        if (k != ngx_worker && ngx_http_tgbot_bell->slot[k] == slot + 1) {
+            ngx_http_tgbot_bell_send(k, bell);
+            return;
+        }
+    }
+}
+
+
+static void
+ngx_http_tgbot_bell_send(ngx_uint_t worker, ngx_http_tgbot_bell_e bell)
+{
+    u_char  c;
+
+    c = (u_char) bell;
+
     /* a worker that does not read, and whose buffer is full, will look */
 
-    (void) send(bell->fd[k][1], "", 1, 0);
+    (void) send(ngx_http_tgbot_bell->fd[worker][1], &c, 1, 0);
 
-    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, ngx_cycle->log, 0,
-                   "tgbot bell: worker %ui is rung", k);
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, ngx_cycle->log, 0,
+                   "tgbot bell: worker %ui is rung, %d", worker, c);
 }

@@ -161,6 +161,13 @@ ngx_http_tgbot_bot_pause(ngx_http_tgbot_bot_t *bot,
 
     pause->waiting = 1;
 
+    ngx_http_tgbot_bot_refused(bot);
+}
+
+
+void
+ngx_http_tgbot_bot_refused(ngx_http_tgbot_bot_t *bot)
+{
     if (!bot->unauthorized) {
         bot->unauthorized = 1;
         ngx_http_tgbot_stats_unauthorized(bot->stats, 1);

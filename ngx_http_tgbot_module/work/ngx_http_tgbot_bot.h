@@ -68,6 +68,7 @@
 typedef struct ngx_http_tgbot_bot_s    ngx_http_tgbot_bot_t;
 typedef struct ngx_http_tgbot_pause_s  ngx_http_tgbot_pause_t;
 typedef struct ngx_http_tgbot_broadcast_conf_s  ngx_http_tgbot_broadcast_conf_t;
+typedef struct ngx_http_tgbot_gateway_conf_s  ngx_http_tgbot_gateway_conf_t;
 typedef struct ngx_http_tgbot_redis_beat_s  ngx_http_tgbot_redis_beat_t;
 typedef struct ngx_http_tgbot_queue_redis_s  ngx_http_tgbot_queue_redis_t;
 typedef struct ngx_http_tgbot_redis_states_s  ngx_http_tgbot_redis_states_t;
@@ -262,6 +263,8 @@ typedef struct {
     ngx_array_t                    zones;     /* of ngx_http_tgbot_zone_t * */
     ngx_array_t                    broadcasts;  /* of ngx_http_tgbot_
                                                    broadcast_conf_t * */
+    ngx_array_t                   *gateways;  /* of ngx_http_tgbot_gateway_
+                                                 conf_t *; NULL: none */
     ngx_http_tgbot_zone_t         *leases;    /* NULL without bots */
     ngx_http_tgbot_zone_t         *dead;      /* dead letters of bots without
                                                  a zone for them, or NULL */
@@ -270,8 +273,8 @@ typedef struct {
     ngx_http_tgbot_shown_t         shown_tokens;
     ngx_http_tgbot_shown_t         shown_secrets;
     ngx_str_t                      state;      /* a directory; "": none */
-    ngx_http_tgbot_bell_t         *bell;      /* of the workers; NULL: no bot
-                                                 has a queue */
+    ngx_http_tgbot_bell_t         *bell;      /* of the workers; NULL: there
+                                                 are no bots */
     ngx_http_tgbot_stats_t        *redis_stats;  /* NULL: as redis,
                                                  or no bots */
 } ngx_http_tgbot_main_conf_t;
@@ -309,6 +312,7 @@ typedef struct {
 
     ngx_http_tgbot_status_conf_t  *status;    /* NULL: not of this location */
     ngx_http_tgbot_broadcast_conf_t  *broadcast;  /* as status */
+    ngx_http_tgbot_gateway_conf_t  *gateway;  /* as status */
 } ngx_http_tgbot_loc_conf_t;
 
 
@@ -324,6 +328,25 @@ struct ngx_http_tgbot_broadcast_conf_s {
     ngx_http_core_loc_conf_t      *clcf;
     ngx_array_t                   *hosts;     /* of ngx_str_t: the server's
                                                  exact names */
+
+    u_char                        *file;      /* of the directive */
+    ngx_uint_t                     line;
+};
+
+
+/* tgbot_gateway */
+
+struct ngx_http_tgbot_gateway_conf_s {
+    ngx_str_t                      name;      /* of the bot */
+    ngx_flag_t                     bulk;
+    ngx_msec_t                     timeout;
+    ngx_uint_t                     order;     /* see pace.h */
+    ngx_array_t                   *allow;     /* of ngx_str_t: methods that are
+                                                 refused else; NULL: none */
+
+    ngx_http_tgbot_bot_t          *bot;       /* by its name */
+    ngx_http_tgbot_loc_conf_t     *conf;      /* of this location */
+    ngx_http_core_loc_conf_t      *clcf;
 
     u_char                        *file;      /* of the directive */
     ngx_uint_t                     line;
@@ -486,6 +509,12 @@ void ngx_http_tgbot_bot_cut(ngx_http_tgbot_bot_t *bot, int64_t update_id);
  */
 void ngx_http_tgbot_bot_pause(ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_pause_t *pause);
+
+/*
+ * The Bot API refused the token, which the program was told that made the call.
+ * Calls are paused until one is accepted, or for a minute if none waits.
+ */
+void ngx_http_tgbot_bot_refused(ngx_http_tgbot_bot_t *bot);
 
 /* "pause" neither waits nor is the probe any more; idempotent */
 void ngx_http_tgbot_bot_unpause(ngx_http_tgbot_bot_t *bot,

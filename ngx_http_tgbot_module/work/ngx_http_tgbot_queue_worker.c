@@ -35,9 +35,9 @@ static ngx_uint_t              ngx_http_tgbot_queue_worker_stopped;
 static ngx_event_t             ngx_http_tgbot_queue_worker_timer;
 
 
-ngx_int_t
-ngx_http_tgbot_queue_worker_init_module(ngx_cycle_t *cycle,
-    ngx_http_tgbot_main_conf_t *tmcf)
+void
+ngx_http_tgbot_queue_worker_init_process(ngx_http_tgbot_main_conf_t *tmcf,
+    ngx_cycle_t *cycle)
 {
     ngx_uint_t              i;
     ngx_http_tgbot_bot_t  **bots;
@@ -45,32 +45,17 @@ ngx_http_tgbot_queue_worker_init_module(ngx_cycle_t *cycle,
     bots = tmcf->bots.elts;
 
     for (i = 0; i < tmcf->bots.nelts; i++) {
-
         if (bots[i]->queue) {
-            tmcf->bell = ngx_http_tgbot_bell_create(cycle);
-
-            return tmcf->bell ? NGX_OK : NGX_ERROR;
+            break;
         }
     }
 
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_tgbot_queue_worker_init_process(ngx_http_tgbot_main_conf_t *tmcf,
-    ngx_cycle_t *cycle)
-{
-    if (tmcf->bell == NULL) {
-        return NGX_OK;
+    if (i == tmcf->bots.nelts) {
+        return;
     }
 
-    if (ngx_http_tgbot_bell_init_process(tmcf->bell, cycle,
-                                         ngx_http_tgbot_queue_wake)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    ngx_http_tgbot_bell_listen(NGX_HTTP_TGBOT_BELL_QUEUE,
+                               ngx_http_tgbot_queue_wake);
 
     ngx_http_tgbot_queue_worker_bots = tmcf->bots.elts;
     ngx_http_tgbot_queue_worker_nbots = tmcf->bots.nelts;
@@ -89,8 +74,6 @@ ngx_http_tgbot_queue_worker_init_process(ngx_http_tgbot_main_conf_t *tmcf,
     /* the queues may have items from before this worker */
 
     ngx_add_timer(&ngx_http_tgbot_queue_worker_timer, 1);
-
-    return NGX_OK;
 }
 
 
@@ -308,7 +291,6 @@ ngx_http_tgbot_queue_worker_stop(void)
     }
 
     ngx_http_tgbot_queue_wake_exit_process();
-    ngx_http_tgbot_bell_exit_process();
 }
 
 

@@ -14,13 +14,9 @@
 #include "ngx_http_tgbot_bot.h"
 
 
-/* before the workers of a cycle are started; NGX_ERROR: a message was logged */
-ngx_int_t ngx_http_tgbot_queue_worker_init_module(ngx_cycle_t *cycle,
-    ngx_http_tgbot_main_conf_t *tmcf);
-
-/* NGX_ERROR: no connection */
-ngx_int_t ngx_http_tgbot_queue_worker_init_process(
-    ngx_http_tgbot_main_conf_t *tmcf, ngx_cycle_t *cycle);
+/* worker start, after that of the bell */
+void ngx_http_tgbot_queue_worker_init_process(ngx_http_tgbot_main_conf_t *tmcf,
+    ngx_cycle_t *cycle);
 
 /*
  * Graceful shutdown: from now on items are taken only from queues that no later

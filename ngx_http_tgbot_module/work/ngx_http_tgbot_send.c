@@ -7,13 +7,6 @@
 #include "ngx_http_tgbot_send.h"
 
 
-#define ngx_http_tgbot_send_update(send)                                      \
-    ((send)->ctx->update ? (send)->ctx->update->update_id : (int64_t) -1)
-
-#define ngx_http_tgbot_send_level(send, level)                                \
-    ((send)->broadcast ? ngx_max(level, NGX_LOG_INFO) : (ngx_uint_t) (level))
-
-
 static void ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
     ngx_http_tgbot_capture_t *result);
@@ -39,10 +32,14 @@ static void ngx_http_tgbot_send_pause(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_send_resume(ngx_http_tgbot_pause_t *pause);
 static ngx_int_t ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args);
+static ngx_int_t ngx_http_tgbot_send_uri(ngx_http_tgbot_send_t *send,
+    ngx_str_t *uri, ngx_pool_t *pool);
 static void ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r);
 static void ngx_http_tgbot_send_count(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result);
+static void ngx_http_tgbot_send_log(ngx_http_tgbot_send_t *send,
+    ngx_uint_t level, const char *fmt, ...);
 
 
 void
@@ -69,7 +66,7 @@ ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
     send->pause.probe = 0;
     send->pause.resume = ngx_http_tgbot_send_resume;
 
-    if (send->bot->unauthorized) {
+    if (send->bot->unauthorized && send->program == NULL) {
 
         /* the timer's handler pauses the call: not from inside start */
 
@@ -107,6 +104,13 @@ ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send)
     call->done = ngx_http_tgbot_send_called;
     call->data = send;
 
+    if (send->program) {
+        call->to = send->program->request;
+        call->method = send->program->method;
+        call->method_name = send->program->method_name;
+        call->bufs = send->program->bufs;
+    }
+
     ngx_http_tgbot_call_start(call);
 }
 
@@ -140,11 +144,10 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
 
         /* the status tells the outcome, and a repeat would not help */
 
-        ngx_log_error(ngx_http_tgbot_send_level(send, NGX_LOG_WARN),
-                      bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\", update %L: %V was answered with %ui: "
-                      "%s", &bot->name, ngx_http_tgbot_send_update(send),
-                      &send->method->name, result->status, result->reason);
+        ngx_http_tgbot_send_log(send, NGX_LOG_WARN,
+                                "%V was answered with %ui: %s",
+                                &send->method->name, result->status,
+                                result->reason);
 
         result->outcome = NGX_HTTP_TGBOT_ANSWERED;
     }
@@ -179,6 +182,14 @@ static void
 ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result)
 {
+    if (result->passed) {
+
+        /* the program has a part of the answer */
+
+        ngx_http_tgbot_send_give_up(send, result->reason);
+        return;
+    }
+
     switch (result->outcome) {
 
     case NGX_HTTP_TGBOT_NOT_SENT:
@@ -208,10 +219,9 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
 
     bot = send->bot;
 
-    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
-                   "tgbot bot \"%V\", update %L: %V was answered %ui",
-                   &bot->name, ngx_http_tgbot_send_update(send),
-                   &send->method->name, capture->status);
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\": %V was answered %ui",
+                   &bot->name, &send->method->name, capture->status);
 
     if (ngx_http_tgbot_method_result(&result, capture->status,
                                      &capture->retry_after, &capture->body,
@@ -235,12 +245,18 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
         return;
     }
 
-    if (result.outcome == NGX_HTTP_TGBOT_METHOD_UNAUTHORIZED) {
-        ngx_http_tgbot_send_pause(send);
-        return;
-    }
-
     switch (result.outcome) {
+
+    case NGX_HTTP_TGBOT_METHOD_UNAUTHORIZED:
+
+        if (send->program == NULL) {
+            ngx_http_tgbot_send_pause(send);
+            return;
+        }
+
+        ngx_http_tgbot_bot_refused(bot);
+        ngx_http_tgbot_send_finish(send);
+        return;
 
     case NGX_HTTP_TGBOT_METHOD_FLOOD:
         ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_429, 0,
@@ -295,11 +311,9 @@ ngx_http_tgbot_send_refused(ngx_http_tgbot_send_t *send,
         ngx_str_null(&result->description);
     }
 
-    ngx_log_error(ngx_http_tgbot_send_level(send, NGX_LOG_WARN),
-                  bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L: %V was refused with %ui: "
-                  "\"%V\"", &bot->name, ngx_http_tgbot_send_update(send),
-                  &send->method->name, status, &result->description);
+    ngx_http_tgbot_send_log(send, NGX_LOG_WARN, "%V was refused with %ui: "
+                            "\"%V\"", &send->method->name, status,
+                            &result->description);
 }
 
 
@@ -307,25 +321,25 @@ static void
 ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_method_result_t *result)
 {
-    ngx_http_tgbot_bot_t  *bot;
+    int64_t    chat_id;
+    ngx_int_t  rc;
 
-    bot = send->bot;
     send->migrated = 1;
 
-    if (ngx_http_tgbot_method_migrate(send->method,
-                                      result->migrate_to_chat_id, send->pool)
-        != NGX_OK)
-    {
+    chat_id = result->migrate_to_chat_id;
+
+    rc = send->program ? send->program->migrate(send, chat_id)
+                       : ngx_http_tgbot_method_migrate(send->method, chat_id,
+                                                       send->pool);
+
+    if (rc != NGX_OK) {
         ngx_http_tgbot_send_give_up(send, "the group was migrated");
         return;
     }
 
-    ngx_log_error(ngx_http_tgbot_send_level(send, NGX_LOG_NOTICE),
-                  bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L: %V goes to chat %L, to which "
-                  "the group was migrated", &bot->name,
-                  ngx_http_tgbot_send_update(send), &send->method->name,
-                  result->migrate_to_chat_id);
+    ngx_http_tgbot_send_log(send, NGX_LOG_NOTICE, "%V goes to chat %L, to "
+                            "which the group was migrated",
+                            &send->method->name, chat_id);
 
     ngx_http_tgbot_send_call(send);
 }
@@ -338,10 +352,8 @@ ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
     ngx_uint_t unknown, ngx_uint_t retry_after, const char *reason)
 {
     ngx_msec_t               delay;
-    ngx_http_tgbot_bot_t    *bot;
     ngx_http_tgbot_retry_t  *retry;
 
-    bot = send->bot;
     retry = send->conf->retry;
 
     send->failures++;
@@ -379,10 +391,8 @@ ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
         return;
     }
 
-    ngx_log_error(NGX_LOG_INFO, bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L: %V is retried in %M ms: %s",
-                  &bot->name, ngx_http_tgbot_send_update(send),
-                  &send->method->name, delay, reason);
+    ngx_http_tgbot_send_log(send, NGX_LOG_INFO, "%V is retried in %M ms: %s",
+                            &send->method->name, delay, reason);
 
     ngx_http_tgbot_send_wait(send, delay);
 }
@@ -413,7 +423,7 @@ ngx_http_tgbot_send_timer(ngx_event_t *ev)
         return;
     }
 
-    if (send->bot->unauthorized) {
+    if (send->bot->unauthorized && send->program == NULL) {
         ngx_http_tgbot_send_pause(send);
         return;
     }
@@ -475,12 +485,10 @@ ngx_http_tgbot_send_give_up(ngx_http_tgbot_send_t *send, const char *reason)
 
     ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_GIVEN_UP);
 
-    ngx_log_error(ngx_http_tgbot_send_level(send, NGX_LOG_ERR),
-                  bot->clcf->error_log, 0,
-                  "tgbot: bot \"%V\", update %L: %V is given up after %ui "
-                  "failures: %s (%ui calls of this bot so far)",
-                  &bot->name, ngx_http_tgbot_send_update(send),
-                  &send->method->name, send->failures, reason, bot->given_up);
+    ngx_http_tgbot_send_log(send, NGX_LOG_ERR, "%V is given up after %ui "
+                            "failures: %s (%ui calls of this bot so far)",
+                            &send->method->name, send->failures, reason,
+                            bot->given_up);
 
     ngx_http_tgbot_send_finish(send);
 }
@@ -500,6 +508,8 @@ ngx_http_tgbot_send_finish(ngx_http_tgbot_send_t *send)
 ngx_int_t
 ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send)
 {
+    ngx_http_tgbot_capture_t  result;
+
     if (!send->active) {
         return NGX_OK;
     }
@@ -508,7 +518,16 @@ ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send)
         return NGX_BUSY;
     }
 
-    if (send->started) {
+    if (send->started && send->call.passing) {
+
+        /* the answer is known, the program did not take all of it */
+
+        ngx_memzero(&result, sizeof(ngx_http_tgbot_capture_t));
+        result.status = NGX_HTTP_OK;
+
+        ngx_http_tgbot_send_count(send, &result);
+
+    } else if (send->started) {
         send->started = 0;
         (void) ngx_http_tgbot_stats_call(send->bot->stats,
                                          NGX_HTTP_TGBOT_CALL_API,
@@ -557,7 +576,6 @@ static ngx_int_t
 ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r, ngx_str_t *uri, ngx_str_t *args)
 {
-    u_char                 *p;
     ngx_http_tgbot_bot_t   *bot;
     ngx_http_tgbot_ctx_t   *ctx;
     ngx_http_tgbot_send_t  *send;
@@ -582,13 +600,54 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
 
     /* set after the URI is evaluated, so that the URI cannot hold the token */
 
-    p = ngx_pnalloc(r->pool, sizeof("/bot/test/") - 1 + bot->token.len
-                             + send->method->name.len);
+    if (ngx_http_tgbot_send_uri(send, &ctx->api_uri, r->pool) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    send->started = 1;
+    (void) ngx_http_tgbot_stats_call(bot->stats, NGX_HTTP_TGBOT_CALL_API,
+                                     NGX_HTTP_TGBOT_CALL_STARTED);
+
+    return NGX_OK;
+}
+
+
+/* /bot<token>/<method>?<args>, or /file/bot<token>/<path of a file> */
+
+static ngx_int_t
+ngx_http_tgbot_send_uri(ngx_http_tgbot_send_t *send, ngx_str_t *uri,
+    ngx_pool_t *pool)
+{
+    u_char                *p;
+    ngx_str_t             *name, args, file;
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = send->bot;
+    name = &send->method->name;
+
+    ngx_str_null(&args);
+    ngx_str_null(&file);
+
+    if (send->program) {
+        args = send->program->args;
+        file = send->program->file;
+    }
+
+    if (file.len) {
+        name = &file;
+    }
+
+    p = ngx_pnalloc(pool, sizeof("/file/bot/test/?") - 1 + bot->token.len
+                          + name->len + args.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    ctx->api_uri.data = p;
+    uri->data = p;
+
+    if (file.len) {
+        p = ngx_cpymem(p, "/file", sizeof("/file") - 1);
+    }
 
     p = ngx_cpymem(p, "/bot", sizeof("/bot") - 1);
     p = ngx_cpymem(p, bot->token.data, bot->token.len);
@@ -598,13 +657,14 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
         p = ngx_cpymem(p, "test/", sizeof("test/") - 1);
     }
 
-    p = ngx_cpymem(p, send->method->name.data, send->method->name.len);
+    p = ngx_cpymem(p, name->data, name->len);
 
-    ctx->api_uri.len = p - ctx->api_uri.data;
+    if (args.len) {
+        *p++ = '?';
+        p = ngx_cpymem(p, args.data, args.len);
+    }
 
-    send->started = 1;
-    (void) ngx_http_tgbot_stats_call(bot->stats, NGX_HTTP_TGBOT_CALL_API,
-                                     NGX_HTTP_TGBOT_CALL_STARTED);
+    uri->len = p - uri->data;
 
     return NGX_OK;
 }
@@ -701,4 +761,42 @@ ngx_http_tgbot_send_count(ngx_http_tgbot_send_t *send,
     send->results[r]++;
 
     ngx_http_tgbot_stats_api(bot->stats, &send->method->name, r);
+}
+
+
+/* what a call is for: the program that waits for it logs what it gets */
+
+static void
+ngx_http_tgbot_send_log(ngx_http_tgbot_send_t *send, ngx_uint_t level,
+    const char *fmt, ...)
+{
+    u_char     *p, *last;
+    va_list     args;
+    ngx_log_t  *log;
+    u_char      text[NGX_MAX_ERROR_STR];
+
+    log = send->bot->clcf->error_log;
+    level = (send->program || send->broadcast) ? ngx_max(level, NGX_LOG_INFO)
+                                               : level;
+
+    if (log->log_level < level) {
+        return;
+    }
+
+    last = text + sizeof(text) - 1;
+
+    p = send->ctx->update
+        ? ngx_slprintf(text, last, "update %L", send->ctx->update->update_id)
+        : ngx_slprintf(text, last, send->broadcast ? "broadcast" : "gateway");
+
+    p = ngx_slprintf(p, last, ": ");
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(p, last, fmt, args);
+    va_end(args);
+
+    *p = '\0';
+
+    ngx_log_error(level, log, 0, "tgbot: bot \"%V\", %s", &send->bot->name,
+                  text);
 }

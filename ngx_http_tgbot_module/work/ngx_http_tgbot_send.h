@@ -18,6 +18,27 @@
 typedef struct ngx_http_tgbot_send_s  ngx_http_tgbot_send_t;
 
 
+/*
+ * What a call has that a program makes by itself and waits for.  The program is
+ * told what becomes of it, so a 401 does not let it wait, and errors are logged
+ * at level info.
+ */
+
+typedef struct {
+    ngx_http_request_t            *request;   /* see call->to; NULL: all answers
+                                                 are captured */
+    ngx_uint_t                     method;    /* of HTTP */
+    ngx_str_t                      method_name;
+    ngx_str_t                      args;      /* the query, "": none */
+    ngx_str_t                      file;      /* path of a file, "": a call */
+    ngx_chain_t                   *bufs;      /* NULL: method->body */
+
+    /* where method->chat_pos is: a copy that was changed, or NULL */
+    ngx_int_t                    (*migrate)(ngx_http_tgbot_send_t *send,
+                                       int64_t chat_id);
+} ngx_http_tgbot_program_t;
+
+
 struct ngx_http_tgbot_send_s {
 
     /* set by the caller before start, the rest zeroed */
@@ -27,6 +48,7 @@ struct ngx_http_tgbot_send_s {
     ngx_http_tgbot_ctx_t          *ctx;       /* of the calls it makes */
     ngx_http_tgbot_client_t       *client;
     ngx_http_tgbot_method_t       *method;    /* changed by a migration */
+    ngx_http_tgbot_program_t      *program;   /* NULL: a call of an answer */
     ngx_pool_t                    *pool;      /* see call.h */
     ngx_msec_t                     life;      /* ms from "start" on */
 
@@ -37,7 +59,8 @@ struct ngx_http_tgbot_send_s {
 
     /*
      * done: the call succeeded, was refused (logged), or was given up (logged),
-     * then "given_up" is set.
+     * then "given_up" is set.  "result" is the last answer; NULL: the call was
+     * given up while it waited.
      * waiting: the call is repeated after "delay" ms; the owner may cancel it.
      * Neither is called from inside start.
      */

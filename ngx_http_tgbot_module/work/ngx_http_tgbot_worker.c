@@ -11,6 +11,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_abandon.h"
+#include "ngx_http_tgbot_bell.h"
 #include "ngx_http_tgbot_broadcast_worker.h"
 #include "ngx_http_tgbot_cache_use.h"
 #include "ngx_http_tgbot_claim_redis.h"
@@ -71,9 +72,11 @@ ngx_http_tgbot_worker_init(ngx_cycle_t *cycle, ngx_http_tgbot_main_conf_t *mcf)
 
     ngx_http_tgbot_broadcast_worker_init_process(mcf, cycle);
 
-    if (ngx_http_tgbot_queue_worker_init_process(mcf, cycle) != NGX_OK) {
+    if (ngx_http_tgbot_bell_init_process(mcf->bell, cycle) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    ngx_http_tgbot_queue_worker_init_process(mcf, cycle);
 
     ngx_http_tgbot_worker_sentinel = ngx_http_tgbot_worker_connection(cycle);
 
@@ -161,6 +164,7 @@ ngx_http_tgbot_worker_exit(ngx_cycle_t *cycle)
     ngx_http_tgbot_call_exit_process();
     ngx_http_tgbot_broadcast_worker_stop();
     ngx_http_tgbot_job_exit_process();
+    ngx_http_tgbot_bell_exit_process();
     ngx_http_tgbot_queue_worker_exit_process();
     ngx_http_tgbot_claim_redis_abandon();
     ngx_http_tgbot_queue_redis_exit_process();

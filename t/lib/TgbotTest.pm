@@ -15,7 +15,7 @@ package TgbotTest;
 #   --- without_api     there is no tgbot_api
 #
 # In those four, $bot, $token and $closed (a port) stand for the block's own;
-# in the scripts $token does.
+# in the scripts and in --- calls $token does.
 #
 #   --- calls       all calls the Bot API got, "method body" each; CR and LF
 #                   in a body show as \r and \n
@@ -109,6 +109,9 @@ sub prepare {
 
     if (!defined $block->request) {
         $block->set_value('request', $updates > 1 ? \@requests : @requests);
+
+    } elsif (ref $block->request) {
+        $now{last} = $#{$block->request};
     }
 
     $block->set_value('config', config($block, \%vars));
@@ -217,6 +220,7 @@ sub check {
 
     my $calls = section($block, 'calls', undef);
     $calls = join '', map { "$_\n" } @$calls if ref $calls;
+    $calls =~ s/\$token\b/$now{token}/g if defined $calls;
 
     my $seconds = section($block, 'patience', $patience);
     my $n = defined $calls ? ($calls =~ tr/\n//) : 0;

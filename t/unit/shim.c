@@ -703,3 +703,37 @@ ngx_sort(void *base, size_t n, size_t size,
         }
     }
 }
+
+
+/* as in nginx, without its special treatment of "?" */
+
+void
+ngx_unescape_uri(u_char **dst, u_char **src, size_t size, ngx_uint_t type)
+{
+    u_char  *d, *s, *last, hex[3], *end;
+
+    d = *dst;
+    s = *src;
+    last = s + size;
+
+    while (s < last) {
+
+        if (*s == '%' && last - s > 2) {
+            memcpy(hex, s + 1, 2);
+            hex[2] = '\0';
+
+            *d = (u_char) strtoul((char *) hex, (char **) &end, 16);
+
+            if (end == &hex[2]) {
+                d++;
+                s += 3;
+                continue;
+            }
+        }
+
+        *d++ = *s++;
+    }
+
+    *dst = d;
+    *src = s;
+}

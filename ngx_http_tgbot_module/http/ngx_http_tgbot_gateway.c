@@ -1,0 +1,1003 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_body.h"
+#include "ngx_http_tgbot_gateway.h"
+#include "ngx_http_tgbot_method_form.h"
+#include "ngx_http_tgbot_pass.h"
+#include "ngx_http_tgbot_webhook.h"
+
+
+/* the stages of a call, in this order */
+
+typedef enum {
+    NGX_HTTP_TGBOT_GATEWAY_ROUTE = 0,
+    NGX_HTTP_TGBOT_GATEWAY_READ,
+    NGX_HTTP_TGBOT_GATEWAY_PARSE,
+    NGX_HTTP_TGBOT_GATEWAY_SEND,
+    NGX_HTTP_TGBOT_GATEWAY_REFUSE
+} ngx_http_tgbot_gateway_stage_e;
+
+
+/*
+ * NGX_OK     run the next stage
+ * NGX_DONE   g->status and g->error are set: go to the stage "refuse"
+ * NGX_ERROR  the same with status 500
+ * NGX_AGAIN  the call is suspended, or the request has been finalized
+ */
+
+typedef ngx_int_t (*ngx_http_tgbot_gateway_stage_pt)(
+    ngx_http_tgbot_gateway_t *g);
+
+
+static void ngx_http_tgbot_gateway_run(ngx_http_tgbot_gateway_t *g);
+static ngx_int_t ngx_http_tgbot_gateway_no(ngx_http_tgbot_gateway_t *g,
+    ngx_uint_t status, const char *error);
+static ngx_int_t ngx_http_tgbot_gateway_route(ngx_http_tgbot_gateway_t *g);
+static ngx_uint_t ngx_http_tgbot_gateway_skip(ngx_str_t *path,
+    const char *prefix);
+static ngx_uint_t ngx_http_tgbot_gateway_token(ngx_http_tgbot_bot_t *bot,
+    ngx_str_t *token);
+static ngx_int_t ngx_http_tgbot_gateway_method(ngx_http_tgbot_gateway_t *g,
+    ngx_str_t *path);
+static ngx_int_t ngx_http_tgbot_gateway_file(ngx_http_tgbot_gateway_t *g,
+    ngx_str_t *path);
+static ngx_int_t ngx_http_tgbot_gateway_read(ngx_http_tgbot_gateway_t *g);
+static void ngx_http_tgbot_gateway_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_tgbot_gateway_parse(ngx_http_tgbot_gateway_t *g);
+static ngx_int_t ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g);
+static ngx_int_t ngx_http_tgbot_gateway_migrate(ngx_http_tgbot_send_t *send,
+    int64_t chat_id);
+static ngx_int_t ngx_http_tgbot_gateway_watch(ngx_http_request_t *r);
+static void ngx_http_tgbot_gateway_writable(ngx_http_request_t *r);
+static void ngx_http_tgbot_gateway_waiting(ngx_http_tgbot_send_t *send,
+    ngx_msec_t delay);
+static void ngx_http_tgbot_gateway_timeout(ngx_event_t *ev);
+static void ngx_http_tgbot_gateway_sent(ngx_http_tgbot_send_t *send);
+static ngx_int_t ngx_http_tgbot_gateway_answer(ngx_http_tgbot_gateway_t *g,
+    ngx_http_tgbot_capture_t *result);
+static ngx_int_t ngx_http_tgbot_gateway_passed(ngx_http_request_t *r,
+    ngx_http_tgbot_capture_t *result);
+static ngx_int_t ngx_http_tgbot_gateway_captured(ngx_http_tgbot_gateway_t *g,
+    ngx_http_tgbot_capture_t *result);
+static ngx_int_t ngx_http_tgbot_gateway_refuse(ngx_http_tgbot_gateway_t *g);
+static ngx_int_t ngx_http_tgbot_gateway_refusal(ngx_http_request_t *r,
+    ngx_uint_t status, const char *error);
+static const char *ngx_http_tgbot_gateway_phrase(ngx_uint_t status);
+static void ngx_http_tgbot_gateway_cleanup(void *data);
+static u_char *ngx_http_tgbot_gateway_log_error(ngx_http_request_t *r,
+    ngx_http_request_t *sr, u_char *buf, size_t len);
+
+
+static const ngx_http_tgbot_gateway_stage_pt
+    ngx_http_tgbot_gateway_stages[] =
+{
+    [NGX_HTTP_TGBOT_GATEWAY_ROUTE] = ngx_http_tgbot_gateway_route,
+    [NGX_HTTP_TGBOT_GATEWAY_READ] = ngx_http_tgbot_gateway_read,
+    [NGX_HTTP_TGBOT_GATEWAY_PARSE] = ngx_http_tgbot_gateway_parse,
+    [NGX_HTTP_TGBOT_GATEWAY_SEND] = ngx_http_tgbot_gateway_send,
+    [NGX_HTTP_TGBOT_GATEWAY_REFUSE] = ngx_http_tgbot_gateway_refuse
+};
+
+
+/* they would take the webhook away, or move the bot to another server */
+
+static ngx_str_t  ngx_http_tgbot_gateway_refused[] = {
+    ngx_string("getUpdates"),
+    ngx_string("setWebhook"),
+    ngx_string("deleteWebhook"),
+    ngx_string("close"),
+    ngx_string("logOut"),
+    ngx_null_string
+};
+
+
+static ngx_str_t  ngx_http_tgbot_gateway_query =
+    ngx_string("application/x-www-form-urlencoded");
+
+
+/* the handler of nginx, by which ours is preceded */
+
+static ngx_http_log_handler_pt  ngx_http_tgbot_gateway_core_log;
+
+
+ngx_int_t
+ngx_http_tgbot_gateway_handler(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t         *cln;
+    ngx_http_tgbot_gateway_t   *g;
+    ngx_http_tgbot_loc_conf_t  *tlcf;
+
+    if (r != r->main) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    tlcf = ngx_http_get_module_loc_conf(r, ngx_http_tgbot_module);
+
+    g = ngx_pcalloc(r->pool, sizeof(ngx_http_tgbot_gateway_t));
+    if (g == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln->handler = ngx_http_tgbot_gateway_cleanup;
+    cln->data = g;
+
+    g->conf = tlcf->gateway;
+    g->ctx.bot = g->conf->bot;
+    g->request = r;
+
+    ngx_http_set_ctx(r, &g->ctx, ngx_http_tgbot_module);
+
+    /* released by ngx_http_finalize_request() */
+
+    r->main->count++;
+
+    ngx_http_tgbot_gateway_run(g);
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_tgbot_gateway_run(ngx_http_tgbot_gateway_t *g)
+{
+    ngx_int_t  rc;
+
+    for ( ;; ) {
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, g->request->connection->log, 0,
+                       "tgbot gateway stage: %ui", g->stage);
+
+        rc = ngx_http_tgbot_gateway_stages[g->stage](g);
+
+        switch (rc) {
+
+        case NGX_OK:
+            g->stage++;
+            break;
+
+        case NGX_ERROR:
+            g->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+            g->error = NULL;
+
+            /* fall through */
+
+        case NGX_DONE:
+            g->stage = NGX_HTTP_TGBOT_GATEWAY_REFUSE;
+            break;
+
+        default: /* NGX_AGAIN */
+            return;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_gateway_no(ngx_http_tgbot_gateway_t *g, ngx_uint_t status,
+    const char *error)
+{
+    g->status = status;
+    g->error = error;
+
+    return NGX_DONE;
+}
+
+
+/* [/file]/bot<token>[/test]/<method or path>, or /<method> */
+
+static ngx_int_t
+ngx_http_tgbot_gateway_route(ngx_http_tgbot_gateway_t *g)
+{
+    u_char                *p, *last;
+    ngx_str_t              path, token;
+    ngx_uint_t             file;
+    ngx_http_request_t    *r;
+    ngx_http_tgbot_bot_t  *bot;
+
+    r = g->request;
+    bot = g->conf->bot;
+
+    if (r->err_status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
+
+        /* see ngx_http_tgbot_conf_gateway_errors() */
+
+        return ngx_http_tgbot_gateway_no(g, r->err_status, NULL);
+    }
+
+    if (r->uri.len <= g->conf->clcf->name.len) {
+        return ngx_http_tgbot_gateway_no(g, NGX_HTTP_NOT_FOUND, NULL);
+    }
+
+    last = r->uri.data + r->uri.len;
+
+    path.data = r->uri.data + g->conf->clcf->name.len;
+    path.len = last - path.data;
+
+    (void) ngx_http_tgbot_gateway_skip(&path, "/");
+
+    file = ngx_http_tgbot_gateway_skip(&path, "file/");
+
+    p = ngx_strlchr(path.data, last, '/');
+
+    if (p && ngx_http_tgbot_gateway_skip(&path, "bot")) {
+        token.data = path.data;
+        token.len = p - path.data;
+
+        if (!ngx_http_tgbot_gateway_token(bot, &token)) {
+            ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                          "tgbot: bot \"%V\", gateway: another token",
+                          &bot->name);
+
+            return ngx_http_tgbot_gateway_no(g, NGX_HTTP_UNAUTHORIZED, NULL);
+        }
+
+        path.data = p + 1;
+        path.len = last - path.data;
+
+        if (ngx_http_tgbot_bot_test(bot)) {
+            (void) ngx_http_tgbot_gateway_skip(&path, "test/");
+        }
+
+    } else if (file) {
+        return ngx_http_tgbot_gateway_no(g, NGX_HTTP_NOT_FOUND, NULL);
+    }
+
+    return file ? ngx_http_tgbot_gateway_file(g, &path)
+                : ngx_http_tgbot_gateway_method(g, &path);
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_gateway_skip(ngx_str_t *path, const char *prefix)
+{
+    size_t  len;
+
+    len = ngx_strlen(prefix);
+
+    if (path->len < len || ngx_strncmp(path->data, prefix, len) != 0) {
+        return 0;
+    }
+
+    path->data += len;
+    path->len -= len;
+
+    return 1;
+}
+
+
+/* what does not look like a token stands in for the bot's own */
+
+static ngx_uint_t
+ngx_http_tgbot_gateway_token(ngx_http_tgbot_bot_t *bot, ngx_str_t *token)
+{
+    size_t  i;
+
+    for (i = 0; i < token->len; i++) {
+
+        if (token->data[i] < '0' || token->data[i] > '9') {
+            break;
+        }
+    }
+
+    return i == 0 || i == token->len || token->data[i] != ':'
+           || ngx_http_tgbot_webhook_equal(&bot->token, token);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_gateway_method(ngx_http_tgbot_gateway_t *g, ngx_str_t *path)
+{
+    ngx_str_t           *allow;
+    ngx_uint_t           i, allowed;
+    ngx_http_request_t  *r;
+
+    r = g->request;
+
+    if (!ngx_http_tgbot_method_valid(path)) {
+        return ngx_http_tgbot_gateway_no(g, NGX_HTTP_NOT_FOUND, NULL);
+    }
+
+    if (r->method != NGX_HTTP_POST && r->method != NGX_HTTP_GET) {
+        return ngx_http_tgbot_gateway_no(g, NGX_HTTP_NOT_ALLOWED, NULL);
+    }
+
+    g->method.name = *path;
+    g->ctx.method = *path;
+
+    allowed = !ngx_http_tgbot_gateway_refuses(path);
+
+    if (g->conf->allow) {
+        allow = g->conf->allow->elts;
+
+        for (i = 0; i < g->conf->allow->nelts && !allowed; i++) {
+            allowed = (allow[i].len == path->len
+                       && ngx_strncasecmp(allow[i].data, path->data, path->len)
+                          == 0);
+        }
+    }
+
+    if (!allowed) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "tgbot: bot \"%V\", gateway: %V is refused",
+                      &g->conf->bot->name, path);
+
+        return ngx_http_tgbot_gateway_no(g, NGX_HTTP_FORBIDDEN,
+                                         "the method is left to nginx, unless "
+                                         "tgbot_gateway has it in allow=");
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_gateway_refuses(ngx_str_t *method)
+{
+    ngx_str_t  *name;
+
+    for (name = ngx_http_tgbot_gateway_refused; name->len; name++) {
+
+        if (name->len == method->len
+            && ngx_strncasecmp(name->data, method->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_gateway_file(ngx_http_tgbot_gateway_t *g, ngx_str_t *path)
+{
+    uintptr_t            escape;
+    ngx_str_t           *file;
+    ngx_http_request_t  *r;
+
+    r = g->request;
+    file = &g->program.file;
+
+    if (path->len == 0 || !ngx_http_tgbot_bot_path_is_safe(path)) {
+        return ngx_http_tgbot_gateway_no(g, NGX_HTTP_NOT_FOUND, NULL);
+    }
+
+    if (r->method != NGX_HTTP_GET && r->method != NGX_HTTP_HEAD) {
+        return ngx_http_tgbot_gateway_no(g, NGX_HTTP_NOT_ALLOWED, NULL);
+    }
+
+    escape = 2 * ngx_escape_uri(NULL, path->data, path->len, NGX_ESCAPE_URI);
+
+    file->len = path->len + escape;
+
+    file->data = ngx_pnalloc(r->pool, file->len);
+    if (file->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_escape_uri(file->data, path->data, path->len, NGX_ESCAPE_URI);
+
+    ngx_str_set(&g->method.name, "file");
+
+    r->allow_ranges = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_gateway_read(ngx_http_tgbot_gateway_t *g)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = g->request;
+
+    /* the mirror module, for one, may have read the body and still use it */
+
+    g->read = (r->request_body == NULL);
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_tgbot_gateway_body);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        ngx_http_finalize_request(r, rc);
+        return NGX_AGAIN;
+    }
+
+    /* drop the reference taken by reading: the handler holds another one */
+
+    r->main->count--;
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_tgbot_gateway_body(ngx_http_request_t *r)
+{
+    ngx_http_tgbot_gateway_t  *g;
+
+    g = ngx_http_get_module_ctx(r, ngx_http_tgbot_module);
+
+    g->stage++;
+
+    ngx_http_tgbot_gateway_run(g);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_gateway_parse(ngx_http_tgbot_gateway_t *g)
+{
+    ngx_str_t           *type;
+    ngx_http_request_t  *r;
+
+    r = g->request;
+    type = &g->method.content_type;
+
+    if (r->headers_in.content_type) {
+        *type = r->headers_in.content_type->value;
+    }
+
+    if (ngx_http_tgbot_body(r, g->read, &g->body) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    g->method.body = g->body;
+    g->program.args = r->args;
+
+    /* as in the Bot API, a parameter of the query comes first */
+
+    if (r->args.len) {
+        g->text = &g->program.args;
+        ngx_http_tgbot_params_find(&g->params, &ngx_http_tgbot_gateway_query,
+                                   g->text);
+    }
+
+    if (g->params.chat_len == 0 && g->body.len) {
+        g->text = &g->method.body;
+        ngx_http_tgbot_params_find(&g->params, type, g->text);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
+{
+    ngx_http_request_t        *r;
+    ngx_http_tgbot_send_t     *send;
+    ngx_http_tgbot_program_t  *program;
+
+    r = g->request;
+
+    if (g->conf->bot->unauthorized) {
+        return ngx_http_tgbot_gateway_no(g, NGX_HTTP_UNAUTHORIZED, NULL);
+    }
+
+    if (ngx_http_tgbot_detached_client(&g->client, r, r->pool) != NGX_OK
+        || ngx_http_tgbot_gateway_watch(r) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    g->calls.bot = g->conf->bot;
+    g->calls.attempts = 1;
+
+    program = &g->program;
+
+    program->request = r;
+    program->method = r->method;
+    program->method_name = r->method_name;
+    program->migrate = ngx_http_tgbot_gateway_migrate;
+
+    send = &g->send;
+
+    send->bot = g->conf->bot;
+    send->conf = g->conf->conf;
+    send->ctx = &g->calls;
+    send->client = &g->client;
+    send->method = &g->method;
+    send->program = program;
+    send->pool = r->pool;
+    send->life = g->conf->timeout;
+    send->done = ngx_http_tgbot_gateway_sent;
+    send->waiting = ngx_http_tgbot_gateway_waiting;
+    send->data = g;
+
+    g->timer.handler = ngx_http_tgbot_gateway_timeout;
+    g->timer.data = g;
+    g->timer.log = r->connection->log;
+    g->timer.cancelable = 1;
+
+    ngx_add_timer(&g->timer, g->conf->timeout);
+
+    g->sending = 1;
+
+    ngx_http_tgbot_send_start(send);
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_gateway_migrate(ngx_http_tgbot_send_t *send, int64_t chat_id)
+{
+    ngx_int_t                  rc;
+    ngx_http_tgbot_method_t    changed;
+    ngx_http_tgbot_gateway_t  *g;
+
+    g = send->data;
+
+    if (g->params.chat_len == 0) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(&changed, sizeof(ngx_http_tgbot_method_t));
+
+    changed.body = *g->text;
+    changed.chat_pos = g->params.chat_pos;
+    changed.chat_len = g->params.chat_len;
+
+    rc = ngx_http_tgbot_method_migrate(&changed, chat_id, send->pool);
+
+    if (rc == NGX_OK) {
+        *g->text = changed.body;
+        g->params.chat_len = changed.chat_len;
+    }
+
+    return rc;
+}
+
+
+/* if the client hangs up, nginx ends the request, see the cleanup */
+
+static ngx_int_t
+ngx_http_tgbot_gateway_watch(ngx_http_request_t *r)
+{
+    /* see ngx_http_tgbot_webhook_watch() */
+
+    if (r->connection->read->ready) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_tgbot_gateway_writable;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_gateway_writable(ngx_http_request_t *r)
+{
+    ngx_http_tgbot_gateway_t  *g;
+
+    g = ngx_http_get_module_ctx(r, ngx_http_tgbot_module);
+
+    if (g->sending && g->send.call.passing
+        && ngx_http_tgbot_pass_writable(&g->send.call) != NGX_OK)
+    {
+        ngx_http_finalize_request(r, NGX_ERROR);
+    }
+}
+
+
+static void
+ngx_http_tgbot_gateway_waiting(ngx_http_tgbot_send_t *send, ngx_msec_t delay)
+{
+    /* void */
+}
+
+
+static void
+ngx_http_tgbot_gateway_timeout(ngx_event_t *ev)
+{
+    ngx_connection_t          *c;
+    ngx_http_request_t        *r;
+    ngx_http_tgbot_gateway_t  *g;
+
+    g = ev->data;
+    r = g->request;
+    c = r->connection;
+
+    if (g->send.call.passing) {
+
+        /* the rest of the answer comes */
+
+        return;
+    }
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (!ngx_http_tgbot_call_sent(&g->send.call)
+        && ngx_http_tgbot_send_cancel(&g->send) == NGX_OK)
+    {
+        g->sending = 0;
+
+    } else {
+
+        /* its outcome is not known yet: the call runs to its end */
+
+        g->answered = 1;
+        g->program.request = NULL;
+        g->send.call.to = NULL;
+
+        r->main->count++;
+    }
+
+    r->keepalive = 0;
+
+    (void) ngx_http_tgbot_gateway_no(g, NGX_HTTP_GATEWAY_TIME_OUT,
+                                     "no answer within the timeout of "
+                                     "tgbot_gateway");
+    (void) ngx_http_tgbot_gateway_refuse(g);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_tgbot_gateway_sent(ngx_http_tgbot_send_t *send)
+{
+    ngx_int_t                  rc;
+    ngx_connection_t          *c;
+    ngx_http_request_t        *r;
+    ngx_http_tgbot_gateway_t  *g;
+
+    g = send->data;
+    r = g->request;
+    c = r->connection;
+
+    g->sending = 0;
+
+    if (g->timer.timer_set) {
+        ngx_del_timer(&g->timer);
+    }
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (g->held) {
+        g->held = 0;
+        r->blocked--;
+
+        rc = NGX_ERROR;
+
+    } else if (g->answered) {
+        rc = NGX_DONE;
+
+    } else {
+        rc = ngx_http_tgbot_gateway_answer(g, send->result);
+    }
+
+    ngx_http_finalize_request(r, rc);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_gateway_answer(ngx_http_tgbot_gateway_t *g,
+    ngx_http_tgbot_capture_t *result)
+{
+    ngx_http_request_t  *r;
+
+    r = g->request;
+
+    if (result && result->passed) {
+        return ngx_http_tgbot_gateway_passed(r, result);
+    }
+
+    if (result && result->outcome == NGX_HTTP_TGBOT_ANSWERED
+        && result->status)
+    {
+        return result->too_large
+               ? ngx_http_tgbot_gateway_refusal(r, result->status,
+                                                result->reason)
+               : ngx_http_tgbot_gateway_captured(g, result);
+    }
+
+    return ngx_http_tgbot_gateway_refusal(r,
+                         (result && result->outcome
+                                    == NGX_HTTP_TGBOT_TIMED_OUT)
+                         ? NGX_HTTP_GATEWAY_TIME_OUT : NGX_HTTP_BAD_GATEWAY,
+                         g->send.reason);
+}
+
+
+/* ends a response that was passed on, as the core's upstream does */
+
+static ngx_int_t
+ngx_http_tgbot_gateway_passed(ngx_http_request_t *r,
+    ngx_http_tgbot_capture_t *result)
+{
+    if (r->connection->error) {
+        return NGX_ERROR;
+    }
+
+    if (result->outcome == NGX_HTTP_TGBOT_ANSWERED) {
+        return r->header_only ? NGX_OK
+                              : ngx_http_send_special(r, NGX_HTTP_LAST);
+    }
+
+    /* no end: the client sees that the answer is broken */
+
+    r->keepalive = 0;
+
+    return ngx_http_send_special(r, NGX_HTTP_FLUSH);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_gateway_captured(ngx_http_tgbot_gateway_t *g,
+    ngx_http_tgbot_capture_t *result)
+{
+    ngx_int_t            rc;
+    ngx_buf_t           *b;
+    ngx_chain_t          out;
+    ngx_http_request_t  *r;
+
+    r = g->request;
+
+    b = ngx_calloc_buf(r->pool);
+
+    if (b == NULL || ngx_http_tgbot_pass_keep(&g->send.call, r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_pass_header(r, g->send.call.sr);
+
+    r->headers_out.status = result->status;
+
+    if (r->method != NGX_HTTP_HEAD) {
+        r->headers_out.content_length_n = result->body.len;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b->pos = result->body.data;
+    b->last = result->body.data + result->body.len;
+    b->memory = (result->body.len != 0);
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_gateway_refuse(ngx_http_tgbot_gateway_t *g)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = g->request;
+
+    /* does nothing if the body has been read */
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_tgbot_gateway_refusal(r, g->status, g->error);
+    }
+
+    ngx_http_finalize_request(r, rc);
+
+    return NGX_AGAIN;
+}
+
+
+/* sends an error as the Bot API does */
+
+static ngx_int_t
+ngx_http_tgbot_gateway_refusal(ngx_http_request_t *r, ngx_uint_t status,
+    const char *error)
+{
+    size_t        len;
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    const char   *phrase;
+    ngx_chain_t   out;
+
+    phrase = ngx_http_tgbot_gateway_phrase(status);
+
+    len = sizeof("{\"ok\":false,\"error_code\":,\"description\":\": \"}")
+          + NGX_INT_T_LEN + ngx_strlen(phrase)
+          + (error ? ngx_strlen(error) : 0);
+
+    b = ngx_create_temp_buf(r->pool, len);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->last = ngx_sprintf(b->pos, "{\"ok\":false,\"error_code\":%ui,"
+                          "\"description\":\"%s%s%s\"}", status, phrase,
+                          error ? ": " : "", error ? error : "");
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = b->last - b->pos;
+
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+/* the beginning of a description, as the Bot API has it */
+
+static const char *
+ngx_http_tgbot_gateway_phrase(ngx_uint_t status)
+{
+    switch (status) {
+
+    case NGX_HTTP_UNAUTHORIZED:
+        return "Unauthorized";
+
+    case NGX_HTTP_FORBIDDEN:
+        return "Forbidden";
+
+    case NGX_HTTP_NOT_FOUND:
+        return "Not Found";
+
+    case NGX_HTTP_NOT_ALLOWED:
+        return "Method Not Allowed";
+
+    case NGX_HTTP_REQUEST_ENTITY_TOO_LARGE:
+        return "Request Entity Too Large";
+
+    case NGX_HTTP_TOO_MANY_REQUESTS:
+        return "Too Many Requests";
+
+    case NGX_HTTP_BAD_GATEWAY:
+        return "Bad Gateway";
+
+    case NGX_HTTP_GATEWAY_TIME_OUT:
+        return "Gateway Timeout";
+
+    case NGX_HTTP_INTERNAL_SERVER_ERROR:
+        return "Internal Server Error";
+
+    default:
+        return "Error";
+    }
+}
+
+
+/*
+ * The request ends, for any reason: its client hung up, or nginx does.  A call
+ * that was sent runs to its end, unless the worker must end, and refers to the
+ * request's memory: "blocked" keeps it.
+ */
+
+static void
+ngx_http_tgbot_gateway_cleanup(void *data)
+{
+    ngx_http_tgbot_gateway_t *g = data;
+
+    ngx_connection_t    *c;
+    ngx_http_cleanup_t  *cln;
+    ngx_http_request_t  *r;
+
+    if (!g->sending) {
+        return;
+    }
+
+    r = g->request;
+    c = r->connection;
+
+#if (NGX_HTTP_V2)
+
+    if (r->stream) {
+        c = r->stream->connection->connection;
+    }
+
+#endif
+
+    if (!ngx_http_tgbot_call_sent(&g->send.call) || g->send.call.passing
+        || c->close)
+    {
+        if (ngx_http_tgbot_send_cancel(&g->send) == NGX_OK) {
+
+            if (g->timer.timer_set) {
+                ngx_del_timer(&g->timer);
+            }
+
+            g->sending = 0;
+
+            if (g->held) {
+                g->held = 0;
+                r->blocked--;
+            }
+
+            return;
+        }
+    }
+
+    g->program.request = NULL;
+    g->send.call.to = NULL;
+
+    if (!g->held) {
+        g->held = 1;
+        r->blocked++;
+    }
+
+    /* nginx may end the request again, when the worker must end */
+
+    cln = ngx_http_cleanup_add(r, 0);
+
+    if (cln) {
+        cln->handler = ngx_http_tgbot_gateway_cleanup;
+        cln->data = g;
+    }
+}
+
+
+ngx_int_t
+ngx_http_tgbot_gateway_post_read(ngx_http_request_t *r)
+{
+    if (r->log_handler != ngx_http_tgbot_gateway_log_error) {
+        ngx_http_tgbot_gateway_core_log = r->log_handler;
+        r->log_handler = ngx_http_tgbot_gateway_log_error;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* a program may have the token in its path */
+
+static u_char *
+ngx_http_tgbot_gateway_log_error(ngx_http_request_t *r, ngx_http_request_t *sr,
+    u_char *buf, size_t len)
+{
+    u_char                      *p;
+    ngx_str_t                    text;
+    ngx_http_tgbot_main_conf_t  *tmcf;
+    u_char                       line[NGX_MAX_ERROR_STR];
+
+    tmcf = ngx_http_get_module_main_conf(r, ngx_http_tgbot_module);
+
+    p = ngx_http_tgbot_gateway_core_log(r, sr, buf, len);
+
+    text.data = buf;
+    text.len = p - buf;
+
+    if (!ngx_http_tgbot_redact_holds(&tmcf->tokens, &text)) {
+        return p;
+    }
+
+    p = ngx_http_tgbot_redact_line(&tmcf->tokens, &text, line,
+                                   ngx_min(len, sizeof(line)));
+
+    return ngx_cpymem(buf, line, p - line);
+}

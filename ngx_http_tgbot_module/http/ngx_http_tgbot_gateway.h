@@ -1,0 +1,65 @@
+
+/*
+ * The location of tgbot_gateway: the calls to the Bot API that a bot's program
+ * makes by itself.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_GATEWAY_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_GATEWAY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_params.h"
+#include "ngx_http_tgbot_send.h"
+
+
+typedef struct {
+    ngx_http_tgbot_ctx_t              ctx;    /* first: the module's context */
+
+    ngx_http_request_t               *request;
+    ngx_http_tgbot_gateway_conf_t    *conf;
+    ngx_uint_t                        stage;
+
+    ngx_str_t                         body;   /* if it is in memory */
+    ngx_http_tgbot_params_t           params;
+    ngx_str_t                        *text;   /* that has chat_id: body, or
+                                                 program.args; NULL: none */
+
+    ngx_http_tgbot_ctx_t              calls;  /* context of its calls */
+    ngx_http_tgbot_client_t           client;
+    ngx_http_tgbot_method_t           method;
+    ngx_http_tgbot_program_t          program;
+    ngx_http_tgbot_send_t             send;
+    ngx_event_t                       timer;  /* timeout= */
+
+    /* a refusal */
+    ngx_uint_t                        status;
+    const char                       *error;  /* what follows the status in
+                                                 the description, or NULL */
+
+    unsigned                          read:1;      /* we have read the body */
+    unsigned                          sending:1;
+    unsigned                          answered:1;  /* before the call ended */
+    unsigned                          held:1;      /* the client is gone, the
+                                                      call goes on */
+} ngx_http_tgbot_gateway_t;
+
+
+/* content handler of the location; returns 404 for a subrequest */
+ngx_int_t ngx_http_tgbot_gateway_handler(ngx_http_request_t *r);
+
+/*
+ * Handler of the phase "post read", in a configuration with a gateway: from now
+ * on no line of the request's error log shows a token in the request line.
+ */
+ngx_int_t ngx_http_tgbot_gateway_post_read(ngx_http_request_t *r);
+
+/* whether tgbot_gateway refuses the method, unless allow= names it */
+ngx_uint_t ngx_http_tgbot_gateway_refuses(ngx_str_t *method);
+
+
+#endif /* _NGX_HTTP_TGBOT_GATEWAY_H_INCLUDED_ */

@@ -1,0 +1,44 @@
+
+/*
+ * The parameters of a call that a program makes by itself, of which only the
+ * chat decides when the call is sent.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_PARAMS_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_PARAMS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* what is found of a call: "pos" and "len" as in ngx_http_tgbot_method_t */
+
+typedef struct {
+    size_t        chat_pos;     /* of the value of chat_id, quotes included */
+    size_t        chat_len;     /* 0: there is none */
+
+    unsigned      paid:1;       /* allow_paid_broadcast is true */
+} ngx_http_tgbot_params_t;
+
+
+/*
+ * Finds chat_id and allow_paid_broadcast in the body of a call, or in a query,
+ * whose type is application/x-www-form-urlencoded.  The first of two counts, as
+ * in the Bot API.  A body of another type, or one that is broken, has neither:
+ * the Bot API judges it.  The time is linear in the length of the text, and
+ * nothing is allocated.
+ */
+void ngx_http_tgbot_params_find(ngx_http_tgbot_params_t *params,
+    ngx_str_t *content_type, ngx_str_t *text);
+
+/*
+ * The chat_id of a call that was looked at, without quotes and
+ * percent-encoding; "" if it has none.  *chat points into text or is in pool.
+ * NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_tgbot_params_chat(ngx_http_tgbot_params_t *params,
+    ngx_str_t *text, ngx_str_t *chat, ngx_pool_t *pool);
+
+
+#endif /* _NGX_HTTP_TGBOT_PARAMS_H_INCLUDED_ */
