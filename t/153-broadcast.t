@@ -135,7 +135,7 @@ is($json->{left}, undef, $block->name . ' - left');
 
 asked_any(('api sendMessage') x 3);
 
-($status, $json) = ask(GET => '');
+(my $status, $json) = ask(GET => '');
 is($json->{broadcasts}[0]{id}, $id, $block->name . ' - in the list');
 is($json->{next}, 0, $block->name . ' - no more');
 
@@ -167,8 +167,8 @@ state_of(1, 'done');
 until_asked(qr/"chat_id":-42,/);
 until_asked(qr/"chat_id":17,/);
 
-like($asked, qr/\Q{"chat_id":17,"text":"a\"}{\u0416" , "reply_markup":{"inline_keyboard":[]} }\E/,
-     $block->name . ' - body');
+ok(index($asked, '{"chat_id":17,"text":"a\"}{\u0416" , "reply_markup":'
+                 . '{"inline_keyboard":[]} }') > 0, $block->name . ' - body');
 
 
 
@@ -192,7 +192,7 @@ asked(('api unpinAllChatMessages') x 2);
 
         location / {
             default_type application/json;
-            return 403 '{"ok":false,"error_code":403,"description":"Forbidden: bot was \"blocked\" by the user"}';
+            return 403 '{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}';
         }
     }
 --- config eval
@@ -208,19 +208,16 @@ my $json = state_of($id, 'done');
 
 is($json->{blocked}, 300, $block->name . ' - blocked');
 
-($status, $json) = ask(GET => "/$id/blocked");
+(my $status, $json) = ask(GET => "/$id/blocked");
 is($status, 200, $block->name . ' - list');
 is_deeply($json->{blocked},
           [ map { { chat_id => $_, status => 403,
-                    error => 'Forbidden: bot was "blocked" by the user' } }
+                    error => 'Forbidden: bot was blocked by the user' } }
             1 .. 300 ], $block->name . ' - list');
 
 ($status, $json) = ask(GET => "/$id/failed");
 is_deeply($json->{failed}, [], $block->name . ' - none failed');
 
-# the reason was logged for none of them
-
-logged('[warn]', 0);
 
 
 
@@ -473,7 +470,8 @@ kill HUP => master();
 my $json = state_of($id, 'done');
 
 is($json->{sent}, 100, $block->name . ' - each once');
-asked(('sleep/0.2/json/%7B%22ok%22:true%7D') x 100);
+is(scalar(my @all = TgbotProgram::seen() =~ m{^/sleep}mg), 100,
+   $block->name . ' - asked');
 
 
 

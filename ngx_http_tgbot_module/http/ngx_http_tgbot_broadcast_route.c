@@ -328,7 +328,9 @@ ngx_http_tgbot_broadcast_route_show(ngx_http_tgbot_broadcast_route_t *b)
     ngx_http_tgbot_status_text_open(&s, '{');
     ngx_http_tgbot_status_broadcast(&s, &info);
     ngx_http_tgbot_status_text_key(&s, "params");
-    ngx_http_tgbot_status_text_value(&s, text, info.text_len);
+    ngx_http_tgbot_status_text_value(&s, info.text_len ? text
+                                                       : (u_char *) "{}",
+                                     info.text_len ? info.text_len : 2);
 
     return ngx_http_tgbot_status_text_done(r, &s, NGX_HTTP_OK);
 }

@@ -130,6 +130,7 @@ ngx_http_tgbot_broadcast_worker_init_process(ngx_http_tgbot_main_conf_t *tmcf,
     ngx_memzero(ev, sizeof(ngx_event_t));
 
     ev->handler = ngx_http_tgbot_broadcast_worker_look;
+    ev->data = ev;
     ev->log = cycle->log;
     ev->cancelable = 1;
 
