@@ -18,6 +18,8 @@ use TgbotConf;
 my $limit = 'tgbot_limit $tgbot_user_id';
 my $cache = 'tgbot_cache $tgbot_text';
 
+my $shown = qr/is shown by "nginx -T"/;
+
 
 # the value as it stands in the message
 
@@ -426,6 +428,34 @@ for my $line ('tgbot_dedup on', "$limit zone=a:1m rate=1r/s",
              . "tgbot_webhook shop;\ntgbot_secret_token off;\n"
              . "tgbot_handler /app;\n}\n}");
 }
+
+
+# tgbot_gateway idempotency=
+
+sub gateway {
+    my ($rest, $server) = @_;
+
+    return shop('tgbot_token 1:' . 'a' x 35 . '; tgbot_api /api;',
+                "server {\nlisten unix:$home/g;\n" . ($server // '')
+                . "\nlocation /bot/ {\ntgbot_gateway shop $rest;\n}\n}");
+}
+
+for my $zone ('', ':4m', 'a:', 'a:0', 'a:4x', 'a:1k') {
+    refused("gateway idempotency=$zone", gateway("idempotency=$zone"),
+            qr/invalid zone "\Q$zone\E" in "tgbot_gateway" directive/);
+}
+
+refused('gateway, a zone without a size', gateway('idempotency=a'),
+        qr/invalid zone "a" in "tgbot_gateway" directive: it has no size/);
+
+refused('gateway, a zone of another kind', gateway('idempotency=a',
+        "location /u {\ntgbot_webhook u;\ntgbot_secret_token off;\n"
+        . "tgbot_handler /app;\ntgbot_dedup zone=a:4m;\n}"),
+        qr/invalid zone "a" in "tgbot_gateway" directive: it is a dedup/);
+
+accepted('gateway, one zone for two', gateway('idempotency=a:1m',
+         "location /more/ {\ntgbot_gateway shop idempotency=a;\n}"),
+         $shown);
 
 
 # zones: the directive, what it needs besides, and what its zone is called

@@ -117,6 +117,7 @@ our %labels = (
     dead_letters_total => ['cause'], queue_items_total => ['event'],
     queue_depth => ['state'], zone_bytes => ['state'], build_info => ['version'],
     redis_commands_total => ['result'], answers_ignored_total => ['reason'],
+    idempotency_total => ['result'],
 );
 
 # JSON without what is no metric, as a scrape

@@ -213,6 +213,12 @@ ngx_http_tgbot_call_start(ngx_http_tgbot_call_t *call)
     call->failed = 0;
     call->seen = 0;
     call->passing = 0;
+    call->cut = 0;
+
+    if (call->copy) {
+        call->copy->last = call->copy->pos;
+    }
+
     call->rc = NGX_OK;
     call->sr = NULL;
     call->detached = NULL;
@@ -647,7 +653,7 @@ ngx_http_tgbot_call_result(ngx_http_tgbot_call_t *call,
     ngx_http_tgbot_capture_result(result, sr, rc,
                                   call->failed && !call->passing);
 
-    if (call->to && pass
+    if ((call->to || call->copy) && pass
         && (call->passing || result->outcome == NGX_HTTP_TGBOT_ANSWERED))
     {
         ngx_http_tgbot_pass_rest(call);

@@ -106,6 +106,12 @@ struct ngx_http_tgbot_call_s {
     ngx_http_request_t            *to;
 
     /*
+     * NULL, or memory for a copy of a body that is passed on, or would be if
+     * the client was there; "cut" is set if it may lack something
+     */
+    ngx_buf_t                     *copy;
+
+    /*
      * prepare: sets module contexts and headers of the detached request r,
      * and uri and args of the location.  Any result but NGX_OK ends the call
      * as not sent.
@@ -138,6 +144,7 @@ struct ngx_http_tgbot_call_s {
     unsigned                       seen:1;    /* rc is set */
     unsigned                       failed:1;
     unsigned                       passing:1; /* "to" has the header */
+    unsigned                       cut:1;     /* see "copy" */
 };
 
 

@@ -16,6 +16,8 @@
 #include "ngx_http_tgbot_pass.h"
 
 
+static void ngx_http_tgbot_pass_copy(ngx_http_tgbot_call_t *call,
+    ngx_chain_t *in);
 static ngx_int_t ngx_http_tgbot_pass_to(ngx_http_tgbot_call_t *call,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_tgbot_pass_begin(ngx_http_tgbot_call_t *call);
@@ -43,9 +45,14 @@ ngx_http_tgbot_pass_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
         return NULL;
     }
 
+    if (call->copy) {
+        ngx_http_tgbot_pass_copy(call, in);
+    }
+
     if (call->to == NULL) {
 
         if (call->passing) {
+            call->cut = 1;
             return NGX_CHAIN_ERROR;
         }
 
@@ -55,10 +62,37 @@ ngx_http_tgbot_pass_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
 
     if (ngx_http_tgbot_pass_to(call, in) != NGX_OK) {
         call->to = NULL;
+        call->cut = 1;
         return NGX_CHAIN_ERROR;
     }
 
     return NULL;
+}
+
+
+static void
+ngx_http_tgbot_pass_copy(ngx_http_tgbot_call_t *call, ngx_chain_t *in)
+{
+    off_t       size;
+    ngx_buf_t  *b;
+
+    b = call->copy;
+
+    for ( /* void */ ; in && !call->cut; in = in->next) {
+
+        size = ngx_buf_size(in->buf);
+
+        if (size == 0) {
+            continue;
+        }
+
+        if (!ngx_buf_in_memory(in->buf) || size > b->end - b->last) {
+            call->cut = 1;
+            return;
+        }
+
+        b->last = ngx_cpymem(b->last, in->buf->pos, (size_t) size);
+    }
 }
 
 

@@ -275,6 +275,10 @@ char *ngx_http_tgbot_conf_gateway_merge(ngx_conf_t *cf,
     ngx_http_tgbot_gateway_conf_t *gateway, ngx_http_core_loc_conf_t *clcf);
 ngx_int_t ngx_http_tgbot_conf_gateways(ngx_conf_t *cf);
 
+/* adds a zeroed user to the zone; NULL: zone is NULL, or no memory */
+void *ngx_http_tgbot_conf_user(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone,
+    size_t size);
+
 
 /* values of cmd->post */
 extern ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_reply_via;

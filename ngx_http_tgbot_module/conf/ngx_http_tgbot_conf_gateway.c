@@ -25,6 +25,8 @@ static const char *ngx_http_tgbot_conf_gateway_fault(
     ngx_http_core_loc_conf_t *clcf);
 static ngx_int_t ngx_http_tgbot_conf_gateway_errors(ngx_conf_t *cf,
     ngx_http_tgbot_gateway_conf_t *gateway, ngx_http_core_loc_conf_t *clcf);
+static ngx_int_t ngx_http_tgbot_conf_gateway_keys(ngx_conf_t *cf,
+    ngx_http_tgbot_gateway_conf_t *gateway);
 static ngx_http_tgbot_bot_t *ngx_http_tgbot_conf_gateway_bot(ngx_conf_t *cf,
     ngx_str_t *name);
 
@@ -52,11 +54,16 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_gateway_table[] = {
       offsetof(ngx_http_tgbot_gateway_conf_t, order),
       ngx_http_tgbot_conf_gateway_orders, 0 },
 
+    { ngx_string("idempotency="), ngx_http_tgbot_conf_zone,
+      offsetof(ngx_http_tgbot_gateway_conf_t, idempotency),
+      &ngx_http_tgbot_idempotency_zone, 0 },
+
     { ngx_string("allow="), ngx_http_tgbot_conf_gateway_allow,
       offsetof(ngx_http_tgbot_gateway_conf_t, allow), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
-      "\"bulk\", \"timeout=\", \"order=\" or \"allow=\"", 0 }
+      "\"bulk\", \"timeout=\", \"order=\", \"idempotency=\" or "
+      "\"allow=\"", 0 }
 };
 
 
@@ -312,6 +319,10 @@ ngx_http_tgbot_conf_gateways(ngx_conf_t *cf)
                           gateways[i]->file, gateways[i]->line);
             return NGX_ERROR;
         }
+
+        if (ngx_http_tgbot_conf_gateway_keys(cf, gateways[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
@@ -322,6 +333,46 @@ ngx_http_tgbot_conf_gateways(ngx_conf_t *cf)
     }
 
     *handler = ngx_http_tgbot_gateway_post_read;
+
+    return NGX_OK;
+}
+
+
+/* the bot in the zone of idempotency=, once for all its gateways */
+
+static ngx_int_t
+ngx_http_tgbot_conf_gateway_keys(ngx_conf_t *cf,
+    ngx_http_tgbot_gateway_conf_t *gateway)
+{
+    ngx_uint_t                    i;
+    ngx_http_tgbot_zone_t        *zone;
+    ngx_http_tgbot_zone_user_t  **users;
+
+    zone = gateway->idempotency;
+
+    if (zone == NULL) {
+        return NGX_OK;
+    }
+
+    users = zone->users.elts;
+
+    for (i = 0; i < zone->users.nelts; i++) {
+
+        if (ngx_http_tgbot_conf_equal(&users[i]->bot, &gateway->name)) {
+            gateway->keys = users[i];
+            return NGX_OK;
+        }
+    }
+
+    gateway->keys = ngx_http_tgbot_conf_user(cf, zone,
+                                          sizeof(ngx_http_tgbot_zone_user_t));
+    if (gateway->keys == NULL) {
+        return NGX_ERROR;
+    }
+
+    gateway->keys->zone = zone;
+    gateway->keys->bot = gateway->bot->name;
+    gateway->keys->bot_id = gateway->bot->id;
 
     return NGX_OK;
 }

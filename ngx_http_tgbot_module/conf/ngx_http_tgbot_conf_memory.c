@@ -47,8 +47,6 @@ static ngx_int_t ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_conf_bot_redis(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
-static void *ngx_http_tgbot_conf_user(ngx_conf_t *cf,
-    ngx_http_tgbot_zone_t *zone, size_t size);
 
 
 char *
@@ -475,9 +473,7 @@ ngx_http_tgbot_conf_bot_redis(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 }
 
 
-/* adds a zeroed user to the zone; NULL: zone is NULL, or no memory */
-
-static void *
+void *
 ngx_http_tgbot_conf_user(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone,
     size_t size)
 {
@@ -579,7 +575,5 @@ ngx_http_tgbot_conf_files(ngx_conf_t *cf)
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
 
-    return tmcf->state.len ? ngx_http_tgbot_zone_file_use(cf, &tmcf->zones,
-                                                          &tmcf->state)
-                           : NGX_OK;
+    return ngx_http_tgbot_zone_file_use(cf, &tmcf->zones, &tmcf->state);
 }

@@ -5,6 +5,7 @@
 
 #include "ngx_http_tgbot_body.h"
 #include "ngx_http_tgbot_gateway.h"
+#include "ngx_http_tgbot_gateway_idempotency.h"
 #include "ngx_http_tgbot_method_form.h"
 #include "ngx_http_tgbot_pass.h"
 #include "ngx_http_tgbot_webhook.h"
@@ -16,6 +17,7 @@ typedef enum {
     NGX_HTTP_TGBOT_GATEWAY_ROUTE = 0,
     NGX_HTTP_TGBOT_GATEWAY_READ,
     NGX_HTTP_TGBOT_GATEWAY_PARSE,
+    NGX_HTTP_TGBOT_GATEWAY_IDEMPOTENCY,
     NGX_HTTP_TGBOT_GATEWAY_SEND,
     NGX_HTTP_TGBOT_GATEWAY_REFUSE
 } ngx_http_tgbot_gateway_stage_e;
@@ -33,8 +35,8 @@ typedef ngx_int_t (*ngx_http_tgbot_gateway_stage_pt)(
 
 
 static void ngx_http_tgbot_gateway_run(ngx_http_tgbot_gateway_t *g);
-static ngx_int_t ngx_http_tgbot_gateway_no(ngx_http_tgbot_gateway_t *g,
-    ngx_uint_t status, const char *error);
+static ngx_uint_t ngx_http_tgbot_gateway_next(ngx_http_tgbot_gateway_t *g,
+    ngx_int_t rc);
 static ngx_int_t ngx_http_tgbot_gateway_route(ngx_http_tgbot_gateway_t *g);
 static ngx_uint_t ngx_http_tgbot_gateway_skip(ngx_str_t *path,
     const char *prefix);
@@ -50,7 +52,6 @@ static ngx_int_t ngx_http_tgbot_gateway_parse(ngx_http_tgbot_gateway_t *g);
 static ngx_int_t ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g);
 static ngx_int_t ngx_http_tgbot_gateway_migrate(ngx_http_tgbot_send_t *send,
     int64_t chat_id);
-static ngx_int_t ngx_http_tgbot_gateway_watch(ngx_http_request_t *r);
 static void ngx_http_tgbot_gateway_writable(ngx_http_request_t *r);
 static void ngx_http_tgbot_gateway_waiting(ngx_http_tgbot_send_t *send,
     ngx_msec_t delay);
@@ -77,6 +78,7 @@ static const ngx_http_tgbot_gateway_stage_pt
     [NGX_HTTP_TGBOT_GATEWAY_ROUTE] = ngx_http_tgbot_gateway_route,
     [NGX_HTTP_TGBOT_GATEWAY_READ] = ngx_http_tgbot_gateway_read,
     [NGX_HTTP_TGBOT_GATEWAY_PARSE] = ngx_http_tgbot_gateway_parse,
+    [NGX_HTTP_TGBOT_GATEWAY_IDEMPOTENCY] = ngx_http_tgbot_gateway_idempotency,
     [NGX_HTTP_TGBOT_GATEWAY_SEND] = ngx_http_tgbot_gateway_send,
     [NGX_HTTP_TGBOT_GATEWAY_REFUSE] = ngx_http_tgbot_gateway_refuse
 };
@@ -150,36 +152,53 @@ ngx_http_tgbot_gateway_run(ngx_http_tgbot_gateway_t *g)
 {
     ngx_int_t  rc;
 
-    for ( ;; ) {
+    do {
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, g->request->connection->log, 0,
                        "tgbot gateway stage: %ui", g->stage);
 
         rc = ngx_http_tgbot_gateway_stages[g->stage](g);
 
-        switch (rc) {
+    } while (ngx_http_tgbot_gateway_next(g, rc));
+}
 
-        case NGX_OK:
-            g->stage++;
-            break;
 
-        case NGX_ERROR:
-            g->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
-            g->error = NULL;
+/* 0: the call is suspended, or the request has been finalized */
 
-            /* fall through */
+static ngx_uint_t
+ngx_http_tgbot_gateway_next(ngx_http_tgbot_gateway_t *g, ngx_int_t rc)
+{
+    switch (rc) {
 
-        case NGX_DONE:
-            g->stage = NGX_HTTP_TGBOT_GATEWAY_REFUSE;
-            break;
+    case NGX_OK:
+        g->stage++;
+        return 1;
 
-        default: /* NGX_AGAIN */
-            return;
-        }
+    case NGX_ERROR:
+        g->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        g->error = NULL;
+
+        /* fall through */
+
+    case NGX_DONE:
+        g->stage = NGX_HTTP_TGBOT_GATEWAY_REFUSE;
+        return 1;
+
+    default: /* NGX_AGAIN */
+        return 0;
     }
 }
 
 
-static ngx_int_t
+void
+ngx_http_tgbot_gateway_go_on(ngx_http_tgbot_gateway_t *g, ngx_int_t rc)
+{
+    if (ngx_http_tgbot_gateway_next(g, rc)) {
+        ngx_http_tgbot_gateway_run(g);
+    }
+}
+
+
+ngx_int_t
 ngx_http_tgbot_gateway_no(ngx_http_tgbot_gateway_t *g, ngx_uint_t status,
     const char *error)
 {
@@ -449,6 +468,7 @@ ngx_http_tgbot_gateway_parse(ngx_http_tgbot_gateway_t *g)
         return NGX_ERROR;
     }
 
+    g->start = ngx_current_msec;
     g->method.body = g->body;
     g->program.args = r->args;
 
@@ -472,11 +492,16 @@ ngx_http_tgbot_gateway_parse(ngx_http_tgbot_gateway_t *g)
 static ngx_int_t
 ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
 {
+    ngx_msec_int_t             left;
     ngx_http_request_t        *r;
     ngx_http_tgbot_send_t     *send;
     ngx_http_tgbot_program_t  *program;
 
     r = g->request;
+
+    left = (ngx_msec_int_t) (g->conf->timeout
+                             - (ngx_current_msec - g->start));
+    left = ngx_max(left, 1);
 
     if (g->conf->bot->unauthorized) {
         return ngx_http_tgbot_gateway_no(g, NGX_HTTP_UNAUTHORIZED, NULL);
@@ -507,7 +532,7 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
     send->method = &g->method;
     send->program = program;
     send->pool = r->pool;
-    send->life = g->conf->timeout;
+    send->life = left;
     send->done = ngx_http_tgbot_gateway_sent;
     send->waiting = ngx_http_tgbot_gateway_waiting;
     send->data = g;
@@ -517,7 +542,7 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
     g->timer.log = r->connection->log;
     g->timer.cancelable = 1;
 
-    ngx_add_timer(&g->timer, g->conf->timeout);
+    ngx_add_timer(&g->timer, (ngx_msec_t) left);
 
     g->sending = 1;
 
@@ -557,9 +582,7 @@ ngx_http_tgbot_gateway_migrate(ngx_http_tgbot_send_t *send, int64_t chat_id)
 }
 
 
-/* if the client hangs up, nginx ends the request, see the cleanup */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_tgbot_gateway_watch(ngx_http_request_t *r)
 {
     /* see ngx_http_tgbot_webhook_watch() */
@@ -625,6 +648,8 @@ ngx_http_tgbot_gateway_timeout(ngx_event_t *ev)
     {
         g->sending = 0;
 
+        ngx_http_tgbot_gateway_idempotency_leave(g, !g->send.unsure);
+
     } else {
 
         /* its outcome is not known yet: the call runs to its end */
@@ -660,6 +685,8 @@ ngx_http_tgbot_gateway_sent(ngx_http_tgbot_send_t *send)
     c = r->connection;
 
     g->sending = 0;
+
+    ngx_http_tgbot_gateway_idempotency_sent(g);
 
     if (g->timer.timer_set) {
         ngx_del_timer(&g->timer);
@@ -860,6 +887,9 @@ ngx_http_tgbot_gateway_phrase(ngx_uint_t status)
 {
     switch (status) {
 
+    case NGX_HTTP_BAD_REQUEST:
+        return "Bad Request";
+
     case NGX_HTTP_UNAUTHORIZED:
         return "Unauthorized";
 
@@ -872,14 +902,23 @@ ngx_http_tgbot_gateway_phrase(ngx_uint_t status)
     case NGX_HTTP_NOT_ALLOWED:
         return "Method Not Allowed";
 
+    case NGX_HTTP_CONFLICT:
+        return "Conflict";
+
     case NGX_HTTP_REQUEST_ENTITY_TOO_LARGE:
         return "Request Entity Too Large";
+
+    case 422:
+        return "Unprocessable Entity";
 
     case NGX_HTTP_TOO_MANY_REQUESTS:
         return "Too Many Requests";
 
     case NGX_HTTP_BAD_GATEWAY:
         return "Bad Gateway";
+
+    case NGX_HTTP_INSUFFICIENT_STORAGE:
+        return "Insufficient Storage";
 
     case NGX_HTTP_GATEWAY_TIME_OUT:
         return "Gateway Timeout";
@@ -905,10 +944,12 @@ ngx_http_tgbot_gateway_cleanup(void *data)
     ngx_http_tgbot_gateway_t *g = data;
 
     ngx_connection_t    *c;
+    ngx_uint_t           sent;
     ngx_http_cleanup_t  *cln;
     ngx_http_request_t  *r;
 
     if (!g->sending) {
+        ngx_http_tgbot_gateway_idempotency_leave(g, 1);
         return;
     }
 
@@ -923,10 +964,18 @@ ngx_http_tgbot_gateway_cleanup(void *data)
 
 #endif
 
-    if (!ngx_http_tgbot_call_sent(&g->send.call) || g->send.call.passing
-        || c->close)
-    {
+    sent = ngx_http_tgbot_call_sent(&g->send.call);
+
+    if (!sent || g->send.call.passing || c->close) {
+
+        if (g->send.call.passing) {
+            ngx_http_tgbot_gateway_idempotency_passed(g, 1);
+        }
+
         if (ngx_http_tgbot_send_cancel(&g->send) == NGX_OK) {
+
+            ngx_http_tgbot_gateway_idempotency_leave(g,
+                                              !sent && !g->send.unsure);
 
             if (g->timer.timer_set) {
                 ngx_del_timer(&g->timer);

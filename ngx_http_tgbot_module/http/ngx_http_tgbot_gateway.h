@@ -13,6 +13,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_idempotency_use.h"
 #include "ngx_http_tgbot_params.h"
 #include "ngx_http_tgbot_send.h"
 
@@ -35,6 +36,9 @@ typedef struct {
     ngx_http_tgbot_program_t          program;
     ngx_http_tgbot_send_t             send;
     ngx_event_t                       timer;  /* timeout= */
+    ngx_msec_t                        start;  /* of the timeout: the body is
+                                                 there */
+    ngx_http_tgbot_idempotency_use_t  *once;  /* NULL: the call has no key */
 
     /* a refusal */
     ngx_uint_t                        status;
@@ -57,6 +61,19 @@ ngx_int_t ngx_http_tgbot_gateway_handler(ngx_http_request_t *r);
  * on no line of the request's error log shows a token in the request line.
  */
 ngx_int_t ngx_http_tgbot_gateway_post_read(ngx_http_request_t *r);
+
+/*
+ * Goes on with a call that a stage has suspended, as if the stage returned this
+ * code only now.  The request may be gone afterwards.
+ */
+void ngx_http_tgbot_gateway_go_on(ngx_http_tgbot_gateway_t *g, ngx_int_t rc);
+
+/* for a stage: refuses the call; "error" follows the status, or is NULL */
+ngx_int_t ngx_http_tgbot_gateway_no(ngx_http_tgbot_gateway_t *g,
+    ngx_uint_t status, const char *error);
+
+/* if the client hangs up, nginx ends the request, see the cleanup */
+ngx_int_t ngx_http_tgbot_gateway_watch(ngx_http_request_t *r);
 
 /* whether tgbot_gateway refuses the method, unless allow= names it */
 ngx_uint_t ngx_http_tgbot_gateway_refuses(ngx_str_t *method);

@@ -5,6 +5,7 @@
 
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache.h"
+#include "ngx_http_tgbot_idempotency.h"
 #include "ngx_http_tgbot_status.h"
 #include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_status_metrics.h"
@@ -423,7 +424,8 @@ ngx_http_tgbot_status_json_zone(ngx_http_tgbot_status_text_t *s,
     }
 
     if (z->kind == &ngx_http_tgbot_queue_zone
-        || z->kind == &ngx_http_tgbot_dead_zone)
+        || z->kind == &ngx_http_tgbot_dead_zone
+        || z->kind == &ngx_http_tgbot_idempotency_zone)
     {
         ngx_http_tgbot_status_text_member(s, "items", zone->items);
         ngx_http_tgbot_status_text_member(s, "broken", zone->broken);

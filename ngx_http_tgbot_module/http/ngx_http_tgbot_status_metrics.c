@@ -6,6 +6,7 @@
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_cache.h"
 #include "ngx_http_tgbot_dead_verbs.h"
+#include "ngx_http_tgbot_idempotency.h"
 #include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_redis.h"
 #include "ngx_http_tgbot_status.h"
@@ -159,6 +160,17 @@ static const ngx_str_t
     ngx_string("uncacheable"),
     ngx_string("redis"),
     ngx_string("redis_away")
+};
+
+
+static const ngx_str_t
+    ngx_http_tgbot_metric_idempotency[NGX_HTTP_TGBOT_IDEMPOTENCY_RESULTS] =
+{
+    ngx_string("started"),
+    ngx_string("repeated"),
+    ngx_string("waited"),
+    ngx_string("conflict"),
+    ngx_string("refused")
 };
 
 
@@ -319,6 +331,11 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
       "Cache lookups and stores, by result.",
       ngx_http_tgbot_metric_by("result", ngx_http_tgbot_metric_cache_results),
       ngx_http_tgbot_metric_counter(cache) },
+
+    { "idempotency_total", NGX_HTTP_TGBOT_COUNTER,
+      "Calls with an Idempotency-Key, by result.",
+      ngx_http_tgbot_metric_by("result", ngx_http_tgbot_metric_idempotency),
+      ngx_http_tgbot_metric_counter(idempotency) },
 
     { "queue_full_total", NGX_HTTP_TGBOT_COUNTER,
       "Deliveries refused because the queue was full.",
@@ -612,7 +629,8 @@ ngx_http_tgbot_status_snapshot_zone(ngx_http_tgbot_status_zone_t *zone)
         zone->total = cache.total;
 
     } else if (z->kind == &ngx_http_tgbot_queue_zone
-               || z->kind == &ngx_http_tgbot_dead_zone)
+               || z->kind == &ngx_http_tgbot_dead_zone
+               || z->kind == &ngx_http_tgbot_idempotency_zone)
     {
         if (z->kind == &ngx_http_tgbot_queue_zone) {
             zone->orphaned = ngx_http_tgbot_queue_orphaned(z);

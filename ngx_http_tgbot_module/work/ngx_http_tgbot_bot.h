@@ -341,10 +341,12 @@ struct ngx_http_tgbot_gateway_conf_s {
     ngx_flag_t                     bulk;
     ngx_msec_t                     timeout;
     ngx_uint_t                     order;     /* see pace.h */
+    ngx_http_tgbot_zone_t         *idempotency;  /* NULL: none */
     ngx_array_t                   *allow;     /* of ngx_str_t: methods that are
                                                  refused else; NULL: none */
 
     ngx_http_tgbot_bot_t          *bot;       /* by its name */
+    ngx_http_tgbot_zone_user_t    *keys;      /* the bot in "idempotency" */
     ngx_http_tgbot_loc_conf_t     *conf;      /* of this location */
     ngx_http_core_loc_conf_t      *clcf;
 

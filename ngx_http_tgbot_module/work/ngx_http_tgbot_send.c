@@ -53,6 +53,7 @@ ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
 
     if (send->failures == 0) {
         send->unknown = 0;
+        send->unsure = 0;
         send->start = ngx_current_msec;
     }
 
@@ -109,6 +110,7 @@ ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send)
         call->method = send->program->method;
         call->method_name = send->program->method_name;
         call->bufs = send->program->bufs;
+        call->copy = send->program->copy;
     }
 
     ngx_http_tgbot_call_start(call);
@@ -358,6 +360,10 @@ ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
 
     send->failures++;
 
+    if (unknown) {
+        send->unsure = 1;
+    }
+
     if (!(send->conf->retry_on & retry_on)) {
         ngx_http_tgbot_send_give_up(send, reason);
         return;
@@ -601,6 +607,12 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
     /* set after the URI is evaluated, so that the URI cannot hold the token */
 
     if (ngx_http_tgbot_send_uri(send, &ctx->api_uri, r->pool) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (send->program && send->program->sending
+        && send->program->sending(send) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -36,6 +36,14 @@ typedef struct {
     /* where method->chat_pos is: a copy that was changed, or NULL */
     ngx_int_t                    (*migrate)(ngx_http_tgbot_send_t *send,
                                        int64_t chat_id);
+
+    ngx_buf_t                     *copy;      /* see call.h; NULL: none */
+
+    /*
+     * A request is about to be sent, the first one or a repeat.  NGX_ERROR: it
+     * must not be sent.  NULL: it may.
+     */
+    ngx_int_t                    (*sending)(ngx_http_tgbot_send_t *send);
 } ngx_http_tgbot_program_t;
 
 
@@ -88,6 +96,9 @@ struct ngx_http_tgbot_send_s {
                                                     outcome, and logged at
                                                     info */
     unsigned                       given_up:1;
+    unsigned                       unsure:1;  /* an attempt that was not
+                                                 answered may have been
+                                                 executed */
     unsigned                       active:1;
     unsigned                       started:1; /* and counted */
     unsigned                       migrated:1;

@@ -16,6 +16,7 @@
 #include "ngx_http_tgbot_cache_use.h"
 #include "ngx_http_tgbot_claim_redis.h"
 #include "ngx_http_tgbot_dead_redis.h"
+#include "ngx_http_tgbot_idempotency_use.h"
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_job_queued.h"
 #include "ngx_http_tgbot_queue_redis.h"
@@ -77,6 +78,7 @@ ngx_http_tgbot_worker_init(ngx_cycle_t *cycle, ngx_http_tgbot_main_conf_t *mcf)
     }
 
     ngx_http_tgbot_queue_worker_init_process(mcf, cycle);
+    ngx_http_tgbot_idempotency_use_init_process(&mcf->zones, cycle->log);
 
     ngx_http_tgbot_worker_sentinel = ngx_http_tgbot_worker_connection(cycle);
 

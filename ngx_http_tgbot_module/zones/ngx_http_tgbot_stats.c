@@ -68,7 +68,7 @@ ngx_str_t  ngx_http_tgbot_verdict_names[] = {
  */
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_stats_zone = {
-    10, "statistics",
+    11, "statistics",
     sizeof(ngx_http_tgbot_stats_sh_t),
     ngx_http_tgbot_stats_init,
     ngx_http_tgbot_stats_open,
@@ -496,6 +496,15 @@ ngx_http_tgbot_stats_cache(ngx_http_tgbot_stats_t *stats,
 {
     ngx_http_tgbot_stats_add(
         ngx_http_tgbot_stats_stripe(stats)->cache[result], 1);
+}
+
+
+void
+ngx_http_tgbot_stats_idempotency(ngx_http_tgbot_stats_t *stats,
+    ngx_http_tgbot_idempotency_result_e result)
+{
+    ngx_http_tgbot_stats_add(
+                 ngx_http_tgbot_stats_stripe(stats)->idempotency[result], 1);
 }
 
 

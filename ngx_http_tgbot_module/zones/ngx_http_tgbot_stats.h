@@ -135,6 +135,18 @@ typedef enum {
 } ngx_http_tgbot_cache_result_e;
 
 
+/* what became of calls with an Idempotency-Key */
+
+typedef enum {
+    NGX_HTTP_TGBOT_IDEMPOTENCY_STARTED = 0,  /* the first of its key */
+    NGX_HTTP_TGBOT_IDEMPOTENCY_REPEATED, /* got the answer that was kept */
+    NGX_HTTP_TGBOT_IDEMPOTENCY_WAITED,   /* for another; one of those here */
+    NGX_HTTP_TGBOT_IDEMPOTENCY_CONFLICT, /* 409 */
+    NGX_HTTP_TGBOT_IDEMPOTENCY_REFUSED,  /* another error */
+    NGX_HTTP_TGBOT_IDEMPOTENCY_RESULTS
+} ngx_http_tgbot_idempotency_result_e;
+
+
 /* gauges, kept by each process: what goes on now */
 
 typedef enum {
@@ -190,6 +202,8 @@ typedef struct {
     ngx_atomic_t                     limit[NGX_HTTP_TGBOT_STATS_LIMITS]
                                           [NGX_HTTP_TGBOT_LIMIT_OUTCOMES];
     ngx_atomic_t                     cache[NGX_HTTP_TGBOT_CACHE_RESULTS];
+    ngx_atomic_t                     idempotency[
+                                           NGX_HTTP_TGBOT_IDEMPOTENCY_RESULTS];
     ngx_atomic_t                     dead[NGX_HTTP_TGBOT_DEAD_CAUSES];
     ngx_atomic_t                     redis[NGX_HTTP_TGBOT_STATS_REDIS];
     ngx_atomic_t                     duration[NGX_HTTP_TGBOT_DURATIONS]
@@ -282,6 +296,9 @@ void ngx_http_tgbot_stats_limit(ngx_http_tgbot_stats_t *stats, ngx_uint_t i,
 
 void ngx_http_tgbot_stats_cache(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_cache_result_e result);
+
+void ngx_http_tgbot_stats_idempotency(ngx_http_tgbot_stats_t *stats,
+    ngx_http_tgbot_idempotency_result_e result);
 
 void ngx_http_tgbot_stats_dead(ngx_http_tgbot_stats_t *stats,
     ngx_http_tgbot_dead_cause_e cause);

@@ -360,6 +360,7 @@ packages_e2e() {
     want golang-go golang-gopkg-telebot.v3-dev
     want libplack-perl
     want puma
+    want bindfs
     want rabbitmq-server python3-pika
     node_packages "$top/t/frameworks" "$build/frameworks/node" \
         "frameworks for bots" || say "going on without frameworks of Node.js"

@@ -357,6 +357,8 @@ test_labels(void)
         { "cache_total", 0,
           { "hit", "miss", "wait", "timeout", "bypass", "stored",
             "uncacheable", "redis", "redis_away" } },
+        { "idempotency_total", 0,
+          { "started", "repeated", "waited", "conflict", "refused" } },
     };
 
     ngx_uint_t                      n, r;
