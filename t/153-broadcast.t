@@ -459,6 +459,8 @@ is($json->{sent} + $json->{unknown}, 100, $block->name . ' - all of them');
 
 
 === TEST 17: a reload in the middle
+--- main_config
+worker_shutdown_timeout 30s;
 --- config eval: main::cast('tgbot_api /_api/sleep/0.2/json/%7B%22ok%22:true%7D;')
 --- then
 my $id = make([1 .. 100]);
@@ -480,3 +482,52 @@ is(scalar(my @all = TgbotProgram::seen() =~ m{^/sleep}mg), 100,
 --- then
 is((ask(GET => ''))[0], 200, $block->name . ' - GET');
 is((ask(POST => '', '{}'))[0], 403, $block->name . ' - POST');
+
+
+
+=== TEST 19: tgbot_status shows it, and may pause it and let it go on
+--- config eval: main::cast('tgbot_api /_api/sleep/0.1/json/%7B%22ok%22:true%7D;')
+--- then
+my $id = make([1 .. 200], start => JSON::PP::false);
+
+my $bot = status()->{bots}{b};
+
+is_deeply($bot->{broadcasts},
+          { going => 0, paused => 1, cancelled => 0, done => 0 },
+          $block->name . ' - broadcasts');
+is($bot->{broadcast_chats}{waiting}, 200, $block->name . ' - chats');
+is($bot->{broadcast_list}[0]{id}, $id, $block->name . ' - list');
+
+my $text = get('/status?format=prometheus');
+like($text, qr/^nginx_tgbot_broadcast_chats\{bot="b",state="waiting"\} 200$/m,
+     $block->name . ' - prometheus');
+
+for my $action (qw(go pause go cancel)) {
+    my ($status, undef, $body) = get("/status/broadcast/b/$id/$action",
+                                     ["X-Tgbot-Action: $action"], 'POST');
+    is($status, 200, $block->name . " - $action");
+    is(JSON::PP->new->decode($body)->{state},
+       { go => 'going', pause => 'paused', cancel => 'cancelled' }->{$action},
+       $block->name . ' - state');
+}
+
+is((get("/status/broadcast/b/$id/go", ['X-Tgbot-Action: go'], 'POST'))[0], 409,
+   $block->name . ' - cancelled for good');
+is((get("/status/broadcast/b/$id/go", [], 'POST'))[0], 403,
+   $block->name . ' - without the header');
+is((get("/status/broadcast/b/$id/go"))[0], 405, $block->name . ' - GET');
+is((get("/status/broadcast/b/9/go", ['X-Tgbot-Action: go'], 'POST'))[0], 404,
+   $block->name . ' - no such broadcast');
+is((get("/status/broadcast/x/$id/go", ['X-Tgbot-Action: go'], 'POST'))[0], 404,
+   $block->name . ' - no such bot');
+
+
+
+=== TEST 20: tgbot_status without write=on changes nothing
+--- config eval: main::cast() . 'location /plain { tgbot_status; }'
+--- then
+my $id = make([1], start => JSON::PP::false);
+
+is((get("/plain/broadcast/b/$id/go", ['X-Tgbot-Action: go'], 'POST'))[0], 403,
+   $block->name . ' - refused');
+is((ask(GET => "/$id"))[1]{state}, 'paused', $block->name . ' - paused');

@@ -12,7 +12,7 @@ static char *ngx_http_tgbot_conf_broadcast_name(
 static char *ngx_http_tgbot_conf_broadcast_check(ngx_conf_t *cf,
     ngx_command_t *cmd, void *value);
 static ngx_int_t ngx_http_tgbot_conf_broadcast_bot(ngx_conf_t *cf,
-    ngx_http_tgbot_broadcast_conf_t *b, ngx_uint_t n);
+    ngx_http_tgbot_broadcast_conf_t *b);
 static ngx_int_t ngx_http_tgbot_conf_broadcast_error(ngx_conf_t *cf,
     ngx_http_tgbot_broadcast_conf_t *b, const char *what);
 
@@ -145,7 +145,7 @@ ngx_http_tgbot_conf_broadcasts(ngx_conf_t *cf)
     b = tmcf->broadcasts.elts;
 
     for (i = 0; i < tmcf->broadcasts.nelts; i++) {
-        if (ngx_http_tgbot_conf_broadcast_bot(cf, b[i], i) != NGX_OK) {
+        if (ngx_http_tgbot_conf_broadcast_bot(cf, b[i]) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -156,13 +156,12 @@ ngx_http_tgbot_conf_broadcasts(ngx_conf_t *cf)
 
 static ngx_int_t
 ngx_http_tgbot_conf_broadcast_bot(ngx_conf_t *cf,
-    ngx_http_tgbot_broadcast_conf_t *b, ngx_uint_t n)
+    ngx_http_tgbot_broadcast_conf_t *b)
 {
     void                             **user;
     ngx_uint_t                         i;
     ngx_http_tgbot_bot_t             **bots;
     ngx_http_tgbot_main_conf_t        *tmcf;
-    ngx_http_tgbot_broadcast_conf_t  **others;
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
 
@@ -185,15 +184,13 @@ ngx_http_tgbot_conf_broadcast_bot(ngx_conf_t *cf,
                                    "it");
     }
 
-    others = tmcf->broadcasts.elts;
-
-    for (i = 0; i < n; i++) {
-        if (others[i]->bot == b->bot) {
-            return ngx_http_tgbot_conf_broadcast_error(cf, b, "names a bot "
-                                   "that has a \"tgbot_broadcast\" already, "
+    if (b->bot->broadcast) {
+        return ngx_http_tgbot_conf_broadcast_error(cf, b, "names a bot that "
+                                   "has a \"tgbot_broadcast\" already, "
                                    "expected one for each bot");
-        }
     }
+
+    b->bot->broadcast = b;
 
     b->user.zone = b->zone;
     b->user.bot = b->bot->name;

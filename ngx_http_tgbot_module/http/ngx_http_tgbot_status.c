@@ -8,6 +8,7 @@
 #include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_redis_state.h"
 #include "ngx_http_tgbot_status.h"
+#include "ngx_http_tgbot_status_broadcast.h"
 #include "ngx_http_tgbot_status_dead.h"
 #include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_status_metrics.h"
@@ -120,6 +121,15 @@ ngx_http_tgbot_status_handler(ngx_http_request_t *r)
         path.len -= sizeof("dead/") - 1;
 
         return ngx_http_tgbot_status_dead_handler(r, &path);
+    }
+
+    if (path.len >= sizeof("broadcast/") - 1
+        && ngx_strncmp(path.data, "broadcast/", sizeof("broadcast/") - 1) == 0)
+    {
+        path.data += sizeof("broadcast/") - 1;
+        path.len -= sizeof("broadcast/") - 1;
+
+        return ngx_http_tgbot_status_broadcast_handler(r, &path);
     }
 
     for (page = ngx_http_tgbot_status_pages; page->handler; page++) {

@@ -19,6 +19,13 @@
 #define NGX_HTTP_TGBOT_STATUS_BROADCASTS  100
 
 
+/*
+ * A request of tgbot_status to change a broadcast; "path" is BOT/ID/pause,
+ * BOT/ID/go or BOT/ID/cancel.  Returns the code of the content handler.
+ */
+ngx_int_t ngx_http_tgbot_status_broadcast_handler(ngx_http_request_t *r,
+    ngx_str_t *path);
+
 /* writes the members of an object */
 void ngx_http_tgbot_status_broadcast(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_broadcast_info_t *info);

@@ -38,7 +38,8 @@ ngx_http_tgbot_status_guard(ngx_http_request_t *r, const char *action)
 
         if (value == NULL || !ngx_http_tgbot_status_guard_is(value, action)) {
             return "expected the header \"X-Tgbot-Action\" with \"replay\" "
-                   "for POST, with \"drop\" for DELETE";
+                   "for POST, with \"drop\" for DELETE, or with the last part "
+                   "of the path for a broadcast";
         }
     }
 

@@ -400,6 +400,9 @@ struct ngx_http_tgbot_bot_s {
     ngx_str_t                      dead_place;  /* of the letters, for logs */
     ngx_http_tgbot_stats_t        *stats;
 
+    ngx_http_tgbot_broadcast_conf_t  *broadcast;  /* NULL: no location has
+                                                     tgbot_broadcast */
+
     ngx_http_tgbot_register_conf_t  *reg;    /* NULL: tgbot_register off */
     ngx_http_tgbot_registry_t     *registry;  /* NULL: as reg */
 
