@@ -118,6 +118,8 @@ our %labels = (
     queue_depth => ['state'], zone_bytes => ['state'], build_info => ['version'],
     redis_commands_total => ['result'], answers_ignored_total => ['reason'],
     idempotency_total => ['result'],
+    pace_waiting => ['reason'], pace_waits_total => ['reason'],
+    pace_used => ['bucket'], pace_allowed => ['bucket'],
 );
 
 # JSON without what is no metric, as a scrape
