@@ -455,7 +455,7 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
         return ngx_http_tgbot_gateway_no(g, NGX_HTTP_UNAUTHORIZED, NULL);
     }
 
-    if (ngx_http_tgbot_detached_client(&g->client, r, r->pool) != NGX_OK
+    if (ngx_http_tgbot_detached_share(&g->client, r) != NGX_OK
         || ngx_http_tgbot_gateway_watch(r) != NGX_OK)
     {
         return NGX_ERROR;
@@ -671,8 +671,8 @@ ngx_http_tgbot_gateway_passed(ngx_http_request_t *r,
     }
 
     if (result->outcome == NGX_HTTP_TGBOT_ANSWERED) {
-        return r->header_only ? NGX_OK
-                              : ngx_http_send_special(r, NGX_HTTP_LAST);
+        return (r->header_only || result->ended)
+               ? NGX_OK : ngx_http_send_special(r, NGX_HTTP_LAST);
     }
 
     /* no end: the client sees that the answer is broken */
