@@ -18,7 +18,8 @@ TgbotSteps::start(
     # longer than the status waits for Redis
 
     http    => 'tgbot_secret_token off;
-                tgbot_redis $TEST_NGINX_REDIS prefix=t timeout=2s;',
+                tgbot_redis $TEST_NGINX_REDIS prefix=t connect_timeout=5s
+                                              timeout=2s;',
     webhook => { tgbot_dedup => 'redis' },
     update  => { date => 1700000000 },
     init    => sub { redis('FLUSHALL') });

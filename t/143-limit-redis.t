@@ -13,7 +13,8 @@ TgbotRedis::start();
 TgbotSteps::start(
     request   => 'GET /status',
     http      => 'tgbot_secret_token off;
-                  tgbot_redis $TEST_NGINX_REDIS prefix=t timeout=5s;',
+                  tgbot_redis $TEST_NGINX_REDIS prefix=t connect_timeout=5s
+                                                timeout=5s;',
     update    => { user => 7 },
     real_time => 1,
     init      => sub { redis('FLUSHALL') });

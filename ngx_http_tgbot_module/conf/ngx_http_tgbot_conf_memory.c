@@ -575,7 +575,5 @@ ngx_http_tgbot_conf_files(ngx_conf_t *cf)
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
 
-    return tmcf->state.len ? ngx_http_tgbot_zone_file_use(cf, &tmcf->zones,
-                                                          &tmcf->state)
-                           : NGX_OK;
+    return ngx_http_tgbot_zone_file_use(cf, &tmcf->zones, &tmcf->state);
 }

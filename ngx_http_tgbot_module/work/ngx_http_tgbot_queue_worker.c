@@ -8,6 +8,7 @@
 #include "ngx_http_tgbot_job_queued.h"
 #include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_queue_worker.h"
+#include "ngx_http_tgbot_zone_file.h"
 
 
 /* time between looks at the queues without a wake, ms */
@@ -146,7 +147,7 @@ ngx_http_tgbot_queue_worker_allowed(ngx_http_tgbot_bot_t *bot)
 }
 
 
-/* whether no later cycle uses the queue, and its items are in no file */
+/* whether no later cycle uses the queue, and its items stay in no file */
 
 static ngx_uint_t
 ngx_http_tgbot_queue_worker_alone(ngx_http_tgbot_bot_t *bot)
@@ -160,7 +161,7 @@ ngx_http_tgbot_queue_worker_alone(ngx_http_tgbot_bot_t *bot)
     zone = bot->queue_zone->zone;
 
     return !ngx_http_tgbot_zone_adopted(zone)
-           && zone->map == NULL;
+           && (zone->map == NULL || ngx_http_tgbot_zone_file_lost(zone));
 }
 
 

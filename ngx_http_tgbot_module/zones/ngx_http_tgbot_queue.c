@@ -41,6 +41,8 @@ static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_held(
     ngx_http_tgbot_queue_taken_t *taken);
 static ngx_int_t ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
+static ngx_int_t ngx_http_tgbot_queue_zone_replaces(
+    ngx_http_tgbot_zone_t *zone);
 static ngx_int_t ngx_http_tgbot_queue_zone_carve(
     ngx_http_tgbot_zone_t *zone);
 static void ngx_http_tgbot_queue_zone_measure(
@@ -865,6 +867,12 @@ static const ngx_http_tgbot_store_layout_t
 static ngx_int_t
 ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 {
+    if ((fresh || zone->opened)
+        && ngx_http_tgbot_queue_zone_replaces(zone) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (fresh && ngx_http_tgbot_queue_zone_carve(zone) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -873,12 +881,13 @@ ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 }
 
 
+/* NGX_ERROR: there are items in the zone that this one would replace, logged */
+
 static ngx_int_t
-ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
+ngx_http_tgbot_queue_zone_replaces(ngx_http_tgbot_zone_t *zone)
 {
-    ngx_uint_t                    items;
-    ngx_http_tgbot_zone_t        *old;
-    ngx_http_tgbot_queue_area_t   area;
+    ngx_uint_t              items;
+    ngx_http_tgbot_zone_t  *old;
 
     old = ngx_http_tgbot_zone_old(zone);
     items = old ? ngx_http_tgbot_queue_items(old) : 0;
@@ -892,6 +901,15 @@ ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
                       zone->file, zone->line);
         return NGX_ERROR;
     }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_queue_zone_carve(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_http_tgbot_queue_area_t  area;
 
     if (ngx_http_tgbot_store_carve(zone, &ngx_http_tgbot_queue_zone_layout)
         != NGX_OK)

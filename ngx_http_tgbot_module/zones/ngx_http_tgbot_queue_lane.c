@@ -660,7 +660,10 @@ ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area,
 }
 
 
-/* counts an item whose process died before it could count the item */
+/*
+ * Counts an item whose process died before it could count the item; what a
+ * crash of the machine left may have lost its count
+ */
 
 static void
 ngx_http_tgbot_queue_repair_books(ngx_http_tgbot_store_entry_t *entry,
@@ -681,7 +684,9 @@ ngx_http_tgbot_queue_repair_books(ngx_http_tgbot_store_entry_t *entry,
     diff = (int64_t) (went + entry->items.n - came);
 
     if (diff > 0) {
-        own->events[NGX_HTTP_TGBOT_QUEUE_ACCEPTED] += diff;
+        own->events[(gone == NGX_HTTP_TGBOT_QUEUE_DROPPED)
+                        ? NGX_HTTP_TGBOT_QUEUE_LOADED
+                        : NGX_HTTP_TGBOT_QUEUE_ACCEPTED] += diff;
 
     } else if (diff < 0) {
         own->events[gone] += -diff;

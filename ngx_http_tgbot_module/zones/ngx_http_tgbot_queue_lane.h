@@ -229,7 +229,9 @@ void ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
 
 /*
  * Makes all that is derived again, after a process died inside the lock.  An
- * item that is missing in the books is counted as "gone".
+ * item that is only in the books is counted as "gone"; one that is missing in
+ * them as accepted, or as loaded if "gone" is dropped: after a crash of the
+ * machine.
  */
 void ngx_http_tgbot_queue_repair(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_event_e gone);

@@ -43,10 +43,9 @@ static ngx_http_tgbot_zone_dir_t *ngx_http_tgbot_zone_dir_find(
     ngx_str_t *path);
 static ngx_http_tgbot_zone_dir_t *ngx_http_tgbot_zone_dir_open(
     ngx_str_t *path, ngx_uint_t zones, ngx_log_t *log);
-static ngx_int_t ngx_http_tgbot_zone_dir_make(
-    ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log);
-static ngx_int_t ngx_http_tgbot_zone_dir_file_system(
-    ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log);
+static ngx_int_t ngx_http_tgbot_zone_dir_make(u_char *path, ngx_log_t *log);
+static ngx_int_t ngx_http_tgbot_zone_dir_file_system(u_char *path,
+    ngx_log_t *log);
 static ngx_int_t ngx_http_tgbot_zone_dir_lock(
     ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log);
 static ngx_int_t ngx_http_tgbot_zone_dir_share(
@@ -71,6 +70,11 @@ static void ngx_http_tgbot_zone_dir_lock_table(
 static void ngx_http_tgbot_zone_dir_leave(void *data);
 static void ngx_http_tgbot_zone_dir_free(ngx_http_tgbot_zone_dir_t *dir);
 static ngx_uint_t ngx_http_tgbot_zone_dir_runs(ngx_atomic_uint_t pid);
+static void ngx_http_tgbot_zone_read(const char *name, u_char *text);
+
+#if (NGX_HTTP_TGBOT_ZONE_TEST)
+static void ngx_http_tgbot_zone_test(const char *file, u_char *text);
+#endif
 
 
 #if (NGX_LINUX)
@@ -134,6 +138,15 @@ ngx_http_tgbot_zone_dir_entered(ngx_str_t *path)
 }
 
 
+u_char *
+ngx_http_tgbot_zone_dir_other(ngx_str_t *path)
+{
+    return (ngx_http_tgbot_zone_dirs == NULL
+            || ngx_http_tgbot_zone_dir_find(path))
+               ? NULL : ngx_http_tgbot_zone_dirs->path;
+}
+
+
 static ngx_http_tgbot_zone_dir_t *
 ngx_http_tgbot_zone_dir_find(ngx_str_t *path)
 {
@@ -169,10 +182,10 @@ ngx_http_tgbot_zone_dir_open(ngx_str_t *path, ngx_uint_t zones, ngx_log_t *log)
 
     ngx_http_tgbot_zone_boot(dir->boot);
 
-    rc = ngx_http_tgbot_zone_dir_make(dir, log);
+    rc = ngx_http_tgbot_zone_dir_make(dir->path, log);
 
     if (rc == NGX_OK) {
-        rc = ngx_http_tgbot_zone_dir_file_system(dir, log);
+        rc = ngx_http_tgbot_zone_dir_file_system(dir->path, log);
     }
 
     if (rc == NGX_OK) {
@@ -196,20 +209,38 @@ ngx_http_tgbot_zone_dir_open(ngx_str_t *path, ngx_uint_t zones, ngx_log_t *log)
 }
 
 
-static ngx_int_t
-ngx_http_tgbot_zone_dir_make(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
+ngx_int_t
+ngx_http_tgbot_zone_dir_test(ngx_str_t *path, ngx_log_t *log)
 {
     ngx_file_info_t  fi;
 
-    if (ngx_file_info(dir->path, &fi) == NGX_FILE_ERROR) {
+    if (ngx_file_info(path->data, &fi) == NGX_FILE_ERROR
+        && ngx_errno == NGX_ENOENT)
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_http_tgbot_zone_dir_make(path->data, log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_tgbot_zone_dir_file_system(path->data, log);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_zone_dir_make(u_char *path, ngx_log_t *log)
+{
+    ngx_file_info_t  fi;
+
+    if (ngx_file_info(path, &fi) == NGX_FILE_ERROR) {
 
         if (ngx_errno != NGX_ENOENT
-            || ngx_create_dir(dir->path, 0700) == NGX_FILE_ERROR)
+            || ngx_create_dir(path, 0700) == NGX_FILE_ERROR)
         {
             ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
                           "\"tgbot_state\" could not use \"%s\", expected a "
-                          "directory in which nginx may make files",
-                          dir->path);
+                          "directory in which nginx may make files", path);
             return NGX_ERROR;
         }
 
@@ -219,7 +250,7 @@ ngx_http_tgbot_zone_dir_make(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
     if (!ngx_is_dir(&fi)) {
         ngx_log_error(NGX_LOG_EMERG, log, 0,
                       "\"tgbot_state\" found that \"%s\" is a file, expected "
-                      "a directory", dir->path);
+                      "a directory", path);
         return NGX_ERROR;
     }
 
@@ -227,7 +258,7 @@ ngx_http_tgbot_zone_dir_make(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
         ngx_log_error(NGX_LOG_WARN, log, 0,
                       "\"tgbot_state\" found that \"%s\" is world-writable, "
                       "so that others may replace the zones, expected a "
-                      "directory of nginx alone", dir->path);
+                      "directory of nginx alone", path);
     }
 
     return NGX_OK;
@@ -235,17 +266,16 @@ ngx_http_tgbot_zone_dir_make(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
 
 
 static ngx_int_t
-ngx_http_tgbot_zone_dir_file_system(ngx_http_tgbot_zone_dir_t *dir,
-    ngx_log_t *log)
+ngx_http_tgbot_zone_dir_file_system(u_char *path, ngx_log_t *log)
 {
 #if (NGX_LINUX)
 
     struct statfs              fs;
     ngx_http_tgbot_zone_fs_t  *type;
 
-    if (statfs((char *) dir->path, &fs) == -1) {
+    if (statfs((char *) path, &fs) == -1) {
         ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
-                      "statfs(\"%s\") failed", dir->path);
+                      "statfs(\"%s\") failed", path);
         return NGX_ERROR;
     }
 
@@ -259,14 +289,13 @@ ngx_http_tgbot_zone_dir_file_system(ngx_http_tgbot_zone_dir_t *dir,
             ngx_log_error(NGX_LOG_EMERG, log, 0,
                           "\"tgbot_state\" found \"%s\" on %s, which cannot "
                           "hold zones, expected a local file system",
-                          dir->path, type->name);
+                          path, type->name);
             return NGX_ERROR;
         }
 
         ngx_log_error(type->level, log, 0,
                       "\"tgbot_state\" found \"%s\" on %s, which is lost with "
-                      "its container, expected a volume",
-                      dir->path, type->name);
+                      "its container, expected a volume", path, type->name);
     }
 
 #endif
@@ -275,21 +304,20 @@ ngx_http_tgbot_zone_dir_file_system(ngx_http_tgbot_zone_dir_t *dir,
 }
 
 
-/* the lock is that of the open file, so workers hold it together with us */
+/*
+ * The lock is on the directory itself, as a file in it may be deleted.  It is
+ * that of the open file, so workers hold it together with us.
+ */
 
 static ngx_int_t
 ngx_http_tgbot_zone_dir_lock(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
 {
-    u_char  name[NGX_MAX_PATH];
-
-    (void) ngx_snprintf(name, NGX_MAX_PATH, "%s/lock%Z", dir->path);
-
-    dir->lock = open((char *) name, O_RDWR|O_CREAT|O_NOFOLLOW|O_CLOEXEC, 0600);
+    dir->lock = open((char *) dir->path, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
 
     if (dir->lock == NGX_INVALID_FILE) {
         ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
                       "\"tgbot_state\" could not open \"%s\", expected a "
-                      "directory in which nginx may make files", name);
+                      "directory in which nginx may make files", dir->path);
         return NGX_ERROR;
     }
 
@@ -301,7 +329,7 @@ ngx_http_tgbot_zone_dir_lock(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
     if (ngx_errno != EWOULDBLOCK) {
         ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
                       "\"tgbot_state\" could not lock \"%s\", expected a "
-                      "local file system", name);
+                      "local file system", dir->path);
         return NGX_ERROR;
     }
 
@@ -480,8 +508,8 @@ ngx_http_tgbot_zone_dir_start(ngx_http_tgbot_zone_dir_t *dir,
 
     addr = MAP_FAILED;
 
-    err = (ftruncate(fd, 0) == -1) ? ngx_errno
-                                   : posix_fallocate(fd, 0, dir->size);
+    err = (ftruncate(fd, 0) == -1)
+              ? ngx_errno : ngx_http_tgbot_zone_dir_allocate(fd, dir->size);
 
     if (err == 0) {
         addr = mmap(NULL, dir->size, PROT_READ|PROT_WRITE, MAP_SHARED, fd, 0);
@@ -599,11 +627,7 @@ ngx_http_tgbot_zone_dir_add(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name,
         entry->device = fi->st_dev;
         entry->inode = fi->st_ino;
 
-        /* a master that is killed here leaves an entry of no zone */
-
-        ngx_memory_barrier();
-
-        ngx_http_tgbot_zone_dir_hash(name, entry->name);
+        ngx_http_tgbot_zone_dir_retire(entry);
     }
 
     (void) pthread_mutex_unlock(&dir->runtime->rt.mutex);
@@ -616,6 +640,20 @@ ngx_http_tgbot_zone_dir_add(ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name,
     }
 
     return (rc == NGX_OK) ? entry : NULL;
+}
+
+
+void
+ngx_http_tgbot_zone_dir_publish(ngx_http_tgbot_zone_entry_t *entry,
+    ngx_str_t *name)
+{
+    u_char  hash[16];
+
+    ngx_http_tgbot_zone_dir_hash(name, hash);
+
+    ngx_memory_barrier();
+
+    ngx_memcpy(entry->name, hash, sizeof(hash));
 }
 
 
@@ -780,6 +818,52 @@ ngx_http_tgbot_zone_dir_init_process(ngx_http_tgbot_zone_dir_t *dir)
 }
 
 
+ngx_err_t
+ngx_http_tgbot_zone_dir_allocate(ngx_fd_t fd, size_t size)
+{
+    off_t            offset;
+    ssize_t          n;
+    ngx_err_t        err;
+    ngx_file_info_t  fi;
+
+    static u_char  zeros[65536];
+
+#if (NGX_LINUX)
+
+    do {
+        err = (fallocate(fd, 0, 0, size) == -1) ? ngx_errno : 0;
+    } while (err == NGX_EINTR);
+
+    if (err != EOPNOTSUPP && err != ENOSYS) {
+        return err;
+    }
+
+#endif
+
+    /* a file that has its size already may have been given holes by a copy */
+
+    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
+        return ngx_errno;
+    }
+
+    for (offset = ngx_file_size(&fi); offset < (off_t) size; offset += n) {
+        n = pwrite(fd, zeros, ngx_min(size - offset, sizeof(zeros)), offset);
+
+        if (n == -1) {
+            err = ngx_errno;
+
+            if (err != NGX_EINTR) {
+                return err;
+            }
+
+            n = 0;
+        }
+    }
+
+    return 0;
+}
+
+
 ngx_uint_t
 ngx_http_tgbot_zone_dir_alone(ngx_http_tgbot_zone_dir_t *dir)
 {
@@ -839,48 +923,80 @@ ngx_http_tgbot_zone_dir_runs(ngx_atomic_uint_t pid)
 void
 ngx_http_tgbot_zone_boot(u_char *boot)
 {
-    ssize_t   n;
-    ngx_fd_t  fd;
-
     ngx_memzero(boot, NGX_HTTP_TGBOT_ZONE_BOOT);
 
-    fd = NGX_INVALID_FILE;
+    ngx_http_tgbot_zone_read("/proc/sys/kernel/random/boot_id", boot);
 
 #if (NGX_HTTP_TGBOT_ZONE_TEST)
-    {
-    u_char  name[NGX_MAX_PATH];
-
-    /* the file "boot" in nginx's prefix has the id */
-
-    (void) ngx_snprintf(name, NGX_MAX_PATH, "%Vboot%Z", &ngx_cycle->prefix);
-
-    fd = ngx_open_file(name, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-    }
+    ngx_http_tgbot_zone_test("boot", boot);
 #endif
-
-    if (fd == NGX_INVALID_FILE) {
-        fd = ngx_open_file("/proc/sys/kernel/random/boot_id", NGX_FILE_RDONLY,
-                           NGX_FILE_OPEN, 0);
-    }
-
-    if (fd == NGX_INVALID_FILE) {
-        return;
-    }
-
-    n = ngx_read_fd(fd, boot, NGX_HTTP_TGBOT_ZONE_BOOT - 1);
-
-    boot[ngx_max(n, 0)] = '\0';
-
-    (void) ngx_close_file(fd);
 }
 
 
 int64_t
 ngx_http_tgbot_zone_wall(void)
 {
+    int64_t      wall;
     ngx_time_t  *tp;
 
     tp = ngx_timeofday();
 
-    return (int64_t) tp->sec * 1000 + tp->msec;
+    wall = (int64_t) tp->sec * 1000 + tp->msec;
+
+#if (NGX_HTTP_TGBOT_ZONE_TEST)
+    {
+    u_char  ahead[NGX_HTTP_TGBOT_ZONE_BOOT];
+
+    ahead[0] = '\0';
+
+    ngx_http_tgbot_zone_test("clock", ahead);
+
+    wall += strtoll((char *) ahead, NULL, 10) * 1000;
+    }
+#endif
+
+    return wall;
 }
+
+
+/* reads the beginning of a file; it is left alone if there is no such file */
+
+static void
+ngx_http_tgbot_zone_read(const char *name, u_char *text)
+{
+    ssize_t   n;
+    ngx_fd_t  fd;
+
+    fd = ngx_open_file(name, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        return;
+    }
+
+    n = ngx_read_fd(fd, text, NGX_HTTP_TGBOT_ZONE_BOOT - 1);
+
+    ngx_memzero(text + ngx_max(n, 0),
+                NGX_HTTP_TGBOT_ZONE_BOOT - ngx_max(n, 0));
+
+    (void) ngx_close_file(fd);
+}
+
+
+#if (NGX_HTTP_TGBOT_ZONE_TEST)
+
+/*
+ * Files in nginx's prefix: "boot" has the id of the boot, "clock" the seconds
+ * by which the wall clock is ahead.
+ */
+
+static void
+ngx_http_tgbot_zone_test(const char *file, u_char *text)
+{
+    u_char  name[NGX_MAX_PATH];
+
+    (void) ngx_snprintf(name, NGX_MAX_PATH, "%V%s%Z", &ngx_cycle->prefix, file);
+
+    ngx_http_tgbot_zone_read((char *) name, text);
+}
+
+#endif

@@ -49,7 +49,7 @@ typedef struct ngx_http_tgbot_zone_dir_s  ngx_http_tgbot_zone_dir_t;
 struct ngx_http_tgbot_zone_dir_s {
     ngx_http_tgbot_zone_dir_t      *next;
     ngx_uint_t                      refs;        /* cycles */
-    ngx_fd_t                        lock;
+    ngx_fd_t                        lock;        /* the directory, locked */
     u_char                          boot[NGX_HTTP_TGBOT_ZONE_BOOT];
 
     ngx_http_tgbot_zone_runtime_t  *runtime;
@@ -73,21 +73,37 @@ struct ngx_http_tgbot_zone_dir_s {
 ngx_http_tgbot_zone_dir_t *ngx_http_tgbot_zone_dir_enter(ngx_str_t *path,
     ngx_uint_t zones, ngx_pool_t *pool, ngx_log_t *log);
 
-/* whether this master has entered the directory already */
+/*
+ * "nginx -t": whether the directory, if it is there, can be entered; NGX_ERROR:
+ * logged.
+ */
+ngx_int_t ngx_http_tgbot_zone_dir_test(ngx_str_t *path, ngx_log_t *log);
+
+/*
+ * Whether this master has entered the directory already; the path of another
+ * one that it has entered, or NULL.
+ */
 ngx_uint_t ngx_http_tgbot_zone_dir_entered(ngx_str_t *path);
+u_char *ngx_http_tgbot_zone_dir_other(ngx_str_t *path);
 
 /* the entry of a zone; NULL: there is none */
 ngx_http_tgbot_zone_entry_t *ngx_http_tgbot_zone_dir_entry(
     ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name);
 
-/* adds an entry for a zone in this file; NULL: there is no room, logged */
+/*
+ * Adds an entry for a zone in this file; NULL: there is no room, logged.  No
+ * other process finds it before it is published: a master that is killed
+ * meanwhile leaves an entry of no zone.
+ */
 ngx_http_tgbot_zone_entry_t *ngx_http_tgbot_zone_dir_add(
     ngx_http_tgbot_zone_dir_t *dir, ngx_str_t *name, ngx_file_info_t *fi,
     ngx_log_t *log);
+void ngx_http_tgbot_zone_dir_publish(ngx_http_tgbot_zone_entry_t *entry,
+    ngx_str_t *name);
 
 /*
- * Removes an entry: of a zone that no other process knows, or one whose runtime
- * part processes still use.
+ * Removes an entry that is not published, or one whose runtime part processes
+ * still use.
  */
 void ngx_http_tgbot_zone_dir_remove(ngx_http_tgbot_zone_entry_t *entry);
 void ngx_http_tgbot_zone_dir_retire(ngx_http_tgbot_zone_entry_t *entry);
@@ -120,6 +136,13 @@ void ngx_http_tgbot_zone_dir_init_process(ngx_http_tgbot_zone_dir_t *dir);
 
 /* whether no other process uses the directory; for a master that exits */
 ngx_uint_t ngx_http_tgbot_zone_dir_alone(ngx_http_tgbot_zone_dir_t *dir);
+
+/*
+ * Gives the file "size" bytes, and all of its blocks: the kernel kills a
+ * process that writes to a page for which there is no room.  What is in the
+ * file stays.  Returns 0 or an error.
+ */
+ngx_err_t ngx_http_tgbot_zone_dir_allocate(ngx_fd_t fd, size_t size);
 
 /*
  * The id of this boot of the machine; empty: it is not known.  The time of the

@@ -28,6 +28,8 @@ static ngx_int_t ngx_http_tgbot_zone_file_share(ngx_http_tgbot_zone_t *zone,
 static ngx_int_t ngx_http_tgbot_zone_file_join(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_entry_t *entry);
 static ngx_int_t ngx_http_tgbot_zone_file_open(ngx_http_tgbot_zone_t *zone);
+static ngx_int_t ngx_http_tgbot_zone_file_fill(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_t *found);
 static ngx_int_t ngx_http_tgbot_zone_file_start(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_found_t *found);
 static ngx_int_t ngx_http_tgbot_zone_file_resize(ngx_http_tgbot_zone_t *zone,
@@ -43,6 +45,8 @@ static ngx_int_t ngx_http_tgbot_zone_file_rename(
     ngx_http_tgbot_zone_map_t *map, ngx_log_t *log);
 static void ngx_http_tgbot_zone_file_others(ngx_http_tgbot_zone_dir_t *dir,
     ngx_log_t *log);
+static ngx_uint_t ngx_http_tgbot_zone_file_ends(ngx_str_t *name,
+    const char *end);
 static void ngx_http_tgbot_zone_file_watch(ngx_event_t *ev);
 static ngx_int_t ngx_http_tgbot_zone_file_sync(ngx_array_t *zones);
 
@@ -56,9 +60,23 @@ ngx_int_t
 ngx_http_tgbot_zone_file_use(ngx_conf_t *cf, ngx_array_t *zones,
     ngx_str_t *path)
 {
+    u_char                        *other;
     ngx_uint_t                     i;
     ngx_http_tgbot_zone_t        **zone;
     ngx_http_tgbot_zone_state_t   *state;
+
+    other = zones->nelts ? ngx_http_tgbot_zone_dir_other(path) : NULL;
+
+    if (other) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"tgbot_state\" is \"%V\", expected \"%s\", which the "
+                      "running nginx uses, until it is stopped", path, other);
+        return NGX_ERROR;
+    }
+
+    if (path->len == 0) {
+        return NGX_OK;
+    }
 
     state = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_zone_state_t));
     if (state == NULL) {
@@ -85,7 +103,8 @@ ngx_http_tgbot_zone_file_use(ngx_conf_t *cf, ngx_array_t *zones,
         zone[i]->shm_zone->shm.size = NGX_HTTP_TGBOT_ZONE_FILE_SHM;
     }
 
-    return NGX_OK;
+    return ngx_test_config ? ngx_http_tgbot_zone_dir_test(path, cf->log)
+                           : NGX_OK;
 }
 
 
@@ -259,7 +278,9 @@ ngx_http_tgbot_zone_file_share(ngx_http_tgbot_zone_t *zone,
 
     header = map->header;
 
-    if (header->id != zone->kind->id) {
+    if (!ngx_http_tgbot_zone_same(header->kind, zone->kind)
+        || header->id != zone->kind->id)
+    {
         ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
                       "zone \"%V\" is a %s zone now, expected another name "
                       "for a %s zone in %s:%ui",
@@ -375,6 +396,12 @@ ngx_http_tgbot_zone_file_open(ngx_http_tgbot_zone_t *zone)
 
     rc = ngx_http_tgbot_zone_file_look(zone, &found, 1);
 
+    if ((rc == NGX_OK || rc == NGX_AGAIN)
+        && ngx_http_tgbot_zone_file_fill(zone, &found) != NGX_OK)
+    {
+        rc = NGX_ERROR;
+    }
+
     switch (rc) {
 
     case NGX_OK:
@@ -409,6 +436,32 @@ ngx_http_tgbot_zone_file_open(ngx_http_tgbot_zone_t *zone)
 }
 
 
+/* a copy of a file may have holes where there were zeros */
+
+static ngx_int_t
+ngx_http_tgbot_zone_file_fill(ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_zone_found_t *found)
+{
+    ngx_err_t  err;
+
+    err = ngx_http_tgbot_zone_dir_allocate(found->fd,
+                                           (size_t) found->header.size);
+    if (err == 0) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, zone->log, err,
+                  "zone \"%V\" could not fill the holes of \"%s\" of %uLk, "
+                  "expected a local file system with so much room",
+                  &zone->shm_zone->shm.name, found->path,
+                  found->header.size / 1024);
+
+    (void) ngx_close_file(found->fd);
+
+    return NGX_ERROR;
+}
+
+
 static ngx_int_t
 ngx_http_tgbot_zone_file_start(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_found_t *found)
@@ -429,6 +482,8 @@ ngx_http_tgbot_zone_file_start(ngx_http_tgbot_zone_t *zone,
     if (map->entry == NULL) {
         return NGX_ERROR;
     }
+
+    map->added = 1;
 
     zone->rt = &map->entry->rt;
 
@@ -529,10 +584,10 @@ ngx_http_tgbot_zone_file_resize(ngx_http_tgbot_zone_t *zone,
 static ngx_int_t
 ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone)
 {
-    int                         err;
     size_t                      size;
     u_char                      name[NGX_MAX_PATH], path[NGX_MAX_PATH];
     ngx_fd_t                    fd;
+    ngx_err_t                   err;
     ngx_file_info_t             fi;
     ngx_http_tgbot_zone_map_t  *map;
 
@@ -548,7 +603,8 @@ ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone)
 
     fd = open((char *) name, O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0600);
 
-    err = (fd == NGX_INVALID_FILE) ? ngx_errno : posix_fallocate(fd, 0, size);
+    err = (fd == NGX_INVALID_FILE)
+              ? ngx_errno : ngx_http_tgbot_zone_dir_allocate(fd, size);
 
     if (err == 0 && ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
         err = ngx_errno;
@@ -584,7 +640,11 @@ ngx_http_tgbot_zone_file_make(ngx_http_tgbot_zone_t *zone)
         return NGX_ERROR;
     }
 
+    map->added = 1;
+
     zone->rt = &map->entry->rt;
+
+    ngx_http_tgbot_zone_stop("file: entry added");
 
     ngx_http_tgbot_zone_file_describe(zone);
 
@@ -729,17 +789,16 @@ ngx_http_tgbot_zone_file_free(ngx_http_tgbot_zone_map_t *map)
 
     *p = map->next;
 
+    /* of a configuration that was refused */
+
     if (map->made) {
-
-        /* the configuration was refused */
-
         (void) ngx_snprintf(name, NGX_MAX_PATH, "%s%s%Z", map->path,
                             NGX_HTTP_TGBOT_ZONE_FILE_NEW);
         (void) ngx_delete_file(name);
+    }
 
-        if (map->entry) {
-            ngx_http_tgbot_zone_dir_remove(map->entry);
-        }
+    if (map->added) {
+        ngx_http_tgbot_zone_dir_remove(map->entry);
     }
 
     (void) munmap((void *) map->header, map->size);
@@ -757,6 +816,7 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
 {
     ngx_uint_t                    i, made;
     ngx_http_tgbot_zone_t       **zone;
+    ngx_http_tgbot_zone_map_t    *map;
     ngx_http_tgbot_zone_state_t  *state;
 
     if (ngx_test_config) {
@@ -782,14 +842,25 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
     }
 
     for (i = 0; i < zones->nelts; i++) {
+        map = zone[i]->map;
 
-        if (zone[i]->map
-            && zone[i]->map->made
-            && ngx_http_tgbot_zone_file_rename(zone[i]->map, cycle->log)
-               != NGX_OK)
+        if (map == NULL) {
+            continue;
+        }
+
+        if (map->made
+            && ngx_http_tgbot_zone_file_rename(map, cycle->log) != NGX_OK)
         {
             return NGX_ERROR;
         }
+
+        if (map->added) {
+            ngx_http_tgbot_zone_dir_publish(map->entry,
+                                            &zone[i]->shm_zone->shm.name);
+            map->added = 0;
+        }
+
+        ngx_http_tgbot_zone_stop("file: in use");
     }
 
     if (state == NULL) {
@@ -804,12 +875,15 @@ ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle, ngx_array_t *zones)
 }
 
 
-/* tells of files that the configuration does not use */
+/*
+ * After a start: removes files that starts which were killed have not finished,
+ * and tells of files that the configuration does not use
+ */
 
 static void
 ngx_http_tgbot_zone_file_others(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
 {
-    size_t     len;
+    u_char     unfinished[NGX_MAX_PATH];
     ngx_dir_t  d;
     ngx_str_t  path, name;
 
@@ -820,20 +894,26 @@ ngx_http_tgbot_zone_file_others(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
         return;
     }
 
-    len = sizeof(NGX_HTTP_TGBOT_ZONE_FILE_ZONE) - 1;
-
     while (ngx_read_dir(&d) == NGX_OK) {
         name.data = ngx_de_name(&d);
         name.len = ngx_de_namelen(&d);
 
-        if (name.len <= len
-            || ngx_memcmp(name.data + name.len - len,
-                          NGX_HTTP_TGBOT_ZONE_FILE_ZONE, len) != 0)
+        if (ngx_http_tgbot_zone_file_ends(&name, NGX_HTTP_TGBOT_ZONE_FILE_ZONE
+                                                 NGX_HTTP_TGBOT_ZONE_FILE_NEW))
+        {
+            (void) ngx_snprintf(unfinished, NGX_MAX_PATH, "%s/%V%Z",
+                                dir->path, &name);
+            (void) ngx_delete_file(unfinished);
+            continue;
+        }
+
+        if (!ngx_http_tgbot_zone_file_ends(&name,
+                                           NGX_HTTP_TGBOT_ZONE_FILE_ZONE))
         {
             continue;
         }
 
-        name.len -= len;
+        name.len -= sizeof(NGX_HTTP_TGBOT_ZONE_FILE_ZONE) - 1;
 
         if (ngx_http_tgbot_zone_dir_entry(dir, &name) == NULL) {
             ngx_log_error(NGX_LOG_NOTICE, log, 0,
@@ -844,6 +924,18 @@ ngx_http_tgbot_zone_file_others(ngx_http_tgbot_zone_dir_t *dir, ngx_log_t *log)
     }
 
     (void) ngx_close_dir(&d);
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_zone_file_ends(ngx_str_t *name, const char *end)
+{
+    size_t  len;
+
+    len = ngx_strlen(end);
+
+    return name->len > len
+           && ngx_memcmp(name->data + name->len - len, end, len) == 0;
 }
 
 
@@ -885,6 +977,17 @@ ngx_http_tgbot_zone_file_rename(ngx_http_tgbot_zone_map_t *map, ngx_log_t *log)
     }
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_zone_file_lost(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_http_tgbot_zone_map_t  *map;
+
+    map = zone->map;
+
+    return ngx_http_tgbot_zone_dir_lost(map->entry, map->path, map->fd);
 }
 
 

@@ -40,6 +40,7 @@ struct ngx_http_tgbot_zone_map_s {
                                                that it was deleted */
     size_t                        size;
     unsigned                      made:1;   /* has not got its name yet */
+    unsigned                      added:1;  /* the entry is not published */
     unsigned                      aside:1;  /* a file of another version has
                                                this name, and is set aside */
     unsigned                      told:1;   /* that it was deleted */
@@ -59,7 +60,8 @@ struct ngx_http_tgbot_zone_state_s {
 
 /*
  * After all directives are read: the zones that may be files become files in
- * this directory.  NGX_ERROR: a zone has a name that no file may have, logged.
+ * this directory, unless "path" is empty.  NGX_ERROR: a zone has a name that no
+ * file may have, or the running nginx uses another directory, logged.
  */
 ngx_int_t ngx_http_tgbot_zone_file_use(ngx_conf_t *cf, ngx_array_t *zones,
     ngx_str_t *path);
@@ -77,6 +79,9 @@ ngx_int_t ngx_http_tgbot_zone_file_init(ngx_http_tgbot_zone_t *zone);
  */
 ngx_int_t ngx_http_tgbot_zone_file_started(ngx_cycle_t *cycle,
     ngx_array_t *zones);
+
+/* whether the zone's file was deleted or replaced: it ends with nginx */
+ngx_uint_t ngx_http_tgbot_zone_file_lost(ngx_http_tgbot_zone_t *zone);
 
 /* worker start: the first worker looks after the files */
 void ngx_http_tgbot_zone_file_init_process(ngx_cycle_t *cycle,

@@ -23,7 +23,10 @@ MODULE = os.path.abspath(
     os.environ.get("TGBOT_MODULE", f"{TOP}/build/ngx_http_tgbot_module.so"))
 FULL = bool(os.environ.get("TGBOT_E2E_FULL"))
 
-_given = set()      # ports, see free_port()
+# ports, see free_port(): those that were given, and whose turn this process has
+_given = set()
+_TURNS = 16
+_turn = 0
 
 TOKEN = "7000000001:AAHleakless-e2e-token-0123456789abc"
 SECRET = "e2e_secret_kept_to_the_program"
@@ -163,7 +166,8 @@ class Nginx:
         """What nginx -t returns and says."""
         process = await asyncio.create_subprocess_exec(
             NGINX, "-t", "-p", self.directory, "-c", f"{self.directory}/nginx.conf",
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            env=self._environment)
         output, _ = await process.communicate()
         return process.returncode, output.decode("utf-8", "replace")
 
@@ -434,13 +438,20 @@ def alive(pid):
         return False
 
 
+def take_turn(turn):
+    """The ports of this process are not those of one with another turn."""
+    global _turn
+    _turn = turn % _TURNS
+
+
 def free_port():
     """
     A port for a server, another one each time: below those that connections are given
     as their own.
     """
     while True:
-        port = random.randrange(12000, 32768)
+        # of nodes of a cluster, port + 10000 as well, which has the same remainder
+        port = random.randrange(12000 + _turn, 32768, _TURNS)
         if port in _given:
             continue
         _given.add(port)

@@ -360,6 +360,7 @@ packages_e2e() {
     want golang-go golang-gopkg-telebot.v3-dev
     want libplack-perl
     want puma
+    want bindfs
     want rabbitmq-server python3-pika
     node_packages "$top/t/frameworks" "$build/frameworks/node" \
         "frameworks for bots" || say "going on without frameworks of Node.js"
@@ -417,6 +418,7 @@ packages_bench() {
     want libnginx-mod-http-lua lua-cjson
     want libnginx-mod-http-js
     want python3-python-telegram-bot python3-tornado
+    want rabbitmq-server python3-pika
 
     want_npm
     node_packages "$top/t/bench/grammy" "$build/bench/node" grammY \

@@ -391,7 +391,8 @@ test_drain(void)
 
         ngx_http_tgbot_queue_state(&test_bots[i], &state);
 
-        came = state.events[NGX_HTTP_TGBOT_QUEUE_ACCEPTED];
+        came = state.events[NGX_HTTP_TGBOT_QUEUE_ACCEPTED]
+               + state.events[NGX_HTTP_TGBOT_QUEUE_LOADED];
         went = state.events[NGX_HTTP_TGBOT_QUEUE_DONE]
                + state.events[NGX_HTTP_TGBOT_QUEUE_DROPPED];
 
@@ -488,6 +489,47 @@ test_torn(void)
 
     for (i = 0; i < n; i++) {
         test_seed(i);
+    }
+}
+
+
+/* the counts of a bot were on a page that is lost: what is there is loaded */
+
+static void
+test_loaded(void)
+{
+    ngx_uint_t                     torn;
+    ngx_http_tgbot_queue_area_t    area;
+    ngx_http_tgbot_queue_taken_t   taken;
+    ngx_http_tgbot_queue_state_t   state;
+
+    for (torn = 0; torn < 2; torn++) {
+        test_start(100000);
+
+        queue_put(&test_bots[0], 1, 1);
+        queue_put(&test_bots[0], 2, 2);
+        queue_put(&test_bots[0], 3, 3);
+
+        is_int(queue_take(&test_bots[0], &taken, NULL), 1);
+        is_int(queue_done(&test_bots[0], &taken), NGX_OK);
+
+        ngx_http_tgbot_queue_lane_open(&area, test_zone);
+
+        ngx_memzero(ngx_http_tgbot_queue_own(&area,
+                                             test_bots[0].entry)->events,
+                    sizeof(state.events));
+
+        is_int(unit_zone_start(test_zone, torn ? NGX_HTTP_TGBOT_ZONE_TORN
+                                               : NGX_HTTP_TGBOT_ZONE_DIRTY),
+               NGX_OK);
+
+        ngx_http_tgbot_queue_state(&test_bots[0], &state);
+
+        is_int(state.events[NGX_HTTP_TGBOT_QUEUE_LOADED], torn ? 2 : 0);
+        is_int(state.events[NGX_HTTP_TGBOT_QUEUE_ACCEPTED], torn ? 0 : 2);
+        is_int(state.events[NGX_HTTP_TGBOT_QUEUE_DONE], 0);
+
+        unit_zone_free(test_zone);
     }
 }
 
@@ -652,6 +694,7 @@ static unit_case_t  test_cases[] = {
     { "what was accepted before a stop or a kill is there", test_kept },
     { "a crash of the machine: no wrong bytes, what is whole is there",
       test_torn },
+    { "what is there without its count was loaded", test_loaded },
     { "a file of another size is copied, or refused", test_copied },
     { "bytes of any kind", test_garbage },
 };
