@@ -101,8 +101,8 @@ struct ngx_http_tgbot_call_s {
     /*
      * A request that gets a 2xx as it comes, no faster than its client takes
      * it; another status is captured.  The caller holds the request, and sends
-     * the end of the response if that was not passed on; it may set the member to NULL at any time, by
-     * which the rest is thrown away.
+     * the end of the response unless that was passed on; it may set the member
+     * to NULL at any time, by which the rest is thrown away.
      */
     ngx_http_request_t            *to;
 

@@ -13,8 +13,8 @@
 
 
 /*
- * what is found of a call: "pos" and "len" as in ngx_http_tgbot_method_t; zeroed
- * by the caller
+ * what is found of a call, zeroed by the caller: "pos" and "len" as in
+ * ngx_http_tgbot_method_t
  */
 
 typedef struct {
