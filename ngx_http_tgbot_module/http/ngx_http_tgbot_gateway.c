@@ -518,10 +518,10 @@ ngx_http_tgbot_gateway_turn(ngx_http_tgbot_gateway_t *g)
     turn = &g->send.turn;
 
     turn->conf = g->conf->conf->pace;
+    turn->chat = g->chat;
     turn->order = g->conf->order;
     turn->bulk = g->params.bulk;
     turn->paid = g->params.paid;
-    turn->chat = g->chat;
 }
 
 
