@@ -529,7 +529,6 @@ ngx_http_tgbot_gateway_turn(ngx_http_tgbot_gateway_t *g)
     turn->bulk = g->conf->bulk
                  || (bulk && bulk->value.len == 1
                      && bulk->value.data[0] == '1');
-
 }
 
 
@@ -570,7 +569,14 @@ ngx_http_tgbot_gateway_writable(ngx_http_request_t *r)
 static void
 ngx_http_tgbot_gateway_waiting(ngx_http_tgbot_send_t *send, ngx_msec_t delay)
 {
-    /* void */
+    ngx_http_tgbot_gateway_t *g = send->data;
+
+    /* nothing is repeated once the program does not wait any more */
+
+    if ((g->held || g->answered) && ngx_http_tgbot_send_cancel(send) == NGX_OK)
+    {
+        ngx_http_tgbot_gateway_sent(send);
+    }
 }
 
 
