@@ -280,6 +280,40 @@ async def test_program_gone(case):
     await _finish(case, nginx)
 
 
+def upload(key, boundary, data):
+    """The bytes of an upload with this key, as a library makes it."""
+    part = f'--{boundary}\r\nContent-Disposition: form-data; name='
+    body = (f'{part}"chat_id"\r\n\r\n1\r\n{part}"document"; filename="a"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n").encode() + data \
+        + f"\r\n--{boundary}--\r\n".encode()
+    return (f"POST /bot/bot/sendDocument HTTP/1.1\r\nHost: e2e\r\nIdempotency-Key: {key}\r\n"
+            f"Content-Type: multipart/form-data; boundary={boundary}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+
+
+async def test_upload(case):
+    """An upload that is repeated, in another form, is one; another file is another call."""
+    scene, nginx = await case.scene(locations=gateway(),
+                                    nginx={"workers": 1, "start": False})
+    nginx.configure(nginx.read("nginx.conf").replace("body_size 1m", "body_size 55m"))
+    await nginx.start()
+    data = random.Random(1).randbytes(20 << 20)
+    last = data[:-1] + bytes([data[-1] ^ 1])
+    bodies = set()
+    for boundary, file, status in (("one", data, 200), ("----two--", data, 200),
+                                   ("one", last, 422), ("three", data, 200)):
+        client = await clients.Client(nginx.port).connect()
+        client.send(upload("k", boundary, file))
+        answer = await client.answer(60)
+        await client.close()
+        case.equal(answer.status, status, f"boundary {boundary}")
+        if status == 200:
+            bodies.add(answer.body)
+    case.equal(len(bodies), 1, "different answers")
+    case.equal(len(scene.api.executed), 1, "executed")
+    await _finish(case, nginx)
+
+
 async def test_never_twice(case):
     """
     Programs repeat calls until they know; workers are killed, the Bot API fails in all
