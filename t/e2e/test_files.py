@@ -237,6 +237,31 @@ async def _stop_and_start(case, end, lost=0):
     return scene
 
 
+async def test_paused(case):
+    """What a 429 stops is stopped after a kill of everything, and in a zone of another size."""
+    scene, nginx = await case.scene(
+        locations="        location /bot/ { tgbot_gateway e2e; }\n", http=STATE,
+        directives="tgbot_pace zone=pace:1m max_wait=1s;", chat_limit=(0.01, 1))
+
+    async def send(words):
+        body = f'{{"chat_id":7,"text":"{words}"}}'.encode()
+        answer = await clients.post(nginx.port, body, "/bot/bot/sendMessage")
+        return answer.status, answer.body
+
+    case.equal((await send("one"))[0], 200, "the first call")
+    case.equal((await send("two"))[0], 429, "the second call")
+    case.equal(len(scene.api.arrived), 2, "calls that arrived")
+    for size in ("1m", "2m"):
+        await nginx.kill_all()
+        nginx.configure(nginx.read("nginx.conf").replace("pace:1m", f"pace:{size}"))
+        await nginx.start()
+        status, text = await send("three")
+        case.equal(status, 429, f"with {size}: {text}")
+        case.equal(len(scene.api.arrived), 2, f"calls that arrived with {size}")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
 async def _end(case, nginx, number):
     nginx.signal(number)
     case.equal(await nginx.exited(20), 0, "nginx's exit status")
