@@ -8,6 +8,16 @@ our $message = '{"chat_id":7,"text":"hi"}';
 # what a client that is no library sends
 
 our $json = 'Content-Type: application/json';
+# the chat stands after the file
+
+our $upload = join "\r\n",
+    '--b_1', 'Content-Disposition: form-data; name="photo"; filename="p.png"',
+    '', "\x89PNG" x 300_000,
+    '--b_1', 'Content-Disposition: form-data; name="chat_id"', '', '42',
+    '--b_1--';
+
+our $upload_call = 'sendPhoto ' . $upload =~ s/\r/\\r/gr =~ s/\n/\\n/gr . "\n";
+
 our $form = 'Content-Type: application/x-www-form-urlencoded';
 
 repeat_each(1);
@@ -78,24 +88,16 @@ sendMessage chat_id=7&text=a+b
 
 
 
-=== TEST 5: a token that is the bot's own
---- server
-location /own/ {
-    access_log off;
-    set $t "$token";
-    proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/bot/bot$token/;
-    proxy_set_header Host $host;
-}
-access_log off;
---- request eval: "POST /own/sendMessage\n$::message"
---- calls eval: "sendMessage $::message\n"
---- response_body chomp
-{"ok":true,"result":true}
+=== TEST 5: a token that is the bot's own, which no log has
+--- request eval
+["POST /bot/bot\$token/sendMessage\n$::message", "POST /bot/%62ot\$token//sendMessage?a=b\n$::message"]
+--- calls eval: ["sendMessage $::message", "sendMessage?a=b $::message"]
+--- response_body eval: [('{"ok":true,"result":true}') x 2]
 
 
 
 === TEST 6: another token is refused, as Telegram refuses it
---- request eval: "POST /bot/bot1:AAnother/sendMessage\n$::message"
+--- request eval: "POST /bot/bot1:AAnother-that-has-the-length-of-one/sendMessage\n$::message"
 --- calls eval: ''
 --- error_code: 401
 --- response_headers
@@ -299,3 +301,121 @@ tgbot_api /_api test;
 --- response_body eval: [('{"ok":false,"error_code":401,"description":"Unauthorized"}') x 2]
 --- log
 1 [error] is unauthorized
+
+
+
+=== TEST 22: what has only the shape of a token, for libraries that insist on it
+--- request eval: "POST /bot/bot1000:gateway/sendMessage\n$::message"
+--- calls eval: "sendMessage $::message\n"
+--- response_body chomp
+{"ok":true,"result":true}
+
+
+
+=== TEST 23: an upload is passed on from nginx's file, whatever client_max_body_size the API's location has
+--- api_location
+client_max_body_size 1m;
+--- server
+location /up/ {
+    tgbot_gateway $bot;
+    client_max_body_size 8m;
+}
+--- request eval
+"POST /up/sendPhoto\n$::upload"
+--- more_headers
+Content-Type: multipart/form-data; boundary=b_1
+--- calls eval: $::upload_call
+--- response_body chomp
+{"ok":true,"result":true}
+
+
+
+=== TEST 24: and again, with another chat in it
+--- request eval
+"POST /bot/sendPhoto\n$::upload"
+--- more_headers
+Content-Type: multipart/form-data; boundary=b_1
+--- api
+503
+400 {"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1005}}
+--- calls eval: $::upload_call x 2 . $::upload_call =~ s/42(?=\\r)/-1005/r
+--- response_body chomp
+{"ok":true,"result":true}
+
+
+
+=== TEST 25: a body in chunks, in memory and in a file
+--- raw_request eval
+"POST /bot/sendMessage HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+. "5\r\n{\"cha\r\n14\r\nt_id\":7,\"text\":\"hi\"}\r\n0\r\n\r\n"
+--- calls eval: "sendMessage $::message\n"
+--- response_body chomp
+{"ok":true,"result":true}
+
+
+
+=== TEST 26: a body that is too large, by its length and while it is read
+--- server
+location /small/ {
+    tgbot_gateway $bot;
+    client_max_body_size 1k;
+}
+--- raw_request eval
+["POST /small/sendMessage HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2000\r\nConnection: close\r\n\r\n" . "x" x 2000,
+"POST /small/sendMessage HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+. "7d0\r\n" . "x" x 2000 . "\r\n0\r\n\r\n"]
+--- calls eval: ''
+--- error_code eval: [413, 413]
+--- response_body eval: [('{"ok":false,"error_code":413,"description":"Request Entity Too Large"}') x 2]
+
+
+
+=== TEST 27: a file
+--- request
+GET /bot/file/botx/photos/file%200.jpg
+--- api
+200 [Content-Type: image/jpeg] [Accept-Ranges: bytes] 0123456789
+--- api_like eval: qr{^GET /file/bot[^/]+/photos/file%200.jpg HTTP/1.1\r$}m
+--- response_headers
+Content-Type: image/jpeg
+Content-Length: 10
+Accept-Ranges: bytes
+--- response_body chomp
+0123456789
+
+
+
+=== TEST 28: a part of a file
+--- request
+GET /bot/file/botx/a
+--- api
+200 [Content-Type: image/jpeg] [Accept-Ranges: bytes] 0123456789
+--- more_headers
+Range: bytes=2-4
+--- error_code: 206
+--- response_headers
+Content-Range: bytes 2-4/10
+Content-Length: 3
+--- response_body chomp
+234
+
+
+
+=== TEST 29: a file that is not there
+--- request eval
+['GET /bot/file/botx/a', 'POST /bot/file/botx/a', 'GET /bot/file/botx/%2e%2e/a', 'GET /bot/file/a']
+--- api
+404 {"ok":false,"error_code":404,"description":"Not Found"}
+--- error_code eval: [404, 405, 404, 404]
+--- calls eval: 'GET /file/bot$token/a HTTP/1.1 ' . "\n"
+
+
+
+=== TEST 30: the header of a file
+--- request
+HEAD /bot/file/botx/a
+--- api
+200 [Content-Type: image/jpeg] 0123456789
+--- response_headers
+Content-Length: 10
+--- response_body chomp

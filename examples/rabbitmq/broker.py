@@ -37,7 +37,7 @@ OPTIONS = {
 }
 
 # seconds to wait before another connection is tried, the most after several that failed
-FIRST, MOST = 0.25, 8.0
+FIRST, MOST = 0.25, 4.0
 
 log = logging.getLogger(BOT)
 

@@ -49,7 +49,11 @@ def call(method, key, **params):
         connection.close()
     if not answer["ok"]:
         log.error("%s: %s", method, answer["description"])
-        if answer["error_code"] == 429 or answer["error_code"] >= 500:
+        # nginx was killed in the middle of it, for example: rather twice than not at all
+        if answer["error_code"] == 409:
+            return call(method, f"{key}-again", **params)
+        # 401: it refuses the bot's token; else it is this call that Telegram refuses
+        if answer["error_code"] in (401, 429) or answer["error_code"] >= 500:
             raise Later(answer.get("parameters", {}).get("retry_after", 1))
     return answer
 

@@ -9,6 +9,7 @@
 #include "ngx_http_tgbot_pass.h"
 
 
+static ngx_int_t ngx_http_tgbot_call_preaccess(ngx_http_request_t *r);
 static ngx_hash_elt_t *ngx_http_tgbot_call_find(ngx_hash_t *hash,
     ngx_str_t *name);
 static ngx_int_t ngx_http_tgbot_call_x_accel_redirect(ngx_http_request_t *r,
@@ -103,6 +104,8 @@ ngx_http_tgbot_call_postconfiguration(ngx_conf_t *cf)
 {
     ngx_uint_t                              i, n;
     ngx_hash_elt_t                         *elt;
+    ngx_http_handler_pt                    *handler;
+    ngx_http_core_main_conf_t              *cmcf;
     ngx_http_upstream_header_t             *header;
     ngx_http_upstream_main_conf_t          *umcf;
     ngx_http_tgbot_call_upstream_header_t  *own;
@@ -136,7 +139,39 @@ ngx_http_tgbot_call_postconfiguration(ngx_conf_t *cf)
         elt->value = header;
     }
 
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    handler = ngx_array_push(&cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers);
+    if (handler == NULL) {
+        return NGX_ERROR;
+    }
+
+    *handler = ngx_http_tgbot_call_preaccess;
+
     return NGX_OK;
+}
+
+
+/*
+ * When nginx looks for the location, it compares the length of the body with
+ * client_max_body_size.  This is for bodies of clients, so the length is set
+ * after that.
+ */
+
+static ngx_int_t
+ngx_http_tgbot_call_preaccess(ngx_http_request_t *r)
+{
+    ngx_http_tgbot_detached_t  *d;
+
+    if (r != r->main) {
+        d = ngx_http_tgbot_detached_get(r);
+
+        if (d) {
+            r->headers_in.content_length_n = d->length;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -361,6 +396,7 @@ ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
     }
 
     r->request_body = rb;
+    r->headers_in.content_length_n = 0;
 
     if (call->method) {
         r->method = call->method;
@@ -376,7 +412,7 @@ ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    length.len = ngx_sprintf(length.data, "%O", r->headers_in.content_length_n)
+    length.len = ngx_sprintf(length.data, "%O", call->detached->length)
                  - length.data;
 
     host = call->client->host.len ? &call->client->host
@@ -417,7 +453,7 @@ ngx_http_tgbot_call_body(ngx_http_tgbot_call_t *call, ngx_http_request_t *r,
             size += ngx_buf_size(cl->buf);
         }
 
-        r->headers_in.content_length_n = size;
+        call->detached->length = size;
 
         /* an upstream copies the buffers, so each try begins at their start */
 
@@ -426,7 +462,7 @@ ngx_http_tgbot_call_body(ngx_http_tgbot_call_t *call, ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    r->headers_in.content_length_n = call->body.len;
+    call->detached->length = call->body.len;
 
     if (call->body.len) {
         b = ngx_calloc_buf(r->pool);

@@ -48,6 +48,7 @@ struct ngx_http_tgbot_detached_s {
     void                          *data;
 
     ngx_http_post_subrequest_t     ps;           /* set by the owner */
+    off_t                          length;       /* of its body, by the owner */
 
     ngx_http_tgbot_detached_t     *next;         /* free list */
 

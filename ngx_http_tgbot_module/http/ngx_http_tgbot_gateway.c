@@ -3,12 +3,14 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_tgbot_body.h"
 #include "ngx_http_tgbot_gateway.h"
 #include "ngx_http_tgbot_gateway_idempotency.h"
-#include "ngx_http_tgbot_method_form.h"
 #include "ngx_http_tgbot_pass.h"
 #include "ngx_http_tgbot_webhook.h"
+
+
+/* characters of a token behind its colon; BotFather gives 35 */
+#define NGX_HTTP_TGBOT_GATEWAY_KEY  30
 
 
 /* the stages of a call, in this order */
@@ -22,13 +24,6 @@ typedef enum {
     NGX_HTTP_TGBOT_GATEWAY_REFUSE
 } ngx_http_tgbot_gateway_stage_e;
 
-
-/*
- * NGX_OK     run the next stage
- * NGX_DONE   g->status and g->error are set: go to the stage "refuse"
- * NGX_ERROR  the same with status 500
- * NGX_AGAIN  the call is suspended, or the request has been finalized
- */
 
 typedef ngx_int_t (*ngx_http_tgbot_gateway_stage_pt)(
     ngx_http_tgbot_gateway_t *g);
@@ -48,10 +43,7 @@ static ngx_int_t ngx_http_tgbot_gateway_file(ngx_http_tgbot_gateway_t *g,
     ngx_str_t *path);
 static ngx_int_t ngx_http_tgbot_gateway_read(ngx_http_tgbot_gateway_t *g);
 static void ngx_http_tgbot_gateway_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_tgbot_gateway_parse(ngx_http_tgbot_gateway_t *g);
 static ngx_int_t ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g);
-static ngx_int_t ngx_http_tgbot_gateway_migrate(ngx_http_tgbot_send_t *send,
-    int64_t chat_id);
 static void ngx_http_tgbot_gateway_writable(ngx_http_request_t *r);
 static void ngx_http_tgbot_gateway_waiting(ngx_http_tgbot_send_t *send,
     ngx_msec_t delay);
@@ -68,8 +60,6 @@ static ngx_int_t ngx_http_tgbot_gateway_refusal(ngx_http_request_t *r,
     ngx_uint_t status, const char *error);
 static const char *ngx_http_tgbot_gateway_phrase(ngx_uint_t status);
 static void ngx_http_tgbot_gateway_cleanup(void *data);
-static u_char *ngx_http_tgbot_gateway_log_error(ngx_http_request_t *r,
-    ngx_http_request_t *sr, u_char *buf, size_t len);
 
 
 static const ngx_http_tgbot_gateway_stage_pt
@@ -94,15 +84,6 @@ static ngx_str_t  ngx_http_tgbot_gateway_refused[] = {
     ngx_string("logOut"),
     ngx_null_string
 };
-
-
-static ngx_str_t  ngx_http_tgbot_gateway_query =
-    ngx_string("application/x-www-form-urlencoded");
-
-
-/* the handler of nginx, by which ours is preceded */
-
-static ngx_http_log_handler_pt  ngx_http_tgbot_gateway_core_log;
 
 
 ngx_int_t
@@ -291,7 +272,10 @@ ngx_http_tgbot_gateway_skip(ngx_str_t *path, const char *prefix)
 }
 
 
-/* what does not look like a token stands in for the bot's own */
+/*
+ * What does not look like a token stands in for the bot's own.  Some libraries
+ * insist on digits and a colon, so what follows has to have some length.
+ */
 
 static ngx_uint_t
 ngx_http_tgbot_gateway_token(ngx_http_tgbot_bot_t *bot, ngx_str_t *token)
@@ -306,6 +290,8 @@ ngx_http_tgbot_gateway_token(ngx_http_tgbot_bot_t *bot, ngx_str_t *token)
     }
 
     return i == 0 || i == token->len || token->data[i] != ':'
+           || token->len - i <= NGX_HTTP_TGBOT_GATEWAY_KEY
+           || ngx_http_tgbot_redact_masked(&bot->token, token)
            || ngx_http_tgbot_webhook_equal(&bot->token, token);
 }
 
@@ -452,44 +438,6 @@ ngx_http_tgbot_gateway_body(ngx_http_request_t *r)
 
 
 static ngx_int_t
-ngx_http_tgbot_gateway_parse(ngx_http_tgbot_gateway_t *g)
-{
-    ngx_str_t           *type;
-    ngx_http_request_t  *r;
-
-    r = g->request;
-    type = &g->method.content_type;
-
-    if (r->headers_in.content_type) {
-        *type = r->headers_in.content_type->value;
-    }
-
-    if (ngx_http_tgbot_body(r, g->read, &g->body) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    g->start = ngx_current_msec;
-    g->method.body = g->body;
-    g->program.args = r->args;
-
-    /* as in the Bot API, a parameter of the query comes first */
-
-    if (r->args.len) {
-        g->text = &g->program.args;
-        ngx_http_tgbot_params_find(&g->params, &ngx_http_tgbot_gateway_query,
-                                   g->text);
-    }
-
-    if (g->params.chat_len == 0 && g->body.len) {
-        g->text = &g->method.body;
-        ngx_http_tgbot_params_find(&g->params, type, g->text);
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
 ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
 {
     ngx_msec_int_t             left;
@@ -549,36 +497,6 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
     ngx_http_tgbot_send_start(send);
 
     return NGX_AGAIN;
-}
-
-
-static ngx_int_t
-ngx_http_tgbot_gateway_migrate(ngx_http_tgbot_send_t *send, int64_t chat_id)
-{
-    ngx_int_t                  rc;
-    ngx_http_tgbot_method_t    changed;
-    ngx_http_tgbot_gateway_t  *g;
-
-    g = send->data;
-
-    if (g->params.chat_len == 0) {
-        return NGX_DECLINED;
-    }
-
-    ngx_memzero(&changed, sizeof(ngx_http_tgbot_method_t));
-
-    changed.body = *g->text;
-    changed.chat_pos = g->params.chat_pos;
-    changed.chat_len = g->params.chat_len;
-
-    rc = ngx_http_tgbot_method_migrate(&changed, chat_id, send->pool);
-
-    if (rc == NGX_OK) {
-        *g->text = changed.body;
-        g->params.chat_len = changed.chat_len;
-    }
-
-    return rc;
 }
 
 
@@ -948,6 +866,8 @@ ngx_http_tgbot_gateway_cleanup(void *data)
     ngx_http_cleanup_t  *cln;
     ngx_http_request_t  *r;
 
+    ngx_http_tgbot_gateway_parse_stop(g);
+
     if (!g->sending) {
         ngx_http_tgbot_gateway_idempotency_leave(g, 1);
         return;
@@ -1014,39 +934,31 @@ ngx_http_tgbot_gateway_cleanup(void *data)
 ngx_int_t
 ngx_http_tgbot_gateway_post_read(ngx_http_request_t *r)
 {
-    if (r->log_handler != ngx_http_tgbot_gateway_log_error) {
-        ngx_http_tgbot_gateway_core_log = r->log_handler;
-        r->log_handler = ngx_http_tgbot_gateway_log_error;
-    }
-
-    return NGX_DECLINED;
-}
-
-
-/* a program may have the token in its path */
-
-static u_char *
-ngx_http_tgbot_gateway_log_error(ngx_http_request_t *r, ngx_http_request_t *sr,
-    u_char *buf, size_t len)
-{
-    u_char                      *p;
-    ngx_str_t                    text;
+    u_char                      *p, *last;
     ngx_http_tgbot_main_conf_t  *tmcf;
-    u_char                       line[NGX_MAX_ERROR_STR];
+
+    last = r->uri.data + r->uri.len;
+
+    p = ngx_strlchr(r->uri.data, last, ':');
+
+    if (p == NULL || p == r->uri.data || p[-1] < '0' || p[-1] > '9') {
+        return NGX_DECLINED;
+    }
 
     tmcf = ngx_http_get_module_main_conf(r, ngx_http_tgbot_module);
 
-    p = ngx_http_tgbot_gateway_core_log(r, sr, buf, len);
-
-    text.data = buf;
-    text.len = p - buf;
-
-    if (!ngx_http_tgbot_redact_holds(&tmcf->tokens, &text)) {
-        return p;
+    if (ngx_http_tgbot_redact_mask(&tmcf->tokens, &r->uri) == 0) {
+        return NGX_DECLINED;
     }
 
-    p = ngx_http_tgbot_redact_line(&tmcf->tokens, &text, line,
-                                   ngx_min(len, sizeof(line)));
+    /* a path as it came is a part of the request line */
 
-    return ngx_cpymem(buf, line, p - line);
+    if (r->uri.data < r->request_line.data
+        || r->uri.data >= r->request_line.data + r->request_line.len)
+    {
+        (void) ngx_http_tgbot_redact_mask(&tmcf->tokens, &r->request_line);
+        (void) ngx_http_tgbot_redact_mask(&tmcf->tokens, &r->unparsed_uri);
+    }
+
+    return NGX_DECLINED;
 }

@@ -25,10 +25,17 @@ typedef struct {
     ngx_http_tgbot_gateway_conf_t    *conf;
     ngx_uint_t                        stage;
 
-    ngx_str_t                         body;   /* if it is in memory */
     ngx_http_tgbot_params_t           params;
-    ngx_str_t                        *text;   /* that has chat_id: body, or
-                                                 program.args; NULL: none */
+    ngx_str_t                        *text;   /* that has chat_id: method.body
+                                                 or program.args; NULL: none,
+                                                 or program.bufs */
+    ngx_str_t                         chat;   /* chat_id, "": none */
+
+    /* a form in a file that is looked through */
+    u_char                           *piece;  /* NULL: none is */
+    size_t                            kept;   /* bytes in piece */
+    off_t                             offset; /* of piece in the body */
+    ngx_event_t                       more;   /* reads the next piece */
 
     ngx_http_tgbot_ctx_t              calls;  /* context of its calls */
     ngx_http_tgbot_client_t           client;
@@ -57,10 +64,33 @@ typedef struct {
 ngx_int_t ngx_http_tgbot_gateway_handler(ngx_http_request_t *r);
 
 /*
- * Handler of the phase "post read", in a configuration with a gateway: from now
- * on no line of the request's error log shows a token in the request line.
+ * Handler of the phase "post read", in a configuration with a gateway: takes
+ * tokens of bots out of the request line and the path, so that no log has them.
  */
 ngx_int_t ngx_http_tgbot_gateway_post_read(ngx_http_request_t *r);
+
+
+/*
+ * Used only in ngx_http_tgbot_gateway*.c.  Stages return
+ *
+ * NGX_OK     run the next stage
+ * NGX_DONE   g->status and g->error are set: go to the stage "refuse"
+ * NGX_ERROR  the same with status 500
+ * NGX_AGAIN  the call is suspended, or the request has been finalized
+ */
+
+/* the stage "parse": finds the chat of the call */
+ngx_int_t ngx_http_tgbot_gateway_parse(ngx_http_tgbot_gateway_t *g);
+
+/* the request ends: nothing is read any more; idempotent */
+void ngx_http_tgbot_gateway_parse_stop(ngx_http_tgbot_gateway_t *g);
+
+/*
+ * For program.migrate: puts another chat_id in its place.  NGX_DECLINED: the
+ * call has none.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_tgbot_gateway_migrate(ngx_http_tgbot_send_t *send,
+    int64_t chat_id);
 
 /*
  * Goes on with a call that a stage has suspended, as if the stage returned this
@@ -72,7 +102,10 @@ void ngx_http_tgbot_gateway_go_on(ngx_http_tgbot_gateway_t *g, ngx_int_t rc);
 ngx_int_t ngx_http_tgbot_gateway_no(ngx_http_tgbot_gateway_t *g,
     ngx_uint_t status, const char *error);
 
-/* if the client hangs up, nginx ends the request, see the cleanup */
+/*
+ * Lets nginx end the request when its client hangs up, see the cleanup.  A
+ * stage that returns NGX_AGAIN calls it before.  NGX_OK or NGX_ERROR.
+ */
 ngx_int_t ngx_http_tgbot_gateway_watch(ngx_http_request_t *r);
 
 /* whether tgbot_gateway refuses the method, unless allow= names it */

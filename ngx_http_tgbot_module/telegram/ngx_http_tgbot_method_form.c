@@ -93,8 +93,23 @@ static ngx_int_t
 ngx_http_tgbot_method_form_multipart(ngx_str_t *content_type, ngx_str_t *body,
     ngx_str_t *name, ngx_str_t *value)
 {
-    u_char                       *p;
-    ngx_str_t                     part;
+    size_t     used;
+    ngx_int_t  rc;
+
+    rc = ngx_http_tgbot_method_form_piece(content_type, body,
+                                          (char *) name->data, value, &used);
+
+    return (rc == NGX_AGAIN) ? NGX_ABORT : rc;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_method_form_piece(ngx_str_t *content_type, ngx_str_t *text,
+    const char *name, ngx_str_t *value, size_t *used)
+{
+    u_char                       *p, *begin;
+    size_t                        tail;
+    ngx_str_t                     part, field;
     ngx_uint_t                    final;
     ngx_http_tgbot_method_form_t  form;
 
@@ -107,14 +122,19 @@ ngx_http_tgbot_method_form_multipart(ngx_str_t *content_type, ngx_str_t *body,
         return NGX_ABORT;
     }
 
-    form.pos = body->data;
-    form.last = body->data + body->len;
+    field.data = (u_char *) name;
+    field.len = ngx_strlen(name);
+
+    form.pos = text->data;
+    form.last = text->data + text->len;
 
     /* the bytes before the first delimiter are not a part */
 
+    begin = form.pos;
     p = ngx_http_tgbot_method_form_delimiter(&form, &final);
 
     while (p && !final) {
+        begin = p;
         part.data = form.pos;
 
         p = ngx_http_tgbot_method_form_delimiter(&form, &final);
@@ -125,12 +145,26 @@ ngx_http_tgbot_method_form_multipart(ngx_str_t *content_type, ngx_str_t *body,
 
         part.len = p - part.data;
 
-        if (ngx_http_tgbot_method_form_part(&part, name, value) == NGX_OK) {
+        if (ngx_http_tgbot_method_form_part(&part, &field, value) == NGX_OK) {
             return NGX_OK;
         }
     }
 
-    return p ? NGX_DECLINED : NGX_ABORT;
+    if (p) {
+        return NGX_DECLINED;
+    }
+
+    /* what is too long for a field is left out, but for half a delimiter */
+
+    *used = begin - text->data;
+
+    tail = form.boundary.len + NGX_HTTP_TGBOT_FORM_BOUNDARY_LEN;
+
+    if (text->len - *used > NGX_HTTP_TGBOT_METHOD_FORM_FIELD) {
+        *used = text->len - tail;
+    }
+
+    return NGX_AGAIN;
 }
 
 

@@ -11,6 +11,10 @@
 #include <ngx_core.h>
 
 
+/* bytes of a field in a form that is looked through in pieces */
+#define NGX_HTTP_TGBOT_METHOD_FORM_FIELD  8192
+
+
 /*
  * Whether a Content-Type header names this type, in any case of letters and
  * with or without parameters.
@@ -31,6 +35,20 @@ ngx_uint_t ngx_http_tgbot_method_form_type(ngx_str_t *content_type,
  */
 ngx_int_t ngx_http_tgbot_method_form_field(ngx_str_t *content_type,
     ngx_str_t *body, const char *name, ngx_str_t *value);
+
+/*
+ * The same for multipart/form-data that is looked through in pieces.  "text" is
+ * a piece of the body; it begins with the body, or with what the piece before
+ * did not use, of which *used tells the number of bytes.  A field has to be
+ * shorter than NGX_HTTP_TGBOT_METHOD_FORM_FIELD, and the pieces be longer.
+ *
+ * NGX_OK        found
+ * NGX_AGAIN     the next piece is needed
+ * NGX_DECLINED  the form has no such field
+ * NGX_ABORT     not a form
+ */
+ngx_int_t ngx_http_tgbot_method_form_piece(ngx_str_t *content_type,
+    ngx_str_t *text, const char *name, ngx_str_t *value, size_t *used);
 
 
 #endif /* _NGX_HTTP_TGBOT_METHOD_FORM_H_INCLUDED_ */

@@ -68,6 +68,64 @@ ngx_http_tgbot_redact_holds(ngx_array_t *tokens, ngx_str_t *text)
 }
 
 
+ngx_uint_t
+ngx_http_tgbot_redact_mask(ngx_array_t *tokens, ngx_str_t *text)
+{
+    u_char      *p, *end, *last;
+    ngx_uint_t   n;
+
+    n = 0;
+    p = text->data;
+    last = text->data + text->len;
+
+    for ( ;; ) {
+        p = ngx_http_tgbot_redact_find(tokens, text, p, &end);
+
+        if (p == NULL) {
+            return n;
+        }
+
+        while (p < last && *p >= '0' && *p <= '9') {
+            p++;
+        }
+
+        p += ngx_http_tgbot_redact_colon(p, last);
+
+        ngx_memset(p, 'x', end - p);
+
+        p = end;
+        n++;
+    }
+}
+
+
+ngx_uint_t
+ngx_http_tgbot_redact_masked(ngx_str_t *token, ngx_str_t *text)
+{
+    size_t  i;
+    u_char  c;
+
+    if (text->len != token->len) {
+        return 0;
+    }
+
+    c = 0;
+
+    for (i = 0; i < text->len; i++) {
+
+        if (text->data[i] != (c ? c : token->data[i])) {
+            return 0;
+        }
+
+        if (token->data[i] == ':') {
+            c = 'x';
+        }
+    }
+
+    return 1;
+}
+
+
 /* the first token at p or after it, NULL: there is none */
 
 static u_char *

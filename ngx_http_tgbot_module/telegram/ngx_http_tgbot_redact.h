@@ -50,8 +50,18 @@ ngx_int_t ngx_http_tgbot_redact(ngx_array_t *tokens, ngx_str_t *text,
     size_t max, ngx_pool_t *pool);
 
 /*
- * The same without a pool: writes at most size bytes of the result to dst and
- * returns their end.
+ * Overwrites the key of each token in text, as found by
+ * ngx_http_tgbot_redact_holds(), with "x", in place.  Returns the number of
+ * tokens.
+ */
+ngx_uint_t ngx_http_tgbot_redact_mask(ngx_array_t *tokens, ngx_str_t *text);
+
+/* whether what stands for the token is the token, masked in this way */
+ngx_uint_t ngx_http_tgbot_redact_masked(ngx_str_t *token, ngx_str_t *text);
+
+/*
+ * ngx_http_tgbot_redact() without a pool: writes at most size bytes of the
+ * result to dst and returns their end.
  */
 u_char *ngx_http_tgbot_redact_line(ngx_array_t *tokens, ngx_str_t *text,
     u_char *dst, size_t size);

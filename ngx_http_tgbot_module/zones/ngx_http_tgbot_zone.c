@@ -264,7 +264,7 @@ ngx_http_tgbot_zone_adopt(ngx_http_tgbot_zone_t *zone,
 
     if (sh->magic != NGX_HTTP_TGBOT_ZONE_MAGIC
         || (sh->kind != zone->kind->id
-            && ngx_strcmp(old->kind->name, zone->kind->name) == 0))
+            && ngx_http_tgbot_zone_same(old->kind->name, zone->kind)))
     {
         ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
                       "zone \"%V\" is of another version of the module, "
@@ -273,7 +273,7 @@ ngx_http_tgbot_zone_adopt(ngx_http_tgbot_zone_t *zone,
         return NGX_ERROR;
     }
 
-    if (sh->kind != zone->kind->id) {
+    if (!ngx_http_tgbot_zone_same(old->kind->name, zone->kind)) {
         ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
                       "zone \"%V\" is a %s zone now, expected another name "
                       "for a %s zone in %s:%ui",

@@ -81,6 +81,12 @@ typedef struct {
 } ngx_http_tgbot_zone_kind_t;
 
 
+/* the numbers of layouts are those of a kind, and tell no kinds apart */
+
+#define ngx_http_tgbot_zone_same(text, kind)                                  \
+    (ngx_strcmp(text, (kind)->name) == 0)
+
+
 /*
  * What does not outlive the processes that use a zone.  It is at the beginning
  * of the zone's memory, or, if the zone is a file, in another file.

@@ -67,6 +67,7 @@ ngx_http_tgbot_zone_running(ngx_http_tgbot_zone_t *zone,
                       == 0;
 
             if (after == NULL && same == named && old != zone && old->sh
+                && ngx_http_tgbot_zone_same(old->kind->name, zone->kind)
                 && old->sh->kind == zone->kind->id)
             {
                 return old;

@@ -278,7 +278,9 @@ ngx_http_tgbot_zone_file_share(ngx_http_tgbot_zone_t *zone,
 
     header = map->header;
 
-    if (header->id != zone->kind->id) {
+    if (!ngx_http_tgbot_zone_same(header->kind, zone->kind)
+        || header->id != zone->kind->id)
+    {
         ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
                       "zone \"%V\" is a %s zone now, expected another name "
                       "for a %s zone in %s:%ui",

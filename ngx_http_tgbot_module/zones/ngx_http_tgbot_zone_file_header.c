@@ -131,7 +131,7 @@ ngx_http_tgbot_zone_file_check_kind(ngx_http_tgbot_zone_t *zone,
 
     header = &found->header;
 
-    if (ngx_strcmp(header->kind, zone->kind->name) != 0) {
+    if (!ngx_http_tgbot_zone_same(header->kind, zone->kind)) {
         ngx_log_error(NGX_LOG_EMERG, zone->log, 0,
                       "zone \"%V\" found that \"%s\" is a %s zone, expected a "
                       "%s zone, or another name for it in %s:%ui",

@@ -22,11 +22,11 @@ class Void(Exception):
     """what was measured is not what was meant"""
 
 
-def pin(core):
-    """for what is started: on this core, before all else there if that is allowed"""
+def pin(*cores):
+    """for what is started: on these cores, before all else there if that is allowed"""
     def run():
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, cores)
         os.setsid()
         try:
             os.setpriority(os.PRIO_PROCESS, 0, -20)

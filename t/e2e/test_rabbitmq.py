@@ -14,7 +14,7 @@ from collections import defaultdict
 
 import rabbitmq
 from bots import listens, read_text, write
-from harness import SECRET, TOKEN, TOP, MAIN, MODULE, Nginx, free_port, until
+from harness import MAIN, MODULE, SECRET, TOKEN, TOP, Nginx, free_port, until
 from simulator import updates
 from simulator.botapi import BotApi
 from simulator.webhook import Webhook
@@ -106,10 +106,9 @@ class Shop:
                   _replaced(read_text(f"{TOP}/examples/{name}"), (old, new)))
         text = _replaced(
             re.sub("ssl_certificate.*", "", text), ("/etc/nginx/tgbot/", f"{directory}/"),
+            ("/var/lib/nginx/tgbot;", f"{case.directory}/state;"),
             ("127.0.0.1:9010", f"127.0.0.1:{bridge}"), ("127.0.0.1:8081", f"127.0.0.1:{gateway}"),
-            ("listen               443 ssl;", f"listen 127.0.0.1:{port};"),
-            ("tgbot_gateway         shop;",
-             f"proxy_pass http://127.0.0.1:{self.api.port}/bot{TOKEN}/;"))
+            ("listen               443 ssl;", f"listen 127.0.0.1:{port};"))
         self.nginx = case.own(Nginx(case.directory, port))
         self.nginx.configure(MAIN.format(
             module=MODULE, user="user root;" * (os.geteuid() == 0), workers=2, shutdown="10s",
@@ -219,13 +218,15 @@ async def test_all(case):
 
     await shop.end()
     shop.check_order()
+    case.check(await until(lambda: shop.rabbit.messages("tgbot.shop.dead")), "no dead letter")
     with shop.rabbit.channel() as channel:
         method, properties, _ = channel.basic_get("tgbot.shop.dead")
-        case.check(method is not None and properties.message_id == str(poison),
-                   f"the dead letter: {properties}")
-        case.equal(method and method.message_count, 0, "other dead letters")
+        case.equal(properties.message_id, str(poison), "the dead letter")
+        case.equal(method.message_count, 0, "other dead letters")
     case.check(await until(lambda: not sum(
-        shop.rabbit.messages(f"tgbot.shop.{number}") for number in range(8))), "not empty")
+        shop.rabbit.messages(f"tgbot.shop.{number}") for number in range(8))), "not all handled")
+    # those that were under way when nginx was killed, one of each queue
+    case.check(len(shop.api.executed) - len(shop.answered()) <= 8, "calls that were made twice")
     case.note(f"{len(shop.api.executed)} answers to {len(shop.answered())} messages, "
               f"statuses {dict(shop.webhook.statuses)}")
     await case.stop(shop.nginx)
@@ -236,10 +237,10 @@ async def disk_alarm(case, shop):
     """While RabbitMQ takes nothing, Telegram keeps the updates."""
     await shop.rabbit.control("set_disk_free_limit", "1000000GB")
     case.check(await until(lambda: shop.bridge.said(" blocked: ")), "not blocked")
-    # what had been sent by then
-    await shop.refused("blocked")
+    # and what had been confirmed before has arrived
+    await shop.refused("blocked", 60)
     before = shop.webhook.statuses[200]
-    await shop.refused("blocked", 10)
+    await shop.refused("blocked", 20)
     case.equal(shop.webhook.statuses[200], before, "confirmed while blocked")
     await shop.rabbit.control("set_disk_free_limit", "1MB")
     await shop.more("no longer blocked")
@@ -281,7 +282,7 @@ async def refusals(case, shop):
         for number in range(8):
             channel.queue_delete(f"tgbot.full.{number}")
     case.equal(await publish(503), [503], "answers without a queue")
-    case.check(await until(lambda: bridge.said(" connected") == 2, 60),
+    case.check(await until(lambda: bridge.said(" connected") > 1, 60),
                "the queues are not declared once more")
     case.equal(await publish(200), [200], "answers with a queue")
     with shop.rabbit.channel() as channel:

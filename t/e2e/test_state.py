@@ -149,6 +149,29 @@ async def test_moved(case):
     await case.stop(nginx)
 
 
+async def test_kinds(case):
+    """A reload looks for updates of a bot in zones of queues, and in no other zones of the bot."""
+    scene, nginx = await case.scene(
+        directives=DIRECTIVES + "tgbot_register https://example.com/ api=http://127.0.0.1:1; "
+        "tgbot_limit $tgbot_user_id zone=users:1m rate=1000r/s;")
+    scene.program.hold()
+    await fill(case, nginx, count=10)
+    for _ in range(2):
+        old = nginx.workers()
+        nginx.signal(signal.SIGHUP)
+        case.check(await until(lambda: set(nginx.workers()) - set(old)), "no reload")
+    case.check("holds" not in nginx.read("error.log"), "a reload was refused")
+
+    # a zone of this name was of another kind
+    nginx.configure(nginx.read("nginx.conf").replace("zone=users:1m", "zone=others:1m").replace(
+        "/_program;", "/_program; tgbot_cache $tgbot_text zone=users:1m;", 1))
+    await reload_refused(case, nginx, 'zone "users" is a limit zone now')
+    scene.program.release()
+    await all_handled(case, scene, 10)
+    await case.stop(nginx)
+    case.check_logs(nginx, ["[emerg]"])
+
+
 async def test_other_directory(case):
     """A reload neither leaves the directory, nor begins to use one beside a queue in memory."""
     scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE)

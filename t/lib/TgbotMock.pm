@@ -12,9 +12,9 @@ package TgbotMock;
 #                                          is $n requests of the Bot API
 #   $mock->strays                          requests of no known bot
 #
-# A request belongs to a bot by /bot<token>/ (Bot API), or by X-Tgbot-Bot
-# (program).  Each is answered by the next line of its script, and by a plain
-# success when the script is over.  A line is
+# A request belongs to a bot by /bot<token>/ or /file/bot<token>/ (Bot API), or
+# by X-Tgbot-Bot (program).  Each is answered by the next line of its script,
+# and by a plain success when the script is over.  A line is
 #
 #   [action ...] [status [Name: value] ... [body]]
 #
@@ -241,7 +241,7 @@ sub request {
 
     my ($session, $who);
 
-    if ($request{path} =~ m{^/bot([^/]*)/} && $sessions{$1}) {
+    if ($request{path} =~ m{^/(?:file/)?bot([^/]*)/} && $sessions{$1}) {
         ($session, $who) = ($sessions{$1}, 'api');
 
     } elsif ($head =~ /^X-Tgbot-Bot: ([^\r]*)/m && $bots{$1}) {

@@ -15,7 +15,7 @@ package TgbotTest;
 #   --- without_api     there is no tgbot_api
 #
 # In those four, $bot, $token and $closed (a port) stand for the block's own;
-# in the scripts and in --- calls $token does.
+# in the scripts, in --- request and in --- calls $token does.
 #
 #   --- calls       all calls the Bot API got, "method body" each; CR and LF
 #                   in a body show as \r and \n
@@ -110,8 +110,12 @@ sub prepare {
     if (!defined $block->request) {
         $block->set_value('request', $updates > 1 ? \@requests : @requests);
 
-    } elsif (ref $block->request) {
-        $now{last} = $#{$block->request};
+    } else {
+        my $given = $block->request;
+        my @given = map { s/\$token\b/$token/gr } ref $given ? @$given : $given;
+
+        $now{last} = $#given;
+        $block->set_value('request', ref $given ? \@given : @given);
     }
 
     $block->set_value('config', config($block, \%vars));

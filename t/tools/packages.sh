@@ -418,6 +418,7 @@ packages_bench() {
     want libnginx-mod-http-lua lua-cjson
     want libnginx-mod-http-js
     want python3-python-telegram-bot python3-tornado
+    want rabbitmq-server python3-pika
 
     want_npm
     node_packages "$top/t/bench/grammy" "$build/bench/node" grammY \

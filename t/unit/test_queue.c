@@ -1311,10 +1311,16 @@ test_resize(void)
     ngx_list_part_t               part;
     ngx_http_tgbot_zone_t        *other;
     ngx_http_tgbot_queue_t        bot;
+    ngx_http_tgbot_zone_kind_t    kind;
     ngx_http_tgbot_queue_taken_t  taken;
 
     test_start(TEST_ROOM);
     queue_put(&test_bots[0], 1, 1);
+
+    /* another kind, whose layout has the same number */
+
+    kind = ngx_http_tgbot_queue_zone;
+    kind.name = "another";
 
     bot = queue_bot("shop", 42, 4, 100);
     users[0] = &bot;
@@ -1339,7 +1345,7 @@ test_resize(void)
     saved = (ngx_cycle_t *) ngx_cycle;
     room = 2 * TEST_ROOM;
 
-    for (i = 0; i < 6; i++) {
+    for (i = 0; i < 7; i++) {
         ngx_cycle = &cycle;
 
         switch (i) {
@@ -1363,6 +1369,11 @@ test_resize(void)
             break;
 
         case 5:
+            test_zone->kind = &kind;
+            break;
+
+        case 6:
+            test_zone->kind = &ngx_http_tgbot_queue_zone;
             queue_take(&test_bots[0], &taken, NULL);
             queue_done(&test_bots[0], &taken);
             break;

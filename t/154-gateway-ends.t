@@ -1,0 +1,325 @@
+# tgbot_gateway: calls in whose middle the program, nginx or the Bot API goes
+# away, and answers that are passed on while they come.
+
+use lib 't/lib';
+use Test::Nginx::Socket 'no_plan';
+use TgbotSteps;
+
+use IO::Select;
+use Time::HiRes qw(time sleep);
+
+# the Bot API does what the name of the method says
+
+our $does = '
+    map $tgbot_method $does {
+        volatile;
+        default        json/%7B%22ok%22:true%7D;
+        sendHeld       wait/go/json/%7B%22ok%22:true%7D;
+        sendFlood      flood/1;
+        sendLarge      keep/big/6000000;
+        sendUnsized    big/6000000;
+        sendCut        length/3000000/big/2000000;
+        sendChunk      chunked/big/2000000;
+        sendRefused    status/400;
+        sendEnd        signal/QUIT/sleep/1/json/%7B%22ok%22:true%7D;
+        sendReload     signal/HUP/sleep/1/json/%7B%22ok%22:true%7D;
+    }
+    proxy_max_temp_file_size 0;
+';
+
+our $h2 = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')
+              ->sockport;
+
+TgbotSteps::start(
+    request => 'GET /status',
+    main    => "worker_shutdown_timeout ${slowness}0s;",
+    real_time => 1,
+    webhook => {
+        tgbot_token => '1:TOKEN',
+        tgbot_api   => '/_does',
+    });
+
+sub gateway {
+    my ($more, $parameters, $location) = @_;
+
+    $parameters //= '';
+    $more //= '';
+    $location //= '';
+
+    return bot() . <<"_EOC_";
+    location = /_does {
+        internal;
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PROGRAM_PORT/\$does;
+        $location
+    }
+    location /g/ {
+        tgbot_gateway b $parameters;
+        $more
+    }
+_EOC_
+}
+
+# a call, whose answer end() takes; the connection is kept with "keep"
+
+sub call {
+    my ($method, %of) = @_;
+
+    return request('POST', "/g/$method",
+                   [ 'Content-Type: application/json', @{$of{headers} // []} ],
+                   '{"chat_id":7}');
+}
+
+# the books of calls to the Bot API, once none is in flight
+
+sub books {
+    my ($want) = @_;
+
+    becomes($want, 'calls', sub {
+        my $of = status()->{bots}{b};
+        my $calls = { %{$of->{calls_total}{api}},
+                      inflight => $of->{calls_inflight}{api} };
+
+        return CORE::join ' ', map { $calls->{$_} ? "$_ $calls->{$_}" : () }
+                                   sort keys %$calls;
+    });
+}
+
+sub passed {
+    my ($answer, $size) = @_;
+
+    my ($head, $body) = split /\r\n\r\n/, $answer, 2;
+
+    like($head, qr{^HTTP/1.1 200 }, $block->name . ' - status');
+    is(length $body, $size, $block->name . ' - size');
+
+    return $head;
+}
+
+# reads an answer of some bytes a little at a time
+
+sub slowly {
+    my ($socket, $size) = @_;
+
+    my $answer = '';
+
+    while (sysread $socket, $answer, 65536, length $answer) {
+        sleep 0.005;
+    }
+
+    return $answer;
+}
+
+master_on();
+workers(1);
+worker_connections(1024);
+no_root_location();
+no_long_string();
+run_tests();
+
+__DATA__
+
+=== TEST 1: a program hangs up, the call that was sent runs to its end
+--- config eval: main::gateway()
+--- http_config eval: $::does
+--- then
+my $socket = call('sendHeld');
+until_asked(qr{^/wait/go}m);
+close $socket;
+books('inflight 1 started 1');
+logged('client prematurely closed connection', 1);
+TgbotProgram::go('go');
+books('ok 1 started 1');
+--- no_error_log
+[error]
+
+
+
+=== TEST 2: a program hangs up, the call is not repeated
+--- config eval: main::gateway()
+--- http_config eval: $::does
+--- then
+my $socket = call('sendFlood');
+logged('is retried in 1000 ms', 1);
+close $socket;
+logged('client prematurely closed connection', 1);
+books('failed 1 started 1');
+sleep 1.2;
+asked('flood/1');
+
+
+
+=== TEST 3: a program hangs up, the call that waits for another one is not made
+--- config eval: main::gateway()
+--- http_config eval: "$::does tgbot_max_calls 1;"
+--- then
+my $first = call('sendHeld');
+until_asked(qr{^/wait/go}m);
+my $second = call('sendMessage');
+my $third = call('sendPhoto');
+sleep 0.2;
+close $second;
+logged('client prematurely closed connection', 1);
+TgbotProgram::go('go');
+like(end($first), qr/\{"ok":true\}$/, $block->name . ' - first');
+like(end($third), qr/\{"ok":true\}$/, $block->name . ' - third');
+books('ok 2 started 2');
+
+
+
+=== TEST 4: the program waits for no longer than it is told to, the call runs to its end
+--- config eval: main::gateway('', 'timeout=300ms')
+--- http_config eval: $::does
+--- then
+my $socket = call('sendHeld');
+my $answer = '';
+1 while $answer !~ /\}$/ && sysread $socket, $answer, 65536, length $answer;
+like($answer, qr{^HTTP/1.1 504 }, $block->name . ' - status');
+like($answer, qr/^Connection: close\r$/m, $block->name . ' - the last one');
+like($answer, qr/\{"ok":false,"error_code":504,"description":"Gateway Timeout: [^"]+"\}$/,
+     $block->name . ' - shape');
+books('inflight 1 started 1');
+TgbotProgram::go('go');
+books('ok 1 started 1');
+
+
+
+=== TEST 5: nor for a call that was not sent
+--- config eval: main::gateway('', 'timeout=300ms')
+--- http_config eval: "$::does tgbot_max_calls 1;"
+--- then
+my $first = call('sendHeld');
+until_asked(qr{^/wait/go}m);
+my $answer = end(call('sendMessage'));
+like($answer, qr{^HTTP/1.1 504 }, $block->name . ' - status');
+TgbotProgram::go('go');
+end($first);
+books('ok 1 started 1');
+asked('wait/go/json/%7B%22ok%22:true%7D');
+
+
+
+=== TEST 6: a large answer is passed on as fast as the program takes it
+--- config eval: main::gateway()
+--- http_config eval: $::does
+--- then
+my $head = passed(slowly(call('sendLarge')), 6000000);
+like($head, qr/^Content-Length: 6000000\r$/m, $block->name . ' - length');
+books('ok 1 started 1');
+
+
+
+=== TEST 7: without a length, unbuffered, with a rate, and compressed
+--- config eval
+main::gateway('', '', 'proxy_buffering off;')
+. 'location /rate/ { tgbot_gateway b; limit_rate 3m; }
+   location /zip/ { tgbot_gateway b; gzip on; gzip_types *; }'
+--- http_config eval: $::does
+--- then
+passed(slowly(call('sendLarge')), 6000000);
+passed(slowly(call('sendUnsized')), 6000000);
+passed(slowly(request('GET', '/rate/sendLarge', [])), 6000000);
+
+my $head = passed(slowly(request('GET', '/zip/sendLarge',
+                                 [ 'Accept-Encoding: gzip' ])) =~ s/\r\n\r\n\K.*//sr, 0);
+like($head, qr/^Content-Encoding: gzip\r?$/m, $block->name . ' - compressed');
+books('ok 4 started 4');
+
+
+
+=== TEST 8: a large answer waits in a file if nginx is told so
+--- config eval: main::gateway('', '', 'proxy_max_temp_file_size 100m; sendfile on;')
+--- http_config eval: $::does
+--- then
+passed(slowly(call('sendLarge')), 6000000);
+books('ok 1 started 1');
+
+
+
+=== TEST 9: a program goes in the middle of an answer
+--- config eval: main::gateway()
+--- http_config eval: $::does
+--- then
+my $socket = call('sendLarge');
+sysread $socket, my $some, 65536;
+close $socket;
+books('ok 1 started 1');
+passed(end(call('sendLarge')), 6000000);
+
+
+
+=== TEST 10: an answer that is cut short is cut short for the program
+--- config eval: main::gateway()
+--- http_config eval: $::does
+--- then
+my $head = passed(end(call('sendCut')), 2000000);
+like($head, qr/^Content-Length: 3000000\r$/m, $block->name . ' - length');
+logged('sendCut is given up after 0 failures: the answer was cut short', 1);
+
+my $answer = end(call('sendChunk'));
+like($answer, qr/^Transfer-Encoding: chunked\r$/m, $block->name . ' - chunks');
+unlike($answer, qr/\r\n0\r\n\r\n\z/, $block->name . ' - no last chunk');
+books('started 2 unknown 2');
+
+
+
+=== TEST 11: a connection is kept, and calls in a row are answered in a row
+--- config eval: main::gateway()
+--- http_config eval: $::does
+--- pipelined_requests eval
+["POST /g/sendMessage\n{\"chat_id\":7}", "GET /g/sendLarge", "GET /g/getMe"]
+--- response_body eval
+['{"ok":true}', '{"x":"' . 'x' x (6000000 - 8) . '"}', '{"ok":true}']
+
+
+
+=== TEST 12: HTTP/2
+--- config eval: main::gateway() . "listen 127.0.0.1:$::h2 http2;"
+--- http_config eval: $::does
+--- then
+my $curl = "curl -s --http2-prior-knowledge -H 'Expect:'";
+my $url = "http://127.0.0.1:$::h2/g";
+is(`$curl -d chat_id=7 $url/sendMessage`, '{"ok":true}', $block->name);
+is(length `$curl --limit-rate 20M $url/sendLarge`, 6000000,
+   $block->name . ' - large');
+`$curl -o /dev/null $url/sendCut`;
+isnt($?, 0, $block->name . ' - cut short');
+`$curl -m 0.3 $url/sendHeld`;
+TgbotProgram::go('go');
+books('ok 3 started 4 unknown 1');
+
+
+
+=== TEST 13: nginx is told to end
+--- config eval: main::gateway()
+--- http_config eval: $::does
+--- then
+my $socket = call('sendEnd');
+like(end($socket), qr/\{"ok":true\}$/, $block->name . ' - answered');
+
+
+
+=== TEST 14: nginx reads its configuration again
+--- config eval: main::gateway()
+--- http_config eval: $::does
+--- then
+my $socket = call('sendReload');
+like(end($socket), qr/\{"ok":true\}$/, $block->name . ' - answered');
+like(end(call('sendMessage')), qr/\{"ok":true\}$/, $block->name . ' - the next');
+
+
+
+=== TEST 15: a call does not keep nginx longer than worker_shutdown_timeout
+--- main_config
+worker_shutdown_timeout 500ms;
+--- config eval: main::gateway()
+--- http_config eval: $::does
+--- then
+my $held = call('sendHeld');
+until_asked(qr{^/wait/go}m);
+my $gone = call('sendHeld');
+until_asked(qr{^/wait/go.*^/wait/go}ms);
+close $gone;
+my ($worker) = workers_of();
+kill QUIT => master();
+is(end($held), '', $block->name . ' - closed');
+becomes(0, 'the worker has ended', sub { kill(0, $worker) ? 1 : 0 });

@@ -1,0 +1,317 @@
+"""tgbot_gateway while programs, nginx and the Bot API die in the middle of calls."""
+
+import asyncio
+import gzip
+import json
+import os
+import random
+import signal
+from collections import Counter
+
+import clients
+from harness import FULL, TOKEN, until
+from simulator.botapi import key_of
+from simulator.http1 import HttpError, Parser, response
+
+GATEWAY = """\
+        location /bot/ {{
+            tgbot_gateway e2e {parameters};
+            tgbot_retry attempts=3 backoff=20ms max_backoff=100ms;
+            client_max_body_size 55m;
+            {more}
+        }}
+"""
+
+CALLS = 1000000 if FULL else 20000
+PIECE = 2500                    # calls over the same connections
+GROWTH = 512                    # KiB: less than a smallest allocation for each call
+LARGE = 10 << 20                # bytes of an answer
+HELD = 2048                     # KiB that a worker may hold of a large body or answer
+
+
+def gateway(parameters="", more=""):
+    return GATEWAY.format(parameters=parameters, more=more)
+
+
+def post(method, body, content_type="application/json", length=None):
+    """The bytes of a call, or its beginning if more than the body is announced."""
+    return (f"POST /bot/bot/{method} HTTP/1.1\r\nHost: e2e\r\n"
+            f"Content-Type: {content_type}\r\n"
+            f"Content-Length: {length or len(body)}\r\n\r\n").encode() + body
+
+
+def message(number, chat=1):
+    return post("sendMessage", json.dumps({"chat_id": chat, "text": f"call {number}"}).encode())
+
+
+async def ask(port, data):
+    """The answer to a call on a connection of its own; None: the connection ended."""
+    try:
+        client = await clients.Client(port).connect()
+    except OSError:
+        return None
+    try:
+        client.send(data)
+        return await client.answer(60)
+    except (ConnectionError, HttpError):
+        return None
+    finally:
+        await client.close()
+
+
+def resident(pid):
+    """KiB of its own that the process has in memory; zones do not count."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1])
+    raise RuntimeError("no RssAnon")
+
+
+def doubled(api):
+    """Calls that were executed more often than unknown outcomes explain."""
+    executed = Counter()
+    for executed_call in api.executed:
+        executed[key_of(executed_call)] += 1
+    return {key: count for key, count in executed.items() if count > 1 + api.unknown[key]}
+
+
+async def test_storm(case):
+    """
+    Programs that hang up, an API that fails, stops and comes back, workers that are killed,
+    reloads: each call is answered or its connection closed, and none is sent twice but
+    after an unknown outcome.
+    """
+    scene, nginx = await case.scene(
+        locations=gateway("timeout=5s"), api_500=0.02, api_502=0.02, api_reset=0.05,
+        api_truncate=0.02, api_timeout="2s")
+    todo = list(range(1500))
+    ends = Counter()
+    api = scene.api
+    over = asyncio.Event()
+
+    async def program():
+        while todo:
+            number = todo.pop()
+            if number % 20:
+                answer = await ask(nginx.port, message(number, number % 50 + 1))
+                ends[answer.status if answer else "closed"] += 1
+                if answer is not None and answer.status != 200:
+                    error = json.loads(answer.body) if answer.body[:1] == b"{" else {}
+                    case.check(error.get("ok") is False or answer.body[:1] == b"<",
+                               f"answer {answer.status} {answer.body[:80]}")
+                continue
+            try:
+                client = await clients.Client(nginx.port).connect()
+                client.send(message(number, number % 50 + 1))
+                await asyncio.sleep(random.random() / 100)
+                await client.close()
+                ends["hung up"] += 1
+            except OSError:
+                ends["refused"] += 1
+
+    async def trouble():
+        for turn in range(9):
+            left = len(todo)
+            await until(lambda: len(todo) < left - 140 or not todo, 60)
+            if turn % 3 == 0 and nginx.workers():
+                nginx.kill(random.choice(nginx.workers()), scene)
+            elif turn % 3 == 1:
+                nginx.signal(signal.SIGHUP)
+            else:
+                api.stop()
+                await asyncio.sleep(0.2)
+                await api.restart()
+        over.set()
+
+    await asyncio.gather(trouble(), *(program() for _ in range(30)))
+    await over.wait()
+    case.equal(sum(ends.values()), 1500, f"ends {dict(ends)}")
+    case.check(ends[200] > 1000, f"ends {dict(ends)}")
+    case.equal(doubled(api), {}, "sent twice without an unknown outcome")
+    case.note(f"ends {dict(ends)}, {len(api.executed)} executed, "
+              f"{sum(api.unknown.values())} of unknown outcome, "
+              f"{len(nginx.killed)} workers killed")
+    await case.check_status(nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_once(case):
+    """Without tgbot_retry_on nothing is sent twice, whatever fails or dies."""
+    scene, nginx = await case.scene(
+        locations=gateway("timeout=5s", "tgbot_retry_on off;"), api_500=0.05,
+        api_reset=0.1, api_truncate=0.05)
+    todo = list(range(600))
+    answered = {}
+
+    async def program():
+        while todo:
+            number = todo.pop()
+            answered[number] = await ask(nginx.port, message(number))
+
+    async def trouble():
+        for turn in range(6):
+            left = len(todo)
+            await until(lambda: len(todo) < left - 80 or not todo, 60)
+            if turn % 2 and nginx.workers():
+                nginx.kill(random.choice(nginx.workers()), scene)
+            else:
+                nginx.signal(signal.SIGHUP)
+
+    await asyncio.gather(trouble(), *(program() for _ in range(20)))
+    executed = Counter(executed.params["text"] for executed in scene.api.executed)
+    case.equal([text for text, count in executed.items() if count > 1], [], "sent twice")
+    case.equal([number for number, answer in answered.items()
+                if answer and answer.status == 200 and not executed[f"call {number}"]], [],
+               "answered and not executed")
+    case.equal(len(answered), 600, "calls")
+    await case.check_status(nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_stopped(case):
+    """QUIT waits for the calls in flight, and answers them; KILL of the API is told."""
+    scene, nginx = await case.scene(locations=gateway(more="tgbot_retry_on off;"))
+    scene.api.hold("sendMessage")
+    asking = [await clients.Client(nginx.port).connect() for _ in range(20)]
+    for number, client in enumerate(asking):
+        client.send(message(number))
+    await until(lambda: len(scene.api.held) == 20)
+    scene.api.stop()
+    answers = Counter([(await client.answer()).status for client in asking])
+    case.equal(answers, {502: 20}, "answers when the Bot API is gone")
+    await scene.api.restart()
+
+    scene.api.held.clear()
+    for number, client in enumerate(asking):
+        client.send(message(number))
+    await until(lambda: len(scene.api.held) == 20)
+    nginx.signal(signal.SIGQUIT)
+    await until(lambda: "gracefully shutting down" in nginx.read("error.log"))
+    scene.api.release()
+    answers = Counter([(await client.answer()).status for client in asking])
+    case.equal(answers, {200: 20}, "answers while nginx ends")
+    for client in asking:
+        await client.close()
+    case.equal(await nginx.exited(15), 0, "nginx's exit status")
+    case.check_logs(nginx)
+
+
+async def test_flat(case):
+    """A worker is as large after many calls as it was after some."""
+    fast = ('        location = /_fast { internal; proxy_pass http://unix:{0}/api.sock:/; }}\n')
+    fast = fast.replace("{0}", case.directory).replace("}}", "}")
+    answer = json.dumps({"ok": True, "result": {"message_id": 1, "text": "x" * 300}})
+    server = (f"server {{ listen unix:{case.directory}/api.sock; access_log off; "
+              f"location / {{ default_type application/json; return 200 '{answer}'; }} }}\n")
+    _, nginx = await case.scene(
+        f"tgbot_token {TOKEN}; tgbot_api /_fast;", api=False, nginx={"workers": 1},
+        locations=gateway() + fast, http=server)
+    worker, = nginx.workers()
+    number = 0
+
+    async def load(count):
+        nonlocal number
+        for _ in range(count // PIECE):
+            statuses = await clients.flood(nginx.port, (
+                message(n, n % 1000) for n in range(number, number + PIECE)))
+            number += PIECE
+            case.equal(dict(statuses), {200: PIECE}, "statuses")
+
+    await load(CALLS // 4)
+    before = resident(worker)
+    await load(CALLS * 3 // 4)
+    after = resident(worker)
+    case.note(f"{before} KiB after {CALLS // 4} calls, {after} KiB after {number}")
+    case.check(after - before < GROWTH, f"grown by {after - before} KiB")
+    status = await case.check_status(nginx)
+    case.equal(status.value("calls_total", "api", "ok"), number, "calls")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_large_answer(case):
+    """An answer of 10 MB: whole, to a slow reader, cut short, and compressed."""
+    scene, nginx = await case.scene(locations=gateway(), nginx={"workers": 1})
+    body = random.Random(1).randbytes(LARGE)
+    whole = response(200, body, "application/json")
+    packed = gzip.compress(b'{"ok":true,"result":true}')
+
+    def serve(connection, request):
+        method = request.target.rpartition("/")[2]
+        if method == "getCut":
+            connection.finish(whole[:LARGE // 2])
+        elif method == "getPacked":
+            connection.send(response(200, packed, "application/json",
+                                     (("Content-Encoding", "gzip"),)))
+        else:
+            connection.send(whole)
+
+    scene.api.serve = serve
+    answer = await ask(nginx.port, post("getWhole", b"{}"))
+    case.check(answer and answer.body == body, "the whole answer")
+    worker, = nginx.workers()
+    before = resident(worker)
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", nginx.port, limit=65536)
+    writer.write(post("getWhole", b"{}"))
+    parser = Parser(response=True)
+    messages = []
+    most = 0
+    while not messages:
+        data = await reader.read(1 << 18)
+        if not data:
+            break
+        messages += parser.feed(data)
+        most = max(most, resident(worker) - before)
+        await asyncio.sleep(0.01)
+    writer.close()
+    case.check(messages and messages[0].body == body, "the answer to a slow reader")
+    case.check(most < HELD, f"{most} KiB are held for a slow reader")
+
+    answer = await ask(nginx.port, post("getCut", b"{}"))
+    case.check(answer is None, "an answer that is cut short is no whole answer")
+    answer = await ask(nginx.port, post("getPacked", b"{}"))
+    case.equal((answer.headers.get("content-encoding"), answer.body), ("gzip", packed),
+               "a compressed answer")
+
+    # the program hangs up in the middle of it
+    client = await clients.Client(nginx.port).connect()
+    client.send(post("getWhole", b"{}"))
+    await asyncio.sleep(0.05)
+    await client.close()
+    answer = await ask(nginx.port, post("getWhole", b"{}"))
+    case.check(answer and answer.body == body, "the answer after that")
+    await case.check_status(nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_upload_cut(case):
+    """A program hangs up in the middle of an upload of 50 MB: nothing is sent, nothing left."""
+    scene, nginx = await case.scene(locations=gateway(), nginx={"workers": 1})
+    worker, = nginx.workers()
+    answer = await ask(nginx.port, message(1))
+    case.equal(answer.status, 200, "a call before")
+    before = resident(worker)
+    most = 0
+    for size in (1 << 20, 25 << 20, (50 << 20) - 1):
+        _, writer = await asyncio.open_connection("127.0.0.1", nginx.port)
+        writer.write(post("sendDocument", b"", "multipart/form-data; boundary=x", 50 << 20))
+        for _ in range(0, size, 1 << 20):
+            writer.write(bytes(1 << 20))
+            await writer.drain()
+            most = max(most, resident(worker) - before)
+        writer.close()
+    case.check(most < HELD, f"{most} KiB are held of an upload")
+    temp = f"{case.directory}/temp_body"
+    case.check(await until(lambda: not any(files for _, _, files in os.walk(temp))),
+               "a temporary file is left")
+    case.equal(len(scene.api.arrived), 1, "calls that arrived")
+    answer = await ask(nginx.port, message(2))
+    case.equal(answer.status, 200, "a call after")
+    await case.check_status(nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx)
