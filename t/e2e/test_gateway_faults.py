@@ -171,6 +171,28 @@ async def test_once(case):
     case.check_logs(nginx)
 
 
+async def test_gone(case):
+    """A call that was sent is not repeated once its program has hung up."""
+    scene, nginx = await case.scene(locations=gateway("timeout=20s"))
+    scene.api.hold("sendMessage")
+    client = await clients.Client(nginx.port).connect()
+    client.send(message(1))
+    await until(lambda: scene.api.held)
+    await client.close()
+    await until(lambda: "client prematurely closed" in nginx.read("error.log"))
+    requests = scene.api.requests
+    scene.api.fault = "503"
+    scene.api.release()
+    case.check(await until(lambda: "/bot/bot/sendMessage" in nginx.read("access.log"), 10),
+               "the call does not end")
+    case.equal(scene.api.requests, requests, "requests to the Bot API")
+    scene.api.fault = None
+    case.equal((await ask(nginx.port, message(3))).status, 200, "a call after that")
+    await case.check_status(nginx)
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
 async def test_stopped(case):
     """QUIT waits for the calls in flight, and answers them; KILL of the API is told."""
     scene, nginx = await case.scene(locations=gateway(more="tgbot_retry_on off;"))
@@ -297,10 +319,10 @@ async def test_upload_cut(case):
     case.equal(answer.status, 200, "a call before")
     before = resident(worker)
     most = 0
-    for size in (1 << 20, 25 << 20, (50 << 20) - 1):
+    for size in (1, 25, 49):
         _, writer = await asyncio.open_connection("127.0.0.1", nginx.port)
         writer.write(post("sendDocument", b"", "multipart/form-data; boundary=x", 50 << 20))
-        for _ in range(0, size, 1 << 20):
+        for _ in range(size):
             writer.write(bytes(1 << 20))
             await writer.drain()
             most = max(most, resident(worker) - before)
