@@ -532,3 +532,12 @@ my $id = make([1], start => JSON::PP::false);
 is((get("/plain/broadcast/b/$id/go", ['X-Tgbot-Action: go'], 'POST'))[0], 403,
    $block->name . ' - refused');
 is((ask(GET => "/$id"))[1]{state}, 'paused', $block->name . ' - paused');
+
+
+
+=== TEST 21: chats that are lost with nginx are told of
+--- config eval: main::cast()
+--- then
+make([1, 2], start => JSON::PP::false);
+--- shutdown_error_log eval
+qr/2 chats of broadcasts that wait are lost with zone "cast", which is no file/

@@ -760,3 +760,41 @@ ngx_http_tgbot_broadcast_worker_stop(void)
         }
     }
 }
+
+
+void
+ngx_http_tgbot_broadcast_worker_exit_process(void)
+{
+    uint64_t                           states[NGX_HTTP_TGBOT_BROADCAST_STATES];
+    uint64_t                           chats[NGX_HTTP_TGBOT_BROADCAST_CHATS];
+    uint64_t                           waiting;
+    ngx_uint_t                         i;
+    ngx_http_tgbot_zone_t             *zone;
+    ngx_http_tgbot_broadcast_conf_t  **b;
+
+    if (ngx_http_tgbot_broadcast_worker_confs == NULL) {
+        return;
+    }
+
+    b = ngx_http_tgbot_broadcast_worker_confs->elts;
+
+    for (i = 0; i < ngx_http_tgbot_broadcast_worker_confs->nelts; i++) {
+        zone = b[i]->zone;
+
+        if (zone->state || ngx_http_tgbot_zone_adopted(zone)) {
+            continue;
+        }
+
+        ngx_http_tgbot_broadcast_show_sums(&b[i]->user, states, chats);
+
+        waiting = chats[NGX_HTTP_TGBOT_BROADCAST_WAITING]
+                  + chats[NGX_HTTP_TGBOT_BROADCAST_FLIGHT];
+
+        if (waiting && ngx_http_tgbot_zone_tell(zone)) {
+            ngx_log_error(NGX_LOG_WARN, b[i]->clcf->error_log, 0,
+                          "tgbot: bot \"%V\": %uL chats of broadcasts that "
+                          "wait are lost with zone \"%V\", which is no file",
+                          &b[i]->name, waiting, &zone->shm_zone->shm.name);
+        }
+    }
+}

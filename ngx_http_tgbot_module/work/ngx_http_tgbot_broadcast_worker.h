@@ -45,5 +45,8 @@ void ngx_http_tgbot_broadcast_worker_shutdown(void);
 /* worker_shutdown_timeout or worker exit: what was sent becomes unknown */
 void ngx_http_tgbot_broadcast_worker_stop(void);
 
+/* worker exit, after that: logs how many chats are lost with their zone */
+void ngx_http_tgbot_broadcast_worker_exit_process(void);
+
 
 #endif /* _NGX_HTTP_TGBOT_BROADCAST_WORKER_H_INCLUDED_ */

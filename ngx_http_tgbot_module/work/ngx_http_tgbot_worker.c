@@ -170,6 +170,7 @@ ngx_http_tgbot_worker_exit(ngx_cycle_t *cycle)
     ngx_http_tgbot_queue_worker_stop();
     ngx_http_tgbot_call_exit_process();
     ngx_http_tgbot_broadcast_worker_stop();
+    ngx_http_tgbot_broadcast_worker_exit_process();
     ngx_http_tgbot_job_exit_process();
     ngx_http_tgbot_pace_exit_process();
     ngx_http_tgbot_bell_exit_process();
