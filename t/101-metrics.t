@@ -119,6 +119,8 @@ our %labels = (
     redis_commands_total => ['result'], answers_ignored_total => ['reason'],
     idempotency_total => ['result'],
     broadcasts => ['state'], broadcast_chats => ['state'],
+    pace_waiting => ['reason'], pace_waits_total => ['reason'],
+    pace_used => ['bucket'], pace_allowed => ['bucket'],
 );
 
 # JSON without what is no metric, as a scrape

@@ -43,6 +43,7 @@ sub cast {
     location /cast {
         tgbot_broadcast b zone=$zone;
         client_max_body_size 16m;
+        tgbot_pace off;
         tgbot_retry attempts=2 backoff=20ms max_backoff=50ms life=1s;
         $here
     }

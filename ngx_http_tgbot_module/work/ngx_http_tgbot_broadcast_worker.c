@@ -452,6 +452,10 @@ ngx_http_tgbot_broadcast_worker_call(ngx_http_tgbot_broadcast_led_t *led,
     send->pool = pool;
     send->life = NGX_HTTP_TGBOT_BROADCAST_WORKER_LIFE;
     send->broadcast = 1;
+    send->turn.conf = led->conf->conf->pace;
+    send->turn.order = NGX_HTTP_TGBOT_ORDER_OFF;
+    send->turn.bulk = 1;
+    send->turn.paid = led->paid;
     send->done = ngx_http_tgbot_broadcast_worker_done;
     send->waiting = ngx_http_tgbot_broadcast_worker_waiting;
     send->data = call;
@@ -513,7 +517,10 @@ static void
 ngx_http_tgbot_broadcast_worker_done(ngx_http_tgbot_send_t *send)
 {
     ngx_uint_t                         again, state;
+    ngx_http_tgbot_broadcast_call_t   *call;
     ngx_http_tgbot_broadcast_error_t   error;
+
+    call = send->data;
 
     ngx_memzero(&error, sizeof(ngx_http_tgbot_broadcast_error_t));
 
@@ -521,7 +528,19 @@ ngx_http_tgbot_broadcast_worker_done(ngx_http_tgbot_send_t *send)
 
     state = ngx_http_tgbot_broadcast_worker_judge(send, &error, &again);
 
-    ngx_http_tgbot_broadcast_worker_settle(send->data, state, &error, again);
+    /*
+     * nothing can be sent now, so that not all chats are tried in vain; but a
+     * 429 may be of this chat alone
+     */
+
+    if (state == NGX_HTTP_TGBOT_BROADCAST_WAITING
+        && (send->result == NULL
+            || send->result->status != NGX_HTTP_TOO_MANY_REQUESTS))
+    {
+        call->led->held = 1;
+    }
+
+    ngx_http_tgbot_broadcast_worker_settle(call, state, &error, again);
 }
 
 
@@ -610,12 +629,6 @@ ngx_http_tgbot_broadcast_worker_settle(ngx_http_tgbot_broadcast_call_t *call,
 
     ngx_http_tgbot_broadcast_settle(&led->conf->user, led->id, &led->lease,
                                     &call->chat, state, error, again);
-
-    /* nothing can be sent now: not all chats are tried in vain */
-
-    if (state == NGX_HTTP_TGBOT_BROADCAST_WAITING) {
-        led->held = 1;
-    }
 
     ngx_queue_remove(&call->queue);
     led->n--;

@@ -30,7 +30,7 @@ async function everything() {
     await steps(page, 62);
 
     for (const title of ['Updates', 'Queue', 'Verdicts', 'Limits', 'Times', 'Program', 'Bot API',
-      'Cache', 'Webhook', 'Out of the ordinary', 'Dead letters: 3', 'Shared memory',
+      'Pace', 'Cache', 'Webhook', 'Out of the ordinary', 'Dead letters: 3', 'Shared memory',
       'Redis']) {
       check(await page.getByRole('heading', { name: title, exact: true }).isVisible(),
         `${name}: ${title}`);

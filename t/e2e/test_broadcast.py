@@ -20,6 +20,7 @@ LOCATIONS = """\
         location /cast {{
             tgbot_broadcast e2e zone=cast:{size};
             client_max_body_size 64m;
+            tgbot_pace {pace};
             tgbot_retry attempts=3 backoff=20ms max_backoff=100ms life=400ms;
         }}
         location = /_fast {{
@@ -44,6 +45,7 @@ class Api:
     def __init__(self):
         self.sent = collections.Counter()       # chats that got a message
         self.asked = collections.Counter()
+        self.flooded = None                     # a chat with one 429
         self.port = None
         self._server = None
         self._writers = set()
@@ -61,6 +63,8 @@ class Api:
     def answer(self, chat):
         kind = self.kind(chat)
         self.asked[chat] += 1
+        if chat == self.flooded and self.asked[chat] == 1:
+            return 429, "Too Many Requests: retry after 3"
         if kind == "blocked":
             return 403, BLOCKED
         if kind == "no chat":
@@ -90,7 +94,8 @@ class Api:
                 body = json.loads(await reader.readexactly(length))
                 status, error = self.answer(body["chat_id"])
                 result = ({"ok": True, "result": True} if error is None else
-                          {"ok": False, "error_code": status, "description": error})
+                          {"ok": False, "error_code": status, "description": error,
+                           "parameters": {"retry_after": 3} if status == 429 else {}})
                 text = json.dumps(result).encode()
                 writer.write(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n"
                              b"Content-Length: %d\r\n\r\n" % (status, len(text)) + text)
@@ -101,12 +106,12 @@ class Api:
             writer.close()
 
 
-async def _scene(case, api, size="2m", **nginx):
+async def _scene(case, api, size="2m", pace="off", **nginx):
     await api.start()
     case.at_end(api.stop)
     _, server = await case.scene(
         directives=f"tgbot_token {TOKEN}; tgbot_api /_fast;", api=False,
-        locations=LOCATIONS.format(size=size, api=api.port),
+        locations=LOCATIONS.format(size=size, api=api.port, pace=pace),
         http="tgbot_state state;", nginx=nginx)
     return server
 
@@ -198,6 +203,8 @@ async def test_all_at_once(case):
 
     async def away():
         api.stop()
+        # what it has read is answered, though nobody gets the answer
+        await asyncio.sleep(0.2)
         before = len(api.sent)
         await asyncio.sleep(AWAY)
         case.equal(len(api.sent), before, "sent by a Bot API that is away")
@@ -249,6 +256,37 @@ async def test_upgrade_and_stop(case):
     case.equal(state["state"], "done", "state")
     case.equal(state["unknown"], 0, "unknown")
     await _check(case, nginx, api, chats, kills=0, cut=0)
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_pace(case):
+    """The rates hold for all broadcasts of a bot together; one chat's 429 delays no other."""
+    api = Api()
+    nginx = await _scene(case, api, pace="global=100r/s global_burst=10")
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    api.flooded = 1000510
+    for number in range(2):
+        chats = [1000100 + 1000 * number + each for each in range(200)]
+        if number == 0:
+            chats[100] = api.flooded
+        await _ask(nginx, "POST", body={"method": "sendMessage", "params": {"text": "hello"},
+                                        "chat_ids": chats})
+    while sum(api.asked.values()) < 399:
+        await asyncio.sleep(0.02)
+    seconds = loop.time() - start
+    case.note(f"400 calls in {seconds:.2f} s")
+    case.check(seconds > 3.5, f"400 calls took {seconds:.2f} s at 100 in a second")
+    case.check(len(api.sent) > 350, f"{len(api.sent)} chats beside one that has to wait")
+    end = loop.time() + 60
+    while loop.time() < end:
+        states = [(await _ask(nginx, "GET", f"/{number}"))[1]["state"] for number in (1, 2)]
+        if states == ["done", "done"]:
+            break
+        await asyncio.sleep(0.1)
+    case.equal(states, ["done", "done"], "states")
+    case.equal(api.sent[api.flooded], 1, "the chat that had to wait")
     await case.stop(nginx)
     case.check_logs(nginx)
 
