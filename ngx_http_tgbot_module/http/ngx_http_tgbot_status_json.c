@@ -26,6 +26,8 @@ static void ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_bot_t *bot);
 static void ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_bot_t *bot);
+static void ngx_http_tgbot_status_json_dead(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_status_bot_t *bot);
 static void ngx_http_tgbot_status_json_kept(ngx_http_tgbot_status_text_t *s,
     ngx_uint_t zone);
 static void ngx_http_tgbot_status_json_machines(
@@ -268,20 +270,7 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
     }
 
     if (b->dead) {
-        ngx_http_tgbot_status_text_key(s, "dead_letters");
-        ngx_http_tgbot_status_text_open(s, '{');
-
-        ngx_http_tgbot_status_text_member(s, "letters", bot->dead.letters);
-
-        if (b->dead_zone) {
-            ngx_http_tgbot_status_text_member(s, "blocks", bot->dead.blocks);
-        }
-
-        ngx_http_tgbot_status_text_member(s, "evicted", bot->dead.evicted);
-        ngx_http_tgbot_status_text_member(s, "oldest", bot->dead.oldest);
-        ngx_http_tgbot_status_json_kept(s, b->dead_zone != NULL);
-
-        ngx_http_tgbot_status_text_close(s, '}');
+        ngx_http_tgbot_status_json_dead(s, bot);
     }
 
     if (b->broadcast) {
@@ -341,6 +330,31 @@ ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_text_close(s, ']');
 
     ngx_http_tgbot_status_json_kept(s, dedup != NULL);
+
+    ngx_http_tgbot_status_text_close(s, '}');
+}
+
+
+static void
+ngx_http_tgbot_status_json_dead(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_status_bot_t *bot)
+{
+    ngx_http_tgbot_bot_t  *b;
+
+    b = bot->bot;
+
+    ngx_http_tgbot_status_text_key(s, "dead_letters");
+    ngx_http_tgbot_status_text_open(s, '{');
+
+    ngx_http_tgbot_status_text_member(s, "letters", bot->dead.letters);
+
+    if (b->dead_zone) {
+        ngx_http_tgbot_status_text_member(s, "blocks", bot->dead.blocks);
+    }
+
+    ngx_http_tgbot_status_text_member(s, "evicted", bot->dead.evicted);
+    ngx_http_tgbot_status_text_member(s, "oldest", bot->dead.oldest);
+    ngx_http_tgbot_status_json_kept(s, b->dead_zone != NULL);
 
     ngx_http_tgbot_status_text_close(s, '}');
 }
