@@ -287,20 +287,21 @@ X-Verdict: done
 
 
 
-=== TEST 19: a flood longer than that ends it at once, the others are made
+=== TEST 19: a flood longer than that ends the calls to its chat at once
 --- bot
 tgbot_retry  life=20s backoff=10ms;
 --- program
-200 [{"method":"sendMessage","text":"1"},{"method":"sendMessage","text":"2"}]
+200 [{"method":"sendMessage","text":"1"},{"method":"sendMessage","text":"2"},{"method":"sendMessage","chat_id":8,"text":"3"}]
 --- api
 429 [Retry-After: 30]
 --- calls
 sendMessage {"chat_id":7,"method":"sendMessage","text":"1"}
-sendMessage {"chat_id":7,"method":"sendMessage","text":"2"}
+sendMessage {"method":"sendMessage","chat_id":8,"text":"3"}
 --- response_headers
 X-Verdict: done
 --- log
 1 is given up after 1 failures: it would have to wait for too long
+1 is given up after 0 failures: it would have to wait for too long
 
 
 

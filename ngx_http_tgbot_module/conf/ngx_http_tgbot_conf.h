@@ -192,8 +192,9 @@ char *ngx_http_tgbot_conf_without(ngx_conf_t *cf, ngx_command_t *cmd,
  * For each bot, when its location has been merged into bot->conf, these are
  * called in this order: ngx_http_tgbot_conf_check(), _reg() and _memory().
  * Once, when the whole configuration has been merged: _registry(), _dead(),
- * _check_zones(), _redis_init(), _files(), _shown() and _locations().  On
- * errors, which are logged, they return NGX_CONF_ERROR or NGX_ERROR.
+ * _turns(), _check_zones(), _redis_init(), _files(), _shown() and
+ * _locations().  On errors, which are logged, they return NGX_CONF_ERROR or
+ * NGX_ERROR.
  */
 
 /*
@@ -216,6 +217,12 @@ char *ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot);
 
 /* sets the size of the default zone of dead letters, if it has none */
 ngx_int_t ngx_http_tgbot_conf_dead(ngx_conf_t *cf);
+
+/* the same of the default zone of turns */
+ngx_int_t ngx_http_tgbot_conf_turns(ngx_conf_t *cf);
+
+/* sets the buckets of pace->rates */
+void ngx_http_tgbot_conf_pace_buckets(ngx_http_tgbot_pace_conf_t *pace);
 
 /* checks each zone together with all its users */
 ngx_int_t ngx_http_tgbot_conf_check_zones(ngx_conf_t *cf);
@@ -279,6 +286,7 @@ extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_dedup_directive;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_cache;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_queue;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_dead_letters;
+extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_pace;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_register;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_status;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_gateway;
@@ -288,6 +296,7 @@ extern ngx_http_tgbot_retry_t    ngx_http_tgbot_conf_retry_default;
 extern ngx_http_tgbot_retry_t    ngx_http_tgbot_conf_attempts_default;
 extern ngx_http_tgbot_dedup_conf_t  ngx_http_tgbot_conf_dedup_default;
 extern ngx_http_tgbot_dead_conf_t  ngx_http_tgbot_conf_dead_default;
+extern ngx_http_tgbot_pace_conf_t  ngx_http_tgbot_conf_pace_default;
 
 
 #endif /* _NGX_HTTP_TGBOT_CONF_H_INCLUDED_ */

@@ -29,6 +29,10 @@
 #define NGX_HTTP_TGBOT_CONF_DEAD_SIZE   (4 * 1024 * 1024)
 #define NGX_HTTP_TGBOT_CONF_DEAD_BOT    (64 * 1024)
 
+/* the zone of turns of all bots without zone=: as above */
+#define NGX_HTTP_TGBOT_CONF_PACE_SIZE   (1024 * 1024)
+#define NGX_HTTP_TGBOT_CONF_PACE_BOT    (16 * 1024)
+
 
 static ngx_int_t ngx_http_tgbot_conf_bot_dedup(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
@@ -42,6 +46,8 @@ static ngx_int_t ngx_http_tgbot_conf_bot_queue(ngx_conf_t *cf,
 static ngx_int_t ngx_http_tgbot_conf_place(ngx_conf_t *cf, ngx_str_t *place,
     ngx_http_tgbot_zone_t *zone);
 static ngx_int_t ngx_http_tgbot_conf_bot_dead(ngx_conf_t *cf,
+    ngx_http_tgbot_bot_t *bot);
+static ngx_int_t ngx_http_tgbot_conf_bot_pace(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
 static ngx_int_t ngx_http_tgbot_conf_bot_stats(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot);
@@ -85,6 +91,7 @@ ngx_http_tgbot_conf_memory(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
         || ngx_http_tgbot_conf_bot_limits(&copy, bot) != NGX_OK
         || ngx_http_tgbot_conf_bot_queue(&copy, bot) != NGX_OK
         || ngx_http_tgbot_conf_bot_dead(&copy, bot) != NGX_OK
+        || ngx_http_tgbot_conf_bot_pace(&copy, bot) != NGX_OK
         || ngx_http_tgbot_conf_bot_stats(&copy, bot) != NGX_OK
         || ngx_http_tgbot_conf_bot_redis(&copy, bot) != NGX_OK)
     {
@@ -201,8 +208,8 @@ ngx_http_tgbot_conf_bot_limits(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
         ngx_http_tgbot_limit_init(&bot->limits[i], limit[i].zone,
                                   limit[i].shared ? &all : &bot->name,
-                                  &limit[i].key->value, limit[i].rate,
-                                  limit[i].per_minute, limit[i].burst);
+                                  &limit[i].key->value, limit[i].rate.n,
+                                  limit[i].rate.per_minute, limit[i].burst);
 
         bot->limits[i].drop = !limit[i].reject;
     }
@@ -390,6 +397,86 @@ ngx_http_tgbot_conf_dead(ngx_conf_t *cf)
 
     zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_dead", NULL, size,
                                         &ngx_http_tgbot_dead_zone);
+
+    return zone ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * Without tgbot_pace, and with "off", a 429 still stops what it is about.  The
+ * zone is that of the webhook: answers and the gateway share it.
+ */
+
+static ngx_int_t
+ngx_http_tgbot_conf_bot_pace(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
+{
+    ngx_http_tgbot_zone_t       *zone;
+    ngx_http_tgbot_turns_t      *turns;
+    ngx_http_tgbot_main_conf_t  *tmcf;
+
+    if (bot->conf->api == NULL) {
+        return NGX_OK;
+    }
+
+    zone = bot->conf->pace ? bot->conf->pace->zone : NULL;
+
+    if (zone == NULL) {
+        zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_pace", NULL, 0,
+                                            &ngx_http_tgbot_turns_zone);
+
+        tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+        tmcf->pace = zone;
+    }
+
+    turns = ngx_http_tgbot_conf_user(cf, zone, sizeof(ngx_http_tgbot_turns_t));
+    if (turns == NULL) {
+        return NGX_ERROR;
+    }
+
+    turns->zone = zone;
+    turns->bot = bot->name;
+    turns->bot_id = bot->id;
+
+    bot->turns = turns;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_conf_turns(ngx_conf_t *cf)
+{
+    size_t                       size;
+    ngx_http_tgbot_zone_t       *zone, *old;
+    ngx_http_tgbot_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    zone = tmcf->pace;
+
+    /* no bot uses the zone, or a directive gave its size */
+
+    if (zone == NULL || zone->size) {
+        return NGX_OK;
+    }
+
+    for (size = NGX_HTTP_TGBOT_CONF_PACE_SIZE;
+         size / NGX_HTTP_TGBOT_CONF_PACE_BOT < zone->users.nelts;
+         size *= 2)
+    {
+        /* void */
+    }
+
+    /* a reload keeps the pauses only if the zone keeps its size */
+
+    old = ngx_http_tgbot_zone_old(zone);
+
+    if (old) {
+        size = ngx_max(size, old->size);
+    }
+
+    zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_pace", NULL, size,
+                                        &ngx_http_tgbot_turns_zone);
 
     return zone ? NGX_OK : NGX_ERROR;
 }

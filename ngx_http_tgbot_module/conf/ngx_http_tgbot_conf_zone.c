@@ -26,6 +26,10 @@ static ngx_uint_t ngx_http_tgbot_conf_limit_equal(
     ngx_http_tgbot_limit_conf_t *a, ngx_http_tgbot_limit_conf_t *b);
 static char *ngx_http_tgbot_conf_cache_check(ngx_conf_t *cf,
     ngx_command_t *cmd, void *value);
+static char *ngx_http_tgbot_conf_pace_check(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *value);
+static void ngx_http_tgbot_conf_bucket(ngx_http_tgbot_turns_rate_t *bucket,
+    ngx_http_tgbot_pace_rate_t *rate);
 static char *ngx_http_tgbot_conf_share(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_state(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_limit_size(ngx_http_tgbot_conf_arg_t *arg);
@@ -70,7 +74,8 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_limit_table[] = {
       offsetof(ngx_http_tgbot_limit_conf_t, zone),
       &ngx_http_tgbot_limit_zone, 0 },
 
-    { ngx_string("rate="), ngx_http_tgbot_conf_rate, 0, NULL, 0 },
+    { ngx_string("rate="), ngx_http_tgbot_conf_rate,
+      offsetof(ngx_http_tgbot_limit_conf_t, rate), NULL, 0 },
 
     { ngx_string("burst="), ngx_http_tgbot_conf_number,
       offsetof(ngx_http_tgbot_limit_conf_t, burst), NULL, 1000000 },
@@ -189,6 +194,49 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_dead_table[] = {
 
     { ngx_null_string, NULL, 0,
       "\"zone=\", \"redis\" or \"max=\", or \"off\" alone", 0 }
+};
+
+
+#define ngx_http_tgbot_conf_pace_rate(name, member)                           \
+    { ngx_string(name "="), ngx_http_tgbot_conf_rate,                         \
+      offsetof(ngx_http_tgbot_pace_conf_t, member.rate), NULL, 0 },           \
+                                                                              \
+    { ngx_string(name "_burst="), ngx_http_tgbot_conf_number,                 \
+      offsetof(ngx_http_tgbot_pace_conf_t, member.burst), NULL, 1000000 }
+
+static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_pace_table[] = {
+
+    { ngx_string("zone="), ngx_http_tgbot_conf_zone,
+      offsetof(ngx_http_tgbot_pace_conf_t, zone),
+      &ngx_http_tgbot_turns_zone, 0 },
+
+    ngx_http_tgbot_conf_pace_rate("chat", chat),
+    ngx_http_tgbot_conf_pace_rate("group", group),
+    ngx_http_tgbot_conf_pace_rate("global", global),
+    ngx_http_tgbot_conf_pace_rate("paid", paid),
+
+    { ngx_string("max_wait="), ngx_http_tgbot_conf_time,
+      offsetof(ngx_http_tgbot_pace_conf_t, max_wait), NULL, 0 },
+
+    { ngx_null_string, NULL, 0,
+      "\"zone=\", \"chat=\", \"group=\", \"global=\", \"paid=\", one of "
+      "these with \"_burst\", or \"max_wait=\", or \"off\" alone", 0 }
+};
+
+
+/* as Telegram states its limits */
+
+ngx_http_tgbot_pace_conf_t  ngx_http_tgbot_conf_pace_default = {
+    .chat = { { 1, 0 }, 3 },
+    .group = { { 20, 1 }, 20 },
+    .global = { { 30, 0 }, 30 },
+    .paid = { { 1000, 0 }, 1000 },
+    .max_wait = 30000
+};
+
+ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_pace = {
+    ngx_http_tgbot_conf_pace_table, &ngx_http_tgbot_conf_pace_default,
+    sizeof(ngx_http_tgbot_pace_conf_t), 1, ngx_http_tgbot_conf_pace_check
 };
 
 
@@ -337,7 +385,7 @@ ngx_http_tgbot_conf_window(ngx_http_tgbot_conf_arg_t *arg)
 static char *
 ngx_http_tgbot_conf_rate(ngx_http_tgbot_conf_arg_t *arg)
 {
-    ngx_http_tgbot_limit_conf_t  *limit = arg->field;
+    ngx_http_tgbot_rate_t  *rate = arg->field;
 
     u_char     *unit;
     ngx_int_t   n;
@@ -349,14 +397,14 @@ ngx_http_tgbot_conf_rate(ngx_http_tgbot_conf_arg_t *arg)
     if (text->len > 3) {
         unit = text->data + text->len - 3;
 
-        limit->per_minute = (ngx_strncmp(unit, "r/m", 3) == 0);
+        rate->per_minute = (ngx_strncmp(unit, "r/m", 3) == 0);
 
-        if (limit->per_minute || ngx_strncmp(unit, "r/s", 3) == 0) {
+        if (rate->per_minute || ngx_strncmp(unit, "r/s", 3) == 0) {
             n = ngx_atoi(text->data, text->len - 3);
         }
     }
 
-    arg->field = &limit->rate;
+    arg->field = &rate->n;
 
     return ngx_http_tgbot_conf_bounded(arg, n, 1, 1000000,
                                        "a number between 1 and 1000000 with "
@@ -391,7 +439,7 @@ ngx_http_tgbot_conf_limit_check(ngx_conf_t *cf, ngx_command_t *cmd,
     limit = limits->elts;
     last = limits->nelts - 1;
 
-    if (limit[last].zone == NULL || limit[last].rate == 0) {
+    if (limit[last].zone == NULL || limit[last].rate.n == 0) {
         return ngx_http_tgbot_conf_without(cf, cmd,
                                          limit[last].zone ? "rate" : "zone",
                                          "\"zone=name:size\" and \"rate=\"");
@@ -438,11 +486,53 @@ ngx_http_tgbot_conf_limit_equal(ngx_http_tgbot_limit_conf_t *a,
     ngx_http_tgbot_limit_conf_t *b)
 {
     return a->zone == b->zone
-           && a->rate == b->rate
-           && a->per_minute == b->per_minute
+           && a->rate.n == b->rate.n
+           && a->rate.per_minute == b->rate.per_minute
            && a->burst == b->burst
            && a->shared == b->shared
            && ngx_http_tgbot_conf_equal(&a->key->value, &b->key->value);
+}
+
+
+static char *
+ngx_http_tgbot_conf_pace_check(ngx_conf_t *cf, ngx_command_t *cmd, void *value)
+{
+    ngx_http_tgbot_conf_pace_buckets(value);
+
+    return NGX_CONF_OK;
+}
+
+
+void
+ngx_http_tgbot_conf_pace_buckets(ngx_http_tgbot_pace_conf_t *pace)
+{
+    ngx_http_tgbot_turns_rate_t  *bucket;
+
+    bucket = pace->rates;
+
+    ngx_http_tgbot_conf_bucket(&bucket[NGX_HTTP_TGBOT_TURNS_CHATS],
+                               &pace->chat);
+    ngx_http_tgbot_conf_bucket(&bucket[NGX_HTTP_TGBOT_TURNS_GROUPS],
+                               &pace->group);
+    ngx_http_tgbot_conf_bucket(&bucket[NGX_HTTP_TGBOT_TURNS_ALL],
+                               &pace->global);
+    ngx_http_tgbot_conf_bucket(&bucket[NGX_HTTP_TGBOT_TURNS_PAID],
+                               &pace->paid);
+}
+
+
+/* a time that is not whole is rounded up: the rate is never exceeded */
+
+static void
+ngx_http_tgbot_conf_bucket(ngx_http_tgbot_turns_rate_t *bucket,
+    ngx_http_tgbot_pace_rate_t *rate)
+{
+    ngx_uint_t  us;
+
+    us = rate->rate.per_minute ? 60000000 : 1000000;
+
+    bucket->period = (uint32_t) ((us + rate->rate.n - 1) / rate->rate.n);
+    bucket->burst = (uint32_t) rate->burst;
 }
 
 

@@ -177,6 +177,13 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       offsetof(ngx_http_tgbot_loc_conf_t, dead),
       &ngx_http_tgbot_conf_dead_letters },
 
+    { ngx_string("tgbot_pace"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_tgbot_conf_object,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_tgbot_loc_conf_t, pace),
+      &ngx_http_tgbot_conf_pace },
+
     { ngx_string("tgbot_attempts"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
       ngx_http_tgbot_conf_object,
@@ -318,6 +325,8 @@ ngx_http_tgbot_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_http_tgbot_main_conf_t *tmcf = conf;
 
+    ngx_http_tgbot_conf_pace_buckets(&ngx_http_tgbot_conf_pace_default);
+
     ngx_conf_init_ptr_value(tmcf->redis, NULL);
     ngx_conf_init_uint_value(tmcf->max_calls, 256);
 
@@ -360,6 +369,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
     conf->attempts = NGX_CONF_UNSET_PTR;
     conf->queue = NGX_CONF_UNSET_PTR;
     conf->dead = NGX_CONF_UNSET_PTR;
+    conf->pace = NGX_CONF_UNSET_PTR;
     conf->max_age = NGX_CONF_UNSET;
     conf->reg = NGX_CONF_UNSET_PTR;
     conf->log = NGX_CONF_UNSET_PTR;
@@ -411,6 +421,8 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->queue, prev->queue, NULL);
     ngx_conf_merge_ptr_value(conf->dead, prev->dead,
                              &ngx_http_tgbot_conf_dead_default);
+    ngx_conf_merge_ptr_value(conf->pace, prev->pace,
+                             &ngx_http_tgbot_conf_pace_default);
     ngx_conf_merge_sec_value(conf->max_age, prev->max_age, 0);
     ngx_conf_merge_ptr_value(conf->reg, prev->reg, NULL);
     ngx_conf_merge_ptr_value(conf->log, prev->log, NULL);
@@ -487,6 +499,7 @@ ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
 {
     if (ngx_http_tgbot_conf_registry(cf) != NGX_OK
         || ngx_http_tgbot_conf_dead(cf) != NGX_OK
+        || ngx_http_tgbot_conf_turns(cf) != NGX_OK
         || ngx_http_tgbot_conf_check_zones(cf) != NGX_OK
         || ngx_http_tgbot_conf_redis_init(cf) != NGX_OK
         || ngx_http_tgbot_conf_files(cf) != NGX_OK

@@ -5,6 +5,7 @@
 
 #include "ngx_http_tgbot_gateway.h"
 #include "ngx_http_tgbot_gateway_idempotency.h"
+#include "ngx_http_tgbot_header.h"
 #include "ngx_http_tgbot_pass.h"
 #include "ngx_http_tgbot_webhook.h"
 
@@ -44,6 +45,7 @@ static ngx_int_t ngx_http_tgbot_gateway_file(ngx_http_tgbot_gateway_t *g,
 static ngx_int_t ngx_http_tgbot_gateway_read(ngx_http_tgbot_gateway_t *g);
 static void ngx_http_tgbot_gateway_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g);
+static void ngx_http_tgbot_gateway_turn(ngx_http_tgbot_gateway_t *g);
 static void ngx_http_tgbot_gateway_writable(ngx_http_request_t *r);
 static void ngx_http_tgbot_gateway_waiting(ngx_http_tgbot_send_t *send,
     ngx_msec_t delay);
@@ -56,6 +58,10 @@ static ngx_int_t ngx_http_tgbot_gateway_passed(ngx_http_request_t *r,
 static ngx_int_t ngx_http_tgbot_gateway_captured(ngx_http_tgbot_gateway_t *g,
     ngx_http_tgbot_capture_t *result);
 static ngx_int_t ngx_http_tgbot_gateway_refuse(ngx_http_tgbot_gateway_t *g);
+static ngx_int_t ngx_http_tgbot_gateway_busy(ngx_http_request_t *r,
+    ngx_msec_t wait);
+static ngx_int_t ngx_http_tgbot_gateway_json(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_buf_t *b);
 static ngx_int_t ngx_http_tgbot_gateway_refusal(ngx_http_request_t *r,
     ngx_uint_t status, const char *error);
 static const char *ngx_http_tgbot_gateway_phrase(ngx_uint_t status);
@@ -485,6 +491,8 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
     send->waiting = ngx_http_tgbot_gateway_waiting;
     send->data = g;
 
+    ngx_http_tgbot_gateway_turn(g);
+
     g->timer.handler = ngx_http_tgbot_gateway_timeout;
     g->timer.data = g;
     g->timer.log = r->connection->log;
@@ -497,6 +505,30 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
     ngx_http_tgbot_send_start(send);
 
     return NGX_AGAIN;
+}
+
+
+/* in which order, and how fast */
+
+static void
+ngx_http_tgbot_gateway_turn(ngx_http_tgbot_gateway_t *g)
+{
+    ngx_table_elt_t        *bulk;
+    ngx_http_tgbot_turn_t  *turn;
+
+    turn = &g->send.turn;
+
+    turn->conf = g->conf->conf->pace;
+    turn->chat = g->chat;
+    turn->order = g->conf->order;
+    turn->paid = g->params.paid;
+
+    bulk = ngx_http_tgbot_header(&g->request->headers_in.headers,
+                                 "X-Tgbot-Bulk", NULL);
+
+    turn->bulk = g->conf->bulk
+                 || (bulk && bulk->value.len == 1
+                     && bulk->value.data[0] == '1');
 }
 
 
@@ -646,6 +678,10 @@ ngx_http_tgbot_gateway_answer(ngx_http_tgbot_gateway_t *g,
 
     r = g->request;
 
+    if (g->send.busy) {
+        return ngx_http_tgbot_gateway_busy(r, g->send.busy);
+    }
+
     if (result && result->passed) {
         return ngx_http_tgbot_gateway_passed(r, result);
     }
@@ -762,11 +798,9 @@ static ngx_int_t
 ngx_http_tgbot_gateway_refusal(ngx_http_request_t *r, ngx_uint_t status,
     const char *error)
 {
-    size_t        len;
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    const char   *phrase;
-    ngx_chain_t   out;
+    size_t       len;
+    ngx_buf_t   *b;
+    const char  *phrase;
 
     phrase = ngx_http_tgbot_gateway_phrase(status);
 
@@ -782,6 +816,53 @@ ngx_http_tgbot_gateway_refusal(ngx_http_request_t *r, ngx_uint_t status,
     b->last = ngx_sprintf(b->pos, "{\"ok\":false,\"error_code\":%ui,"
                           "\"description\":\"%s%s%s\"}", status, phrase,
                           error ? ": " : "", error ? error : "");
+
+    return ngx_http_tgbot_gateway_json(r, status, b);
+}
+
+
+/* the call's turn would have come too late: as Telegram's flood control */
+
+static ngx_int_t
+ngx_http_tgbot_gateway_busy(ngx_http_request_t *r, ngx_msec_t wait)
+{
+    u_char      *text;
+    ngx_buf_t   *b;
+    ngx_uint_t   seconds;
+
+    seconds = (wait + 999) / 1000;
+
+    b = ngx_create_temp_buf(r->pool, 128 + 2 * NGX_INT_T_LEN);
+    text = ngx_pnalloc(r->pool, NGX_INT_T_LEN + 1);
+
+    if (b == NULL || text == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(text, "%ui%Z", seconds);
+
+    if (ngx_http_tgbot_header_push(r, "Retry-After", (const char *) text)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    b->last = ngx_sprintf(b->pos, "{\"ok\":false,\"error_code\":429,"
+                          "\"description\":\"Too Many Requests: retry after "
+                          "%ui\",\"parameters\":{\"retry_after\":%ui}}",
+                          seconds, seconds);
+
+    return ngx_http_tgbot_gateway_json(r, NGX_HTTP_TOO_MANY_REQUESTS, b);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_gateway_json(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_buf_t *b)
+{
+    ngx_int_t    rc;
+    ngx_chain_t  out;
+
     b->last_buf = 1;
     b->last_in_chain = 1;
 

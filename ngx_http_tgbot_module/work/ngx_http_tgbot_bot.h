@@ -23,6 +23,7 @@
 #include "ngx_http_tgbot_redis.h"
 #include "ngx_http_tgbot_registry.h"
 #include "ngx_http_tgbot_stats.h"
+#include "ngx_http_tgbot_turns.h"
 #include "ngx_http_tgbot_update.h"
 
 
@@ -140,13 +141,20 @@ typedef struct {
 } ngx_http_tgbot_dedup_conf_t;
 
 
+/* 30r/s, 20r/m */
+
+typedef struct {
+    ngx_uint_t                     n;
+    ngx_uint_t                     per_minute;
+} ngx_http_tgbot_rate_t;
+
+
 /* one tgbot_limit directive; each bot has its own buckets for it */
 
 typedef struct {
     ngx_http_complex_value_t      *key;
     ngx_http_tgbot_zone_t         *zone;
-    ngx_uint_t                     rate;      /* tokens */
-    ngx_uint_t                     per_minute;
+    ngx_http_tgbot_rate_t          rate;      /* tokens */
     ngx_uint_t                     burst;
     ngx_uint_t                     reject;    /* action */
     ngx_str_t                      reply;     /* text, "": none */
@@ -187,11 +195,10 @@ typedef struct {
 } ngx_http_tgbot_dead_conf_t;
 
 
-/* a rate and a burst of tgbot_pace */
+/* a bucket of tgbot_pace */
 
 typedef struct {
-    ngx_uint_t                     rate;      /* calls */
-    ngx_uint_t                     per_minute;
+    ngx_http_tgbot_rate_t          rate;
     ngx_uint_t                     burst;     /* calls */
 } ngx_http_tgbot_pace_rate_t;
 
@@ -205,6 +212,9 @@ typedef struct {
     ngx_http_tgbot_pace_rate_t     global;
     ngx_http_tgbot_pace_rate_t     paid;      /* in the place of "global" */
     ngx_msec_t                     max_wait;
+
+    /* the four as buckets */
+    ngx_http_tgbot_turns_rate_t    rates[NGX_HTTP_TGBOT_TURNS_BUCKETS];
 } ngx_http_tgbot_pace_conf_t;
 
 
@@ -264,6 +274,8 @@ typedef struct {
     ngx_http_tgbot_zone_t         *leases;    /* NULL without bots */
     ngx_http_tgbot_zone_t         *dead;      /* dead letters of bots without
                                                  a zone for them, or NULL */
+    ngx_http_tgbot_zone_t         *pace;      /* turns of bots without a zone
+                                                 for them, or NULL */
     ngx_http_tgbot_redis_conf_t   *redis;     /* NULL: none */
     ngx_uint_t                     max_calls;
     ngx_http_tgbot_shown_t         shown_tokens;
@@ -375,6 +387,7 @@ struct ngx_http_tgbot_bot_s {
                                                   off */
     ngx_http_tgbot_dead_t         *dead_zone; /* NULL: they are in none */
     ngx_str_t                      dead_place;  /* of the letters, for logs */
+    ngx_http_tgbot_turns_t        *turns;     /* NULL: no tgbot_api */
     ngx_http_tgbot_stats_t        *stats;
 
     ngx_http_tgbot_register_conf_t  *reg;    /* NULL: tgbot_register off */

@@ -338,6 +338,7 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
     send->done = ngx_http_tgbot_job_sent;
     send->waiting = ngx_http_tgbot_job_waiting;
     send->data = job;
+    send->turn.order = NGX_HTTP_TGBOT_ORDER_CHAT;
 
     ngx_http_tgbot_send_start(send);
 }

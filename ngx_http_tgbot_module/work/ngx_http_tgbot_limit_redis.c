@@ -137,7 +137,8 @@ ngx_http_tgbot_limit_redis_rates(ngx_http_tgbot_redis_args_t *args,
     for (b = 0; b < buckets->n; b++) {
         limit = &limits[buckets->limits[b]];
 
-        token = (limit->per_minute ? 60000000.0 : 1000000.0) / limit->rate;
+        token = (limit->rate.per_minute ? 60000000.0 : 1000000.0)
+                / limit->rate.n;
 
         ngx_http_tgbot_redis_args_print(args, "%.6f", token);
         ngx_http_tgbot_redis_args_print(args, "%ui", ngx_max(limit->burst, 1));

@@ -6,13 +6,355 @@
 #include "ngx_http_tgbot_pace.h"
 
 
+/* turns that wait look so often for workers that died, ms */
+#define NGX_HTTP_TGBOT_PACE_TIME   1000
+
+/* "wait" of a call that stopped waiting behind others, ms */
+#define NGX_HTTP_TGBOT_PACE_LATER  1000
+
+/* bytes of an answer in which the id of its chat is looked for */
+#define NGX_HTTP_TGBOT_PACE_HEAD   4096
+
+
+static void ngx_http_tgbot_pace_classify(ngx_http_tgbot_turn_t *turn);
+static ngx_uint_t ngx_http_tgbot_pace_begins(ngx_str_t *name,
+    const char *prefix);
+static ngx_int_t ngx_http_tgbot_pace_wait(ngx_http_tgbot_turn_t *turn,
+    ngx_int_t rc);
+static void ngx_http_tgbot_pace_arm(ngx_http_tgbot_turn_t *turn);
+static void ngx_http_tgbot_pace_unwait(ngx_http_tgbot_turn_t *turn);
+static void ngx_http_tgbot_pace_timer(ngx_event_t *ev);
+static void ngx_http_tgbot_pace_ready(ngx_http_tgbot_turn_t *turn,
+    ngx_int_t rc);
+static int64_t ngx_http_tgbot_pace_id(ngx_str_t *body);
+static void ngx_http_tgbot_pace_ring(ngx_uint_t slot);
+static void ngx_http_tgbot_pace_rung(void);
+static void ngx_http_tgbot_pace_told(ngx_event_t *ev);
+static void ngx_http_tgbot_pace_look(ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_pace_second(ngx_event_t *ev);
+
+
+static ngx_http_tgbot_turns_rate_t
+                      ngx_http_tgbot_pace_none[NGX_HTTP_TGBOT_TURNS_BUCKETS];
+
+static ngx_array_t   *ngx_http_tgbot_pace_zones;   /* of this worker's bots */
+static ngx_uint_t     ngx_http_tgbot_pace_waiting; /* turns */
+static ngx_queue_t    ngx_http_tgbot_pace_going;   /* turns that may go */
+static ngx_event_t    ngx_http_tgbot_pace_event;   /* looks at tickets */
+static ngx_event_t    ngx_http_tgbot_pace_tick;
+
+
+ngx_int_t
+ngx_http_tgbot_pace_init_process(ngx_array_t *bots, ngx_cycle_t *cycle)
+{
+    ngx_uint_t               i, k;
+    ngx_http_tgbot_bot_t   **bot;
+    ngx_http_tgbot_zone_t  **zone;
+
+    ngx_http_tgbot_pace_zones = ngx_array_create(cycle->pool, 1,
+                                              sizeof(ngx_http_tgbot_zone_t *));
+    if (ngx_http_tgbot_pace_zones == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_pace_waiting = 0;
+
+    ngx_queue_init(&ngx_http_tgbot_pace_going);
+
+    ngx_memzero(&ngx_http_tgbot_pace_event, sizeof(ngx_event_t));
+    ngx_memzero(&ngx_http_tgbot_pace_tick, sizeof(ngx_event_t));
+
+    ngx_http_tgbot_pace_event.handler = ngx_http_tgbot_pace_told;
+    ngx_http_tgbot_pace_event.data = &ngx_http_tgbot_pace_event;
+    ngx_http_tgbot_pace_event.log = cycle->log;
+
+    ngx_http_tgbot_pace_tick.handler = ngx_http_tgbot_pace_second;
+    ngx_http_tgbot_pace_tick.data = &ngx_http_tgbot_pace_tick;
+    ngx_http_tgbot_pace_tick.log = cycle->log;
+    ngx_http_tgbot_pace_tick.cancelable = 1;
+
+    ngx_http_tgbot_turns_init_process(ngx_http_tgbot_pace_ring);
+    ngx_http_tgbot_bell_listen(NGX_HTTP_TGBOT_BELL_PACE,
+                               ngx_http_tgbot_pace_rung);
+
+    bot = bots->elts;
+
+    for (i = 0; i < bots->nelts; i++) {
+
+        if (bot[i]->turns == NULL) {
+            continue;
+        }
+
+        zone = ngx_http_tgbot_pace_zones->elts;
+
+        for (k = 0; k < ngx_http_tgbot_pace_zones->nelts; k++) {
+            if (zone[k] == bot[i]->turns->zone) {
+                break;
+            }
+        }
+
+        if (k < ngx_http_tgbot_pace_zones->nelts) {
+            continue;
+        }
+
+        zone = ngx_array_push(ngx_http_tgbot_pace_zones);
+        if (zone == NULL) {
+            return NGX_ERROR;
+        }
+
+        *zone = bot[i]->turns->zone;
+
+        /* this worker may be in the place of one that was killed */
+
+        ngx_http_tgbot_turns_reap(*zone);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_tgbot_pace_exit_process(void)
+{
+    if (ngx_http_tgbot_pace_event.posted) {
+        ngx_delete_posted_event(&ngx_http_tgbot_pace_event);
+    }
+
+    if (ngx_http_tgbot_pace_tick.timer_set) {
+        ngx_del_timer(&ngx_http_tgbot_pace_tick);
+    }
+}
+
+
 ngx_int_t
 ngx_http_tgbot_pace_enter(ngx_http_tgbot_turn_t *turn)
 {
-    turn->wait = 0;
-    turn->entered = 1;
+    ngx_int_t  rc;
 
-    return NGX_OK;
+    turn->wait = 0;
+
+    if (turn->bot->turns == NULL) {
+        return NGX_OK;
+    }
+
+    if (!turn->entered) {
+        turn->entered = 1;
+        turn->call.data = turn;
+        turn->timer.handler = ngx_http_tgbot_pace_timer;
+        turn->timer.data = turn;
+        turn->timer.log = turn->bot->clcf->error_log;
+
+        ngx_http_tgbot_pace_classify(turn);
+    }
+
+    turn->call.limit = turn->limit;
+
+    if (turn->conf) {
+        turn->call.limit = ngx_min(turn->limit, turn->conf->max_wait);
+    }
+
+    rc = ngx_http_tgbot_turns_enter(turn->bot->turns, &turn->call);
+
+    return (rc == NGX_OK) ? NGX_OK : ngx_http_tgbot_pace_wait(turn, rc);
+}
+
+
+/*
+ * What Telegram does not send to a chat is not in the chat's order; a 429 to
+ * what names no chat is about the method, or about all that the bot answers.
+ */
+
+static void
+ngx_http_tgbot_pace_classify(ngx_http_tgbot_turn_t *turn)
+{
+    ngx_str_t                    *method;
+    ngx_uint_t                    send, get;
+    ngx_http_tgbot_turns_call_t  *call;
+
+    call = &turn->call;
+    method = &turn->method;
+
+    send = ngx_http_tgbot_pace_begins(method, "send")
+           || ngx_http_tgbot_pace_begins(method, "copy")
+           || ngx_http_tgbot_pace_begins(method, "forward");
+
+    get = ngx_http_tgbot_pace_begins(method, "get");
+
+    call->class = NGX_HTTP_TGBOT_TURNS_LOOSE;
+    call->chat = turn->chat;
+    call->paid = turn->paid;
+    call->rates = turn->conf ? turn->conf->rates : ngx_http_tgbot_pace_none;
+
+    if (get
+        || (call->chat.len == 0
+            && !send
+            && !ngx_http_tgbot_pace_begins(method, "answer")
+            && !ngx_http_tgbot_pace_begins(method, "edit")))
+    {
+        call->chat.data = turn->key;
+        call->chat.len = ngx_snprintf(turn->key, sizeof(turn->key), "/%V",
+                                      method)
+                         - turn->key;
+        return;
+    }
+
+    if (call->chat.len == 0
+        || ngx_http_tgbot_pace_begins(method, "answer")
+        || ngx_http_tgbot_pace_begins(method, "sendChatAction"))
+    {
+        return;
+    }
+
+    call->group = (call->chat.data[0] == '-' || call->chat.data[0] == '@');
+
+    if (turn->bulk) {
+        call->class = NGX_HTTP_TGBOT_TURNS_BULK;
+
+    } else if (send && turn->order == NGX_HTTP_TGBOT_ORDER_CHAT) {
+        call->class = NGX_HTTP_TGBOT_TURNS_LINE;
+
+    } else if (send && turn->order == NGX_HTTP_TGBOT_ORDER_STRICT) {
+        call->class = NGX_HTTP_TGBOT_TURNS_STRICT;
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_pace_begins(ngx_str_t *name, const char *prefix)
+{
+    size_t  len;
+
+    len = ngx_strlen(prefix);
+
+    return name->len >= len
+           && ngx_strncasecmp(name->data, (u_char *) prefix, len) == 0;
+}
+
+
+/* the call does not go now */
+
+static ngx_int_t
+ngx_http_tgbot_pace_wait(ngx_http_tgbot_turn_t *turn, ngx_int_t rc)
+{
+    turn->wait = turn->call.wait;
+
+    ngx_log_debug5(NGX_LOG_DEBUG_HTTP, turn->timer.log, 0,
+                   "tgbot bot \"%V\": %V waits, %i, %M ms, reason %ui",
+                   &turn->bot->name, &turn->method, rc, turn->wait,
+                   turn->call.reason);
+
+    if (rc == NGX_BUSY) {
+        ngx_http_tgbot_pace_leave(turn);
+        return NGX_BUSY;
+    }
+
+    if (!turn->waiting) {
+        turn->waiting = 1;
+        turn->end = ngx_current_msec + turn->call.limit;
+
+        if (ngx_http_tgbot_pace_waiting++ == 0
+            && !ngx_http_tgbot_pace_tick.timer_set)
+        {
+            ngx_add_timer(&ngx_http_tgbot_pace_tick, NGX_HTTP_TGBOT_PACE_TIME);
+        }
+    }
+
+    ngx_http_tgbot_pace_arm(turn);
+
+    return NGX_AGAIN;
+}
+
+
+/* the timer keeps the worker from its exit */
+
+static void
+ngx_http_tgbot_pace_arm(ngx_http_tgbot_turn_t *turn)
+{
+    ngx_msec_int_t  ms, due;
+
+    ms = (ngx_msec_int_t) (turn->end - ngx_current_msec);
+
+    if (turn->call.due) {
+        due = (ngx_msec_int_t) (turn->call.due - ngx_current_msec);
+        ms = ngx_min(ms, due);
+    }
+
+    /* ngx_add_timer() ignores a change of a set timer by less than 300 ms */
+
+    if (turn->timer.timer_set) {
+        ngx_del_timer(&turn->timer);
+    }
+
+    ngx_add_timer(&turn->timer, (ngx_msec_t) ngx_max(ms, 1));
+}
+
+
+static void
+ngx_http_tgbot_pace_unwait(ngx_http_tgbot_turn_t *turn)
+{
+    if (turn->waiting) {
+        turn->waiting = 0;
+        ngx_http_tgbot_pace_waiting--;
+    }
+
+    if (turn->going) {
+        turn->going = 0;
+        ngx_queue_remove(&turn->queue);
+    }
+
+    if (turn->timer.timer_set) {
+        ngx_del_timer(&turn->timer);
+    }
+}
+
+
+static void
+ngx_http_tgbot_pace_timer(ngx_event_t *ev)
+{
+    ngx_int_t               rc;
+    ngx_http_tgbot_turn_t  *turn;
+
+    turn = ev->data;
+
+    rc = ngx_http_tgbot_turns_look(turn->bot->turns, &turn->call);
+
+    if (rc == NGX_AGAIN
+        && (ngx_msec_int_t) (turn->end - ngx_current_msec) > 0)
+    {
+        ngx_http_tgbot_pace_arm(turn);
+        return;
+    }
+
+    if (rc == NGX_AGAIN) {
+        turn->wait = turn->call.due ? turn->call.due - ngx_current_msec
+                                    : NGX_HTTP_TGBOT_PACE_LATER;
+
+        /* the end of the wait is known: the call may have that long */
+
+        ngx_http_tgbot_pace_leave(turn);
+        rc = NGX_BUSY;
+
+    } else if (rc == NGX_BUSY) {
+        turn->wait = turn->call.wait;
+        ngx_http_tgbot_pace_leave(turn);
+    }
+
+    ngx_http_tgbot_pace_ready(turn, rc);
+}
+
+
+static void
+ngx_http_tgbot_pace_ready(ngx_http_tgbot_turn_t *turn, ngx_int_t rc)
+{
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, turn->timer.log, 0,
+                   "tgbot bot \"%V\": %V has waited, %i",
+                   &turn->bot->name, &turn->method, rc);
+
+    ngx_http_tgbot_pace_unwait(turn);
+
+    /* must be last: the owner may free the turn */
+
+    turn->ready(turn, rc);
 }
 
 
@@ -20,12 +362,205 @@ void
 ngx_http_tgbot_pace_answered(ngx_http_tgbot_turn_t *turn, ngx_uint_t result,
     ngx_uint_t retry_after, ngx_str_t *body)
 {
-    /* void */
+    int64_t                  id;
+    ngx_http_tgbot_turns_t  *turns;
+
+    turns = turn->bot->turns;
+
+    if (turns == NULL || !turn->entered) {
+        return;
+    }
+
+    if (result == NGX_HTTP_TGBOT_TURN_FLOOD && retry_after) {
+
+        ngx_log_debug3(NGX_LOG_DEBUG_HTTP, turn->timer.log, 0,
+                       "tgbot bot \"%V\": %V stops for %ui s",
+                       &turn->bot->name, &turn->method, retry_after);
+
+        ngx_http_tgbot_turns_stop(turns, &turn->call,
+                                  (ngx_msec_t) retry_after * 1000);
+        return;
+    }
+
+    ngx_http_tgbot_turns_answered(turns, &turn->call,
+                                  result == NGX_HTTP_TGBOT_TURN_ANSWERED);
+
+    if (result == NGX_HTTP_TGBOT_TURN_ANSWERED
+        && body
+        && turn->call.chat.len
+        && turn->call.chat.data[0] == '@')
+    {
+        id = ngx_http_tgbot_pace_id(body);
+
+        if (id) {
+            ngx_http_tgbot_turns_learn(turns, &turn->call, id);
+        }
+    }
+}
+
+
+/* the id in "chat":{"id":-100123, of a message; 0: none is found */
+
+static int64_t
+ngx_http_tgbot_pace_id(ngx_str_t *body)
+{
+    size_t    i;
+    u_char   *p, *last;
+    int64_t   id;
+
+    static const char  text[] = "\"chat\":{\"id\":-";
+
+    last = body->data + ngx_min(body->len, NGX_HTTP_TGBOT_PACE_HEAD);
+
+    for (p = body->data, i = 0; p < last && i < sizeof(text) - 1; p++) {
+
+        if (*p == (u_char) text[i]) {
+            i++;
+
+        } else if (*p != ' ' || i == 0) {
+            i = (*p == (u_char) text[0]);
+        }
+    }
+
+    id = 0;
+
+    for (i = 0; p < last && *p >= '0' && *p <= '9'; p++, i++) {
+
+        if (i == 18) {
+            return 0;
+        }
+
+        id = id * 10 + (*p - '0');
+    }
+
+    return (p < last) ? -id : 0;
+}
+
+
+ngx_msec_t
+ngx_http_tgbot_pace_rest(ngx_http_tgbot_turn_t *turn)
+{
+    ngx_msec_int_t  ms;
+
+    if (!turn->waiting) {
+        return 0;
+    }
+
+    ms = turn->call.due
+         ? (ngx_msec_int_t) (turn->call.due - ngx_current_msec) : 1;
+
+    return (ms > 0) ? (ngx_msec_t) ms : 1;
 }
 
 
 void
 ngx_http_tgbot_pace_leave(ngx_http_tgbot_turn_t *turn)
 {
+    if (!turn->entered) {
+        return;
+    }
+
     turn->entered = 0;
+
+    ngx_http_tgbot_pace_unwait(turn);
+    ngx_http_tgbot_turns_leave(turn->bot->turns, &turn->call);
+}
+
+
+static void
+ngx_http_tgbot_pace_ring(ngx_uint_t slot)
+{
+    if (slot == ngx_http_tgbot_lease_slot()) {
+        ngx_http_tgbot_pace_rung();
+        return;
+    }
+
+    ngx_http_tgbot_bell_ring_slot(slot, NGX_HTTP_TGBOT_BELL_PACE);
+}
+
+
+static void
+ngx_http_tgbot_pace_rung(void)
+{
+    ngx_post_event(&ngx_http_tgbot_pace_event, &ngx_posted_events);
+}
+
+
+static void
+ngx_http_tgbot_pace_told(ngx_event_t *ev)
+{
+    ngx_uint_t               i;
+    ngx_queue_t             *q;
+    ngx_http_tgbot_turn_t   *turn;
+    ngx_http_tgbot_zone_t  **zone;
+
+    zone = ngx_http_tgbot_pace_zones->elts;
+
+    for (i = 0; i < ngx_http_tgbot_pace_zones->nelts; i++) {
+        ngx_http_tgbot_pace_look(zone[i]);
+    }
+
+    /* the owner of a turn may end any other turn */
+
+    while (!ngx_queue_empty(&ngx_http_tgbot_pace_going)) {
+        q = ngx_queue_head(&ngx_http_tgbot_pace_going);
+        turn = ngx_queue_data(q, ngx_http_tgbot_turn_t, queue);
+
+        ngx_http_tgbot_pace_ready(turn, NGX_OK);
+    }
+}
+
+
+static void
+ngx_http_tgbot_pace_look(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_uint_t                    i, n;
+    ngx_http_tgbot_turn_t        *turn;
+    ngx_http_tgbot_turns_told_t   told[NGX_HTTP_TGBOT_TURNS_BATCH];
+
+    do {
+        n = ngx_http_tgbot_turns_told(zone, told);
+
+        for (i = 0; i < n; i++) {
+            turn = told[i].data;
+
+            turn->call.ticket = told[i].ticket;
+            turn->call.due = told[i].due;
+
+            if (!turn->waiting || turn->going) {
+                continue;
+            }
+
+            if (told[i].rc != NGX_OK) {
+                ngx_http_tgbot_pace_arm(turn);
+                continue;
+            }
+
+            turn->going = 1;
+            ngx_queue_insert_tail(&ngx_http_tgbot_pace_going, &turn->queue);
+        }
+
+    } while (n == NGX_HTTP_TGBOT_TURNS_BATCH);
+}
+
+
+/* for a worker that was killed, or of another configuration */
+
+static void
+ngx_http_tgbot_pace_second(ngx_event_t *ev)
+{
+    ngx_uint_t               i;
+    ngx_http_tgbot_zone_t  **zone;
+
+    zone = ngx_http_tgbot_pace_zones->elts;
+
+    for (i = 0; i < ngx_http_tgbot_pace_zones->nelts; i++) {
+        ngx_http_tgbot_turns_reap(zone[i]);
+    }
+
+    if (ngx_http_tgbot_pace_waiting) {
+        ngx_add_timer(ev, NGX_HTTP_TGBOT_PACE_TIME);
+    }
+
+    ngx_http_tgbot_pace_told(ev);
 }

@@ -66,8 +66,24 @@ struct ngx_http_tgbot_turn_s {
 
     /* private */
 
+    ngx_http_tgbot_turns_call_t    call;
+    ngx_event_t                    timer;
+    ngx_queue_t                    queue;     /* of those that may go */
+    ngx_msec_t                     end;       /* of the wait, by "limit" */
+    u_char                         key[NGX_HTTP_TGBOT_TURNS_CHAT];
+
     unsigned                       entered:1;
+    unsigned                       waiting:1;
+    unsigned                       going:1;
 };
+
+
+/* worker start, after that of the bell; NGX_ERROR: no memory */
+ngx_int_t ngx_http_tgbot_pace_init_process(ngx_array_t *bots,
+    ngx_cycle_t *cycle);
+
+/* worker exit, after all turns were left */
+void ngx_http_tgbot_pace_exit_process(void);
 
 
 /*
@@ -85,12 +101,15 @@ ngx_int_t ngx_http_tgbot_pace_enter(ngx_http_tgbot_turn_t *turn);
  * Tells the answer to a request, "result" being an
  * ngx_http_tgbot_turn_result_e, before it is decided whether the call is
  * repeated.  A 429 stops the chat of the call, or the bot, for "retry_after"
- * seconds (0: for one).  The turn keeps its place until it is left: who
- * repeats the call enters again.  "body" is what there is of the answer's
- * body, its beginning at least, or NULL.
+ * seconds; with 0 it is a failure like others.  The turn keeps its place until
+ * it is left: who repeats the call enters again.  "body" is what there is of
+ * the answer's body, its beginning at least, or NULL.
  */
 void ngx_http_tgbot_pace_answered(ngx_http_tgbot_turn_t *turn,
     ngx_uint_t result, ngx_uint_t retry_after, ngx_str_t *body);
+
+/* milliseconds until a turn that waits may be there, 0: it does not wait */
+ngx_msec_t ngx_http_tgbot_pace_rest(ngx_http_tgbot_turn_t *turn);
 
 /*
  * The call has ended or was cancelled, in any state: its place goes to the

@@ -4,9 +4,16 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_backoff.h"
+#include "ngx_http_tgbot_params.h"
 #include "ngx_http_tgbot_send.h"
 
 
+static void ngx_http_tgbot_send_chat(ngx_http_tgbot_send_t *send);
+static void ngx_http_tgbot_send_go(ngx_http_tgbot_send_t *send);
+static ngx_int_t ngx_http_tgbot_send_enter(ngx_http_tgbot_send_t *send);
+static void ngx_http_tgbot_send_ready(ngx_http_tgbot_turn_t *turn,
+    ngx_int_t rc);
+static void ngx_http_tgbot_send_busy(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
     ngx_http_tgbot_capture_t *result);
@@ -14,6 +21,8 @@ static void ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result);
+static void ngx_http_tgbot_send_tell(ngx_http_tgbot_send_t *send,
+    ngx_http_tgbot_method_result_t *result, ngx_http_tgbot_capture_t *capture);
 static void ngx_http_tgbot_send_refused(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_method_result_t *result, ngx_uint_t status);
 static void ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
@@ -67,15 +76,131 @@ ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
     send->pause.probe = 0;
     send->pause.resume = ngx_http_tgbot_send_resume;
 
-    if (send->bot->unauthorized && send->program == NULL) {
+    send->busy = 0;
 
-        /* the timer's handler pauses the call: not from inside start */
+    ngx_http_tgbot_send_chat(send);
 
+    /* the timer's handler tells of a wait: not from inside start */
+
+    if ((send->bot->unauthorized && send->program == NULL)
+        || ngx_http_tgbot_send_enter(send) != NGX_OK)
+    {
         ngx_add_timer(&send->timer, 1);
         return;
     }
 
     ngx_http_tgbot_send_call(send);
+}
+
+
+/* the turn of this call, and its chat */
+
+static void
+ngx_http_tgbot_send_chat(ngx_http_tgbot_send_t *send)
+{
+    ngx_http_tgbot_params_t   params;
+    ngx_http_tgbot_method_t  *method;
+
+    method = send->method;
+
+    send->turn.bot = send->bot;
+    send->turn.method = method->name;
+    send->turn.ready = ngx_http_tgbot_send_ready;
+    send->turn.data = send;
+
+    if (send->named) {
+
+        /* it is that of another method */
+
+        send->named = 0;
+        ngx_str_null(&send->turn.chat);
+    }
+
+    if (send->turn.chat.len || method->chat_len == 0) {
+        return;
+    }
+
+    send->named = 1;
+
+    params.chat_pos = method->chat_pos;
+    params.chat_len = method->chat_len;
+
+    /* without memory it is a call without a chat, of which no order is kept */
+
+    (void) ngx_http_tgbot_params_chat(&params, &method->body,
+                                      &send->turn.chat, send->pool);
+}
+
+
+/* the next request of the call, when it is the call's turn */
+
+static void
+ngx_http_tgbot_send_go(ngx_http_tgbot_send_t *send)
+{
+    switch (ngx_http_tgbot_send_enter(send)) {
+
+    case NGX_OK:
+        ngx_http_tgbot_send_call(send);
+        break;
+
+    case NGX_AGAIN:
+        send->waiting(send, ngx_http_tgbot_pace_rest(&send->turn));
+        break;
+
+    default: /* NGX_BUSY */
+        ngx_http_tgbot_send_busy(send);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_send_enter(ngx_http_tgbot_send_t *send)
+{
+    send->turn.limit = ngx_http_tgbot_send_left(send);
+
+    return ngx_http_tgbot_pace_enter(&send->turn);
+}
+
+
+static void
+ngx_http_tgbot_send_ready(ngx_http_tgbot_turn_t *turn, ngx_int_t rc)
+{
+    ngx_http_tgbot_send_t  *send;
+
+    send = turn->data;
+
+    if (send->timer.timer_set) {
+        ngx_del_timer(&send->timer);
+    }
+
+    if (rc == NGX_OK) {
+        ngx_http_tgbot_send_call(send);
+        return;
+    }
+
+    ngx_http_tgbot_send_busy(send);
+}
+
+
+/* the turn would be too late, or there is no room to wait for it */
+
+static void
+ngx_http_tgbot_send_busy(ngx_http_tgbot_send_t *send)
+{
+    if (send->program) {
+        send->busy = send->turn.wait;
+        send->given_up = 1;
+
+        ngx_http_tgbot_send_finish(send);
+        return;
+    }
+
+    if (send->turn.wait >= ngx_http_tgbot_send_left(send)) {
+        ngx_http_tgbot_send_give_up(send, "it would have to wait for too long");
+        return;
+    }
+
+    ngx_http_tgbot_send_wait(send, send->turn.wait);
 }
 
 
@@ -184,6 +309,9 @@ static void
 ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result)
 {
+    ngx_http_tgbot_pace_answered(&send->turn, NGX_HTTP_TGBOT_TURN_FAILED, 0,
+                                 NULL);
+
     if (result->passed) {
 
         /* the program has a part of the answer */
@@ -221,10 +349,6 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
 
     bot = send->bot;
 
-    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, bot->clcf->error_log, 0,
-                   "tgbot bot \"%V\": %V was answered %ui",
-                   &bot->name, &send->method->name, capture->status);
-
     if (ngx_http_tgbot_method_result(&result, capture->status,
                                      &capture->retry_after, &capture->body,
                                      send->pool)
@@ -234,6 +358,8 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
                                   "no memory to read the answer");
         return;
     }
+
+    ngx_http_tgbot_send_tell(send, &result, capture);
 
     once = result.outcome != NGX_HTTP_TGBOT_METHOD_OK
            && ngx_http_tgbot_method_once(&send->method->name);
@@ -250,7 +376,6 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
     switch (result.outcome) {
 
     case NGX_HTTP_TGBOT_METHOD_UNAUTHORIZED:
-
         if (send->program == NULL) {
             ngx_http_tgbot_send_pause(send);
             return;
@@ -294,6 +419,39 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
     }
 
     ngx_http_tgbot_send_finish(send);
+}
+
+
+/* tells what the answer means for other calls */
+
+static void
+ngx_http_tgbot_send_tell(ngx_http_tgbot_send_t *send,
+    ngx_http_tgbot_method_result_t *result, ngx_http_tgbot_capture_t *capture)
+{
+    ngx_uint_t  rc;
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, send->bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\", update %L: %V was answered %ui",
+                   &send->bot->name,
+                   send->ctx->update ? send->ctx->update->update_id : 0,
+                   &send->method->name, capture->status);
+
+    switch (result->outcome) {
+
+    case NGX_HTTP_TGBOT_METHOD_FLOOD:
+        rc = NGX_HTTP_TGBOT_TURN_FLOOD;
+        break;
+
+    case NGX_HTTP_TGBOT_METHOD_UNAVAILABLE:
+        rc = NGX_HTTP_TGBOT_TURN_FAILED;
+        break;
+
+    default:
+        rc = NGX_HTTP_TGBOT_TURN_ANSWERED;
+    }
+
+    ngx_http_tgbot_pace_answered(&send->turn, rc, result->retry_after,
+                                 &capture->body);
 }
 
 
@@ -343,7 +501,12 @@ ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
                             "which the group was migrated",
                             &send->method->name, chat_id);
 
-    ngx_http_tgbot_send_call(send);
+    /* for a program it stays a call to the chat that the program named */
+
+    ngx_http_tgbot_pace_leave(&send->turn);
+    ngx_http_tgbot_send_chat(send);
+
+    ngx_http_tgbot_send_go(send);
 }
 
 
@@ -432,7 +595,12 @@ ngx_http_tgbot_send_timer(ngx_event_t *ev)
         return;
     }
 
-    ngx_http_tgbot_send_call(send);
+    if (send->turn.waiting) {
+        send->waiting(send, ngx_http_tgbot_pace_rest(&send->turn));
+        return;
+    }
+
+    ngx_http_tgbot_send_go(send);
 }
 
 
@@ -440,6 +608,10 @@ ngx_msec_t
 ngx_http_tgbot_send_delay(ngx_http_tgbot_send_t *send)
 {
     ngx_msec_int_t  ms;
+
+    if (send->active && send->turn.waiting) {
+        return ngx_http_tgbot_pace_rest(&send->turn);
+    }
 
     if (!send->active || !send->timer.timer_set) {
         return 0;
@@ -504,6 +676,7 @@ ngx_http_tgbot_send_finish(ngx_http_tgbot_send_t *send)
     send->active = 0;
 
     ngx_http_tgbot_bot_unpause(send->bot, &send->pause);
+    ngx_http_tgbot_pace_leave(&send->turn);
 
     send->done(send);
 }
@@ -545,6 +718,7 @@ ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send)
     }
 
     ngx_http_tgbot_bot_unpause(send->bot, &send->pause);
+    ngx_http_tgbot_pace_leave(&send->turn);
 
     return NGX_OK;
 }
@@ -554,6 +728,10 @@ static void
 ngx_http_tgbot_send_pause(ngx_http_tgbot_send_t *send)
 {
     ngx_msec_t  left;
+
+    /* until the token is accepted others may go */
+
+    ngx_http_tgbot_pace_leave(&send->turn);
 
     ngx_http_tgbot_bot_pause(send->bot, &send->pause);
 
@@ -572,7 +750,7 @@ ngx_http_tgbot_send_resume(ngx_http_tgbot_pause_t *pause)
 
     ngx_del_timer(&send->timer);
 
-    ngx_http_tgbot_send_call(send);
+    ngx_http_tgbot_send_go(send);
 }
 
 

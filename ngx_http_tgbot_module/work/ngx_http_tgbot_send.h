@@ -13,6 +13,7 @@
 
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_method.h"
+#include "ngx_http_tgbot_pace.h"
 
 
 typedef struct ngx_http_tgbot_send_s  ngx_http_tgbot_send_t;
@@ -77,10 +78,19 @@ struct ngx_http_tgbot_send_s {
                                        ngx_msec_t delay);
     void                          *data;
 
+    /*
+     * May be set before start: order, bulk, paid, conf; and chat, which is
+     * otherwise taken from the method.
+     */
+    ngx_http_tgbot_turn_t          turn;
+
     /* for done */
 
     ngx_http_tgbot_capture_t      *result;
     const char                    *reason;    /* why it was given up */
+    ngx_msec_t                     busy;      /* ms after which a program's call
+                                                 might go; its turn would have
+                                                 come too late; 0: it did not */
 
     /* private */
 
@@ -98,6 +108,7 @@ struct ngx_http_tgbot_send_s {
     unsigned                       active:1;
     unsigned                       started:1; /* and counted */
     unsigned                       migrated:1;
+    unsigned                       named:1;   /* turn.chat is the method's */
 };
 
 
@@ -113,7 +124,7 @@ ngx_int_t ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send);
 /* milliseconds since the first try */
 ngx_msec_t ngx_http_tgbot_send_elapsed(ngx_http_tgbot_send_t *send);
 
-/* milliseconds until the next try; 0: the call does not wait */
+/* milliseconds until the next try, at least; 0: the call does not wait */
 ngx_msec_t ngx_http_tgbot_send_delay(ngx_http_tgbot_send_t *send);
 
 

@@ -18,6 +18,9 @@ MENU = ["We have", "tea", "and coffee."]
 # where dev installs the packages of t/frameworks
 NODE = f"{TOP}/build/frameworks/node"
 
+# for which Debian has its packages
+PYTHON = "/usr/bin/python3"
+
 FPM = """\
 [global]
 error_log = {directory}/fpm.log
@@ -141,6 +144,36 @@ def node_modules(case):
         case.skip("no packages of npm: ./dev packages e2e installs them")
         return None
     return f"{NODE}/node_modules"
+
+
+def python_telegram_bot(case, versions):
+    """How Python with such a version of python-telegram-bot is called, or None."""
+    for path in ("", f"{TOP}/build/frameworks/python/usr/lib/python3/dist-packages"):
+        python = ["env", f"PYTHONPATH={path}", PYTHON]
+        found = subprocess.run(
+            [*python, "-c", "import tornado\nfrom importlib.metadata import version\n"
+                            "print(version('python-telegram-bot'))"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+        if found.returncode == 0 and int(found.stdout.split(".")[0]) in versions:
+            return python
+    case.skip("no such python-telegram-bot: ./dev packages e2e installs it")
+    return None
+
+
+async def go_program(case, source):
+    """The program made of a source in Go, or None."""
+    go = shutil.which("go")
+    if go is None or not os.path.isdir("/usr/share/gocode/src/gopkg.in/telebot.v3"):
+        case.skip("no telebot: golang-go and golang-gopkg-telebot.v3-dev have it")
+        return None
+    program = f"{case.directory}/program"
+    build = await asyncio.create_subprocess_exec(
+        go, "build", "-o", program, source, stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        env=dict(os.environ, GO111MODULE="off", GOPATH="/usr/share/gocode",
+                 GOCACHE=f"{TOP}/build/frameworks/go"))
+    output, _ = await build.communicate()
+    return program if case.equal((build.returncode, output), (0, b""), "go build") else None
 
 
 def php_fpm(case, port):

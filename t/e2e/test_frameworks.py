@@ -8,9 +8,9 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
 
-from bots import MENU, Bot, node_modules, php_fpm, post, read_text, write
+from bots import (
+    MENU, Bot, go_program, node_modules, php_fpm, post, python_telegram_bot, read_text, write)
 from harness import SECRET, TOKEN, TOP, until
 from simulator import updates
 from simulator.http1 import fetch
@@ -26,9 +26,6 @@ ENDS = ", and the process ends"
 
 # it listens before
 NODE_RED_STARTED = "Started flows"
-
-# for which Debian has its packages
-PYTHON = "/usr/bin/python3"
 
 
 async def held(case, bot, early=False):
@@ -282,40 +279,26 @@ async def test_puregram_as_it_comes(case):
     await node_as_it_comes(case, "puregram 2.27", "puregram")
 
 
-def telegram(case, versions):
-    """How Python with such a version of python-telegram-bot is called, or None."""
-    for path in ("", f"{TOP}/build/frameworks/python/usr/lib/python3/dist-packages"):
-        python = ["env", f"PYTHONPATH={path}", PYTHON]
-        found = subprocess.run(
-            [*python, "-c", "import tornado\nfrom importlib.metadata import version\n"
-                            "print(version('python-telegram-bot'))"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
-        if found.returncode == 0 and int(found.stdout.split(".")[0]) in versions:
-            return python
-    case.skip("no such python-telegram-bot: ./dev packages e2e installs it")
-    return None
-
-
 async def test_python_telegram_bot_13(case):
-    python = telegram(case, range(13, 14))
+    python = python_telegram_bot(case, range(13, 14))
     if python is not None:
         await recipe(case, shop(case), [*python, "python-telegram-bot-13.py"])
 
 
 async def test_python_telegram_bot_13_as_it_comes(case):
-    python = telegram(case, range(13, 14))
+    python = python_telegram_bot(case, range(13, 14))
     if python is not None:
         await as_it_comes(case, "python-telegram-bot 13", [*python, f"{DEFAULTS}/ptb13.py"])
 
 
 async def test_python_telegram_bot_20(case):
-    python = telegram(case, range(20, 100))
+    python = python_telegram_bot(case, range(20, 100))
     if python is not None:
         await recipe(case, shop(case), [*python, "python-telegram-bot-20.py"])
 
 
 async def test_python_telegram_bot_20_as_it_comes(case):
-    python = telegram(case, range(20, 100))
+    python = python_telegram_bot(case, range(20, 100))
     if python is not None:
         await as_it_comes(case, "python-telegram-bot 20 and newer",
                           [*python, f"{DEFAULTS}/ptb20.py"])
@@ -354,30 +337,14 @@ async def test_php_as_it_comes(case):
     case.equal((status, bot.take_calls()), (200, []), "a failure that is shown")
 
 
-async def built(case, source):
-    """The program made of a source in Go, or None."""
-    go = shutil.which("go")
-    if go is None or not os.path.isdir("/usr/share/gocode/src/gopkg.in/telebot.v3"):
-        case.skip("no telebot: golang-go and golang-gopkg-telebot.v3-dev have it")
-        return None
-    program = f"{case.directory}/program"
-    build = await asyncio.create_subprocess_exec(
-        go, "build", "-o", program, source, stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        env=dict(os.environ, GO111MODULE="off", GOPATH="/usr/share/gocode",
-                 GOCACHE=f"{TOP}/build/frameworks/go"))
-    output, _ = await build.communicate()
-    return program if case.equal((build.returncode, output), (0, b""), "go build") else None
-
-
 async def test_telebot(case):
-    program = await built(case, f"{RECIPES}/telebot.go")
+    program = await go_program(case, f"{RECIPES}/telebot.go")
     if program is not None:
         await recipe(case, shop(case), [program])
 
 
 async def test_telebot_as_it_comes(case):
-    program = await built(case, f"{DEFAULTS}/telebot.go")
+    program = await go_program(case, f"{DEFAULTS}/telebot.go")
     if program is not None:
         await as_it_comes(case, "telebot 3", [program])
 

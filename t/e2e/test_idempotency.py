@@ -6,9 +6,11 @@ import random
 import signal
 from collections import Counter
 
+import build
 import clients
 from harness import children, until
 from simulator.http1 import HttpError
+from zonefiles import printed, reload_refused, write
 
 GATEWAY = """\
         location /bot/ {{
@@ -172,6 +174,48 @@ async def test_all_killed(case):
     case.equal(answer and answer.status, 200, "what was not sent")
     case.equal(len(scene.api.arrived), 4, "calls that arrived")
     await _finish(case, nginx)
+
+
+async def test_crashed(case):
+    """
+    The machine crashes: of a page that is whole no moment is known, so a call without an
+    answer may have been sent.  Records in memory are not left for those in a file.
+    """
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+    write(case, "boot", "one")
+    scene, nginx = await case.scene(
+        locations=gateway(), http="tgbot_max_calls 1; tgbot_state state;",
+        nginx={"workers": 1, "module": module})
+    kept = await ask(nginx.port, "kept")
+    scene.api.hold("sendMessage")
+    first = await clients.Client(nginx.port).connect()
+    second = await clients.Client(nginx.port).connect()
+    first.send(call("sent"))
+    await until(lambda: scene.api.held)
+    second.send(call("unsent"))
+    await _counted(case, nginx, "started", 3)
+    await nginx.kill_all()
+    scene.api.release()
+
+    _, text = await printed(case)
+    case.check("keys.zone: idempotency" in text and "bot e2e: 3 records of calls" in text, text)
+
+    write(case, "boot", "two")
+    await nginx.start()
+    again = await ask(nginx.port, "kept")
+    case.equal((again.status, again.body), (200, kept.body), "kept")
+    unknown(case, await ask(nginx.port, "sent"), "sent")
+    unknown(case, await ask(nginx.port, "unsent"), "not sent")
+    case.equal(len(scene.api.arrived), 2, "calls that arrived")
+    await case.stop(nginx)
+
+    text = nginx.read("nginx.conf")
+    nginx.configure(text.replace("tgbot_state state;", ""))
+    await nginx.start()
+    await ask(nginx.port, "new")
+    nginx.configure(text)
+    await reload_refused(case, nginx, 'zone "keys" holds records of 1 calls')
+    await case.stop(nginx)
 
 
 async def test_reloaded(case):

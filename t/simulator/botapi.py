@@ -105,6 +105,7 @@ class BotApi(Service):
             self.refusals[str(old)] = migrated_to(new)
         self.fault = None                   # a fault for everybody, see faults.show()
         self.registrations = Registrations()
+        self.now = time.time                # the date of messages
         self.username = "demo_bot"          # of all bots; None: getMe fails
         self.named = 0                      # calls of getMe
         self.called = {False: set(), True: set()}   # methods, True: in the test environment
@@ -327,7 +328,7 @@ class BotApi(Service):
             return True
         self._messages[call.chat] += 1
         number = _number(call.chat)
-        return {"message_id": self._messages[call.chat], "date": int(time.time()),
+        return {"message_id": self._messages[call.chat], "date": int(self.now()),
                 "chat": {"id": number, "type": "supergroup" if number < 0 else "private"},
                 **content}
 

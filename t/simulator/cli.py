@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 from dataclasses import fields
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from . import demo, report
 from .scene import Options, Scene
@@ -126,6 +126,8 @@ async def _demo(args):
               f"    -H 'X-Telegram-Bot-Api-Secret-Token: {args.secret}' \\\n"
               "    -d '{\"update_id\":271829000,\"message\":{\"message_id\":1,\"date\":1,"
               "\"chat\":{\"id\":1,\"type\":\"private\"},\"text\":\"hello\"}}'\n"
+              "To be the program, without a token:\n"
+              f"  curl {urljoin(args.url, '/api/sendMessage')} -d chat_id=1 -d text=hello\n"
               "Ctrl-C ends it.\n", flush=True)
         await _interrupted()
     scene.api.stop()

@@ -4,9 +4,11 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
 
 from . import updates
 from .botapi import BotApi
+from .http1 import fetch
 from .program import Program
 from .webhook import Webhook
 
@@ -110,7 +112,24 @@ class Demo:
             if not done:
                 break
         webhook.close()
-        return wrong
+        return wrong + await self._own_call(len(steps()) + 1)
+
+    async def _own_call(self, number):
+        """What a program does by itself: 1 if it goes wrong, else 0."""
+        print(f"\n{number}. a call that the program makes by itself, through the gateway",
+              flush=True)
+        self._effects.clear()
+        query = urlencode({"chat_id": ANN["id"], "text": "Your table is ready."})
+        parts = urlsplit(self._url)
+        _say("program → nginx", f"/api/sendMessage?{query}")
+        answer = await fetch(parts.hostname, parts.port or 80, f"/api/sendMessage?{query}")
+        status = answer.status if answer else "nothing"
+        _say("nginx → program", f"{status}, what the Bot API answered")
+        if status == 200 and self._effects == [("sendMessage", "api")]:
+            _say("ok")
+            return 0
+        _say("WRONG", f"answered {status}, executed {self._effects}")
+        return 1
 
     def _faults(self, step, delivery, done):
         faults = []
