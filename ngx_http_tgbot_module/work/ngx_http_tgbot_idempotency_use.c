@@ -491,16 +491,8 @@ ngx_http_tgbot_idempotency_use_stop(ngx_http_tgbot_idempotency_use_t *use)
 ngx_int_t
 ngx_http_tgbot_idempotency_use_sent(ngx_http_tgbot_idempotency_use_t *use)
 {
-    if (use->call.lease.token == 0
-        || ngx_http_tgbot_idempotency_sent(&use->call) == NGX_OK)
-    {
-        return NGX_OK;
-    }
-
-    use->status = NGX_HTTP_CONFLICT;
-    use->error = "nginx hung, and another call with this "
-                       "Idempotency-Key was sent instead";
-    return NGX_ERROR;
+    return (ngx_http_tgbot_idempotency_sent(&use->call) == NGX_OK) ? NGX_OK
+                                                                   : NGX_ERROR;
 }
 
 
