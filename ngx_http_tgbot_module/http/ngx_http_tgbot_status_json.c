@@ -7,6 +7,7 @@
 #include "ngx_http_tgbot_cache.h"
 #include "ngx_http_tgbot_idempotency.h"
 #include "ngx_http_tgbot_status.h"
+#include "ngx_http_tgbot_status_broadcast.h"
 #include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_status_metrics.h"
 #include "ngx_http_tgbot_status_text.h"
@@ -233,6 +234,11 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
         ngx_http_tgbot_status_json_metrics(s, bot, NGX_HTTP_TGBOT_OF_QUEUE);
     }
 
+    if (b->broadcast) {
+        ngx_http_tgbot_status_json_metrics(s, bot,
+                                           NGX_HTTP_TGBOT_OF_BROADCAST);
+    }
+
     if (bot->known) {
         ngx_http_tgbot_status_json_metrics(s, bot, NGX_HTTP_TGBOT_OF_WEBHOOK);
     }
@@ -276,6 +282,11 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
         ngx_http_tgbot_status_json_kept(s, b->dead_zone != NULL);
 
         ngx_http_tgbot_status_text_close(s, '}');
+    }
+
+    if (b->broadcast) {
+        ngx_http_tgbot_status_text_key(s, "broadcast_list");
+        (void) ngx_http_tgbot_status_broadcast_list(s, &b->broadcast->user, 0);
     }
 
     if (bot->told) {

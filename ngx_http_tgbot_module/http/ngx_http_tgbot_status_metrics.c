@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_broadcast_show.h"
 #include "ngx_http_tgbot_cache.h"
 #include "ngx_http_tgbot_dead_verbs.h"
 #include "ngx_http_tgbot_idempotency.h"
@@ -471,6 +472,20 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
       ngx_http_tgbot_metric_plain,
       ngx_http_tgbot_metric_number(SHARED, bot, machines) },
 
+    { "broadcasts", NGX_HTTP_TGBOT_GAUGE,
+      "Broadcasts that are kept, by state.",
+      { { "state", NGX_HTTP_TGBOT_BROADCAST_STATES,
+          ngx_http_tgbot_broadcast_states, sizeof(ngx_str_t) },
+        ngx_http_tgbot_metric_no_label },
+      ngx_http_tgbot_metric_number(BROADCAST, bot, broadcasts) },
+
+    { "broadcast_chats", NGX_HTTP_TGBOT_GAUGE,
+      "Chats of the broadcasts that are kept, by state.",
+      { { "state", NGX_HTTP_TGBOT_BROADCAST_CHATS,
+          ngx_http_tgbot_broadcast_chats, sizeof(ngx_str_t) },
+        ngx_http_tgbot_metric_no_label },
+      ngx_http_tgbot_metric_number(BROADCAST, bot, chats) },
+
     { "webhook_pending_updates", NGX_HTTP_TGBOT_GAUGE,
       "Updates that waited at Telegram when it was last asked.",
       ngx_http_tgbot_metric_plain,
@@ -595,6 +610,11 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
         }
 
         bot->oldest = bot->queue.oldest / 1000;
+    }
+
+    if (b->broadcast) {
+        ngx_http_tgbot_broadcast_show_sums(&b->broadcast->user,
+                                           bot->broadcasts, bot->chats);
     }
 
     if (b->reg == NULL) {

@@ -38,6 +38,11 @@ typedef struct {
     uint64_t                             depth[5];
     uint64_t                             oldest;    /* s */
 
+    uint64_t                             broadcasts[
+                                             NGX_HTTP_TGBOT_BROADCAST_STATES];
+    uint64_t                             chats[NGX_HTTP_TGBOT_BROADCAST_CHATS];
+                                                    /* of them, by state */
+
     uint64_t                             pending;   /* at Telegram */
     uint64_t                             error_date;
     uint64_t                             url_ok;
@@ -92,6 +97,7 @@ typedef enum {
     NGX_HTTP_TGBOT_OF_REDIS,             /* same, with tgbot_redis */
     NGX_HTTP_TGBOT_OF_BOT,               /* ngx_http_tgbot_status_bot_t */
     NGX_HTTP_TGBOT_OF_QUEUE,             /* a bot with tgbot_queue */
+    NGX_HTTP_TGBOT_OF_BROADCAST,         /* a bot with tgbot_broadcast */
     NGX_HTTP_TGBOT_OF_WEBHOOK,           /* a bot with tgbot_register */
     NGX_HTTP_TGBOT_OF_SHARED,            /* a bot of which Redis tells */
     NGX_HTTP_TGBOT_OF_ZONE               /* ngx_http_tgbot_status_zone_t */

@@ -72,11 +72,9 @@ ngx_http_tgbot_broadcast_area_init(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t            *old;
     ngx_http_tgbot_broadcast_area_t   area;
 
-    if (!fresh) {
-        return NGX_OK;
-    }
+    /* also a zone in memory is replaced, by a file that was there */
 
-    old = ngx_http_tgbot_zone_old(zone);
+    old = (fresh || zone->opened) ? ngx_http_tgbot_zone_old(zone) : NULL;
     n = 0;
 
     if (old) {
@@ -97,6 +95,10 @@ ngx_http_tgbot_broadcast_area_init(ngx_http_tgbot_zone_t *zone,
                       &zone->shm_zone->shm.name, n, old->size / 1024,
                       zone->file, zone->line);
         return NGX_ERROR;
+    }
+
+    if (!fresh) {
+        return NGX_OK;
     }
 
     ngx_http_tgbot_broadcast_area_view(zone, &area);

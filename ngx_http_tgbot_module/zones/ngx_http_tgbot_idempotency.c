@@ -125,11 +125,18 @@ ngx_http_tgbot_idempotency_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 {
     ngx_http_tgbot_store_t  store;
 
+    /* also a zone in memory is replaced, by a file that was there */
+
+    if ((fresh || zone->opened)
+        && ngx_http_tgbot_idempotency_resized(zone) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (fresh) {
-        if (ngx_http_tgbot_idempotency_resized(zone) != NGX_OK
-            || ngx_http_tgbot_store_carve(zone,
-                                          &ngx_http_tgbot_idempotency_layout)
-               != NGX_OK)
+        if (ngx_http_tgbot_store_carve(zone,
+                                       &ngx_http_tgbot_idempotency_layout)
+            != NGX_OK)
         {
             return NGX_ERROR;
         }

@@ -6,9 +6,11 @@ import random
 import signal
 from collections import Counter
 
+import build
 import clients
 from harness import children, until
 from simulator.http1 import HttpError
+from zonefiles import printed, reload_refused, write
 
 GATEWAY = """\
         location /bot/ {{
@@ -174,6 +176,48 @@ async def test_all_killed(case):
     await _finish(case, nginx)
 
 
+async def test_crashed(case):
+    """
+    The machine crashes: of a page that is whole no moment is known, so a call without an
+    answer may have been sent.  Records in memory are not left for those in a file.
+    """
+    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
+    write(case, "boot", "one")
+    scene, nginx = await case.scene(
+        locations=gateway(), http="tgbot_max_calls 1; tgbot_state state;",
+        nginx={"workers": 1, "module": module})
+    kept = await ask(nginx.port, "kept")
+    scene.api.hold("sendMessage")
+    first = await clients.Client(nginx.port).connect()
+    second = await clients.Client(nginx.port).connect()
+    first.send(call("sent"))
+    await until(lambda: scene.api.held)
+    second.send(call("unsent"))
+    await _counted(case, nginx, "started", 3)
+    await nginx.kill_all()
+    scene.api.release()
+
+    _, text = await printed(case)
+    case.check("keys.zone: idempotency" in text and "bot e2e: 3 records of calls" in text, text)
+
+    write(case, "boot", "two")
+    await nginx.start()
+    again = await ask(nginx.port, "kept")
+    case.equal((again.status, again.body), (200, kept.body), "kept")
+    unknown(case, await ask(nginx.port, "sent"), "sent")
+    unknown(case, await ask(nginx.port, "unsent"), "not sent")
+    case.equal(len(scene.api.arrived), 2, "calls that arrived")
+    await case.stop(nginx)
+
+    text = nginx.read("nginx.conf")
+    nginx.configure(text.replace("tgbot_state state;", ""))
+    await nginx.start()
+    await ask(nginx.port, "new")
+    nginx.configure(text)
+    await reload_refused(case, nginx, 'zone "keys" holds records of 1 calls')
+    await case.stop(nginx)
+
+
 async def test_reloaded(case):
     """A call in flight while nginx is reloaded: calls in new workers get its answer."""
     scene, nginx = await case.scene(locations=gateway())
@@ -233,6 +277,40 @@ async def test_program_gone(case):
         case.equal(answer.status, 200, f"{key}: status")
         case.equal(json.loads(answer.body)["result"]["text"], words, f"{key}: answer")
     case.equal(len(scene.api.executed), 2, "executed")
+    await _finish(case, nginx)
+
+
+def upload(key, boundary, data):
+    """The bytes of an upload with this key, as a library makes it."""
+    part = f'--{boundary}\r\nContent-Disposition: form-data; name='
+    body = (f'{part}"chat_id"\r\n\r\n1\r\n{part}"document"; filename="a"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n").encode() + data \
+        + f"\r\n--{boundary}--\r\n".encode()
+    return (f"POST /bot/bot/sendDocument HTTP/1.1\r\nHost: e2e\r\nIdempotency-Key: {key}\r\n"
+            f"Content-Type: multipart/form-data; boundary={boundary}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+
+
+async def test_upload(case):
+    """An upload that is repeated, in another form, is one; another file is another call."""
+    scene, nginx = await case.scene(locations=gateway(),
+                                    nginx={"workers": 1, "start": False})
+    nginx.configure(nginx.read("nginx.conf").replace("body_size 1m", "body_size 55m"))
+    await nginx.start()
+    data = random.Random(1).randbytes(20 << 20)
+    last = data[:-1] + bytes([data[-1] ^ 1])
+    bodies = set()
+    for boundary, file, status in (("one", data, 200), ("----two--", data, 200),
+                                   ("one", last, 422), ("three", data, 200)):
+        client = await clients.Client(nginx.port).connect()
+        client.send(upload("k", boundary, file))
+        answer = await client.answer(60)
+        await client.close()
+        case.equal(answer.status, status, f"boundary {boundary}")
+        if status == 200:
+            bodies.add(answer.body)
+    case.equal(len(bodies), 1, "different answers")
+    case.equal(len(scene.api.executed), 1, "executed")
     await _finish(case, nginx)
 
 

@@ -8,8 +8,8 @@ import stat
 import tempfile
 
 import build
-from harness import NGINX, TOP, Nginx, StartError, alive, bot, children, until
-from zonefiles import (DIRECTIVES, STATE, all_handled, contents, fill, handled, refused,
+from harness import NGINX, Nginx, StartError, alive, bot, children, until
+from zonefiles import (DIRECTIVES, STATE, all_handled, contents, fill, handled, printed, refused,
                        reload_refused)
 
 
@@ -33,15 +33,6 @@ async def test_names(case):
     case.check_logs(nginx)
 
 
-async def _printed(case, *arguments):
-    """What "dev zones" prints."""
-    process = await asyncio.create_subprocess_exec(
-        f"{TOP}/dev", "zones", *arguments, f"{case.directory}/state",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
-    output, _ = await process.communicate()
-    return process.returncode, output.decode("utf-8", "replace")
-
-
 async def test_printed(case):
     """What is in the files of a killed nginx can be seen, and is not changed by that."""
     scene, nginx = await case.scene(
@@ -55,19 +46,19 @@ async def test_printed(case):
     await nginx.kill_all()
 
     before = contents(f"{case.directory}/state")
-    code, text = await _printed(case)
+    code, text = await printed(case)
     case.equal(code, 0, "exit status")
     for line in ("updates.zone: queue, 32768 KiB", "bot e2e: 30 updates, the oldest",
                  "tgbot_dead.zone: dead letters", "bot e2e: 10 dead letters, the oldest",
                  "10 failed, 0 unsent, 0 expired", "broken: 0"):
         case.check(line in text, f"no {line!r} in:\n{text}")
     case.check("hello" not in text, "text of a user, and nobody asked for it")
-    _, text = await _printed(case, "--text")
+    _, text = await printed(case, "--text")
     case.check('"text": "hello 129"' in text or '"text":"hello 129"' in text, "no text")
     case.equal(contents(f"{case.directory}/state"), before, "files")
 
     os.truncate(f"{case.directory}/state/updates.zone", 100000)
-    code, text = await _printed(case)
+    code, text = await printed(case)
     case.equal(code, 1, "exit status")
     case.check("updates.zone: is cut short" in text, f"no line about the file in:\n{text}")
 

@@ -1,11 +1,12 @@
 """What tests of zones that are files have in common: updates in a queue, and its files."""
 
+import asyncio
 import hashlib
 import os
 import signal
 
 import clients
-from harness import FULL, StartError, until
+from harness import FULL, TOP, StartError, until
 
 COUNT = 5000 if FULL else 600
 
@@ -96,3 +97,12 @@ async def reload_refused(case, nginx, expected):
     nginx.signal(signal.SIGHUP)
     case.check(await until(lambda: nginx.read("error.log").count(expected) > count),
                f"the reload was not refused by {expected!r}")
+
+
+async def printed(case, *arguments):
+    """What "dev zones" prints."""
+    process = await asyncio.create_subprocess_exec(
+        f"{TOP}/dev", "zones", *arguments, f"{case.directory}/state",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+    output, _ = await process.communicate()
+    return process.returncode, output.decode("utf-8", "replace")

@@ -16,8 +16,11 @@
 #include <dirent.h>
 #include <sys/mman.h>
 
+#include "ngx_http_tgbot_broadcast.h"
+#include "ngx_http_tgbot_broadcast_area.h"
 #include "ngx_http_tgbot_dead.h"
 #include "ngx_http_tgbot_dedup.h"
+#include "ngx_http_tgbot_idempotency.h"
 #include "ngx_http_tgbot_idempotency.h"
 #include "ngx_http_tgbot_limit.h"
 #include "ngx_http_tgbot_queue.h"
@@ -51,6 +54,8 @@ static int tool_print(const char *name, ngx_http_tgbot_zone_header_t *header,
 static int tool_refuse(const char *name, const char *why);
 static void tool_queue(ngx_http_tgbot_zone_t *zone, uint64_t seen);
 static void tool_dead(ngx_http_tgbot_zone_t *zone, uint64_t seen);
+static void tool_idempotency(ngx_http_tgbot_zone_t *zone);
+static void tool_broadcast(ngx_http_tgbot_zone_t *zone);
 static tool_bot_t *tool_bot(tool_bot_t **bots, ngx_http_tgbot_item_t *item,
     uint64_t seen);
 static void tool_text(ngx_http_tgbot_item_t *item);
@@ -60,6 +65,8 @@ static void tool_bots(tool_bot_t *bots, ngx_uint_t dead);
 static const ngx_http_tgbot_zone_kind_t  *tool_kinds[] = {
     &ngx_http_tgbot_queue_zone,
     &ngx_http_tgbot_dead_zone,
+    &ngx_http_tgbot_idempotency_zone,
+    &ngx_http_tgbot_broadcast_zone,
     &ngx_http_tgbot_dedup_zone,
     &ngx_http_tgbot_limit_zone,
     &ngx_http_tgbot_registry_zone,
@@ -232,11 +239,18 @@ tool_print(const char *name, ngx_http_tgbot_zone_header_t *header,
 
         ngx_current_msec = header->seen;
 
-        if (i == 0) {
+        switch (i) {
+        case 0:
             tool_queue(zone, header->seen);
-
-        } else if (i == 1) {
+            break;
+        case 1:
             tool_dead(zone, header->seen);
+            break;
+        case 2:
+            tool_idempotency(zone);
+            break;
+        case 3:
+            tool_broadcast(zone);
         }
 
         return 0;
@@ -307,6 +321,69 @@ tool_dead(ngx_http_tgbot_zone_t *zone, uint64_t seen)
     printf("    broken: %lu\n", (unsigned long) store.sh->broken);
 
     ngx_destroy_pool(pool);
+}
+
+
+static void
+tool_idempotency(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_uint_t                     i;
+    ngx_http_tgbot_store_t         store;
+    ngx_http_tgbot_store_entry_t  *entry;
+
+    zone->kind->open(zone, NGX_HTTP_TGBOT_ZONE_TORN);
+
+    ngx_http_tgbot_store_open(&store, zone);
+
+    for (i = 0; i < store.sh->bots.used; i++) {
+        entry = &store.entries[i];
+
+        if (entry->items.n) {
+            printf("    bot %.*s: %lu records of calls\n",
+                   (int) entry->bot.len, entry->bot.name,
+                   (unsigned long) entry->items.n);
+        }
+    }
+
+    printf("    broken: %lu\n", (unsigned long) store.sh->broken);
+}
+
+
+/* chats that were in flight are shown as a start makes them: unknown */
+
+static void
+tool_broadcast(ngx_http_tgbot_zone_t *zone)
+{
+    ngx_uint_t                          i, k;
+    ngx_http_tgbot_broadcast_area_t     area;
+    ngx_http_tgbot_broadcast_record_t  *record;
+
+    zone->kind->open(zone, NGX_HTTP_TGBOT_ZONE_TORN);
+
+    ngx_http_tgbot_broadcast_area_lock(zone, &area);
+
+    for (i = 0; i < area.nrecords; i++) {
+        record = &area.records[i];
+
+        if (record->id == 0) {
+            continue;
+        }
+
+        printf("    bot %.*s: broadcast %lu by %.*s, chats: %lu",
+               (int) record->bot_len, record->bot, (unsigned long) record->id,
+               (int) record->method_len, record->method,
+               (unsigned long) record->total);
+
+        for (k = 0; k < NGX_HTTP_TGBOT_BROADCAST_CHATS; k++) {
+            printf(", %.*s %lu", (int) ngx_http_tgbot_broadcast_chats[k].len,
+                   ngx_http_tgbot_broadcast_chats[k].data,
+                   (unsigned long) record->count[k]);
+        }
+
+        putchar('\n');
+    }
+
+    printf("    broken: %lu\n", (unsigned long) area.sh->broken);
 }
 
 

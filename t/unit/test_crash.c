@@ -12,8 +12,10 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "ngx_http_tgbot_broadcast.h"
 #include "ngx_http_tgbot_dead.h"
 #include "ngx_http_tgbot_dedup.h"
+#include "ngx_http_tgbot_idempotency.h"
 #include "ngx_http_tgbot_limit.h"
 #include "ngx_http_tgbot_queue.h"
 #include "ngx_http_tgbot_queue_lane.h"
@@ -640,7 +642,9 @@ test_garbage(void)
         &ngx_http_tgbot_dedup_zone,
         &ngx_http_tgbot_limit_zone,
         &ngx_http_tgbot_registry_zone,
-        &ngx_http_tgbot_stats_zone
+        &ngx_http_tgbot_stats_zone,
+        &ngx_http_tgbot_idempotency_zone,
+        &ngx_http_tgbot_broadcast_zone
     };
 
     begin = ngx_align(sizeof(ngx_http_tgbot_zone_sh_t), NGX_CPU_CACHE_LINE);
