@@ -629,6 +629,42 @@ accepted('retry with all', shop('tgbot_retry attempts=1 backoff=1s '
 accepted('retry with one', shop('tgbot_retry life=1ms;'));
 
 
+# tgbot_pace
+
+for my $case (['chat=1', qr/between 1 and 1000000 with "r\/s" or "r\/m"/],
+              ['group=0r/m', qr/between 1 and 1000000 with "r\/s" or "r\/m"/],
+              ['global=30r/h', qr/between 1 and 1000000 with "r\/s" or "r\/m"/],
+              ['paid=r/s', qr/between 1 and 1000000 with "r\/s" or "r\/m"/],
+              ['chat_burst=0', qr/expected a number between 1 and 1000000/],
+              ['paid_burst=x', qr/expected a number between 1 and 1000000/],
+              ['max_wait=0', qr/expected a time greater than 0/],
+              ['redis', qr/expected "zone=", as the pace is that of one machine/],
+              ['burst=3', qr/expected "zone=", "chat=", "group=", "global=", /])
+{
+    my ($value, $fault) = @$case;
+
+    refused("pace $value", shop("tgbot_pace $value;"),
+            qr/invalid value "\Q$value\E" in "tgbot_pace" directive/, $fault);
+}
+
+refused('pace off beside another value', shop('tgbot_pace off chat=1r/s;'),
+        qr/in "tgbot_pace" directive/);
+
+accepted('pace with all',
+         shop('tgbot_pace zone=p:1m chat=1r/s chat_burst=1 group=20r/m '
+              . 'group_burst=1 global=1000000r/s global_burst=1000000 '
+              . 'paid=1r/m paid_burst=1 max_wait=1ms;'));
+accepted('pace off', shop('tgbot_pace off;'));
+
+# "shop" is the name of the webhook
+
+refused('a gateway with another zone than its bot',
+        shop('', "tgbot_pace zone=one:1m; tgbot_token $token; tgbot_api /api; "
+                 . "server { listen unix:$home/g; location /bot/ { "
+                 . 'tgbot_gateway shop; tgbot_pace zone=two:1m; } }'),
+        qr/value "shop" in "tgbot_gateway" directive has a "tgbot_pace" with/);
+
+
 # tgbot_retry_on
 
 refused('retry_on without a value', shop('tgbot_retry_on;'),

@@ -27,6 +27,8 @@ static ngx_int_t ngx_http_tgbot_conf_gateway_errors(ngx_conf_t *cf,
     ngx_http_tgbot_gateway_conf_t *gateway, ngx_http_core_loc_conf_t *clcf);
 static ngx_int_t ngx_http_tgbot_conf_gateway_keys(ngx_conf_t *cf,
     ngx_http_tgbot_gateway_conf_t *gateway);
+static const char *ngx_http_tgbot_conf_gateway_pace(
+    ngx_http_tgbot_gateway_conf_t *gateway);
 static ngx_http_tgbot_bot_t *ngx_http_tgbot_conf_gateway_bot(ngx_conf_t *cf,
     ngx_str_t *name);
 
@@ -310,7 +312,7 @@ ngx_http_tgbot_conf_gateways(ngx_conf_t *cf)
                 : (gateways[i]->bot->conf->api == NULL)
                   ? "names a bot without \"tgbot_api\", expected \"tgbot_api\" "
                     "for its \"tgbot_webhook\""
-                  : NULL;
+                  : ngx_http_tgbot_conf_gateway_pace(gateways[i]);
 
         if (fault) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -335,6 +337,23 @@ ngx_http_tgbot_conf_gateways(ngx_conf_t *cf)
     *handler = ngx_http_tgbot_gateway_post_read;
 
     return NGX_OK;
+}
+
+
+/* answers and the gateway wait for each other in one zone, or not at all */
+
+static const char *
+ngx_http_tgbot_conf_gateway_pace(ngx_http_tgbot_gateway_conf_t *gateway)
+{
+    ngx_http_tgbot_pace_conf_t  *pace;
+
+    pace = gateway->conf->pace;
+
+    return (pace == NULL || pace->zone == NULL
+            || pace->zone == gateway->bot->turns->zone)
+           ? NULL
+           : "has a \"tgbot_pace\" with another zone than its bot, expected "
+             "the one of its \"tgbot_webhook\"";
 }
 
 
