@@ -681,7 +681,7 @@ ngx_http_tgbot_call_result(ngx_http_tgbot_call_t *call,
     pass = ngx_http_tgbot_pass_status(sr->headers_out.status);
 
     if (!pass) {
-        ngx_http_tgbot_pass_rest(call);
+        (void) ngx_http_tgbot_pass_rest(call, 0);
     }
 
     rc = call->detached->terminated ? NGX_ERROR : call->rc;
@@ -692,7 +692,9 @@ ngx_http_tgbot_call_result(ngx_http_tgbot_call_t *call,
     if ((call->to || call->copy) && pass
         && (call->passing || result->outcome == NGX_HTTP_TGBOT_ANSWERED))
     {
-        ngx_http_tgbot_pass_rest(call);
+        result->ended = ngx_http_tgbot_pass_rest(call,
+                                          call->to && result->outcome
+                                              == NGX_HTTP_TGBOT_ANSWERED);
     }
 
     if (call->passing) {
@@ -912,7 +914,9 @@ ngx_http_tgbot_capture_result(ngx_http_tgbot_capture_t *result,
         return;
     }
 
-    ngx_http_tgbot_capture_collect(result, sr);
+    if (sr->out || !ngx_http_tgbot_pass_status(result->status)) {
+        ngx_http_tgbot_capture_collect(result, sr);
+    }
 }
 
 

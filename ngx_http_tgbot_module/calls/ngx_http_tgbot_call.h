@@ -56,7 +56,8 @@ typedef struct {
     unsigned       expired:1;         /* after tgbot_call_timeout */
     unsigned       external:1;        /* the location is not internal */
     unsigned       passed:1;          /* on to call->to, the header at least:
-                                         body is empty */
+                                         nothing is captured */
+    unsigned       ended:1;           /* and with its end */
 } ngx_http_tgbot_capture_t;
 
 typedef struct ngx_http_tgbot_call_s  ngx_http_tgbot_call_t;
@@ -100,8 +101,8 @@ struct ngx_http_tgbot_call_s {
     /*
      * A request that gets a 2xx as it comes, no faster than its client takes
      * it; another status is captured.  The caller holds the request, and sends
-     * the end of the response; it may set the member to NULL at any time, by
-     * which the rest is thrown away.
+     * the end of the response unless that was passed on; it may set the member
+     * to NULL at any time, by which the rest is thrown away.
      */
     ngx_http_request_t            *to;
 

@@ -244,38 +244,19 @@ ngx_int_t
 ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
     ngx_http_request_t *r, ngx_pool_t *pool)
 {
-    ngx_str_t          host, server;
-    ngx_connection_t  *c;
+    ngx_http_tgbot_client_t  own;
 
-    c = r->connection;
-
-    /* gets the address now: $server_addr of a call has no socket to ask */
-
-    if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
+    if (ngx_http_tgbot_detached_share(&own, r) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    /* a request of HTTP/1.0 may have no Host */
+    *client = own;
 
-    ngx_str_set(&host, "");
-    ngx_str_set(&server, "");
-
-    if (r->headers_in.host) {
-        host = r->headers_in.host->value;
-    }
-
-    if (r->headers_in.server.len) {
-        server = r->headers_in.server;
-    }
-
-    client->socklen = c->socklen;
-    client->local_socklen = c->local_socklen;
-
-    client->sockaddr = ngx_palloc(pool, c->socklen);
-    client->local_sockaddr = ngx_palloc(pool, c->local_socklen);
-    client->addr_text.data = ngx_pnalloc(pool, c->addr_text.len);
-    client->host.data = ngx_pnalloc(pool, host.len);
-    client->server.data = ngx_pnalloc(pool, server.len);
+    client->sockaddr = ngx_palloc(pool, own.socklen);
+    client->local_sockaddr = ngx_palloc(pool, own.local_socklen);
+    client->addr_text.data = ngx_pnalloc(pool, own.addr_text.len);
+    client->host.data = ngx_pnalloc(pool, own.host.len);
+    client->server.data = ngx_pnalloc(pool, own.server.len);
 
     if (client->sockaddr == NULL
         || client->local_sockaddr == NULL
@@ -286,17 +267,48 @@ ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
         return NGX_ERROR;
     }
 
-    ngx_memcpy(client->sockaddr, c->sockaddr, c->socklen);
-    ngx_memcpy(client->local_sockaddr, c->local_sockaddr, c->local_socklen);
+    ngx_memcpy(client->sockaddr, own.sockaddr, own.socklen);
+    ngx_memcpy(client->local_sockaddr, own.local_sockaddr, own.local_socklen);
+    ngx_memcpy(client->addr_text.data, own.addr_text.data, own.addr_text.len);
+    ngx_memcpy(client->host.data, own.host.data, own.host.len);
+    ngx_memcpy(client->server.data, own.server.data, own.server.len);
 
-    client->addr_text.len = c->addr_text.len;
-    ngx_memcpy(client->addr_text.data, c->addr_text.data, c->addr_text.len);
+    return NGX_OK;
+}
 
-    client->host.len = host.len;
-    ngx_memcpy(client->host.data, host.data, host.len);
 
-    client->server.len = server.len;
-    ngx_memcpy(client->server.data, server.data, server.len);
+ngx_int_t
+ngx_http_tgbot_detached_share(ngx_http_tgbot_client_t *client,
+    ngx_http_request_t *r)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    /* gets the address now: $server_addr of a call has no socket to ask */
+
+    if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    client->sockaddr = c->sockaddr;
+    client->socklen = c->socklen;
+    client->local_sockaddr = c->local_sockaddr;
+    client->local_socklen = c->local_socklen;
+    client->addr_text = c->addr_text;
+
+    /* a request of HTTP/1.0 may have no Host */
+
+    ngx_str_set(&client->host, "");
+    ngx_str_set(&client->server, "");
+
+    if (r->headers_in.host) {
+        client->host = r->headers_in.host->value;
+    }
+
+    if (r->headers_in.server.len) {
+        client->server = r->headers_in.server;
+    }
 
     return NGX_OK;
 }

@@ -77,6 +77,10 @@ extern ngx_module_t  ngx_http_tgbot_module;
 ngx_int_t ngx_http_tgbot_detached_client(ngx_http_tgbot_client_t *client,
     ngx_http_request_t *r, ngx_pool_t *pool);
 
+/* the same for calls that r outlives: nothing is copied */
+ngx_int_t ngx_http_tgbot_detached_share(ngx_http_tgbot_client_t *client,
+    ngx_http_request_t *r);
+
 /*
  * Makes a POST request in the server of ctx.  It logs to error_log, by a
  * writer that removes the tokens of "redact" from each line, see

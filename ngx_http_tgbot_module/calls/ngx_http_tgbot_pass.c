@@ -221,10 +221,10 @@ ngx_http_tgbot_pass_kept(void *data)
 }
 
 
-void
-ngx_http_tgbot_pass_rest(ngx_http_tgbot_call_t *call)
+ngx_uint_t
+ngx_http_tgbot_pass_rest(ngx_http_tgbot_call_t *call, ngx_uint_t last)
 {
-    ngx_chain_t         *out;
+    ngx_chain_t         *out, *cl;
     ngx_http_request_t  *r;
 
     r = call->detached->request;
@@ -232,9 +232,29 @@ ngx_http_tgbot_pass_rest(ngx_http_tgbot_call_t *call)
     out = r->out;
     r->out = NULL;
 
-    if (out) {
-        (void) ngx_http_tgbot_pass_chain(r->connection, out, 0);
+    if (out == NULL) {
+        return 0;
     }
+
+    if (last) {
+
+        /* the end of a subrequest is a buffer that only syncs */
+
+        for (cl = out; cl->next && cl->next->next; cl = cl->next) { /* void */ }
+
+        if (cl->next && ngx_buf_sync_only(cl->next->buf)) {
+            cl->next = NULL;
+
+        } else if (cl->next) {
+            cl = cl->next;
+        }
+
+        cl->buf->last_buf = 1;
+        cl->buf->last_in_chain = 1;
+    }
+
+    return ngx_http_tgbot_pass_chain(r->connection, out, 0) == NULL
+           && last;
 }
 
 

@@ -29,9 +29,11 @@ ngx_chain_t *ngx_http_tgbot_pass_chain(ngx_connection_t *c, ngx_chain_t *in,
 
 /*
  * The subrequest has ended: takes what the core's write filter still holds,
- * as it waited for more.
+ * as it waited for more.  "last": with the end of the response, if there is
+ * something; then it returns 1.
  */
-void ngx_http_tgbot_pass_rest(ngx_http_tgbot_call_t *call);
+ngx_uint_t ngx_http_tgbot_pass_rest(ngx_http_tgbot_call_t *call,
+    ngx_uint_t last);
 
 /*
  * For the write event handler of call->to: sends what is buffered for the

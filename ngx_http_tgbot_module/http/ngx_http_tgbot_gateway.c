@@ -461,7 +461,7 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
         return ngx_http_tgbot_gateway_no(g, NGX_HTTP_UNAUTHORIZED, NULL);
     }
 
-    if (ngx_http_tgbot_detached_client(&g->client, r, r->pool) != NGX_OK
+    if (ngx_http_tgbot_detached_share(&g->client, r) != NGX_OK
         || ngx_http_tgbot_gateway_watch(r) != NGX_OK)
     {
         return NGX_ERROR;
@@ -513,7 +513,6 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
 static void
 ngx_http_tgbot_gateway_turn(ngx_http_tgbot_gateway_t *g)
 {
-    ngx_table_elt_t        *bulk;
     ngx_http_tgbot_turn_t  *turn;
 
     turn = &g->send.turn;
@@ -521,14 +520,8 @@ ngx_http_tgbot_gateway_turn(ngx_http_tgbot_gateway_t *g)
     turn->conf = g->conf->conf->pace;
     turn->chat = g->chat;
     turn->order = g->conf->order;
+    turn->bulk = g->params.bulk;
     turn->paid = g->params.paid;
-
-    bulk = ngx_http_tgbot_header(&g->request->headers_in.headers,
-                                 "X-Tgbot-Bulk", NULL);
-
-    turn->bulk = g->conf->bulk
-                 || (bulk && bulk->value.len == 1
-                     && bulk->value.data[0] == '1');
 }
 
 
@@ -714,8 +707,8 @@ ngx_http_tgbot_gateway_passed(ngx_http_request_t *r,
     }
 
     if (result->outcome == NGX_HTTP_TGBOT_ANSWERED) {
-        return r->header_only ? NGX_OK
-                              : ngx_http_send_special(r, NGX_HTTP_LAST);
+        return (r->header_only || result->ended)
+               ? NGX_OK : ngx_http_send_special(r, NGX_HTTP_LAST);
     }
 
     /* no end: the client sees that the answer is broken */

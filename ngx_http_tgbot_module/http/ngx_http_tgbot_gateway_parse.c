@@ -10,6 +10,7 @@
 
 #include "ngx_http_tgbot_body.h"
 #include "ngx_http_tgbot_gateway.h"
+#include "ngx_http_tgbot_header.h"
 #include "ngx_http_tgbot_method_form.h"
 
 
@@ -17,6 +18,8 @@
 #define NGX_HTTP_TGBOT_GATEWAY_PIECE  (64 * 1024)
 
 
+static ngx_uint_t ngx_http_tgbot_gateway_parse_bulk(
+    ngx_http_tgbot_gateway_t *g);
 static ngx_buf_t *ngx_http_tgbot_gateway_parse_file(ngx_http_request_t *r,
     off_t *size);
 static ngx_int_t ngx_http_tgbot_gateway_parse_memory(
@@ -52,6 +55,7 @@ ngx_http_tgbot_gateway_parse(ngx_http_tgbot_gateway_t *g)
     }
 
     g->start = ngx_current_msec;
+    g->params.bulk = ngx_http_tgbot_gateway_parse_bulk(g);
     g->program.args = r->args;
 
     /* as in the Bot API, a parameter of the query comes first */
@@ -84,6 +88,22 @@ ngx_http_tgbot_gateway_parse(ngx_http_tgbot_gateway_t *g)
     }
 
     return ngx_http_tgbot_gateway_parse_memory(g);
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_gateway_parse_bulk(ngx_http_tgbot_gateway_t *g)
+{
+    ngx_table_elt_t  *h;
+
+    if (g->conf->bulk) {
+        return 1;
+    }
+
+    h = ngx_http_tgbot_header(&g->request->headers_in.headers, "X-Tgbot-Bulk",
+                              NULL);
+
+    return h && h->value.len == 1 && h->value.data[0] == '1';
 }
 
 

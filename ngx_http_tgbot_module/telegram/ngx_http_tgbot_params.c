@@ -46,7 +46,8 @@ void
 ngx_http_tgbot_params_find(ngx_http_tgbot_params_t *params,
     ngx_str_t *content_type, ngx_str_t *text)
 {
-    ngx_memzero(params, sizeof(ngx_http_tgbot_params_t));
+    params->chat_len = 0;
+    params->paid = 0;
 
     if (ngx_http_tgbot_method_form_type(content_type, "application/json")) {
         ngx_http_tgbot_params_json(params, text);
@@ -74,7 +75,9 @@ ngx_http_tgbot_params_json(ngx_http_tgbot_params_t *params, ngx_str_t *text)
     chat = 0;
     paid = 0;
 
-    while (ngx_http_tgbot_params_key(&json, &key)) {
+    while (!(chat && (paid || !params->bulk))
+           && ngx_http_tgbot_params_key(&json, &key))
+    {
 
         ngx_http_tgbot_params_value(&json, &value);
 
@@ -176,7 +179,7 @@ ngx_http_tgbot_params_string(u_char *p, u_char *last)
 
     for (p = start; /* void */ ; p++) {
 
-        p = ngx_strlchr(p, last, '"');
+        p = memchr(p, '"', last - p);
 
         if (p == NULL) {
             return last;
@@ -202,21 +205,19 @@ ngx_http_tgbot_params_container(u_char *p, u_char *last)
 
     while (p < last) {
 
-        switch (*p) {
-
-        case '"':
+        if (*p == '"') {
             p = ngx_http_tgbot_params_string(p, last);
             continue;
+        }
 
-        case '{':
-        case '[':
-            depth++;
-            break;
+        /* brackets and braces differ in these bits only: 5b, 5d, 7b, 7d */
 
-        case '}':
-        case ']':
+        if ((*p & 0xd9) == 0x59) {
 
-            if (--depth == 0) {
+            if (*p == '{' || *p == '[') {
+                depth++;
+
+            } else if ((*p == '}' || *p == ']') && --depth == 0) {
                 return p + 1;
             }
         }
@@ -252,9 +253,10 @@ ngx_http_tgbot_params_form(ngx_http_tgbot_params_t *params,
         params->chat_len = value.len;
     }
 
-    if (ngx_http_tgbot_method_form_field(content_type, text,
-                                         "allow_paid_broadcast", &value)
-        == NGX_OK)
+    if (params->bulk
+        && ngx_http_tgbot_method_form_field(content_type, text,
+                                            "allow_paid_broadcast", &value)
+           == NGX_OK)
     {
         params->paid = ngx_http_tgbot_params_true(&value);
     }

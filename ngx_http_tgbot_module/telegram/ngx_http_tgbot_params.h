@@ -12,12 +12,16 @@
 #include <ngx_core.h>
 
 
-/* what is found of a call: "pos" and "len" as in ngx_http_tgbot_method_t */
+/*
+ * what is found of a call, zeroed by the caller: "pos" and "len" as in
+ * ngx_http_tgbot_method_t
+ */
 
 typedef struct {
     size_t        chat_pos;     /* of the value of chat_id, quotes included */
     size_t        chat_len;     /* 0: there is none */
 
+    unsigned      bulk:1;       /* set by the caller: "paid" matters */
     unsigned      paid:1;       /* allow_paid_broadcast is true */
 } ngx_http_tgbot_params_t;
 

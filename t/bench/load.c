@@ -3,7 +3,7 @@
  * Sends updates as Telegram does, each one once, over connections that are
  * kept open, and counts the answers.  After a warm-up it prints "ready" and
  * waits for a line; then it sends what is to be measured, and prints what
- * came of it as a line of JSON.
+ * came of it as a line of JSON.  With -m it sends calls, as a program does.
  *
  * With a rate each update has a time at which it is due, and waits for its
  * answer from then on, even if no connection is free to send it.
@@ -77,6 +77,7 @@ static struct {
     uint64_t      users;
     int           random;                 /* users in no order */
     int           bare;                   /* updates with an id and no more */
+    int           call;                   /* a call of a program's own */
     double        rate;                   /* updates a second, 0: no pace */
 } conf = { 0, "/", "", 40, 1, 0, 1, 0, 1, 1000, 0, 0, 0 };
 
@@ -121,6 +122,15 @@ static const char  update[] =
     "\"first_name\":\"Anneliese\",\"username\":\"anneliese_ml\","
     "\"type\":\"private\"},\"date\":%ld,\"text\":\"Good morning!\"},%s}}";
 
+/* a call that a program makes by itself */
+
+static const char  call[] =
+    "{\"chat_id\":##########,\"text\":\"Good morning, Anneliese! Your order "
+    "1@@@@@@ is ready, and we are open till six.\",\"parse_mode\":\"HTML\","
+    "\"reply_markup\":{\"inline_keyboard\":[[{\"text\":\"On my way\","
+    "\"callback_data\":\"yes:1@@@@@@\"},{\"text\":\"Tomorrow\","
+    "\"callback_data\":\"no:1@@@@@@\"}]]}}";
+
 static request_t       requests[NTEXTS];
 static connection_t   *connections;
 static double         *waits;             /* with a rate: seconds, by answer */
@@ -144,7 +154,8 @@ make_request(request_t *r, const char *text)
 
     now = time(NULL);
 
-    n = conf.bare ? snprintf(body, sizeof(body), "{\"update_id\":@@@@@@@@@}")
+    n = conf.call ? snprintf(body, sizeof(body), "%s", call)
+        : conf.bare ? snprintf(body, sizeof(body), "{\"update_id\":@@@@@@@@@}")
                   : snprintf(body, sizeof(body), update, now, now - 60, text);
 
     r->len = snprintf(r->data, sizeof(r->data),
@@ -558,7 +569,7 @@ parse_options(int argc, char **argv)
 {
     int  c;
 
-    while ((c = getopt(argc, argv, "p:u:s:c:d:w:n:i:b:k:R:re")) != -1) {
+    while ((c = getopt(argc, argv, "p:u:s:c:d:w:n:i:b:k:R:rem")) != -1) {
         switch (c) {
         case 'p': conf.port = atoi(optarg); break;
         case 'u': conf.path = optarg; break;
@@ -573,6 +584,7 @@ parse_options(int argc, char **argv)
         case 'R': conf.rate = atof(optarg); break;
         case 'r': conf.random = 1; break;
         case 'e': conf.bare = 1; break;
+        case 'm': conf.call = 1; break;
         default: exit(2);
         }
     }
@@ -586,7 +598,7 @@ parse_options(int argc, char **argv)
         fprintf(stderr, "usage: load -p port [-u path] [-s secret]"
                 " [-c connections] [-d depth] [-w warm-up] [-n requests]"
                 " [-i first index] [-b block of ids] [-k users] [-R rate] [-r]"
-                " [-e]\n");
+                " [-e] [-m]\n");
         exit(2);
     }
 }

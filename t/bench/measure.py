@@ -70,9 +70,11 @@ class Load:
         within how many microseconds a half (p50) and 99 % (p99) of them were answered
         """
         letters = {"connections": "c", "depth": "d", "block": "b", "users": "k", "rate": "R"}
-        arguments = [self.program, "-p", server.port, "-u", "/tg/bench", "-s", SECRET,
+        arguments = [self.program, "-p", server.port, "-u", server.uri, "-s", SECRET,
                      "-n", requests, "-w", warm,
                      "-i", server.take(requests + warm, options.get("block", 1))]
+        if server.calls_by_itself:
+            arguments.append("-m")
         for name, value in options.items():
             if name in letters:
                 arguments += [f"-{letters[name]}", value]

@@ -28,6 +28,32 @@ TEXTS = {
     "/order@bench_bot 1742": "Order 1742 is on its way.",
 }
 
+TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw0"
+GATEWAY = f"""
+    location = /tg/bench {{
+        tgbot_webhook       bench;
+        tgbot_token         {TOKEN};
+        tgbot_secret_token  off;
+        tgbot_reply         off;
+        tgbot_api           /api;
+    }}
+
+    location /bot/ {{
+        tgbot_gateway  bench;
+    }}
+
+    location = /api {{
+        internal;
+        proxy_pass          http://program$tgbot_api_uri;
+        proxy_http_version  1.1;
+        proxy_set_header    Connection  "";
+    }}
+
+    location = /status {{
+        tgbot_status;
+    }}
+"""
+
 ports = iter(range(FIRST_PORT, FIRST_PORT + 1000))
 
 
@@ -53,6 +79,8 @@ class Server:
     replies = True
     remembers = True
     texts = TEXTS
+    uri = "/tg/bench"
+    calls_by_itself = False  # the load is calls to the Bot API
     warm = 3000
 
     def __init__(self, name, title, directory):
@@ -131,7 +159,7 @@ class Server:
             "message_id": 7, "date": int(time.time()), "text": text,
             "from": {**person, "is_bot": False}, "chat": {**person, "type": "private"},
             "entities": [{"type": "bot_command", "offset": 0, "length": len(text.split()[0])}]}}
-        status, body = self.request("POST", "/tg/bench", json.dumps(update), {
+        status, body = self.request("POST", self.uri, json.dumps(update), {
             "Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": secret})
         self.sent += secret == SECRET
         return status, body, user
@@ -311,6 +339,38 @@ class PythonTelegramBot(Server):
                           stderr=subprocess.DEVNULL).returncode:
             raise LeftOut("python-telegram-bot is not installed")
         self.spawn([PYTHON, "-B", f"{HERE}/ptb/bot.py"])
+
+
+class Plain(Nginx):
+    """what a call of the program's own costs without the gateway"""
+
+    file = "gateway"
+    uri = "/plain"
+    replies = False
+    calls_by_itself = True
+
+    def __init__(self, name, title, directory, **values):
+        super().__init__(name, title, directory, token=TOKEN, **{"gateway": "", **values})
+
+
+class Gateway(Plain):
+    modules = (MODULE,)
+    uri = "/bot/sendMessage"
+
+    def __init__(self, name, title, directory, **values):
+        super().__init__(name, title, directory, gateway=GATEWAY, **values)
+
+    def status(self):
+        return json.loads(self.request("GET", "/status")[1])
+
+    def done(self):
+        """-> calls that were answered"""
+        calls = self.status()["bots"]["bench"]["api_calls_total"]
+        return calls.get("sendMessage", {}).get("ok", 0)
+
+    def check_counts(self):
+        if self.done() != self.sent:
+            raise Void(f"{self.name}: {self.done()} calls instead of {self.sent}")
 
 
 def contenders(directory):

@@ -24,6 +24,9 @@ test_find(const char *type, const char *body, const char *chat, ngx_uint_t paid)
     content_type = unit_str(pool, type);
     text = unit_str(pool, body);
 
+    ngx_memzero(&params, sizeof(ngx_http_tgbot_params_t));
+    params.bulk = 1;
+
     ngx_http_tgbot_params_find(&params, &content_type, &text);
 
     ok(params.chat_pos + params.chat_len <= text.len);
@@ -112,6 +115,9 @@ test_broken(void)
     ngx_http_tgbot_params_t   params;
 
     pool = unit_pool();
+
+    ngx_memzero(&params, sizeof(ngx_http_tgbot_params_t));
+    params.bulk = 1;
 
     type = unit_str(pool, test_json);
     whole = unit_str(pool, "{\"a\\\"\":[{\"b\":\"c\\\\\"}],\"chat_id\" : 42 }");
