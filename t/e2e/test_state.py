@@ -20,7 +20,7 @@ async def test_names(case):
         "tgbot_limit $tgbot_user_id zone=users:1m rate=1r/s;", http=STATE)
     directory = f"{case.directory}/state"
     case.equal(sorted(os.listdir(directory)),
-               ["runtime", "tgbot_dead.zone", "tgbot_seen_e2e.zone",
+               ["runtime", "tgbot_dead.zone", "tgbot_pace.zone", "tgbot_seen_e2e.zone",
                 "tgbot_slots.zone", "tgbot_stats_e2e.zone", "updates.zone", "users.zone"],
                "files")
     case.equal(stat.S_IMODE(os.stat(directory).st_mode), 0o700, "mode of the directory")
