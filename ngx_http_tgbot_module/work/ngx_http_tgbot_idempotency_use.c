@@ -511,8 +511,8 @@ ngx_http_tgbot_idempotency_use_answered(ngx_http_tgbot_idempotency_use_t *use,
         || status == NGX_HTTP_TOO_MANY_REQUESTS
         || status >= NGX_HTTP_INTERNAL_SERVER_ERROR)
     {
-        ngx_http_tgbot_idempotency_use_settle(use,
-                                   NGX_HTTP_TGBOT_IDEMPOTENCY_NO_EFFECT, NULL);
+        /* not kept; an attempt before may have been executed: use_end() */
+
         return;
     }
 

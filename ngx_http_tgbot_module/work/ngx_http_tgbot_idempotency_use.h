@@ -109,8 +109,8 @@ ngx_int_t ngx_http_tgbot_idempotency_use_sent(
     ngx_http_tgbot_idempotency_use_t *use);
 
 /*
- * The call was answered.  429, 401 and 5xx had no effect and are not kept.
- * "body" NULL: all of the body is not at hand, or it is too large.
+ * The call was answered.  Answers with 401, 429 and 5xx are not kept: the end
+ * decides.  "body" NULL: all of the body is not at hand, or it is too large.
  */
 void ngx_http_tgbot_idempotency_use_answered(
     ngx_http_tgbot_idempotency_use_t *use, ngx_uint_t status, ngx_str_t *type,

@@ -144,6 +144,7 @@ ngx_http_tgbot_send_go(ngx_http_tgbot_send_t *send)
         break;
 
     case NGX_AGAIN:
+        send->result = NULL;
         send->waiting(send, ngx_http_tgbot_pace_rest(&send->turn));
         break;
 
@@ -503,8 +504,10 @@ ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
 
     /* for a program it stays a call to the chat that the program named */
 
-    ngx_http_tgbot_pace_leave(&send->turn);
-    ngx_http_tgbot_send_chat(send);
+    if (send->named) {
+        ngx_http_tgbot_pace_leave(&send->turn);
+        ngx_http_tgbot_send_chat(send);
+    }
 
     ngx_http_tgbot_send_go(send);
 }
