@@ -753,6 +753,53 @@ for my $mode ('off', 'on') {
 unlike($leaks, qr/\Q$token\E|\Q$token2\E|AAEhBOweik6/, 'no token is told');
 unlike($leaks, qr/\Q$secret\E|\Q$secret2\E/, 'no secret is told');
 
+
+# tgbot_broadcast
+
+write_file('shop.token', $token);
+
+sub cast {
+    my ($directives, $more) = @_;
+
+    $more //= 'tgbot_token_file shop.token; tgbot_api /api;';
+
+    return webhook("tgbot_secret_token off; tgbot_handler /app; $more\n}\n"
+                   . "location /cast {\n$directives");
+}
+
+accepted('broadcast', cast('tgbot_broadcast shop zone=cast:1m;'));
+
+refused('broadcast without a zone', cast('tgbot_broadcast shop x;'),
+        qr/invalid value "x" in "tgbot_broadcast" directive, expected "zone="/);
+
+refused('broadcast with too little', cast('tgbot_broadcast shop;'),
+        qr/number of arguments in "tgbot_broadcast" directive/);
+
+refused('broadcast in a small zone', cast('tgbot_broadcast shop zone=cast:1k;'),
+        qr/zone "cast:1k" in "tgbot_broadcast" directive.* or more/);
+
+refused('broadcast of no bot', cast('tgbot_broadcast none zone=cast:1m;'),
+        qr/"tgbot_broadcast" directive "none" names no bot, expected the name of a "tgbot_webhook"/);
+
+refused('broadcast of a bot that has no Bot API',
+        cast('tgbot_broadcast shop zone=cast:1m;', 'tgbot_api off;'),
+        qr/"tgbot_broadcast" directive "shop" names a bot without "tgbot_api"/);
+
+refused('broadcast twice',
+        cast("tgbot_broadcast shop zone=cast:1m;\n}\nlocation /two {\n"
+             . 'tgbot_broadcast shop zone=cast;'),
+        qr/names a bot that has a "tgbot_broadcast" already, expected one/);
+
+refused('broadcast beside another handler',
+        cast('tgbot_broadcast shop zone=cast:1m; proxy_pass http://127.0.0.1;'),
+        qr/stands in location "\/cast", expected a prefix location of its own/);
+
+refused('broadcast in an exact location',
+        cast("root html;\n}\nlocation = /x {\n"
+             . 'tgbot_broadcast shop zone=cast:1m;'),
+        qr/stands in location "\/x", expected a prefix location of its own/);
+
+
 write_file('nginx.conf', '');
 write_file('shop.token', $token);
 write_file('secret', $secret);

@@ -118,6 +118,9 @@ our %labels = (
     queue_depth => ['state'], zone_bytes => ['state'], build_info => ['version'],
     redis_commands_total => ['result'], answers_ignored_total => ['reason'],
     idempotency_total => ['result'],
+    broadcasts => ['state'], broadcast_chats => ['state'],
+    pace_waiting => ['reason'], pace_waits_total => ['reason'],
+    pace_used => ['bucket'], pace_allowed => ['bucket'],
 );
 
 # JSON without what is no metric, as a scrape
@@ -127,7 +130,7 @@ sub expected {
 
     my %no_metric = map { $_ => 1 }
         qw(version now start_time write payload bots zones queue queue_lanes
-           queue_blocks queue_allowed dedup dead_letters machines kind size used total
+           queue_blocks queue_allowed dedup dead_letters broadcast_list machines kind size used total
            entries items broken orphaned);
     my %expected;
 

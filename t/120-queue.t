@@ -307,7 +307,7 @@ do {
     $answer = end(begin(text => $text, chat => ++$n));
 } while ($answer =~ /^HTTP\/1.1 200 / && $n < 100);
 
-like($answer, qr/^HTTP\/1.1 503 .*^Retry-After: [1-7]\r\n/ms,
+like($answer, qr/^HTTP\/1.1 503 .*^Retry-After: [1-9]\d?\r\n/ms,
      $block->name . ' - refused');
 check($answer, 'busy');
 ok($n > 5, $block->name . " - $n");

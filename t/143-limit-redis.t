@@ -135,7 +135,7 @@ is(status()->{bots}{b}{limit_decisions_total}{one}{redis_away}, 2,
 --- config eval
 main::bot('tgbot_limit all zone=zone:1m rate=1r/m burst=3;
            tgbot_limit all zone=redis:1m rate=1r/m burst=3 redis;
-           tgbot_hold_timeout 500ms;')
+           tgbot_hold_timeout 1500ms;')
 --- then
 redis('CLIENT', 'PAUSE', 60000, 'WRITE');
 

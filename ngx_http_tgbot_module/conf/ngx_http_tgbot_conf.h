@@ -256,6 +256,21 @@ ngx_int_t ngx_http_tgbot_conf_check_redis(ngx_conf_t *cf,
 char *ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
     ngx_http_tgbot_status_conf_t *status, ngx_http_core_loc_conf_t *clcf);
 
+/* the exact names of the server, an array of ngx_str_t; NULL: no memory */
+ngx_array_t *ngx_http_tgbot_conf_hosts(ngx_conf_t *cf);
+
+/*
+ * The same for "tgbot_broadcast"; sets what of the location is used later.
+ */
+char *ngx_http_tgbot_conf_check_broadcast(ngx_conf_t *cf,
+    ngx_http_tgbot_loc_conf_t *conf, ngx_http_core_loc_conf_t *clcf);
+
+/*
+ * Once, before _check_zones(): finds the bots of "tgbot_broadcast", and adds
+ * them to their zones.
+ */
+ngx_int_t ngx_http_tgbot_conf_broadcasts(ngx_conf_t *cf);
+
 
 /*
  * tgbot_gateway: _merge() is called when its location has been merged, and for
@@ -289,6 +304,7 @@ extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_dead_letters;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_pace;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_register;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_status;
+extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_broadcast;
 extern ngx_http_tgbot_conf_directive_t  ngx_http_tgbot_conf_gateway;
 
 /* defaults: of a directive that is not set, and of missing parameters */

@@ -36,8 +36,6 @@ static void ngx_http_tgbot_conf_check_shown(ngx_conf_t *cf,
     ngx_http_tgbot_shown_t *shown, const char *directive);
 static void ngx_http_tgbot_conf_check_log(ngx_uint_t level, ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, const char *what);
-static char *ngx_http_tgbot_conf_hosts(ngx_conf_t *cf,
-    ngx_http_tgbot_status_conf_t *status);
 static ngx_int_t ngx_http_tgbot_conf_check_moved(ngx_conf_t *cf,
     ngx_http_tgbot_queue_t *queue);
 static ngx_int_t ngx_http_tgbot_conf_check_queue(ngx_conf_t *cf,
@@ -360,7 +358,9 @@ ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
                           &clcf->name, status->file, status->line);
         }
 
-        return ngx_http_tgbot_conf_hosts(cf, status);
+        status->hosts = ngx_http_tgbot_conf_hosts(cf);
+
+        return status->hosts ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -375,19 +375,20 @@ ngx_http_tgbot_conf_check_status(ngx_conf_t *cf,
 
 /* copies server_names: nginx frees its list after the configuration is read */
 
-static char *
-ngx_http_tgbot_conf_hosts(ngx_conf_t *cf, ngx_http_tgbot_status_conf_t *status)
+ngx_array_t *
+ngx_http_tgbot_conf_hosts(ngx_conf_t *cf)
 {
     ngx_str_t                 *host, *name;
     ngx_uint_t                 i;
+    ngx_array_t               *hosts;
     ngx_http_server_name_t    *names;
     ngx_http_core_srv_conf_t  *cscf;
 
     cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
 
-    status->hosts = ngx_array_create(cf->pool, 1, sizeof(ngx_str_t));
-    if (status->hosts == NULL) {
-        return NGX_CONF_ERROR;
+    hosts = ngx_array_create(cf->pool, 1, sizeof(ngx_str_t));
+    if (hosts == NULL) {
+        return NULL;
     }
 
     names = cscf->server_names.elts;
@@ -408,15 +409,15 @@ ngx_http_tgbot_conf_hosts(ngx_conf_t *cf, ngx_http_tgbot_status_conf_t *status)
             continue;
         }
 
-        host = ngx_array_push(status->hosts);
+        host = ngx_array_push(hosts);
         if (host == NULL) {
-            return NGX_CONF_ERROR;
+            return NULL;
         }
 
         *host = *name;
     }
 
-    return NGX_CONF_OK;
+    return hosts;
 }
 
 

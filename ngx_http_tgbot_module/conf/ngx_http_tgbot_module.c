@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_broadcast_route.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_conf.h"
 #include "ngx_http_tgbot_gateway.h"
@@ -22,6 +23,9 @@ static char *ngx_http_tgbot_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static char *ngx_http_tgbot_merge_location(ngx_conf_t *cf,
+    ngx_http_tgbot_loc_conf_t *prev, ngx_http_tgbot_loc_conf_t *conf,
+    ngx_http_core_loc_conf_t *clcf);
 static void ngx_http_tgbot_merge_handler(ngx_http_tgbot_loc_conf_t *conf,
     ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_tgbot_merge_bot(ngx_conf_t *cf,
@@ -226,6 +230,13 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       offsetof(ngx_http_tgbot_loc_conf_t, gateway),
       &ngx_http_tgbot_conf_gateway },
 
+    { ngx_string("tgbot_broadcast"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
+      ngx_http_tgbot_conf_object,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_tgbot_loc_conf_t, broadcast),
+      &ngx_http_tgbot_conf_broadcast },
+
     { ngx_string("tgbot_redis"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_tgbot_conf_redis_directive,
@@ -313,6 +324,13 @@ ngx_http_tgbot_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    if (ngx_array_init(&tmcf->broadcasts, cf->pool, 1,
+                       sizeof(ngx_http_tgbot_broadcast_conf_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
     tmcf->redis = NGX_CONF_UNSET_PTR;
     tmcf->max_calls = NGX_CONF_UNSET_UINT;
 
@@ -375,6 +393,7 @@ ngx_http_tgbot_create_loc_conf(ngx_conf_t *cf)
     conf->log = NGX_CONF_UNSET_PTR;
     conf->status = NGX_CONF_UNSET_PTR;
     conf->gateway = NGX_CONF_UNSET_PTR;
+    conf->broadcast = NGX_CONF_UNSET_PTR;
 
     return conf;
 }
@@ -429,9 +448,33 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
+    if (ngx_http_tgbot_merge_location(cf, prev, conf, clcf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    /* core has been merged before: keep each update's body in memory */
+
+    if (conf->bot) {
+        clcf->client_body_in_file_only = 0;
+        clcf->client_body_buffer_size = ngx_max(clcf->client_body_buffer_size,
+                                                NGX_HTTP_TGBOT_CONF_BODY_SIZE);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* directives whose location is theirs; blocks in it inherit them */
+
+static char *
+ngx_http_tgbot_merge_location(ngx_conf_t *cf, ngx_http_tgbot_loc_conf_t *prev,
+    ngx_http_tgbot_loc_conf_t *conf, ngx_http_core_loc_conf_t *clcf)
+{
     ngx_conf_init_ptr_value(conf->status, clcf->noname ? prev->status : NULL);
     ngx_conf_init_ptr_value(conf->gateway, clcf->noname ? prev->gateway
                                                         : NULL);
+    ngx_conf_init_ptr_value(conf->broadcast,
+                            clcf->noname ? prev->broadcast : NULL);
 
     if (clcf->noname) {
         conf->bot = prev->bot;
@@ -453,12 +496,10 @@ ngx_http_tgbot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    /* core has been merged before: keep each update's body in memory */
-
-    if (conf->bot) {
-        clcf->client_body_in_file_only = 0;
-        clcf->client_body_buffer_size = ngx_max(clcf->client_body_buffer_size,
-                                                NGX_HTTP_TGBOT_CONF_BODY_SIZE);
+    if (conf->broadcast
+        && ngx_http_tgbot_conf_check_broadcast(cf, conf, clcf) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
@@ -475,6 +516,8 @@ ngx_http_tgbot_merge_handler(ngx_http_tgbot_loc_conf_t *conf,
         clcf->handler = conf->status ? ngx_http_tgbot_status_handler
                         : conf->bot ? ngx_http_tgbot_webhook_handler
                         : conf->gateway ? ngx_http_tgbot_gateway_handler
+                        : conf->broadcast
+                        ? ngx_http_tgbot_broadcast_route_handler
                         : NULL;
     }
 }
@@ -499,6 +542,7 @@ ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
 {
     if (ngx_http_tgbot_conf_registry(cf) != NGX_OK
         || ngx_http_tgbot_conf_dead(cf) != NGX_OK
+        || ngx_http_tgbot_conf_broadcasts(cf) != NGX_OK
         || ngx_http_tgbot_conf_turns(cf) != NGX_OK
         || ngx_http_tgbot_conf_check_zones(cf) != NGX_OK
         || ngx_http_tgbot_conf_redis_init(cf) != NGX_OK

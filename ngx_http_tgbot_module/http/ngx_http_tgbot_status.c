@@ -8,6 +8,7 @@
 #include "ngx_http_tgbot_queue_verbs.h"
 #include "ngx_http_tgbot_redis_state.h"
 #include "ngx_http_tgbot_status.h"
+#include "ngx_http_tgbot_status_broadcast.h"
 #include "ngx_http_tgbot_status_dead.h"
 #include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_status_metrics.h"
@@ -58,8 +59,6 @@ static ngx_int_t ngx_http_tgbot_status_wait(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_tgbot_status_awaited(ngx_http_request_t *r);
 static void ngx_http_tgbot_status_look(ngx_event_t *ev);
 static void ngx_http_tgbot_status_leave(void *data);
-static void ngx_http_tgbot_status_path(ngx_http_request_t *r,
-    ngx_str_t *path);
 static ngx_int_t ngx_http_tgbot_status_state(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_tgbot_status_format(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_tgbot_status_accept(ngx_str_t *value);
@@ -122,6 +121,15 @@ ngx_http_tgbot_status_handler(ngx_http_request_t *r)
         path.len -= sizeof("dead/") - 1;
 
         return ngx_http_tgbot_status_dead_handler(r, &path);
+    }
+
+    if (path.len >= sizeof("broadcast/") - 1
+        && ngx_strncmp(path.data, "broadcast/", sizeof("broadcast/") - 1) == 0)
+    {
+        path.data += sizeof("broadcast/") - 1;
+        path.len -= sizeof("broadcast/") - 1;
+
+        return ngx_http_tgbot_status_broadcast_handler(r, &path);
     }
 
     for (page = ngx_http_tgbot_status_pages; page->handler; page++) {
@@ -419,9 +427,7 @@ ngx_http_tgbot_status_media(u_char *p, u_char *last)
 }
 
 
-/* sets path to the URI after the location's name, without a leading slash */
-
-static void
+void
 ngx_http_tgbot_status_path(ngx_http_request_t *r, ngx_str_t *path)
 {
     ngx_http_core_loc_conf_t  *clcf;

@@ -34,5 +34,8 @@ typedef enum {
  */
 ngx_int_t ngx_http_tgbot_status_handler(ngx_http_request_t *r);
 
+/* sets path to the URI after the location's name, without a leading slash */
+void ngx_http_tgbot_status_path(ngx_http_request_t *r, ngx_str_t *path);
+
 
 #endif /* _NGX_HTTP_TGBOT_STATUS_H_INCLUDED_ */

@@ -38,17 +38,23 @@ ngx_http_tgbot_status_guard(ngx_http_request_t *r, const char *action)
 
         if (value == NULL || !ngx_http_tgbot_status_guard_is(value, action)) {
             return "expected the header \"X-Tgbot-Action\" with \"replay\" "
-                   "for POST, with \"drop\" for DELETE";
+                   "for POST, with \"drop\" for DELETE, or with the last part "
+                   "of the path for a broadcast";
         }
     }
 
+    return ngx_http_tgbot_status_guard_page(r, tlcf->status->hosts);
+}
+
+
+const char *
+ngx_http_tgbot_status_guard_page(ngx_http_request_t *r, ngx_array_t *hosts)
+{
     if (!ngx_http_tgbot_status_guard_site(r)) {
         return "expected no page of another site as the origin";
     }
 
-    if (!ngx_http_tgbot_status_guard_host(&r->headers_in.server,
-                                          tlcf->status->hosts))
-    {
+    if (!ngx_http_tgbot_status_guard_host(&r->headers_in.server, hosts)) {
         return "expected an address, \"localhost\" or an exact server_name "
                "as the host";
     }

@@ -23,5 +23,12 @@
 const char *ngx_http_tgbot_status_guard(ngx_http_request_t *r,
     const char *action);
 
+/*
+ * The same for a location without a page, whose server has the exact names
+ * "hosts", an array of ngx_str_t: a page of another site must not reach it.
+ */
+const char *ngx_http_tgbot_status_guard_page(ngx_http_request_t *r,
+    ngx_array_t *hosts);
+
 
 #endif /* _NGX_HTTP_TGBOT_STATUS_GUARD_H_INCLUDED_ */

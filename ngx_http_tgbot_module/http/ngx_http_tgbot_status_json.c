@@ -7,6 +7,7 @@
 #include "ngx_http_tgbot_cache.h"
 #include "ngx_http_tgbot_idempotency.h"
 #include "ngx_http_tgbot_status.h"
+#include "ngx_http_tgbot_status_broadcast.h"
 #include "ngx_http_tgbot_status_json.h"
 #include "ngx_http_tgbot_status_metrics.h"
 #include "ngx_http_tgbot_status_text.h"
@@ -24,6 +25,8 @@ static void ngx_http_tgbot_status_json_histogram(
 static void ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_bot_t *bot);
 static void ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_status_bot_t *bot);
+static void ngx_http_tgbot_status_json_dead(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_bot_t *bot);
 static void ngx_http_tgbot_status_json_kept(ngx_http_tgbot_status_text_t *s,
     ngx_uint_t zone);
@@ -233,6 +236,11 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
         ngx_http_tgbot_status_json_metrics(s, bot, NGX_HTTP_TGBOT_OF_QUEUE);
     }
 
+    if (b->broadcast) {
+        ngx_http_tgbot_status_json_metrics(s, bot,
+                                           NGX_HTTP_TGBOT_OF_BROADCAST);
+    }
+
     if (bot->known) {
         ngx_http_tgbot_status_json_metrics(s, bot, NGX_HTTP_TGBOT_OF_WEBHOOK);
     }
@@ -262,20 +270,12 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
     }
 
     if (b->dead) {
-        ngx_http_tgbot_status_text_key(s, "dead_letters");
-        ngx_http_tgbot_status_text_open(s, '{');
+        ngx_http_tgbot_status_json_dead(s, bot);
+    }
 
-        ngx_http_tgbot_status_text_member(s, "letters", bot->dead.letters);
-
-        if (b->dead_zone) {
-            ngx_http_tgbot_status_text_member(s, "blocks", bot->dead.blocks);
-        }
-
-        ngx_http_tgbot_status_text_member(s, "evicted", bot->dead.evicted);
-        ngx_http_tgbot_status_text_member(s, "oldest", bot->dead.oldest);
-        ngx_http_tgbot_status_json_kept(s, b->dead_zone != NULL);
-
-        ngx_http_tgbot_status_text_close(s, '}');
+    if (b->broadcast) {
+        ngx_http_tgbot_status_text_key(s, "broadcast_list");
+        (void) ngx_http_tgbot_status_broadcast_list(s, &b->broadcast->user, 0);
     }
 
     if (bot->told) {
@@ -330,6 +330,31 @@ ngx_http_tgbot_status_json_dedup(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_text_close(s, ']');
 
     ngx_http_tgbot_status_json_kept(s, dedup != NULL);
+
+    ngx_http_tgbot_status_text_close(s, '}');
+}
+
+
+static void
+ngx_http_tgbot_status_json_dead(ngx_http_tgbot_status_text_t *s,
+    ngx_http_tgbot_status_bot_t *bot)
+{
+    ngx_http_tgbot_bot_t  *b;
+
+    b = bot->bot;
+
+    ngx_http_tgbot_status_text_key(s, "dead_letters");
+    ngx_http_tgbot_status_text_open(s, '{');
+
+    ngx_http_tgbot_status_text_member(s, "letters", bot->dead.letters);
+
+    if (b->dead_zone) {
+        ngx_http_tgbot_status_text_member(s, "blocks", bot->dead.blocks);
+    }
+
+    ngx_http_tgbot_status_text_member(s, "evicted", bot->dead.evicted);
+    ngx_http_tgbot_status_text_member(s, "oldest", bot->dead.oldest);
+    ngx_http_tgbot_status_json_kept(s, b->dead_zone != NULL);
 
     ngx_http_tgbot_status_text_close(s, '}');
 }

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_broadcast_show.h"
 #include "ngx_http_tgbot_cache.h"
 #include "ngx_http_tgbot_dead_verbs.h"
 #include "ngx_http_tgbot_idempotency.h"
@@ -210,6 +211,25 @@ static const ngx_str_t
 };
 
 
+/* in the order of ngx_http_tgbot_turns_reason_e */
+
+static const ngx_str_t
+    ngx_http_tgbot_metric_waits[NGX_HTTP_TGBOT_TURNS_REASONS] =
+{
+    ngx_string("pace"),
+    ngx_string("429"),
+    ngx_string("order")
+};
+
+
+static const ngx_str_t
+    ngx_http_tgbot_metric_bulk[2] =
+{
+    ngx_string("global"),
+    ngx_string("paid")
+};
+
+
 static const ngx_str_t
     ngx_http_tgbot_metric_zone_states[2] =
 {
@@ -321,6 +341,41 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
       ngx_http_tgbot_metric_plain,
       ngx_http_tgbot_metric_stat(UNSENT) },
 
+    { "pace_waiting", NGX_HTTP_TGBOT_GAUGE,
+      "Bot API calls that wait for their turn, by reason.",
+      ngx_http_tgbot_metric_by("reason", ngx_http_tgbot_metric_waits),
+      ngx_http_tgbot_metric_number(BOT, bot, pace.waiting) },
+
+    { "pace_waits_total", NGX_HTTP_TGBOT_COUNTER,
+      "Waits of Bot API calls for their turn, by reason.",
+      ngx_http_tgbot_metric_by("reason", ngx_http_tgbot_metric_waits),
+      ngx_http_tgbot_metric_number(BOT, bot, pace.waited) },
+
+    { "pace_paused", NGX_HTTP_TGBOT_GAUGE,
+      "Chats and methods that a 429 has stopped; one more if it is the bot.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_number(BOT, bot, pace.paused) },
+
+    { "pace_pauses_total", NGX_HTTP_TGBOT_COUNTER,
+      "Times that a 429 stopped a chat, a method or the bot.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_number(BOT, bot, pace.pauses) },
+
+    { "pace_lost_total", NGX_HTTP_TGBOT_COUNTER,
+      "Pauses that were not kept because the zone of tgbot_pace was full.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_number(BOT, bot, pace.lost) },
+
+    { "pace_used", NGX_HTTP_TGBOT_GAUGE,
+      "Calls of bulk a second, by the bucket of the bot.",
+      ngx_http_tgbot_metric_by("bucket", ngx_http_tgbot_metric_bulk),
+      ngx_http_tgbot_metric_number(BOT, bot, pace.used) },
+
+    { "pace_allowed", NGX_HTTP_TGBOT_GAUGE,
+      "Calls of bulk a second that are allowed; 0 before the first one.",
+      ngx_http_tgbot_metric_by("bucket", ngx_http_tgbot_metric_bulk),
+      ngx_http_tgbot_metric_number(BOT, bot, pace.allowed) },
+
     { "limit_decisions_total", NGX_HTTP_TGBOT_COUNTER,
       "Decisions of tgbot_limit, by zone and outcome.",
       { { "zone", NGX_HTTP_TGBOT_STATS_LIMITS, NULL, 0 },
@@ -416,6 +471,20 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
       "Machines that work for the bot, as Redis knows them.",
       ngx_http_tgbot_metric_plain,
       ngx_http_tgbot_metric_number(SHARED, bot, machines) },
+
+    { "broadcasts", NGX_HTTP_TGBOT_GAUGE,
+      "Broadcasts that are kept, by state.",
+      { { "state", NGX_HTTP_TGBOT_BROADCAST_STATES,
+          ngx_http_tgbot_broadcast_states, sizeof(ngx_str_t) },
+        ngx_http_tgbot_metric_no_label },
+      ngx_http_tgbot_metric_number(BROADCAST, bot, broadcasts) },
+
+    { "broadcast_chats", NGX_HTTP_TGBOT_GAUGE,
+      "Chats of the broadcasts that are kept, by state.",
+      { { "state", NGX_HTTP_TGBOT_BROADCAST_CHATS,
+          ngx_http_tgbot_broadcast_chats, sizeof(ngx_str_t) },
+        ngx_http_tgbot_metric_no_label },
+      ngx_http_tgbot_metric_number(BROADCAST, bot, chats) },
 
     { "webhook_pending_updates", NGX_HTTP_TGBOT_GAUGE,
       "Updates that waited at Telegram when it was last asked.",
@@ -518,6 +587,10 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
         (void) b->dead->state(b, &bot->dead);
     }
 
+    if (b->turns) {
+        ngx_http_tgbot_turns_state(b->turns, &bot->pace);
+    }
+
     if (b->lease) {
         ngx_http_tgbot_status_told(bot);
     }
@@ -537,6 +610,11 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
         }
 
         bot->oldest = bot->queue.oldest / 1000;
+    }
+
+    if (b->broadcast) {
+        ngx_http_tgbot_broadcast_show_sums(&b->broadcast->user,
+                                           bot->broadcasts, bot->chats);
     }
 
     if (b->reg == NULL) {
@@ -608,10 +686,11 @@ ngx_http_tgbot_status_orphaned(ngx_http_tgbot_status_snapshot_t *snapshot,
 static void
 ngx_http_tgbot_status_snapshot_zone(ngx_http_tgbot_status_zone_t *zone)
 {
-    ngx_http_tgbot_zone_t        *z;
-    ngx_http_tgbot_store_t        store;
-    ngx_http_tgbot_cache_state_t  cache;
-    ngx_http_tgbot_limit_state_t  bucket;
+    ngx_http_tgbot_zone_t              *z;
+    ngx_http_tgbot_store_t              store;
+    ngx_http_tgbot_cache_state_t        cache;
+    ngx_http_tgbot_limit_state_t        bucket;
+    ngx_http_tgbot_turns_zone_state_t   turns;
 
     z = zone->zone;
 
@@ -620,6 +699,12 @@ ngx_http_tgbot_status_snapshot_zone(ngx_http_tgbot_status_zone_t *zone)
 
         zone->used = bucket.used;
         zone->total = bucket.total;
+
+    } else if (z->kind == &ngx_http_tgbot_turns_zone) {
+        ngx_http_tgbot_turns_zone_state(z, &turns);
+
+        zone->used = ngx_max(turns.records, turns.tickets);
+        zone->total = turns.total;
 
     } else if (z->kind == &ngx_http_tgbot_cache_zone) {
         ngx_http_tgbot_cache_state(z, &cache);

@@ -25,6 +25,7 @@ typedef struct {
     ngx_http_tgbot_bot_t                *bot;
     ngx_http_tgbot_queue_state_t         queue;     /* zeroed: no queue */
     ngx_http_tgbot_dead_state_t          dead;      /* zeroed: not kept */
+    ngx_http_tgbot_turns_state_t         pace;      /* zeroed: no tgbot_api */
     ngx_http_tgbot_registration_t       *known;     /* NULL: the bot has no
                                                        tgbot_register */
     ngx_http_tgbot_redis_state_t        *told;      /* NULL: it has no queue,
@@ -36,6 +37,11 @@ typedef struct {
        ones of a zone are counted at the first bot that uses the zone */
     uint64_t                             depth[5];
     uint64_t                             oldest;    /* s */
+
+    uint64_t                             broadcasts[
+                                             NGX_HTTP_TGBOT_BROADCAST_STATES];
+    uint64_t                             chats[NGX_HTTP_TGBOT_BROADCAST_CHATS];
+                                                    /* of them, by state */
 
     uint64_t                             pending;   /* at Telegram */
     uint64_t                             error_date;
@@ -91,6 +97,7 @@ typedef enum {
     NGX_HTTP_TGBOT_OF_REDIS,             /* same, with tgbot_redis */
     NGX_HTTP_TGBOT_OF_BOT,               /* ngx_http_tgbot_status_bot_t */
     NGX_HTTP_TGBOT_OF_QUEUE,             /* a bot with tgbot_queue */
+    NGX_HTTP_TGBOT_OF_BROADCAST,         /* a bot with tgbot_broadcast */
     NGX_HTTP_TGBOT_OF_WEBHOOK,           /* a bot with tgbot_register */
     NGX_HTTP_TGBOT_OF_SHARED,            /* a bot of which Redis tells */
     NGX_HTTP_TGBOT_OF_ZONE               /* ngx_http_tgbot_status_zone_t */

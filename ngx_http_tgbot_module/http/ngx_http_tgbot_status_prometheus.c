@@ -95,6 +95,7 @@ ngx_http_tgbot_status_prometheus_family(ngx_http_tgbot_status_prometheus_t *p,
 
     case NGX_HTTP_TGBOT_OF_BOT:
     case NGX_HTTP_TGBOT_OF_QUEUE:
+    case NGX_HTTP_TGBOT_OF_BROADCAST:
     case NGX_HTTP_TGBOT_OF_WEBHOOK:
     case NGX_HTTP_TGBOT_OF_SHARED:
         p->label = "bot";
@@ -104,6 +105,8 @@ ngx_http_tgbot_status_prometheus_family(ngx_http_tgbot_status_prometheus_t *p,
 
             if ((p->metric->of == NGX_HTTP_TGBOT_OF_QUEUE
                  && bot->bot->queue == NULL)
+                || (p->metric->of == NGX_HTTP_TGBOT_OF_BROADCAST
+                    && bot->bot->broadcast == NULL)
                 || (p->metric->of == NGX_HTTP_TGBOT_OF_WEBHOOK
                     && bot->known == NULL)
                 || (p->metric->of == NGX_HTTP_TGBOT_OF_SHARED

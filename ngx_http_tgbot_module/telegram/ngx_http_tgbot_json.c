@@ -28,7 +28,7 @@ typedef struct {
 } ngx_http_tgbot_json_block_t;
 
 
-typedef struct {
+struct ngx_http_tgbot_json_s {
     ngx_http_tgbot_json_pt    handler;
     void                     *data;
     yajl_handle               yajl;
@@ -50,13 +50,17 @@ typedef struct {
     ngx_queue_t               blocks;
     u_char                   *pos;      /* free part of the arena */
     u_char                    arena[NGX_HTTP_TGBOT_JSON_ARENA];
-} ngx_http_tgbot_json_t;
+};
 
 
+static void ngx_http_tgbot_json_init(ngx_http_tgbot_json_t *json,
+    ngx_http_tgbot_json_pt handler, void *data);
+static void ngx_http_tgbot_json_done(ngx_http_tgbot_json_t *json);
 static ngx_int_t ngx_http_tgbot_json_run(ngx_http_tgbot_json_t *json,
     ngx_str_t *in);
 static ngx_int_t ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json,
     ngx_str_t *in);
+static ngx_int_t ngx_http_tgbot_json_end_of(ngx_http_tgbot_json_t *json);
 static ngx_int_t ngx_http_tgbot_json_status(ngx_http_tgbot_json_t *json,
     yajl_status status);
 static int ngx_http_tgbot_json_token(ngx_http_tgbot_json_t *json,
@@ -145,36 +149,96 @@ ngx_int_t
 ngx_http_tgbot_json_parse(ngx_str_t *in, ngx_http_tgbot_json_pt handler,
     void *data)
 {
-    ngx_int_t                     rc;
-    ngx_queue_t                  *q;
-    ngx_http_tgbot_json_t         json;
-    ngx_http_tgbot_json_block_t  *block;
+    ngx_int_t              rc;
+    ngx_http_tgbot_json_t  json;
 
-    json.handler = handler;
-    json.data = data;
-    json.yajl = NULL;
-    json.callbacks = ngx_http_tgbot_json_all;
-    json.base = 0;
-    json.depth = 0;
-    json.deep = 0;
-    json.rc = NGX_OK;
-    json.token.in = in;
-    json.token.json = &json;
-    json.pos = ngx_align_ptr(json.arena, NGX_ALIGNMENT);
-
-    ngx_queue_init(&json.blocks);
+    ngx_http_tgbot_json_init(&json, handler, data);
 
     rc = ngx_http_tgbot_json_run(&json, in);
 
-    while (!ngx_queue_empty(&json.blocks)) {
-        q = ngx_queue_head(&json.blocks);
+    ngx_http_tgbot_json_done(&json);
+
+    return rc;
+}
+
+
+ngx_http_tgbot_json_t *
+ngx_http_tgbot_json_open(ngx_http_tgbot_json_pt handler, void *data)
+{
+    ngx_http_tgbot_json_t  *json;
+
+    json = ngx_alloc(sizeof(ngx_http_tgbot_json_t), ngx_cycle->log);
+
+    if (json) {
+        ngx_http_tgbot_json_init(json, handler, data);
+    }
+
+    return json;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_json_more(ngx_http_tgbot_json_t *json, ngx_str_t *in)
+{
+    if (setjmp(json->nomem) != 0) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_tgbot_json_feed(json, in);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_json_complete(ngx_http_tgbot_json_t *json)
+{
+    if (setjmp(json->nomem) != 0) {
+        return NGX_ERROR;
+    }
+
+    return json->yajl ? ngx_http_tgbot_json_end_of(json) : NGX_DECLINED;
+}
+
+
+void
+ngx_http_tgbot_json_close(ngx_http_tgbot_json_t *json)
+{
+    ngx_http_tgbot_json_done(json);
+    ngx_free(json);
+}
+
+
+static void
+ngx_http_tgbot_json_init(ngx_http_tgbot_json_t *json,
+    ngx_http_tgbot_json_pt handler, void *data)
+{
+    json->handler = handler;
+    json->data = data;
+    json->yajl = NULL;
+    json->callbacks = ngx_http_tgbot_json_all;
+    json->base = 0;
+    json->depth = 0;
+    json->deep = 0;
+    json->rc = NGX_OK;
+    json->token.json = json;
+    json->pos = ngx_align_ptr(json->arena, NGX_ALIGNMENT);
+
+    ngx_queue_init(&json->blocks);
+}
+
+
+static void
+ngx_http_tgbot_json_done(ngx_http_tgbot_json_t *json)
+{
+    ngx_queue_t                  *q;
+    ngx_http_tgbot_json_block_t  *block;
+
+    while (!ngx_queue_empty(&json->blocks)) {
+        q = ngx_queue_head(&json->blocks);
         ngx_queue_remove(q);
 
         block = ngx_queue_data(q, ngx_http_tgbot_json_block_t, queue);
         ngx_free(block);
     }
-
-    return rc;
 }
 
 
@@ -187,33 +251,48 @@ ngx_http_tgbot_json_run(ngx_http_tgbot_json_t *json, ngx_str_t *in)
         return NGX_ERROR;
     }
 
-    return ngx_http_tgbot_json_feed(json, in);
+    if (ngx_http_tgbot_json_feed(json, in) != NGX_OK) {
+        return json->rc;
+    }
+
+    return ngx_http_tgbot_json_end_of(json);
 }
 
+
+/* the result is that of ngx_http_tgbot_json_status(), also in json->rc */
 
 static ngx_int_t
 ngx_http_tgbot_json_feed(ngx_http_tgbot_json_t *json, ngx_str_t *in)
 {
-    ngx_int_t         rc;
     yajl_alloc_funcs  funcs;
 
-    funcs.malloc = ngx_http_tgbot_json_alloc;
-    funcs.realloc = ngx_http_tgbot_json_realloc;
-    funcs.free = ngx_http_tgbot_json_free;
-    funcs.ctx = json;
+    if (json->yajl == NULL) {
+        funcs.malloc = ngx_http_tgbot_json_alloc;
+        funcs.realloc = ngx_http_tgbot_json_realloc;
+        funcs.free = ngx_http_tgbot_json_free;
+        funcs.ctx = json;
 
-    json->yajl = yajl_alloc(&json->callbacks, &funcs, json);
+        json->yajl = yajl_alloc(&json->callbacks, &funcs, json);
 
-    /* Telegram passes on bytes that are not UTF-8 in callback data */
-    yajl_config(json->yajl, yajl_dont_validate_strings, 1);
-
-    rc = ngx_http_tgbot_json_status(json,
-                                yajl_parse(json->yajl, in->data, in->len));
-    if (rc != NGX_OK) {
-        return rc;
+        /* Telegram passes on bytes that are not UTF-8 in callback data */
+        yajl_config(json->yajl, yajl_dont_validate_strings, 1);
     }
 
-    json->base = in->len;
+    json->token.in = in;
+
+    json->rc = ngx_http_tgbot_json_status(json,
+                                yajl_parse(json->yajl, in->data, in->len));
+
+    json->base += in->len;
+
+    return json->rc;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_json_end_of(ngx_http_tgbot_json_t *json)
+{
+    ngx_int_t  rc;
 
     /*
      * yajl does not report an incomplete string or word after the document;

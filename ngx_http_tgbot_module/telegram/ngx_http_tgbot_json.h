@@ -83,6 +83,23 @@ ngx_int_t ngx_http_tgbot_json_parse(ngx_str_t *in,
     ngx_http_tgbot_json_pt handler, void *data);
 
 
+/*
+ * A document that comes in pieces: open, more for each piece, complete, close.
+ * token->in is the piece, and token->text lives during the call only.  open:
+ * NULL is no memory.  more: NGX_OK, or as in parse, and then nothing but close
+ * is called.  complete: as in parse.
+ */
+
+typedef struct ngx_http_tgbot_json_s  ngx_http_tgbot_json_t;
+
+ngx_http_tgbot_json_t *ngx_http_tgbot_json_open(
+    ngx_http_tgbot_json_pt handler, void *data);
+ngx_int_t ngx_http_tgbot_json_more(ngx_http_tgbot_json_t *json,
+    ngx_str_t *in);
+ngx_int_t ngx_http_tgbot_json_complete(ngx_http_tgbot_json_t *json);
+void ngx_http_tgbot_json_close(ngx_http_tgbot_json_t *json);
+
+
 /* offset in the document after the token; only during the call */
 size_t ngx_http_tgbot_json_offset(ngx_http_tgbot_json_token_t *token);
 

@@ -14,6 +14,7 @@
 
 #include "ngx_http_tgbot_answer.h"
 #include "ngx_http_tgbot_bell.h"
+#include "ngx_http_tgbot_broadcast.h"
 #include "ngx_http_tgbot_call.h"
 #include "ngx_http_tgbot_dead.h"
 #include "ngx_http_tgbot_dedup.h"
@@ -67,6 +68,7 @@
 
 typedef struct ngx_http_tgbot_bot_s    ngx_http_tgbot_bot_t;
 typedef struct ngx_http_tgbot_pause_s  ngx_http_tgbot_pause_t;
+typedef struct ngx_http_tgbot_broadcast_conf_s  ngx_http_tgbot_broadcast_conf_t;
 typedef struct ngx_http_tgbot_gateway_conf_s  ngx_http_tgbot_gateway_conf_t;
 typedef struct ngx_http_tgbot_redis_beat_s  ngx_http_tgbot_redis_beat_t;
 typedef struct ngx_http_tgbot_queue_redis_s  ngx_http_tgbot_queue_redis_t;
@@ -269,6 +271,8 @@ typedef struct {
     ngx_array_t                    bots;      /* of ngx_http_tgbot_bot_t * */
     ngx_array_t                    tokens;    /* of all bots, see redact.h */
     ngx_array_t                    zones;     /* of ngx_http_tgbot_zone_t * */
+    ngx_array_t                    broadcasts;  /* of ngx_http_tgbot_
+                                                   broadcast_conf_t * */
     ngx_array_t                   *gateways;  /* of ngx_http_tgbot_gateway_
                                                  conf_t *; NULL: none */
     ngx_http_tgbot_zone_t         *leases;    /* NULL without bots */
@@ -319,8 +323,27 @@ typedef struct {
     time_t                         max_age;   /* seconds, 0: off */
 
     ngx_http_tgbot_status_conf_t  *status;    /* NULL: not of this location */
+    ngx_http_tgbot_broadcast_conf_t  *broadcast;  /* as status */
     ngx_http_tgbot_gateway_conf_t  *gateway;  /* as status */
 } ngx_http_tgbot_loc_conf_t;
+
+
+/* tgbot_broadcast */
+
+struct ngx_http_tgbot_broadcast_conf_s {
+    ngx_str_t                      name;      /* of the bot */
+    ngx_http_tgbot_zone_t         *zone;
+
+    ngx_http_tgbot_broadcast_t     user;      /* of the zone */
+    ngx_http_tgbot_bot_t          *bot;       /* by its name */
+    ngx_http_tgbot_loc_conf_t     *conf;      /* of this location */
+    ngx_http_core_loc_conf_t      *clcf;
+    ngx_array_t                   *hosts;     /* of ngx_str_t: the server's
+                                                 exact names */
+
+    u_char                        *file;      /* of the directive */
+    ngx_uint_t                     line;
+};
 
 
 /* tgbot_gateway */
@@ -389,6 +412,9 @@ struct ngx_http_tgbot_bot_s {
     ngx_str_t                      dead_place;  /* of the letters, for logs */
     ngx_http_tgbot_turns_t        *turns;     /* NULL: no tgbot_api */
     ngx_http_tgbot_stats_t        *stats;
+
+    ngx_http_tgbot_broadcast_conf_t  *broadcast;  /* NULL: no location has
+                                                     tgbot_broadcast */
 
     ngx_http_tgbot_register_conf_t  *reg;    /* NULL: tgbot_register off */
     ngx_http_tgbot_registry_t     *registry;  /* NULL: as reg */

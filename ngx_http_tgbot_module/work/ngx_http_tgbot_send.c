@@ -534,7 +534,9 @@ ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
 
     if (unknown) {
 
-        if (ngx_http_tgbot_method_once(&send->method->name)) {
+        if (send->broadcast
+            || ngx_http_tgbot_method_once(&send->method->name))
+        {
             ngx_http_tgbot_send_give_up(send, "it may have been executed, "
                                         "and must not be retried");
             return;
@@ -964,7 +966,8 @@ ngx_http_tgbot_send_log(ngx_http_tgbot_send_t *send, ngx_uint_t level,
     u_char      text[NGX_MAX_ERROR_STR];
 
     log = send->bot->clcf->error_log;
-    level = send->program ? ngx_max(level, NGX_LOG_INFO) : level;
+    level = (send->program || send->broadcast) ? ngx_max(level, NGX_LOG_INFO)
+                                               : level;
 
     if (log->log_level < level) {
         return;
@@ -974,7 +977,7 @@ ngx_http_tgbot_send_log(ngx_http_tgbot_send_t *send, ngx_uint_t level,
 
     p = send->ctx->update
         ? ngx_slprintf(text, last, "update %L", send->ctx->update->update_id)
-        : ngx_slprintf(text, last, "gateway");
+        : ngx_slprintf(text, last, send->broadcast ? "broadcast" : "gateway");
 
     p = ngx_slprintf(p, last, ": ");
 

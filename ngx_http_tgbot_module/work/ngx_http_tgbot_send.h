@@ -101,6 +101,10 @@ struct ngx_http_tgbot_send_s {
     /* requests made, by result, over all calls since it was zeroed */
     ngx_uint_t                     results[NGX_HTTP_TGBOT_API_RESULTS];
 
+    unsigned                       broadcast:1;  /* set by the caller: never
+                                                    repeated after an unknown
+                                                    outcome, and logged at
+                                                    info */
     unsigned                       given_up:1;
     unsigned                       unsure:1;  /* an attempt that was not
                                                  answered may have been

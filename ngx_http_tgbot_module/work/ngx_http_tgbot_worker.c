@@ -12,6 +12,7 @@
 
 #include "ngx_http_tgbot_abandon.h"
 #include "ngx_http_tgbot_bell.h"
+#include "ngx_http_tgbot_broadcast_worker.h"
 #include "ngx_http_tgbot_cache_use.h"
 #include "ngx_http_tgbot_claim_redis.h"
 #include "ngx_http_tgbot_dead_redis.h"
@@ -70,6 +71,8 @@ ngx_http_tgbot_worker_init(ngx_cycle_t *cycle, ngx_http_tgbot_main_conf_t *mcf)
     ngx_http_tgbot_cache_use_init_process(cycle->log);
     ngx_http_tgbot_call_slot_init_process(mcf->max_calls,
                                           ngx_http_tgbot_queue_wake);
+
+    ngx_http_tgbot_broadcast_worker_init_process(mcf, cycle);
 
     if (ngx_http_tgbot_bell_init_process(mcf->bell, cycle) != NGX_OK) {
         return NGX_ERROR;
@@ -137,6 +140,7 @@ ngx_http_tgbot_worker_shutdown(ngx_event_t *ev)
 
     if (c->error) {
         ngx_http_tgbot_queue_worker_stop();
+        ngx_http_tgbot_broadcast_worker_stop();
         ngx_http_tgbot_job_abort(1);
         ngx_http_tgbot_claim_redis_abandon();
         ngx_http_tgbot_queue_redis_abandon();
@@ -148,6 +152,7 @@ ngx_http_tgbot_worker_shutdown(ngx_event_t *ev)
 
     ngx_http_tgbot_job_release();
     ngx_http_tgbot_queue_worker_shutdown();
+    ngx_http_tgbot_broadcast_worker_shutdown();
 }
 
 
@@ -164,6 +169,8 @@ ngx_http_tgbot_worker_exit(ngx_cycle_t *cycle)
 
     ngx_http_tgbot_queue_worker_stop();
     ngx_http_tgbot_call_exit_process();
+    ngx_http_tgbot_broadcast_worker_stop();
+    ngx_http_tgbot_broadcast_worker_exit_process();
     ngx_http_tgbot_job_exit_process();
     ngx_http_tgbot_pace_exit_process();
     ngx_http_tgbot_bell_exit_process();

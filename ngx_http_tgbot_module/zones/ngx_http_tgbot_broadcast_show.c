@@ -214,16 +214,16 @@ ngx_http_tgbot_broadcast_show_error(ngx_http_tgbot_broadcast_t *b, uint64_t id,
 
 void
 ngx_http_tgbot_broadcast_show_sums(ngx_http_tgbot_broadcast_t *b,
-    ngx_uint_t states[NGX_HTTP_TGBOT_BROADCAST_STATES],
-    ngx_uint_t chats[NGX_HTTP_TGBOT_BROADCAST_CHATS])
+    uint64_t states[NGX_HTTP_TGBOT_BROADCAST_STATES],
+    uint64_t chats[NGX_HTTP_TGBOT_BROADCAST_CHATS])
 {
     ngx_uint_t                          i, k;
     ngx_http_tgbot_broadcast_area_t     area;
     ngx_http_tgbot_broadcast_record_t  *record;
 
     ngx_memzero(states,
-                NGX_HTTP_TGBOT_BROADCAST_STATES * sizeof(ngx_uint_t));
-    ngx_memzero(chats, NGX_HTTP_TGBOT_BROADCAST_CHATS * sizeof(ngx_uint_t));
+                NGX_HTTP_TGBOT_BROADCAST_STATES * sizeof(uint64_t));
+    ngx_memzero(chats, NGX_HTTP_TGBOT_BROADCAST_CHATS * sizeof(uint64_t));
 
     ngx_http_tgbot_broadcast_area_lock(b->zone, &area);
 

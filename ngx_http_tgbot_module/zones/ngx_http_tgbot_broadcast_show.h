@@ -88,8 +88,8 @@ ngx_int_t ngx_http_tgbot_broadcast_show_error(ngx_http_tgbot_broadcast_t *b,
  * chats by state.
  */
 void ngx_http_tgbot_broadcast_show_sums(ngx_http_tgbot_broadcast_t *b,
-    ngx_uint_t states[NGX_HTTP_TGBOT_BROADCAST_STATES],
-    ngx_uint_t chats[NGX_HTTP_TGBOT_BROADCAST_CHATS]);
+    uint64_t states[NGX_HTTP_TGBOT_BROADCAST_STATES],
+    uint64_t chats[NGX_HTTP_TGBOT_BROADCAST_CHATS]);
 
 
 #endif /* _NGX_HTTP_TGBOT_BROADCAST_SHOW_H_INCLUDED_ */

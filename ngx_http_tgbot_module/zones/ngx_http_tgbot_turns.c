@@ -764,6 +764,7 @@ ngx_http_tgbot_turns_state(ngx_http_tgbot_turns_t *turns,
 {
     ngx_uint_t                     i;
     ngx_http_tgbot_turns_bot_t    *bot;
+    ngx_http_tgbot_turns_rate_t   *rate;
     ngx_http_tgbot_turns_table_t   t;
 
     ngx_memzero(state, sizeof(ngx_http_tgbot_turns_state_t));
@@ -786,13 +787,16 @@ ngx_http_tgbot_turns_state(ngx_http_tgbot_turns_t *turns,
 
     for (i = 0; i < 2; i++) {
         state->used[i] = bot->before[i] * 1000 / NGX_HTTP_TGBOT_TURNS_WINDOW;
+
+        rate = &bot->rates[NGX_HTTP_TGBOT_TURNS_ALL + i];
+        state->allowed[i] = rate->period ? (1000000 + rate->period / 2)
+                                           / rate->period
+                                         : 0;
     }
 
     state->pauses = bot->pauses;
     state->lost = bot->lost;
     state->paused = bot->paused;
-
-    ngx_memcpy(state->rates, bot->rates, sizeof(bot->rates));
 
     ngx_http_tgbot_turns_table_unlock(&t, ngx_http_tgbot_turns_ring);
 }

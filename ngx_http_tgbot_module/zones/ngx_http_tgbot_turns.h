@@ -106,16 +106,19 @@ typedef struct {
 } ngx_http_tgbot_turns_told_t;
 
 
+/* of a bot; all of them 64 bits, as the table of metrics wants */
+
 typedef struct {
-    ngx_uint_t                waiting[NGX_HTTP_TGBOT_TURNS_REASONS];
+    uint64_t                  waiting[NGX_HTTP_TGBOT_TURNS_REASONS];
     uint64_t                  waited[NGX_HTTP_TGBOT_TURNS_REASONS];
     uint64_t                  pauses;      /* that a 429 began */
     uint64_t                  lost;        /* pauses without a record */
-    ngx_uint_t                paused;      /* chats, or the bot */
-    ngx_uint_t                used[2];     /* calls of bulk a second, without
-                                              and with paid broadcasts */
-    ngx_http_tgbot_turns_rate_t
-                              rates[NGX_HTTP_TGBOT_TURNS_BUCKETS];
+    uint64_t                  paused;      /* chats, methods, and the bot, with
+                                              those whose probe is missing */
+
+    /* calls of bulk a second, without paid broadcasts and of these */
+    uint64_t                  used[2];
+    uint64_t                  allowed[2];  /* 0: not known, or no limit */
 } ngx_http_tgbot_turns_state_t;
 
 

@@ -144,7 +144,7 @@ ngx_http_tgbot_turns_move_tell(ngx_http_tgbot_turns_table_t *t,
 }
 
 
-/* after any change: whoever may go now goes */
+/* after any change: the calls that may go now go */
 
 void
 ngx_http_tgbot_turns_move(ngx_http_tgbot_turns_table_t *t,

@@ -48,6 +48,13 @@ export function bot(n, now, which = {}) {
     api_calls_total: api,
     api_calls_given_up_total: 1,
     api_calls_unsent_total: 0,
+    pace_waiting: { pace: 7, 429: 2, order: 1 },
+    pace_waits_total: { pace: 700, 429: 20, order: 10 },
+    pace_paused: 1,
+    pace_pauses_total: 9,
+    pace_lost_total: 0,
+    pace_used: { global: 28, paid: 0 },
+    pace_allowed: { global: 30, paid: 1000 },
     limit_decisions_total: {
       flood: { passed: n, dropped: failed, rejected: 0, dropped_dry_run: 0,
         rejected_dry_run: 0 },

@@ -30,7 +30,7 @@ async function everything() {
     await steps(page, 62);
 
     for (const title of ['Updates', 'Queue', 'Verdicts', 'Limits', 'Times', 'Program', 'Bot API',
-      'Cache', 'Webhook', 'Out of the ordinary', 'Dead letters: 3', 'Shared memory',
+      'Pace', 'Cache', 'Webhook', 'Out of the ordinary', 'Dead letters: 3', 'Shared memory',
       'Redis']) {
       check(await page.getByRole('heading', { name: title, exact: true }).isVisible(),
         `${name}: ${title}`);
@@ -290,6 +290,59 @@ async function webhooks() {
   await sound(opened, 'webhooks');
 }
 
+/** Broadcasts: how far each is, and what may be done with it. */
+async function broadcasts() {
+  const one = (id, state, which) => ({ id, method: 'sendMessage', state, created: NOW - 60,
+    last: NOW, total: 200, waiting: 0, in_flight: 0, sent: 200, blocked: 0, failed: 0,
+    unknown: 0, rate: 0, left: null, ...which });
+  const list = [one(1, 'done', { sent: 190, blocked: 6, failed: 3, unknown: 1 }),
+    one(2, 'cancelled', { sent: 0, waiting: 200 }),
+    one(3, 'paused', { sent: 50, waiting: 150 }),
+    one(4, 'going', { sent: 80, waiting: 100, in_flight: 20, rate: 29.8, left: 75 }),
+    one(5, 'constructor', { method: HOSTILE }), null];
+  const answers = going((now, n) => status({ shop: bot(n, now, { broadcast_list: list }) }, now));
+  let refused = false;
+  const opened = await open(config.url, {}, (path) => (!path.includes('broadcast/')
+    ? answers(path) : refused ? 409 : { id: 4 }));
+  const { page, seen } = opened;
+  await steps(page, 2);
+
+  const card = page.locator('.card', { has: page.getByRole('heading', { name: 'Broadcasts' }) });
+  const items = card.locator('li');
+  equal(await items.count(), 5, 'the broadcasts');
+  const going4 = items.nth(1);
+  equal((await going4.locator('p').allTextContents()).join(' | ').replaceAll('\u00a0', ' '),
+    'Broadcast 4: sendMessage, going, 80 of 200 chats (40 %) | '
+    + '80 sent \u00b7 29.8/s \u00b7 1 min 15 s left \u00b7 made 1 min 6 s ago',
+    'how far one is');
+  equal(await going4.locator('rect').getAttribute('width'), '40%', 'its bar');
+  equal(await items.nth(2).getByRole('button').allTextContents(), ['Go on', 'Cancel\u2026'],
+    'what may be done with one that is paused');
+  equal(await items.nth(4).getByRole('button').count(), 0, 'or done');
+
+  await page.getByRole('button', { name: 'Pause broadcast 4' }).click();
+  await steps(page, 1);
+  check(seen.requests.some((request) => /^POST .*\/broadcast\/shop\/4\/pause$/.test(request)),
+    'it is paused');
+  await page.getByRole('button', { name: 'Cancel broadcast 3' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.waitFor();
+  equal(await dialog.getByRole('button').allTextContents(), ['Keep', 'Cancel'],
+    'what cannot go on is asked for');
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'hidden' });
+  check(!seen.requests.some((request) => request.endsWith('/cancel')), 'nothing without a yes');
+
+  refused = true;
+  await page.getByRole('button', { name: 'Go on broadcast 3' }).click();
+  await card.locator('.refusal', { hasText: '(409)' }).waitFor();
+  check(await card.getByRole('status').isVisible(), 'a refusal is told');
+  await fits(page, 'broadcasts');
+  await contrast(page, 'broadcasts');
+  await shot(page, 'broadcasts');
+  await sound(opened, 'broadcasts', FAILS);
+}
+
 async function hidden() {
   const opened = await open(config.url, {}, going(shop));
   const { page, seen } = opened;
@@ -368,7 +421,7 @@ async function manyLetters() {
 
 await run(async () => {
   for (const test of [everything, numbers, inRedis, manyBots, hostile, little, faults, restart,
-    webhooks, hidden, manyLetters]) {
+    webhooks, broadcasts, hidden, manyLetters]) {
     await test();
   }
 });

@@ -14,6 +14,8 @@ LABELS = {
     "deliveries_total": ("verdict",), "rejected_total": ("reason",),
     "calls_total": ("kind", "event"), "calls_inflight": ("kind",),
     "handler_calls_total": ("outcome",), "api_calls_total": ("method", "result"),
+    "pace_waiting": ("reason",), "pace_waits_total": ("reason",),
+    "pace_used": ("bucket",), "pace_allowed": ("bucket",),
     "limit_decisions_total": ("zone", "outcome"), "cache_total": ("result",),
     "dead_letters_total": ("cause",), "queue_items_total": ("event",),
     "queue_depth": ("state",), "zone_bytes": ("state",), "build_info": ("version",),

@@ -24,11 +24,9 @@ BOTS = f"{TOP}/examples/bots"
 MACHINES = f"{TOP}/examples/two-machines"
 ANN = updates.person(471100001, "Ann")
 
-# the bot of a gateway, where only the gateway is shown
+# the bot of a gateway or of broadcasts, where only these are shown
 ELSEWHERE = """
 server {
-    server_name elsewhere;
-
     location = /tg/shop {
         tgbot_webhook shop;
         tgbot_token_file /etc/nginx/tgbot/shop.token;
@@ -230,10 +228,11 @@ async def test_configurations(case):
                 and "api-location.conf" not in text:
             text = text.replace("server {", "server { location = /_api { internal; "
                                 "proxy_pass http://127.0.0.1:9$tgbot_api_uri; }", 1)
-        if "tgbot_gateway" in text and "tgbot_webhook" not in text:
+        if re.search("tgbot_(gateway|broadcast)", text) and "tgbot_webhook" not in text:
             text += ELSEWHERE
         text = re.sub(r"listen +443 ssl;|ssl_certificate(_key)? [^;]*;", "", text)
-        text = re.sub(r"\bserver \{", f"server {{ listen 127.0.0.1:{free_port()};", text)
+        text = re.sub(r"\bserver \{",
+                      lambda _: f"server {{ listen 127.0.0.1:{free_port()};", text)
         text = text.replace("/etc/nginx/tgbot/", f"{directory}/")
         text = text.replace("/var/lib/nginx/tgbot", state)
 

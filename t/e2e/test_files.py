@@ -1,7 +1,6 @@
 """Zones as files: what a stop, a kill of everything and an upgrade leave."""
 
 import asyncio
-import json
 import os
 import random
 import shutil
@@ -11,7 +10,6 @@ import time
 import build
 import clients
 from harness import FULL, MODULE, NGINX, StartError, alive, bot, children, suspend, turns, until
-from simulator.http1 import fetch
 from zonefiles import (COUNT, DIRECTIVES, STATE, all_handled, damage, fill, handled, refused,
                        reload_refused, write)
 
@@ -210,54 +208,6 @@ async def test_kill(case):
     case.check_logs(nginx)
 
 
-# where a worker stops in a change of a zone, by the way of updates
-INSIDE = ("queue: item uncounted", "queue: lane hashed", "queue: half leased",
-          "queue: item leased", "store: item written", "store: item published",
-          "store: item unlinked", "store: item retired", "store: progress written",
-          "store: progress noted", "dedup: bit set", "dedup: record held", "dedup: record freed",
-          "chain: block taken", "chain: block freed", "list: half linked",
-          "list: half unlinked", "bucket: taken", "dead: written", "dead: half indexed")
-
-
-async def test_kill_inside(case):
-    """A worker stops inside of a change, and all of nginx is killed: at one point after another."""
-    module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
-    scene, nginx = await case.scene(
-        directives=DIRECTIVES.replace("tgbot_attempts 3", "tgbot_attempts 2")
-        + "tgbot_limit $tgbot_user_id zone=users:1m rate=1000r/s burst=1000;",
-        http=STATE, nginx={"module": module}, updates=2000 if FULL else 800,
-        chats=100, connections=40, ramp=0.1, schedule=0.1, rate=300.0, program_latency=0.005,
-        program_fail=0.2)
-    scene.play()
-    for point in INSIDE if FULL else INSIDE[::3]:
-        write(case, "stop", point)
-        if not case.check(await until(lambda: nginx.read("stopped"), 15),
-                          f"{point} was never reached"):
-            break
-        await nginx.kill_all(scene)
-        os.unlink(f"{case.directory}/stopped")
-        await nginx.start()
-    case.check(await scene.finished(120), "Telegram still has updates")
-    status = await case.check_status(nginx, 60)
-    case.check_books(case.books(scene), parts=("disordered", "doubled without cause"))
-    answer = await fetch("127.0.0.1", nginx.port, "/status/dead/e2e?limit=1000")
-    letters = [letter["update_id"] for letter in json.loads(answer.body)["letters"]]
-    case.equal(len(letters), len(set(letters)), "letters of one update each")
-    case.equal(len(letters), status.value("dead_letters", "letters"), "letters")
-    outcomes = {}
-    for seen in scene.program.seen:
-        outcomes.setdefault(seen.id, []).append(seen.outcome)
-    for delivery in scene.webhook.deliveries.values():
-        # the program may fail with what it had handled when all was killed
-        ends = outcomes.get(delivery.update.id, [])
-        case.check(("ok" in ends) != (delivery.update.id in letters) or "ok" in ends[:-1],
-                   f"update {delivery.update.id}: {ends}, "
-                   f"letter: {delivery.update.id in letters}")
-    scene.webhook.close()
-    await case.stop(nginx)
-    case.check_logs(nginx)
-
-
 async def _stop_and_start(case, end, lost=0):
     """nginx ends with a backlog, and starts again; "lost" workers were killed."""
     scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE, program_latency=0.005)
@@ -285,6 +235,31 @@ async def _stop_and_start(case, end, lost=0):
     await case.stop(nginx)
     case.check_logs(nginx)
     return scene
+
+
+async def test_paused(case):
+    """What a 429 stops is stopped after a kill of everything, and in a zone of another size."""
+    scene, nginx = await case.scene(
+        locations="        location /bot/ { tgbot_gateway e2e; }\n", http=STATE,
+        directives="tgbot_pace zone=pace:1m max_wait=1s;", chat_limit=(0.01, 1))
+
+    async def send(words):
+        body = f'{{"chat_id":7,"text":"{words}"}}'.encode()
+        answer = await clients.post(nginx.port, body, "/bot/bot/sendMessage")
+        return answer.status, answer.body
+
+    case.equal((await send("one"))[0], 200, "the first call")
+    case.equal((await send("two"))[0], 429, "the second call")
+    case.equal(len(scene.api.arrived), 2, "calls that arrived")
+    for size in ("1m", "2m"):
+        await nginx.kill_all()
+        nginx.configure(nginx.read("nginx.conf").replace("pace:1m", f"pace:{size}"))
+        await nginx.start()
+        status, text = await send("three")
+        case.equal(status, 429, f"with {size}: {text}")
+        case.equal(len(scene.api.arrived), 2, f"calls that arrived with {size}")
+    await case.stop(nginx)
+    case.check_logs(nginx)
 
 
 async def _end(case, nginx, number):

@@ -21,6 +21,7 @@
 #include "ngx_http_tgbot_queue_lane.h"
 #include "ngx_http_tgbot_registry.h"
 #include "ngx_http_tgbot_stats.h"
+#include "ngx_http_tgbot_turns.h"
 
 #include "queue.h"
 #include "unit.h"
@@ -644,7 +645,8 @@ test_garbage(void)
         &ngx_http_tgbot_registry_zone,
         &ngx_http_tgbot_stats_zone,
         &ngx_http_tgbot_idempotency_zone,
-        &ngx_http_tgbot_broadcast_zone
+        &ngx_http_tgbot_broadcast_zone,
+        &ngx_http_tgbot_turns_zone
     };
 
     begin = ngx_align(sizeof(ngx_http_tgbot_zone_sh_t), NGX_CPU_CACHE_LINE);

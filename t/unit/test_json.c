@@ -704,6 +704,65 @@ test_clean(void)
 }
 
 
+/* a document in pieces has the tokens and offsets of the whole one */
+
+static void
+test_pieces(void)
+{
+    size_t                  at, n;
+    ngx_int_t               rc;
+    ngx_str_t               in, piece;
+    ngx_http_tgbot_json_t  *json;
+
+    static log_t  whole;
+    static char   text[] = "{\"a\":[-100123,2,\"\\u0416x\\\"\"],\"y\":{\"b\":"
+                           "[]},\"x\":{\"c\":1},\"d\":true,\"e\":17}";
+
+    in.data = (u_char *) text;
+    in.len = sizeof(text) - 1;
+
+    for (n = 1; n < in.len; n++) {
+
+        ngx_memzero(&whole, sizeof(log_t));
+        whole.ends = 1;
+        whole.skip = 1;
+
+        is_int(ngx_http_tgbot_json_parse(&in, log_token, &whole), NGX_OK);
+
+        ngx_memzero(&tlog, sizeof(log_t));
+        tlog.ends = 1;
+        tlog.skip = 1;
+
+        json = ngx_http_tgbot_json_open(log_token, &tlog);
+        rc = NGX_OK;
+
+        for (at = 0; rc == NGX_OK && at < in.len; at += piece.len) {
+            piece = unit_bytes(unit_pool(), in.data + at,
+                               ngx_min(n, in.len - at));
+            rc = ngx_http_tgbot_json_more(json, &piece);
+        }
+
+        is_int(rc, NGX_OK);
+        is_int(ngx_http_tgbot_json_complete(json), NGX_OK);
+
+        ngx_http_tgbot_json_close(json);
+
+        unit_mem(__FILE__, __LINE__, "tokens", tlog.text, tlog.len,
+                 whole.text, whole.len);
+    }
+
+    json = ngx_http_tgbot_json_open(log_token, &tlog);
+    is_int(ngx_http_tgbot_json_complete(json), NGX_DECLINED);
+    ngx_http_tgbot_json_close(json);
+
+    json = ngx_http_tgbot_json_open(log_token, &tlog);
+    piece = unit_bytes(unit_pool(), "[1,", 3);
+    is_int(ngx_http_tgbot_json_more(json, &piece), NGX_OK);
+    is_int(ngx_http_tgbot_json_complete(json), NGX_DECLINED);
+    ngx_http_tgbot_json_close(json);
+}
+
+
 int
 main(void)
 {
@@ -718,6 +777,7 @@ main(void)
         { "the handler stops the parser", test_stop },
         { "nesting", test_depth },
         { "large tokens", test_large },
+        { "a document in pieces", test_pieces },
         { "no memory", test_no_memory },
         { "integers of 64 bits", test_int64 },
         { "cleaning", test_clean },

@@ -1,0 +1,800 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_tgbot_abandon.h"
+#include "ngx_http_tgbot_broadcast_show.h"
+#include "ngx_http_tgbot_broadcast_worker.h"
+#include "ngx_http_tgbot_json.h"
+#include "ngx_http_tgbot_send.h"
+
+
+/* ms between two looks for a broadcast that needs a leader */
+#define NGX_HTTP_TGBOT_BROADCAST_WORKER_LOOK  1000
+
+/*
+ * ms after which a call is given up, and its chat waits again: a chat that
+ * the Bot API cannot serve must not hold a place for long
+ */
+#define NGX_HTTP_TGBOT_BROADCAST_WORKER_LIFE  30000
+
+/* bytes of the pool of a call, without its body */
+#define NGX_HTTP_TGBOT_BROADCAST_WORKER_POOL  2048
+
+
+/* a broadcast that this worker leads */
+
+typedef struct {
+    ngx_queue_t                        queue;
+    ngx_http_tgbot_broadcast_conf_t   *conf;
+    ngx_pool_t                        *pool;
+    ngx_event_t                        event;
+    uint64_t                           id;
+    ngx_http_tgbot_lease_t             lease;
+    ngx_str_t                          method;
+    ngx_str_t                          rest;     /* of a body, behind the
+                                                    chat */
+    ngx_queue_t                        calls;
+    ngx_uint_t                         n;        /* of calls */
+    ngx_uint_t                         max;
+
+    unsigned                           paid:1;
+    unsigned                           key:1;    /* while params are read */
+    unsigned                           held:1;   /* up to the next look */
+    unsigned                           over:1;   /* nothing to take */
+} ngx_http_tgbot_broadcast_led_t;
+
+
+typedef struct {
+    ngx_queue_t                        queue;
+    ngx_http_tgbot_broadcast_led_t    *led;
+    ngx_http_tgbot_broadcast_chat_t    chat;
+    ngx_http_tgbot_method_t            method;
+    ngx_http_tgbot_ctx_t               ctx;
+    ngx_http_tgbot_send_t              send;
+    ngx_pool_t                        *pool;
+} ngx_http_tgbot_broadcast_call_t;
+
+
+static void ngx_http_tgbot_broadcast_worker_look(ngx_event_t *ev);
+static void ngx_http_tgbot_broadcast_worker_find(
+    ngx_http_tgbot_broadcast_conf_t *b);
+static ngx_int_t ngx_http_tgbot_broadcast_worker_lead(
+    ngx_http_tgbot_broadcast_conf_t *b, uint64_t id,
+    ngx_http_tgbot_lease_t *lease);
+static ngx_int_t ngx_http_tgbot_broadcast_worker_read(
+    ngx_http_tgbot_broadcast_led_t *led);
+static ngx_int_t ngx_http_tgbot_broadcast_worker_token(void *data,
+    ngx_http_tgbot_json_token_t *token);
+static void ngx_http_tgbot_broadcast_worker_go_on(ngx_event_t *ev);
+static void ngx_http_tgbot_broadcast_worker_call(
+    ngx_http_tgbot_broadcast_led_t *led,
+    ngx_http_tgbot_broadcast_chat_t *chat);
+static ngx_int_t ngx_http_tgbot_broadcast_worker_body(
+    ngx_http_tgbot_broadcast_call_t *call);
+static void ngx_http_tgbot_broadcast_worker_waiting(
+    ngx_http_tgbot_send_t *send, ngx_msec_t delay);
+static void ngx_http_tgbot_broadcast_worker_done(ngx_http_tgbot_send_t *send);
+static ngx_uint_t ngx_http_tgbot_broadcast_worker_judge(
+    ngx_http_tgbot_send_t *send, ngx_http_tgbot_broadcast_error_t *error,
+    ngx_uint_t *again);
+static void ngx_http_tgbot_broadcast_worker_settle(
+    ngx_http_tgbot_broadcast_call_t *call, ngx_uint_t state,
+    ngx_http_tgbot_broadcast_error_t *error, ngx_uint_t again);
+static void ngx_http_tgbot_broadcast_worker_leave(
+    ngx_http_tgbot_broadcast_led_t *led);
+static void ngx_http_tgbot_broadcast_worker_drop(
+    ngx_http_tgbot_broadcast_call_t *call, ngx_uint_t state);
+
+
+/* broadcasts have no client; the addresses are those of this machine */
+
+static struct sockaddr_in       ngx_http_tgbot_broadcast_worker_addr;
+static ngx_http_tgbot_client_t  ngx_http_tgbot_broadcast_worker_client = {
+    (struct sockaddr *) &ngx_http_tgbot_broadcast_worker_addr,
+    sizeof(struct sockaddr_in),
+    (struct sockaddr *) &ngx_http_tgbot_broadcast_worker_addr,
+    sizeof(struct sockaddr_in),
+    ngx_string("127.0.0.1"),
+    ngx_string("localhost"),
+    ngx_string("localhost")
+};
+
+
+static ngx_array_t   *ngx_http_tgbot_broadcast_worker_confs;
+static ngx_queue_t    ngx_http_tgbot_broadcast_worker_leds;
+static ngx_event_t    ngx_http_tgbot_broadcast_worker_timer;
+static ngx_uint_t     ngx_http_tgbot_broadcast_worker_stopped;
+
+
+void
+ngx_http_tgbot_broadcast_worker_init_process(ngx_http_tgbot_main_conf_t *tmcf,
+    ngx_cycle_t *cycle)
+{
+    ngx_event_t         *ev;
+    struct sockaddr_in  *sin;
+
+    ngx_http_tgbot_broadcast_worker_confs = &tmcf->broadcasts;
+    ngx_http_tgbot_broadcast_worker_stopped = 0;
+
+    ngx_queue_init(&ngx_http_tgbot_broadcast_worker_leds);
+
+    sin = &ngx_http_tgbot_broadcast_worker_addr;
+
+    sin->sin_family = AF_INET;
+    sin->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+
+    ev = &ngx_http_tgbot_broadcast_worker_timer;
+
+    ngx_memzero(ev, sizeof(ngx_event_t));
+
+    ev->handler = ngx_http_tgbot_broadcast_worker_look;
+    ev->data = ev;
+    ev->log = cycle->log;
+    ev->cancelable = 1;
+
+    if (tmcf->broadcasts.nelts) {
+        ngx_add_timer(ev, 1);
+    }
+}
+
+
+void
+ngx_http_tgbot_broadcast_worker_wake(void)
+{
+    ngx_event_t  *ev;
+
+    ev = &ngx_http_tgbot_broadcast_worker_timer;
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+        ngx_add_timer(ev, 1);
+    }
+}
+
+
+ngx_int_t
+ngx_http_tgbot_broadcast_worker_set(ngx_http_tgbot_broadcast_conf_t *b,
+    uint64_t id, ngx_uint_t state, ngx_log_t *log)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_tgbot_broadcast_set(&b->user, id, state);
+
+    if (rc == NGX_OK) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "tgbot: bot \"%V\": broadcast %uL is %V", &b->name, id,
+                      &ngx_http_tgbot_broadcast_states[state]);
+
+        ngx_http_tgbot_broadcast_worker_wake();
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_http_tgbot_broadcast_worker_look(ngx_event_t *ev)
+{
+    ngx_uint_t                         i;
+    ngx_queue_t                       *q;
+    ngx_http_tgbot_broadcast_led_t    *led;
+    ngx_http_tgbot_broadcast_conf_t  **b;
+
+    b = ngx_http_tgbot_broadcast_worker_confs->elts;
+
+    for (i = 0; i < ngx_http_tgbot_broadcast_worker_confs->nelts; i++) {
+        ngx_http_tgbot_broadcast_worker_find(b[i]);
+    }
+
+    for (q = ngx_queue_head(&ngx_http_tgbot_broadcast_worker_leds);
+         q != ngx_queue_sentinel(&ngx_http_tgbot_broadcast_worker_leds);
+         q = ngx_queue_next(q))
+    {
+        led = ngx_queue_data(q, ngx_http_tgbot_broadcast_led_t, queue);
+
+        led->held = 0;
+        led->over = 0;
+        ngx_post_event(&led->event, &ngx_posted_events);
+    }
+
+    ngx_add_timer(ev, NGX_HTTP_TGBOT_BROADCAST_WORKER_LOOK);
+}
+
+
+static void
+ngx_http_tgbot_broadcast_worker_find(ngx_http_tgbot_broadcast_conf_t *b)
+{
+    uint64_t                id;
+    ngx_int_t               rc;
+    ngx_uint_t              unknown;
+    ngx_http_tgbot_lease_t  lease;
+
+    do {
+        rc = ngx_http_tgbot_broadcast_lead(&b->user, &lease, &id, &unknown);
+
+        if (unknown) {
+            ngx_log_error(NGX_LOG_WARN, b->clcf->error_log, 0,
+                          "tgbot: bot \"%V\": %ui chats of broadcasts were in "
+                          "flight in a worker that died, and are unknown",
+                          &b->name, unknown);
+        }
+
+        if (rc == NGX_OK
+            && ngx_http_tgbot_broadcast_worker_lead(b, id, &lease) != NGX_OK)
+        {
+            ngx_http_tgbot_broadcast_leave(&b->user, id, &lease);
+            return;
+        }
+
+    } while (rc == NGX_OK);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_broadcast_worker_lead(ngx_http_tgbot_broadcast_conf_t *b,
+    uint64_t id, ngx_http_tgbot_lease_t *lease)
+{
+    ngx_pool_t                      *pool;
+    ngx_http_tgbot_broadcast_led_t  *led;
+
+    pool = ngx_create_pool(NGX_HTTP_TGBOT_BROADCAST_WORKER_POOL,
+                           b->clcf->error_log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    led = ngx_pcalloc(pool, sizeof(ngx_http_tgbot_broadcast_led_t));
+    if (led == NULL) {
+        ngx_destroy_pool(pool);
+        return NGX_ERROR;
+    }
+
+    led->conf = b;
+    led->pool = pool;
+    led->id = id;
+    led->lease = *lease;
+    led->max = NGX_HTTP_TGBOT_BROADCAST_FLIGHTS;
+    led->event.handler = ngx_http_tgbot_broadcast_worker_go_on;
+    led->event.data = led;
+    led->event.log = b->clcf->error_log;
+
+    ngx_queue_init(&led->calls);
+
+    if (ngx_http_tgbot_broadcast_worker_read(led) != NGX_OK) {
+        ngx_destroy_pool(pool);
+        return NGX_ERROR;
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, b->clcf->error_log, 0,
+                   "tgbot bot \"%V\": leads broadcast %uL", &b->name, id);
+
+    ngx_queue_insert_tail(&ngx_http_tgbot_broadcast_worker_leds, &led->queue);
+
+    return NGX_OK;
+}
+
+
+/* what all calls of the broadcast have */
+
+static ngx_int_t
+ngx_http_tgbot_broadcast_worker_read(ngx_http_tgbot_broadcast_led_t *led)
+{
+    u_char                           *p, *last;
+    ngx_str_t                         text, method;
+    ngx_http_tgbot_broadcast_t       *user;
+    ngx_http_tgbot_broadcast_info_t   info;
+
+    user = &led->conf->user;
+
+    if (ngx_http_tgbot_broadcast_show_get(user, led->id, &info) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    method.data = info.method;
+    method.len = info.method_len;
+
+    text.len = info.text_len;
+    text.data = ngx_pnalloc(led->pool, text.len + 1);
+
+    led->method.len = method.len;
+    led->method.data = ngx_pstrdup(led->pool, &method);
+
+    if (text.data == NULL || led->method.data == NULL
+        || ngx_http_tgbot_broadcast_show_text(user, led->id, text.data,
+                                              text.len)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* "{" becomes the comma behind the chat, if anything follows */
+
+    p = text.data;
+    last = p + text.len;
+
+    while (++p < last && (*p <= ' ')) { /* void */ }
+
+    if (p >= last || *p == '}') {
+        ngx_str_set(&led->rest, "}");
+        return NGX_OK;
+    }
+
+    if (ngx_http_tgbot_json_parse(&text,
+                                  ngx_http_tgbot_broadcast_worker_token, led)
+        == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
+    if (led->paid) {
+        led->max = NGX_HTTP_TGBOT_BROADCAST_FLIGHTS_PAID;
+    }
+
+    *--p = ',';
+
+    led->rest.data = p;
+    led->rest.len = last - p;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_broadcast_worker_token(void *data,
+    ngx_http_tgbot_json_token_t *token)
+{
+    ngx_http_tgbot_broadcast_led_t *led = data;
+
+    if (token->depth != 1) {
+        return NGX_OK;
+    }
+
+    if (token->type == NGX_HTTP_TGBOT_JSON_KEY) {
+        led->key = token->text.len == sizeof("allow_paid_broadcast") - 1
+                   && ngx_strncmp(token->text.data, "allow_paid_broadcast",
+                                  sizeof("allow_paid_broadcast") - 1)
+                      == 0;
+
+    } else if (led->key) {
+        led->paid = token->type == NGX_HTTP_TGBOT_JSON_BOOLEAN
+                    && token->text.data[0] == 't';
+    }
+
+    return NGX_OK;
+}
+
+
+/* takes as many chats as there are places */
+
+static void
+ngx_http_tgbot_broadcast_worker_go_on(ngx_event_t *ev)
+{
+    ngx_int_t                         rc;
+    ngx_uint_t                        i, n;
+    ngx_http_tgbot_broadcast_led_t   *led;
+    ngx_http_tgbot_broadcast_chat_t   chats[
+                                       NGX_HTTP_TGBOT_BROADCAST_FLIGHTS_PAID];
+
+    led = ev->data;
+
+    if (ngx_http_tgbot_broadcast_worker_stopped) {
+        led->over = 1;
+    }
+
+    if (!led->over && !led->held && led->n < led->max) {
+
+        n = led->max - led->n;
+
+        rc = ngx_http_tgbot_broadcast_take(&led->conf->user, led->id,
+                                           &led->lease, chats, &n);
+
+        for (i = 0; i < n; i++) {
+            ngx_http_tgbot_broadcast_worker_call(led, &chats[i]);
+        }
+
+        led->over = (rc != NGX_OK);
+    }
+
+    if (led->over && led->n == 0) {
+        ngx_http_tgbot_broadcast_worker_leave(led);
+    }
+}
+
+
+static void
+ngx_http_tgbot_broadcast_worker_call(ngx_http_tgbot_broadcast_led_t *led,
+    ngx_http_tgbot_broadcast_chat_t *chat)
+{
+    ngx_pool_t                       *pool;
+    ngx_http_tgbot_bot_t             *bot;
+    ngx_http_tgbot_send_t            *send;
+    ngx_http_tgbot_broadcast_call_t  *call;
+
+    bot = led->conf->bot;
+
+    pool = ngx_create_pool(NGX_HTTP_TGBOT_BROADCAST_WORKER_POOL
+                           + led->rest.len, led->conf->clcf->error_log);
+
+    call = pool ? ngx_pcalloc(pool, sizeof(ngx_http_tgbot_broadcast_call_t))
+                : NULL;
+
+    if (call) {
+        call->led = led;
+        call->chat = *chat;
+        call->pool = pool;
+    }
+
+    if (call == NULL || ngx_http_tgbot_broadcast_worker_body(call) != NGX_OK) {
+
+        if (pool) {
+            ngx_destroy_pool(pool);
+        }
+
+        led->held = 1;
+
+        ngx_http_tgbot_broadcast_settle(&led->conf->user, led->id, &led->lease,
+                                        chat, NGX_HTTP_TGBOT_BROADCAST_WAITING,
+                                        NULL, 0);
+        return;
+    }
+
+    call->ctx.bot = bot;
+
+    send = &call->send;
+
+    send->bot = bot;
+    send->conf = led->conf->conf;
+    send->ctx = &call->ctx;
+    send->client = &ngx_http_tgbot_broadcast_worker_client;
+    send->method = &call->method;
+    send->pool = pool;
+    send->life = NGX_HTTP_TGBOT_BROADCAST_WORKER_LIFE;
+    send->broadcast = 1;
+    send->turn.conf = led->conf->conf->pace;
+    send->turn.order = NGX_HTTP_TGBOT_ORDER_OFF;
+    send->turn.bulk = 1;
+    send->turn.paid = led->paid;
+    send->done = ngx_http_tgbot_broadcast_worker_done;
+    send->waiting = ngx_http_tgbot_broadcast_worker_waiting;
+    send->data = call;
+
+    ngx_queue_insert_tail(&led->calls, &call->queue);
+    led->n++;
+
+    ngx_http_tgbot_send_start(send);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_broadcast_worker_body(ngx_http_tgbot_broadcast_call_t *call)
+{
+    u_char                          *p;
+    ngx_http_tgbot_method_t         *method;
+    ngx_http_tgbot_broadcast_led_t  *led;
+
+    led = call->led;
+    method = &call->method;
+
+    p = ngx_pnalloc(call->pool, sizeof("{\"chat_id\":") - 1 + NGX_INT64_LEN
+                                + led->rest.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    method->name = led->method;
+    ngx_str_set(&method->content_type, "application/json");
+
+    method->body.data = p;
+    p = ngx_cpymem(p, "{\"chat_id\":", sizeof("{\"chat_id\":") - 1);
+
+    method->chat_pos = p - method->body.data;
+    p = ngx_sprintf(p, "%L", call->chat.chat);
+    method->chat_len = p - method->body.data - method->chat_pos;
+
+    p = ngx_cpymem(p, led->rest.data, led->rest.len);
+    method->body.len = p - method->body.data;
+
+    return NGX_OK;
+}
+
+
+/* a call that waits keeps its place; at the end of the worker it is dropped */
+
+static void
+ngx_http_tgbot_broadcast_worker_waiting(ngx_http_tgbot_send_t *send,
+    ngx_msec_t delay)
+{
+    if (ngx_http_tgbot_broadcast_worker_stopped) {
+        ngx_http_tgbot_broadcast_worker_drop(send->data,
+                                           NGX_HTTP_TGBOT_BROADCAST_WAITING);
+    }
+}
+
+
+static void
+ngx_http_tgbot_broadcast_worker_done(ngx_http_tgbot_send_t *send)
+{
+    ngx_uint_t                         again, state;
+    ngx_http_tgbot_broadcast_call_t   *call;
+    ngx_http_tgbot_broadcast_error_t   error;
+
+    call = send->data;
+
+    ngx_memzero(&error, sizeof(ngx_http_tgbot_broadcast_error_t));
+
+    again = 0;
+
+    state = ngx_http_tgbot_broadcast_worker_judge(send, &error, &again);
+
+    /*
+     * nothing can be sent now, so that not all chats are tried in vain; but a
+     * 429 may be of this chat alone
+     */
+
+    if (state == NGX_HTTP_TGBOT_BROADCAST_WAITING
+        && (send->result == NULL
+            || send->result->status != NGX_HTTP_TOO_MANY_REQUESTS))
+    {
+        call->led->held = 1;
+    }
+
+    ngx_http_tgbot_broadcast_worker_settle(call, state, &error, again);
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_broadcast_worker_judge(ngx_http_tgbot_send_t *send,
+    ngx_http_tgbot_broadcast_error_t *error, ngx_uint_t *again)
+{
+    ngx_str_t                       *text;
+    ngx_http_tgbot_capture_t        *capture;
+    ngx_http_tgbot_method_result_t   result;
+
+    capture = send->result;
+
+    if (send->unknown
+        || (capture && (capture->outcome == NGX_HTTP_TGBOT_BROKEN
+                        || capture->outcome == NGX_HTTP_TGBOT_TIMED_OUT)))
+    {
+        return NGX_HTTP_TGBOT_BROADCAST_UNKNOWN;
+    }
+
+    /* it was not sent */
+
+    if (capture == NULL || capture->outcome != NGX_HTTP_TGBOT_ANSWERED) {
+        return NGX_HTTP_TGBOT_BROADCAST_WAITING;
+    }
+
+    if (ngx_http_tgbot_method_result(&result, capture->status,
+                                     &capture->retry_after, &capture->body,
+                                     send->pool)
+        != NGX_OK)
+    {
+        return NGX_HTTP_TGBOT_BROADCAST_UNKNOWN;
+    }
+
+    text = &result.description;
+
+    if (ngx_http_tgbot_bot_redact(send->bot, text,
+                                  NGX_HTTP_TGBOT_BROADCAST_TEXT, send->pool)
+        != NGX_OK)
+    {
+        ngx_str_null(text);
+    }
+
+    error->status = capture->status;
+    error->len = ngx_min(text->len, NGX_HTTP_TGBOT_BROADCAST_TEXT);
+    ngx_memcpy(error->text, text->data, error->len);
+
+    switch (result.outcome) {
+
+    case NGX_HTTP_TGBOT_METHOD_OK:
+        return NGX_HTTP_TGBOT_BROADCAST_SENT;
+
+    case NGX_HTTP_TGBOT_METHOD_FLOOD:
+    case NGX_HTTP_TGBOT_METHOD_UNAUTHORIZED:
+        return NGX_HTTP_TGBOT_BROADCAST_WAITING;
+
+    case NGX_HTTP_TGBOT_METHOD_UNAVAILABLE:
+
+        /* a call that moves money may have been executed */
+
+        if (ngx_http_tgbot_method_once(&send->method->name)) {
+            return NGX_HTTP_TGBOT_BROADCAST_UNKNOWN;
+        }
+
+        *again = 1;
+        return NGX_HTTP_TGBOT_BROADCAST_FAILED;
+
+    default:
+        return (capture->status == NGX_HTTP_FORBIDDEN)
+               ? NGX_HTTP_TGBOT_BROADCAST_BLOCKED
+               : NGX_HTTP_TGBOT_BROADCAST_FAILED;
+    }
+}
+
+
+/* frees the call */
+
+static void
+ngx_http_tgbot_broadcast_worker_settle(ngx_http_tgbot_broadcast_call_t *call,
+    ngx_uint_t state, ngx_http_tgbot_broadcast_error_t *error,
+    ngx_uint_t again)
+{
+    ngx_http_tgbot_broadcast_led_t  *led;
+
+    led = call->led;
+
+    ngx_http_tgbot_broadcast_settle(&led->conf->user, led->id, &led->lease,
+                                    &call->chat, state, error, again);
+
+    ngx_queue_remove(&call->queue);
+    led->n--;
+
+    ngx_http_tgbot_abandon_pool(call->pool);
+
+    ngx_post_event(&led->event, &ngx_posted_events);
+}
+
+
+static void
+ngx_http_tgbot_broadcast_worker_leave(ngx_http_tgbot_broadcast_led_t *led)
+{
+    ngx_http_tgbot_broadcast_info_t   info;
+    ngx_http_tgbot_broadcast_conf_t  *b;
+
+    b = led->conf;
+
+    ngx_http_tgbot_broadcast_leave(&b->user, led->id, &led->lease);
+
+    if (ngx_http_tgbot_broadcast_show_get(&b->user, led->id, &info) == NGX_OK
+        && info.state == NGX_HTTP_TGBOT_BROADCAST_DONE)
+    {
+        ngx_log_error(NGX_LOG_NOTICE, b->clcf->error_log, 0,
+                      "tgbot: bot \"%V\": broadcast %uL is done: %ui sent, "
+                      "%ui blocked, %ui failed, %ui unknown",
+                      &b->name, led->id,
+                      info.chats[NGX_HTTP_TGBOT_BROADCAST_SENT],
+                      info.chats[NGX_HTTP_TGBOT_BROADCAST_BLOCKED],
+                      info.chats[NGX_HTTP_TGBOT_BROADCAST_FAILED],
+                      info.chats[NGX_HTTP_TGBOT_BROADCAST_UNKNOWN]);
+    }
+
+    if (led->event.posted) {
+        ngx_delete_posted_event(&led->event);
+    }
+
+    ngx_queue_remove(&led->queue);
+    ngx_destroy_pool(led->pool);
+}
+
+
+/* NGX_BUSY of a cancel: a thread works for the call, which goes on */
+
+static void
+ngx_http_tgbot_broadcast_worker_drop(ngx_http_tgbot_broadcast_call_t *call,
+    ngx_uint_t state)
+{
+    if (ngx_http_tgbot_send_cancel(&call->send) == NGX_OK) {
+        ngx_http_tgbot_broadcast_worker_settle(call, state, NULL, 0);
+    }
+}
+
+
+void
+ngx_http_tgbot_broadcast_worker_shutdown(void)
+{
+    ngx_queue_t                      *q, *c, *next;
+    ngx_http_tgbot_broadcast_led_t   *led;
+    ngx_http_tgbot_broadcast_call_t  *call;
+
+    ngx_http_tgbot_broadcast_worker_stopped = 1;
+
+    if (ngx_http_tgbot_broadcast_worker_timer.timer_set) {
+        ngx_del_timer(&ngx_http_tgbot_broadcast_worker_timer);
+    }
+
+    for (q = ngx_queue_head(&ngx_http_tgbot_broadcast_worker_leds);
+         q != ngx_queue_sentinel(&ngx_http_tgbot_broadcast_worker_leds);
+         q = ngx_queue_next(q))
+    {
+        led = ngx_queue_data(q, ngx_http_tgbot_broadcast_led_t, queue);
+
+        for (c = ngx_queue_head(&led->calls);
+             c != ngx_queue_sentinel(&led->calls);
+             c = next)
+        {
+            next = ngx_queue_next(c);
+            call = ngx_queue_data(c, ngx_http_tgbot_broadcast_call_t, queue);
+
+            if (!call->send.started) {
+                ngx_http_tgbot_broadcast_worker_drop(call,
+                                           NGX_HTTP_TGBOT_BROADCAST_WAITING);
+            }
+        }
+
+        ngx_post_event(&led->event, &ngx_posted_events);
+    }
+}
+
+
+void
+ngx_http_tgbot_broadcast_worker_stop(void)
+{
+    ngx_queue_t                      *q;
+    ngx_http_tgbot_broadcast_led_t   *led;
+    ngx_http_tgbot_broadcast_call_t  *call;
+
+    if (ngx_http_tgbot_broadcast_worker_confs == NULL) {
+        return;
+    }
+
+    ngx_http_tgbot_broadcast_worker_shutdown();
+
+    while (!ngx_queue_empty(&ngx_http_tgbot_broadcast_worker_leds)) {
+        q = ngx_queue_head(&ngx_http_tgbot_broadcast_worker_leds);
+        led = ngx_queue_data(q, ngx_http_tgbot_broadcast_led_t, queue);
+
+        while (!ngx_queue_empty(&led->calls)) {
+            q = ngx_queue_head(&led->calls);
+            call = ngx_queue_data(q, ngx_http_tgbot_broadcast_call_t, queue);
+
+            if (ngx_http_tgbot_send_cancel(&call->send) != NGX_OK) {
+
+                /* its lease ends with this process */
+
+                ngx_queue_remove(&led->queue);
+                ngx_queue_init(&led->queue);
+                break;
+            }
+
+            ngx_http_tgbot_broadcast_worker_settle(call,
+                                           NGX_HTTP_TGBOT_BROADCAST_UNKNOWN,
+                                           NULL, 0);
+        }
+
+        if (ngx_queue_empty(&led->calls)) {
+            ngx_http_tgbot_broadcast_worker_leave(led);
+        }
+    }
+}
+
+
+void
+ngx_http_tgbot_broadcast_worker_exit_process(void)
+{
+    uint64_t                           states[NGX_HTTP_TGBOT_BROADCAST_STATES];
+    uint64_t                           chats[NGX_HTTP_TGBOT_BROADCAST_CHATS];
+    uint64_t                           waiting;
+    ngx_uint_t                         i;
+    ngx_http_tgbot_zone_t             *zone;
+    ngx_http_tgbot_broadcast_conf_t  **b;
+
+    if (ngx_http_tgbot_broadcast_worker_confs == NULL) {
+        return;
+    }
+
+    b = ngx_http_tgbot_broadcast_worker_confs->elts;
+
+    for (i = 0; i < ngx_http_tgbot_broadcast_worker_confs->nelts; i++) {
+        zone = b[i]->zone;
+
+        if (zone->state || ngx_http_tgbot_zone_adopted(zone)) {
+            continue;
+        }
+
+        ngx_http_tgbot_broadcast_show_sums(&b[i]->user, states, chats);
+
+        waiting = chats[NGX_HTTP_TGBOT_BROADCAST_WAITING]
+                  + chats[NGX_HTTP_TGBOT_BROADCAST_FLIGHT];
+
+        if (waiting && ngx_http_tgbot_zone_tell(zone)) {
+            ngx_log_error(NGX_LOG_WARN, b[i]->clcf->error_log, 0,
+                          "tgbot: bot \"%V\": %uL chats of broadcasts that "
+                          "wait are lost with zone \"%V\", which is no file",
+                          &b[i]->name, waiting, &zone->shm_zone->shm.name);
+        }
+    }
+}
