@@ -734,7 +734,7 @@ ngx_http_tgbot_call_expire(ngx_event_t *ev)
 
     held = ngx_http_tgbot_detached_held(d);
 
-    if (held && (d->kept || !ngx_http_tgbot_call_abandon(call))) {
+    if (held && (call->pool == NULL || !ngx_http_tgbot_call_abandon(call))) {
         ngx_add_timer(ev, call->timeout);
         return;
     }

@@ -81,7 +81,9 @@ struct ngx_http_tgbot_call_s {
 
     /*
      * contains all that these members point to, except configuration; its
-     * owner destroys it by ngx_http_tgbot_abandon_pool()
+     * owner destroys it by ngx_http_tgbot_abandon_pool().  NULL: all of that
+     * lives until the call has ended, so the call is never abandoned: after
+     * its timeout it may go on until it can be freed.  Must be NULL with "to".
      */
     ngx_pool_t                    *pool;
 

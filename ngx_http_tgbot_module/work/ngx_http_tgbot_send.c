@@ -222,7 +222,7 @@ ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send)
     call->redact = ngx_http_tgbot_bot_tokens(bot);
     call->directive = "tgbot_api";
     call->timeout = send->conf->call_timeout;
-    call->pool = send->pool;
+    call->pool = send->program ? NULL : send->pool;
     call->content_type = send->method->content_type;
     call->body = send->method->body;
     call->response_size = send->conf->response_size;
