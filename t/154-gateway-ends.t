@@ -21,6 +21,7 @@ our $does = '
         sendCut        length/3000000/big/2000000;
         sendChunk      chunked/big/2000000;
         sendRefused    status/400;
+        sendClosed     close;
         sendEnd        signal/QUIT/sleep/1/json/%7B%22ok%22:true%7D;
         sendReload     signal/HUP/sleep/1/json/%7B%22ok%22:true%7D;
     }
@@ -323,3 +324,20 @@ my ($worker) = workers_of();
 kill QUIT => master();
 is(end($held), '', $block->name . ' - closed');
 becomes(0, 'the worker has ended', sub { kill(0, $worker) ? 1 : 0 });
+
+
+
+=== TEST 16: nginx sends a call in a query, as any other one, to one peer only
+--- config eval
+main::bot('tgbot_api /_two;')
+. 'location = /_two { internal; proxy_pass http://two/$does; }
+   location /g/ { tgbot_gateway b; tgbot_retry_on off; }'
+--- http_config eval
+$::does . 'upstream two {
+    server 127.0.0.1:$TEST_NGINX_PROGRAM_PORT;
+    server 127.0.0.1:$TEST_NGINX_PROGRAM_PORT;
+}'
+--- then
+like(get('/g/sendClosed?chat_id=7'), qr{^HTTP/1.1 502 }, $block->name);
+books('started 1 unknown 1');
+asked('close');

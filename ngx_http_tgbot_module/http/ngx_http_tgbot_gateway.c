@@ -473,7 +473,13 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
     program = &g->program;
 
     program->request = r;
-    program->method = r->method;
+
+    /*
+     * A call in a query is no less of a call: the core sends a GET, and not a
+     * POST, to the next peer when the first one may have executed it.
+     */
+
+    program->method = program->file.len ? r->method : NGX_HTTP_POST;
     program->method_name = r->method_name;
     program->migrate = ngx_http_tgbot_gateway_migrate;
 
