@@ -419,3 +419,17 @@ HEAD /bot/file/botx/a
 --- response_headers
 Content-Length: 10
 --- response_body chomp
+
+
+
+=== TEST 31: a part that the file does not have
+--- request
+GET /bot/file/botx/a
+--- api
+200 [Content-Type: image/jpeg] [Accept-Ranges: bytes] 0123456789
+--- more_headers
+Range: bytes=100-
+--- error_code: 416
+--- response_headers
+Content-Range: bytes */10
+--- response_body_like: 416 Requested Range Not Satisfiable

@@ -712,6 +712,14 @@ ngx_http_tgbot_gateway_passed(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    if (!r->header_sent) {
+
+        /* the range filter leaves the answer to a bad Range to its caller */
+
+        return (r->headers_out.status == NGX_HTTP_RANGE_NOT_SATISFIABLE)
+               ? NGX_HTTP_RANGE_NOT_SATISFIABLE : NGX_ERROR;
+    }
+
     if (result->outcome == NGX_HTTP_TGBOT_ANSWERED) {
         return (r->header_only || result->ended)
                ? NGX_OK : ngx_http_send_special(r, NGX_HTTP_LAST);
