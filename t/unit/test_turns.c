@@ -1018,6 +1018,52 @@ test_pace(void)
 }
 
 
+/* a chat with many calls does not wait as if all others had as many */
+
+static void
+test_estimate(void)
+{
+    char                         name[100][8];
+    ngx_uint_t                   i;
+    ngx_http_tgbot_turns_call_t  a, c[100], d[20];
+
+    start(1);
+
+    /* the tokens of the bot are in flight, 70 chats are ready for one */
+
+    for (i = 0; i < 100; i++) {
+        (void) snprintf(name[i], 8, "%d", (int) i + 10);
+        set(&c[i], name[i], NGX_HTTP_TGBOT_TURNS_BULK, 10000);
+        is_int(ngx_http_tgbot_turns_enter(&bot, &c[i]),
+               i < 30 ? NGX_OK : NGX_AGAIN);
+    }
+
+    /* 20 calls to a chat take 17 s, 90 calls of the bot take 3 s */
+
+    for (i = 0; i < 20; i++) {
+        set(&d[i], "1", NGX_HTTP_TGBOT_TURNS_BULK, 18000);
+        is_int(ngx_http_tgbot_turns_enter(&bot, &d[i]), NGX_AGAIN);
+    }
+
+    /* the second call of one of the others waits behind the 90 that wait */
+
+    set(&a, name[99], NGX_HTTP_TGBOT_TURNS_BULK, 1500);
+    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_BUSY);
+    ok(a.wait >= 2900 && a.wait <= 3100);
+
+    for (i = 0; i < 100; i++) {
+        ngx_http_tgbot_turns_leave(&bot, &c[i]);
+    }
+
+    for (i = 0; i < 20; i++) {
+        ngx_http_tgbot_turns_leave(&bot, &d[i]);
+    }
+
+    sound();
+    unit_zone_free(zone);
+}
+
+
 /*
  * What is allowed is used, and no more: 2000 calls to 300 chats and 20 groups,
  * of workers that have some of them under way at a time
@@ -1259,6 +1305,7 @@ main(void)
         { "a full zone", test_full },
         { "a full zone in a pause of the bot", test_stopped },
         { "bulk", test_pace },
+        { "the wait of bulk", test_estimate },
         { "rate", test_rate },
         { "a world of workers", test_world },
         { "workers killed inside the lock", test_killed },
