@@ -276,16 +276,17 @@ ngx_http_tgbot_turns_estimate(ngx_http_tgbot_turns_table_t *t,
 
 
 /*
- * Milliseconds for the tickets of bulk before this one, which is new: those of
- * its chat, each of which passes through those of the bot that are ready
+ * Milliseconds for the tickets of bulk before this one, which is not counted as
+ * waiting: those of its chat, each of which passes through those of the bot
+ * that are ready, but no more than all that wait
  */
 
 static ngx_msec_t
 ngx_http_tgbot_turns_queue(ngx_http_tgbot_turns_table_t *t,
     ngx_http_tgbot_turns_ticket_t *ticket)
 {
-    uint64_t                        chat, all, n;
-    ngx_uint_t                      ahead;
+    uint64_t                        chat, all, n, waiting;
+    ngx_uint_t                      i, ahead;
     ngx_http_tgbot_turns_bot_t     *bot;
     ngx_http_tgbot_turns_rate_t    *rate;
     ngx_http_tgbot_turns_record_t  *record;
@@ -306,7 +307,13 @@ ngx_http_tgbot_turns_queue(ngx_http_tgbot_turns_table_t *t,
                                    t->now);
     all -= (uint64_t) t->now * 1000;
 
-    n *= (uint64_t) ahead * rate->period;
+    waiting = 0;
+
+    for (i = 0; i < NGX_HTTP_TGBOT_TURNS_REASONS; i++) {
+        waiting += bot->waiting[i];
+    }
+
+    n = ngx_min(n * ahead, waiting) * rate->period;
 
     all = ngx_max(all, n);
     all = ngx_max(all, chat);

@@ -23,6 +23,8 @@ static void ngx_http_tgbot_turns_move_advance(ngx_http_tgbot_turns_table_t *t,
     ngx_http_tgbot_turns_record_t *record);
 static void ngx_http_tgbot_turns_move_advance_bot(
     ngx_http_tgbot_turns_table_t *t, ngx_http_tgbot_turns_bot_t *bot);
+static void ngx_http_tgbot_turns_move_unstop(ngx_http_tgbot_turns_table_t *t,
+    ngx_http_tgbot_turns_record_t *record);
 static void ngx_http_tgbot_turns_move_drain(ngx_http_tgbot_turns_table_t *t,
     ngx_http_tgbot_turns_bot_t *bot, ngx_uint_t paid);
 static void ngx_http_tgbot_turns_move_unready(ngx_http_tgbot_turns_table_t *t,
@@ -243,6 +245,10 @@ ngx_http_tgbot_turns_move_advance(ngx_http_tgbot_turns_table_t *t,
         ticket = ngx_http_tgbot_turns_move_first(t, record);
 
         if (ticket == NULL) {
+
+            /* the record may be evicted once it has no tickets */
+
+            ngx_http_tgbot_turns_move_unstop(t, record);
             break;
         }
 
@@ -302,10 +308,8 @@ static void
 ngx_http_tgbot_turns_move_advance_bot(ngx_http_tgbot_turns_table_t *t,
     ngx_http_tgbot_turns_bot_t *bot)
 {
-    uint32_t                        n;
     ngx_uint_t                      i;
-    ngx_http_tgbot_links_t          links = ngx_http_tgbot_turns_links(
-                                                        t->records, stopped);
+    ngx_http_tgbot_turns_record_t  *record;
     ngx_http_tgbot_turns_ticket_t  *ticket;
 
     for (i = 0; bot->stopped.n; i++) {
@@ -314,8 +318,8 @@ ngx_http_tgbot_turns_move_advance_bot(ngx_http_tgbot_turns_table_t *t,
             return;
         }
 
-        n = bot->stopped.first;
-        ticket = ngx_http_tgbot_turns_move_first(t, &t->records[n]);
+        record = &t->records[bot->stopped.first];
+        ticket = ngx_http_tgbot_turns_move_first(t, record);
 
         if (ticket
             && bot->pause.until
@@ -330,11 +334,29 @@ ngx_http_tgbot_turns_move_advance_bot(ngx_http_tgbot_turns_table_t *t,
             return;
         }
 
-        t->records[n].is_stopped = 0;
-        ngx_http_tgbot_list_remove(&links, &bot->stopped, n);
-
-        ngx_http_tgbot_turns_move_advance(t, &t->records[n]);
+        ngx_http_tgbot_turns_move_unstop(t, record);
+        ngx_http_tgbot_turns_move_advance(t, record);
     }
+}
+
+
+static void
+ngx_http_tgbot_turns_move_unstop(ngx_http_tgbot_turns_table_t *t,
+    ngx_http_tgbot_turns_record_t *record)
+{
+    ngx_http_tgbot_links_t       links = ngx_http_tgbot_turns_links(
+                                                        t->records, stopped);
+    ngx_http_tgbot_turns_bot_t  *bot;
+
+    if (!record->is_stopped) {
+        return;
+    }
+
+    bot = ngx_http_tgbot_turns_table_bot(t, record->entry);
+
+    ngx_http_tgbot_list_remove(&links, &bot->stopped, record - t->records);
+
+    record->is_stopped = 0;
 }
 
 

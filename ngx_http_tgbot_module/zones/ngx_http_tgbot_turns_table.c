@@ -771,8 +771,6 @@ ngx_http_tgbot_turns_table_evict(ngx_http_tgbot_turns_table_t *t)
         ngx_http_tgbot_list_remove(&links, &t->sh->records, n);
 
         if (record->tickets == 0
-            && !record->is_stopped
-            && !record->is_ready
             && (record->pause.until == 0
                 || (ngx_msec_int_t) (t->now - record->pause.until) >= 0))
         {

@@ -140,7 +140,47 @@ set(ngx_http_tgbot_turns_call_t *call, const char *chat, ngx_uint_t class,
 }
 
 
-/* counts are those that follow from the tickets */
+/* a list of records of the bot has those that say so, in both directions */
+
+static void
+whole(ngx_http_tgbot_turns_table_t *t, ngx_http_tgbot_list_t *list,
+    size_t link, size_t flag, u_char value)
+{
+    uint32_t                n, prev;
+    u_char                 *r;
+    ngx_uint_t              i, said;
+    ngx_http_tgbot_link_t  *l;
+
+    said = 0;
+
+    for (i = 0; i < t->sh->total; i++) {
+        r = (u_char *) &t->records[i];
+        said += (t->records[i].key.bot && r[flag] == value);
+    }
+
+    is_int(list->n, said);
+
+    prev = NGX_HTTP_TGBOT_TURNS_NIL;
+    n = list->first;
+
+    for (i = 0; i < said && n < t->sh->total; i++) {
+        r = (u_char *) &t->records[n];
+        l = (ngx_http_tgbot_link_t *) (r + link);
+
+        is_int(r[flag], value);
+        is_int(l->prev, prev);
+
+        prev = n;
+        n = l->next;
+    }
+
+    is_int(i, said);
+    is_int(n, NGX_HTTP_TGBOT_TURNS_NIL);
+    is_int(list->last, prev);
+}
+
+
+/* counts and lists are those that follow from the tickets */
 
 static void
 sound(void)
@@ -181,7 +221,18 @@ sound(void)
             is_int(r->chat.flight, r->group.flight ? r->group.flight
                                                    : r->chat.flight);
             ok(r->chat.flight <= r->sent);
+            ok(r->tickets || (!r->is_stopped && !r->is_ready));
         }
+    }
+
+    whole(&t, &b->stopped,
+          offsetof(ngx_http_tgbot_turns_record_t, stopped),
+          offsetof(ngx_http_tgbot_turns_record_t, is_stopped), 1);
+
+    for (i = 0; i < 2; i++) {
+        whole(&t, &b->ready[i],
+              offsetof(ngx_http_tgbot_turns_record_t, ready),
+              offsetof(ngx_http_tgbot_turns_record_t, is_ready), 1 + i);
     }
 
     is_int(t.sh->ntickets, n);
@@ -825,6 +876,69 @@ test_full(void)
 }
 
 
+/*
+ * Calls that the bot's pause stopped leave, of as many chats as the zone has:
+ * there is room for other chats, in the pause and after it
+ */
+
+static void
+test_stopped(void)
+{
+    char                               name[16];
+    ngx_uint_t                         i;
+    ngx_http_tgbot_turns_call_t        a, c[4];
+    ngx_http_tgbot_turns_zone_state_t  zs;
+
+    start(1);
+
+    set(&a, "", NGX_HTTP_TGBOT_TURNS_LOOSE, 60000);
+    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
+    ngx_http_tgbot_turns_stop(&bot, &a, 1000);
+    ngx_http_tgbot_turns_leave(&bot, &a);
+
+    /* the first one stays */
+
+    for (i = 0; i < 4; i++) {
+        set(&c[i], chats[i], NGX_HTTP_TGBOT_TURNS_LINE, 60000);
+        is_int(ngx_http_tgbot_turns_enter(&bot, &c[i]), NGX_AGAIN);
+    }
+
+    for (i = 1; i < 4; i++) {
+        ngx_http_tgbot_turns_leave(&bot, &c[i]);
+        sound();
+    }
+
+    ngx_http_tgbot_turns_zone_state(zone, &zs);
+
+    for (i = 0; i < 2 * zs.total; i++) {
+        (void) snprintf(name, sizeof(name), "%d", (int) i + 100);
+        set(&a, name, i % 2 ? NGX_HTTP_TGBOT_TURNS_LINE
+                            : NGX_HTTP_TGBOT_TURNS_BULK, 60000);
+        is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_AGAIN);
+        ngx_http_tgbot_turns_leave(&bot, &a);
+    }
+
+    sound();
+
+    ngx_current_msec += 1000;
+
+    /* whichever comes first after the pause is the one that goes first */
+
+    set(&a, "new", NGX_HTTP_TGBOT_TURNS_LINE, 60000);
+    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
+    is_int(ngx_http_tgbot_turns_look(&bot, &c[0]), NGX_AGAIN);
+
+    ngx_http_tgbot_turns_answered(&bot, &a, 1);
+    ngx_http_tgbot_turns_leave(&bot, &a);
+
+    is_int(ngx_http_tgbot_turns_look(&bot, &c[0]), NGX_OK);
+    ngx_http_tgbot_turns_leave(&bot, &c[0]);
+
+    sound();
+    unit_zone_free(zone);
+}
+
+
 /* bulk: the buckets of chat, group and bot; nothing is held for one not due */
 
 static void
@@ -898,6 +1012,52 @@ test_pace(void)
     ngx_current_msec += n;
     is_int(ngx_http_tgbot_turns_look(&bot, &c[4]), NGX_OK);
     ngx_http_tgbot_turns_leave(&bot, &c[4]);
+
+    sound();
+    unit_zone_free(zone);
+}
+
+
+/* a chat with many calls does not wait as if all others had as many */
+
+static void
+test_estimate(void)
+{
+    char                         name[100][8];
+    ngx_uint_t                   i;
+    ngx_http_tgbot_turns_call_t  a, c[100], d[20];
+
+    start(1);
+
+    /* the tokens of the bot are in flight, 70 chats are ready for one */
+
+    for (i = 0; i < 100; i++) {
+        (void) snprintf(name[i], 8, "%d", (int) i + 10);
+        set(&c[i], name[i], NGX_HTTP_TGBOT_TURNS_BULK, 10000);
+        is_int(ngx_http_tgbot_turns_enter(&bot, &c[i]),
+               i < 30 ? NGX_OK : NGX_AGAIN);
+    }
+
+    /* 20 calls to a chat take 17 s, 90 calls of the bot take 3 s */
+
+    for (i = 0; i < 20; i++) {
+        set(&d[i], "1", NGX_HTTP_TGBOT_TURNS_BULK, 18000);
+        is_int(ngx_http_tgbot_turns_enter(&bot, &d[i]), NGX_AGAIN);
+    }
+
+    /* the second call of one of the others waits behind the 90 that wait */
+
+    set(&a, name[99], NGX_HTTP_TGBOT_TURNS_BULK, 1500);
+    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_BUSY);
+    ok(a.wait >= 2900 && a.wait <= 3100);
+
+    for (i = 0; i < 100; i++) {
+        ngx_http_tgbot_turns_leave(&bot, &c[i]);
+    }
+
+    for (i = 0; i < 20; i++) {
+        ngx_http_tgbot_turns_leave(&bot, &d[i]);
+    }
 
     sound();
     unit_zone_free(zone);
@@ -1143,7 +1303,9 @@ main(void)
         { "a name and an id of one chat", test_alias },
         { "a start keeps pauses", test_open },
         { "a full zone", test_full },
+        { "a full zone in a pause of the bot", test_stopped },
         { "bulk", test_pace },
+        { "the wait of bulk", test_estimate },
         { "rate", test_rate },
         { "a world of workers", test_world },
         { "workers killed inside the lock", test_killed },
