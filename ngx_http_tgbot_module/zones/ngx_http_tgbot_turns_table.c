@@ -764,6 +764,9 @@ ngx_http_tgbot_turns_table_evict(ngx_http_tgbot_turns_table_t *t)
     ngx_http_tgbot_turns_bot_t     *bot;
     ngx_http_tgbot_turns_record_t  *record;
 
+    n = NGX_HTTP_TGBOT_TURNS_NIL;
+    record = NULL;
+
     for (i = 0; i < NGX_HTTP_TGBOT_TURNS_EVICT; i++) {
         n = t->sh->records.last;
         record = &t->records[n];
