@@ -163,7 +163,9 @@ ngx_http_tgbot_call_preaccess(ngx_http_request_t *r)
 {
     ngx_http_tgbot_detached_t  *d;
 
-    if (r != r->main) {
+    /* a subrequest that another module makes may have a body of its own */
+
+    if (r != r->main && r->request_body == r->main->request_body) {
         d = ngx_http_tgbot_detached_get(r);
 
         if (d) {
