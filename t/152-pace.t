@@ -265,3 +265,25 @@ tgbot_pace  off;
 --- api eval: ['200', '200', '200', '200', $::long]
 --- error_code eval: [200, 200, 200, 200, 429, 429]
 --- calls eval: main::sent(1 .. 5)
+
+
+
+=== TEST 15: bulk without a pace leaves the pace of other bulk as it is
+--- gateway: bulk
+--- server
+tgbot_pace  global=1r/m global_burst=2 chat=1r/m chat_burst=1 max_wait=1s;
+location /off/ {
+    tgbot_gateway $bot;
+    tgbot_pace off;
+}
+--- header: X-Tgbot-Bulk: 1
+--- request eval
+[main::call('sendMessage', 7, 1), map({ s/bot/off/r } @{main::sends(2, 3)}),
+ main::call('sendMessage', 7, 4), main::call('sendMessage', 8, 5),
+ main::call('sendMessage', 9, 6)]
+--- error_code eval: [200, 200, 200, 429, 200, 429]
+--- calls
+sendMessage {"chat_id":7,"text":"1"}
+sendMessage {"chat_id":7,"text":"2"}
+sendMessage {"chat_id":7,"text":"3"}
+sendMessage {"chat_id":8,"text":"5"}
