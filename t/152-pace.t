@@ -5,14 +5,17 @@ use TgbotTest;
 
 our $flood = '429 [Retry-After: 1] {"ok":false,"error_code":429,'
     . '"description":"Too Many Requests: retry after 1"}';
-our $long = $flood =~ s/ 1\b/ 5/gr;
+
+# a pause that no machine is too slow for
+
+our $long = $flood =~ s/ 1\b/ 60/gr;
 
 # what nginx answers in the place of the Bot API
 
 our $busy = qr/\A\{"ok":false,"error_code":429,"description":"Too\ Many
-    \ Requests:\ retry\ after\ [345]","parameters":\{"retry_after":[345]\}\}\z/x;
+    \ Requests:\ retry\ after\ (\d+)","parameters":\{"retry_after":\1\}\}\z/x;
 our $true = qr/"ok":true/;
-our $told = qr/retry after 5"\}/;
+our $told = qr/retry after 60"\}/;
 
 our $update = "POST /tg\n" . '{"update_id":9,"message":{"message_id":2,'
     . '"date":1700000000,"chat":{"id":7,"type":"private"},'
@@ -82,8 +85,8 @@ __DATA__
 --- response_body_like eval
 [$::told, $::busy, $::true, $::busy, $::true, $::busy, $::true, $::true]
 --- response_headers_like eval
-['Retry-After: 5', 'Retry-After: [345]', '', 'Retry-After: [345]', '',
- 'Retry-After: [345]', '', '']
+['Retry-After: 60', 'Retry-After: \d+', '', 'Retry-After: \d+', '',
+ 'Retry-After: \d+', '', '']
 --- calls
 sendMessage {"chat_id":7,"text":"1"}
 sendMessage {"chat_id":8,"text":"3"}
