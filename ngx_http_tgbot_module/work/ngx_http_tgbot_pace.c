@@ -34,9 +34,6 @@ static void ngx_http_tgbot_pace_look(ngx_http_tgbot_zone_t *zone);
 static void ngx_http_tgbot_pace_second(ngx_event_t *ev);
 
 
-static ngx_http_tgbot_turns_rate_t
-                      ngx_http_tgbot_pace_none[NGX_HTTP_TGBOT_TURNS_BUCKETS];
-
 static ngx_array_t   *ngx_http_tgbot_pace_zones;   /* of this worker's bots */
 static ngx_uint_t     ngx_http_tgbot_pace_waiting; /* turns */
 static ngx_queue_t    ngx_http_tgbot_pace_going;   /* turns that may go */
@@ -183,7 +180,7 @@ ngx_http_tgbot_pace_classify(ngx_http_tgbot_turn_t *turn)
     call->class = NGX_HTTP_TGBOT_TURNS_LOOSE;
     call->chat = turn->chat;
     call->paid = turn->paid;
-    call->rates = turn->conf ? turn->conf->rates : ngx_http_tgbot_pace_none;
+    call->rates = turn->conf ? turn->conf->rates : NULL;
 
     if (get
         || (call->chat.len == 0
@@ -208,7 +205,11 @@ ngx_http_tgbot_pace_classify(ngx_http_tgbot_turn_t *turn)
     call->group = (call->chat.data[0] == '-' || call->chat.data[0] == '@');
 
     if (turn->bulk) {
-        call->class = NGX_HTTP_TGBOT_TURNS_BULK;
+
+        /* without rates it must not touch the buckets of bulk that has some */
+
+        call->class = turn->conf ? NGX_HTTP_TGBOT_TURNS_BULK
+                                 : NGX_HTTP_TGBOT_TURNS_STRICT;
 
     } else if (send && turn->order == NGX_HTTP_TGBOT_ORDER_CHAT) {
         call->class = NGX_HTTP_TGBOT_TURNS_LINE;

@@ -40,12 +40,14 @@ struct ngx_http_tgbot_turn_s {
     /* set by the caller before the first enter, the rest zeroed */
 
     ngx_http_tgbot_bot_t          *bot;
-    ngx_http_tgbot_pace_conf_t    *conf;      /* of bulk; NULL: no buckets */
+    ngx_http_tgbot_pace_conf_t    *conf;      /* of bulk; NULL: it is strict,
+                                                 and not paced */
     ngx_str_t                      chat;      /* chat_id without quotes; "":
                                                  the call has none */
     ngx_str_t                      method;
     ngx_uint_t                     order;     /* NGX_HTTP_TGBOT_ORDER_... */
-    ngx_uint_t                     bulk;      /* paced; strict in its chat */
+    ngx_uint_t                     bulk;      /* paced, one at a time in its
+                                                 chat */
     ngx_uint_t                     paid;      /* allow_paid_broadcast */
     ngx_msec_t                     limit;     /* ms to wait at most; may be
                                                  changed before each enter */

@@ -127,7 +127,7 @@ ngx_http_tgbot_turns_line_up(ngx_http_tgbot_turns_table_t *t,
         bot->waiting[ticket->reason]--;
     }
 
-    if (call->class == NGX_HTTP_TGBOT_TURNS_BULK && call->rates) {
+    if (call->class == NGX_HTTP_TGBOT_TURNS_BULK) {
         ngx_memcpy(bot->rates, call->rates, sizeof(bot->rates));
     }
 
