@@ -376,6 +376,10 @@ refused(413, qr/"params" is too long/,
 my $id = make([], start => JSON::PP::false);
 refused(400, qr/^line 2 of the chats is "\@durov"/,
         POST => "/$id/chats", "5\n\@durov\n6\n", 'Content-Type: text/plain');
+refused(400, qr/^line 2 of the chats is "7 9"/,
+        POST => "/$id/chats", "5\n7 9\n", 'Content-Type: text/plain');
+refused(400, qr/^line 1 of the chats is "7 9"/,
+        POST => "/$id/chats", "7\r9\r", 'Content-Type: text/plain');
 refused(400, qr/^element 1 of the chats is "x"/,
         POST => "/$id/chats", '[5,"x"]');
 refused(400, qr/expected an array/, POST => "/$id/chats", '{}');

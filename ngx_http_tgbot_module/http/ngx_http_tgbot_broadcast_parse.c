@@ -198,8 +198,17 @@ ngx_http_tgbot_broadcast_parse_lines(ngx_http_tgbot_broadcast_parse_t *parse,
         }
 
         if (*p == '\r' || *p == ' ' || *p == '\t') {
+            parse->blank = (parse->len != 0);
             continue;
         }
+
+        /* inside a line a blank is kept, so that two ids do not become one */
+
+        if (parse->blank && parse->len < sizeof(parse->line)) {
+            parse->line[parse->len++] = ' ';
+        }
+
+        parse->blank = 0;
 
         if (parse->len < sizeof(parse->line)) {
             parse->line[parse->len++] = *p;
@@ -219,6 +228,7 @@ ngx_http_tgbot_broadcast_parse_line(ngx_http_tgbot_broadcast_parse_t *parse)
     text.len = parse->len;
 
     parse->len = 0;
+    parse->blank = 0;
     parse->element++;
 
     return text.len ? ngx_http_tgbot_broadcast_parse_chat(parse, &text)

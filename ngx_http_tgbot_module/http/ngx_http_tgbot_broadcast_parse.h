@@ -55,6 +55,7 @@ typedef struct {
     unsigned                         paused:1;  /* a result */
     unsigned                         inside:1;  /* params or chat_ids */
     unsigned                         root:1;
+    unsigned                         blank:1;   /* after the line so far */
 } ngx_http_tgbot_broadcast_parse_t;
 
 
