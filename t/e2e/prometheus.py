@@ -20,12 +20,15 @@ LABELS = {
     "dead_letters_total": ("cause",), "queue_items_total": ("event",),
     "queue_depth": ("state",), "zone_bytes": ("state",), "build_info": ("version",),
     "redis_commands_total": ("result",), "answers_ignored_total": ("reason",),
+    "idempotency_total": ("result",), "broadcasts": ("state",),
+    "broadcast_chats": ("state",),
 }
 
 # what JSON has besides metrics
 DETAILS = {"version", "now", "start_time", "write", "payload", "bots", "zones", "webhook",
            "queue", "queue_lanes", "queue_blocks", "queue_allowed", "dedup", "dead_letters", "kind",
-           "size", "used", "total", "entries", "items", "broken", "orphaned"}
+           "size", "used", "total", "entries", "items", "broken", "orphaned",
+           "broadcast_list"}
 
 _SAMPLE = re.compile(r'(\w+)(?:\{(.*)\})? (\S+)')
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
