@@ -315,3 +315,23 @@ reset
 --- error_code eval: [200, 200, 422, 502, 409, 200]
 --- response_body_like eval
 [('') x 5, 'idempotency_total\{bot="bot\d+-\d+",result="started"\} 2\n(?s:.*)result="repeated"\} 1\n(?s:.*)result="waited"\} 0\n(?s:.*)result="conflict"\} 1\n(?s:.*)result="refused"\} 1\n(?s:.*)nginx_tgbot_zone_bytes\{zone="keys",state="used"\}']
+
+
+
+=== TEST 23: a refused token after an unknown outcome does not tell it either
+--- server
+tgbot_retry attempts=2 backoff=10ms max_backoff=20ms;
+location /again/ {
+    tgbot_gateway $bot idempotency=keys;
+    tgbot_retry_on error;
+}
+--- request eval: [("POST /again/sendMessage\n$::message") x 2]
+--- more_headers eval: [(main::key('k')) x 2]
+--- api
+reset
+401 {"ok":false,"error_code":401,"description":"Unauthorized"}
+--- calls eval: "sendMessage $::message\n" x 2
+--- error_code eval: [401, 409]
+--- response_body_like eval: ['Unauthorized', $::unknown]
+--- log
+1 [error] is unauthorized

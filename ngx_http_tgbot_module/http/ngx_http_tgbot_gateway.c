@@ -570,9 +570,13 @@ ngx_http_tgbot_gateway_waiting(ngx_http_tgbot_send_t *send, ngx_msec_t delay)
 {
     ngx_http_tgbot_gateway_t *g = send->data;
 
-    /* nothing is repeated once the program does not wait any more */
+    /*
+     * nothing is repeated once the program does not wait any more, or another
+     * call has the key
+     */
 
-    if ((g->held || g->answered) && ngx_http_tgbot_send_cancel(send) == NGX_OK)
+    if ((g->held || g->answered || (g->once && g->once->status))
+        && ngx_http_tgbot_send_cancel(send) == NGX_OK)
     {
         ngx_http_tgbot_gateway_sent(send);
     }
@@ -676,6 +680,11 @@ ngx_http_tgbot_gateway_answer(ngx_http_tgbot_gateway_t *g,
     ngx_http_request_t  *r;
 
     r = g->request;
+
+    if (g->once && g->once->status) {
+        return ngx_http_tgbot_gateway_refusal(r, g->once->status,
+                                              g->once->error);
+    }
 
     if (g->send.busy) {
         return ngx_http_tgbot_gateway_busy(r, g->send.busy);

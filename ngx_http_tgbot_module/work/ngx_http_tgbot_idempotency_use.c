@@ -491,8 +491,13 @@ ngx_http_tgbot_idempotency_use_stop(ngx_http_tgbot_idempotency_use_t *use)
 ngx_int_t
 ngx_http_tgbot_idempotency_use_sent(ngx_http_tgbot_idempotency_use_t *use)
 {
-    return (ngx_http_tgbot_idempotency_sent(&use->call) == NGX_OK) ? NGX_OK
-                                                                   : NGX_ERROR;
+    if (ngx_http_tgbot_idempotency_sent(&use->call) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    (void) ngx_http_tgbot_idempotency_use_refuse(use,
+                                              NGX_HTTP_TGBOT_IDEMPOTENCY_BUSY);
+    return NGX_ERROR;
 }
 
 

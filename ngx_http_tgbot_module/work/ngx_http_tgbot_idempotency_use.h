@@ -65,7 +65,7 @@ struct ngx_http_tgbot_idempotency_use_s {
 
     ngx_http_tgbot_idempotency_answer_t  answer;    /* status 0: none */
     ngx_uint_t                           status;    /* of an error, if there is
-                                                       no answer */
+                                                       no answer; 0: none */
     const char                          *error;     /* its description */
 
     /* private */
@@ -103,7 +103,7 @@ ngx_int_t ngx_http_tgbot_idempotency_use_start(
 
 /*
  * The call is about to be sent, or to be repeated.  NGX_ERROR: it must not be:
- * this worker hung, and another call has the key.
+ * this worker hung, and another call has the key; "status" is set.
  */
 ngx_int_t ngx_http_tgbot_idempotency_use_sent(
     ngx_http_tgbot_idempotency_use_t *use);

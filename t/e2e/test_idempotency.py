@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import os
 import random
 import signal
 from collections import Counter
 
 import build
 import clients
-from harness import children, until
+from harness import children, suspend, until
 from simulator.http1 import HttpError
 from zonefiles import printed, reload_refused, write
 
@@ -139,6 +140,36 @@ async def test_worker_killed(case):
     again = await ask(nginx.port, "unsent")
     case.equal(again and again.body, answer.body, "its answer, after its worker was killed")
     unknown(case, await ask(nginx.port, "sent"), "what is unknown stays so")
+    case.equal(len(scene.api.arrived), 2, "calls that arrived")
+    await _finish(case, nginx)
+
+
+async def test_hung(case):
+    """A worker that was taken for dead sends no call that another has sent, and says so."""
+    scene, nginx = await case.scene(locations=gateway(retry_on="error"),
+                                    http="tgbot_max_calls 1;")
+    scene.api.hold("sendMessage")
+    hung, _ = nginx.workers()
+    first, second = await clients.connect(nginx, hung, 2)
+    first.send(call("sent"))
+    await until(lambda: scene.api.held)
+    second.send(call("unsent"))
+    await _counted(case, nginx, "started", 2)
+
+    def go_on():
+        if os.path.exists(f"/proc/{hung}"):
+            os.kill(hung, signal.SIGCONT)
+
+    case.at_end(go_on)
+    await suspend(hung)
+    scene.api.release()
+    answer = await ask(nginx.port, "unsent")
+    case.equal(answer and answer.status, 200, "the call of another worker")
+    go_on()
+    answer = await second.answer()
+    case.equal(answer and answer.status, 409, "the call of the one that hung")
+    case.check(answer and b"try again later" in answer.body, answer and answer.body)
+    await first.answer()
     case.equal(len(scene.api.arrived), 2, "calls that arrived")
     await _finish(case, nginx)
 
