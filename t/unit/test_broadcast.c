@@ -392,6 +392,42 @@ test_full(void)
 }
 
 
+/* a process that hung has lost its leases when it wakes up */
+
+static void
+test_hang(void)
+{
+    int64_t                 chat;
+    uint64_t                id, other;
+    ngx_uint_t              unknown;
+    ngx_http_tgbot_lease_t  loader, leader;
+
+    test_zone(TEST_ROOM);
+
+    id = test_make(2, 1);
+    chat = 3;
+
+    is_int(ngx_http_tgbot_broadcast_load(&bot, id, &loader), NGX_OK);
+    is_int(ngx_http_tgbot_broadcast_add(&bot, id, &loader, &chat, 1), NGX_OK);
+
+    unit_slot_hang(0, 1);
+    unit_slot_be(1);
+
+    is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &other, &unknown),
+           NGX_OK);
+
+    unit_slot_hang(0, 0);
+    unit_slot_be(0);
+
+    is_int(ngx_http_tgbot_broadcast_add(&bot, id, &loader, &chat, 1),
+           NGX_DECLINED);
+    is_int(ngx_http_tgbot_broadcast_publish(&bot, id, &loader), NGX_DECLINED);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_WAITING, 2);
+
+    unit_zone_free(zone);
+}
+
+
 /* a list does not go on into a block of chats that are not added yet */
 
 static void
@@ -1053,6 +1089,7 @@ static unit_case_t  cases[] = {
     { "from its creation to its end", test_life },
     { "a chat that is tried again", test_again },
     { "a full zone", test_full },
+    { "a process that hung", test_hang },
     { "a list while chats are added", test_list },
     { "bots", test_bots },
     { "a copy of another size", test_copy },
