@@ -545,3 +545,38 @@ is((ask(GET => "/$id"))[1]{state}, 'paused', $block->name . ' - paused');
 make([1, 2], start => JSON::PP::false);
 --- shutdown_error_log eval
 qr/2 chats of broadcasts that wait are lost with zone "cast", which is no file/
+
+
+
+=== TEST 22: two peers got a call that must not be repeated, the last one said 429: unknown
+--- http_config
+    server {
+        listen 127.0.0.1:$TEST_NGINX_RAND_PORT_2;
+        location / {
+            return 500;
+        }
+    }
+    server {
+        listen 127.0.0.1:$TEST_NGINX_RAND_PORT_3;
+        location / {
+            default_type application/json;
+            return 429 '{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":1}}';
+        }
+    }
+    upstream api {
+        server 127.0.0.1:$TEST_NGINX_RAND_PORT_2;
+        server 127.0.0.1:$TEST_NGINX_RAND_PORT_3;
+    }
+--- config eval
+main::cast('tgbot_api /_no;') . <<'_EOC_'
+    location /_no {
+        internal;
+        proxy_pass http://api;
+        proxy_next_upstream http_500 non_idempotent;
+    }
+_EOC_
+--- then
+my ($status) = ask(POST => '', { method => 'sendGift', chat_ids => [5],
+                                 params => { gift_id => '1' } });
+is($status, 201, $block->name . ' - made');
+is(state_of(1, 'done')->{unknown}, 1, $block->name . ' - unknown');

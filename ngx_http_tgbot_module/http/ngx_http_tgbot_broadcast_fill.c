@@ -515,6 +515,14 @@ ngx_http_tgbot_broadcast_fill_failed(ngx_http_tgbot_broadcast_fill_t *fill,
                                                 "the broadcast is cancelled");
 
     default: /* NGX_DECLINED */
+
+        if (fill->loading) {
+            return ngx_http_tgbot_status_text_error(r,
+                                   NGX_HTTP_SERVICE_UNAVAILABLE,
+                                   "the worker hung meanwhile, nothing is "
+                                   "added");
+        }
+
         return ngx_http_tgbot_status_text_error(r, NGX_HTTP_NOT_FOUND,
                                                 "no such broadcast");
     }

@@ -554,10 +554,7 @@ ngx_http_tgbot_broadcast_worker_judge(ngx_http_tgbot_send_t *send,
 
     capture = send->result;
 
-    if (send->unknown
-        || (capture && (capture->outcome == NGX_HTTP_TGBOT_BROKEN
-                        || capture->outcome == NGX_HTTP_TGBOT_TIMED_OUT)))
-    {
+    if (send->unsure) {
         return NGX_HTTP_TGBOT_BROADCAST_UNKNOWN;
     }
 

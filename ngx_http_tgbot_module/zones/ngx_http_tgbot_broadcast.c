@@ -171,6 +171,11 @@ ngx_http_tgbot_broadcast_reap(ngx_http_tgbot_broadcast_area_t *area,
         return;
     }
 
+    /* a loader that hung, and wakes up, must not add the rest alone */
+
+    record->loader.epoch = 0;
+    ngx_memory_barrier();
+
     ngx_http_tgbot_broadcast_area_cut(area, record);
 }
 

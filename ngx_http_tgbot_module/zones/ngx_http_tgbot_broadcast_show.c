@@ -168,8 +168,10 @@ ngx_http_tgbot_broadcast_show_next(ngx_http_tgbot_broadcast_t *b, uint64_t id,
 
     if (*found < n) {
 
-        if (cursor->slot == NGX_HTTP_TGBOT_BROADCAST_SLOTS
-            && block->next != NGX_HTTP_TGBOT_BROADCAST_NIL)
+        /* a block of chats that are not added yet may be freed */
+
+        if ((block->number + 1) * NGX_HTTP_TGBOT_BROADCAST_SLOTS
+            < record->total)
         {
             cursor->block = block->next + 1;
             cursor->slot = 0;

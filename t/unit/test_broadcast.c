@@ -392,6 +392,78 @@ test_full(void)
 }
 
 
+/* a process that hung has lost its leases when it wakes up */
+
+static void
+test_hang(void)
+{
+    int64_t                 chat;
+    uint64_t                id, other;
+    ngx_uint_t              unknown;
+    ngx_http_tgbot_lease_t  loader, leader;
+
+    test_zone(TEST_ROOM);
+
+    id = test_make(2, 1);
+    chat = 3;
+
+    is_int(ngx_http_tgbot_broadcast_load(&bot, id, &loader), NGX_OK);
+    is_int(ngx_http_tgbot_broadcast_add(&bot, id, &loader, &chat, 1), NGX_OK);
+
+    unit_slot_hang(0, 1);
+    unit_slot_be(1);
+
+    is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &other, &unknown),
+           NGX_OK);
+
+    unit_slot_hang(0, 0);
+    unit_slot_be(0);
+
+    is_int(ngx_http_tgbot_broadcast_add(&bot, id, &loader, &chat, 1),
+           NGX_DECLINED);
+    is_int(ngx_http_tgbot_broadcast_publish(&bot, id, &loader), NGX_DECLINED);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_WAITING, 2);
+
+    unit_zone_free(zone);
+}
+
+
+/* a list does not go on into a block of chats that are not added yet */
+
+static void
+test_list(void)
+{
+    int64_t                            chat;
+    uint64_t                           id;
+    ngx_uint_t                         n;
+    ngx_http_tgbot_lease_t             loader;
+    ngx_http_tgbot_broadcast_cursor_t  cursor;
+
+    test_zone(TEST_ROOM);
+
+    id = test_make(NGX_HTTP_TGBOT_BROADCAST_SLOTS, 1);
+
+    is_int(ngx_http_tgbot_broadcast_load(&bot, id, &loader), NGX_OK);
+
+    chat = 1000;
+    is_int(ngx_http_tgbot_broadcast_add(&bot, id, &loader, &chat, 1), NGX_OK);
+
+    ngx_memzero(&cursor, sizeof(cursor));
+
+    is_int(ngx_http_tgbot_broadcast_show_next(&bot, id, &cursor, TEST_ALL,
+                                              results, TEST_MAX, &n),
+           NGX_DONE);
+    is_int(n, NGX_HTTP_TGBOT_BROADCAST_SLOTS);
+
+    /* once it is added, the list has it */
+
+    is_int(ngx_http_tgbot_broadcast_publish(&bot, id, &loader), NGX_OK);
+    is_int(test_read(id, TEST_ALL), NGX_HTTP_TGBOT_BROADCAST_SLOTS + 1);
+
+    unit_zone_free(zone);
+}
+
+
 static void
 test_bots(void)
 {
@@ -1017,6 +1089,8 @@ static unit_case_t  cases[] = {
     { "from its creation to its end", test_life },
     { "a chat that is tried again", test_again },
     { "a full zone", test_full },
+    { "a process that hung", test_hang },
+    { "a list while chats are added", test_list },
     { "bots", test_bots },
     { "a copy of another size", test_copy },
     { "random steps, killed and repaired", test_model },
