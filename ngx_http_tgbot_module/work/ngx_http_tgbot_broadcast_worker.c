@@ -583,7 +583,10 @@ ngx_http_tgbot_broadcast_worker_judge(ngx_http_tgbot_send_t *send,
 
     error->status = capture->status;
     error->len = ngx_min(text->len, NGX_HTTP_TGBOT_BROADCAST_TEXT);
-    ngx_memcpy(error->text, text->data, error->len);
+
+    if (error->len) {
+        ngx_memcpy(error->text, text->data, error->len);
+    }
 
     switch (result.outcome) {
 

@@ -61,6 +61,8 @@ static void ngx_http_tgbot_idempotency_use_stop(
 static void ngx_http_tgbot_idempotency_use_settle(
     ngx_http_tgbot_idempotency_use_t *use,
     ngx_http_tgbot_idempotency_end_e end, ngx_str_t *answer);
+static u_char *ngx_http_tgbot_idempotency_use_copy(u_char *p,
+    ngx_str_t *text);
 
 
 /* by ngx_http_tgbot_idempotency_e, from OTHER on, and what they do not name */
@@ -535,15 +537,22 @@ ngx_http_tgbot_idempotency_use_answered(ngx_http_tgbot_idempotency_use_t *use,
         head.encoding = (uint32_t) encoding->len;
 
         p = ngx_cpymem(buf, &head, sizeof(head));
-        p = ngx_cpymem(p, type->data, type->len);
-        p = ngx_cpymem(p, encoding->data, encoding->len);
-        p = ngx_cpymem(p, body->data, body->len);
+        p = ngx_http_tgbot_idempotency_use_copy(p, type);
+        p = ngx_http_tgbot_idempotency_use_copy(p, encoding);
+        p = ngx_http_tgbot_idempotency_use_copy(p, body);
 
         answer.len = p - buf;
     }
 
     ngx_http_tgbot_idempotency_use_settle(use,
                                  NGX_HTTP_TGBOT_IDEMPOTENCY_ANSWERED, &answer);
+}
+
+
+static u_char *
+ngx_http_tgbot_idempotency_use_copy(u_char *p, ngx_str_t *text)
+{
+    return text->len ? ngx_cpymem(p, text->data, text->len) : p;
 }
 
 

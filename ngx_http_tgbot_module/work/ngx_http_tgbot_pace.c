@@ -411,6 +411,10 @@ ngx_http_tgbot_pace_id(ngx_str_t *body)
 
     static const char  text[] = "\"chat\":{\"id\":-";
 
+    if (body->len == 0) {
+        return 0;
+    }
+
     last = body->data + ngx_min(body->len, NGX_HTTP_TGBOT_PACE_HEAD);
 
     for (p = body->data, i = 0; p < last && i < sizeof(text) - 1; p++) {
