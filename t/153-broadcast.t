@@ -580,3 +580,23 @@ my ($status) = ask(POST => '', { method => 'sendGift', chat_ids => [5],
                                  params => { gift_id => '1' } });
 is($status, 201, $block->name . ' - made');
 is(state_of(1, 'done')->{unknown}, 1, $block->name . ' - unknown');
+
+
+
+=== TEST 23: a pause stops the chats that wait for their turn
+--- config eval
+main::bot() . <<'_EOC_'
+    location /cast {
+        tgbot_broadcast b zone=cast:2m;
+        tgbot_pace global=1r/s global_burst=1;
+    }
+_EOC_
+--- then
+my $id = make([1 .. 25]);
+
+becomes(1, 'sent', sub { (ask(GET => "/$id"))[1]{sent} > 0 ? 1 : 0 });
+
+is((ask(POST => "/$id/cancel"))[1]{state}, 'cancelled',
+   $block->name . ' - cancelled');
+becomes(0, 'in flight', sub { (ask(GET => "/$id"))[1]{in_flight} });
+ok((ask(GET => "/$id"))[1]{waiting} > 0, $block->name . ' - wait');

@@ -86,6 +86,8 @@ static void ngx_http_tgbot_broadcast_worker_leave(
     ngx_http_tgbot_broadcast_led_t *led);
 static void ngx_http_tgbot_broadcast_worker_drop(
     ngx_http_tgbot_broadcast_call_t *call, ngx_uint_t state);
+static void ngx_http_tgbot_broadcast_worker_release(
+    ngx_http_tgbot_broadcast_led_t *led);
 
 
 /* broadcasts have no client; the addresses are those of this machine */
@@ -383,7 +385,7 @@ ngx_http_tgbot_broadcast_worker_go_on(ngx_event_t *ev)
         led->over = 1;
     }
 
-    if (!led->over && !led->held && led->n < led->max) {
+    if (!led->over && !led->held) {
 
         n = led->max - led->n;
 
@@ -395,6 +397,10 @@ ngx_http_tgbot_broadcast_worker_go_on(ngx_event_t *ev)
         }
 
         led->over = (rc != NGX_OK);
+
+        if (rc == NGX_AGAIN || rc == NGX_DECLINED) {
+            ngx_http_tgbot_broadcast_worker_release(led);
+        }
     }
 
     if (led->over && led->n == 0) {
@@ -683,12 +689,34 @@ ngx_http_tgbot_broadcast_worker_drop(ngx_http_tgbot_broadcast_call_t *call,
 }
 
 
+/* calls that only wait are dropped, and their chats wait again */
+
+static void
+ngx_http_tgbot_broadcast_worker_release(ngx_http_tgbot_broadcast_led_t *led)
+{
+    ngx_queue_t                      *q, *next;
+    ngx_http_tgbot_broadcast_call_t  *call;
+
+    for (q = ngx_queue_head(&led->calls);
+         q != ngx_queue_sentinel(&led->calls);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        call = ngx_queue_data(q, ngx_http_tgbot_broadcast_call_t, queue);
+
+        if (!call->send.started) {
+            ngx_http_tgbot_broadcast_worker_drop(call,
+                                           NGX_HTTP_TGBOT_BROADCAST_WAITING);
+        }
+    }
+}
+
+
 void
 ngx_http_tgbot_broadcast_worker_shutdown(void)
 {
-    ngx_queue_t                      *q, *c, *next;
-    ngx_http_tgbot_broadcast_led_t   *led;
-    ngx_http_tgbot_broadcast_call_t  *call;
+    ngx_queue_t                     *q;
+    ngx_http_tgbot_broadcast_led_t  *led;
 
     ngx_http_tgbot_broadcast_worker_stopped = 1;
 
@@ -702,18 +730,7 @@ ngx_http_tgbot_broadcast_worker_shutdown(void)
     {
         led = ngx_queue_data(q, ngx_http_tgbot_broadcast_led_t, queue);
 
-        for (c = ngx_queue_head(&led->calls);
-             c != ngx_queue_sentinel(&led->calls);
-             c = next)
-        {
-            next = ngx_queue_next(c);
-            call = ngx_queue_data(c, ngx_http_tgbot_broadcast_call_t, queue);
-
-            if (!call->send.started) {
-                ngx_http_tgbot_broadcast_worker_drop(call,
-                                           NGX_HTTP_TGBOT_BROADCAST_WAITING);
-            }
-        }
+        ngx_http_tgbot_broadcast_worker_release(led);
 
         ngx_post_event(&led->event, &ngx_posted_events);
     }

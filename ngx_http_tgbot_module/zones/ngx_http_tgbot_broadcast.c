@@ -427,6 +427,10 @@ ngx_http_tgbot_broadcast_lead(ngx_http_tgbot_broadcast_t *b,
             continue;
         }
 
+        /* a leader that hung, and wakes up, must not take further chats */
+
+        record->leader.epoch = 0;
+
         *unknown += ngx_http_tgbot_broadcast_area_strand(&area, record);
 
         if (record->state == NGX_HTTP_TGBOT_BROADCAST_GOING

@@ -397,10 +397,11 @@ test_full(void)
 static void
 test_hang(void)
 {
-    int64_t                 chat;
-    uint64_t                id, other;
-    ngx_uint_t              unknown;
-    ngx_http_tgbot_lease_t  loader, leader;
+    int64_t                          chat;
+    uint64_t                         id, other;
+    ngx_uint_t                       n, unknown;
+    ngx_http_tgbot_lease_t           loader, leader;
+    ngx_http_tgbot_broadcast_chat_t  chats[4];
 
     test_zone(TEST_ROOM);
 
@@ -422,6 +423,29 @@ test_hang(void)
     is_int(ngx_http_tgbot_broadcast_add(&bot, id, &loader, &chat, 1),
            NGX_DECLINED);
     is_int(ngx_http_tgbot_broadcast_publish(&bot, id, &loader), NGX_DECLINED);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_WAITING, 2);
+
+    /* the leader is the process of slot 1, and has all in flight */
+
+    n = 4;
+    is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &n),
+           NGX_OK);
+    is_int(n, 2);
+
+    unit_slot_hang(1, 1);
+
+    is_int(ngx_http_tgbot_broadcast_lead(&bot, &loader, &other, &unknown),
+           NGX_DECLINED);
+    is_int(unknown, 2);
+
+    unit_slot_hang(1, 0);
+
+    is_int(ngx_http_tgbot_broadcast_again(&bot, id,
+                                          NGX_HTTP_TGBOT_BROADCAST_UNKNOWN,
+                                          &n), NGX_OK);
+    n = 4;
+    is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &n),
+           NGX_DECLINED);
     is_chats(id, NGX_HTTP_TGBOT_BROADCAST_WAITING, 2);
 
     unit_zone_free(zone);
