@@ -22,6 +22,7 @@ our $does = '
         sendChunk      chunked/big/2000000;
         sendRefused    status/400;
         sendClosed     close;
+        sendMoved      wait/go/code/400/json/%7B%22parameters%22:%7B%22migrate_to_chat_id%22:-1005%7D%7D;
         sendEnd        signal/QUIT/sleep/1/json/%7B%22ok%22:true%7D;
         sendReload     signal/HUP/sleep/1/json/%7B%22ok%22:true%7D;
     }
@@ -341,3 +342,19 @@ $::does . 'upstream two {
 like(get('/g/sendClosed?chat_id=7'), qr{^HTTP/1.1 502 }, $block->name);
 books('started 1 unknown 1');
 asked('close');
+
+
+
+=== TEST 17: a program that does not wait any more, a migrated chat does not get the call
+--- config eval
+main::gateway() . 'location /short/ { tgbot_gateway b timeout=300ms; }'
+--- http_config eval: $::does
+--- then
+my $socket = call('sendMoved');
+until_asked(qr{^/wait/go}m);
+my $short = request('GET', '/short/sendMoved?chat_id=7', []);
+like(<$short>, qr{^HTTP/1.1 504 }, $block->name);
+close $socket;
+logged('client prematurely closed connection', 1);
+TgbotProgram::go('go');
+books('failed 2 started 2');

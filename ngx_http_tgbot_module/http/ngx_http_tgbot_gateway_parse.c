@@ -309,7 +309,7 @@ ngx_http_tgbot_gateway_migrate(ngx_http_tgbot_send_t *send, int64_t chat_id)
 
     g = send->data;
 
-    if (g->params.chat_len == 0) {
+    if (g->params.chat_len == 0 || g->held || g->answered) {
         return NGX_DECLINED;
     }
 
