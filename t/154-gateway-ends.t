@@ -358,3 +358,13 @@ close $socket;
 logged('client prematurely closed connection', 1);
 TgbotProgram::go('go');
 books('failed 2 started 2');
+
+
+
+=== TEST 18: an answer that is passed on may take longer than tgbot_call_timeout
+--- config eval
+main::gateway('limit_rate 2m;') . 'tgbot_call_timeout 1s;'
+--- http_config eval: $::does
+--- then
+passed(end(call('sendLarge')), 6000000);
+books('ok 1 started 1');

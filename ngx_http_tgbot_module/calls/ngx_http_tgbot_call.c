@@ -730,6 +730,14 @@ ngx_http_tgbot_call_expire(ngx_event_t *ev)
         return;
     }
 
+    if (call->passing && call->to) {
+
+        /* bytes flow, or proxy_read_timeout or send_timeout ends the call */
+
+        ngx_add_timer(ev, call->timeout);
+        return;
+    }
+
     ngx_http_set_log_request(d->connection.log, call->sr);
 
     held = ngx_http_tgbot_detached_held(d);
