@@ -71,6 +71,34 @@ sub call {
                    '{"chat_id":7}');
 }
 
+# an upload that is whole only when the worker has been told to end
+
+sub upload_at_end {
+    my ($uri, @headers) = @_;
+
+    my $form = CORE::join "\r\n",
+        '--b', 'Content-Disposition: form-data; name="photo"; filename="p"',
+        '', 'x' x 2000000,
+        '--b', 'Content-Disposition: form-data; name="chat_id"', '', '7',
+        '--b--', '';
+
+    my $socket = request('POST', $uri,
+                         [ 'Content-Type: multipart/form-data; boundary=b',
+                           'Content-Length: ' . length $form, @headers ]);
+
+    print $socket substr $form, 0, -1;
+    $socket->flush;
+    logged('is buffered to a temporary file', 1);
+
+    kill QUIT => master();
+    logged('gracefully shutting down', 1);
+
+    print $socket substr $form, -1;
+    $socket->flush;
+
+    like(end($socket), qr/\{"ok":true\}$/, $block->name . ' - answered');
+}
+
 # the books of calls to the Bot API, once none is in flight
 
 sub books {
@@ -368,3 +396,19 @@ main::gateway('limit_rate 2m;') . 'tgbot_call_timeout 1s;'
 --- then
 passed(end(call('sendLarge')), 6000000);
 books('ok 1 started 1');
+
+
+
+=== TEST 19: nginx is told to end while it looks for the chat of an upload
+--- config eval: main::gateway()
+--- http_config eval: $::does
+--- then
+upload_at_end('/g/sendPhoto');
+
+
+
+=== TEST 20: or while it compares the upload with another one
+--- config eval: main::gateway('', 'idempotency=keys:1m')
+--- http_config eval: $::does
+--- then
+upload_at_end('/g/sendPhoto?chat_id=7', 'Idempotency-Key: one');
