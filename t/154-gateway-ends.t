@@ -17,6 +17,7 @@ our $does = '
         sendHeld       wait/go/json/%7B%22ok%22:true%7D;
         sendFlood      flood/1;
         sendLarge      keep/big/6000000;
+        sendHuge       keep/big/30000000;
         sendUnsized    big/6000000;
         sendCut        length/3000000/big/2000000;
         sendChunk      chunked/big/2000000;
@@ -412,3 +413,14 @@ upload_at_end('/g/sendPhoto');
 --- http_config eval: $::does
 --- then
 upload_at_end('/g/sendPhoto?chat_id=7', 'Idempotency-Key: one');
+
+
+
+=== TEST 21: a program that takes nothing any more is given up after send_timeout
+--- config eval
+main::gateway('', '', 'proxy_max_temp_file_size 100m;') . 'send_timeout 2s;'
+--- http_config eval: $::does
+--- then
+my $socket = call('sendHuge');
+books('started 1 unknown 1');
+cmp_ok(length end($socket), '<', 30000000, $block->name . ' - cut short');

@@ -581,6 +581,13 @@ ngx_http_tgbot_call_ended(ngx_http_request_t *sr, void *data, ngx_int_t rc)
         call->rc = rc;
     }
 
+    if (call->passing && rc == NGX_HTTP_REQUEST_TIME_OUT) {
+
+        /* the client did not take the rest, whatever came before */
+
+        call->rc = NGX_ERROR;
+    }
+
     /*
      * ngx_http_output_filter() sets c->error when a filter fails; this would
      * end the main request
