@@ -17,11 +17,13 @@ our $does = '
         sendHeld       wait/go/json/%7B%22ok%22:true%7D;
         sendFlood      flood/1;
         sendLarge      keep/big/6000000;
+        sendHuge       keep/big/30000000;
         sendUnsized    big/6000000;
         sendCut        length/3000000/big/2000000;
         sendChunk      chunked/big/2000000;
         sendRefused    status/400;
         sendClosed     close;
+        sendMoved      wait/go/code/400/json/%7B%22parameters%22:%7B%22migrate_to_chat_id%22:-1005%7D%7D;
         sendEnd        signal/QUIT/sleep/1/json/%7B%22ok%22:true%7D;
         sendReload     signal/HUP/sleep/1/json/%7B%22ok%22:true%7D;
     }
@@ -68,6 +70,34 @@ sub call {
     return request('POST', "/g/$method",
                    [ 'Content-Type: application/json', @{$of{headers} // []} ],
                    '{"chat_id":7}');
+}
+
+# an upload that is whole only when the worker has been told to end
+
+sub upload_at_end {
+    my ($uri, @headers) = @_;
+
+    my $form = CORE::join "\r\n",
+        '--b', 'Content-Disposition: form-data; name="photo"; filename="p"',
+        '', 'x' x 2000000,
+        '--b', 'Content-Disposition: form-data; name="chat_id"', '', '7',
+        '--b--', '';
+
+    my $socket = request('POST', $uri,
+                         [ 'Content-Type: multipart/form-data; boundary=b',
+                           'Content-Length: ' . length $form, @headers ]);
+
+    print $socket substr $form, 0, -1;
+    $socket->flush;
+    logged('is buffered to a temporary file', 1);
+
+    kill QUIT => master();
+    logged('gracefully shutting down', 1);
+
+    print $socket substr $form, -1;
+    $socket->flush;
+
+    like(end($socket), qr/\{"ok":true\}$/, $block->name . ' - answered');
 }
 
 # the books of calls to the Bot API, once none is in flight
@@ -341,3 +371,56 @@ $::does . 'upstream two {
 like(get('/g/sendClosed?chat_id=7'), qr{^HTTP/1.1 502 }, $block->name);
 books('started 1 unknown 1');
 asked('close');
+
+
+
+=== TEST 17: a program that does not wait any more, a migrated chat does not get the call
+--- config eval
+main::gateway() . 'location /short/ { tgbot_gateway b timeout=300ms; }'
+--- http_config eval: $::does
+--- then
+my $socket = call('sendMoved');
+until_asked(qr{^/wait/go}m);
+my $short = request('GET', '/short/sendMoved?chat_id=7', []);
+like(<$short>, qr{^HTTP/1.1 504 }, $block->name);
+close $socket;
+logged('client prematurely closed connection', 1);
+TgbotProgram::go('go');
+books('failed 2 started 2');
+
+
+
+=== TEST 18: an answer that is passed on may take longer than tgbot_call_timeout
+--- config eval
+main::gateway('limit_rate 2m;') . 'tgbot_call_timeout 1s;'
+--- http_config eval: $::does
+--- then
+passed(end(call('sendLarge')), 6000000);
+books('ok 1 started 1');
+
+
+
+=== TEST 19: nginx is told to end while it looks for the chat of an upload
+--- config eval: main::gateway()
+--- http_config eval: $::does
+--- then
+upload_at_end('/g/sendPhoto');
+
+
+
+=== TEST 20: or while it compares the upload with another one
+--- config eval: main::gateway('', 'idempotency=keys:1m')
+--- http_config eval: $::does
+--- then
+upload_at_end('/g/sendPhoto?chat_id=7', 'Idempotency-Key: one');
+
+
+
+=== TEST 21: a program that takes nothing any more is given up after send_timeout
+--- config eval
+main::gateway('', '', 'proxy_max_temp_file_size 100m;') . 'send_timeout 2s;'
+--- http_config eval: $::does
+--- then
+my $socket = call('sendHuge');
+books('started 1 unknown 1');
+cmp_ok(length end($socket), '<', 30000000, $block->name . ' - cut short');

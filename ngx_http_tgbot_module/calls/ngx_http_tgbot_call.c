@@ -583,6 +583,13 @@ ngx_http_tgbot_call_ended(ngx_http_request_t *sr, void *data, ngx_int_t rc)
         call->rc = rc;
     }
 
+    if (call->passing && rc == NGX_HTTP_REQUEST_TIME_OUT) {
+
+        /* the client did not take the rest, whatever came before */
+
+        call->rc = NGX_ERROR;
+    }
+
     /*
      * ngx_http_output_filter() sets c->error when a filter fails; this would
      * end the main request
@@ -729,6 +736,14 @@ ngx_http_tgbot_call_expire(ngx_event_t *ev)
     /* the call has ended already, and the posted event will finish it */
 
     if (call->event.posted && !d->request->blocked) {
+        return;
+    }
+
+    if (call->passing && call->to) {
+
+        /* bytes flow, or proxy_read_timeout or send_timeout ends the call */
+
+        ngx_add_timer(ev, call->timeout);
         return;
     }
 

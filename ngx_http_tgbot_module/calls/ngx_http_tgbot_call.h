@@ -77,7 +77,8 @@ struct ngx_http_tgbot_call_s {
     ngx_http_log_handler_pt        log_handler;  /* NULL: none */
     ngx_array_t                   *redact;    /* tokens, kept out of logs */
     const char                    *directive; /* the cause, for logs */
-    ngx_msec_t                     timeout;   /* of the whole call, ms */
+    ngx_msec_t                     timeout;   /* of the whole call, ms, but not
+                                                 while it is passed on */
 
     /*
      * contains all that these members point to, except configuration; its

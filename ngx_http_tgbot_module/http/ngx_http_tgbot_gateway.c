@@ -1019,6 +1019,10 @@ ngx_http_tgbot_gateway_cleanup(void *data)
     g->program.request = NULL;
     g->send.call.to = NULL;
 
+    if (g->timer.timer_set) {
+        ngx_del_timer(&g->timer);
+    }
+
     if (!g->held) {
         g->held = 1;
         r->blocked++;

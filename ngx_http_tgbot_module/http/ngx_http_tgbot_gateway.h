@@ -87,7 +87,7 @@ void ngx_http_tgbot_gateway_parse_stop(ngx_http_tgbot_gateway_t *g);
 
 /*
  * For program.migrate: puts another chat_id in its place.  NGX_DECLINED: the
- * call has none.  NGX_ERROR: no memory.
+ * call has none, or the program waits no longer.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_tgbot_gateway_migrate(ngx_http_tgbot_send_t *send,
     int64_t chat_id);

@@ -17,6 +17,9 @@
 /* bytes of a form in a file that are read at once */
 #define NGX_HTTP_TGBOT_GATEWAY_PIECE  (64 * 1024)
 
+/* ms of a timer that keeps the worker from its exit, and only reads on */
+#define NGX_HTTP_TGBOT_GATEWAY_HOLD   1000
+
 
 static ngx_uint_t ngx_http_tgbot_gateway_parse_bulk(
     ngx_http_tgbot_gateway_t *g);
@@ -27,6 +30,7 @@ static ngx_int_t ngx_http_tgbot_gateway_parse_memory(
 static ngx_int_t ngx_http_tgbot_gateway_parse_form(ngx_http_tgbot_gateway_t *g);
 static ngx_int_t ngx_http_tgbot_gateway_parse_piece(
     ngx_http_tgbot_gateway_t *g);
+static void ngx_http_tgbot_gateway_parse_later(ngx_http_tgbot_gateway_t *g);
 static void ngx_http_tgbot_gateway_parse_more(ngx_event_t *ev);
 static ngx_int_t ngx_http_tgbot_gateway_parse_found(ngx_http_tgbot_gateway_t *g,
     ngx_str_t *value);
@@ -180,7 +184,7 @@ ngx_http_tgbot_gateway_parse_form(ngx_http_tgbot_gateway_t *g)
     g->more.data = g;
     g->more.log = r->connection->log;
 
-    ngx_post_event(&g->more, &ngx_posted_next_events);
+    ngx_http_tgbot_gateway_parse_later(g);
 
     return (ngx_http_tgbot_gateway_watch(r) == NGX_OK) ? NGX_AGAIN : NGX_ERROR;
 }
@@ -243,6 +247,19 @@ ngx_http_tgbot_gateway_parse_piece(ngx_http_tgbot_gateway_t *g)
 
 
 static void
+ngx_http_tgbot_gateway_parse_later(ngx_http_tgbot_gateway_t *g)
+{
+    ngx_post_event(&g->more, &ngx_posted_next_events);
+
+    /* a worker that is to end waits for timers, not for posted events */
+
+    if (!g->more.timer_set) {
+        ngx_add_timer(&g->more, NGX_HTTP_TGBOT_GATEWAY_HOLD);
+    }
+}
+
+
+static void
 ngx_http_tgbot_gateway_parse_more(ngx_event_t *ev)
 {
     ngx_int_t                  rc;
@@ -254,7 +271,7 @@ ngx_http_tgbot_gateway_parse_more(ngx_event_t *ev)
     rc = ngx_http_tgbot_gateway_parse_piece(g);
 
     if (rc == NGX_AGAIN) {
-        ngx_post_event(&g->more, &ngx_posted_next_events);
+        ngx_http_tgbot_gateway_parse_later(g);
         return;
     }
 
@@ -275,6 +292,10 @@ ngx_http_tgbot_gateway_parse_stop(ngx_http_tgbot_gateway_t *g)
 {
     if (g->more.posted) {
         ngx_delete_posted_event(&g->more);
+    }
+
+    if (g->more.timer_set) {
+        ngx_del_timer(&g->more);
     }
 
     if (g->piece) {
@@ -309,7 +330,7 @@ ngx_http_tgbot_gateway_migrate(ngx_http_tgbot_send_t *send, int64_t chat_id)
 
     g = send->data;
 
-    if (g->params.chat_len == 0) {
+    if (g->params.chat_len == 0 || g->held || g->answered) {
         return NGX_DECLINED;
     }
 

@@ -267,6 +267,13 @@ ngx_http_tgbot_idempotency_use_go_on(ngx_http_tgbot_idempotency_use_t *use)
 
         if (rc == NGX_AGAIN) {
             ngx_post_event(&use->wait.event, &ngx_posted_next_events);
+
+            /* a worker that is to end waits for timers, not for events */
+
+            if (!use->timer.timer_set) {
+                ngx_add_timer(&use->timer, use->limit);
+            }
+
             return rc;
         }
 
@@ -475,7 +482,9 @@ ngx_http_tgbot_idempotency_use_expire(ngx_event_t *ev)
     ngx_http_tgbot_idempotency_use_stop(use);
 
     use->ready(use, ngx_http_tgbot_idempotency_use_refuse(use,
-                                             NGX_HTTP_TGBOT_IDEMPOTENCY_BUSY));
+                                      use->printed
+                                      ? NGX_HTTP_TGBOT_IDEMPOTENCY_BUSY
+                                      : NGX_HTTP_TGBOT_IDEMPOTENCY_USE_FAILED));
 }
 
 

@@ -12,6 +12,7 @@ package TgbotProgram;
 #   later/NAME/S     likewise, S seconds from now
 #   old/NAME         to the nginx that a new binary was started by
 #   header/NAME/V    adds a header to the answer (V is percent-encoded)
+#   code/N           makes the status N instead of 200
 #   length/N         makes Content-Length N instead of the true one
 #   chunked          one chunk instead, and no last one
 #   keep             keeps the connection alive
@@ -352,8 +353,8 @@ sub steps {
             my ($name, $value) = splice @steps, 0, 2;
             $reply->{headers} .= "$name: " . unescape($value) . "\r\n";
 
-        } elsif ($step eq 'length') {
-            $reply->{length} = shift @steps;
+        } elsif ($step eq 'length' || $step eq 'code') {
+            $reply->{$step} = shift @steps;
 
         } elsif ($step eq 'chunked' || $step eq 'keep') {
             $reply->{$step} = 1;
@@ -429,6 +430,8 @@ sub end {
 
 sub answer {
     my ($reply, $status, $body) = @_;
+
+    $status = $reply->{code} // $status;
 
     my $empty = $status == 204 || $status == 304;
     my $head = $reply->{headers};
