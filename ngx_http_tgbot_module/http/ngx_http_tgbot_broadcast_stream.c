@@ -35,6 +35,7 @@ typedef struct {
 
     unsigned                            comma:1;
     unsigned                            last:1;    /* the end is written */
+    unsigned                            cut:1;     /* there is no end */
 } ngx_http_tgbot_broadcast_stream_t;
 
 
@@ -233,6 +234,11 @@ ngx_http_tgbot_broadcast_stream_run(ngx_http_tgbot_broadcast_stream_t *s)
         s->buf->last = s->buf->start;
 
         looks = ngx_http_tgbot_broadcast_stream_fill(s, looks);
+
+        if (s->cut) {
+            ngx_http_finalize_request(r, NGX_ERROR);
+            return;
+        }
     }
 }
 
@@ -302,7 +308,13 @@ ngx_http_tgbot_broadcast_stream_fill(ngx_http_tgbot_broadcast_stream_t *s,
                 >= (NGX_HTTP_TGBOT_BROADCAST_STREAM_N + 1)
                    * NGX_HTTP_TGBOT_BROADCAST_STREAM_ELEMENT);
 
-    if (rc != NGX_AGAIN) {
+    if (rc == NGX_DECLINED) {
+
+        /* deleted meanwhile: a list that is not whole must not look so */
+
+        s->cut = 1;
+
+    } else if (rc == NGX_DONE) {
         s->buf->last = ngx_cpymem(s->buf->last, "]}\n", 3);
         s->last = 1;
     }
