@@ -138,8 +138,9 @@ void ngx_http_tgbot_broadcast_abandon(ngx_http_tgbot_broadcast_t *b,
 /*
  * Makes the caller the leader of some broadcast of the bot that has chats to
  * send and no leader, and sets *id.  Chats that are in flight under a leader
- * that is dead become unknown, and the leader's lease is lost, also of broadcasts
- * that are paused; *unknown is set to their number.  NGX_DECLINED: there is no such broadcast.
+ * that is dead become unknown, and its lease is lost, also of broadcasts that
+ * are paused; *unknown is set to their number.  NGX_DECLINED: there is no such
+ * broadcast.
  */
 ngx_int_t ngx_http_tgbot_broadcast_lead(ngx_http_tgbot_broadcast_t *b,
     ngx_http_tgbot_lease_t *leader, uint64_t *id, ngx_uint_t *unknown);
