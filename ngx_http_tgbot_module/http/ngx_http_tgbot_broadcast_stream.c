@@ -18,6 +18,9 @@
 /* looks into the zone in one turn of the event loop */
 #define NGX_HTTP_TGBOT_BROADCAST_STREAM_TURN     200
 
+/* ms of a timer that keeps the worker from its exit, and only goes on */
+#define NGX_HTTP_TGBOT_BROADCAST_STREAM_HOLD     1000
+
 
 typedef struct {
     ngx_http_request_t                 *request;
@@ -128,6 +131,10 @@ ngx_http_tgbot_broadcast_stream_leave(void *data)
     if (s->event.posted) {
         ngx_delete_posted_event(&s->event);
     }
+
+    if (s->event.timer_set) {
+        ngx_del_timer(&s->event);
+    }
 }
 
 
@@ -227,6 +234,10 @@ ngx_http_tgbot_broadcast_stream_run(ngx_http_tgbot_broadcast_stream_t *s)
 
         if (looks >= NGX_HTTP_TGBOT_BROADCAST_STREAM_TURN) {
             ngx_post_event(&s->event, &ngx_posted_next_events);
+
+            /* a worker that exits waits for timers, not for posted events */
+
+            ngx_add_timer(&s->event, NGX_HTTP_TGBOT_BROADCAST_STREAM_HOLD);
             return;
         }
 
