@@ -600,3 +600,22 @@ is((ask(POST => "/$id/cancel"))[1]{state}, 'cancelled',
    $block->name . ' - cancelled');
 becomes(0, 'in flight', sub { (ask(GET => "/$id"))[1]{in_flight} });
 ok((ask(GET => "/$id"))[1]{waiting} > 0, $block->name . ' - wait');
+
+
+
+=== TEST 24: a reload while chats are added
+--- config eval: main::cast('', 'client_body_buffer_size 16m;', 'cast:16m')
+--- then
+my $id = make([], start => JSON::PP::false);
+
+for my $round (1 .. 3) {
+    my $text = join "\n", map { 1000000 * $round + $_ } 1 .. 200000;
+    my $fill = request('POST', "/cast/$id/chats",
+                       ['Content-Type: text/plain'], $text);
+
+    kill HUP => master();
+
+    like(end($fill), qr/"added":200000,/, $block->name . ' - added');
+}
+
+is((ask(GET => "/$id"))[1]{total}, 600000, $block->name . ' - total');

@@ -29,7 +29,7 @@ def ask(method, url, body=None, kind="application/json"):
         request.add_header("Content-Type", kind)
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+            return json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
         text = error.read().decode("utf-8", "replace")
         try:
@@ -82,6 +82,10 @@ def main():
 
     with sys.stdin if name == "-" else open(name, encoding="utf-8") as lines:
         fill(url, lines)
+
+    if not ask("GET", url)["total"]:
+        ask("DELETE", url)
+        sys.exit(f"there are no chats in {name}")
 
     ask("POST", f"{url}/go")
     try:

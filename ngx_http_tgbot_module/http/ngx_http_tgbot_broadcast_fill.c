@@ -17,6 +17,9 @@
 #define NGX_HTTP_TGBOT_BROADCAST_FILL_WRITE   400
 #define NGX_HTTP_TGBOT_BROADCAST_FILL_WRITES  16
 
+/* ms of a timer that keeps the worker from its exit, and only goes on */
+#define NGX_HTTP_TGBOT_BROADCAST_FILL_HOLD    1000
+
 
 typedef struct ngx_http_tgbot_broadcast_fill_s
     ngx_http_tgbot_broadcast_fill_t;
@@ -188,6 +191,10 @@ ngx_http_tgbot_broadcast_fill_leave(void *data)
         ngx_delete_posted_event(&fill->event);
     }
 
+    if (fill->event.timer_set) {
+        ngx_del_timer(&fill->event);
+    }
+
     ngx_http_tgbot_broadcast_parse_done(&fill->parse);
 
     if (fill->loading) {
@@ -224,6 +231,10 @@ ngx_http_tgbot_broadcast_fill_run(ngx_http_tgbot_broadcast_fill_t *fill)
 
     if (rc == NGX_AGAIN) {
         ngx_post_event(&fill->event, &ngx_posted_next_events);
+
+        /* a worker that exits waits for timers, not for posted events */
+
+        ngx_add_timer(&fill->event, NGX_HTTP_TGBOT_BROADCAST_FILL_HOLD);
         return;
     }
 

@@ -18,6 +18,9 @@
 /* looks into the zone in one turn of the event loop */
 #define NGX_HTTP_TGBOT_BROADCAST_STREAM_TURN     200
 
+/* ms of a timer that keeps the worker from its exit, and only goes on */
+#define NGX_HTTP_TGBOT_BROADCAST_STREAM_HOLD     1000
+
 
 typedef struct {
     ngx_http_request_t                 *request;
@@ -35,6 +38,7 @@ typedef struct {
 
     unsigned                            comma:1;
     unsigned                            last:1;    /* the end is written */
+    unsigned                            cut:1;     /* there is no end */
 } ngx_http_tgbot_broadcast_stream_t;
 
 
@@ -126,6 +130,10 @@ ngx_http_tgbot_broadcast_stream_leave(void *data)
 
     if (s->event.posted) {
         ngx_delete_posted_event(&s->event);
+    }
+
+    if (s->event.timer_set) {
+        ngx_del_timer(&s->event);
     }
 }
 
@@ -226,6 +234,10 @@ ngx_http_tgbot_broadcast_stream_run(ngx_http_tgbot_broadcast_stream_t *s)
 
         if (looks >= NGX_HTTP_TGBOT_BROADCAST_STREAM_TURN) {
             ngx_post_event(&s->event, &ngx_posted_next_events);
+
+            /* a worker that exits waits for timers, not for posted events */
+
+            ngx_add_timer(&s->event, NGX_HTTP_TGBOT_BROADCAST_STREAM_HOLD);
             return;
         }
 
@@ -233,6 +245,11 @@ ngx_http_tgbot_broadcast_stream_run(ngx_http_tgbot_broadcast_stream_t *s)
         s->buf->last = s->buf->start;
 
         looks = ngx_http_tgbot_broadcast_stream_fill(s, looks);
+
+        if (s->cut) {
+            ngx_http_finalize_request(r, NGX_ERROR);
+            return;
+        }
     }
 }
 
@@ -302,7 +319,13 @@ ngx_http_tgbot_broadcast_stream_fill(ngx_http_tgbot_broadcast_stream_t *s,
                 >= (NGX_HTTP_TGBOT_BROADCAST_STREAM_N + 1)
                    * NGX_HTTP_TGBOT_BROADCAST_STREAM_ELEMENT);
 
-    if (rc != NGX_AGAIN) {
+    if (rc == NGX_DECLINED) {
+
+        /* deleted meanwhile: a list that is not whole must not look so */
+
+        s->cut = 1;
+
+    } else if (rc == NGX_DONE) {
         s->buf->last = ngx_cpymem(s->buf->last, "]}\n", 3);
         s->last = 1;
     }

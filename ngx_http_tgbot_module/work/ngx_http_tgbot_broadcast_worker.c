@@ -38,6 +38,8 @@ typedef struct {
     ngx_queue_t                        calls;
     ngx_uint_t                         n;        /* of calls */
     ngx_uint_t                         max;
+    ngx_uint_t                         late;     /* calls that would have waited
+                                                    too long, since a look */
 
     unsigned                           paid:1;
     unsigned                           key:1;    /* while params are read */
@@ -76,6 +78,8 @@ static ngx_int_t ngx_http_tgbot_broadcast_worker_body(
 static void ngx_http_tgbot_broadcast_worker_waiting(
     ngx_http_tgbot_send_t *send, ngx_msec_t delay);
 static void ngx_http_tgbot_broadcast_worker_done(ngx_http_tgbot_send_t *send);
+static void ngx_http_tgbot_broadcast_worker_hold(
+    ngx_http_tgbot_broadcast_call_t *call, ngx_uint_t state);
 static ngx_uint_t ngx_http_tgbot_broadcast_worker_judge(
     ngx_http_tgbot_send_t *send, ngx_http_tgbot_broadcast_error_t *error,
     ngx_uint_t *again);
@@ -196,6 +200,7 @@ ngx_http_tgbot_broadcast_worker_look(ngx_event_t *ev)
     {
         led = ngx_queue_data(q, ngx_http_tgbot_broadcast_led_t, queue);
 
+        led->late = 0;
         led->held = 0;
         led->over = 0;
         ngx_post_event(&led->event, &ngx_posted_events);
@@ -534,19 +539,39 @@ ngx_http_tgbot_broadcast_worker_done(ngx_http_tgbot_send_t *send)
 
     state = ngx_http_tgbot_broadcast_worker_judge(send, &error, &again);
 
-    /*
-     * nothing can be sent now, so that not all chats are tried in vain; but a
-     * 429 may be of this chat alone
-     */
-
-    if (state == NGX_HTTP_TGBOT_BROADCAST_WAITING
-        && (send->result == NULL
-            || send->result->status != NGX_HTTP_TOO_MANY_REQUESTS))
-    {
-        call->led->held = 1;
-    }
+    ngx_http_tgbot_broadcast_worker_hold(call, state);
 
     ngx_http_tgbot_broadcast_worker_settle(call, state, &error, again);
+}
+
+
+/*
+ * Nothing is taken up to the next look if nothing can be sent, so that not all
+ * chats are tried in vain.  But a 429 may be of this chat alone, and so may a
+ * wait that would last too long: if most calls have it, it is all of the bot.
+ */
+
+static void
+ngx_http_tgbot_broadcast_worker_hold(ngx_http_tgbot_broadcast_call_t *call,
+    ngx_uint_t state)
+{
+    ngx_http_tgbot_send_t           *send;
+    ngx_http_tgbot_broadcast_led_t  *led;
+
+    led = call->led;
+    send = &call->send;
+
+    if (state != NGX_HTTP_TGBOT_BROADCAST_WAITING) {
+        return;
+    }
+
+    if (send->result == NULL) {
+        led->late++;
+        led->held |= (led->late > led->n);
+
+    } else if (send->result->status != NGX_HTTP_TOO_MANY_REQUESTS) {
+        led->held = 1;
+    }
 }
 
 

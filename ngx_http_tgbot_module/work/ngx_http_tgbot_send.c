@@ -509,6 +509,10 @@ ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
         ngx_http_tgbot_send_chat(send);
     }
 
+    /* nothing is known of a call under the new id */
+
+    send->result = NULL;
+
     ngx_http_tgbot_send_go(send);
 }
 

@@ -86,6 +86,7 @@ export async function open(url, options = {}, answers = null) {
     await page.clock.install();
     const base = new URL(url).pathname;
     await page.route((of) => of.pathname.startsWith(`${base}/dead/`)
+                             || of.pathname.startsWith(`${base}/broadcast/`)
                              || of.searchParams.get('format') === 'json', async (route) => {
       const of = new URL(route.request().url());
       const value = await answers(of.pathname.slice(base.length) + of.search, route.request());

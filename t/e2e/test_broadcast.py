@@ -317,5 +317,11 @@ async def test_example(case):
     status, output = await run(url, path, "sendMessage", '{"text": "hi"}')
     case.equal(status, 1, "exit status")
     case.check("line 2 of the chats is \"@durov\"" in output, output)
+
+    with open(path, "w", encoding="ascii") as file:
+        file.write("\n")
+    status, output = await run(url, path, '{"text": "hi"}')
+    case.equal(status, 1, "exit status")
+    case.check("there are no chats" in output, output)
     await case.stop(nginx)
     case.check_logs(nginx)
