@@ -94,7 +94,7 @@ async def test_container(case):
     scene, nginx = await case.scene(directives=DIRECTIVES, http=STATE, nginx={"start": False})
     for path in (case.directory, f"{case.directory}/logs"):
         os.chown(path, 65534, 65534)
-    nginx.wrapper = ("unshare", "-m", "sh", "-c",
+    nginx.wrapper = ("unshare", "-m", "--propagation", "unchanged", "sh", "-c",
                      "mount --make-rprivate / && mount --bind $0 $0 && "
                      "mount -o remount,bind,ro / && ! touch /usr/x 2> /dev/null && "
                      'exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"',
