@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import struct
 import stat
 import tempfile
 
@@ -239,6 +240,45 @@ async def test_damaged(case):
     os.unlink(zone)
     write(good)
     await nginx.start()
+    await case.stop(nginx)
+
+
+def _another_layout(path):
+    """Raises the layout in a zone's header by one, and makes the header's checksum right."""
+    with open(path, "r+b") as file:
+        words = list(struct.unpack("<7Q", file.read(56)))
+        words[5] += 1
+        total = 1
+        for word in words:
+            total = (total ^ word) * 0x9e3779b97f4a7c15 % 2 ** 64
+            total ^= total >> 32
+        file.seek(0)
+        file.write(struct.pack("<8Q", *words, total))
+    return words[5]
+
+
+async def test_layout(case):
+    """Of another version a queue is refused and stays as it is; the rest is set aside."""
+    _, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
+    await case.stop(nginx)
+    state = f"{case.directory}/state"
+    found = _another_layout(f"{state}/updates.zone")
+    with open(f"{state}/updates.zone", "rb") as file:
+        before = file.read()
+    expected = f'updates.zone" has layout {found}, expected {found - 1}; the version'
+    await refused(case, nginx, expected)
+    code, text = await nginx.test()
+    case.equal((code, expected in text), (1, True), f"nginx -t says {text}")
+    with open(f"{state}/updates.zone", "rb") as file:
+        case.check(file.read() == before, "the file was changed")
+
+    os.unlink(f"{state}/updates.zone")
+    _another_layout(f"{state}/tgbot_seen_e2e.zone")
+    names = set(os.listdir(state))
+    await nginx.start()
+    case.check('zone "tgbot_seen_e2e" begins empty' in nginx.read("error.log"), "no warning")
+    case.equal(len(set(os.listdir(state)) - names), 2, "updates.zone, and the file set aside")
+    await case.check_status(nginx)
     await case.stop(nginx)
 
 
