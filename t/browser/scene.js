@@ -116,9 +116,13 @@ async function keyboard() {
   await dialog.waitFor({ state: 'hidden' });
   equal(await listed(), [shown.id, dropped.id, kept.id], 'nothing is dropped without a yes');
 
+  const on = (name) => until(async () => await page.evaluate(
+    () => document.activeElement.textContent) === name);
   await page.keyboard.press('Enter');
   await dialog.waitFor();
+  await on('Keep');
   await page.keyboard.press('Tab');
+  await on('Drop');
   await page.keyboard.press('Enter');
   check(await until(async () => await items.count() === 2), 'dropped');
   equal(await listed(), [shown.id, kept.id], 'that letter and no other');
