@@ -9,7 +9,7 @@
 
 #include "ngx_http_tgbot_conf.h"
 #include "ngx_http_tgbot_gateway.h"
-#include "ngx_http_tgbot_pace.h"
+#include "ngx_http_tgbot_pace_use.h"
 #include "ngx_http_tgbot_secret.h"
 
 
@@ -350,7 +350,7 @@ ngx_http_tgbot_conf_gateway_pace(ngx_http_tgbot_gateway_conf_t *gateway)
     pace = gateway->conf->pace;
 
     return (pace == NULL || pace->zone == NULL
-            || pace->zone == gateway->bot->turns->zone)
+            || pace->zone == gateway->bot->pace->zone)
            ? NULL
            : "has a \"tgbot_pace\" with another zone than its bot, expected "
              "the one of its \"tgbot_webhook\"";

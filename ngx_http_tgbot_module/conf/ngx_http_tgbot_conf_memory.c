@@ -29,7 +29,7 @@
 #define NGX_HTTP_TGBOT_CONF_DEAD_SIZE   (4 * 1024 * 1024)
 #define NGX_HTTP_TGBOT_CONF_DEAD_BOT    (64 * 1024)
 
-/* the zone of turns of all bots without zone=: as above */
+/* the zone of tgbot_pace of all bots without zone=: as above */
 #define NGX_HTTP_TGBOT_CONF_PACE_SIZE   (1024 * 1024)
 #define NGX_HTTP_TGBOT_CONF_PACE_BOT    (16 * 1024)
 
@@ -411,7 +411,7 @@ static ngx_int_t
 ngx_http_tgbot_conf_bot_pace(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 {
     ngx_http_tgbot_zone_t       *zone;
-    ngx_http_tgbot_turns_t      *turns;
+    ngx_http_tgbot_pace_t       *pace;
     ngx_http_tgbot_main_conf_t  *tmcf;
 
     if (bot->conf->api == NULL) {
@@ -422,29 +422,29 @@ ngx_http_tgbot_conf_bot_pace(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot)
 
     if (zone == NULL) {
         zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_pace", NULL, 0,
-                                            &ngx_http_tgbot_turns_zone);
+                                            &ngx_http_tgbot_pace_zone);
 
         tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
         tmcf->pace = zone;
     }
 
-    turns = ngx_http_tgbot_conf_user(cf, zone, sizeof(ngx_http_tgbot_turns_t));
-    if (turns == NULL) {
+    pace = ngx_http_tgbot_conf_user(cf, zone, sizeof(ngx_http_tgbot_pace_t));
+    if (pace == NULL) {
         return NGX_ERROR;
     }
 
-    turns->zone = zone;
-    turns->bot = bot->name;
-    turns->bot_id = bot->id;
+    pace->zone = zone;
+    pace->bot = bot->name;
+    pace->bot_id = bot->id;
 
-    bot->turns = turns;
+    bot->pace = pace;
 
     return NGX_OK;
 }
 
 
 ngx_int_t
-ngx_http_tgbot_conf_turns(ngx_conf_t *cf)
+ngx_http_tgbot_conf_pace_zone(ngx_conf_t *cf)
 {
     size_t                       size;
     ngx_http_tgbot_zone_t       *zone, *old;
@@ -476,7 +476,7 @@ ngx_http_tgbot_conf_turns(ngx_conf_t *cf)
     }
 
     zone = ngx_http_tgbot_conf_own_zone(cf, "tgbot_pace", NULL, size,
-                                        &ngx_http_tgbot_turns_zone);
+                                        &ngx_http_tgbot_pace_zone);
 
     return zone ? NGX_OK : NGX_ERROR;
 }

@@ -29,8 +29,8 @@ static char *ngx_http_tgbot_conf_cache_check(ngx_conf_t *cf,
 static char *ngx_http_tgbot_conf_pace_redis(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_pace_check(ngx_conf_t *cf,
     ngx_command_t *cmd, void *value);
-static void ngx_http_tgbot_conf_bucket(ngx_http_tgbot_turns_rate_t *bucket,
-    ngx_http_tgbot_pace_rate_t *rate);
+static void ngx_http_tgbot_conf_bucket(ngx_http_tgbot_pace_rate_t *bucket,
+    ngx_http_tgbot_pace_conf_rate_t *rate);
 static char *ngx_http_tgbot_conf_share(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_state(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_limit_size(ngx_http_tgbot_conf_arg_t *arg);
@@ -209,7 +209,7 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_pace_table[] = {
 
     { ngx_string("zone="), ngx_http_tgbot_conf_zone,
       offsetof(ngx_http_tgbot_pace_conf_t, zone),
-      &ngx_http_tgbot_turns_zone, 0 },
+      &ngx_http_tgbot_pace_zone, 0 },
 
     ngx_http_tgbot_conf_pace_rate("chat", chat),
     ngx_http_tgbot_conf_pace_rate("group", group),
@@ -517,17 +517,17 @@ ngx_http_tgbot_conf_pace_check(ngx_conf_t *cf, ngx_command_t *cmd, void *value)
 void
 ngx_http_tgbot_conf_pace_buckets(ngx_http_tgbot_pace_conf_t *pace)
 {
-    ngx_http_tgbot_turns_rate_t  *bucket;
+    ngx_http_tgbot_pace_rate_t   *bucket;
 
     bucket = pace->rates;
 
-    ngx_http_tgbot_conf_bucket(&bucket[NGX_HTTP_TGBOT_TURNS_CHATS],
+    ngx_http_tgbot_conf_bucket(&bucket[NGX_HTTP_TGBOT_PACE_CHATS],
                                &pace->chat);
-    ngx_http_tgbot_conf_bucket(&bucket[NGX_HTTP_TGBOT_TURNS_GROUPS],
+    ngx_http_tgbot_conf_bucket(&bucket[NGX_HTTP_TGBOT_PACE_GROUPS],
                                &pace->group);
-    ngx_http_tgbot_conf_bucket(&bucket[NGX_HTTP_TGBOT_TURNS_ALL],
+    ngx_http_tgbot_conf_bucket(&bucket[NGX_HTTP_TGBOT_PACE_ALL],
                                &pace->global);
-    ngx_http_tgbot_conf_bucket(&bucket[NGX_HTTP_TGBOT_TURNS_PAID],
+    ngx_http_tgbot_conf_bucket(&bucket[NGX_HTTP_TGBOT_PACE_PAID],
                                &pace->paid);
 }
 
@@ -535,8 +535,8 @@ ngx_http_tgbot_conf_pace_buckets(ngx_http_tgbot_pace_conf_t *pace)
 /* a time that is not whole is rounded up: the rate is never exceeded */
 
 static void
-ngx_http_tgbot_conf_bucket(ngx_http_tgbot_turns_rate_t *bucket,
-    ngx_http_tgbot_pace_rate_t *rate)
+ngx_http_tgbot_conf_bucket(ngx_http_tgbot_pace_rate_t *bucket,
+    ngx_http_tgbot_pace_conf_rate_t *rate)
 {
     ngx_uint_t  us;
 

@@ -543,7 +543,7 @@ ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
     if (ngx_http_tgbot_conf_registry(cf) != NGX_OK
         || ngx_http_tgbot_conf_dead(cf) != NGX_OK
         || ngx_http_tgbot_conf_broadcasts(cf) != NGX_OK
-        || ngx_http_tgbot_conf_turns(cf) != NGX_OK
+        || ngx_http_tgbot_conf_pace_zone(cf) != NGX_OK
         || ngx_http_tgbot_conf_check_zones(cf) != NGX_OK
         || ngx_http_tgbot_conf_redis_init(cf) != NGX_OK
         || ngx_http_tgbot_conf_files(cf) != NGX_OK

@@ -211,10 +211,10 @@ static const ngx_str_t
 };
 
 
-/* in the order of ngx_http_tgbot_turns_reason_e */
+/* in the order of ngx_http_tgbot_pace_reason_e */
 
 static const ngx_str_t
-    ngx_http_tgbot_metric_waits[NGX_HTTP_TGBOT_TURNS_REASONS] =
+    ngx_http_tgbot_metric_waits[NGX_HTTP_TGBOT_PACE_REASONS] =
 {
     ngx_string("pace"),
     ngx_string("429"),
@@ -587,8 +587,8 @@ ngx_http_tgbot_status_snapshot_bot(ngx_http_tgbot_status_snapshot_t *snapshot,
         (void) b->dead->state(b, &bot->dead);
     }
 
-    if (b->turns) {
-        ngx_http_tgbot_turns_state(b->turns, &bot->pace);
+    if (b->pace) {
+        ngx_http_tgbot_pace_state(b->pace, &bot->pace);
     }
 
     if (b->lease) {
@@ -690,7 +690,7 @@ ngx_http_tgbot_status_snapshot_zone(ngx_http_tgbot_status_zone_t *zone)
     ngx_http_tgbot_store_t              store;
     ngx_http_tgbot_cache_state_t        cache;
     ngx_http_tgbot_limit_state_t        bucket;
-    ngx_http_tgbot_turns_zone_state_t   turns;
+    ngx_http_tgbot_pace_zone_state_t    pace;
 
     z = zone->zone;
 
@@ -700,11 +700,11 @@ ngx_http_tgbot_status_snapshot_zone(ngx_http_tgbot_status_zone_t *zone)
         zone->used = bucket.used;
         zone->total = bucket.total;
 
-    } else if (z->kind == &ngx_http_tgbot_turns_zone) {
-        ngx_http_tgbot_turns_zone_state(z, &turns);
+    } else if (z->kind == &ngx_http_tgbot_pace_zone) {
+        ngx_http_tgbot_pace_zone_state(z, &pace);
 
-        zone->used = ngx_max(turns.records, turns.tickets);
-        zone->total = turns.total;
+        zone->used = ngx_max(pace.records, pace.tickets);
+        zone->total = pace.total;
 
     } else if (z->kind == &ngx_http_tgbot_cache_zone) {
         ngx_http_tgbot_cache_state(z, &cache);

@@ -25,7 +25,7 @@ typedef struct {
     ngx_http_tgbot_bot_t                *bot;
     ngx_http_tgbot_queue_state_t         queue;     /* zeroed: no queue */
     ngx_http_tgbot_dead_state_t          dead;      /* zeroed: not kept */
-    ngx_http_tgbot_turns_state_t         pace;      /* zeroed: no tgbot_api */
+    ngx_http_tgbot_pace_state_t          pace;      /* zeroed: no tgbot_api */
     ngx_http_tgbot_registration_t       *known;     /* NULL: the bot has no
                                                        tgbot_register */
     ngx_http_tgbot_redis_state_t        *told;      /* NULL: it has no queue,

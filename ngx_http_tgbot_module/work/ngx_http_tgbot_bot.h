@@ -24,7 +24,7 @@
 #include "ngx_http_tgbot_redis.h"
 #include "ngx_http_tgbot_registry.h"
 #include "ngx_http_tgbot_stats.h"
-#include "ngx_http_tgbot_turns.h"
+#include "ngx_http_tgbot_pace.h"
 #include "ngx_http_tgbot_update.h"
 
 
@@ -202,21 +202,21 @@ typedef struct {
 typedef struct {
     ngx_http_tgbot_rate_t          rate;
     ngx_uint_t                     burst;     /* calls */
-} ngx_http_tgbot_pace_rate_t;
+} ngx_http_tgbot_pace_conf_rate_t;
 
 
 /* tgbot_pace */
 
 typedef struct {
     ngx_http_tgbot_zone_t         *zone;      /* NULL: main conf's */
-    ngx_http_tgbot_pace_rate_t     chat;
-    ngx_http_tgbot_pace_rate_t     group;
-    ngx_http_tgbot_pace_rate_t     global;
-    ngx_http_tgbot_pace_rate_t     paid;      /* in the place of "global" */
+    ngx_http_tgbot_pace_conf_rate_t  chat;
+    ngx_http_tgbot_pace_conf_rate_t  group;
+    ngx_http_tgbot_pace_conf_rate_t  global;
+    ngx_http_tgbot_pace_conf_rate_t  paid;    /* in the place of "global" */
     ngx_msec_t                     max_wait;
 
     /* the four as buckets */
-    ngx_http_tgbot_turns_rate_t    rates[NGX_HTTP_TGBOT_TURNS_BUCKETS];
+    ngx_http_tgbot_pace_rate_t     rates[NGX_HTTP_TGBOT_PACE_BUCKETS];
 } ngx_http_tgbot_pace_conf_t;
 
 
@@ -278,7 +278,7 @@ typedef struct {
     ngx_http_tgbot_zone_t         *leases;    /* NULL without bots */
     ngx_http_tgbot_zone_t         *dead;      /* dead letters of bots without
                                                  a zone for them, or NULL */
-    ngx_http_tgbot_zone_t         *pace;      /* turns of bots without a zone
+    ngx_http_tgbot_zone_t         *pace;      /* of bots without a zone
                                                  for them, or NULL */
     ngx_http_tgbot_redis_conf_t   *redis;     /* NULL: none */
     ngx_uint_t                     max_calls;
@@ -352,7 +352,7 @@ struct ngx_http_tgbot_gateway_conf_s {
     ngx_str_t                      name;      /* of the bot */
     ngx_flag_t                     bulk;
     ngx_msec_t                     timeout;
-    ngx_uint_t                     order;     /* see pace.h */
+    ngx_uint_t                     order;     /* see pace_use.h */
     ngx_http_tgbot_zone_t         *idempotency;  /* NULL: none */
     ngx_array_t                   *allow;     /* of ngx_str_t: methods that are
                                                  refused else; NULL: none */
@@ -410,7 +410,7 @@ struct ngx_http_tgbot_bot_s {
                                                   off */
     ngx_http_tgbot_dead_t         *dead_zone; /* NULL: they are in none */
     ngx_str_t                      dead_place;  /* of the letters, for logs */
-    ngx_http_tgbot_turns_t        *turns;     /* NULL: no tgbot_api */
+    ngx_http_tgbot_pace_t         *pace;      /* NULL: no tgbot_api */
     ngx_http_tgbot_stats_t        *stats;
 
     ngx_http_tgbot_broadcast_conf_t  *broadcast;  /* NULL: no location has

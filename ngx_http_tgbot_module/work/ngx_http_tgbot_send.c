@@ -145,7 +145,7 @@ ngx_http_tgbot_send_go(ngx_http_tgbot_send_t *send)
 
     case NGX_AGAIN:
         send->result = NULL;
-        send->waiting(send, ngx_http_tgbot_pace_rest(&send->turn));
+        send->waiting(send, ngx_http_tgbot_pace_use_rest(&send->turn));
         break;
 
     default: /* NGX_BUSY */
@@ -159,7 +159,7 @@ ngx_http_tgbot_send_enter(ngx_http_tgbot_send_t *send)
 {
     send->turn.limit = ngx_http_tgbot_send_left(send);
 
-    return ngx_http_tgbot_pace_enter(&send->turn);
+    return ngx_http_tgbot_pace_use_enter(&send->turn);
 }
 
 
@@ -310,7 +310,7 @@ static void
 ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result)
 {
-    ngx_http_tgbot_pace_answered(&send->turn, NGX_HTTP_TGBOT_TURN_FAILED, 0,
+    ngx_http_tgbot_pace_use_answered(&send->turn, NGX_HTTP_TGBOT_TURN_FAILED, 0,
                                  NULL);
 
     if (result->passed) {
@@ -451,7 +451,7 @@ ngx_http_tgbot_send_tell(ngx_http_tgbot_send_t *send,
         rc = NGX_HTTP_TGBOT_TURN_ANSWERED;
     }
 
-    ngx_http_tgbot_pace_answered(&send->turn, rc, result->retry_after,
+    ngx_http_tgbot_pace_use_answered(&send->turn, rc, result->retry_after,
                                  &capture->body);
 }
 
@@ -505,7 +505,7 @@ ngx_http_tgbot_send_migrate(ngx_http_tgbot_send_t *send,
     /* for a program it stays a call to the chat that the program named */
 
     if (send->named) {
-        ngx_http_tgbot_pace_leave(&send->turn);
+        ngx_http_tgbot_pace_use_leave(&send->turn);
         ngx_http_tgbot_send_chat(send);
     }
 
@@ -605,7 +605,7 @@ ngx_http_tgbot_send_timer(ngx_event_t *ev)
     }
 
     if (send->turn.waiting) {
-        send->waiting(send, ngx_http_tgbot_pace_rest(&send->turn));
+        send->waiting(send, ngx_http_tgbot_pace_use_rest(&send->turn));
         return;
     }
 
@@ -619,7 +619,7 @@ ngx_http_tgbot_send_delay(ngx_http_tgbot_send_t *send)
     ngx_msec_int_t  ms;
 
     if (send->active && send->turn.waiting) {
-        return ngx_http_tgbot_pace_rest(&send->turn);
+        return ngx_http_tgbot_pace_use_rest(&send->turn);
     }
 
     if (!send->active || !send->timer.timer_set) {
@@ -685,7 +685,7 @@ ngx_http_tgbot_send_finish(ngx_http_tgbot_send_t *send)
     send->active = 0;
 
     ngx_http_tgbot_bot_unpause(send->bot, &send->pause);
-    ngx_http_tgbot_pace_leave(&send->turn);
+    ngx_http_tgbot_pace_use_leave(&send->turn);
 
     send->done(send);
 }
@@ -727,7 +727,7 @@ ngx_http_tgbot_send_cancel(ngx_http_tgbot_send_t *send)
     }
 
     ngx_http_tgbot_bot_unpause(send->bot, &send->pause);
-    ngx_http_tgbot_pace_leave(&send->turn);
+    ngx_http_tgbot_pace_use_leave(&send->turn);
 
     return NGX_OK;
 }
@@ -740,7 +740,7 @@ ngx_http_tgbot_send_pause(ngx_http_tgbot_send_t *send)
 
     /* until the token is accepted others may go */
 
-    ngx_http_tgbot_pace_leave(&send->turn);
+    ngx_http_tgbot_pace_use_leave(&send->turn);
 
     ngx_http_tgbot_bot_pause(send->bot, &send->pause);
 

@@ -13,7 +13,7 @@
 
 #include "ngx_http_tgbot_bot.h"
 #include "ngx_http_tgbot_method.h"
-#include "ngx_http_tgbot_pace.h"
+#include "ngx_http_tgbot_pace_use.h"
 
 
 typedef struct ngx_http_tgbot_send_s  ngx_http_tgbot_send_t;

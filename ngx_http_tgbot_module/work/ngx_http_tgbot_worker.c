@@ -19,7 +19,7 @@
 #include "ngx_http_tgbot_idempotency_use.h"
 #include "ngx_http_tgbot_job.h"
 #include "ngx_http_tgbot_job_queued.h"
-#include "ngx_http_tgbot_pace.h"
+#include "ngx_http_tgbot_pace_use.h"
 #include "ngx_http_tgbot_queue_redis.h"
 #include "ngx_http_tgbot_queue_worker.h"
 #include "ngx_http_tgbot_redis_lease.h"
@@ -78,7 +78,7 @@ ngx_http_tgbot_worker_init(ngx_cycle_t *cycle, ngx_http_tgbot_main_conf_t *mcf)
         return NGX_ERROR;
     }
 
-    if (ngx_http_tgbot_pace_init_process(&mcf->bots, cycle) != NGX_OK) {
+    if (ngx_http_tgbot_pace_use_init_process(&mcf->bots, cycle) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -172,7 +172,7 @@ ngx_http_tgbot_worker_exit(ngx_cycle_t *cycle)
     ngx_http_tgbot_broadcast_worker_stop();
     ngx_http_tgbot_broadcast_worker_exit_process();
     ngx_http_tgbot_job_exit_process();
-    ngx_http_tgbot_pace_exit_process();
+    ngx_http_tgbot_pace_use_exit_process();
     ngx_http_tgbot_bell_exit_process();
     ngx_http_tgbot_queue_worker_exit_process();
     ngx_http_tgbot_claim_redis_abandon();

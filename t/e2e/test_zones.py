@@ -153,7 +153,7 @@ _QUEUED = ("queue:", "store:", "dead:")
 _REGISTERED = ("registry:",)
 
 # test_pace.py, and unit tests
-_CALLED = ("turns:", "idempotency:", "broadcast:")
+_CALLED = ("pace:", "idempotency:", "broadcast:")
 
 # what zones of several kinds have
 _SHARED = ("chain:", "list:")

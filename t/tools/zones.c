@@ -26,7 +26,7 @@
 #include "ngx_http_tgbot_queue_lane.h"
 #include "ngx_http_tgbot_registry.h"
 #include "ngx_http_tgbot_stats.h"
-#include "ngx_http_tgbot_turns.h"
+#include "ngx_http_tgbot_pace.h"
 #include "ngx_http_tgbot_zone_file_header.h"
 
 #include "unit.h"
@@ -70,7 +70,7 @@ static const ngx_http_tgbot_zone_kind_t  *tool_kinds[] = {
     &ngx_http_tgbot_limit_zone,
     &ngx_http_tgbot_registry_zone,
     &ngx_http_tgbot_stats_zone,
-    &ngx_http_tgbot_turns_zone
+    &ngx_http_tgbot_pace_zone
 };
 
 static ngx_time_t     tool_time;

@@ -21,7 +21,7 @@
 #include "ngx_http_tgbot_queue_lane.h"
 #include "ngx_http_tgbot_registry.h"
 #include "ngx_http_tgbot_stats.h"
-#include "ngx_http_tgbot_turns.h"
+#include "ngx_http_tgbot_pace.h"
 
 #include "queue.h"
 #include "unit.h"
@@ -646,7 +646,7 @@ test_garbage(void)
         &ngx_http_tgbot_stats_zone,
         &ngx_http_tgbot_idempotency_zone,
         &ngx_http_tgbot_broadcast_zone,
-        &ngx_http_tgbot_turns_zone
+        &ngx_http_tgbot_pace_zone
     };
 
     begin = ngx_align(sizeof(ngx_http_tgbot_zone_sh_t), NGX_CPU_CACHE_LINE);

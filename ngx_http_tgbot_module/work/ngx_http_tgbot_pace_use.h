@@ -4,8 +4,8 @@
  * the calls to a chat, and the pace of bulk.  All workers together.
  */
 
-#ifndef _NGX_HTTP_TGBOT_PACE_H_INCLUDED_
-#define _NGX_HTTP_TGBOT_PACE_H_INCLUDED_
+#ifndef _NGX_HTTP_TGBOT_PACE_USE_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_PACE_USE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -68,11 +68,11 @@ struct ngx_http_tgbot_turn_s {
 
     /* private */
 
-    ngx_http_tgbot_turns_call_t    call;
+    ngx_http_tgbot_pace_call_t     call;
     ngx_event_t                    timer;
     ngx_queue_t                    queue;     /* of those that may go */
     ngx_msec_t                     end;       /* of the wait, by "limit" */
-    u_char                         key[NGX_HTTP_TGBOT_TURNS_CHAT];
+    u_char                         key[NGX_HTTP_TGBOT_PACE_CHAT];
 
     unsigned                       entered:1;
     unsigned                       waiting:1;
@@ -81,11 +81,11 @@ struct ngx_http_tgbot_turn_s {
 
 
 /* worker start, after that of the bell; NGX_ERROR: no memory */
-ngx_int_t ngx_http_tgbot_pace_init_process(ngx_array_t *bots,
+ngx_int_t ngx_http_tgbot_pace_use_init_process(ngx_array_t *bots,
     ngx_cycle_t *cycle);
 
 /* worker exit, after all turns were left */
-void ngx_http_tgbot_pace_exit_process(void);
+void ngx_http_tgbot_pace_use_exit_process(void);
 
 
 /*
@@ -97,7 +97,7 @@ void ngx_http_tgbot_pace_exit_process(void);
  * NGX_BUSY   the call would wait longer than "limit": "wait" is set, and the
  *            turn holds no place (a turn that had one has been left)
  */
-ngx_int_t ngx_http_tgbot_pace_enter(ngx_http_tgbot_turn_t *turn);
+ngx_int_t ngx_http_tgbot_pace_use_enter(ngx_http_tgbot_turn_t *turn);
 
 /*
  * Tells the answer to a request, "result" being an
@@ -107,18 +107,18 @@ ngx_int_t ngx_http_tgbot_pace_enter(ngx_http_tgbot_turn_t *turn);
  * it is left: who repeats the call enters again.  "body" is what there is of
  * the answer's body, its beginning at least, or NULL.
  */
-void ngx_http_tgbot_pace_answered(ngx_http_tgbot_turn_t *turn,
+void ngx_http_tgbot_pace_use_answered(ngx_http_tgbot_turn_t *turn,
     ngx_uint_t result, ngx_uint_t retry_after, ngx_str_t *body);
 
 /* milliseconds until a turn that waits may be there, 0: it does not wait */
-ngx_msec_t ngx_http_tgbot_pace_rest(ngx_http_tgbot_turn_t *turn);
+ngx_msec_t ngx_http_tgbot_pace_use_rest(ngx_http_tgbot_turn_t *turn);
 
 /*
  * The call has ended or was cancelled, in any state: its place goes to the
  * next one at once.  ready() is not called any more.  Idempotent; also for a
  * turn that is all zero.  The turn may be used for another call after it.
  */
-void ngx_http_tgbot_pace_leave(ngx_http_tgbot_turn_t *turn);
+void ngx_http_tgbot_pace_use_leave(ngx_http_tgbot_turn_t *turn);
 
 
-#endif /* _NGX_HTTP_TGBOT_PACE_H_INCLUDED_ */
+#endif /* _NGX_HTTP_TGBOT_PACE_USE_H_INCLUDED_ */

@@ -4,8 +4,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_http_tgbot_turns.h"
-#include "ngx_http_tgbot_turns_table.h"
+#include "ngx_http_tgbot_pace.h"
+#include "ngx_http_tgbot_pace_table.h"
 #include "unit.h"
 #include "zones.h"
 
@@ -29,7 +29,7 @@ typedef enum {
 /* a call in the world of workers and a Bot API */
 
 typedef struct {
-    ngx_http_tgbot_turns_call_t  call;
+    ngx_http_tgbot_pace_call_t   call;
     ngx_uint_t                   worker;
     ngx_uint_t                   chat;      /* CHATS: the bot */
     state_e                      state;
@@ -49,7 +49,7 @@ typedef struct {
 } scope_t;
 
 
-static ngx_http_tgbot_turns_t        bot;
+static ngx_http_tgbot_pace_t         bot;
 static void                         *users[] = { &bot };
 static ngx_http_tgbot_zone_t        *zone;
 
@@ -65,7 +65,7 @@ static ngx_uint_t                    refused;
 
 static const char  *chats[] = { "1", "2", "3", "-4", "@five", "6", "" };
 
-static ngx_http_tgbot_turns_rate_t   rates[NGX_HTTP_TGBOT_TURNS_BUCKETS] = {
+static ngx_http_tgbot_pace_rate_t    rates[NGX_HTTP_TGBOT_PACE_BUCKETS] = {
     { 1000000, 3 }, { 3000000, 20 }, { 33334, 30 }, { 1000, 1000 }
 };
 
@@ -94,7 +94,7 @@ static void
 be(ngx_uint_t worker)
 {
     unit_slot_be(worker);
-    ngx_http_tgbot_turns_init_process(ring);
+    ngx_http_tgbot_pace_init_process(ring);
 }
 
 
@@ -116,8 +116,8 @@ start(uint64_t s)
     ngx_str_set(&bot.bot, "bot");
     bot.bot_id = 7;
 
-    zone = unit_zone(&ngx_http_tgbot_turns_zone,
-                     ngx_http_tgbot_turns_zone.min + 32 * 1024, users, 1);
+    zone = unit_zone(&ngx_http_tgbot_pace_zone,
+                     ngx_http_tgbot_pace_zone.min + 32 * 1024, users, 1);
     bot.zone = zone;
 
     be(0);
@@ -125,10 +125,10 @@ start(uint64_t s)
 
 
 static void
-set(ngx_http_tgbot_turns_call_t *call, const char *chat, ngx_uint_t class,
+set(ngx_http_tgbot_pace_call_t *call, const char *chat, ngx_uint_t class,
     ngx_msec_t limit)
 {
-    ngx_memzero(call, sizeof(ngx_http_tgbot_turns_call_t));
+    ngx_memzero(call, sizeof(ngx_http_tgbot_pace_call_t));
 
     call->chat.data = (u_char *) chat;
     call->chat.len = ngx_strlen(chat);
@@ -143,7 +143,7 @@ set(ngx_http_tgbot_turns_call_t *call, const char *chat, ngx_uint_t class,
 /* a list of records of the bot has those that say so, in both directions */
 
 static void
-whole(ngx_http_tgbot_turns_table_t *t, ngx_http_tgbot_list_t *list,
+whole(ngx_http_tgbot_pace_table_t *t, ngx_http_tgbot_list_t *list,
     size_t link, size_t flag, u_char value)
 {
     uint32_t                n, prev;
@@ -160,7 +160,7 @@ whole(ngx_http_tgbot_turns_table_t *t, ngx_http_tgbot_list_t *list,
 
     is_int(list->n, said);
 
-    prev = NGX_HTTP_TGBOT_TURNS_NIL;
+    prev = NGX_HTTP_TGBOT_PACE_NIL;
     n = list->first;
 
     for (i = 0; i < said && n < t->sh->total; i++) {
@@ -175,7 +175,7 @@ whole(ngx_http_tgbot_turns_table_t *t, ngx_http_tgbot_list_t *list,
     }
 
     is_int(i, said);
-    is_int(n, NGX_HTTP_TGBOT_TURNS_NIL);
+    is_int(n, NGX_HTTP_TGBOT_PACE_NIL);
     is_int(list->last, prev);
 }
 
@@ -186,15 +186,15 @@ static void
 sound(void)
 {
     ngx_uint_t                      i, n, active, waiting, in_records;
-    ngx_http_tgbot_turns_bot_t     *b;
-    ngx_http_tgbot_turns_table_t    t;
-    ngx_http_tgbot_turns_record_t  *r;
-    ngx_http_tgbot_turns_ticket_t  *k;
+    ngx_http_tgbot_pace_bot_t      *b;
+    ngx_http_tgbot_pace_table_t     t;
+    ngx_http_tgbot_pace_record_t   *r;
+    ngx_http_tgbot_pace_ticket_t   *k;
 
-    ngx_http_tgbot_turns_table_open(&t, zone);
-    ngx_http_tgbot_turns_table_lock(&t);
+    ngx_http_tgbot_pace_table_open(&t, zone);
+    ngx_http_tgbot_pace_table_lock(&t);
 
-    b = ngx_http_tgbot_turns_table_bot(&t, bot.entry);
+    b = ngx_http_tgbot_pace_table_bot(&t, bot.entry);
 
     n = 0;
     waiting = 0;
@@ -226,13 +226,13 @@ sound(void)
     }
 
     whole(&t, &b->stopped,
-          offsetof(ngx_http_tgbot_turns_record_t, stopped),
-          offsetof(ngx_http_tgbot_turns_record_t, is_stopped), 1);
+          offsetof(ngx_http_tgbot_pace_record_t, stopped),
+          offsetof(ngx_http_tgbot_pace_record_t, is_stopped), 1);
 
     for (i = 0; i < 2; i++) {
         whole(&t, &b->ready[i],
-              offsetof(ngx_http_tgbot_turns_record_t, ready),
-              offsetof(ngx_http_tgbot_turns_record_t, is_ready), 1 + i);
+              offsetof(ngx_http_tgbot_pace_record_t, ready),
+              offsetof(ngx_http_tgbot_pace_record_t, is_ready), 1 + i);
     }
 
     is_int(t.sh->ntickets, n);
@@ -240,7 +240,7 @@ sound(void)
     is_int(b->active, active + n);
     is_int(b->waiting[0] + b->waiting[1] + b->waiting[2], waiting);
 
-    ngx_http_tgbot_turns_table_unlock(&t, ring);
+    ngx_http_tgbot_pace_table_unlock(&t, ring);
 }
 
 
@@ -280,9 +280,9 @@ arrive(call_t *c)
         }
     }
 
-    if (c->call.class == NGX_HTTP_TGBOT_TURNS_BULK) {
-        take(c->chat, NGX_HTTP_TGBOT_TURNS_CHATS);
-        take(CHATS + 1, NGX_HTTP_TGBOT_TURNS_ALL);
+    if (c->call.class == NGX_HTTP_TGBOT_PACE_BULK) {
+        take(c->chat, NGX_HTTP_TGBOT_PACE_CHATS);
+        take(CHATS + 1, NGX_HTTP_TGBOT_PACE_ALL);
     }
 }
 
@@ -317,7 +317,7 @@ goes(call_t *c)
             continue;
         }
 
-        if (c->call.class >= NGX_HTTP_TGBOT_TURNS_STRICT) {
+        if (c->call.class >= NGX_HTTP_TGBOT_PACE_STRICT) {
             n += (calls[i].state == FLIES || calls[i].state == REPEATS);
 
             ok(calls[i].state != WAITS || calls[i].call.seq > c->call.seq);
@@ -337,7 +337,7 @@ enter(call_t *c)
 {
     be(c->worker);
 
-    switch (ngx_http_tgbot_turns_enter(&bot, &c->call)) {
+    switch (ngx_http_tgbot_pace_enter(&bot, &c->call)) {
 
     case NGX_OK:
         goes(c);
@@ -349,7 +349,7 @@ enter(call_t *c)
 
     default:
         ok(c->call.wait > c->call.limit);
-        ngx_http_tgbot_turns_leave(&bot, &c->call);
+        ngx_http_tgbot_pace_leave(&bot, &c->call);
         c->state = IDLE;
         refused++;
     }
@@ -394,7 +394,7 @@ answer(call_t *c)
 
         unprobe(c, 0);
 
-        ngx_http_tgbot_turns_stop(&bot, &c->call, c->retry);
+        ngx_http_tgbot_pace_stop(&bot, &c->call, c->retry);
 
         halt(c->chat, c->retry);
 
@@ -405,17 +405,17 @@ answer(call_t *c)
     } else {
         i = rnd(10) != 0;
         unprobe(c, i);
-        ngx_http_tgbot_turns_answered(&bot, &c->call, i);
+        ngx_http_tgbot_pace_answered(&bot, &c->call, i);
 
         if (i) {
-            ngx_http_tgbot_turns_leave(&bot, &c->call);
+            ngx_http_tgbot_pace_leave(&bot, &c->call);
             c->state = IDLE;
             return;
         }
     }
 
     if (rnd(4) == 0) {
-        ngx_http_tgbot_turns_leave(&bot, &c->call);
+        ngx_http_tgbot_pace_leave(&bot, &c->call);
         c->state = IDLE;
         return;
     }
@@ -445,11 +445,11 @@ begin(ngx_uint_t bulk)
     c->chat = rnd(bulk ? CHATS : CHATS + 1);
 
     set(&c->call, chats[c->chat],
-        bulk ? NGX_HTTP_TGBOT_TURNS_BULK : rnd(4), 1000 + rnd(60000));
+        bulk ? NGX_HTTP_TGBOT_PACE_BULK : rnd(4), 1000 + rnd(60000));
     c->call.data = c;
 
     if (c->chat == CHATS) {
-        c->call.class = NGX_HTTP_TGBOT_TURNS_LOOSE;
+        c->call.class = NGX_HTTP_TGBOT_PACE_LOOSE;
     }
 
     enter(c);
@@ -461,14 +461,14 @@ told(ngx_uint_t worker)
 {
     call_t                       *c;
     ngx_uint_t                    i, n;
-    ngx_http_tgbot_turns_told_t   t[NGX_HTTP_TGBOT_TURNS_BATCH];
+    ngx_http_tgbot_pace_told_t    t[NGX_HTTP_TGBOT_PACE_BATCH];
 
     be(worker);
 
     do {
         rung[worker] = 0;
 
-        n = ngx_http_tgbot_turns_told(zone, t);
+        n = ngx_http_tgbot_pace_told(zone, t);
 
         for (i = 0; i < n; i++) {
             c = t[i].data;
@@ -483,7 +483,7 @@ told(ngx_uint_t worker)
             }
         }
 
-    } while (n == NGX_HTTP_TGBOT_TURNS_BATCH);
+    } while (n == NGX_HTTP_TGBOT_PACE_BATCH);
 }
 
 
@@ -492,7 +492,7 @@ look(call_t *c)
 {
     be(c->worker);
 
-    if (ngx_http_tgbot_turns_look(&bot, &c->call) == NGX_OK) {
+    if (ngx_http_tgbot_pace_look(&bot, &c->call) == NGX_OK) {
         goes(c);
     }
 }
@@ -519,7 +519,7 @@ die(ngx_uint_t worker)
     unit_slot_die(worker);
 
     be(worker);
-    ngx_http_tgbot_turns_reap(zone);
+    ngx_http_tgbot_pace_reap(zone);
 }
 
 
@@ -572,7 +572,7 @@ static void
 drain(void)
 {
     ngx_uint_t                         i;
-    ngx_http_tgbot_turns_zone_state_t  state;
+    ngx_http_tgbot_pace_zone_state_t   state;
 
     ngx_memzero(flood, sizeof(flood));
 
@@ -584,7 +584,7 @@ drain(void)
 
     ok(i < 50000);
 
-    ngx_http_tgbot_turns_zone_state(zone, &state);
+    ngx_http_tgbot_pace_zone_state(zone, &state);
     is_int(state.tickets, 0);
 
     sound();
@@ -595,7 +595,7 @@ static void
 test_free(void)
 {
     ngx_uint_t                   i, locks;
-    ngx_http_tgbot_turns_call_t  a, b;
+    ngx_http_tgbot_pace_call_t   a, b;
 
     start(1);
 
@@ -604,38 +604,38 @@ test_free(void)
     locks = unit_zone_locks;
 
     for (i = 0; i < 3; i++) {
-        set(&a, "1", i ? NGX_HTTP_TGBOT_TURNS_LINE : NGX_HTTP_TGBOT_TURNS_LOOSE,
+        set(&a, "1", i ? NGX_HTTP_TGBOT_PACE_LINE : NGX_HTTP_TGBOT_PACE_LOOSE,
             1000);
 
-        is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
-        ngx_http_tgbot_turns_answered(&bot, &a, 1);
-        ngx_http_tgbot_turns_leave(&bot, &a);
+        is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+        ngx_http_tgbot_pace_answered(&bot, &a, 1);
+        ngx_http_tgbot_pace_leave(&bot, &a);
     }
 
     is_int(unit_zone_locks, locks);
 
     /* strict: one after another; other chats go on */
 
-    set(&a, "1", NGX_HTTP_TGBOT_TURNS_STRICT, 1000);
-    set(&b, "1", NGX_HTTP_TGBOT_TURNS_STRICT, 1000);
+    set(&a, "1", NGX_HTTP_TGBOT_PACE_STRICT, 1000);
+    set(&b, "1", NGX_HTTP_TGBOT_PACE_STRICT, 1000);
 
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &b), NGX_AGAIN);
-    is_int(b.reason, NGX_HTTP_TGBOT_TURNS_FOR_ORDER);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &b), NGX_AGAIN);
+    is_int(b.reason, NGX_HTTP_TGBOT_PACE_FOR_ORDER);
     is_int(b.due, 0);
 
-    set(&calls[0].call, "2", NGX_HTTP_TGBOT_TURNS_STRICT, 1000);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &calls[0].call), NGX_OK);
-    set(&calls[1].call, "1", NGX_HTTP_TGBOT_TURNS_LINE, 1000);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &calls[1].call), NGX_AGAIN);
-    ngx_http_tgbot_turns_leave(&bot, &calls[1].call);
+    set(&calls[0].call, "2", NGX_HTTP_TGBOT_PACE_STRICT, 1000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &calls[0].call), NGX_OK);
+    set(&calls[1].call, "1", NGX_HTTP_TGBOT_PACE_LINE, 1000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &calls[1].call), NGX_AGAIN);
+    ngx_http_tgbot_pace_leave(&bot, &calls[1].call);
 
-    ngx_http_tgbot_turns_leave(&bot, &a);
+    ngx_http_tgbot_pace_leave(&bot, &a);
     is_int(rung[0], 1);
-    is_int(ngx_http_tgbot_turns_look(&bot, &b), NGX_OK);
+    is_int(ngx_http_tgbot_pace_look(&bot, &b), NGX_OK);
 
-    ngx_http_tgbot_turns_leave(&bot, &b);
-    ngx_http_tgbot_turns_leave(&bot, &calls[0].call);
+    ngx_http_tgbot_pace_leave(&bot, &b);
+    ngx_http_tgbot_pace_leave(&bot, &calls[0].call);
 
     unit_zone_free(zone);
 }
@@ -644,45 +644,45 @@ test_free(void)
 static void
 test_pause(void)
 {
-    ngx_http_tgbot_turns_call_t   a, b, c, d;
-    ngx_http_tgbot_turns_state_t  state;
+    ngx_http_tgbot_pace_call_t    a, b, c, d;
+    ngx_http_tgbot_pace_state_t   state;
 
     start(1);
 
-    set(&a, "1", NGX_HTTP_TGBOT_TURNS_LINE, 60000);
-    set(&b, "1", NGX_HTTP_TGBOT_TURNS_LINE, 60000);
-    set(&c, "1", NGX_HTTP_TGBOT_TURNS_LOOSE, 60000);
-    set(&d, "1", NGX_HTTP_TGBOT_TURNS_LINE, 1000);
+    set(&a, "1", NGX_HTTP_TGBOT_PACE_LINE, 60000);
+    set(&b, "1", NGX_HTTP_TGBOT_PACE_LINE, 60000);
+    set(&c, "1", NGX_HTTP_TGBOT_PACE_LOOSE, 60000);
+    set(&d, "1", NGX_HTTP_TGBOT_PACE_LINE, 1000);
 
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &b), NGX_OK);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &b), NGX_OK);
 
     /* two answers do not add up: the later end counts */
 
-    ngx_http_tgbot_turns_stop(&bot, &b, 5000);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &b), NGX_AGAIN);
+    ngx_http_tgbot_pace_stop(&bot, &b, 5000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &b), NGX_AGAIN);
     is_int(b.wait, 5000);
 
     ngx_current_msec += 1000;
 
-    ngx_http_tgbot_turns_stop(&bot, &a, 5000);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_AGAIN);
+    ngx_http_tgbot_pace_stop(&bot, &a, 5000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_AGAIN);
     is_int(a.wait, 5000);
     is_int(a.due, ngx_current_msec + 5000);
     is_int(a.reason, NGX_HTTP_TGBOT_TURNS_FOR_429);
 
-    is_int(ngx_http_tgbot_turns_enter(&bot, &c), NGX_AGAIN);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &c), NGX_AGAIN);
 
     /* who would wait for too long does not wait */
 
-    is_int(ngx_http_tgbot_turns_enter(&bot, &d), NGX_BUSY);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &d), NGX_BUSY);
     is_int(d.wait, 5000);
 
-    set(&d, "2", NGX_HTTP_TGBOT_TURNS_LINE, 1000);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &d), NGX_OK);
-    ngx_http_tgbot_turns_leave(&bot, &d);
+    set(&d, "2", NGX_HTTP_TGBOT_PACE_LINE, 1000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &d), NGX_OK);
+    ngx_http_tgbot_pace_leave(&bot, &d);
 
-    ngx_http_tgbot_turns_state(&bot, &state);
+    ngx_http_tgbot_pace_state(&bot, &state);
     is_int(state.paused, 1);
     is_int(state.pauses, 1);
     is_int(state.waiting[NGX_HTTP_TGBOT_TURNS_FOR_429], 3);
@@ -691,28 +691,28 @@ test_pause(void)
 
     ngx_current_msec += 5000;
 
-    is_int(ngx_http_tgbot_turns_look(&bot, &b), NGX_AGAIN);
-    is_int(ngx_http_tgbot_turns_look(&bot, &c), NGX_AGAIN);
-    is_int(ngx_http_tgbot_turns_look(&bot, &a), NGX_OK);
-    is_int(ngx_http_tgbot_turns_look(&bot, &c), NGX_AGAIN);
+    is_int(ngx_http_tgbot_pace_look(&bot, &b), NGX_AGAIN);
+    is_int(ngx_http_tgbot_pace_look(&bot, &c), NGX_AGAIN);
+    is_int(ngx_http_tgbot_pace_look(&bot, &a), NGX_OK);
+    is_int(ngx_http_tgbot_pace_look(&bot, &c), NGX_AGAIN);
 
-    set(&d, "1", NGX_HTTP_TGBOT_TURNS_LINE, 1000);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &d), NGX_AGAIN);
+    set(&d, "1", NGX_HTTP_TGBOT_PACE_LINE, 1000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &d), NGX_AGAIN);
     is_int(d.wait, 0);
 
-    ngx_http_tgbot_turns_answered(&bot, &a, 1);
-    is_int(ngx_http_tgbot_turns_look(&bot, &c), NGX_OK);
+    ngx_http_tgbot_pace_answered(&bot, &a, 1);
+    is_int(ngx_http_tgbot_pace_look(&bot, &c), NGX_OK);
     is_int(c.ticket, 0);
-    is_int(ngx_http_tgbot_turns_look(&bot, &b), NGX_AGAIN);
+    is_int(ngx_http_tgbot_pace_look(&bot, &b), NGX_AGAIN);
 
-    ngx_http_tgbot_turns_leave(&bot, &a);
-    is_int(ngx_http_tgbot_turns_look(&bot, &d), NGX_AGAIN);
-    is_int(ngx_http_tgbot_turns_look(&bot, &b), NGX_OK);
-    ngx_http_tgbot_turns_leave(&bot, &b);
-    is_int(ngx_http_tgbot_turns_look(&bot, &d), NGX_OK);
-    ngx_http_tgbot_turns_leave(&bot, &d);
+    ngx_http_tgbot_pace_leave(&bot, &a);
+    is_int(ngx_http_tgbot_pace_look(&bot, &d), NGX_AGAIN);
+    is_int(ngx_http_tgbot_pace_look(&bot, &b), NGX_OK);
+    ngx_http_tgbot_pace_leave(&bot, &b);
+    is_int(ngx_http_tgbot_pace_look(&bot, &d), NGX_OK);
+    ngx_http_tgbot_pace_leave(&bot, &d);
 
-    ngx_http_tgbot_turns_state(&bot, &state);
+    ngx_http_tgbot_pace_state(&bot, &state);
     is_int(state.paused, 0);
 
     unit_zone_free(zone);
@@ -724,35 +724,35 @@ test_pause(void)
 static void
 test_dead(void)
 {
-    ngx_http_tgbot_turns_call_t  a, b;
+    ngx_http_tgbot_pace_call_t   a, b;
 
     start(1);
 
     be(1);
-    set(&a, "1", NGX_HTTP_TGBOT_TURNS_LINE, 60000);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
-    ngx_http_tgbot_turns_stop(&bot, &a, 1000);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_AGAIN);
+    set(&a, "1", NGX_HTTP_TGBOT_PACE_LINE, 60000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+    ngx_http_tgbot_pace_stop(&bot, &a, 1000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_AGAIN);
 
     be(0);
-    set(&b, "1", NGX_HTTP_TGBOT_TURNS_LINE, 60000);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &b), NGX_AGAIN);
+    set(&b, "1", NGX_HTTP_TGBOT_PACE_LINE, 60000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &b), NGX_AGAIN);
 
     ngx_current_msec += 1000;
 
     be(1);
-    is_int(ngx_http_tgbot_turns_look(&bot, &a), NGX_OK);
+    is_int(ngx_http_tgbot_pace_look(&bot, &a), NGX_OK);
 
     unit_slot_die(1);
     be(1);
     rung[0] = 0;
-    ngx_http_tgbot_turns_reap(zone);
+    ngx_http_tgbot_pace_reap(zone);
     is_int(rung[0], 1);
 
     be(0);
-    is_int(ngx_http_tgbot_turns_look(&bot, &b), NGX_OK);
-    ngx_http_tgbot_turns_answered(&bot, &b, 1);
-    ngx_http_tgbot_turns_leave(&bot, &b);
+    is_int(ngx_http_tgbot_pace_look(&bot, &b), NGX_OK);
+    ngx_http_tgbot_pace_answered(&bot, &b, 1);
+    ngx_http_tgbot_pace_leave(&bot, &b);
 
     unit_zone_free(zone);
 }
@@ -761,24 +761,24 @@ test_dead(void)
 static void
 test_alias(void)
 {
-    ngx_http_tgbot_turns_call_t  a, b;
+    ngx_http_tgbot_pace_call_t   a, b;
 
     start(1);
 
-    set(&a, "@Five", NGX_HTTP_TGBOT_TURNS_LINE, 60000);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
-    ngx_http_tgbot_turns_learn(&bot, &a, -1005);
-    ngx_http_tgbot_turns_leave(&bot, &a);
+    set(&a, "@Five", NGX_HTTP_TGBOT_PACE_LINE, 60000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+    ngx_http_tgbot_pace_learn(&bot, &a, -1005);
+    ngx_http_tgbot_pace_leave(&bot, &a);
 
-    set(&a, "@five", NGX_HTTP_TGBOT_TURNS_LINE, 60000);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
-    ngx_http_tgbot_turns_stop(&bot, &a, 1000);
+    set(&a, "@five", NGX_HTTP_TGBOT_PACE_LINE, 60000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+    ngx_http_tgbot_pace_stop(&bot, &a, 1000);
 
-    set(&b, "-1005", NGX_HTTP_TGBOT_TURNS_LINE, 500);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &b), NGX_BUSY);
+    set(&b, "-1005", NGX_HTTP_TGBOT_PACE_LINE, 500);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &b), NGX_BUSY);
     is_int(b.wait, 1000);
 
-    ngx_http_tgbot_turns_leave(&bot, &a);
+    ngx_http_tgbot_pace_leave(&bot, &a);
 
     unit_zone_free(zone);
 }
@@ -790,30 +790,30 @@ static void
 test_open(void)
 {
     ngx_uint_t                         i;
-    ngx_http_tgbot_turns_call_t        a, b;
-    ngx_http_tgbot_turns_zone_state_t  state;
+    ngx_http_tgbot_pace_call_t         a, b;
+    ngx_http_tgbot_pace_zone_state_t   state;
 
     for (i = 0; i < 2; i++) {
         start(1);
 
-        set(&a, "1", NGX_HTTP_TGBOT_TURNS_LINE, 60000);
-        is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
-        ngx_http_tgbot_turns_stop(&bot, &a, 1000);
+        set(&a, "1", NGX_HTTP_TGBOT_PACE_LINE, 60000);
+        is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+        ngx_http_tgbot_pace_stop(&bot, &a, 1000);
 
-        set(&b, "2", NGX_HTTP_TGBOT_TURNS_STRICT, 60000);
-        is_int(ngx_http_tgbot_turns_enter(&bot, &b), NGX_OK);
+        set(&b, "2", NGX_HTTP_TGBOT_PACE_STRICT, 60000);
+        is_int(ngx_http_tgbot_pace_enter(&bot, &b), NGX_OK);
 
         is_int(unit_zone_start(zone, i ? NGX_HTTP_TGBOT_ZONE_DIRTY
                                        : NGX_HTTP_TGBOT_ZONE_KEPT), NGX_OK);
 
-        ngx_http_tgbot_turns_zone_state(zone, &state);
+        ngx_http_tgbot_pace_zone_state(zone, &state);
         is_int(state.tickets, 0);
 
-        set(&a, "1", NGX_HTTP_TGBOT_TURNS_LINE, 500);
-        is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_BUSY);
-        set(&b, "2", NGX_HTTP_TGBOT_TURNS_STRICT, 60000);
-        is_int(ngx_http_tgbot_turns_enter(&bot, &b), NGX_OK);
-        ngx_http_tgbot_turns_leave(&bot, &b);
+        set(&a, "1", NGX_HTTP_TGBOT_PACE_LINE, 500);
+        is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_BUSY);
+        set(&b, "2", NGX_HTTP_TGBOT_PACE_STRICT, 60000);
+        is_int(ngx_http_tgbot_pace_enter(&bot, &b), NGX_OK);
+        ngx_http_tgbot_pace_leave(&bot, &b);
 
         sound();
         unit_zone_free(zone);
@@ -822,11 +822,11 @@ test_open(void)
     /* the machine went down: nothing is trusted */
 
     start(1);
-    set(&a, "1", NGX_HTTP_TGBOT_TURNS_LINE, 60000);
-    ngx_http_tgbot_turns_stop(&bot, &a, 1000);
+    set(&a, "1", NGX_HTTP_TGBOT_PACE_LINE, 60000);
+    ngx_http_tgbot_pace_stop(&bot, &a, 1000);
     is_int(unit_zone_start(zone, NGX_HTTP_TGBOT_ZONE_TORN), NGX_OK);
-    set(&a, "1", NGX_HTTP_TGBOT_TURNS_LINE, 500);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
+    set(&a, "1", NGX_HTTP_TGBOT_PACE_LINE, 500);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
     unit_zone_free(zone);
 }
 
@@ -838,23 +838,23 @@ test_full(void)
 {
     char                               name[16];
     ngx_uint_t                         i, n;
-    ngx_http_tgbot_turns_call_t        a;
-    ngx_http_tgbot_turns_state_t       state;
-    ngx_http_tgbot_turns_zone_state_t  zs;
+    ngx_http_tgbot_pace_call_t         a;
+    ngx_http_tgbot_pace_state_t        state;
+    ngx_http_tgbot_pace_zone_state_t   zs;
 
     start(1);
 
-    ngx_http_tgbot_turns_zone_state(zone, &zs);
+    ngx_http_tgbot_pace_zone_state(zone, &zs);
 
     for (i = 0; i < zs.total + 10; i++) {
         (void) snprintf(name, sizeof(name), "%d", (int) i + 1);
-        set(&a, name, NGX_HTTP_TGBOT_TURNS_LOOSE, 60000);
-        is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
-        ngx_http_tgbot_turns_stop(&bot, &a, 1000);
-        ngx_http_tgbot_turns_leave(&bot, &a);
+        set(&a, name, NGX_HTTP_TGBOT_PACE_LOOSE, 60000);
+        is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+        ngx_http_tgbot_pace_stop(&bot, &a, 1000);
+        ngx_http_tgbot_pace_leave(&bot, &a);
     }
 
-    ngx_http_tgbot_turns_state(&bot, &state);
+    ngx_http_tgbot_pace_state(&bot, &state);
     is_int(state.lost, 10);
     is_int(state.paused, zs.total);
 
@@ -864,11 +864,11 @@ test_full(void)
 
     for (n = 0; n < 10; n++, i++) {
         (void) snprintf(name, sizeof(name), "%d", (int) i + 1);
-        set(&a, name, NGX_HTTP_TGBOT_TURNS_LOOSE, 60000);
-        ngx_http_tgbot_turns_stop(&bot, &a, 1000);
+        set(&a, name, NGX_HTTP_TGBOT_PACE_LOOSE, 60000);
+        ngx_http_tgbot_pace_stop(&bot, &a, 1000);
     }
 
-    ngx_http_tgbot_turns_state(&bot, &state);
+    ngx_http_tgbot_pace_state(&bot, &state);
     is_int(state.lost, 10);
 
     sound();
@@ -886,36 +886,36 @@ test_stopped(void)
 {
     char                               name[16];
     ngx_uint_t                         i;
-    ngx_http_tgbot_turns_call_t        a, c[4];
-    ngx_http_tgbot_turns_zone_state_t  zs;
+    ngx_http_tgbot_pace_call_t         a, c[4];
+    ngx_http_tgbot_pace_zone_state_t   zs;
 
     start(1);
 
-    set(&a, "", NGX_HTTP_TGBOT_TURNS_LOOSE, 60000);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
-    ngx_http_tgbot_turns_stop(&bot, &a, 1000);
-    ngx_http_tgbot_turns_leave(&bot, &a);
+    set(&a, "", NGX_HTTP_TGBOT_PACE_LOOSE, 60000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+    ngx_http_tgbot_pace_stop(&bot, &a, 1000);
+    ngx_http_tgbot_pace_leave(&bot, &a);
 
     /* the first one stays */
 
     for (i = 0; i < 4; i++) {
-        set(&c[i], chats[i], NGX_HTTP_TGBOT_TURNS_LINE, 60000);
-        is_int(ngx_http_tgbot_turns_enter(&bot, &c[i]), NGX_AGAIN);
+        set(&c[i], chats[i], NGX_HTTP_TGBOT_PACE_LINE, 60000);
+        is_int(ngx_http_tgbot_pace_enter(&bot, &c[i]), NGX_AGAIN);
     }
 
     for (i = 1; i < 4; i++) {
-        ngx_http_tgbot_turns_leave(&bot, &c[i]);
+        ngx_http_tgbot_pace_leave(&bot, &c[i]);
         sound();
     }
 
-    ngx_http_tgbot_turns_zone_state(zone, &zs);
+    ngx_http_tgbot_pace_zone_state(zone, &zs);
 
     for (i = 0; i < 2 * zs.total; i++) {
         (void) snprintf(name, sizeof(name), "%d", (int) i + 100);
-        set(&a, name, i % 2 ? NGX_HTTP_TGBOT_TURNS_LINE
-                            : NGX_HTTP_TGBOT_TURNS_BULK, 60000);
-        is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_AGAIN);
-        ngx_http_tgbot_turns_leave(&bot, &a);
+        set(&a, name, i % 2 ? NGX_HTTP_TGBOT_PACE_LINE
+                            : NGX_HTTP_TGBOT_PACE_BULK, 60000);
+        is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_AGAIN);
+        ngx_http_tgbot_pace_leave(&bot, &a);
     }
 
     sound();
@@ -924,15 +924,15 @@ test_stopped(void)
 
     /* whichever comes first after the pause is the one that goes first */
 
-    set(&a, "new", NGX_HTTP_TGBOT_TURNS_LINE, 60000);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
-    is_int(ngx_http_tgbot_turns_look(&bot, &c[0]), NGX_AGAIN);
+    set(&a, "new", NGX_HTTP_TGBOT_PACE_LINE, 60000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+    is_int(ngx_http_tgbot_pace_look(&bot, &c[0]), NGX_AGAIN);
 
-    ngx_http_tgbot_turns_answered(&bot, &a, 1);
-    ngx_http_tgbot_turns_leave(&bot, &a);
+    ngx_http_tgbot_pace_answered(&bot, &a, 1);
+    ngx_http_tgbot_pace_leave(&bot, &a);
 
-    is_int(ngx_http_tgbot_turns_look(&bot, &c[0]), NGX_OK);
-    ngx_http_tgbot_turns_leave(&bot, &c[0]);
+    is_int(ngx_http_tgbot_pace_look(&bot, &c[0]), NGX_OK);
+    ngx_http_tgbot_pace_leave(&bot, &c[0]);
 
     sound();
     unit_zone_free(zone);
@@ -946,72 +946,72 @@ test_pace(void)
 {
     char                         name[32][8];
     ngx_uint_t                   i, n;
-    ngx_http_tgbot_turns_call_t  c[40], a;
+    ngx_http_tgbot_pace_call_t   c[40], a;
 
     start(1);
 
     /* one chat: three at once, then one a second */
 
     for (i = 0; i < 5; i++) {
-        set(&c[i], "1", NGX_HTTP_TGBOT_TURNS_BULK, 10000);
-        is_int(ngx_http_tgbot_turns_enter(&bot, &c[i]), i ? NGX_AGAIN : NGX_OK);
+        set(&c[i], "1", NGX_HTTP_TGBOT_PACE_BULK, 10000);
+        is_int(ngx_http_tgbot_pace_enter(&bot, &c[i]), i ? NGX_AGAIN : NGX_OK);
     }
 
     for (i = 0; i < 3; i++) {
-        is_int(ngx_http_tgbot_turns_look(&bot, &c[i]), NGX_OK);
-        ngx_http_tgbot_turns_answered(&bot, &c[i], 1);
-        ngx_http_tgbot_turns_leave(&bot, &c[i]);
+        is_int(ngx_http_tgbot_pace_look(&bot, &c[i]), NGX_OK);
+        ngx_http_tgbot_pace_answered(&bot, &c[i], 1);
+        ngx_http_tgbot_pace_leave(&bot, &c[i]);
 
         /* for so long the clock of a worker may be late */
 
         ngx_current_msec += 6;
     }
 
-    is_int(ngx_http_tgbot_turns_look(&bot, &c[3]), NGX_AGAIN);
+    is_int(ngx_http_tgbot_pace_look(&bot, &c[3]), NGX_AGAIN);
     ok(c[3].due > ngx_current_msec && c[3].due <= ngx_current_msec + 1006);
 
     /* the place of one that is cancelled goes to the next */
 
-    ngx_http_tgbot_turns_leave(&bot, &c[3]);
-    is_int(ngx_http_tgbot_turns_look(&bot, &c[4]), NGX_AGAIN);
+    ngx_http_tgbot_pace_leave(&bot, &c[3]);
+    is_int(ngx_http_tgbot_pace_look(&bot, &c[4]), NGX_AGAIN);
 
     n = c[4].due - ngx_current_msec;
     ok(n <= 1006);
 
     /* who would wait for longer than it may gets no place */
 
-    set(&a, "1", NGX_HTTP_TGBOT_TURNS_BULK, 1500);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_BUSY);
+    set(&a, "1", NGX_HTTP_TGBOT_PACE_BULK, 1500);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_BUSY);
     ok(a.wait > 1500 && a.wait < 2100);
 
     /* other chats use what is left of the bot's 30 */
 
     for (i = 0; i < 27; i++) {
         (void) snprintf(name[i], 8, "%d", (int) i + 10);
-        set(&c[i + 5], name[i], NGX_HTTP_TGBOT_TURNS_BULK, 1);
-        is_int(ngx_http_tgbot_turns_enter(&bot, &c[i + 5]), NGX_OK);
-        ngx_http_tgbot_turns_answered(&bot, &c[i + 5], 1);
-        ngx_http_tgbot_turns_leave(&bot, &c[i + 5]);
+        set(&c[i + 5], name[i], NGX_HTTP_TGBOT_PACE_BULK, 1);
+        is_int(ngx_http_tgbot_pace_enter(&bot, &c[i + 5]), NGX_OK);
+        ngx_http_tgbot_pace_answered(&bot, &c[i + 5], 1);
+        ngx_http_tgbot_pace_leave(&bot, &c[i + 5]);
     }
 
-    set(&a, "99", NGX_HTTP_TGBOT_TURNS_BULK, 1);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_BUSY);
+    set(&a, "99", NGX_HTTP_TGBOT_PACE_BULK, 1);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_BUSY);
     ok(a.wait <= 40);
 
-    set(&a, "99", NGX_HTTP_TGBOT_TURNS_BULK, 1);
+    set(&a, "99", NGX_HTTP_TGBOT_PACE_BULK, 1);
     a.paid = 1;
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
-    ngx_http_tgbot_turns_leave(&bot, &a);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+    ngx_http_tgbot_pace_leave(&bot, &a);
 
     /* answers to people are not paced */
 
-    set(&a, "1", NGX_HTTP_TGBOT_TURNS_LINE, 1);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_OK);
-    ngx_http_tgbot_turns_leave(&bot, &a);
+    set(&a, "1", NGX_HTTP_TGBOT_PACE_LINE, 1);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+    ngx_http_tgbot_pace_leave(&bot, &a);
 
     ngx_current_msec += n;
-    is_int(ngx_http_tgbot_turns_look(&bot, &c[4]), NGX_OK);
-    ngx_http_tgbot_turns_leave(&bot, &c[4]);
+    is_int(ngx_http_tgbot_pace_look(&bot, &c[4]), NGX_OK);
+    ngx_http_tgbot_pace_leave(&bot, &c[4]);
 
     sound();
     unit_zone_free(zone);
@@ -1025,7 +1025,7 @@ test_estimate(void)
 {
     char                         name[100][8];
     ngx_uint_t                   i;
-    ngx_http_tgbot_turns_call_t  a, c[100], d[20];
+    ngx_http_tgbot_pace_call_t   a, c[100], d[20];
 
     start(1);
 
@@ -1033,30 +1033,30 @@ test_estimate(void)
 
     for (i = 0; i < 100; i++) {
         (void) snprintf(name[i], 8, "%d", (int) i + 10);
-        set(&c[i], name[i], NGX_HTTP_TGBOT_TURNS_BULK, 10000);
-        is_int(ngx_http_tgbot_turns_enter(&bot, &c[i]),
+        set(&c[i], name[i], NGX_HTTP_TGBOT_PACE_BULK, 10000);
+        is_int(ngx_http_tgbot_pace_enter(&bot, &c[i]),
                i < 30 ? NGX_OK : NGX_AGAIN);
     }
 
     /* 20 calls to a chat take 17 s, 90 calls of the bot take 3 s */
 
     for (i = 0; i < 20; i++) {
-        set(&d[i], "1", NGX_HTTP_TGBOT_TURNS_BULK, 18000);
-        is_int(ngx_http_tgbot_turns_enter(&bot, &d[i]), NGX_AGAIN);
+        set(&d[i], "1", NGX_HTTP_TGBOT_PACE_BULK, 18000);
+        is_int(ngx_http_tgbot_pace_enter(&bot, &d[i]), NGX_AGAIN);
     }
 
     /* the second call of one of the others waits behind the 90 that wait */
 
-    set(&a, name[99], NGX_HTTP_TGBOT_TURNS_BULK, 1500);
-    is_int(ngx_http_tgbot_turns_enter(&bot, &a), NGX_BUSY);
+    set(&a, name[99], NGX_HTTP_TGBOT_PACE_BULK, 1500);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_BUSY);
     ok(a.wait >= 2900 && a.wait <= 3100);
 
     for (i = 0; i < 100; i++) {
-        ngx_http_tgbot_turns_leave(&bot, &c[i]);
+        ngx_http_tgbot_pace_leave(&bot, &c[i]);
     }
 
     for (i = 0; i < 20; i++) {
-        ngx_http_tgbot_turns_leave(&bot, &d[i]);
+        ngx_http_tgbot_pace_leave(&bot, &d[i]);
     }
 
     sound();
@@ -1077,7 +1077,7 @@ test_rate(void)
     ngx_uint_t                    i, n, of[CALLS], begun;
     ngx_msec_t                    began, took;
     call_t                       *c;
-    ngx_http_tgbot_turns_state_t  state;
+    ngx_http_tgbot_pace_state_t   state;
 
     start(3);
 
@@ -1108,9 +1108,9 @@ test_rate(void)
                 c->worker = i % WORKERS;
                 be(c->worker);
 
-                set(&c->call, name[of[i]], NGX_HTTP_TGBOT_TURNS_BULK, 30000);
+                set(&c->call, name[of[i]], NGX_HTTP_TGBOT_PACE_BULK, 30000);
                 c->call.data = c;
-                n = ngx_http_tgbot_turns_enter(&bot, &c->call);
+                n = ngx_http_tgbot_pace_enter(&bot, &c->call);
                 ok(n == NGX_OK || n == (ngx_uint_t) NGX_AGAIN);
                 c->state = (n == NGX_OK) ? FLIES : WAITS;
                 c->arrives = ngx_current_msec + rnd(30);
@@ -1120,7 +1120,7 @@ test_rate(void)
                 be(c->worker);
 
                 if ((c->call.due && c->call.due <= ngx_current_msec
-                     && ngx_http_tgbot_turns_look(&bot, &c->call) == NGX_OK))
+                     && ngx_http_tgbot_pace_look(&bot, &c->call) == NGX_OK))
                 {
                     c->state = FLIES;
                     c->arrives = ngx_current_msec + rnd(30);
@@ -1133,17 +1133,17 @@ test_rate(void)
                     break;
                 }
 
-                take(CHATS + 1, NGX_HTTP_TGBOT_TURNS_ALL);
-                n = (of[i] < 300) ? NGX_HTTP_TGBOT_TURNS_CHATS
-                                  : NGX_HTTP_TGBOT_TURNS_GROUPS;
+                take(CHATS + 1, NGX_HTTP_TGBOT_PACE_ALL);
+                n = (of[i] < 300) ? NGX_HTTP_TGBOT_PACE_CHATS
+                                  : NGX_HTTP_TGBOT_PACE_GROUPS;
 
                 chat[of[i]] = ngx_max(chat[of[i]], us) + rates[n].period;
                 ok(chat[of[i]] - us
                    <= (uint64_t) rates[n].burst * rates[n].period);
 
                 be(c->worker);
-                ngx_http_tgbot_turns_answered(&bot, &c->call, 1);
-                ngx_http_tgbot_turns_leave(&bot, &c->call);
+                ngx_http_tgbot_pace_answered(&bot, &c->call, 1);
+                ngx_http_tgbot_pace_leave(&bot, &c->call);
                 c->state = IDLE;
                 sent++;
                 break;
@@ -1166,7 +1166,7 @@ test_rate(void)
 
     ok(took * 95 / 100 <= (2000 - 30) * 1000 / 30);
 
-    ngx_http_tgbot_turns_state(&bot, &state);
+    ngx_http_tgbot_pace_state(&bot, &state);
     ok(state.used[0] >= 28 && state.used[0] <= 31);
 
     sound();
@@ -1181,12 +1181,12 @@ rate_told(ngx_uint_t worker)
 {
     call_t                       *c;
     ngx_uint_t                    i, n;
-    ngx_http_tgbot_turns_told_t   t[NGX_HTTP_TGBOT_TURNS_BATCH];
+    ngx_http_tgbot_pace_told_t    t[NGX_HTTP_TGBOT_PACE_BATCH];
 
     be(worker);
     rung[worker] = 0;
 
-    n = ngx_http_tgbot_turns_told(zone, t);
+    n = ngx_http_tgbot_pace_told(zone, t);
 
     for (i = 0; i < n; i++) {
         c = t[i].data;

@@ -3,91 +3,91 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_lease.h"
-#include "ngx_http_tgbot_turns_table.h"
+#include "ngx_http_tgbot_pace_table.h"
 
 
 /* records of a zone, and bytes of it for each entry of a bot */
-#define NGX_HTTP_TGBOT_TURNS_MIN    64
-#define NGX_HTTP_TGBOT_TURNS_MAX    (1 << 26)
-#define NGX_HTTP_TGBOT_TURNS_ENTRY  8192
+#define NGX_HTTP_TGBOT_PACE_MIN     64
+#define NGX_HTTP_TGBOT_PACE_MAX     (1 << 26)
+#define NGX_HTTP_TGBOT_PACE_ENTRY   8192
 
 /* records that are looked at to find one that may be evicted */
-#define NGX_HTTP_TGBOT_TURNS_EVICT  16
+#define NGX_HTTP_TGBOT_PACE_EVICT   16
 
 
-#define ngx_http_tgbot_turns_table_sh(zone)                                   \
-    ((ngx_http_tgbot_turns_sh_t *) ngx_http_tgbot_zone_data((zone)->sh))
+#define ngx_http_tgbot_pace_table_sh(zone)                                    \
+    ((ngx_http_tgbot_pace_sh_t *) ngx_http_tgbot_zone_data((zone)->sh))
 
-#define ngx_http_tgbot_turns_table_header                                     \
-    ngx_align(sizeof(ngx_http_tgbot_turns_sh_t), NGX_CPU_CACHE_LINE)
+#define ngx_http_tgbot_pace_table_header                                      \
+    ngx_align(sizeof(ngx_http_tgbot_pace_sh_t), NGX_CPU_CACHE_LINE)
 
 /* bytes of a record, a ticket, and two chains at most */
-#define ngx_http_tgbot_turns_table_each                                       \
-    (sizeof(ngx_http_tgbot_turns_record_t)                                    \
-     + sizeof(ngx_http_tgbot_turns_ticket_t) + 2 * sizeof(uint32_t))
+#define ngx_http_tgbot_pace_table_each                                        \
+    (sizeof(ngx_http_tgbot_pace_record_t)                                     \
+     + sizeof(ngx_http_tgbot_pace_ticket_t) + 2 * sizeof(uint32_t))
 
 
-static ngx_int_t ngx_http_tgbot_turns_table_init(ngx_http_tgbot_zone_t *zone,
+static ngx_int_t ngx_http_tgbot_pace_table_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
-static void ngx_http_tgbot_turns_table_carve(ngx_http_tgbot_zone_t *zone);
-static void ngx_http_tgbot_turns_table_reopen(ngx_http_tgbot_zone_t *zone,
+static void ngx_http_tgbot_pace_table_carve(ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_pace_table_reopen(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_found_e found);
-static ngx_int_t ngx_http_tgbot_turns_table_copy(ngx_http_tgbot_zone_t *zone,
+static ngx_int_t ngx_http_tgbot_pace_table_copy(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t *old);
-static ngx_http_tgbot_turns_bot_t *ngx_http_tgbot_turns_table_enter(
-    ngx_http_tgbot_turns_table_t *t, ngx_http_tgbot_turns_table_t *from,
-    ngx_uint_t entry, ngx_http_tgbot_turns_t *user);
-static ngx_int_t ngx_http_tgbot_turns_table_make(
+static ngx_http_tgbot_pace_bot_t *ngx_http_tgbot_pace_table_enter(
+    ngx_http_tgbot_pace_table_t *t, ngx_http_tgbot_pace_table_t *from,
+    ngx_uint_t entry, ngx_http_tgbot_pace_t *user);
+static ngx_int_t ngx_http_tgbot_pace_table_make(
     ngx_http_tgbot_zone_bots_t *bots, void *entry, void *user);
-static void ngx_http_tgbot_turns_table_repair(ngx_http_tgbot_turns_table_t *t);
-static void ngx_http_tgbot_turns_table_probe(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_pause_t *pause, ngx_http_tgbot_turns_bot_t *bot);
-static void ngx_http_tgbot_turns_table_repair_records(
-    ngx_http_tgbot_turns_table_t *t);
-static void ngx_http_tgbot_turns_table_repair_tickets(
-    ngx_http_tgbot_turns_table_t *t);
-static void ngx_http_tgbot_turns_table_attach(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_ticket_t *ticket);
-static ngx_uint_t ngx_http_tgbot_turns_table_before(void *data, uint32_t a,
+static void ngx_http_tgbot_pace_table_repair(ngx_http_tgbot_pace_table_t *t);
+static void ngx_http_tgbot_pace_table_probe(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_pause_t *pause, ngx_http_tgbot_pace_bot_t *bot);
+static void ngx_http_tgbot_pace_table_repair_records(
+    ngx_http_tgbot_pace_table_t *t);
+static void ngx_http_tgbot_pace_table_repair_tickets(
+    ngx_http_tgbot_pace_table_t *t);
+static void ngx_http_tgbot_pace_table_attach(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_ticket_t *ticket);
+static ngx_uint_t ngx_http_tgbot_pace_table_before(void *data, uint32_t a,
     uint32_t b);
-static uint32_t *ngx_http_tgbot_turns_table_chain(
-    ngx_http_tgbot_turns_table_t *t, ngx_http_tgbot_turns_key_t *key);
-static ngx_http_tgbot_turns_record_t *ngx_http_tgbot_turns_table_find(
-    ngx_http_tgbot_turns_table_t *t, ngx_http_tgbot_turns_key_t *key);
-static ngx_http_tgbot_turns_record_t *ngx_http_tgbot_turns_table_new(
-    ngx_http_tgbot_turns_table_t *t, ngx_http_tgbot_turns_key_t *key,
+static uint32_t *ngx_http_tgbot_pace_table_chain(
+    ngx_http_tgbot_pace_table_t *t, ngx_http_tgbot_pace_key_t *key);
+static ngx_http_tgbot_pace_record_t *ngx_http_tgbot_pace_table_find(
+    ngx_http_tgbot_pace_table_t *t, ngx_http_tgbot_pace_key_t *key);
+static ngx_http_tgbot_pace_record_t *ngx_http_tgbot_pace_table_new(
+    ngx_http_tgbot_pace_table_t *t, ngx_http_tgbot_pace_key_t *key,
     uint32_t entry);
-static ngx_http_tgbot_turns_record_t *ngx_http_tgbot_turns_table_evict(
-    ngx_http_tgbot_turns_table_t *t);
-static void ngx_http_tgbot_turns_table_key(ngx_http_tgbot_turns_key_t *key,
+static ngx_http_tgbot_pace_record_t *ngx_http_tgbot_pace_table_evict(
+    ngx_http_tgbot_pace_table_t *t);
+static void ngx_http_tgbot_pace_table_key(ngx_http_tgbot_pace_key_t *key,
     uint32_t bot, u_char *data, size_t len);
 
 
-const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_turns_zone = {
+const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_pace_zone = {
     30, "pace",
-    ngx_http_tgbot_turns_table_header
-    + sizeof(ngx_http_tgbot_turns_bot_t)
-    + NGX_MAX_PROCESSES * sizeof(ngx_http_tgbot_turns_slot_t)
-    + NGX_HTTP_TGBOT_TURNS_MIN * ngx_http_tgbot_turns_table_each,
-    ngx_http_tgbot_turns_table_init,
-    ngx_http_tgbot_turns_table_reopen,
-    ngx_http_tgbot_turns_table_copy,
+    ngx_http_tgbot_pace_table_header
+    + sizeof(ngx_http_tgbot_pace_bot_t)
+    + NGX_MAX_PROCESSES * sizeof(ngx_http_tgbot_pace_slot_t)
+    + NGX_HTTP_TGBOT_PACE_MIN * ngx_http_tgbot_pace_table_each,
+    ngx_http_tgbot_pace_table_init,
+    ngx_http_tgbot_pace_table_reopen,
+    ngx_http_tgbot_pace_table_copy,
     NGX_HTTP_TGBOT_ZONE_FILE
 };
 
 
 static ngx_int_t
-ngx_http_tgbot_turns_table_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
+ngx_http_tgbot_pace_table_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 {
     ngx_int_t                     rc;
-    ngx_http_tgbot_turns_table_t  t;
+    ngx_http_tgbot_pace_table_t   t;
 
     if (fresh) {
-        ngx_http_tgbot_turns_table_carve(zone);
+        ngx_http_tgbot_pace_table_carve(zone);
     }
 
-    ngx_http_tgbot_turns_table_open(&t, zone);
-    ngx_http_tgbot_turns_table_lock(&t);
+    ngx_http_tgbot_pace_table_open(&t, zone);
+    ngx_http_tgbot_pace_table_lock(&t);
 
     rc = ngx_http_tgbot_zone_bots_init(&t.bots);
 
@@ -106,106 +106,106 @@ ngx_http_tgbot_turns_table_init(ngx_http_tgbot_zone_t *zone, ngx_uint_t fresh)
 
 
 static void
-ngx_http_tgbot_turns_table_carve(ngx_http_tgbot_zone_t *zone)
+ngx_http_tgbot_pace_table_carve(ngx_http_tgbot_zone_t *zone)
 {
     size_t                         room, n, chains;
-    ngx_http_tgbot_turns_sh_t     *sh;
-    ngx_http_tgbot_turns_table_t   t;
+    ngx_http_tgbot_pace_sh_t      *sh;
+    ngx_http_tgbot_pace_table_t    t;
 
-    sh = ngx_http_tgbot_turns_table_sh(zone);
+    sh = ngx_http_tgbot_pace_table_sh(zone);
     room = ngx_http_tgbot_zone_room(zone->sh);
 
-    ngx_memzero(sh, ngx_http_tgbot_turns_table_header);
+    ngx_memzero(sh, ngx_http_tgbot_pace_table_header);
 
-    sh->bots.n = 1 + room / NGX_HTTP_TGBOT_TURNS_ENTRY;
+    sh->bots.n = 1 + room / NGX_HTTP_TGBOT_PACE_ENTRY;
 
-    room -= ngx_http_tgbot_turns_table_header
-            + NGX_MAX_PROCESSES * sizeof(ngx_http_tgbot_turns_slot_t)
-            + NGX_HTTP_TGBOT_TURNS_MIN * ngx_http_tgbot_turns_table_each;
+    room -= ngx_http_tgbot_pace_table_header
+            + NGX_MAX_PROCESSES * sizeof(ngx_http_tgbot_pace_slot_t)
+            + NGX_HTTP_TGBOT_PACE_MIN * ngx_http_tgbot_pace_table_each;
 
-    n = room / sizeof(ngx_http_tgbot_turns_bot_t);
+    n = room / sizeof(ngx_http_tgbot_pace_bot_t);
     sh->bots.n = ngx_min(sh->bots.n, n);
 
-    room -= sh->bots.n * sizeof(ngx_http_tgbot_turns_bot_t);
+    room -= sh->bots.n * sizeof(ngx_http_tgbot_pace_bot_t);
 
-    n = NGX_HTTP_TGBOT_TURNS_MIN + room / ngx_http_tgbot_turns_table_each;
-    n = ngx_min(n, NGX_HTTP_TGBOT_TURNS_MAX);
+    n = NGX_HTTP_TGBOT_PACE_MIN + room / ngx_http_tgbot_pace_table_each;
+    n = ngx_min(n, NGX_HTTP_TGBOT_PACE_MAX);
 
-    for (chains = NGX_HTTP_TGBOT_TURNS_MIN; chains < n; chains *= 2) {
+    for (chains = NGX_HTTP_TGBOT_PACE_MIN; chains < n; chains *= 2) {
         /* void */
     }
 
     sh->total = n;
     sh->mask = chains - 1;
 
-    ngx_http_tgbot_zone_seed(sh->seed, NGX_HTTP_TGBOT_TURNS_WORDS + 1,
+    ngx_http_tgbot_zone_seed(sh->seed, NGX_HTTP_TGBOT_PACE_WORDS + 1,
                              zone->log);
 
-    ngx_http_tgbot_turns_table_open(&t, zone);
+    ngx_http_tgbot_pace_table_open(&t, zone);
 
     ngx_memzero(t.bots.entries, sh->bots.n * t.bots.size);
     ngx_memzero(t.slots,
-                NGX_MAX_PROCESSES * sizeof(ngx_http_tgbot_turns_slot_t));
-    ngx_memzero(t.records, n * sizeof(ngx_http_tgbot_turns_record_t));
-    ngx_memzero(t.tickets, n * sizeof(ngx_http_tgbot_turns_ticket_t));
+                NGX_MAX_PROCESSES * sizeof(ngx_http_tgbot_pace_slot_t));
+    ngx_memzero(t.records, n * sizeof(ngx_http_tgbot_pace_record_t));
+    ngx_memzero(t.tickets, n * sizeof(ngx_http_tgbot_pace_ticket_t));
 
-    ngx_http_tgbot_turns_table_repair(&t);
+    ngx_http_tgbot_pace_table_repair(&t);
 }
 
 
 /* leases are dead, so their tickets go; pauses, buckets and aliases stay */
 
 static void
-ngx_http_tgbot_turns_table_reopen(ngx_http_tgbot_zone_t *zone,
+ngx_http_tgbot_pace_table_reopen(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_found_e found)
 {
     ngx_uint_t                    i;
-    ngx_http_tgbot_turns_table_t  t;
+    ngx_http_tgbot_pace_table_t   t;
 
     if (found == NGX_HTTP_TGBOT_ZONE_TORN) {
-        ngx_http_tgbot_turns_table_carve(zone);
+        ngx_http_tgbot_pace_table_carve(zone);
         return;
     }
 
-    ngx_http_tgbot_turns_table_open(&t, zone);
+    ngx_http_tgbot_pace_table_open(&t, zone);
 
     for (i = 0; i < t.sh->total; i++) {
         t.tickets[i].epoch = 0;
     }
 
     for (i = 0; i < t.sh->bots.used; i++) {
-        ngx_memzero(ngx_http_tgbot_turns_table_bot(&t, i)->bot.named,
+        ngx_memzero(ngx_http_tgbot_pace_table_bot(&t, i)->bot.named,
                     2 * sizeof(uint32_t));
     }
 
-    ngx_http_tgbot_turns_table_repair(&t);
+    ngx_http_tgbot_pace_table_repair(&t);
 }
 
 
 /* copies pauses: the rest would be known again in a minute */
 
 static ngx_int_t
-ngx_http_tgbot_turns_table_copy(ngx_http_tgbot_zone_t *zone,
+ngx_http_tgbot_pace_table_copy(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t *old)
 {
     ngx_str_t                       chat;
     ngx_uint_t                      i;
     ngx_msec_t                      shift;
-    ngx_http_tgbot_turns_t          user;
-    ngx_http_tgbot_turns_bot_t     *to;
-    ngx_http_tgbot_turns_table_t    t, from;
-    ngx_http_tgbot_turns_record_t  *record, *copy;
+    ngx_http_tgbot_pace_t           user;
+    ngx_http_tgbot_pace_bot_t      *to;
+    ngx_http_tgbot_pace_table_t     t, from;
+    ngx_http_tgbot_pace_record_t   *record, *copy;
 
-    ngx_http_tgbot_turns_table_open(&t, zone);
-    ngx_http_tgbot_turns_table_open(&from, old);
+    ngx_http_tgbot_pace_table_open(&t, zone);
+    ngx_http_tgbot_pace_table_open(&from, old);
 
     shift = zone->offset - old->offset;
 
     for (i = 0; i < from.sh->bots.used; i++) {
-        to = ngx_http_tgbot_turns_table_enter(&t, &from, i, &user);
+        to = ngx_http_tgbot_pace_table_enter(&t, &from, i, &user);
 
         if (to) {
-            to->pause.until = ngx_http_tgbot_turns_table_bot(&from, i)
+            to->pause.until = ngx_http_tgbot_pace_table_bot(&from, i)
                                   ->pause.until;
             to->pause.until += to->pause.until ? shift : 0;
         }
@@ -218,19 +218,19 @@ ngx_http_tgbot_turns_table_copy(ngx_http_tgbot_zone_t *zone,
             continue;
         }
 
-        to = ngx_http_tgbot_turns_table_enter(&t, &from, record->entry, &user);
+        to = ngx_http_tgbot_pace_table_enter(&t, &from, record->entry, &user);
 
         chat.data = record->key.data;
         chat.len = record->key.len;
 
-        copy = to ? ngx_http_tgbot_turns_table_record(&t, &user, &chat, 1)
+        copy = to ? ngx_http_tgbot_pace_table_record(&t, &user, &chat, 1)
                   : NULL;
         if (copy) {
             copy->pause.until = record->pause.until + shift;
         }
     }
 
-    ngx_http_tgbot_turns_table_repair(&t);
+    ngx_http_tgbot_pace_table_repair(&t);
 
     return NGX_OK;
 }
@@ -238,14 +238,14 @@ ngx_http_tgbot_turns_table_copy(ngx_http_tgbot_zone_t *zone,
 
 /* the entry in *t of a bot that has one in *from; NULL: no room */
 
-static ngx_http_tgbot_turns_bot_t *
-ngx_http_tgbot_turns_table_enter(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_table_t *from, ngx_uint_t entry,
-    ngx_http_tgbot_turns_t *user)
+static ngx_http_tgbot_pace_bot_t *
+ngx_http_tgbot_pace_table_enter(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_table_t *from, ngx_uint_t entry,
+    ngx_http_tgbot_pace_t *user)
 {
-    ngx_http_tgbot_turns_bot_t  *bot;
+    ngx_http_tgbot_pace_bot_t   *bot;
 
-    bot = ngx_http_tgbot_turns_table_bot(from, entry);
+    bot = ngx_http_tgbot_pace_table_bot(from, entry);
 
     if (bot->bot.serial == 0) {
         return NULL;
@@ -261,53 +261,53 @@ ngx_http_tgbot_turns_table_enter(ngx_http_tgbot_turns_table_t *t,
 
 
 void
-ngx_http_tgbot_turns_table_open(ngx_http_tgbot_turns_table_t *t,
+ngx_http_tgbot_pace_table_open(ngx_http_tgbot_pace_table_t *t,
     ngx_http_tgbot_zone_t *zone)
 {
     u_char                     *p;
-    ngx_http_tgbot_turns_sh_t  *sh;
+    ngx_http_tgbot_pace_sh_t   *sh;
 
-    sh = ngx_http_tgbot_turns_table_sh(zone);
-    p = (u_char *) sh + ngx_http_tgbot_turns_table_header;
+    sh = ngx_http_tgbot_pace_table_sh(zone);
+    p = (u_char *) sh + ngx_http_tgbot_pace_table_header;
 
     t->zone = zone;
     t->sh = sh;
-    t->self = NGX_HTTP_TGBOT_TURNS_NIL;
+    t->self = NGX_HTTP_TGBOT_PACE_NIL;
     t->now = ngx_http_tgbot_zone_msec(zone);
 
     ngx_memzero(t->rung, sizeof(t->rung));
 
     t->bots.zone = zone;
     t->bots.sh = &sh->bots;
-    t->bots.size = sizeof(ngx_http_tgbot_turns_bot_t);
-    t->bots.held = offsetof(ngx_http_tgbot_turns_bot_t, active);
+    t->bots.size = sizeof(ngx_http_tgbot_pace_bot_t);
+    t->bots.held = offsetof(ngx_http_tgbot_pace_bot_t, active);
     t->bots.match = NULL;
-    t->bots.make = ngx_http_tgbot_turns_table_make;
+    t->bots.make = ngx_http_tgbot_pace_table_make;
     t->bots.init = 0;
 
     t->bots.entries = p;
-    p += sh->bots.n * sizeof(ngx_http_tgbot_turns_bot_t);
+    p += sh->bots.n * sizeof(ngx_http_tgbot_pace_bot_t);
 
-    t->slots = (ngx_http_tgbot_turns_slot_t *) p;
-    p += NGX_MAX_PROCESSES * sizeof(ngx_http_tgbot_turns_slot_t);
+    t->slots = (ngx_http_tgbot_pace_slot_t *) p;
+    p += NGX_MAX_PROCESSES * sizeof(ngx_http_tgbot_pace_slot_t);
 
-    t->records = (ngx_http_tgbot_turns_record_t *) p;
-    p += sh->total * sizeof(ngx_http_tgbot_turns_record_t);
+    t->records = (ngx_http_tgbot_pace_record_t *) p;
+    p += sh->total * sizeof(ngx_http_tgbot_pace_record_t);
 
-    t->tickets = (ngx_http_tgbot_turns_ticket_t *) p;
-    p += sh->total * sizeof(ngx_http_tgbot_turns_ticket_t);
+    t->tickets = (ngx_http_tgbot_pace_ticket_t *) p;
+    p += sh->total * sizeof(ngx_http_tgbot_pace_ticket_t);
 
     t->chains = (uint32_t *) p;
 }
 
 
 static ngx_int_t
-ngx_http_tgbot_turns_table_make(ngx_http_tgbot_zone_bots_t *bots, void *entry,
+ngx_http_tgbot_pace_table_make(ngx_http_tgbot_zone_bots_t *bots, void *entry,
     void *user)
 {
-    ngx_http_tgbot_turns_bot_t  *bot = entry;
+    ngx_http_tgbot_pace_bot_t   *bot = entry;
 
-    bot->pause.probe = NGX_HTTP_TGBOT_TURNS_NIL;
+    bot->pause.probe = NGX_HTTP_TGBOT_PACE_NIL;
 
     ngx_http_tgbot_list_init(&bot->stopped);
     ngx_http_tgbot_list_init(&bot->ready[0]);
@@ -318,16 +318,16 @@ ngx_http_tgbot_turns_table_make(ngx_http_tgbot_zone_bots_t *bots, void *entry,
 
 
 void
-ngx_http_tgbot_turns_table_lock(ngx_http_tgbot_turns_table_t *t)
+ngx_http_tgbot_pace_table_lock(ngx_http_tgbot_pace_table_t *t)
 {
     if (ngx_http_tgbot_zone_lock(t->zone) == NGX_DECLINED) {
-        ngx_http_tgbot_turns_table_repair(t);
+        ngx_http_tgbot_pace_table_repair(t);
     }
 }
 
 
 void
-ngx_http_tgbot_turns_table_unlock(ngx_http_tgbot_turns_table_t *t,
+ngx_http_tgbot_pace_table_unlock(ngx_http_tgbot_pace_table_t *t,
     void (*ring)(ngx_uint_t slot))
 {
     uint64_t    bits;
@@ -353,13 +353,13 @@ ngx_http_tgbot_turns_table_unlock(ngx_http_tgbot_turns_table_t *t,
  */
 
 static void
-ngx_http_tgbot_turns_table_repair(ngx_http_tgbot_turns_table_t *t)
+ngx_http_tgbot_pace_table_repair(ngx_http_tgbot_pace_table_t *t)
 {
     ngx_uint_t                   i;
-    ngx_http_tgbot_turns_bot_t  *bot;
+    ngx_http_tgbot_pace_bot_t   *bot;
 
     for (i = 0; i < t->sh->bots.n; i++) {
-        bot = ngx_http_tgbot_turns_table_bot(t, i);
+        bot = ngx_http_tgbot_pace_table_bot(t, i);
 
         bot->active = (bot->pause.until != 0);
         bot->paused = (bot->pause.until != 0);
@@ -372,7 +372,7 @@ ngx_http_tgbot_turns_table_repair(ngx_http_tgbot_turns_table_t *t)
         ngx_http_tgbot_list_init(&bot->ready[0]);
         ngx_http_tgbot_list_init(&bot->ready[1]);
 
-        ngx_http_tgbot_turns_table_probe(t, &bot->pause, bot);
+        ngx_http_tgbot_pace_table_probe(t, &bot->pause, bot);
     }
 
     for (i = 0; i < NGX_MAX_PROCESSES; i++) {
@@ -380,18 +380,18 @@ ngx_http_tgbot_turns_table_repair(ngx_http_tgbot_turns_table_t *t)
         ngx_http_tgbot_list_init(&t->slots[i].mail);
     }
 
-    ngx_http_tgbot_turns_table_repair_records(t);
-    ngx_http_tgbot_turns_table_repair_tickets(t);
+    ngx_http_tgbot_pace_table_repair_records(t);
+    ngx_http_tgbot_pace_table_repair_tickets(t);
 }
 
 
 /* a probe that is in flight stays one */
 
 static void
-ngx_http_tgbot_turns_table_probe(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_pause_t *pause, ngx_http_tgbot_turns_bot_t *bot)
+ngx_http_tgbot_pace_table_probe(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_pause_t *pause, ngx_http_tgbot_pace_bot_t *bot)
 {
-    ngx_http_tgbot_turns_ticket_t  *ticket;
+    ngx_http_tgbot_pace_ticket_t   *ticket;
 
     if (pause->until && pause->probe < t->sh->total) {
         ticket = &t->tickets[pause->probe];
@@ -399,31 +399,31 @@ ngx_http_tgbot_turns_table_probe(ngx_http_tgbot_turns_table_t *t,
         if (ticket->epoch
             && !ticket->waits
             && ticket->record < t->sh->total
-            && bot == ngx_http_tgbot_turns_table_bot(t,
+            && bot == ngx_http_tgbot_pace_table_bot(t,
                                          t->records[ticket->record].entry))
         {
             return;
         }
     }
 
-    pause->probe = NGX_HTTP_TGBOT_TURNS_NIL;
+    pause->probe = NGX_HTTP_TGBOT_PACE_NIL;
 }
 
 
 static void
-ngx_http_tgbot_turns_table_repair_records(ngx_http_tgbot_turns_table_t *t)
+ngx_http_tgbot_pace_table_repair_records(ngx_http_tgbot_pace_table_t *t)
 {
     uint32_t                       *chain;
     ngx_uint_t                      i;
-    ngx_http_tgbot_links_t          links = ngx_http_tgbot_turns_links(
+    ngx_http_tgbot_links_t          links = ngx_http_tgbot_pace_links(
                                                            t->records, link);
-    ngx_http_tgbot_turns_bot_t     *bot;
-    ngx_http_tgbot_turns_record_t  *record;
+    ngx_http_tgbot_pace_bot_t      *bot;
+    ngx_http_tgbot_pace_record_t   *record;
 
     ngx_memset(t->chains, 0xff, ((size_t) t->sh->mask + 1) * sizeof(uint32_t));
 
     ngx_http_tgbot_list_init(&t->sh->records);
-    t->sh->spare_record = NGX_HTTP_TGBOT_TURNS_NIL;
+    t->sh->spare_record = NGX_HTTP_TGBOT_PACE_NIL;
 
     for (i = t->sh->total; i-- > 0; /* void */) {
         record = &t->records[i];
@@ -446,16 +446,16 @@ ngx_http_tgbot_turns_table_repair_records(ngx_http_tgbot_turns_table_t *t)
         ngx_http_tgbot_list_init(&record->line);
         ngx_http_tgbot_list_init(&record->bulk);
 
-        bot = ngx_http_tgbot_turns_table_bot(t, record->entry);
+        bot = ngx_http_tgbot_pace_table_bot(t, record->entry);
 
         if (record->pause.until) {
             bot->active++;
             bot->paused++;
         }
 
-        ngx_http_tgbot_turns_table_probe(t, &record->pause, bot);
+        ngx_http_tgbot_pace_table_probe(t, &record->pause, bot);
 
-        chain = ngx_http_tgbot_turns_table_chain(t, &record->key);
+        chain = ngx_http_tgbot_pace_table_chain(t, &record->key);
         record->chain = *chain;
         *chain = i;
 
@@ -465,23 +465,23 @@ ngx_http_tgbot_turns_table_repair_records(ngx_http_tgbot_turns_table_t *t)
 
 
 static void
-ngx_http_tgbot_turns_table_repair_tickets(ngx_http_tgbot_turns_table_t *t)
+ngx_http_tgbot_pace_table_repair_tickets(ngx_http_tgbot_pace_table_t *t)
 {
     uint32_t                        n;
     ngx_uint_t                      i;
     ngx_http_tgbot_sort_t           sort;
-    ngx_http_tgbot_links_t          links = ngx_http_tgbot_turns_links(
+    ngx_http_tgbot_links_t          links = ngx_http_tgbot_pace_links(
                                                            t->tickets, link);
-    ngx_http_tgbot_turns_ticket_t  *ticket;
+    ngx_http_tgbot_pace_ticket_t   *ticket;
 
     sort.links = &links;
-    sort.before = ngx_http_tgbot_turns_table_before;
+    sort.before = ngx_http_tgbot_pace_table_before;
     sort.data = t;
 
     ngx_http_tgbot_sort_init(&sort);
 
     t->sh->ntickets = 0;
-    t->sh->spare_ticket = NGX_HTTP_TGBOT_TURNS_NIL;
+    t->sh->spare_ticket = NGX_HTTP_TGBOT_PACE_NIL;
 
     for (i = t->sh->total; i-- > 0; /* void */) {
         ticket = &t->tickets[i];
@@ -501,31 +501,31 @@ ngx_http_tgbot_turns_table_repair_tickets(ngx_http_tgbot_turns_table_t *t)
 
     n = ngx_http_tgbot_sort_end(&sort);
 
-    while (n != NGX_HTTP_TGBOT_TURNS_NIL) {
+    while (n != NGX_HTTP_TGBOT_PACE_NIL) {
         ticket = &t->tickets[n];
         n = ticket->link.next;
 
-        ngx_http_tgbot_turns_table_attach(t, ticket);
+        ngx_http_tgbot_pace_table_attach(t, ticket);
     }
 }
 
 
 static void
-ngx_http_tgbot_turns_table_attach(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_ticket_t *ticket)
+ngx_http_tgbot_pace_table_attach(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_ticket_t *ticket)
 {
     uint32_t                        n;
-    ngx_http_tgbot_links_t          links = ngx_http_tgbot_turns_links(
+    ngx_http_tgbot_links_t          links = ngx_http_tgbot_pace_links(
                                                            t->tickets, link);
-    ngx_http_tgbot_links_t          own = ngx_http_tgbot_turns_links(
+    ngx_http_tgbot_links_t          own = ngx_http_tgbot_pace_links(
                                                             t->tickets, own);
-    ngx_http_tgbot_turns_bot_t     *bot;
-    ngx_http_tgbot_turns_slot_t    *slot;
-    ngx_http_tgbot_turns_record_t  *record;
+    ngx_http_tgbot_pace_bot_t      *bot;
+    ngx_http_tgbot_pace_slot_t     *slot;
+    ngx_http_tgbot_pace_record_t   *record;
 
     n = ticket - t->tickets;
     record = &t->records[ticket->record];
-    bot = ngx_http_tgbot_turns_table_bot(t, record->entry);
+    bot = ngx_http_tgbot_pace_table_bot(t, record->entry);
     slot = &t->slots[ticket->slot];
 
     t->sh->ntickets++;
@@ -535,16 +535,16 @@ ngx_http_tgbot_turns_table_attach(ngx_http_tgbot_turns_table_t *t,
     ngx_http_tgbot_list_append(&own, &slot->own, n);
 
     ticket->mailed = 0;
-    ngx_http_tgbot_turns_table_mail(t, ticket);
+    ngx_http_tgbot_pace_table_mail(t, ticket);
 
     if (ticket->waits) {
         ticket->listed = 1;
         bot->waiting[ticket->reason]++;
 
-    } else if (ticket->class == NGX_HTTP_TGBOT_TURNS_LOOSE) {
+    } else if (ticket->class == NGX_HTTP_TGBOT_PACE_LOOSE) {
         ticket->listed = 0;
 
-    } else if (ticket->class == NGX_HTTP_TGBOT_TURNS_BULK) {
+    } else if (ticket->class == NGX_HTTP_TGBOT_PACE_BULK) {
         record->sent++;
 
     } else {
@@ -559,31 +559,31 @@ ngx_http_tgbot_turns_table_attach(ngx_http_tgbot_turns_table_t *t,
 
     if (ticket->listed) {
         ngx_http_tgbot_list_append(&links,
-                      ngx_http_tgbot_turns_table_list(record, ticket->class),
+                      ngx_http_tgbot_pace_table_list(record, ticket->class),
                       n);
     }
 }
 
 
 static ngx_uint_t
-ngx_http_tgbot_turns_table_before(void *data, uint32_t a, uint32_t b)
+ngx_http_tgbot_pace_table_before(void *data, uint32_t a, uint32_t b)
 {
-    ngx_http_tgbot_turns_table_t  *t = data;
+    ngx_http_tgbot_pace_table_t   *t = data;
 
     return t->tickets[a].seq <= t->tickets[b].seq;
 }
 
 
 ngx_http_tgbot_list_t *
-ngx_http_tgbot_turns_table_list(ngx_http_tgbot_turns_record_t *record,
+ngx_http_tgbot_pace_table_list(ngx_http_tgbot_pace_record_t *record,
     ngx_uint_t class)
 {
     switch (class) {
 
-    case NGX_HTTP_TGBOT_TURNS_LOOSE:
+    case NGX_HTTP_TGBOT_PACE_LOOSE:
         return &record->loose;
 
-    case NGX_HTTP_TGBOT_TURNS_BULK:
+    case NGX_HTTP_TGBOT_PACE_BULK:
         return &record->bulk;
 
     default:
@@ -595,18 +595,18 @@ ngx_http_tgbot_turns_table_list(ngx_http_tgbot_turns_record_t *record,
 /* strongly universal: users choose chats */
 
 static uint32_t *
-ngx_http_tgbot_turns_table_chain(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_key_t *key)
+ngx_http_tgbot_pace_table_chain(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_key_t *key)
 {
     uint64_t    hash;
-    uint32_t    words[NGX_HTTP_TGBOT_TURNS_WORDS];
+    uint32_t    words[NGX_HTTP_TGBOT_PACE_WORDS];
     ngx_uint_t  i;
 
     ngx_memcpy(words, key, sizeof(words));
 
-    hash = t->sh->seed[NGX_HTTP_TGBOT_TURNS_WORDS];
+    hash = t->sh->seed[NGX_HTTP_TGBOT_PACE_WORDS];
 
-    for (i = 0; i < NGX_HTTP_TGBOT_TURNS_WORDS; i++) {
+    for (i = 0; i < NGX_HTTP_TGBOT_PACE_WORDS; i++) {
         hash += t->sh->seed[i] * words[i];
     }
 
@@ -614,18 +614,18 @@ ngx_http_tgbot_turns_table_chain(ngx_http_tgbot_turns_table_t *t,
 }
 
 
-static ngx_http_tgbot_turns_record_t *
-ngx_http_tgbot_turns_table_find(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_key_t *key)
+static ngx_http_tgbot_pace_record_t *
+ngx_http_tgbot_pace_table_find(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_key_t *key)
 {
     uint32_t  n;
 
-    n = *ngx_http_tgbot_turns_table_chain(t, key);
+    n = *ngx_http_tgbot_pace_table_chain(t, key);
 
-    while (n != NGX_HTTP_TGBOT_TURNS_NIL) {
+    while (n != NGX_HTTP_TGBOT_PACE_NIL) {
 
         if (ngx_memcmp(&t->records[n].key, key,
-                       sizeof(ngx_http_tgbot_turns_key_t))
+                       sizeof(ngx_http_tgbot_pace_key_t))
             == 0)
         {
             return &t->records[n];
@@ -638,30 +638,30 @@ ngx_http_tgbot_turns_table_find(ngx_http_tgbot_turns_table_t *t,
 }
 
 
-ngx_http_tgbot_turns_record_t *
-ngx_http_tgbot_turns_table_record(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_t *turns, ngx_str_t *chat, ngx_uint_t make)
+ngx_http_tgbot_pace_record_t *
+ngx_http_tgbot_pace_table_record(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_t *pace, ngx_str_t *chat, ngx_uint_t make)
 {
     u_char                          id[NGX_INT64_LEN];
     uint32_t                        n;
-    ngx_http_tgbot_links_t          links = ngx_http_tgbot_turns_links(
+    ngx_http_tgbot_links_t          links = ngx_http_tgbot_pace_links(
                                                            t->records, link);
-    ngx_http_tgbot_turns_key_t      key;
-    ngx_http_tgbot_turns_record_t  *record;
+    ngx_http_tgbot_pace_key_t       key;
+    ngx_http_tgbot_pace_record_t   *record;
 
-    ngx_http_tgbot_turns_table_key(&key, turns->serial, chat->data, chat->len);
+    ngx_http_tgbot_pace_table_key(&key, pace->serial, chat->data, chat->len);
 
-    record = ngx_http_tgbot_turns_table_find(t, &key);
+    record = ngx_http_tgbot_pace_table_find(t, &key);
 
     if (record && record->alias) {
-        ngx_http_tgbot_turns_table_key(&key, turns->serial, id,
+        ngx_http_tgbot_pace_table_key(&key, pace->serial, id,
                             ngx_sprintf(id, "%L", record->alias) - id);
 
-        record = ngx_http_tgbot_turns_table_find(t, &key);
+        record = ngx_http_tgbot_pace_table_find(t, &key);
     }
 
     if (record == NULL) {
-        return make ? ngx_http_tgbot_turns_table_new(t, &key, turns->entry)
+        return make ? ngx_http_tgbot_pace_table_new(t, &key, pace->entry)
                     : NULL;
     }
 
@@ -679,15 +679,15 @@ ngx_http_tgbot_turns_table_record(ngx_http_tgbot_turns_table_t *t,
 /* letters of a @name count as small ones */
 
 static void
-ngx_http_tgbot_turns_table_key(ngx_http_tgbot_turns_key_t *key, uint32_t bot,
+ngx_http_tgbot_pace_table_key(ngx_http_tgbot_pace_key_t *key, uint32_t bot,
     u_char *data, size_t len)
 {
     size_t  i;
 
-    ngx_memzero(key, sizeof(ngx_http_tgbot_turns_key_t));
+    ngx_memzero(key, sizeof(ngx_http_tgbot_pace_key_t));
 
     key->bot = bot;
-    key->len = ngx_min(len, NGX_HTTP_TGBOT_TURNS_CHAT);
+    key->len = ngx_min(len, NGX_HTTP_TGBOT_PACE_CHAT);
 
     for (i = 0; i < key->len; i++) {
         key->data[i] = (data[0] == '@') ? ngx_tolower(data[i]) : data[i];
@@ -695,23 +695,23 @@ ngx_http_tgbot_turns_table_key(ngx_http_tgbot_turns_key_t *key, uint32_t bot,
 }
 
 
-static ngx_http_tgbot_turns_record_t *
-ngx_http_tgbot_turns_table_new(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_key_t *key, uint32_t entry)
+static ngx_http_tgbot_pace_record_t *
+ngx_http_tgbot_pace_table_new(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_key_t *key, uint32_t entry)
 {
     uint32_t                        n, *chain;
-    ngx_http_tgbot_links_t          links = ngx_http_tgbot_turns_links(
+    ngx_http_tgbot_links_t          links = ngx_http_tgbot_pace_links(
                                                            t->records, link);
-    ngx_http_tgbot_turns_record_t  *record;
+    ngx_http_tgbot_pace_record_t   *record;
 
     n = t->sh->spare_record;
 
-    if (n != NGX_HTTP_TGBOT_TURNS_NIL) {
+    if (n != NGX_HTTP_TGBOT_PACE_NIL) {
         record = &t->records[n];
         t->sh->spare_record = record->link.next;
 
     } else {
-        record = ngx_http_tgbot_turns_table_evict(t);
+        record = ngx_http_tgbot_pace_table_evict(t);
         if (record == NULL) {
             return NULL;
         }
@@ -719,27 +719,27 @@ ngx_http_tgbot_turns_table_new(ngx_http_tgbot_turns_table_t *t,
         n = record - t->records;
     }
 
-    ngx_http_tgbot_zone_stop("turns: record out");
+    ngx_http_tgbot_zone_stop("pace: record out");
 
-    ngx_memzero(record, sizeof(ngx_http_tgbot_turns_record_t));
+    ngx_memzero(record, sizeof(ngx_http_tgbot_pace_record_t));
 
     record->entry = entry;
-    record->pause.probe = NGX_HTTP_TGBOT_TURNS_NIL;
+    record->pause.probe = NGX_HTTP_TGBOT_PACE_NIL;
 
     ngx_http_tgbot_list_init(&record->loose);
     ngx_http_tgbot_list_init(&record->line);
     ngx_http_tgbot_list_init(&record->bulk);
 
-    ngx_memcpy(record->key.data, key->data, NGX_HTTP_TGBOT_TURNS_CHAT);
+    ngx_memcpy(record->key.data, key->data, NGX_HTTP_TGBOT_PACE_CHAT);
     record->key.len = key->len;
 
     ngx_memory_barrier();
 
     record->key.bot = key->bot;
 
-    ngx_http_tgbot_zone_stop("turns: record new");
+    ngx_http_tgbot_zone_stop("pace: record new");
 
-    chain = ngx_http_tgbot_turns_table_chain(t, key);
+    chain = ngx_http_tgbot_pace_table_chain(t, key);
     record->chain = *chain;
     *chain = n;
 
@@ -754,20 +754,20 @@ ngx_http_tgbot_turns_table_new(ngx_http_tgbot_turns_table_t *t,
  * for the longest time.  The others move to the front, to be passed over.
  */
 
-static ngx_http_tgbot_turns_record_t *
-ngx_http_tgbot_turns_table_evict(ngx_http_tgbot_turns_table_t *t)
+static ngx_http_tgbot_pace_record_t *
+ngx_http_tgbot_pace_table_evict(ngx_http_tgbot_pace_table_t *t)
 {
     uint32_t                        n, *p;
     ngx_uint_t                      i;
-    ngx_http_tgbot_links_t          links = ngx_http_tgbot_turns_links(
+    ngx_http_tgbot_links_t          links = ngx_http_tgbot_pace_links(
                                                            t->records, link);
-    ngx_http_tgbot_turns_bot_t     *bot;
-    ngx_http_tgbot_turns_record_t  *record;
+    ngx_http_tgbot_pace_bot_t      *bot;
+    ngx_http_tgbot_pace_record_t   *record;
 
-    n = NGX_HTTP_TGBOT_TURNS_NIL;
+    n = NGX_HTTP_TGBOT_PACE_NIL;
     record = NULL;
 
-    for (i = 0; i < NGX_HTTP_TGBOT_TURNS_EVICT; i++) {
+    for (i = 0; i < NGX_HTTP_TGBOT_PACE_EVICT; i++) {
         n = t->sh->records.last;
         record = &t->records[n];
 
@@ -783,11 +783,11 @@ ngx_http_tgbot_turns_table_evict(ngx_http_tgbot_turns_table_t *t)
         ngx_http_tgbot_list_prepend(&links, &t->sh->records, n);
     }
 
-    if (i == NGX_HTTP_TGBOT_TURNS_EVICT) {
+    if (i == NGX_HTTP_TGBOT_PACE_EVICT) {
         return NULL;
     }
 
-    p = ngx_http_tgbot_turns_table_chain(t, &record->key);
+    p = ngx_http_tgbot_pace_table_chain(t, &record->key);
 
     while (*p != n) {
         p = &t->records[*p].chain;
@@ -796,7 +796,7 @@ ngx_http_tgbot_turns_table_evict(ngx_http_tgbot_turns_table_t *t)
     *p = record->chain;
 
     if (record->pause.until) {
-        bot = ngx_http_tgbot_turns_table_bot(t, record->entry);
+        bot = ngx_http_tgbot_pace_table_bot(t, record->entry);
         bot->active--;
         bot->paused--;
     }
@@ -809,27 +809,27 @@ ngx_http_tgbot_turns_table_evict(ngx_http_tgbot_turns_table_t *t)
 }
 
 
-ngx_http_tgbot_turns_ticket_t *
-ngx_http_tgbot_turns_table_add(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_record_t *record, ngx_http_tgbot_turns_call_t *call)
+ngx_http_tgbot_pace_ticket_t *
+ngx_http_tgbot_pace_table_add(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_record_t *record, ngx_http_tgbot_pace_call_t *call)
 {
     uint32_t                        n, before, after;
     ngx_http_tgbot_list_t          *list;
-    ngx_http_tgbot_links_t          own = ngx_http_tgbot_turns_links(
+    ngx_http_tgbot_links_t          own = ngx_http_tgbot_pace_links(
                                                             t->tickets, own);
-    ngx_http_tgbot_turns_slot_t    *slot;
-    ngx_http_tgbot_turns_ticket_t  *ticket;
+    ngx_http_tgbot_pace_slot_t     *slot;
+    ngx_http_tgbot_pace_ticket_t   *ticket;
 
     n = t->sh->spare_ticket;
 
-    if (n == NGX_HTTP_TGBOT_TURNS_NIL) {
+    if (n == NGX_HTTP_TGBOT_PACE_NIL) {
         return NULL;
     }
 
     ticket = &t->tickets[n];
     t->sh->spare_ticket = ticket->link.next;
 
-    ngx_memzero(ticket, sizeof(ngx_http_tgbot_turns_ticket_t));
+    ngx_memzero(ticket, sizeof(ngx_http_tgbot_pace_ticket_t));
 
     ticket->record = record - t->records;
     ticket->slot = ngx_http_tgbot_lease_slot();
@@ -847,16 +847,16 @@ ngx_http_tgbot_turns_table_add(ngx_http_tgbot_turns_table_t *t,
 
     ticket->epoch = ngx_http_tgbot_lease_self();
 
-    ngx_http_tgbot_zone_stop("turns: ticket made");
+    ngx_http_tgbot_zone_stop("pace: ticket made");
 
     /* a call that waits is nearly always the last one */
 
-    list = ngx_http_tgbot_turns_table_list(record, call->class);
+    list = ngx_http_tgbot_pace_table_list(record, call->class);
 
     before = list->last;
-    after = NGX_HTTP_TGBOT_TURNS_NIL;
+    after = NGX_HTTP_TGBOT_PACE_NIL;
 
-    while (before != NGX_HTTP_TGBOT_TURNS_NIL
+    while (before != NGX_HTTP_TGBOT_PACE_NIL
            && t->tickets[before].seq > call->seq)
     {
         after = before;
@@ -866,12 +866,12 @@ ngx_http_tgbot_turns_table_add(ngx_http_tgbot_turns_table_t *t,
     ticket->link.prev = before;
     ticket->link.next = after;
 
-    *(before != NGX_HTTP_TGBOT_TURNS_NIL ? &t->tickets[before].link.next
+    *(before != NGX_HTTP_TGBOT_PACE_NIL ? &t->tickets[before].link.next
                                          : &list->first) = n;
 
-    ngx_http_tgbot_zone_stop("turns: ticket half linked");
+    ngx_http_tgbot_zone_stop("pace: ticket half linked");
 
-    *(after != NGX_HTTP_TGBOT_TURNS_NIL ? &t->tickets[after].link.prev
+    *(after != NGX_HTTP_TGBOT_PACE_NIL ? &t->tickets[after].link.prev
                                         : &list->last) = n;
     list->n++;
 
@@ -880,7 +880,7 @@ ngx_http_tgbot_turns_table_add(ngx_http_tgbot_turns_table_t *t,
 
     t->sh->ntickets++;
     record->tickets++;
-    ngx_http_tgbot_turns_table_bot(t, record->entry)->active++;
+    ngx_http_tgbot_pace_table_bot(t, record->entry)->active++;
 
     call->ticket = n + 1;
 
@@ -889,10 +889,10 @@ ngx_http_tgbot_turns_table_add(ngx_http_tgbot_turns_table_t *t,
 
 
 void
-ngx_http_tgbot_turns_table_unlist(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_ticket_t *ticket)
+ngx_http_tgbot_pace_table_unlist(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_ticket_t *ticket)
 {
-    ngx_http_tgbot_links_t  links = ngx_http_tgbot_turns_links(t->tickets,
+    ngx_http_tgbot_links_t  links = ngx_http_tgbot_pace_links(t->tickets,
                                                                link);
 
     if (!ticket->listed) {
@@ -900,7 +900,7 @@ ngx_http_tgbot_turns_table_unlist(ngx_http_tgbot_turns_table_t *t,
     }
 
     ngx_http_tgbot_list_remove(&links,
-             ngx_http_tgbot_turns_table_list(&t->records[ticket->record],
+             ngx_http_tgbot_pace_table_list(&t->records[ticket->record],
                                              ticket->class),
              ticket - t->tickets);
 
@@ -909,22 +909,22 @@ ngx_http_tgbot_turns_table_unlist(ngx_http_tgbot_turns_table_t *t,
 
 
 void
-ngx_http_tgbot_turns_table_free(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_ticket_t *ticket)
+ngx_http_tgbot_pace_table_free(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_ticket_t *ticket)
 {
-    ngx_http_tgbot_links_t          own = ngx_http_tgbot_turns_links(
+    ngx_http_tgbot_links_t          own = ngx_http_tgbot_pace_links(
                                                             t->tickets, own);
-    ngx_http_tgbot_turns_record_t  *record;
+    ngx_http_tgbot_pace_record_t   *record;
 
     record = &t->records[ticket->record];
 
-    ngx_http_tgbot_turns_table_unlist(t, ticket);
-    ngx_http_tgbot_turns_table_unmail(t, ticket);
+    ngx_http_tgbot_pace_table_unlist(t, ticket);
+    ngx_http_tgbot_pace_table_unmail(t, ticket);
 
     ngx_http_tgbot_list_remove(&own, &t->slots[ticket->slot].own,
                                ticket - t->tickets);
 
-    ngx_http_tgbot_zone_stop("turns: ticket out");
+    ngx_http_tgbot_zone_stop("pace: ticket out");
 
     ticket->epoch = 0;
     ticket->link.next = t->sh->spare_ticket;
@@ -932,15 +932,15 @@ ngx_http_tgbot_turns_table_free(ngx_http_tgbot_turns_table_t *t,
 
     t->sh->ntickets--;
     record->tickets--;
-    ngx_http_tgbot_turns_table_bot(t, record->entry)->active--;
+    ngx_http_tgbot_pace_table_bot(t, record->entry)->active--;
 }
 
 
 void
-ngx_http_tgbot_turns_table_mail(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_ticket_t *ticket)
+ngx_http_tgbot_pace_table_mail(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_ticket_t *ticket)
 {
-    ngx_http_tgbot_links_t  mail = ngx_http_tgbot_turns_links(t->tickets,
+    ngx_http_tgbot_links_t  mail = ngx_http_tgbot_pace_links(t->tickets,
                                                               mail);
 
     if (!ticket->mailed) {
@@ -954,10 +954,10 @@ ngx_http_tgbot_turns_table_mail(ngx_http_tgbot_turns_table_t *t,
 
 
 void
-ngx_http_tgbot_turns_table_unmail(ngx_http_tgbot_turns_table_t *t,
-    ngx_http_tgbot_turns_ticket_t *ticket)
+ngx_http_tgbot_pace_table_unmail(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_ticket_t *ticket)
 {
-    ngx_http_tgbot_links_t  mail = ngx_http_tgbot_turns_links(t->tickets,
+    ngx_http_tgbot_links_t  mail = ngx_http_tgbot_pace_links(t->tickets,
                                                               mail);
 
     if (ticket->mailed) {

@@ -3,107 +3,107 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_tgbot_pace.h"
+#include "ngx_http_tgbot_pace_use.h"
 
 
 /* turns that wait look so often for workers that died, ms */
-#define NGX_HTTP_TGBOT_PACE_TIME   1000
+#define NGX_HTTP_TGBOT_PACE_USE_TIME  1000
 
 /* "wait" of a call that stopped waiting behind others, ms */
-#define NGX_HTTP_TGBOT_PACE_LATER  1000
+#define NGX_HTTP_TGBOT_PACE_USE_LATER  1000
 
 /* bytes of an answer in which the id of its chat is looked for */
-#define NGX_HTTP_TGBOT_PACE_HEAD   4096
+#define NGX_HTTP_TGBOT_PACE_USE_HEAD  4096
 
 
-static void ngx_http_tgbot_pace_classify(ngx_http_tgbot_turn_t *turn);
-static ngx_uint_t ngx_http_tgbot_pace_begins(ngx_str_t *name,
+static void ngx_http_tgbot_pace_use_classify(ngx_http_tgbot_turn_t *turn);
+static ngx_uint_t ngx_http_tgbot_pace_use_begins(ngx_str_t *name,
     const char *prefix);
-static ngx_int_t ngx_http_tgbot_pace_wait(ngx_http_tgbot_turn_t *turn,
+static ngx_int_t ngx_http_tgbot_pace_use_wait(ngx_http_tgbot_turn_t *turn,
     ngx_int_t rc);
-static void ngx_http_tgbot_pace_arm(ngx_http_tgbot_turn_t *turn);
-static void ngx_http_tgbot_pace_unwait(ngx_http_tgbot_turn_t *turn);
-static void ngx_http_tgbot_pace_timer(ngx_event_t *ev);
-static void ngx_http_tgbot_pace_ready(ngx_http_tgbot_turn_t *turn,
+static void ngx_http_tgbot_pace_use_arm(ngx_http_tgbot_turn_t *turn);
+static void ngx_http_tgbot_pace_use_unwait(ngx_http_tgbot_turn_t *turn);
+static void ngx_http_tgbot_pace_use_timer(ngx_event_t *ev);
+static void ngx_http_tgbot_pace_use_ready(ngx_http_tgbot_turn_t *turn,
     ngx_int_t rc);
-static int64_t ngx_http_tgbot_pace_id(ngx_str_t *body);
-static void ngx_http_tgbot_pace_ring(ngx_uint_t slot);
-static void ngx_http_tgbot_pace_rung(void);
-static void ngx_http_tgbot_pace_told(ngx_event_t *ev);
-static void ngx_http_tgbot_pace_look(ngx_http_tgbot_zone_t *zone);
-static void ngx_http_tgbot_pace_second(ngx_event_t *ev);
+static int64_t ngx_http_tgbot_pace_use_id(ngx_str_t *body);
+static void ngx_http_tgbot_pace_use_ring(ngx_uint_t slot);
+static void ngx_http_tgbot_pace_use_rung(void);
+static void ngx_http_tgbot_pace_use_told(ngx_event_t *ev);
+static void ngx_http_tgbot_pace_use_look(ngx_http_tgbot_zone_t *zone);
+static void ngx_http_tgbot_pace_use_second(ngx_event_t *ev);
 
 
-static ngx_array_t   *ngx_http_tgbot_pace_zones;   /* of this worker's bots */
-static ngx_uint_t     ngx_http_tgbot_pace_waiting; /* turns */
-static ngx_queue_t    ngx_http_tgbot_pace_going;   /* turns that may go */
-static ngx_event_t    ngx_http_tgbot_pace_event;   /* looks at tickets */
-static ngx_event_t    ngx_http_tgbot_pace_tick;
+static ngx_array_t   *ngx_http_tgbot_pace_use_zones;    /* of all bots */
+static ngx_uint_t     ngx_http_tgbot_pace_use_waiting;  /* turns */
+static ngx_queue_t    ngx_http_tgbot_pace_use_going;    /* turns that may go */
+static ngx_event_t    ngx_http_tgbot_pace_use_event;    /* looks at tickets */
+static ngx_event_t    ngx_http_tgbot_pace_use_tick;
 
 
 ngx_int_t
-ngx_http_tgbot_pace_init_process(ngx_array_t *bots, ngx_cycle_t *cycle)
+ngx_http_tgbot_pace_use_init_process(ngx_array_t *bots, ngx_cycle_t *cycle)
 {
     ngx_uint_t               i, k;
     ngx_http_tgbot_bot_t   **bot;
     ngx_http_tgbot_zone_t  **zone;
 
-    ngx_http_tgbot_pace_zones = ngx_array_create(cycle->pool, 1,
+    ngx_http_tgbot_pace_use_zones = ngx_array_create(cycle->pool, 1,
                                               sizeof(ngx_http_tgbot_zone_t *));
-    if (ngx_http_tgbot_pace_zones == NULL) {
+    if (ngx_http_tgbot_pace_use_zones == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_http_tgbot_pace_waiting = 0;
+    ngx_http_tgbot_pace_use_waiting = 0;
 
-    ngx_queue_init(&ngx_http_tgbot_pace_going);
+    ngx_queue_init(&ngx_http_tgbot_pace_use_going);
 
-    ngx_memzero(&ngx_http_tgbot_pace_event, sizeof(ngx_event_t));
-    ngx_memzero(&ngx_http_tgbot_pace_tick, sizeof(ngx_event_t));
+    ngx_memzero(&ngx_http_tgbot_pace_use_event, sizeof(ngx_event_t));
+    ngx_memzero(&ngx_http_tgbot_pace_use_tick, sizeof(ngx_event_t));
 
-    ngx_http_tgbot_pace_event.handler = ngx_http_tgbot_pace_told;
-    ngx_http_tgbot_pace_event.data = &ngx_http_tgbot_pace_event;
-    ngx_http_tgbot_pace_event.log = cycle->log;
+    ngx_http_tgbot_pace_use_event.handler = ngx_http_tgbot_pace_use_told;
+    ngx_http_tgbot_pace_use_event.data = &ngx_http_tgbot_pace_use_event;
+    ngx_http_tgbot_pace_use_event.log = cycle->log;
 
-    ngx_http_tgbot_pace_tick.handler = ngx_http_tgbot_pace_second;
-    ngx_http_tgbot_pace_tick.data = &ngx_http_tgbot_pace_tick;
-    ngx_http_tgbot_pace_tick.log = cycle->log;
-    ngx_http_tgbot_pace_tick.cancelable = 1;
+    ngx_http_tgbot_pace_use_tick.handler = ngx_http_tgbot_pace_use_second;
+    ngx_http_tgbot_pace_use_tick.data = &ngx_http_tgbot_pace_use_tick;
+    ngx_http_tgbot_pace_use_tick.log = cycle->log;
+    ngx_http_tgbot_pace_use_tick.cancelable = 1;
 
-    ngx_http_tgbot_turns_init_process(ngx_http_tgbot_pace_ring);
+    ngx_http_tgbot_pace_init_process(ngx_http_tgbot_pace_use_ring);
     ngx_http_tgbot_bell_listen(NGX_HTTP_TGBOT_BELL_PACE,
-                               ngx_http_tgbot_pace_rung);
+                               ngx_http_tgbot_pace_use_rung);
 
     bot = bots->elts;
 
     for (i = 0; i < bots->nelts; i++) {
 
-        if (bot[i]->turns == NULL) {
+        if (bot[i]->pace == NULL) {
             continue;
         }
 
-        zone = ngx_http_tgbot_pace_zones->elts;
+        zone = ngx_http_tgbot_pace_use_zones->elts;
 
-        for (k = 0; k < ngx_http_tgbot_pace_zones->nelts; k++) {
-            if (zone[k] == bot[i]->turns->zone) {
+        for (k = 0; k < ngx_http_tgbot_pace_use_zones->nelts; k++) {
+            if (zone[k] == bot[i]->pace->zone) {
                 break;
             }
         }
 
-        if (k < ngx_http_tgbot_pace_zones->nelts) {
+        if (k < ngx_http_tgbot_pace_use_zones->nelts) {
             continue;
         }
 
-        zone = ngx_array_push(ngx_http_tgbot_pace_zones);
+        zone = ngx_array_push(ngx_http_tgbot_pace_use_zones);
         if (zone == NULL) {
             return NGX_ERROR;
         }
 
-        *zone = bot[i]->turns->zone;
+        *zone = bot[i]->pace->zone;
 
         /* this worker may be in the place of one that was killed */
 
-        ngx_http_tgbot_turns_reap(*zone);
+        ngx_http_tgbot_pace_reap(*zone);
     }
 
     return NGX_OK;
@@ -111,37 +111,37 @@ ngx_http_tgbot_pace_init_process(ngx_array_t *bots, ngx_cycle_t *cycle)
 
 
 void
-ngx_http_tgbot_pace_exit_process(void)
+ngx_http_tgbot_pace_use_exit_process(void)
 {
-    if (ngx_http_tgbot_pace_event.posted) {
-        ngx_delete_posted_event(&ngx_http_tgbot_pace_event);
+    if (ngx_http_tgbot_pace_use_event.posted) {
+        ngx_delete_posted_event(&ngx_http_tgbot_pace_use_event);
     }
 
-    if (ngx_http_tgbot_pace_tick.timer_set) {
-        ngx_del_timer(&ngx_http_tgbot_pace_tick);
+    if (ngx_http_tgbot_pace_use_tick.timer_set) {
+        ngx_del_timer(&ngx_http_tgbot_pace_use_tick);
     }
 }
 
 
 ngx_int_t
-ngx_http_tgbot_pace_enter(ngx_http_tgbot_turn_t *turn)
+ngx_http_tgbot_pace_use_enter(ngx_http_tgbot_turn_t *turn)
 {
     ngx_int_t  rc;
 
     turn->wait = 0;
 
-    if (turn->bot->turns == NULL) {
+    if (turn->bot->pace == NULL) {
         return NGX_OK;
     }
 
     if (!turn->entered) {
         turn->entered = 1;
         turn->call.data = turn;
-        turn->timer.handler = ngx_http_tgbot_pace_timer;
+        turn->timer.handler = ngx_http_tgbot_pace_use_timer;
         turn->timer.data = turn;
         turn->timer.log = turn->bot->clcf->error_log;
 
-        ngx_http_tgbot_pace_classify(turn);
+        ngx_http_tgbot_pace_use_classify(turn);
     }
 
     turn->call.limit = turn->limit;
@@ -150,9 +150,9 @@ ngx_http_tgbot_pace_enter(ngx_http_tgbot_turn_t *turn)
         turn->call.limit = ngx_min(turn->limit, turn->conf->max_wait);
     }
 
-    rc = ngx_http_tgbot_turns_enter(turn->bot->turns, &turn->call);
+    rc = ngx_http_tgbot_pace_enter(turn->bot->pace, &turn->call);
 
-    return (rc == NGX_OK) ? NGX_OK : ngx_http_tgbot_pace_wait(turn, rc);
+    return (rc == NGX_OK) ? NGX_OK : ngx_http_tgbot_pace_use_wait(turn, rc);
 }
 
 
@@ -162,22 +162,22 @@ ngx_http_tgbot_pace_enter(ngx_http_tgbot_turn_t *turn)
  */
 
 static void
-ngx_http_tgbot_pace_classify(ngx_http_tgbot_turn_t *turn)
+ngx_http_tgbot_pace_use_classify(ngx_http_tgbot_turn_t *turn)
 {
     ngx_str_t                    *method;
     ngx_uint_t                    send, get;
-    ngx_http_tgbot_turns_call_t  *call;
+    ngx_http_tgbot_pace_call_t   *call;
 
     call = &turn->call;
     method = &turn->method;
 
-    send = ngx_http_tgbot_pace_begins(method, "send")
-           || ngx_http_tgbot_pace_begins(method, "copy")
-           || ngx_http_tgbot_pace_begins(method, "forward");
+    send = ngx_http_tgbot_pace_use_begins(method, "send")
+           || ngx_http_tgbot_pace_use_begins(method, "copy")
+           || ngx_http_tgbot_pace_use_begins(method, "forward");
 
-    get = ngx_http_tgbot_pace_begins(method, "get");
+    get = ngx_http_tgbot_pace_use_begins(method, "get");
 
-    call->class = NGX_HTTP_TGBOT_TURNS_LOOSE;
+    call->class = NGX_HTTP_TGBOT_PACE_LOOSE;
     call->chat = turn->chat;
     call->paid = turn->paid;
     call->rates = turn->conf ? turn->conf->rates : NULL;
@@ -185,8 +185,8 @@ ngx_http_tgbot_pace_classify(ngx_http_tgbot_turn_t *turn)
     if (get
         || (call->chat.len == 0
             && !send
-            && !ngx_http_tgbot_pace_begins(method, "answer")
-            && !ngx_http_tgbot_pace_begins(method, "edit")))
+            && !ngx_http_tgbot_pace_use_begins(method, "answer")
+            && !ngx_http_tgbot_pace_use_begins(method, "edit")))
     {
         call->chat.data = turn->key;
         call->chat.len = ngx_snprintf(turn->key, sizeof(turn->key), "/%V",
@@ -196,8 +196,8 @@ ngx_http_tgbot_pace_classify(ngx_http_tgbot_turn_t *turn)
     }
 
     if (call->chat.len == 0
-        || ngx_http_tgbot_pace_begins(method, "answer")
-        || ngx_http_tgbot_pace_begins(method, "sendChatAction"))
+        || ngx_http_tgbot_pace_use_begins(method, "answer")
+        || ngx_http_tgbot_pace_use_begins(method, "sendChatAction"))
     {
         return;
     }
@@ -208,20 +208,20 @@ ngx_http_tgbot_pace_classify(ngx_http_tgbot_turn_t *turn)
 
         /* without rates it must not touch the buckets of bulk that has some */
 
-        call->class = turn->conf ? NGX_HTTP_TGBOT_TURNS_BULK
-                                 : NGX_HTTP_TGBOT_TURNS_STRICT;
+        call->class = turn->conf ? NGX_HTTP_TGBOT_PACE_BULK
+                                 : NGX_HTTP_TGBOT_PACE_STRICT;
 
     } else if (send && turn->order == NGX_HTTP_TGBOT_ORDER_CHAT) {
-        call->class = NGX_HTTP_TGBOT_TURNS_LINE;
+        call->class = NGX_HTTP_TGBOT_PACE_LINE;
 
     } else if (send && turn->order == NGX_HTTP_TGBOT_ORDER_STRICT) {
-        call->class = NGX_HTTP_TGBOT_TURNS_STRICT;
+        call->class = NGX_HTTP_TGBOT_PACE_STRICT;
     }
 }
 
 
 static ngx_uint_t
-ngx_http_tgbot_pace_begins(ngx_str_t *name, const char *prefix)
+ngx_http_tgbot_pace_use_begins(ngx_str_t *name, const char *prefix)
 {
     size_t  len;
 
@@ -235,7 +235,7 @@ ngx_http_tgbot_pace_begins(ngx_str_t *name, const char *prefix)
 /* the call does not go now */
 
 static ngx_int_t
-ngx_http_tgbot_pace_wait(ngx_http_tgbot_turn_t *turn, ngx_int_t rc)
+ngx_http_tgbot_pace_use_wait(ngx_http_tgbot_turn_t *turn, ngx_int_t rc)
 {
     turn->wait = turn->call.wait;
 
@@ -245,7 +245,7 @@ ngx_http_tgbot_pace_wait(ngx_http_tgbot_turn_t *turn, ngx_int_t rc)
                    turn->call.reason);
 
     if (rc == NGX_BUSY) {
-        ngx_http_tgbot_pace_leave(turn);
+        ngx_http_tgbot_pace_use_leave(turn);
         return NGX_BUSY;
     }
 
@@ -253,14 +253,15 @@ ngx_http_tgbot_pace_wait(ngx_http_tgbot_turn_t *turn, ngx_int_t rc)
         turn->waiting = 1;
         turn->end = ngx_current_msec + turn->call.limit;
 
-        if (ngx_http_tgbot_pace_waiting++ == 0
-            && !ngx_http_tgbot_pace_tick.timer_set)
+        if (ngx_http_tgbot_pace_use_waiting++ == 0
+            && !ngx_http_tgbot_pace_use_tick.timer_set)
         {
-            ngx_add_timer(&ngx_http_tgbot_pace_tick, NGX_HTTP_TGBOT_PACE_TIME);
+            ngx_add_timer(&ngx_http_tgbot_pace_use_tick,
+                          NGX_HTTP_TGBOT_PACE_USE_TIME);
         }
     }
 
-    ngx_http_tgbot_pace_arm(turn);
+    ngx_http_tgbot_pace_use_arm(turn);
 
     return NGX_AGAIN;
 }
@@ -269,7 +270,7 @@ ngx_http_tgbot_pace_wait(ngx_http_tgbot_turn_t *turn, ngx_int_t rc)
 /* the timer keeps the worker from its exit */
 
 static void
-ngx_http_tgbot_pace_arm(ngx_http_tgbot_turn_t *turn)
+ngx_http_tgbot_pace_use_arm(ngx_http_tgbot_turn_t *turn)
 {
     ngx_msec_int_t  ms, due;
 
@@ -291,11 +292,11 @@ ngx_http_tgbot_pace_arm(ngx_http_tgbot_turn_t *turn)
 
 
 static void
-ngx_http_tgbot_pace_unwait(ngx_http_tgbot_turn_t *turn)
+ngx_http_tgbot_pace_use_unwait(ngx_http_tgbot_turn_t *turn)
 {
     if (turn->waiting) {
         turn->waiting = 0;
-        ngx_http_tgbot_pace_waiting--;
+        ngx_http_tgbot_pace_use_waiting--;
     }
 
     if (turn->going) {
@@ -310,48 +311,48 @@ ngx_http_tgbot_pace_unwait(ngx_http_tgbot_turn_t *turn)
 
 
 static void
-ngx_http_tgbot_pace_timer(ngx_event_t *ev)
+ngx_http_tgbot_pace_use_timer(ngx_event_t *ev)
 {
     ngx_int_t               rc;
     ngx_http_tgbot_turn_t  *turn;
 
     turn = ev->data;
 
-    rc = ngx_http_tgbot_turns_look(turn->bot->turns, &turn->call);
+    rc = ngx_http_tgbot_pace_look(turn->bot->pace, &turn->call);
 
     if (rc == NGX_AGAIN
         && (ngx_msec_int_t) (turn->end - ngx_current_msec) > 0)
     {
-        ngx_http_tgbot_pace_arm(turn);
+        ngx_http_tgbot_pace_use_arm(turn);
         return;
     }
 
     if (rc == NGX_AGAIN) {
         turn->wait = turn->call.due ? turn->call.due - ngx_current_msec
-                                    : NGX_HTTP_TGBOT_PACE_LATER;
+                                    : NGX_HTTP_TGBOT_PACE_USE_LATER;
 
         /* the end of the wait is known: the call may have that long */
 
-        ngx_http_tgbot_pace_leave(turn);
+        ngx_http_tgbot_pace_use_leave(turn);
         rc = NGX_BUSY;
 
     } else if (rc == NGX_BUSY) {
         turn->wait = turn->call.wait;
-        ngx_http_tgbot_pace_leave(turn);
+        ngx_http_tgbot_pace_use_leave(turn);
     }
 
-    ngx_http_tgbot_pace_ready(turn, rc);
+    ngx_http_tgbot_pace_use_ready(turn, rc);
 }
 
 
 static void
-ngx_http_tgbot_pace_ready(ngx_http_tgbot_turn_t *turn, ngx_int_t rc)
+ngx_http_tgbot_pace_use_ready(ngx_http_tgbot_turn_t *turn, ngx_int_t rc)
 {
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, turn->timer.log, 0,
                    "tgbot bot \"%V\": %V has waited, %i",
                    &turn->bot->name, &turn->method, rc);
 
-    ngx_http_tgbot_pace_unwait(turn);
+    ngx_http_tgbot_pace_use_unwait(turn);
 
     /* must be last: the owner may free the turn */
 
@@ -360,15 +361,15 @@ ngx_http_tgbot_pace_ready(ngx_http_tgbot_turn_t *turn, ngx_int_t rc)
 
 
 void
-ngx_http_tgbot_pace_answered(ngx_http_tgbot_turn_t *turn, ngx_uint_t result,
+ngx_http_tgbot_pace_use_answered(ngx_http_tgbot_turn_t *turn, ngx_uint_t result,
     ngx_uint_t retry_after, ngx_str_t *body)
 {
     int64_t                  id;
-    ngx_http_tgbot_turns_t  *turns;
+    ngx_http_tgbot_pace_t   *pace;
 
-    turns = turn->bot->turns;
+    pace = turn->bot->pace;
 
-    if (turns == NULL || !turn->entered) {
+    if (pace == NULL || !turn->entered) {
         return;
     }
 
@@ -378,12 +379,12 @@ ngx_http_tgbot_pace_answered(ngx_http_tgbot_turn_t *turn, ngx_uint_t result,
                        "tgbot bot \"%V\": %V stops for %ui s",
                        &turn->bot->name, &turn->method, retry_after);
 
-        ngx_http_tgbot_turns_stop(turns, &turn->call,
+        ngx_http_tgbot_pace_stop(pace, &turn->call,
                                   (ngx_msec_t) retry_after * 1000);
         return;
     }
 
-    ngx_http_tgbot_turns_answered(turns, &turn->call,
+    ngx_http_tgbot_pace_answered(pace, &turn->call,
                                   result == NGX_HTTP_TGBOT_TURN_ANSWERED);
 
     if (result == NGX_HTTP_TGBOT_TURN_ANSWERED
@@ -391,10 +392,10 @@ ngx_http_tgbot_pace_answered(ngx_http_tgbot_turn_t *turn, ngx_uint_t result,
         && turn->call.chat.len
         && turn->call.chat.data[0] == '@')
     {
-        id = ngx_http_tgbot_pace_id(body);
+        id = ngx_http_tgbot_pace_use_id(body);
 
         if (id) {
-            ngx_http_tgbot_turns_learn(turns, &turn->call, id);
+            ngx_http_tgbot_pace_learn(pace, &turn->call, id);
         }
     }
 }
@@ -403,7 +404,7 @@ ngx_http_tgbot_pace_answered(ngx_http_tgbot_turn_t *turn, ngx_uint_t result,
 /* the id in "chat":{"id":-100123, of a message; 0: none is found */
 
 static int64_t
-ngx_http_tgbot_pace_id(ngx_str_t *body)
+ngx_http_tgbot_pace_use_id(ngx_str_t *body)
 {
     size_t    i;
     u_char   *p, *last;
@@ -415,7 +416,7 @@ ngx_http_tgbot_pace_id(ngx_str_t *body)
         return 0;
     }
 
-    last = body->data + ngx_min(body->len, NGX_HTTP_TGBOT_PACE_HEAD);
+    last = body->data + ngx_min(body->len, NGX_HTTP_TGBOT_PACE_USE_HEAD);
 
     for (p = body->data, i = 0; p < last && i < sizeof(text) - 1; p++) {
 
@@ -443,7 +444,7 @@ ngx_http_tgbot_pace_id(ngx_str_t *body)
 
 
 ngx_msec_t
-ngx_http_tgbot_pace_rest(ngx_http_tgbot_turn_t *turn)
+ngx_http_tgbot_pace_use_rest(ngx_http_tgbot_turn_t *turn)
 {
     ngx_msec_int_t  ms;
 
@@ -459,7 +460,7 @@ ngx_http_tgbot_pace_rest(ngx_http_tgbot_turn_t *turn)
 
 
 void
-ngx_http_tgbot_pace_leave(ngx_http_tgbot_turn_t *turn)
+ngx_http_tgbot_pace_use_leave(ngx_http_tgbot_turn_t *turn)
 {
     if (!turn->entered) {
         return;
@@ -467,16 +468,16 @@ ngx_http_tgbot_pace_leave(ngx_http_tgbot_turn_t *turn)
 
     turn->entered = 0;
 
-    ngx_http_tgbot_pace_unwait(turn);
-    ngx_http_tgbot_turns_leave(turn->bot->turns, &turn->call);
+    ngx_http_tgbot_pace_use_unwait(turn);
+    ngx_http_tgbot_pace_leave(turn->bot->pace, &turn->call);
 }
 
 
 static void
-ngx_http_tgbot_pace_ring(ngx_uint_t slot)
+ngx_http_tgbot_pace_use_ring(ngx_uint_t slot)
 {
     if (slot == ngx_http_tgbot_lease_slot()) {
-        ngx_http_tgbot_pace_rung();
+        ngx_http_tgbot_pace_use_rung();
         return;
     }
 
@@ -485,46 +486,46 @@ ngx_http_tgbot_pace_ring(ngx_uint_t slot)
 
 
 static void
-ngx_http_tgbot_pace_rung(void)
+ngx_http_tgbot_pace_use_rung(void)
 {
-    ngx_post_event(&ngx_http_tgbot_pace_event, &ngx_posted_events);
+    ngx_post_event(&ngx_http_tgbot_pace_use_event, &ngx_posted_events);
 }
 
 
 static void
-ngx_http_tgbot_pace_told(ngx_event_t *ev)
+ngx_http_tgbot_pace_use_told(ngx_event_t *ev)
 {
     ngx_uint_t               i;
     ngx_queue_t             *q;
     ngx_http_tgbot_turn_t   *turn;
     ngx_http_tgbot_zone_t  **zone;
 
-    zone = ngx_http_tgbot_pace_zones->elts;
+    zone = ngx_http_tgbot_pace_use_zones->elts;
 
-    for (i = 0; i < ngx_http_tgbot_pace_zones->nelts; i++) {
-        ngx_http_tgbot_pace_look(zone[i]);
+    for (i = 0; i < ngx_http_tgbot_pace_use_zones->nelts; i++) {
+        ngx_http_tgbot_pace_use_look(zone[i]);
     }
 
     /* the owner of a turn may end any other turn */
 
-    while (!ngx_queue_empty(&ngx_http_tgbot_pace_going)) {
-        q = ngx_queue_head(&ngx_http_tgbot_pace_going);
+    while (!ngx_queue_empty(&ngx_http_tgbot_pace_use_going)) {
+        q = ngx_queue_head(&ngx_http_tgbot_pace_use_going);
         turn = ngx_queue_data(q, ngx_http_tgbot_turn_t, queue);
 
-        ngx_http_tgbot_pace_ready(turn, NGX_OK);
+        ngx_http_tgbot_pace_use_ready(turn, NGX_OK);
     }
 }
 
 
 static void
-ngx_http_tgbot_pace_look(ngx_http_tgbot_zone_t *zone)
+ngx_http_tgbot_pace_use_look(ngx_http_tgbot_zone_t *zone)
 {
     ngx_uint_t                    i, n;
     ngx_http_tgbot_turn_t        *turn;
-    ngx_http_tgbot_turns_told_t   told[NGX_HTTP_TGBOT_TURNS_BATCH];
+    ngx_http_tgbot_pace_told_t    told[NGX_HTTP_TGBOT_PACE_BATCH];
 
     do {
-        n = ngx_http_tgbot_turns_told(zone, told);
+        n = ngx_http_tgbot_pace_told(zone, told);
 
         for (i = 0; i < n; i++) {
             turn = told[i].data;
@@ -537,35 +538,35 @@ ngx_http_tgbot_pace_look(ngx_http_tgbot_zone_t *zone)
             }
 
             if (told[i].rc != NGX_OK) {
-                ngx_http_tgbot_pace_arm(turn);
+                ngx_http_tgbot_pace_use_arm(turn);
                 continue;
             }
 
             turn->going = 1;
-            ngx_queue_insert_tail(&ngx_http_tgbot_pace_going, &turn->queue);
+            ngx_queue_insert_tail(&ngx_http_tgbot_pace_use_going, &turn->queue);
         }
 
-    } while (n == NGX_HTTP_TGBOT_TURNS_BATCH);
+    } while (n == NGX_HTTP_TGBOT_PACE_BATCH);
 }
 
 
 /* for a worker that was killed, or of another configuration */
 
 static void
-ngx_http_tgbot_pace_second(ngx_event_t *ev)
+ngx_http_tgbot_pace_use_second(ngx_event_t *ev)
 {
     ngx_uint_t               i;
     ngx_http_tgbot_zone_t  **zone;
 
-    zone = ngx_http_tgbot_pace_zones->elts;
+    zone = ngx_http_tgbot_pace_use_zones->elts;
 
-    for (i = 0; i < ngx_http_tgbot_pace_zones->nelts; i++) {
-        ngx_http_tgbot_turns_reap(zone[i]);
+    for (i = 0; i < ngx_http_tgbot_pace_use_zones->nelts; i++) {
+        ngx_http_tgbot_pace_reap(zone[i]);
     }
 
-    if (ngx_http_tgbot_pace_waiting) {
-        ngx_add_timer(ev, NGX_HTTP_TGBOT_PACE_TIME);
+    if (ngx_http_tgbot_pace_use_waiting) {
+        ngx_add_timer(ev, NGX_HTTP_TGBOT_PACE_USE_TIME);
     }
 
-    ngx_http_tgbot_pace_told(ev);
+    ngx_http_tgbot_pace_use_told(ev);
 }
