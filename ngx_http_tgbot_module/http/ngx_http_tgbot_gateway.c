@@ -230,7 +230,7 @@ ngx_http_tgbot_gateway_route(ngx_http_tgbot_gateway_t *g)
 
     file = ngx_http_tgbot_gateway_skip(&path, "file/");
 
-    p = ngx_strlchr(path.data, last, '/');
+    p = memchr(path.data, '/', path.len);
 
     if (p && ngx_http_tgbot_gateway_skip(&path, "bot")) {
         token.data = path.data;
@@ -1042,12 +1042,10 @@ ngx_http_tgbot_gateway_cleanup(void *data)
 ngx_int_t
 ngx_http_tgbot_gateway_post_read(ngx_http_request_t *r)
 {
-    u_char                      *p, *last;
+    u_char                      *p;
     ngx_http_tgbot_main_conf_t  *tmcf;
 
-    last = r->uri.data + r->uri.len;
-
-    p = ngx_strlchr(r->uri.data, last, ':');
+    p = memchr(r->uri.data, ':', r->uri.len);
 
     if (p == NULL || p == r->uri.data || p[-1] < '0' || p[-1] > '9') {
         return NGX_DECLINED;

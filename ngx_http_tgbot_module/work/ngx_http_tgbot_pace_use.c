@@ -228,6 +228,7 @@ ngx_http_tgbot_pace_use_begins(ngx_str_t *name, const char *prefix)
     len = ngx_strlen(prefix);
 
     return name->len >= len
+           && (name->data[0] | 0x20) == prefix[0]
            && ngx_strncasecmp(name->data, (u_char *) prefix, len) == 0;
 }
 
