@@ -23,6 +23,8 @@ static ngx_int_t ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_tgbot_call_body(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r, ngx_http_request_body_t *rb);
+static ngx_int_t ngx_http_tgbot_call_length(ngx_http_tgbot_call_t *call,
+    ngx_http_request_t *r, ngx_str_t *value);
 static ngx_int_t ngx_http_tgbot_call_ended(ngx_http_request_t *sr, void *data,
     ngx_int_t rc);
 static void ngx_http_tgbot_call_over(ngx_http_tgbot_detached_t *d);
@@ -409,13 +411,9 @@ ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    length.data = ngx_pnalloc(r->pool, NGX_OFF_T_LEN);
-    if (length.data == NULL) {
+    if (ngx_http_tgbot_call_length(call, r, &length) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    length.len = ngx_sprintf(length.data, "%O", call->detached->length)
-                 - length.data;
 
     host = call->client->host.len ? &call->client->host
                                   : &call->client->server;
@@ -495,12 +493,42 @@ ngx_http_tgbot_call_body(ngx_http_tgbot_call_t *call, ngx_http_request_t *r,
 }
 
 
+/* the value of Content-Length, most often as the client wrote it */
+
+static ngx_int_t
+ngx_http_tgbot_call_length(ngx_http_tgbot_call_t *call, ngx_http_request_t *r,
+    ngx_str_t *value)
+{
+    off_t                    length;
+    ngx_http_headers_in_t   *in;
+
+    length = call->detached->length;
+
+    if (call->to) {
+        in = &call->to->headers_in;
+
+        if (in->content_length && in->content_length_n == length) {
+            *value = in->content_length->value;
+            return NGX_OK;
+        }
+    }
+
+    value->data = ngx_pnalloc(r->pool, NGX_OFF_T_LEN);
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = ngx_sprintf(value->data, "%O", length) - value->data;
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_http_tgbot_call_header(ngx_http_request_t *r,
     ngx_http_tgbot_call_name_t *name, ngx_str_t *value)
 {
     ngx_table_elt_t            *h;
-    ngx_http_header_t          *hh;
     ngx_http_core_main_conf_t  *cmcf;
 
     h = ngx_list_push(&r->headers_in.headers);
@@ -513,6 +541,13 @@ ngx_http_tgbot_call_header(ngx_http_request_t *r,
     if (name->hash == 0) {
         name->hash = ngx_hash_strlow(name->lowcase, name->name.data,
                                      name->name.len);
+
+        /* in a table of the core, the same in all cycles */
+
+        cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+        name->known = ngx_hash_find(&cmcf->headers_in_hash, name->hash,
+                                    name->lowcase, name->name.len);
     }
 
     h->hash = name->hash;
@@ -531,16 +566,8 @@ ngx_http_tgbot_call_header(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
-
-    hh = ngx_hash_find(&cmcf->headers_in_hash, h->hash, h->lowcase_key,
-                       h->key.len);
-
-    if (hh && hh->handler(r, h, hh->offset) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return name->known ? name->known->handler(r, h, name->known->offset)
+                       : NGX_OK;
 }
 
 

@@ -157,10 +157,11 @@ struct ngx_http_tgbot_call_s {
 typedef struct {
     ngx_str_t                      name;
     ngx_uint_t                     hash;
+    ngx_http_header_t             *known;     /* to the core, or NULL */
     u_char                         lowcase[32];
 } ngx_http_tgbot_call_name_t;
 
-#define ngx_http_tgbot_call_name(name)  { ngx_string(name), 0, "" }
+#define ngx_http_tgbot_call_name(name)  { ngx_string(name), 0, NULL, "" }
 
 
 /* postconfiguration: calls ignore X-Accel-Redirect and X-Accel-Buffering */

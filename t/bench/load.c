@@ -82,11 +82,12 @@ static struct {
     int           random;                 /* users in no order */
     int           bare;                   /* updates with an id and no more */
     int           call;                   /* a call of a program's own */
+    int           sleep;                  /* while there is nothing to do */
     double        rate;                   /* updates a second, 0: no pace */
     const char   *bulk_path;
     unsigned      bulk;                   /* connections */
     unsigned      chats;                  /* of bulk, the first of the users */
-} conf = { 0, "/", "", 40, 1, 0, 1, 0, 1, 1000, 0, 0, 0, 0, "/", 0, 300 };
+} conf = { 0, "/", "", 40, 1, 0, 1, 0, 1, 1000, 0, 0, 0, 0, 0, "/", 0, 300 };
 
 
 static struct {
@@ -430,10 +431,39 @@ receive(connection_t *c)
 }
 
 
+static double
+now(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+
 /*
- * Does not sleep: a server that has to wake up the load pays for it, the more
- * the slower it is itself, and that would be measured.
+ * Does not sleep by default: a server that has to wake up the load pays for
+ * it, the more the slower it is itself, and that would be measured.  Where
+ * servers use the load's core as well, it sleeps, for it would take from them
+ * what it does not need.
  */
+
+static int
+wait_some(int ep, struct epoll_event *events, double seconds)
+{
+    struct timespec  ts;
+
+    if (!conf.sleep || seconds < 0) {
+        seconds = 0;
+    }
+
+    ts.tv_sec = seconds;
+    ts.tv_nsec = (seconds - ts.tv_sec) * 1e9;
+
+    return epoll_pwait2(ep, events, CONNECTIONS_MAX, &ts, NULL);
+}
+
 
 static int
 wait_for_events(int ep, struct epoll_event *events)
@@ -444,7 +474,7 @@ wait_for_events(int ep, struct epoll_event *events)
     until = time(NULL) + TIMEOUT / 1000 + 1;
 
     do {
-        n = epoll_wait(ep, events, CONNECTIONS_MAX, 0);
+        n = wait_some(ep, events, 1);
 
         if (n > 0) {
             return n;
@@ -489,17 +519,6 @@ run(int ep, uint64_t requests_to_send)
 }
 
 
-static double
-now(void)
-{
-    struct timespec  ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
-
 static void
 run_paced(int ep, uint64_t requests_to_send)
 {
@@ -534,7 +553,8 @@ run_paced(int ep, uint64_t requests_to_send)
             continue;
         }
 
-        n = epoll_wait(ep, events, CONNECTIONS_MAX, 0);
+        n = wait_some(ep, events,
+                      nidle && count.sent < until ? due - now() : 1);
 
         for (i = 0; i < n; i++) {
             c = events[i].data.ptr;
@@ -621,7 +641,7 @@ parse_options(int argc, char **argv)
 {
     int  c;
 
-    while ((c = getopt(argc, argv, "p:u:s:c:d:w:n:i:b:k:R:B:q:rem")) != -1) {
+    while ((c = getopt(argc, argv, "p:u:s:c:d:w:n:i:b:k:R:B:q:remz")) != -1) {
         switch (c) {
         case 'p': conf.port = atoi(optarg); break;
         case 'u': conf.path = optarg; break;
@@ -639,6 +659,7 @@ parse_options(int argc, char **argv)
         case 'r': conf.random = 1; break;
         case 'e': conf.bare = 1; break;
         case 'm': conf.call = 1; break;
+        case 'z': conf.sleep = 1; break;
         default: exit(2);
         }
     }
@@ -653,7 +674,7 @@ parse_options(int argc, char **argv)
         fprintf(stderr, "usage: load -p port [-u path] [-s secret]"
                 " [-c connections] [-d depth] [-w warm-up] [-n requests]"
                 " [-i first index] [-b block of ids] [-k users] [-R rate] [-r]"
-                " [-e] [-m] [-B path of bulk] [-q calls of bulk]\n");
+                " [-e] [-m] [-z] [-B path of bulk] [-q calls of bulk]\n");
         exit(2);
     }
 }
