@@ -290,3 +290,24 @@ sendMessage {"chat_id":7,"text":"1"}
 sendMessage {"chat_id":7,"text":"2"}
 sendMessage {"chat_id":7,"text":"3"}
 sendMessage {"chat_id":8,"text":"5"}
+
+
+
+=== TEST 16: a call that meets a flood waits no longer than others would
+--- server
+location /soon/ {
+    tgbot_gateway   $bot;
+    tgbot_pace      max_wait=1s;
+    tgbot_retry_on  http_429;
+}
+--- request eval
+[map { s/bot/soon/r } main::call('sendMessage', 7, 1),
+ main::call('sendMessage', 8, 2), main::call('sendMessage', 8, 3)]
+--- api eval: [$::flood =~ s/ 1\b/ 2/gr, $::flood]
+--- error_code eval: [429, 200, 200]
+--- response_body_like eval: [qr/retry after 2"/, $::true, $::true]
+--- calls
+sendMessage {"chat_id":7,"text":"1"}
+sendMessage {"chat_id":8,"text":"2"}
+sendMessage {"chat_id":8,"text":"2"}
+sendMessage {"chat_id":8,"text":"3"}
