@@ -664,6 +664,41 @@ refused('a gateway with another zone than its bot',
                  . 'tgbot_gateway shop; tgbot_pace zone=two:1m; } }'),
         qr/value "shop" in "tgbot_gateway" directive has a "tgbot_pace" with/);
 
+# a bot with two gateways, a webhook and broadcasts, which have these paces
+
+write_file('paced', "$token\n");
+
+sub paces {
+    my ($one, $two, $webhook, $broadcast) = map { $_ // '' } @_[0 .. 3];
+
+    return shop($webhook, "tgbot_token_file paced; tgbot_api /api;
+server { listen unix:$home/g;
+location /one/ { tgbot_gateway shop bulk; $one }
+location /two/ { tgbot_gateway shop; $two }
+location /b/ { tgbot_broadcast shop zone=b:8m; $broadcast } }");
+}
+
+my $paced = 'tgbot_pace global=25r/s;';
+my @other = (qr/"tgbot_pace" directive has another pace for bot "shop" than /,
+             qr/ in \S+nginx\.conf:\d+, expected .* in \S+nginx\.conf:\d+/);
+
+for my $case ('chat=2r/s', 'chat_burst=4', 'group=1r/s', 'group_burst=1',
+              'global=26r/s', 'paid=1r/s', 'paid_burst=9')
+{
+    my $pace = "tgbot_pace global=25r/s $case;" =~ s/25r.s global=//r;
+
+    refused("paces, $case", paces($paced, $pace), @other);
+    refused("paces, $case at the webhook", paces($paced, '', $pace), @other);
+    refused("paces, $case of broadcasts", paces('', $paced, '', $pace),
+            @other);
+}
+
+accepted('paces of one rate',
+         paces($paced, 'tgbot_pace global=1500r/m max_wait=1s;', $paced,
+               $paced));
+accepted('paces, off', paces($paced, 'tgbot_pace off;', 'tgbot_pace off;'));
+accepted('paces, none elsewhere', paces('', $paced));
+
 
 # tgbot_retry_on
 

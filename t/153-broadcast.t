@@ -619,3 +619,82 @@ for my $round (1 .. 3) {
 }
 
 is((ask(GET => "/$id"))[1]{total}, 600000, $block->name . ' - total');
+
+
+
+=== TEST 25: chats that only waited for their turn are not unknown after a kill
+--- config eval
+main::bot() . <<'_EOC_'
+    location /cast {
+        tgbot_broadcast b zone=cast:2m;
+        tgbot_pace global=1r/s global_burst=1;
+    }
+_EOC_
+--- no_error_log
+[crit]
+[emerg]
+--- then
+my $id = make([1 .. 25]);
+
+becomes(1, 'sent', sub { (ask(GET => "/$id"))[1]{sent} > 0 ? 1 : 0 });
+
+kill KILL => $_ for workers_of(master());
+
+becomes(1, 'goes on', sub { (ask(GET => "/$id"))[1]{sent} > 2 ? 1 : 0 });
+
+my $json = (ask(GET => "/$id"))[1];
+
+ok($json->{unknown} <= 1, $block->name . " - $json->{unknown} unknown");
+ok($json->{in_flight} <= 1, $block->name . " - $json->{in_flight} in flight");
+
+
+
+=== TEST 26: a reload does not wait for the calls in flight
+--- main_config
+worker_shutdown_timeout 60s;
+--- config eval: main::cast('tgbot_api /_api/sleep/2/json/%7B%22ok%22:true%7D;')
+--- then
+my $id = make([1 .. 40]);
+
+becomes(32, 'in flight', sub { (ask(GET => "/$id"))[1]{in_flight} });
+
+kill HUP => master();
+
+becomes(40, 'in flight, under two workers',
+        sub { (ask(GET => "/$id"))[1]{in_flight} });
+
+my $json = state_of($id, 'done');
+
+is($json->{sent}, 40, $block->name . ' - each once');
+is(scalar(my @all = TgbotProgram::seen() =~ m{^/sleep}mg), 40,
+   $block->name . ' - asked');
+
+
+
+=== TEST 27: many chats are tried again, in slices
+--- http_config
+    server {
+        listen 127.0.0.1:$TEST_NGINX_RAND_PORT_2;
+
+        location / {
+            default_type application/json;
+            return 400 '{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}';
+        }
+    }
+--- config eval
+main::cast('tgbot_api /_no;') . <<'_EOC_'
+    location /_no {
+        internal;
+        proxy_pass http://127.0.0.1:$TEST_NGINX_RAND_PORT_2;
+    }
+_EOC_
+--- then
+my $id = make([1 .. 2000]);
+is(state_of($id, 'done')->{failed}, 2000, $block->name . ' - failed');
+is((ask(POST => "/$id/pause"))[0], 200, $block->name . ' - paused');
+
+my ($status, $json) = ask(POST => "/$id/failed/again");
+is($status, 200, $block->name . ' - again');
+is($json->{waiting}, 2000, $block->name . ' - all wait');
+
+logged("broadcast $id: 2000 chats are tried again", 1);

@@ -50,6 +50,26 @@ def queue_of(key):
     return QUEUES[zlib.crc32(key.encode()) % len(QUEUES)]
 
 
+class Connection(AsyncioConnection):
+    """What is sent in one turn of the loop goes in one piece, which costs RabbitMQ less."""
+
+    def __init__(self, parameters, loop, **callbacks):
+        self._loop = loop
+        self._pieces = []
+        super().__init__(parameters, custom_ioloop=loop, **callbacks)
+
+    def _adapter_emit_data(self, data):
+        if not self._pieces:
+            self._loop.call_soon(self._emit)
+        self._pieces.append(data)
+
+    def _emit(self):
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        if not self.is_closed:
+            super()._adapter_emit_data(data)
+
+
 class Broker:
     """
     What it is for overrides ready(channel): all is declared; and gone(): the channel is
@@ -63,8 +83,8 @@ class Broker:
         self._connect()
 
     def _connect(self):
-        self.connection = AsyncioConnection(
-            pika.URLParameters(URL), custom_ioloop=self.loop, on_open_callback=self._opened,
+        self.connection = Connection(
+            pika.URLParameters(URL), self.loop, on_open_callback=self._opened,
             on_open_error_callback=self._lost, on_close_callback=self._lost)
 
     def _opened(self, connection):

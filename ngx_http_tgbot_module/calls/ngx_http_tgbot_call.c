@@ -5,7 +5,6 @@
 
 #include "ngx_http_tgbot_abandon.h"
 #include "ngx_http_tgbot_call.h"
-#include "ngx_http_tgbot_header.h"
 #include "ngx_http_tgbot_pass.h"
 
 
@@ -23,6 +22,8 @@ static ngx_int_t ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_tgbot_call_body(ngx_http_tgbot_call_t *call,
     ngx_http_request_t *r, ngx_http_request_body_t *rb);
+static ngx_int_t ngx_http_tgbot_call_length(ngx_http_tgbot_call_t *call,
+    ngx_http_request_t *r, ngx_str_t *value);
 static ngx_int_t ngx_http_tgbot_call_ended(ngx_http_request_t *sr, void *data,
     ngx_int_t rc);
 static void ngx_http_tgbot_call_over(ngx_http_tgbot_detached_t *d);
@@ -32,17 +33,6 @@ static void ngx_http_tgbot_call_result(ngx_http_tgbot_call_t *call,
 static void ngx_http_tgbot_call_expire(ngx_event_t *ev);
 static ngx_uint_t ngx_http_tgbot_call_abandon(ngx_http_tgbot_call_t *call);
 static void ngx_http_tgbot_call_leave(ngx_http_tgbot_call_t *call);
-static void ngx_http_tgbot_capture_result(ngx_http_tgbot_capture_t *result,
-    ngx_http_request_t *sr, ngx_int_t rc, ngx_uint_t failed);
-static void ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
-    ngx_http_request_t *sr, ngx_int_t rc, ngx_uint_t failed);
-static ngx_uint_t ngx_http_tgbot_capture_decoded(ngx_http_request_t *sr);
-static ngx_uint_t ngx_http_tgbot_capture_peers(ngx_http_request_t *sr);
-static ngx_uint_t ngx_http_tgbot_capture_truncated(ngx_http_request_t *sr);
-static void ngx_http_tgbot_capture_collect(ngx_http_tgbot_capture_t *result,
-    ngx_http_request_t *sr);
-static void ngx_http_tgbot_capture_cache_control(
-    ngx_http_tgbot_capture_t *result, ngx_str_t *value);
 
 
 /* time between two checks whether a thread still works for a request, ms */
@@ -409,13 +399,9 @@ ngx_http_tgbot_call_request(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    length.data = ngx_pnalloc(r->pool, NGX_OFF_T_LEN);
-    if (length.data == NULL) {
+    if (ngx_http_tgbot_call_length(call, r, &length) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    length.len = ngx_sprintf(length.data, "%O", call->detached->length)
-                 - length.data;
 
     host = call->client->host.len ? &call->client->host
                                   : &call->client->server;
@@ -495,12 +481,42 @@ ngx_http_tgbot_call_body(ngx_http_tgbot_call_t *call, ngx_http_request_t *r,
 }
 
 
+/* the value of Content-Length, most often as the client wrote it */
+
+static ngx_int_t
+ngx_http_tgbot_call_length(ngx_http_tgbot_call_t *call, ngx_http_request_t *r,
+    ngx_str_t *value)
+{
+    off_t                    length;
+    ngx_http_headers_in_t   *in;
+
+    length = call->detached->length;
+
+    if (call->to) {
+        in = &call->to->headers_in;
+
+        if (in->content_length && in->content_length_n == length) {
+            *value = in->content_length->value;
+            return NGX_OK;
+        }
+    }
+
+    value->data = ngx_pnalloc(r->pool, NGX_OFF_T_LEN);
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = ngx_sprintf(value->data, "%O", length) - value->data;
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_http_tgbot_call_header(ngx_http_request_t *r,
     ngx_http_tgbot_call_name_t *name, ngx_str_t *value)
 {
     ngx_table_elt_t            *h;
-    ngx_http_header_t          *hh;
     ngx_http_core_main_conf_t  *cmcf;
 
     h = ngx_list_push(&r->headers_in.headers);
@@ -513,6 +529,13 @@ ngx_http_tgbot_call_header(ngx_http_request_t *r,
     if (name->hash == 0) {
         name->hash = ngx_hash_strlow(name->lowcase, name->name.data,
                                      name->name.len);
+
+        /* in a table of the core, the same in all cycles */
+
+        cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+        name->known = ngx_hash_find(&cmcf->headers_in_hash, name->hash,
+                                    name->lowcase, name->name.len);
     }
 
     h->hash = name->hash;
@@ -531,16 +554,8 @@ ngx_http_tgbot_call_header(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
-
-    hh = ngx_hash_find(&cmcf->headers_in_hash, h->hash, h->lowcase_key,
-                       h->key.len);
-
-    if (hh && hh->handler(r, h, hh->offset) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return name->known ? name->known->handler(r, h, name->known->offset)
+                       : NGX_OK;
 }
 
 
@@ -687,7 +702,7 @@ ngx_http_tgbot_call_result(ngx_http_tgbot_call_t *call,
     ngx_http_request_t  *sr;
 
     sr = call->sr;
-    pass = ngx_http_tgbot_pass_status(sr->headers_out.status);
+    pass = ngx_http_tgbot_capture_passes(sr->headers_out.status);
 
     if (!pass) {
         (void) ngx_http_tgbot_pass_rest(call, 0);
@@ -881,307 +896,4 @@ ngx_http_tgbot_call_leave(ngx_http_tgbot_call_t *call)
     call->detached = NULL;
 
     ngx_http_tgbot_call_slot_leave(&call->slot);
-}
-
-
-/*
- * Sets the result of a subrequest that has ended.  rc is the first one that it
- * ended with.  "failed": an output filter failed, as the postpone filter does
- * when the buffer is full.
- */
-
-static void
-ngx_http_tgbot_capture_result(ngx_http_tgbot_capture_t *result,
-    ngx_http_request_t *sr, ngx_int_t rc, ngx_uint_t failed)
-{
-    ngx_http_core_loc_conf_t  *clcf;
-
-    ngx_memzero(result, sizeof(ngx_http_tgbot_capture_t));
-
-    result->max_age = -1;
-
-    clcf = ngx_http_get_module_loc_conf(sr, ngx_http_core_module);
-
-    result->by_nginx = (sr->upstream == NULL);
-    result->external = (sr->upstream != NULL && !clcf->internal);
-    result->resent = (ngx_http_tgbot_capture_peers(sr) > 1);
-
-    if (failed || rc == NGX_ERROR || rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-        ngx_http_tgbot_capture_failure(result, sr, rc, failed);
-        return;
-    }
-
-    result->status = sr->headers_out.status;
-
-    if (result->status == 0
-        && (rc == NGX_HTTP_CREATED || rc == NGX_HTTP_NO_CONTENT))
-    {
-        result->status = rc;
-    }
-
-    if (result->status == 0) {
-        result->outcome = NGX_HTTP_TGBOT_BROKEN;
-        result->reason = "the answer has no HTTP status";
-        return;
-    }
-
-    if (ngx_http_tgbot_capture_truncated(sr)) {
-        result->outcome = NGX_HTTP_TGBOT_BROKEN;
-        result->reason = "the answer was cut short";
-        return;
-    }
-
-    if (sr->out || !ngx_http_tgbot_pass_status(result->status)) {
-        ngx_http_tgbot_capture_collect(result, sr);
-    }
-}
-
-
-static void
-ngx_http_tgbot_capture_failure(ngx_http_tgbot_capture_t *result,
-    ngx_http_request_t *sr, ngx_int_t rc, ngx_uint_t failed)
-{
-    ngx_http_upstream_t  *u;
-
-    u = sr->upstream;
-
-    if (failed && sr->header_sent) {
-        ngx_http_tgbot_capture_collect(result, sr);
-
-        ngx_str_null(&result->body);
-        result->outcome = NGX_HTTP_TGBOT_BROKEN;
-        result->status = sr->headers_out.status;
-        result->too_large = 1;
-        result->reason = ngx_http_tgbot_capture_decoded(sr)
-                         ? "the answer cannot be decoded, or is larger than "
-                           "tgbot_response_size"
-                         : "the answer is larger than tgbot_response_size";
-        return;
-    }
-
-    if (u == NULL) {
-
-        if (rc > 0) {
-            result->status = rc;
-        }
-
-        if (rc >= NGX_HTTP_SPECIAL_RESPONSE
-            && rc < NGX_HTTP_INTERNAL_SERVER_ERROR
-            && rc != NGX_HTTP_CLOSE)
-        {
-            return;
-        }
-
-        result->outcome = NGX_HTTP_TGBOT_NOT_SENT;
-        result->reason = "nginx did not pass the request on";
-        return;
-    }
-
-    if (u->state && u->state->header_time != (ngx_msec_t) -1) {
-
-        if (rc == NGX_ERROR) {
-            result->outcome = NGX_HTTP_TGBOT_BROKEN;
-            result->reason = "the answer could not be taken in";
-            return;
-        }
-
-        /* proxy_intercept_errors: rc is the status of the upstream */
-
-        result->status = rc;
-        ngx_http_tgbot_capture_collect(result, sr);
-        return;
-    }
-
-    if (!u->request_sent && ngx_http_tgbot_capture_peers(sr) == 0) {
-        result->outcome = NGX_HTTP_TGBOT_NOT_SENT;
-        result->reason = "no connection to the upstream";
-        return;
-    }
-
-    if (rc == NGX_HTTP_GATEWAY_TIME_OUT) {
-        result->outcome = NGX_HTTP_TGBOT_TIMED_OUT;
-        result->reason = "no answer in time";
-        return;
-    }
-
-    result->outcome = NGX_HTTP_TGBOT_BROKEN;
-    result->reason = "the connection broke before a proper answer came";
-}
-
-
-/* whether a filter decodes the answer: it has deleted the header */
-
-static ngx_uint_t
-ngx_http_tgbot_capture_decoded(ngx_http_request_t *sr)
-{
-    return sr->upstream
-           && ngx_http_tgbot_header(&sr->upstream->headers_in.headers,
-                                    "Content-Encoding", NULL)
-           && sr->headers_out.content_encoding == NULL;
-}
-
-
-/*
- * Returns the number of peers that got the request; it may be more than one
- * with proxy_next_upstream non_idempotent.
- */
-
-static ngx_uint_t
-ngx_http_tgbot_capture_peers(ngx_http_request_t *sr)
-{
-    ngx_uint_t                  i, n;
-    ngx_http_upstream_state_t  *state;
-
-    if (sr->upstream_states == NULL) {
-        return 0;
-    }
-
-    n = 0;
-    state = sr->upstream_states->elts;
-
-    for (i = 0; i < sr->upstream_states->nelts; i++) {
-        n += (state[i].bytes_sent > 0);
-    }
-
-    return n;
-}
-
-
-/*
- * An answer that was cut short after its header was passed on ends with rc 0,
- * from ngx_http_send_special(r, NGX_HTTP_FLUSH), so only the internals of the
- * upstream tell it from a whole answer.
- */
-
-static ngx_uint_t
-ngx_http_tgbot_capture_truncated(ngx_http_request_t *sr)
-{
-    ngx_event_pipe_t     *p;
-    ngx_http_upstream_t  *u;
-
-    u = sr->upstream;
-
-    if (u == NULL || !u->header_sent || sr->header_only) {
-        return 0;
-    }
-
-    p = u->pipe;
-
-    if (!u->buffering || p == NULL) {
-
-        /* unbuffered: an end by close cannot be told from an error */
-
-        return u->length != 0;
-    }
-
-    if (p->upstream_done) {
-        return 0;
-    }
-
-    if (!p->upstream_eof || p->length != -1) {
-        return 1;
-    }
-
-    /* an end by close is wrong after a Content-Length and with FastCGI */
-
-    return u->headers_in.content_length_n != -1
-           || (u->schema.len == sizeof("fastcgi://") - 1
-               && ngx_strncmp(u->schema.data, "fastcgi://", u->schema.len)
-                  == 0);
-}
-
-
-static void
-ngx_http_tgbot_capture_collect(ngx_http_tgbot_capture_t *result,
-    ngx_http_request_t *sr)
-{
-    ngx_buf_t        *b;
-    ngx_list_t       *headers;
-    ngx_table_elt_t  *h;
-
-    result->type = sr->headers_out.content_type;
-
-    if (sr->out && sr->out->buf) {
-        b = sr->out->buf;
-        result->body.data = b->pos;
-        result->body.len = b->last - b->pos;
-    }
-
-    headers = sr->upstream ? &sr->upstream->headers_in.headers
-                           : &sr->headers_out.headers;
-    h = NULL;
-
-    while ((h = ngx_http_tgbot_header(headers, "Retry-After", h))) {
-        if (h->hash != 0 && result->retry_after.len == 0) {
-            result->retry_after = h->value;
-        }
-    }
-
-    if (result->status >= NGX_HTTP_SPECIAL_RESPONSE
-        && result->status < NGX_HTTP_BAD_REQUEST)
-    {
-        h = ngx_http_tgbot_header(headers, "Location", NULL);
-
-        if (h) {
-            result->location = h->value;
-            h = NULL;
-        }
-    }
-
-    while ((h = ngx_http_tgbot_header(headers, "Cache-Control", h))) {
-        if (h->hash != 0) {
-            ngx_http_tgbot_capture_cache_control(result, &h->value);
-        }
-    }
-
-    /* not those of the upstream: the filter of "gunzip on" deletes it here */
-
-    headers = &sr->headers_out.headers;
-
-    while ((h = ngx_http_tgbot_header(headers, "Content-Encoding", h))) {
-        if (h->hash != 0) {
-            result->encoding = h->value;
-        }
-    }
-}
-
-
-static void
-ngx_http_tgbot_capture_cache_control(ngx_http_tgbot_capture_t *result,
-    ngx_str_t *value)
-{
-    u_char     *p, *last, *digits;
-    ngx_int_t   n;
-
-    p = value->data;
-    last = p + value->len;
-
-    if (ngx_strlcasestrn(p, last, (u_char *) "no-store", 8 - 1)
-        || ngx_strlcasestrn(p, last, (u_char *) "no-cache", 8 - 1)
-        || ngx_strlcasestrn(p, last, (u_char *) "private", 7 - 1))
-    {
-        result->no_store = 1;
-        return;
-    }
-
-    /* s-maxage is ignored: tgbot_cache is not a shared HTTP cache */
-
-    p = ngx_strlcasestrn(p, last, (u_char *) "max-age=", 8 - 1);
-
-    if (p == NULL) {
-        return;
-    }
-
-    digits = p + 8;
-
-    for (p = digits; p < last && *p >= '0' && *p <= '9'; p++) { /* void */ }
-
-    n = ngx_atoi(digits, p - digits);
-
-    if (n != NGX_ERROR) {
-
-        /* in milliseconds it must fit into a 32-bit ngx_msec_int_t */
-
-        result->max_age = ngx_min(n, 2147483);
-    }
 }

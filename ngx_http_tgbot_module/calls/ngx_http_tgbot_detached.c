@@ -23,21 +23,28 @@
 /* r->count without a subrequest: the core's reference, and one of ours */
 #define NGX_HTTP_TGBOT_DETACHED_COUNT  2
 
-/* structures kept for reuse; a peak does not hold more memory for ever */
-#define NGX_HTTP_TGBOT_DETACHED_SPARE  256
+/* requests kept for reuse; a peak does not hold more memory for ever */
+#define NGX_HTTP_TGBOT_DETACHED_SPARE  128
+
+/* blocks that the pool of such a request keeps beyond those it began with */
+#define NGX_HTTP_TGBOT_DETACHED_BLOCKS  2
 
 
 static void ngx_http_tgbot_detached_connection(ngx_http_tgbot_detached_t *d,
     ngx_http_tgbot_client_t *client);
 static void ngx_http_tgbot_detached_log(ngx_http_tgbot_detached_t *d);
-static ngx_int_t ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
-    ngx_http_tgbot_client_t *client);
+static ngx_int_t ngx_http_tgbot_detached_make(ngx_http_tgbot_detached_t *d);
+static ngx_int_t ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d);
+static void ngx_http_tgbot_detached_remember(ngx_http_tgbot_detached_t *d);
+static void ngx_http_tgbot_detached_again(ngx_http_tgbot_detached_t *d,
+    ngx_http_conf_ctx_t *ctx);
 static void ngx_http_tgbot_detached_handler(ngx_event_t *ev);
 static void ngx_http_tgbot_detached_wakeup(ngx_http_request_t *r);
 static void ngx_http_tgbot_detached_cleanup(void *data);
 static void ngx_http_tgbot_detached_events(ngx_connection_t *c);
 static void ngx_http_tgbot_detached_gone(ngx_http_tgbot_detached_t *d);
-static void ngx_http_tgbot_detached_release(ngx_http_tgbot_detached_t *d);
+static ngx_uint_t ngx_http_tgbot_detached_keep(ngx_http_tgbot_detached_t *d);
+static void ngx_http_tgbot_detached_clear(ngx_http_tgbot_detached_t *d);
 static u_char *ngx_http_tgbot_detached_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
 static void ngx_http_tgbot_detached_log_writer(ngx_log_t *log,
@@ -55,7 +62,6 @@ ngx_http_tgbot_detached_t *
 ngx_http_tgbot_detached_create(ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
     ngx_http_tgbot_client_t *client, ngx_array_t *redact)
 {
-    ngx_http_request_t         *r;
     ngx_http_tgbot_detached_t  *d;
 
     d = ngx_http_tgbot_detached_spare;
@@ -69,9 +75,11 @@ ngx_http_tgbot_detached_create(ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
         if (d == NULL) {
             return NULL;
         }
+
+        d->block = NULL;
     }
 
-    ngx_memzero(d, sizeof(ngx_http_tgbot_detached_t));
+    ngx_memzero(d, offsetof(ngx_http_tgbot_detached_t, request));
 
     d->error_log = error_log;
     d->redact = redact;
@@ -79,26 +87,15 @@ ngx_http_tgbot_detached_create(ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
     ngx_http_tgbot_detached_connection(d, client);
 
     d->http_connection.conf_ctx = ctx;
-    d->connection.data = &d->http_connection;
 
-    r = ngx_http_create_request(&d->connection);
-    if (r == NULL) {
-        ngx_http_tgbot_detached_release(d);
+    if (d->block) {
+        ngx_http_tgbot_detached_again(d, ctx);
+
+    } else if (ngx_http_tgbot_detached_make(d) != NGX_OK) {
         return NULL;
     }
 
-    d->request = r;
-    d->connection.data = r;
-    d->connection.pool = r->pool;
-
-    /* ngx_http_create_request() has set the log of the server */
-
-    ngx_http_tgbot_detached_log(d);
-
-    if (ngx_http_tgbot_detached_request(d, client) != NGX_OK) {
-        ngx_http_tgbot_detached_free(d);
-        return NULL;
-    }
+    d->request->headers_in.server = client->server;
 
     return d;
 }
@@ -175,8 +172,39 @@ ngx_http_tgbot_detached_log(ngx_http_tgbot_detached_t *d)
 
 
 static ngx_int_t
-ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
-    ngx_http_tgbot_client_t *client)
+ngx_http_tgbot_detached_make(ngx_http_tgbot_detached_t *d)
+{
+    ngx_http_request_t  *r;
+
+    d->connection.data = &d->http_connection;
+
+    r = ngx_http_create_request(&d->connection);
+    if (r == NULL) {
+        ngx_free(d);
+        return NGX_ERROR;
+    }
+
+    d->request = r;
+    d->connection.data = r;
+    d->connection.pool = r->pool;
+
+    /* ngx_http_create_request() has set the log of the server */
+
+    ngx_http_tgbot_detached_log(d);
+
+    if (ngx_http_tgbot_detached_request(d) != NGX_OK) {
+        ngx_http_tgbot_detached_free(d);
+        return NGX_ERROR;
+    }
+
+    ngx_http_tgbot_detached_remember(d);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d)
 {
     ngx_http_request_t  *r;
     ngx_http_cleanup_t  *cln;
@@ -226,8 +254,6 @@ ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
 
 #endif
 
-    r->headers_in.server = client->server;
-
     cln = ngx_http_cleanup_add(r, 0);
     if (cln == NULL) {
         return NGX_ERROR;
@@ -237,6 +263,68 @@ ngx_http_tgbot_detached_request(ngx_http_tgbot_detached_t *d,
     cln->data = d;
 
     return NGX_OK;
+}
+
+
+/*
+ * A request with its pool takes long to make and to free, so one that has ended
+ * is used again: it becomes what it was when it was made, whatever members it
+ * has in this nginx.
+ */
+
+static void
+ngx_http_tgbot_detached_remember(ngx_http_tgbot_detached_t *d)
+{
+    ngx_pool_t  *pool, *p;
+
+    pool = d->request->pool;
+
+    if (pool->large || pool->cleanup) {
+        return;
+    }
+
+    for (p = pool; p->d.next; p = p->d.next) { /* void */ }
+
+    d->block = p;
+    d->last = p->d.last;
+    d->made = *d->request;
+}
+
+
+static void
+ngx_http_tgbot_detached_again(ngx_http_tgbot_detached_t *d,
+    ngx_http_conf_ctx_t *ctx)
+{
+    ngx_time_t                 *tp;
+    ngx_connection_t           *c;
+    ngx_http_request_t         *r;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    c = &d->connection;
+    r = d->request;
+
+    *r = d->made;
+
+    r->main_conf = ctx->main_conf;
+    r->srv_conf = ctx->srv_conf;
+    r->loc_conf = ctx->loc_conf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    ngx_memzero(r->ctx, ngx_http_max_module * sizeof(void *));
+    ngx_memzero(r->variables, cmcf->variables.nelts
+                              * sizeof(ngx_http_variable_value_t));
+
+    tp = ngx_timeofday();
+    r->start_sec = tp->sec;
+    r->start_msec = tp->msec;
+
+    c->data = r;
+    c->pool = r->pool;
+    c->requests = 1;
+
+    d->log_ctx.request = r;
+    d->log_ctx.current_request = r;
 }
 
 
@@ -335,9 +423,13 @@ ngx_http_tgbot_detached_free(ngx_http_tgbot_detached_t *d)
 
     d->log_ctx.request = NULL;
 
+    if (ngx_http_tgbot_detached_keep(d)) {
+        return;
+    }
+
     ngx_http_free_request(d->request, 0);
 
-    ngx_http_tgbot_detached_release(d);
+    ngx_free(d);
 }
 
 
@@ -380,17 +472,95 @@ ngx_http_tgbot_detached_gone(ngx_http_tgbot_detached_t *d)
 }
 
 
-static void
-ngx_http_tgbot_detached_release(ngx_http_tgbot_detached_t *d)
+/* only a request that has ended as it should is used again */
+
+static ngx_uint_t
+ngx_http_tgbot_detached_keep(ngx_http_tgbot_detached_t *d)
 {
-    if (ngx_http_tgbot_detached_nspare < NGX_HTTP_TGBOT_DETACHED_SPARE) {
-        d->next = ngx_http_tgbot_detached_spare;
-        ngx_http_tgbot_detached_spare = d;
-        ngx_http_tgbot_detached_nspare++;
-        return;
+    ngx_http_request_t  *r;
+
+    r = d->request;
+
+    if (d->block == NULL || d->terminated || r->postponed
+        || r->count != NGX_HTTP_TGBOT_DETACHED_COUNT
+        || ngx_http_tgbot_detached_nspare == NGX_HTTP_TGBOT_DETACHED_SPARE)
+    {
+        return 0;
     }
 
-    ngx_free(d);
+    ngx_http_tgbot_detached_clear(d);
+
+    d->connection.destroyed = 1;
+
+    d->next = ngx_http_tgbot_detached_spare;
+    ngx_http_tgbot_detached_spare = d;
+    ngx_http_tgbot_detached_nspare++;
+
+    return 1;
+}
+
+
+/* as ngx_http_free_request(), but for what the request was made of */
+
+static void
+ngx_http_tgbot_detached_clear(ngx_http_tgbot_detached_t *d)
+{
+    ngx_uint_t           n;
+    ngx_pool_t          *pool, *p, *next;
+    ngx_pool_large_t    *l;
+    ngx_http_cleanup_t  *cln;
+    ngx_pool_cleanup_t  *pcln;
+
+    cln = d->request->cleanup;
+    d->request->cleanup = NULL;
+
+    for ( /* void */ ; cln; cln = cln->next) {
+        if (cln->handler) {
+            cln->handler(cln->data);
+        }
+    }
+
+    pool = d->made.pool;
+
+    for (pcln = pool->cleanup; pcln; pcln = pcln->next) {
+        if (pcln->handler) {
+            pcln->handler(pcln->data);
+        }
+    }
+
+    for (l = pool->large; l; l = l->next) {
+        if (l->alloc) {
+            ngx_free(l->alloc);
+        }
+    }
+
+    pool->cleanup = NULL;
+    pool->large = NULL;
+    pool->chain = NULL;
+    pool->current = d->block;
+
+    d->block->d.last = d->last;
+    d->block->d.failed = 0;
+
+    n = 0;
+
+    for (p = d->block; p->d.next; /* void */ ) {
+
+        if (n == NGX_HTTP_TGBOT_DETACHED_BLOCKS) {
+            next = p->d.next;
+            p->d.next = next->d.next;
+
+            ngx_free(next);
+
+            continue;
+        }
+
+        n++;
+        p = p->d.next;
+
+        p->d.last = (u_char *) p + sizeof(ngx_pool_t);
+        p->d.failed = 0;
+    }
 }
 
 
@@ -425,6 +595,8 @@ ngx_http_tgbot_detached_exit_process(void)
     while (ngx_http_tgbot_detached_spare) {
         d = ngx_http_tgbot_detached_spare;
         ngx_http_tgbot_detached_spare = d->next;
+
+        ngx_destroy_pool(d->made.pool);
         ngx_free(d);
     }
 }

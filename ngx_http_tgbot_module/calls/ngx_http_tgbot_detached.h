@@ -38,7 +38,6 @@ struct ngx_http_tgbot_detached_s {
     ngx_http_log_ctx_t             log_ctx;
     ngx_http_connection_t          http_connection;
 
-    ngx_http_request_t            *request;
     ngx_http_log_handler_pt        log_handler;  /* or NULL */
     ngx_log_t                     *error_log;
     ngx_array_t                   *redact;
@@ -62,6 +61,16 @@ struct ngx_http_tgbot_detached_s {
     unsigned                       kept:1;       /* freed with the pool of the
                                                     request that has its
                                                     answer */
+
+    ngx_http_request_t            *request;
+
+    /*
+     * private, for reuse: the request as it was made, and the block of its
+     * pool that was the last one then, or NULL, and what that had in it
+     */
+    ngx_http_request_t             made;
+    ngx_pool_t                    *block;
+    u_char                        *last;
 };
 
 
@@ -115,7 +124,7 @@ void ngx_http_tgbot_detached_leave(ngx_http_tgbot_detached_t *d);
 /* removes the module's context from the request, as its owner goes */
 void ngx_http_tgbot_detached_disown(ngx_http_tgbot_detached_t *d);
 
-/* worker exit: frees the structures that were kept for reuse */
+/* worker exit: frees the requests that were kept for reuse */
 void ngx_http_tgbot_detached_exit_process(void);
 
 /* returns the detached request that r belongs to; NULL: r has a client */

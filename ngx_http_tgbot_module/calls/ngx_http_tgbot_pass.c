@@ -40,7 +40,7 @@ ngx_http_tgbot_pass_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
         return NGX_CHAIN_ERROR;
     }
 
-    if (!ngx_http_tgbot_pass_status(call->sr->headers_out.status)) {
+    if (!ngx_http_tgbot_capture_passes(call->sr->headers_out.status)) {
         ngx_http_tgbot_pass_capture(call, in);
         return NULL;
     }

@@ -192,9 +192,9 @@ char *ngx_http_tgbot_conf_without(ngx_conf_t *cf, ngx_command_t *cmd,
  * For each bot, when its location has been merged into bot->conf, these are
  * called in this order: ngx_http_tgbot_conf_check(), _reg() and _memory().
  * Once, when the whole configuration has been merged: _registry(), _dead(),
- * _pace_zone(), _check_zones(), _redis_init(), _files(), _shown() and
- * _locations().  On errors, which are logged, they return NGX_CONF_ERROR or
- * NGX_ERROR.
+ * _pace_zone(), _check_zones(), _redis_init(), _files(), _gateways(), _paces(),
+ * _shown() and _locations().  On errors, which are logged, they return
+ * NGX_CONF_ERROR or NGX_ERROR.
  */
 
 /*
@@ -220,6 +220,12 @@ ngx_int_t ngx_http_tgbot_conf_dead(ngx_conf_t *cf);
 
 /* the same of the default zone of tgbot_pace */
 ngx_int_t ngx_http_tgbot_conf_pace_zone(ngx_conf_t *cf);
+
+/*
+ * Sets bot->bulk of all bots; locations of one bot with other rates are an
+ * error, but for those with "off", and those without the directive.
+ */
+ngx_int_t ngx_http_tgbot_conf_paces(ngx_conf_t *cf);
 
 /* sets the buckets of pace->rates */
 void ngx_http_tgbot_conf_pace_buckets(ngx_http_tgbot_pace_conf_t *pace);

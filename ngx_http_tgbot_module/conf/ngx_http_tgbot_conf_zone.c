@@ -508,7 +508,12 @@ ngx_http_tgbot_conf_pace_redis(ngx_http_tgbot_conf_arg_t *arg)
 static char *
 ngx_http_tgbot_conf_pace_check(ngx_conf_t *cf, ngx_command_t *cmd, void *value)
 {
-    ngx_http_tgbot_conf_pace_buckets(value);
+    ngx_http_tgbot_pace_conf_t *pace = value;
+
+    ngx_http_tgbot_conf_pace_buckets(pace);
+
+    pace->file = cf->conf_file->file.name.data;
+    pace->line = cf->conf_file->line;
 
     return NGX_CONF_OK;
 }

@@ -547,7 +547,8 @@ ngx_http_tgbot_postconfiguration(ngx_conf_t *cf)
         || ngx_http_tgbot_conf_check_zones(cf) != NGX_OK
         || ngx_http_tgbot_conf_redis_init(cf) != NGX_OK
         || ngx_http_tgbot_conf_files(cf) != NGX_OK
-        || ngx_http_tgbot_conf_gateways(cf) != NGX_OK)
+        || ngx_http_tgbot_conf_gateways(cf) != NGX_OK
+        || ngx_http_tgbot_conf_paces(cf) != NGX_OK)
     {
         return NGX_ERROR;
     }

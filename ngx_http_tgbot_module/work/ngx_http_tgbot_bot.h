@@ -217,6 +217,9 @@ typedef struct {
 
     /* the four as buckets */
     ngx_http_tgbot_pace_rate_t     rates[NGX_HTTP_TGBOT_PACE_BUCKETS];
+
+    u_char                        *file;      /* of the directive */
+    ngx_uint_t                     line;
 } ngx_http_tgbot_pace_conf_t;
 
 
@@ -411,6 +414,8 @@ struct ngx_http_tgbot_bot_s {
     ngx_http_tgbot_dead_t         *dead_zone; /* NULL: they are in none */
     ngx_str_t                      dead_place;  /* of the letters, for logs */
     ngx_http_tgbot_pace_t         *pace;      /* NULL: no tgbot_api */
+    ngx_http_tgbot_pace_conf_t    *bulk;      /* its rates, of all locations
+                                                 where they are not off */
     ngx_http_tgbot_stats_t        *stats;
 
     ngx_http_tgbot_broadcast_conf_t  *broadcast;  /* NULL: no location has

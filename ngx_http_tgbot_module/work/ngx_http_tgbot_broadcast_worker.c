@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_abandon.h"
+#include "ngx_http_tgbot_broadcast_lead.h"
 #include "ngx_http_tgbot_broadcast_show.h"
 #include "ngx_http_tgbot_broadcast_worker.h"
 #include "ngx_http_tgbot_json.h"
@@ -12,6 +13,9 @@
 
 /* ms between two looks for a broadcast that needs a leader */
 #define NGX_HTTP_TGBOT_BROADCAST_WORKER_LOOK  1000
+
+/* looks into a zone in one turn of the event loop */
+#define NGX_HTTP_TGBOT_BROADCAST_WORKER_TURN  16
 
 /*
  * ms after which a call is given up, and its chat waits again: a chat that
@@ -56,11 +60,13 @@ typedef struct {
     ngx_http_tgbot_ctx_t               ctx;
     ngx_http_tgbot_send_t              send;
     ngx_pool_t                        *pool;
+
+    unsigned                           refused:1;  /* it must not be sent */
 } ngx_http_tgbot_broadcast_call_t;
 
 
 static void ngx_http_tgbot_broadcast_worker_look(ngx_event_t *ev);
-static void ngx_http_tgbot_broadcast_worker_find(
+static ngx_int_t ngx_http_tgbot_broadcast_worker_find(
     ngx_http_tgbot_broadcast_conf_t *b);
 static ngx_int_t ngx_http_tgbot_broadcast_worker_lead(
     ngx_http_tgbot_broadcast_conf_t *b, uint64_t id,
@@ -75,6 +81,8 @@ static void ngx_http_tgbot_broadcast_worker_call(
     ngx_http_tgbot_broadcast_chat_t *chat);
 static ngx_int_t ngx_http_tgbot_broadcast_worker_body(
     ngx_http_tgbot_broadcast_call_t *call);
+static ngx_int_t ngx_http_tgbot_broadcast_worker_sending(
+    ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_broadcast_worker_waiting(
     ngx_http_tgbot_send_t *send, ngx_msec_t delay);
 static void ngx_http_tgbot_broadcast_worker_done(ngx_http_tgbot_send_t *send);
@@ -91,6 +99,8 @@ static void ngx_http_tgbot_broadcast_worker_leave(
 static void ngx_http_tgbot_broadcast_worker_drop(
     ngx_http_tgbot_broadcast_call_t *call, ngx_uint_t state);
 static void ngx_http_tgbot_broadcast_worker_release(
+    ngx_http_tgbot_broadcast_led_t *led);
+static void ngx_http_tgbot_broadcast_worker_resign(
     ngx_http_tgbot_broadcast_led_t *led);
 
 
@@ -183,15 +193,24 @@ ngx_http_tgbot_broadcast_worker_set(ngx_http_tgbot_broadcast_conf_t *b,
 static void
 ngx_http_tgbot_broadcast_worker_look(ngx_event_t *ev)
 {
+    ngx_int_t                          rc;
     ngx_uint_t                         i;
     ngx_queue_t                       *q;
     ngx_http_tgbot_broadcast_led_t    *led;
     ngx_http_tgbot_broadcast_conf_t  **b;
 
+    rc = NGX_DECLINED;
     b = ngx_http_tgbot_broadcast_worker_confs->elts;
 
     for (i = 0; i < ngx_http_tgbot_broadcast_worker_confs->nelts; i++) {
-        ngx_http_tgbot_broadcast_worker_find(b[i]);
+        if (ngx_http_tgbot_broadcast_worker_find(b[i]) == NGX_AGAIN) {
+            rc = NGX_AGAIN;
+        }
+    }
+
+    if (rc == NGX_AGAIN) {
+        ngx_add_timer(ev, 1);
+        return;
     }
 
     for (q = ngx_queue_head(&ngx_http_tgbot_broadcast_worker_leds);
@@ -210,32 +229,41 @@ ngx_http_tgbot_broadcast_worker_look(ngx_event_t *ev)
 }
 
 
-static void
+/* NGX_AGAIN: there is more to look at */
+
+static ngx_int_t
 ngx_http_tgbot_broadcast_worker_find(ngx_http_tgbot_broadcast_conf_t *b)
 {
     uint64_t                id;
     ngx_int_t               rc;
-    ngx_uint_t              unknown;
+    ngx_uint_t              n, unknown, all;
     ngx_http_tgbot_lease_t  lease;
 
-    do {
-        rc = ngx_http_tgbot_broadcast_lead(&b->user, &lease, &id, &unknown);
+    all = 0;
+    n = NGX_HTTP_TGBOT_BROADCAST_WORKER_TURN;
 
-        if (unknown) {
-            ngx_log_error(NGX_LOG_WARN, b->clcf->error_log, 0,
-                          "tgbot: bot \"%V\": %ui chats of broadcasts were in "
-                          "flight in a worker that died, and are unknown",
-                          &b->name, unknown);
-        }
+    do {
+        rc = ngx_http_tgbot_broadcast_lead_find(&b->user, &lease, &id,
+                                                &unknown);
+        all += unknown;
 
         if (rc == NGX_OK
             && ngx_http_tgbot_broadcast_worker_lead(b, id, &lease) != NGX_OK)
         {
-            ngx_http_tgbot_broadcast_leave(&b->user, id, &lease);
-            return;
+            ngx_http_tgbot_broadcast_lead_leave(&b->user, id, &lease);
+            break;
         }
 
-    } while (rc == NGX_OK);
+    } while (rc != NGX_DECLINED && --n);
+
+    if (all) {
+        ngx_log_error(NGX_LOG_WARN, b->clcf->error_log, 0,
+                      "tgbot: bot \"%V\": %ui chats of broadcasts were in "
+                      "flight in a worker that died, and are unknown",
+                      &b->name, all);
+    }
+
+    return (n == 0) ? NGX_AGAIN : NGX_OK;
 }
 
 
@@ -379,7 +407,7 @@ static void
 ngx_http_tgbot_broadcast_worker_go_on(ngx_event_t *ev)
 {
     ngx_int_t                         rc;
-    ngx_uint_t                        i, n;
+    ngx_uint_t                        i, n, turn;
     ngx_http_tgbot_broadcast_led_t   *led;
     ngx_http_tgbot_broadcast_chat_t   chats[
                                        NGX_HTTP_TGBOT_BROADCAST_FLIGHTS_PAID];
@@ -390,12 +418,14 @@ ngx_http_tgbot_broadcast_worker_go_on(ngx_event_t *ev)
         led->over = 1;
     }
 
-    if (!led->over && !led->held) {
-
+    for (turn = NGX_HTTP_TGBOT_BROADCAST_WORKER_TURN;
+         turn && !led->over && !led->held;
+         turn--)
+    {
         n = led->max - led->n;
 
-        rc = ngx_http_tgbot_broadcast_take(&led->conf->user, led->id,
-                                           &led->lease, chats, &n);
+        rc = ngx_http_tgbot_broadcast_lead_take(&led->conf->user, led->id,
+                                                &led->lease, chats, &n);
 
         for (i = 0; i < n; i++) {
             ngx_http_tgbot_broadcast_worker_call(led, &chats[i]);
@@ -406,6 +436,15 @@ ngx_http_tgbot_broadcast_worker_go_on(ngx_event_t *ev)
         if (rc == NGX_AGAIN || rc == NGX_DECLINED) {
             ngx_http_tgbot_broadcast_worker_release(led);
         }
+
+        if (led->n == led->max) {
+            return;
+        }
+    }
+
+    if (turn == 0) {
+        ngx_post_event(&led->event, &ngx_posted_next_events);
+        return;
     }
 
     if (led->over && led->n == 0) {
@@ -445,9 +484,10 @@ ngx_http_tgbot_broadcast_worker_call(ngx_http_tgbot_broadcast_led_t *led,
 
         led->held = 1;
 
-        ngx_http_tgbot_broadcast_settle(&led->conf->user, led->id, &led->lease,
-                                        chat, NGX_HTTP_TGBOT_BROADCAST_WAITING,
-                                        NULL, 0);
+        ngx_http_tgbot_broadcast_lead_settle(&led->conf->user, led->id,
+                                           &led->lease, chat,
+                                           NGX_HTTP_TGBOT_BROADCAST_WAITING,
+                                           NULL, 0);
         return;
     }
 
@@ -469,6 +509,7 @@ ngx_http_tgbot_broadcast_worker_call(ngx_http_tgbot_broadcast_led_t *led,
     send->turn.paid = led->paid;
     send->done = ngx_http_tgbot_broadcast_worker_done;
     send->waiting = ngx_http_tgbot_broadcast_worker_waiting;
+    send->sending = ngx_http_tgbot_broadcast_worker_sending;
     send->data = call;
 
     ngx_queue_insert_tail(&led->calls, &call->queue);
@@ -511,16 +552,52 @@ ngx_http_tgbot_broadcast_worker_body(ngx_http_tgbot_broadcast_call_t *call)
 }
 
 
-/* a call that waits keeps its place; at the end of the worker it is dropped */
+/* what is not in flight can be sent by another worker if this one dies */
+
+static ngx_int_t
+ngx_http_tgbot_broadcast_worker_sending(ngx_http_tgbot_send_t *send)
+{
+    ngx_http_tgbot_broadcast_led_t   *led;
+    ngx_http_tgbot_broadcast_call_t  *call;
+
+    call = send->data;
+    led = call->led;
+
+    if (ngx_http_tgbot_broadcast_lead_start(&led->conf->user, led->id,
+                                            &led->lease, &call->chat)
+        != NGX_OK)
+    {
+        call->refused = 1;
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * A call that waits keeps its place.  It is dropped at the end of the worker,
+ * and if the broadcast was paused or has another leader.
+ */
 
 static void
 ngx_http_tgbot_broadcast_worker_waiting(ngx_http_tgbot_send_t *send,
     ngx_msec_t delay)
 {
-    if (ngx_http_tgbot_broadcast_worker_stopped) {
-        ngx_http_tgbot_broadcast_worker_drop(send->data,
+    ngx_http_tgbot_broadcast_led_t   *led;
+    ngx_http_tgbot_broadcast_call_t  *call;
+
+    call = send->data;
+    led = call->led;
+
+    if (ngx_http_tgbot_broadcast_worker_stopped || call->refused) {
+        ngx_http_tgbot_broadcast_worker_drop(call,
                                            NGX_HTTP_TGBOT_BROADCAST_WAITING);
+        return;
     }
+
+    ngx_http_tgbot_broadcast_lead_wait(&led->conf->user, led->id, &led->lease,
+                                       &call->chat);
 }
 
 
@@ -658,7 +735,7 @@ ngx_http_tgbot_broadcast_worker_settle(ngx_http_tgbot_broadcast_call_t *call,
 
     led = call->led;
 
-    ngx_http_tgbot_broadcast_settle(&led->conf->user, led->id, &led->lease,
+    ngx_http_tgbot_broadcast_lead_settle(&led->conf->user, led->id, &led->lease,
                                     &call->chat, state, error, again);
 
     ngx_queue_remove(&call->queue);
@@ -678,7 +755,7 @@ ngx_http_tgbot_broadcast_worker_leave(ngx_http_tgbot_broadcast_led_t *led)
 
     b = led->conf;
 
-    ngx_http_tgbot_broadcast_leave(&b->user, led->id, &led->lease);
+    ngx_http_tgbot_broadcast_lead_leave(&b->user, led->id, &led->lease);
 
     if (ngx_http_tgbot_broadcast_show_get(&b->user, led->id, &info) == NGX_OK
         && info.state == NGX_HTTP_TGBOT_BROADCAST_DONE)
@@ -737,6 +814,34 @@ ngx_http_tgbot_broadcast_worker_release(ngx_http_tgbot_broadcast_led_t *led)
 }
 
 
+/* another worker may go on while this one waits for what it has sent */
+
+static void
+ngx_http_tgbot_broadcast_worker_resign(ngx_http_tgbot_broadcast_led_t *led)
+{
+    ngx_uint_t                        n;
+    ngx_queue_t                      *q;
+    ngx_http_tgbot_broadcast_call_t  *call;
+    ngx_http_tgbot_broadcast_chat_t   chats[
+                                       NGX_HTTP_TGBOT_BROADCAST_FLIGHTS_PAID];
+
+    n = 0;
+
+    for (q = ngx_queue_head(&led->calls);
+         q != ngx_queue_sentinel(&led->calls);
+         q = ngx_queue_next(q))
+    {
+        call = ngx_queue_data(q, ngx_http_tgbot_broadcast_call_t, queue);
+        chats[n++] = call->chat;
+    }
+
+    if (n) {
+        (void) ngx_http_tgbot_broadcast_lead_resign(&led->conf->user, led->id,
+                                                    &led->lease, chats, n);
+    }
+}
+
+
 void
 ngx_http_tgbot_broadcast_worker_shutdown(void)
 {
@@ -756,6 +861,7 @@ ngx_http_tgbot_broadcast_worker_shutdown(void)
         led = ngx_queue_data(q, ngx_http_tgbot_broadcast_led_t, queue);
 
         ngx_http_tgbot_broadcast_worker_release(led);
+        ngx_http_tgbot_broadcast_worker_resign(led);
 
         ngx_post_event(&led->event, &ngx_posted_events);
     }

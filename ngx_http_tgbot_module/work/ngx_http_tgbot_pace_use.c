@@ -180,7 +180,7 @@ ngx_http_tgbot_pace_use_classify(ngx_http_tgbot_turn_t *turn)
     call->class = NGX_HTTP_TGBOT_PACE_LOOSE;
     call->chat = turn->chat;
     call->paid = turn->paid;
-    call->rates = turn->conf ? turn->conf->rates : NULL;
+    call->rates = turn->bot->bulk->rates;
 
     if (get
         || (call->chat.len == 0

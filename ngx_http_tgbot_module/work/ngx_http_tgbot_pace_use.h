@@ -40,8 +40,9 @@ struct ngx_http_tgbot_turn_s {
     /* set by the caller before the first enter, the rest zeroed */
 
     ngx_http_tgbot_bot_t          *bot;
-    ngx_http_tgbot_pace_conf_t    *conf;      /* of bulk; NULL: it is strict,
-                                                 and not paced */
+    ngx_http_tgbot_pace_conf_t    *conf;      /* of bulk, but for its rates,
+                                                 which are the bot's; NULL: it
+                                                 is strict, and not paced */
     ngx_str_t                      chat;      /* chat_id without quotes; "":
                                                  the call has none */
     ngx_str_t                      method;

@@ -795,9 +795,7 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
         return NGX_ERROR;
     }
 
-    if (send->program && send->program->sending
-        && send->program->sending(send) != NGX_OK)
-    {
+    if (send->sending && send->sending(send) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -26,14 +26,6 @@ typedef struct {
 } ngx_http_tgbot_broadcast_result_t;
 
 
-/* the position of a list; zeroed to begin */
-
-typedef struct {
-    uint32_t                 block;      /* number + 1 */
-    uint32_t                 slot;
-} ngx_http_tgbot_broadcast_cursor_t;
-
-
 typedef struct {
     uint64_t                 id;
     ngx_uint_t               state;      /* ngx_http_tgbot_broadcast_state_e */

@@ -1,7 +1,8 @@
 """
 How many updates a second are acknowledged by a queue in a zone, by one in Redis, and by RabbitMQ
 behind the bridge of examples/rabbitmq.  All take turns, with as many updates under way as
-Telegram has at most; what serves them may use all cores.
+Telegram has at most; what serves them may use all cores, so that the load takes no more of them
+than it needs.
 """
 
 import asyncio
@@ -112,7 +113,8 @@ def measure(load, directory, sizes):
     count = sizes["broker_updates"]
 
     def once(one, **options):
-        return load.measure(one, count, count // 20, connections=CONNECTIONS, **options)
+        return load.measure(one, count, count // 20, connections=CONNECTIONS, sleep=True,
+                            **options)
 
     try:
         servers = stores.servers()

@@ -78,8 +78,9 @@ static struct {
     int           random;                 /* users in no order */
     int           bare;                   /* updates with an id and no more */
     int           call;                   /* a call of a program's own */
+    int           sleep;                  /* while there is nothing to do */
     double        rate;                   /* updates a second, 0: no pace */
-} conf = { 0, "/", "", 40, 1, 0, 1, 0, 1, 1000, 0, 0, 0 };
+} conf = { 0, "/", "", 40, 1, 0, 1, 0, 1, 1000, 0, 0, 0, 0, 0 };
 
 
 static struct {
@@ -376,10 +377,39 @@ receive(connection_t *c)
 }
 
 
+static double
+now(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+
 /*
- * Does not sleep: a server that has to wake up the load pays for it, the more
- * the slower it is itself, and that would be measured.
+ * Does not sleep by default: a server that has to wake up the load pays for
+ * it, the more the slower it is itself, and that would be measured.  Where
+ * servers use the load's core as well, it sleeps, for it would take from them
+ * what it does not need.
  */
+
+static int
+wait_some(int ep, struct epoll_event *events, double seconds)
+{
+    struct timespec  ts;
+
+    if (!conf.sleep || seconds < 0) {
+        seconds = 0;
+    }
+
+    ts.tv_sec = seconds;
+    ts.tv_nsec = (seconds - ts.tv_sec) * 1e9;
+
+    return epoll_pwait2(ep, events, CONNECTIONS_MAX, &ts, NULL);
+}
+
 
 static int
 wait_for_events(int ep, struct epoll_event *events)
@@ -390,7 +420,7 @@ wait_for_events(int ep, struct epoll_event *events)
     until = time(NULL) + TIMEOUT / 1000 + 1;
 
     do {
-        n = epoll_wait(ep, events, CONNECTIONS_MAX, 0);
+        n = wait_some(ep, events, 1);
 
         if (n > 0) {
             return n;
@@ -437,17 +467,6 @@ run(int ep, uint64_t requests_to_send)
 }
 
 
-static double
-now(void)
-{
-    struct timespec  ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
-
 static void
 run_paced(int ep, uint64_t requests_to_send)
 {
@@ -482,7 +501,8 @@ run_paced(int ep, uint64_t requests_to_send)
             continue;
         }
 
-        n = epoll_wait(ep, events, CONNECTIONS_MAX, 0);
+        n = wait_some(ep, events,
+                      nidle && count.sent < until ? due - now() : 1);
 
         for (i = 0; i < n; i++) {
             c = events[i].data.ptr;
@@ -569,7 +589,7 @@ parse_options(int argc, char **argv)
 {
     int  c;
 
-    while ((c = getopt(argc, argv, "p:u:s:c:d:w:n:i:b:k:R:rem")) != -1) {
+    while ((c = getopt(argc, argv, "p:u:s:c:d:w:n:i:b:k:R:remz")) != -1) {
         switch (c) {
         case 'p': conf.port = atoi(optarg); break;
         case 'u': conf.path = optarg; break;
@@ -585,6 +605,7 @@ parse_options(int argc, char **argv)
         case 'r': conf.random = 1; break;
         case 'e': conf.bare = 1; break;
         case 'm': conf.call = 1; break;
+        case 'z': conf.sleep = 1; break;
         default: exit(2);
         }
     }
@@ -598,7 +619,7 @@ parse_options(int argc, char **argv)
         fprintf(stderr, "usage: load -p port [-u path] [-s secret]"
                 " [-c connections] [-d depth] [-w warm-up] [-n requests]"
                 " [-i first index] [-b block of ids] [-k users] [-R rate] [-r]"
-                " [-e] [-m]\n");
+                " [-e] [-m] [-z]\n");
         exit(2);
     }
 }

@@ -67,7 +67,8 @@ class Load:
     def measure(self, server, requests, warm=0, **options):
         """
         -> seconds of CPU, and what the load says; rate: updates a second, then it says
-        within how many microseconds a half (p50) and 99 % (p99) of them were answered
+        within how many microseconds a half (p50) and 99 % (p99) of them were answered; sleep:
+        the load leaves its core to others while it waits
         """
         letters = {"connections": "c", "depth": "d", "block": "b", "users": "k", "rate": "R"}
         arguments = [self.program, "-p", server.port, "-u", server.uri, "-s", SECRET,
@@ -79,7 +80,7 @@ class Load:
             if name in letters:
                 arguments += [f"-{letters[name]}", value]
             elif value:
-                arguments += [{"random": "-r", "bare": "-e"}[name]]
+                arguments += [{"random": "-r", "bare": "-e", "sleep": "-z"}[name]]
         with subprocess.Popen(
                 [str(argument) for argument in arguments], stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, text=True, preexec_fn=pin(LOAD_CORE)) as process:

@@ -202,7 +202,7 @@ async def test_killed_inside(case):
     scene, nginx = await _scene(case, "order=strict timeout=5s", module=module,
                                 directives="tgbot_pace chat=1000r/s chat_burst=9;",
                                 http="tgbot_retry backoff=20ms;")
-    points = [point for point in all_points() if point.startswith("turns:")]
+    points = [point for point in all_points() if point.startswith("pace:")]
     case.check(len(points) >= 6, f"only {points}")
     over = asyncio.Event()
     statuses = []
