@@ -214,6 +214,7 @@ typedef struct {
     ngx_http_tgbot_pace_conf_rate_t  global;
     ngx_http_tgbot_pace_conf_rate_t  paid;    /* in the place of "global" */
     ngx_msec_t                     max_wait;
+    ngx_flag_t                     redis;     /* of all machines */
 
     /* the four as buckets */
     ngx_http_tgbot_pace_rate_t     rates[NGX_HTTP_TGBOT_PACE_BUCKETS];

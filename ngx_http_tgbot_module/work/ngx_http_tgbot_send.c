@@ -453,7 +453,18 @@ static void
 ngx_http_tgbot_send_tell(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_method_result_t *result, ngx_http_tgbot_capture_t *capture)
 {
-    ngx_uint_t  rc;
+    ngx_buf_t   *copy;
+    ngx_str_t    body;
+    ngx_uint_t   rc;
+
+    body = capture->body;
+
+    if (capture->passed && send->program->copy) {
+        copy = send->program->copy;
+
+        body.data = copy->pos;
+        body.len = copy->last - copy->pos;
+    }
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, send->bot->clcf->error_log, 0,
                    "tgbot bot \"%V\", update %L: %V was answered %ui",
@@ -476,7 +487,7 @@ ngx_http_tgbot_send_tell(ngx_http_tgbot_send_t *send,
     }
 
     ngx_http_tgbot_pace_use_answered(&send->turn, rc, result->retry_after,
-                                 &capture->body);
+                                     &body);
 }
 
 
