@@ -777,3 +777,18 @@ like(end(request('POST', '/second', ['Content-Type: application/json'],
      qr/ 201 /, $block->name . ' - made');
 --- shutdown_error_log eval
 qr/ 3 chats of broadcasts that wait are lost with zone "cast", which is no file/
+
+
+
+=== TEST 31: a chat whose calls fail is tried three times, also if repeats have no turn
+--- config eval
+main::bot('tgbot_api /_api/status/500;') . <<'_EOC_'
+    location /cast {
+        tgbot_broadcast b zone=cast:2m;
+        tgbot_pace chat=2r/s chat_burst=1;
+        tgbot_retry attempts=3 backoff=20ms max_backoff=50ms life=200ms;
+    }
+_EOC_
+--- then
+my $id = make([5]);
+is(state_of($id, 'done')->{failed}, 1, $block->name . ' - failed');

@@ -229,7 +229,7 @@ ngx_http_tgbot_status_broadcast(ngx_http_tgbot_status_text_t *s,
 
 uint64_t
 ngx_http_tgbot_status_broadcast_list(ngx_http_tgbot_status_text_t *s,
-    ngx_http_tgbot_broadcast_t *b, uint64_t after)
+    ngx_http_tgbot_broadcast_t *b, uint64_t after, ngx_uint_t first)
 {
     ngx_uint_t                        i, n;
     ngx_http_tgbot_broadcast_info_t  *infos;
@@ -241,7 +241,7 @@ ngx_http_tgbot_status_broadcast_list(ngx_http_tgbot_status_text_t *s,
         return 0;
     }
 
-    n = ngx_http_tgbot_broadcast_show_list(b, after, infos,
+    n = ngx_http_tgbot_broadcast_show_list(b, after, first, infos,
                                            NGX_HTTP_TGBOT_STATUS_BROADCASTS);
 
     ngx_http_tgbot_status_text_open(s, '[');

@@ -30,6 +30,9 @@
 
 #define NGX_HTTP_TGBOT_BROADCAST_NIL      0xffffffff
 
+/* records of a zone at most: all of them are looked at inside the lock */
+#define NGX_HTTP_TGBOT_BROADCAST_RECORDS  1024
+
 
 /*
  * The byte of a chat: waiting, in flight, taken by the leader but not sent, or

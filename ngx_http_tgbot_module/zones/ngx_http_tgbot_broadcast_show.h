@@ -57,11 +57,13 @@ ngx_int_t ngx_http_tgbot_broadcast_show_text(ngx_http_tgbot_broadcast_t *b,
     uint64_t id, u_char *text, size_t len);
 
 /*
- * Fills "infos" with up to n broadcasts of the bot with ids above "after", by
- * id, and returns their number.
+ * Fills "infos" with up to n broadcasts of the bot with ids above "after", and
+ * returns their number.  They are sorted by id; with "first" those that are
+ * going or paused come first, and then the others, the newest ones first.
  */
 ngx_uint_t ngx_http_tgbot_broadcast_show_list(ngx_http_tgbot_broadcast_t *b,
-    uint64_t after, ngx_http_tgbot_broadcast_info_t *infos, ngx_uint_t n);
+    uint64_t after, ngx_uint_t first, ngx_http_tgbot_broadcast_info_t *infos,
+    ngx_uint_t n);
 
 /*
  * Goes on with a list of the chats whose state is in "mask", bits 1 << state.
