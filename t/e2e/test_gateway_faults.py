@@ -28,6 +28,7 @@ MARKS = (100000, 500000, 1000000) if FULL else (5000, 10000, 20000)
 PIECE = 2500                    # calls over the same connections
 MODULE_CALLS = 1000             # to the location of a module
 GROWTH = 512                    # KiB: less than a smallest allocation for each call
+TEMPORARY = "client_body_buffer_size 16k;"
 LARGE = 10 << 20                # bytes of an answer
 HELD = 2048                     # KiB that a worker may hold of a large body or answer
 
@@ -55,6 +56,16 @@ def photo(number, chat=1, size=4096):
         '--x\r\nContent-Disposition: form-data; name="photo"; filename="p.jpg"\r\n'
         f'Content-Type: image/jpeg\r\n\r\n{"j" * size}\r\n--x--\r\n').encode(),
         "multipart/form-data; boundary=x")
+
+
+def either(number, chat=1):
+    """A message, or each fifth time an upload from a temporary file."""
+    return message(number, chat) if number % 5 else photo(number, chat, 1 << 16)
+
+
+def words(call):
+    """The text of an executed call, or the caption of its photo."""
+    return call.params.get("text") or call.params.get("caption")
 
 
 def refusal(code, **more):
@@ -100,7 +111,7 @@ async def test_storm(case):
     after an unknown outcome.
     """
     scene, nginx = await case.scene(
-        locations=gateway("timeout=5s"), api_500=0.02, api_502=0.02, api_reset=0.05,
+        locations=gateway("timeout=5s", TEMPORARY), api_500=0.02, api_502=0.02, api_reset=0.05,
         api_truncate=0.02, api_timeout="2s")
     todo = list(range(1500))
     ends = Counter()
@@ -110,8 +121,8 @@ async def test_storm(case):
     async def program():
         while todo:
             number = todo.pop()
-            if number % 20:
-                answer = await ask(nginx.port, message(number, number % 50 + 1))
+            if number % 19:
+                answer = await ask(nginx.port, either(number, number % 50 + 1))
                 ends[answer.status if answer else "closed"] += 1
                 if answer is not None and answer.status != 200:
                     error = json.loads(answer.body) if answer.body[:1] == b"{" else {}
@@ -120,7 +131,7 @@ async def test_storm(case):
                 continue
             try:
                 client = await clients.Client(nginx.port).connect()
-                client.send(message(number, number % 50 + 1))
+                client.send(either(number, number % 50 + 1))
                 await asyncio.sleep(random.random() / 100)
                 await client.close()
                 ends["hung up"] += 1
@@ -157,7 +168,7 @@ async def test_storm(case):
 async def test_once(case):
     """Without tgbot_retry_on nothing is sent twice, whatever fails or dies."""
     scene, nginx = await case.scene(
-        locations=gateway("timeout=5s", "tgbot_retry_on off;"), api_500=0.05,
+        locations=gateway("timeout=5s", f"tgbot_retry_on off; {TEMPORARY}"), api_500=0.05,
         api_reset=0.1, api_truncate=0.05)
     todo = list(range(600))
     answered = {}
@@ -165,7 +176,7 @@ async def test_once(case):
     async def program():
         while todo:
             number = todo.pop()
-            answered[number] = await ask(nginx.port, message(number))
+            answered[number] = await ask(nginx.port, either(number))
 
     async def trouble():
         for turn in range(6):
@@ -177,7 +188,7 @@ async def test_once(case):
                 nginx.signal(signal.SIGHUP)
 
     await asyncio.gather(trouble(), *(program() for _ in range(20)))
-    executed = Counter(executed.params["text"] for executed in scene.api.executed)
+    executed = Counter(words(executed) for executed in scene.api.executed)
     case.equal([text for text, count in executed.items() if count > 1], [], "sent twice")
     case.equal([number for number, answer in answered.items()
                 if answer and answer.status == 200 and not executed[f"call {number}"]], [],
@@ -210,31 +221,73 @@ async def test_gone(case):
     case.check_logs(nginx)
 
 
-async def test_stopped(case):
-    """QUIT waits for the calls in flight, and answers them; KILL of the API is told."""
-    scene, nginx = await case.scene(locations=gateway(more="tgbot_retry_on off;"))
-    scene.api.hold("sendMessage")
-    asking = [await clients.Client(nginx.port).connect() for _ in range(20)]
-    for number, client in enumerate(asking):
-        client.send(message(number))
-    await until(lambda: len(scene.api.held) == 20)
-    scene.api.stop()
-    answers = Counter([(await client.answer()).status for client in asking])
-    case.equal(answers, {502: 20}, "answers when the Bot API is gone")
-    await scene.api.restart()
+async def test_middle(case):
+    """
+    In the middle of calls and uploads the Bot API stops, nginx is reloaded, workers are
+    killed, programs hang up, nginx ends: each is answered or its connection closed, and the
+    Bot API gets each once.
+    """
+    scene, nginx = await case.scene(
+        locations=gateway(more=f"tgbot_retry_on off; {TEMPORARY}"))
+    api = scene.api
+    numbers = iter(range(1000))
 
-    scene.api.held.clear()
-    for number, client in enumerate(asking):
-        client.send(message(number))
-    await until(lambda: len(scene.api.held) == 20)
+    async def middle():
+        """The connections of calls that the Bot API has and has not answered."""
+        api.hold("send")
+        programs = [await clients.Client(nginx.port).connect() for _ in range(20)]
+        for client in programs:
+            client.send(either(next(numbers)))
+        case.check(await until(lambda: len(api.held) == 20), f"only {len(api.held)} calls")
+        return programs
+
+    async def ends(programs):
+        answers = [await client.answer() for client in programs]
+        for client in programs:
+            await client.close()
+        return Counter(answer.status if answer else "closed" for answer in answers)
+
+    programs = await middle()
+    api.stop()
+    case.equal(await ends(programs), {502: 20}, "answers when the Bot API is gone")
+    api.held.clear()
+    await api.restart()
+
+    programs = await middle()
+    old = nginx.workers()
+    nginx.signal(signal.SIGHUP)
+    await until(lambda: len(set(nginx.workers()) - set(old)) == len(old))
+    api.release()
+    case.equal(await ends(programs), {200: 20}, "answers when nginx is reloaded")
+    case.check(await until(lambda: not set(nginx.workers()) & set(old)), "old workers stay")
+
+    programs = await middle()
+    for pid in nginx.workers():
+        nginx.kill(pid, scene)
+    case.equal(await ends(programs), {"closed": 20}, "answers when workers are killed")
+    await until(lambda: len(nginx.workers()) == len(old))
+    api.release()
+
+    programs = await middle()
+    for client in programs:
+        await client.close()
+    case.check(await until(
+        lambda: nginx.read("error.log").count("client prematurely closed") >= 20),
+        "nginx does not notice that programs hung up")
+    api.release()
+    await case.check_status(nginx)
+
+    programs = await middle()
     nginx.signal(signal.SIGQUIT)
     await until(lambda: "gracefully shutting down" in nginx.read("error.log"))
-    scene.api.release()
-    answers = Counter([(await client.answer()).status for client in asking])
-    case.equal(answers, {200: 20}, "answers while nginx ends")
-    for client in asking:
-        await client.close()
+    api.release()
+    case.equal(await ends(programs), {200: 20}, "answers while nginx ends")
     case.equal(await nginx.exited(15), 0, "nginx's exit status")
+
+    # those of the first twenty were lost with the Bot API
+    case.equal(Counter(map(words, api.executed)),
+               Counter(f"call {number}" for number in range(20, 100)), "what was executed")
+    case.equal(api.requests, 100, "requests to the Bot API")
     case.check_logs(nginx)
 
 
@@ -325,8 +378,6 @@ async def test_flat(case):
                   f"{name} {zone['zone_bytes']}" for name, zone in status.data["zones"].items()))
     case.check(sizes[-1] - sizes[0] < GROWTH, f"grown by {sizes[-1] - sizes[0]} KiB")
     case.check(files < 50, f"{files} files are open with nothing to do")
-    temp = f"{case.directory}/temp_body"
-    case.check(not any(names for _, _, names in os.walk(temp)), "a temporary file is left")
     await case.stop(nginx)
     case.check_logs(nginx)
 
