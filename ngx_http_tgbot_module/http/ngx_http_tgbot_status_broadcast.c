@@ -169,8 +169,9 @@ ngx_http_tgbot_status_broadcast(ngx_http_tgbot_status_text_t *s,
 {
     u_char       buf[NGX_INT64_LEN + 2], *p;
     uint64_t     left;
-    ngx_str_t    method;
+    ngx_str_t    method, error;
     ngx_uint_t   i;
+    u_char       text[NGX_INT32_LEN + 1 + NGX_HTTP_TGBOT_BROADCAST_TEXT];
 
     method.data = info->method;
     method.len = info->method_len;
@@ -179,6 +180,21 @@ ngx_http_tgbot_status_broadcast(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_text_text(s, "method", &method);
     ngx_http_tgbot_status_text_text(s, "state",
                                &ngx_http_tgbot_broadcast_states[info->state]);
+
+    ngx_http_tgbot_status_text_key(s, "error");
+
+    if (info->error.status) {
+        error.data = text;
+        error.len = ngx_sprintf(text, "%uD %*s", info->error.status,
+                                (size_t) info->error.len, info->error.text)
+                    - text;
+
+        ngx_http_tgbot_status_text_string(s, &error);
+
+    } else {
+        ngx_http_tgbot_status_text_value(s, "null", 4);
+    }
+
     ngx_http_tgbot_status_text_member(s, "created", info->created);
     ngx_http_tgbot_status_text_member(s, "last", info->last);
     ngx_http_tgbot_status_text_member(s, "total", info->total);

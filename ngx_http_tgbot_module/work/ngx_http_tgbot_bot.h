@@ -441,6 +441,7 @@ struct ngx_http_tgbot_bot_s {
     ngx_http_tgbot_redis_states_t  *redis_states;  /* as beat */
 
     ngx_uint_t                     given_up;  /* Bot API calls, logged */
+    time_t                         unpassed_warned;  /* calls of broadcasts */
 
     ngx_uint_t                     unauthorized_secrets; /* since warned */
     time_t                         secret_warned;

@@ -13,9 +13,6 @@
 /* "wait" of a call that stopped waiting behind others, ms */
 #define NGX_HTTP_TGBOT_PACE_USE_LATER  1000
 
-/* bytes of an answer in which the id of its chat is looked for */
-#define NGX_HTTP_TGBOT_PACE_USE_HEAD  4096
-
 
 static void ngx_http_tgbot_pace_use_classify(ngx_http_tgbot_turn_t *turn);
 static ngx_uint_t ngx_http_tgbot_pace_use_begins(ngx_str_t *name,
@@ -247,6 +244,7 @@ ngx_http_tgbot_pace_use_begins(ngx_str_t *name, const char *prefix)
     len = ngx_strlen(prefix);
 
     return name->len >= len
+           && (name->data[0] | 0x20) == prefix[0]
            && ngx_strncasecmp(name->data, (u_char *) prefix, len) == 0;
 }
 

@@ -33,6 +33,10 @@ typedef enum {
 } ngx_http_tgbot_turn_result_e;
 
 
+/* bytes of an answer in which the id of its chat is looked for */
+#define NGX_HTTP_TGBOT_PACE_USE_HEAD  4096
+
+
 typedef struct ngx_http_tgbot_turn_s  ngx_http_tgbot_turn_t;
 
 /* the turn of one call; it lasts over the repeats of the call */

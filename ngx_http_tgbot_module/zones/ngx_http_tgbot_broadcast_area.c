@@ -340,6 +340,10 @@ ngx_http_tgbot_broadcast_area_repair(ngx_http_tgbot_broadcast_area_t *area,
                                           NGX_HTTP_TGBOT_BROADCAST_OF_ERRORS,
                                           torn);
 
+        if (record->error > record->nerrors) {
+            record->error = 0;
+        }
+
         /* the last chain, whose tail stays in the record */
 
         record->written = ngx_http_tgbot_broadcast_area_walk(area, record,

@@ -100,7 +100,8 @@ typedef struct {
     uint32_t                          total;    /* chats that are added */
     uint32_t                          state;
     uint32_t                          loading;  /* not published */
-    uint32_t                          reserved;
+    uint32_t                          error;    /* its number, that paused the
+                                                   broadcast; 0: none */
     int64_t                           last;
     ngx_http_tgbot_lease_t            loader;
     ngx_http_tgbot_lease_t            leader;
@@ -130,7 +131,8 @@ typedef struct {
 
 typedef struct {
     uint64_t                          id;       /* the last one given */
-    uint64_t                          broken;   /* chats that were lost */
+    uint64_t                          broken;   /* chats that were lost, and
+                                                   not told of */
 
     /* derived */
 

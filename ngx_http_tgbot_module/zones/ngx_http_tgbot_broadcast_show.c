@@ -214,6 +214,33 @@ ngx_http_tgbot_broadcast_show_error(ngx_http_tgbot_broadcast_t *b, uint64_t id,
 }
 
 
+uint64_t
+ngx_http_tgbot_broadcast_show_waiting(ngx_http_tgbot_zone_t *zone)
+{
+    uint64_t                            n;
+    ngx_uint_t                          i;
+    ngx_http_tgbot_broadcast_area_t     area;
+    ngx_http_tgbot_broadcast_record_t  *record;
+
+    n = 0;
+
+    ngx_http_tgbot_broadcast_area_lock(zone, &area);
+
+    for (i = 0; i < area.nrecords; i++) {
+        record = &area.records[i];
+
+        if (record->id && !record->loading) {
+            n += record->count[NGX_HTTP_TGBOT_BROADCAST_WAITING]
+                 + record->count[NGX_HTTP_TGBOT_BROADCAST_FLIGHT];
+        }
+    }
+
+    ngx_http_tgbot_zone_unlock(zone);
+
+    return n;
+}
+
+
 void
 ngx_http_tgbot_broadcast_show_sums(ngx_http_tgbot_broadcast_t *b,
     uint64_t states[NGX_HTTP_TGBOT_BROADCAST_STATES],
@@ -254,8 +281,9 @@ ngx_http_tgbot_broadcast_show_tell(ngx_http_tgbot_broadcast_area_t *area,
     ngx_http_tgbot_broadcast_record_t *record,
     ngx_http_tgbot_broadcast_info_t *info)
 {
-    ngx_uint_t      i;
-    ngx_msec_int_t  elapsed;
+    ngx_uint_t                         i;
+    ngx_msec_int_t                     elapsed;
+    ngx_http_tgbot_broadcast_error_t  *error;
 
     info->id = record->id;
     info->state = ngx_http_tgbot_broadcast_area_state(record);
@@ -268,6 +296,15 @@ ngx_http_tgbot_broadcast_show_tell(ngx_http_tgbot_broadcast_area_t *area,
     info->method_len = record->method_len;
 
     ngx_memcpy(info->method, record->method, record->method_len);
+
+    error = ngx_http_tgbot_broadcast_area_error(area, record, record->error);
+
+    if (error) {
+        info->error = *error;
+
+    } else {
+        info->error.status = 0;
+    }
 
     elapsed = (ngx_msec_int_t) (ngx_http_tgbot_zone_msec(area->zone)
                                 - record->since);

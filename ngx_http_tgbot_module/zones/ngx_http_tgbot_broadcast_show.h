@@ -38,6 +38,10 @@ typedef struct {
     ngx_uint_t               loading;    /* chats are being added */
     ngx_uint_t               method_len;
     u_char                   method[NGX_HTTP_TGBOT_BROADCAST_METHOD];
+
+    /* that paused it; status 0: none */
+    ngx_http_tgbot_broadcast_error_t
+                             error;
 } ngx_http_tgbot_broadcast_info_t;
 
 
@@ -74,6 +78,9 @@ ngx_int_t ngx_http_tgbot_broadcast_show_next(ngx_http_tgbot_broadcast_t *b,
 /* NGX_DECLINED: there is no such error in the table, or no such broadcast */
 ngx_int_t ngx_http_tgbot_broadcast_show_error(ngx_http_tgbot_broadcast_t *b,
     uint64_t id, ngx_uint_t number, ngx_http_tgbot_broadcast_error_t *error);
+
+/* the number of chats of all bots that wait, or are in flight */
+uint64_t ngx_http_tgbot_broadcast_show_waiting(ngx_http_tgbot_zone_t *zone);
 
 /*
  * For metrics: the number of broadcasts of the bot by state, and of their

@@ -7,9 +7,10 @@ import os
 import random
 import signal
 from collections import Counter
+from urllib.parse import urlencode
 
 import clients
-from harness import FULL, TOKEN, until
+from harness import FULL, MODULE, TOKEN, bot, until
 from simulator.botapi import key_of
 from simulator.http1 import HttpError, Parser, response
 
@@ -22,8 +23,10 @@ GATEWAY = """\
         }}
 """
 
-CALLS = 1000000 if FULL else 20000
+# calls after which the size of a worker is looked at
+MARKS = (100000, 500000, 1000000) if FULL else (5000, 10000, 20000)
 PIECE = 2500                    # calls over the same connections
+MODULE_CALLS = 1000             # to the location of a module
 GROWTH = 512                    # KiB: less than a smallest allocation for each call
 LARGE = 10 << 20                # bytes of an answer
 HELD = 2048                     # KiB that a worker may hold of a large body or answer
@@ -33,15 +36,29 @@ def gateway(parameters="", more=""):
     return GATEWAY.format(parameters=parameters, more=more)
 
 
-def post(method, body, content_type="application/json", length=None):
+def post(method, body, content_type="application/json", length=None, headers=""):
     """The bytes of a call, or its beginning if more than the body is announced."""
-    return (f"POST /bot/bot/{method} HTTP/1.1\r\nHost: e2e\r\n"
+    return (f"POST /bot/bot/{method} HTTP/1.1\r\nHost: e2e\r\n{headers}"
             f"Content-Type: {content_type}\r\n"
             f"Content-Length: {length or len(body)}\r\n\r\n").encode() + body
 
 
 def message(number, chat=1):
     return post("sendMessage", json.dumps({"chat_id": chat, "text": f"call {number}"}).encode())
+
+
+def photo(number, chat=1, size=4096):
+    """A call whose body nginx may have in a temporary file."""
+    return post("sendPhoto", (
+        f'--x\r\nContent-Disposition: form-data; name="chat_id"\r\n\r\n{chat}\r\n'
+        f'--x\r\nContent-Disposition: form-data; name="caption"\r\n\r\ncall {number}\r\n'
+        '--x\r\nContent-Disposition: form-data; name="photo"; filename="p.jpg"\r\n'
+        f'Content-Type: image/jpeg\r\n\r\n{"j" * size}\r\n--x--\r\n').encode(),
+        "multipart/form-data; boundary=x")
+
+
+def refusal(code, **more):
+    return json.dumps({"ok": False, "error_code": code, "description": "Refused", **more})
 
 
 async def ask(port, data):
@@ -221,35 +238,166 @@ async def test_stopped(case):
     case.check_logs(nginx)
 
 
+# what the Bot API of test_flat() answers to a method, and the status
+FAST = {
+    "sendMessage": (200, json.dumps({"ok": True, "result": {"message_id": 1,
+                                                            "text": "x" * 300}})),
+    "sendDice": (400, refusal(400)),
+    "sendPoll": (429, refusal(429, parameters={"retry_after": 31})),
+    "sendVenue": (500, refusal(500)),
+    "deleteMessage": (444, ""),     # no answer: it is repeated, and 502 in the end
+}
+
+
+def mixed(number):
+    """A call of each kind in turn, and the status that it gets."""
+    chat = {"chat_id": number % 1000, "text": f"call {number}"}
+    kind = number % 20
+    if kind < 4:
+        return 200, (f"GET /bot/bot/getChat?chat_id={number} HTTP/1.1\r\n"
+                     "Host: e2e\r\n\r\n").encode()
+    if kind < 7:
+        return 200, post("sendMessage", urlencode(chat).encode(),
+                         "application/x-www-form-urlencoded")
+    if kind < 9:
+        return 200, photo(number)
+    if kind < 11:
+        chat = {"chat_id": number % 500, "text": "the same for each key"}
+        return 200, post("sendMessage", json.dumps(chat).encode(),
+                         headers=f"Idempotency-Key: {number % 500}\r\n")
+    method = {11: "sendDice", 12: "sendPoll", 13: "sendVenue", 14: "deleteMessage",
+              15: "getLarge"}.get(kind, "sendMessage")
+    if method == "sendPoll":
+        chat["chat_id"] = -number   # a 429 stops the chat
+    status = FAST.get(method, (200,))[0]
+    return 502 if status == 444 else status, post(method, json.dumps(chat).encode())
+
+
+async def hang_ups(port, over, ends):
+    """Programs that hang up: in a call, before its answer, and in the middle of that."""
+    while not over.is_set():
+        await asyncio.sleep(0.02)
+        for data in (photo(1)[:-2000], message(1), post("getLarge", b"{}")):
+            client = await clients.Client(port).connect()
+            client.send(data)
+            if len(ends) % 2:
+                await asyncio.sleep(0.001)
+            await client.close()
+            ends.append(data)
+
+
 async def test_flat(case):
-    """A worker is as large after many calls as it was after some."""
-    fast = ('        location = /_fast { internal; proxy_pass http://unix:{0}/api.sock:/; }}\n')
-    fast = fast.replace("{0}", case.directory).replace("}}", "}")
-    answer = json.dumps({"ok": True, "result": {"message_id": 1, "text": "x" * 300}})
+    """A worker is as large after many calls of all kinds as it was after some."""
+    with open(f"{case.directory}/large", "wb") as file:
+        file.write(bytes(256 << 10))
+    api = "".join(f"location ~ /{method}$ {{ return {status} '{answer}'; }}\n"
+                  for method, (status, answer) in FAST.items())
     server = (f"server {{ listen unix:{case.directory}/api.sock; access_log off; "
-              f"location / {{ default_type application/json; return 200 '{answer}'; }} }}\n")
+              f"default_type application/json; root {case.directory}; {api} "
+              "location ~ /getLarge$ { rewrite ^ /large break; error_page 405 =200 $uri; } "
+              f"location / {{ return 200 '{FAST['sendMessage'][1]}'; }} }}\n")
+    fast = (f"location = /_fast {{ internal; access_log off; "
+            f"proxy_pass http://unix:{case.directory}/api.sock:$tgbot_api_uri; }}\n")
     _, nginx = await case.scene(
         f"tgbot_token {TOKEN}; tgbot_api /_fast;", api=False, nginx={"workers": 1},
-        locations=gateway() + fast, http=server)
+        locations=gateway("idempotency=keys:4m",
+                          "access_log off; client_body_buffer_size 1k; "
+                          "tgbot_retry_on http_429 error;") + fast, http=server)
     worker, = nginx.workers()
     number = 0
+    over = asyncio.Event()
+    ends = []
+    aside = asyncio.create_task(hang_ups(nginx.port, over, ends))
+    sizes = []
+    for mark in MARKS:
+        while number < mark:
+            calls = [mixed(n) for n in range(number, number + PIECE)]
+            statuses = await clients.flood(nginx.port, (data for _, data in calls))
+            number += PIECE
+            case.equal(dict(statuses), Counter(status for status, _ in calls), "statuses")
+        sizes.append(resident(worker))
+    over.set()
+    await aside
+    status = await case.check_status(nginx)
+    files = len(os.listdir(f"/proc/{worker}/fd"))
+    case.note(f"KiB after calls: {dict(zip(MARKS, sizes))}; {len(ends)} programs hung up; "
+              f"{files} open files; zones " + ", ".join(
+                  f"{name} {zone['zone_bytes']}" for name, zone in status.data["zones"].items()))
+    case.check(sizes[-1] - sizes[0] < GROWTH, f"grown by {sizes[-1] - sizes[0]} KiB")
+    case.check(files < 50, f"{files} files are open with nothing to do")
+    temp = f"{case.directory}/temp_body"
+    case.check(not any(names for _, _, names in os.walk(temp)), "a temporary file is left")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+SCRIPTS = """\
+        location = /_lua {
+            internal;
+            content_by_lua_block {
+                ngx.req.set_header("X-Lua", "x")
+                ngx.ctx.answer = ngx.req.get_body_data()
+                ngx.sleep(0)
+                ngx.say(ngx.ctx.answer)
+            }
+        }
+        location = /_njs {
+            internal;
+            js_content main.api;
+        }
+        location = /_nchan {
+            internal;
+            nchan_publisher;
+            nchan_channel_id calls;
+            nchan_message_buffer_length 1;
+        }
+"""
+NJS = "export default { api: (r) => setTimeout(() => r.return(200, r.requestText), 0) };\n"
+MODULES = ("ndk_http_module", "ngx_http_lua_module", "ngx_http_js_module", "ngx_nchan_module")
+
+
+async def test_flat_modules(case):
+    """
+    The locations of other modules are called by requests that were used before: each gets
+    the body of its own call, and a worker is as large after many as after some.
+    """
+    modules = [f"/usr/lib/nginx/modules/{name}.so" for name in MODULES]
+    if not all(os.path.exists(module) for module in modules):
+        case.skip("modules of nginx are not installed")
+        return
+    with open(f"{case.directory}/main.js", "w", encoding="utf-8") as file:
+        file.write(NJS)
+    names = ("lua", "njs", "nchan")
+    locations = SCRIPTS
+    for number, name in enumerate(names):
+        token = TOKEN.replace("7000000001", str(7000000002 + number))
+        locations += bot(name, f"tgbot_token {token}; tgbot_api /_{name};", api=False)
+        locations += f"        location /{name}/ {{ tgbot_gateway {name}; }}\n"
+    _, nginx = await case.scene(
+        locations=locations, http=f"js_path {case.directory}; js_import main from main.js;",
+        nginx={"workers": 1, "module": ";\nload_module ".join((MODULE, *modules))})
+    worker, = nginx.workers()
 
     async def load(count):
-        nonlocal number
-        for _ in range(count // PIECE):
+        for name in names:
             statuses = await clients.flood(nginx.port, (
-                message(n, n % 1000) for n in range(number, number + PIECE)))
-            number += PIECE
-            case.equal(dict(statuses), {200: PIECE}, "statuses")
+                message(n, n % 1000).replace(b"/bot/bot/", f"/{name}/".encode())
+                for n in range(count)))
+            # nchan says "queued" to a call without subscribers
+            case.equal(sum(statuses[status] for status in (200, 201, 202)), count,
+                       f"{name} answered of {statuses}")
 
-    await load(CALLS // 4)
+    await load(MODULE_CALLS)
     before = resident(worker)
-    await load(CALLS * 3 // 4)
+    await load(MODULE_CALLS)
     after = resident(worker)
-    case.note(f"{before} KiB after {CALLS // 4} calls, {after} KiB after {number}")
+    case.note(f"{before} KiB, {after} KiB")
     case.check(after - before < GROWTH, f"grown by {after - before} KiB")
-    status = await case.check_status(nginx)
-    case.equal(status.value("calls_total", "api", "ok"), number, "calls")
+    for name in ("lua", "njs"):
+        answers = [await ask(nginx.port, message(n).replace(b"/bot/bot/", f"/{name}/".encode()))
+                   for n in range(3)]
+        case.equal([json.loads(answer.body)["text"] for answer in answers],
+                   ["call 0", "call 1", "call 2"], f"bodies that {name} got")
     await case.stop(nginx)
     case.check_logs(nginx)
 

@@ -1614,6 +1614,37 @@ test_torn(void)
 }
 
 
+/* chats in a page that was not written are counted */
+
+static void
+test_broken(void)
+{
+    uint64_t                         id;
+    ngx_http_tgbot_broadcast_area_t  area;
+
+    test_zone(TEST_ROOM);
+
+    id = test_make(1000, 1);
+
+    is_int(ngx_http_tgbot_broadcast_broken(zone), 0);
+
+    ngx_http_tgbot_broadcast_area_lock(zone, &area);
+    ngx_memzero(&area.blocks[area.blocks[area.records[0].chats].next],
+                NGX_HTTP_TGBOT_BROADCAST_BLOCK);
+    ngx_http_tgbot_zone_unlock(zone);
+
+    is_int(unit_zone_start(zone, NGX_HTTP_TGBOT_ZONE_TORN), NGX_OK);
+
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_WAITING,
+             NGX_HTTP_TGBOT_BROADCAST_SLOTS);
+    is_int(ngx_http_tgbot_broadcast_broken(zone),
+           1000 - NGX_HTTP_TGBOT_BROADCAST_SLOTS);
+    is_int(ngx_http_tgbot_broadcast_broken(zone), 0);
+
+    unit_zone_free(zone);
+}
+
+
 static unit_case_t  cases[] = {
     { "from its creation to its end", test_life },
     { "a chat that is tried again", test_again },
@@ -1626,7 +1657,8 @@ static unit_case_t  cases[] = {
     { "bots", test_bots },
     { "a copy of another size", test_copy },
     { "random steps, killed and repaired", test_model },
-    { "the machine goes down", test_torn }
+    { "the machine goes down", test_torn },
+    { "chats that are lost with a page", test_broken }
 };
 
 
