@@ -250,3 +250,24 @@ tgbot_pace  group=1r/m group_burst=1 max_wait=1s;
 sendMessage {"chat_id":"@news","text":"1"}
 sendMessage {"chat_id":"@other","text":"3"}
 sendMessage {"chat_id":-1006,"text":"4"}
+
+
+
+=== TEST 17: a call that meets a flood waits no longer than others would
+--- server
+location /soon/ {
+    tgbot_gateway   $bot;
+    tgbot_pace      max_wait=1s;
+    tgbot_retry_on  http_429;
+}
+--- request eval
+[map { s/bot/soon/r } main::call('sendMessage', 7, 1),
+ main::call('sendMessage', 8, 2), main::call('sendMessage', 8, 3)]
+--- api eval: [$::flood =~ s/ 1\b/ 2/gr, $::flood]
+--- error_code eval: [429, 200, 200]
+--- response_body_like eval: [qr/retry after 2"/, $::true, $::true]
+--- calls
+sendMessage {"chat_id":7,"text":"1"}
+sendMessage {"chat_id":8,"text":"2"}
+sendMessage {"chat_id":8,"text":"2"}
+sendMessage {"chat_id":8,"text":"3"}

@@ -558,7 +558,7 @@ static void
 ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
     ngx_uint_t unknown, ngx_uint_t retry_after, const char *reason)
 {
-    ngx_msec_t               delay;
+    ngx_msec_t               delay, left;
     ngx_http_tgbot_retry_t  *retry;
 
     retry = send->conf->retry;
@@ -595,7 +595,16 @@ ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
                               retry->backoff, retry->max_backoff,
                               ngx_random());
 
-    if (delay >= ngx_http_tgbot_send_left(send)) {
+    left = ngx_http_tgbot_send_left(send);
+
+    if (retry_after && send->program && send->turn.conf) {
+
+        /* as for a call that finds the pause */
+
+        left = ngx_min(left, send->turn.conf->max_wait + 1);
+    }
+
+    if (delay >= left) {
         ngx_http_tgbot_send_give_up(send, retry_after
                                     ? "it would have to wait for too long"
                                     : reason);
