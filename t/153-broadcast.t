@@ -698,3 +698,97 @@ is($status, 200, $block->name . ' - again');
 is($json->{waiting}, 2000, $block->name . ' - all wait');
 
 logged("broadcast $id: 2000 chats are tried again", 1);
+
+
+
+=== TEST 28: a method that the Bot API does not know pauses the broadcast
+--- http_config
+    server {
+        listen 127.0.0.1:$TEST_NGINX_RAND_PORT_2;
+
+        location / {
+            default_type application/json;
+            return 404 '{"ok":false,"error_code":404,"description":"Not Found"}';
+        }
+    }
+--- config eval
+main::cast('tgbot_api /_no;') . <<'_EOC_'
+    location /_no {
+        internal;
+        proxy_pass http://127.0.0.1:$TEST_NGINX_RAND_PORT_2;
+    }
+_EOC_
+--- then
+my $id = make([1 .. 300], method => 'sendMesage');
+
+my $json = state_of($id, 'paused');
+is($json->{error}, '404 Not Found', $block->name . ' - error');
+
+becomes(0, 'in flight', sub { (ask(GET => "/$id"))[1]{in_flight} });
+is((ask(GET => "/$id"))[1]{waiting}, 300, $block->name . ' - all wait');
+
+logged("broadcast $id is paused, as sendMesage was answered with 404: "
+       . '"Not Found"', 1);
+
+is((ask(POST => "/$id/cancel"))[1]{error}, undef, $block->name . ' - cancelled');
+
+
+
+=== TEST 29: calls of a broadcast that are tried again are not given up
+--- config eval
+main::cast('tgbot_api /_no; tgbot_retry_on off;') . <<'_EOC_'
+    location /_no {
+        internal;
+        return 403;
+    }
+_EOC_
+--- then
+my $id = make([1 .. 100]);
+
+my $lines = sub {
+    open my $in, '<', $Test::Nginx::Util::ErrLogFile or die "no log: $!\n";
+
+    return scalar grep { /was answered with 403 by nginx itself/ } <$in>;
+};
+
+becomes(1, 'tried more than once', sub { $lines->() > 1 ? 1 : 0 });
+
+ok($lines->() < 10, $block->name . ' - ' . $lines->() . ' lines');
+
+like(get('/status?format=prometheus'),
+     qr/^nginx_tgbot_api_calls_given_up_total\{bot="b"\} 0$/m,
+     $block->name . ' - given up');
+
+is(status()->{bots}{b}{broadcast_chats}{waiting}, 100, $block->name . ' - all wait');
+
+
+
+=== TEST 30: two bots share a zone: it is told of once, with all chats
+--- config eval
+main::cast() . main::bot('tgbot_token 2:TOKEN;', 'c') . <<'_EOC_'
+    location /second {
+        tgbot_broadcast c zone=cast;
+    }
+_EOC_
+--- then
+make([1, 2], start => JSON::PP::false);
+like(end(request('POST', '/second', ['Content-Type: application/json'],
+                 '{"method":"sendMessage","chat_ids":[7],"start":false}')),
+     qr/ 201 /, $block->name . ' - made');
+--- shutdown_error_log eval
+qr/ 3 chats of broadcasts that wait are lost with zone "cast", which is no file/
+
+
+
+=== TEST 31: a chat whose calls fail is tried three times, also if repeats have no turn
+--- config eval
+main::bot('tgbot_api /_api/status/500;') . <<'_EOC_'
+    location /cast {
+        tgbot_broadcast b zone=cast:2m;
+        tgbot_pace chat=2r/s chat_burst=1;
+        tgbot_retry attempts=3 backoff=20ms max_backoff=50ms life=200ms;
+    }
+_EOC_
+--- then
+my $id = make([5]);
+is(state_of($id, 'done')->{failed}, 1, $block->name . ' - failed');

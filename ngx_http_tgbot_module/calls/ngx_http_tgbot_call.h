@@ -68,7 +68,7 @@ struct ngx_http_tgbot_call_s {
 
     /*
      * NULL, or memory for a copy of a body that is passed on, or would be if
-     * the client was there; "cut" is set if it may lack something
+     * the client was there; "cut" is set if it may lack its end
      */
     ngx_buf_t                     *copy;
 

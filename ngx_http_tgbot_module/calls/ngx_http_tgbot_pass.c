@@ -86,9 +86,14 @@ ngx_http_tgbot_pass_copy(ngx_http_tgbot_call_t *call, ngx_chain_t *in)
             continue;
         }
 
-        if (!ngx_buf_in_memory(in->buf) || size > b->end - b->last) {
+        if (!ngx_buf_in_memory(in->buf)) {
             call->cut = 1;
             return;
+        }
+
+        if (size > b->end - b->last) {
+            call->cut = 1;
+            size = b->end - b->last;
         }
 
         b->last = ngx_cpymem(b->last, in->buf->pos, (size_t) size);

@@ -286,7 +286,7 @@ ngx_http_tgbot_broadcast_route_list(ngx_http_tgbot_broadcast_route_t *b)
     ngx_http_tgbot_status_text_text(&s, "bot", &b->conf->name);
     ngx_http_tgbot_status_text_key(&s, "broadcasts");
 
-    next = ngx_http_tgbot_status_broadcast_list(&s, &b->conf->user, after);
+    next = ngx_http_tgbot_status_broadcast_list(&s, &b->conf->user, after, 0);
 
     ngx_http_tgbot_status_text_member(&s, "next", next);
 

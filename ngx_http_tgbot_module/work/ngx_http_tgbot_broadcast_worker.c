@@ -71,6 +71,9 @@ static ngx_int_t ngx_http_tgbot_broadcast_worker_find(
 static ngx_int_t ngx_http_tgbot_broadcast_worker_lead(
     ngx_http_tgbot_broadcast_conf_t *b, uint64_t id,
     ngx_http_tgbot_lease_t *lease);
+static void ngx_http_tgbot_broadcast_worker_unread(
+    ngx_http_tgbot_broadcast_conf_t *b, uint64_t id,
+    ngx_http_tgbot_lease_t *lease, ngx_int_t rc);
 static ngx_int_t ngx_http_tgbot_broadcast_worker_read(
     ngx_http_tgbot_broadcast_led_t *led);
 static ngx_int_t ngx_http_tgbot_broadcast_worker_token(void *data,
@@ -86,6 +89,9 @@ static ngx_int_t ngx_http_tgbot_broadcast_worker_sending(
 static void ngx_http_tgbot_broadcast_worker_waiting(
     ngx_http_tgbot_send_t *send, ngx_msec_t delay);
 static void ngx_http_tgbot_broadcast_worker_done(ngx_http_tgbot_send_t *send);
+static void ngx_http_tgbot_broadcast_worker_stall(
+    ngx_http_tgbot_broadcast_call_t *call,
+    ngx_http_tgbot_broadcast_error_t *error);
 static void ngx_http_tgbot_broadcast_worker_hold(
     ngx_http_tgbot_broadcast_call_t *call, ngx_uint_t state);
 static ngx_uint_t ngx_http_tgbot_broadcast_worker_judge(
@@ -234,10 +240,19 @@ ngx_http_tgbot_broadcast_worker_look(ngx_event_t *ev)
 static ngx_int_t
 ngx_http_tgbot_broadcast_worker_find(ngx_http_tgbot_broadcast_conf_t *b)
 {
-    uint64_t                id;
+    uint64_t                id, broken;
     ngx_int_t               rc;
     ngx_uint_t              n, unknown, all;
     ngx_http_tgbot_lease_t  lease;
+
+    broken = ngx_http_tgbot_broadcast_broken(b->zone);
+
+    if (broken) {
+        ngx_log_error(NGX_LOG_ERR, b->clcf->error_log, 0,
+                      "tgbot: %uL chats of broadcasts in zone \"%V\" are lost, "
+                      "as the machine ended without writing its file",
+                      broken, &b->zone->shm_zone->shm.name);
+    }
 
     all = 0;
     n = NGX_HTTP_TGBOT_BROADCAST_WORKER_TURN;
@@ -248,9 +263,9 @@ ngx_http_tgbot_broadcast_worker_find(ngx_http_tgbot_broadcast_conf_t *b)
         all += unknown;
 
         if (rc == NGX_OK
-            && ngx_http_tgbot_broadcast_worker_lead(b, id, &lease) != NGX_OK)
+            && ngx_http_tgbot_broadcast_worker_lead(b, id, &lease)
+               == NGX_ERROR)
         {
-            ngx_http_tgbot_broadcast_lead_leave(&b->user, id, &lease);
             break;
         }
 
@@ -259,47 +274,60 @@ ngx_http_tgbot_broadcast_worker_find(ngx_http_tgbot_broadcast_conf_t *b)
     if (all) {
         ngx_log_error(NGX_LOG_WARN, b->clcf->error_log, 0,
                       "tgbot: bot \"%V\": %ui chats of broadcasts were in "
-                      "flight in a worker that died, and are unknown",
-                      &b->name, all);
+                      "flight when nginx, or a worker of it, died, and are "
+                      "unknown", &b->name, all);
     }
 
     return (n == 0) ? NGX_AGAIN : NGX_OK;
 }
 
 
+/*
+ * NGX_ERROR: no memory.  NGX_DECLINED: it cannot be sent, and must not keep
+ * those behind it from being led.
+ */
+
 static ngx_int_t
 ngx_http_tgbot_broadcast_worker_lead(ngx_http_tgbot_broadcast_conf_t *b,
     uint64_t id, ngx_http_tgbot_lease_t *lease)
 {
+    ngx_int_t                        rc;
     ngx_pool_t                      *pool;
     ngx_http_tgbot_broadcast_led_t  *led;
 
+    led = NULL;
+    rc = NGX_ERROR;
+
     pool = ngx_create_pool(NGX_HTTP_TGBOT_BROADCAST_WORKER_POOL,
                            b->clcf->error_log);
-    if (pool == NULL) {
-        return NGX_ERROR;
+
+    if (pool) {
+        led = ngx_pcalloc(pool, sizeof(ngx_http_tgbot_broadcast_led_t));
     }
 
-    led = ngx_pcalloc(pool, sizeof(ngx_http_tgbot_broadcast_led_t));
-    if (led == NULL) {
-        ngx_destroy_pool(pool);
-        return NGX_ERROR;
+    if (led) {
+        led->conf = b;
+        led->pool = pool;
+        led->id = id;
+        led->lease = *lease;
+        led->max = NGX_HTTP_TGBOT_BROADCAST_FLIGHTS;
+        led->event.handler = ngx_http_tgbot_broadcast_worker_go_on;
+        led->event.data = led;
+        led->event.log = b->clcf->error_log;
+
+        ngx_queue_init(&led->calls);
+
+        rc = ngx_http_tgbot_broadcast_worker_read(led);
     }
 
-    led->conf = b;
-    led->pool = pool;
-    led->id = id;
-    led->lease = *lease;
-    led->max = NGX_HTTP_TGBOT_BROADCAST_FLIGHTS;
-    led->event.handler = ngx_http_tgbot_broadcast_worker_go_on;
-    led->event.data = led;
-    led->event.log = b->clcf->error_log;
+    if (rc != NGX_OK) {
+        ngx_http_tgbot_broadcast_worker_unread(b, id, lease, rc);
 
-    ngx_queue_init(&led->calls);
+        if (pool) {
+            ngx_destroy_pool(pool);
+        }
 
-    if (ngx_http_tgbot_broadcast_worker_read(led) != NGX_OK) {
-        ngx_destroy_pool(pool);
-        return NGX_ERROR;
+        return rc;
     }
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, b->clcf->error_log, 0,
@@ -308,6 +336,32 @@ ngx_http_tgbot_broadcast_worker_lead(ngx_http_tgbot_broadcast_conf_t *b,
     ngx_queue_insert_tail(&ngx_http_tgbot_broadcast_worker_leds, &led->queue);
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_broadcast_worker_unread(ngx_http_tgbot_broadcast_conf_t *b,
+    uint64_t id, ngx_http_tgbot_lease_t *lease, ngx_int_t rc)
+{
+    ngx_http_tgbot_broadcast_error_t  error;
+
+    if (rc == NGX_DECLINED) {
+        ngx_memzero(&error, sizeof(ngx_http_tgbot_broadcast_error_t));
+
+        error.status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        error.len = sizeof("\"params\" are damaged") - 1;
+        ngx_memcpy(error.text, "\"params\" are damaged", error.len);
+
+        if (ngx_http_tgbot_broadcast_lead_stall(&b->user, id, lease, &error)
+            == NGX_OK)
+        {
+            ngx_log_error(NGX_LOG_ERR, b->clcf->error_log, 0,
+                          "tgbot: bot \"%V\": broadcast %uL is paused, as its "
+                          "\"params\" are damaged", &b->name, id);
+        }
+    }
+
+    ngx_http_tgbot_broadcast_lead_leave(&b->user, id, lease);
 }
 
 
@@ -324,7 +378,7 @@ ngx_http_tgbot_broadcast_worker_read(ngx_http_tgbot_broadcast_led_t *led)
     user = &led->conf->user;
 
     if (ngx_http_tgbot_broadcast_show_get(user, led->id, &info) != NGX_OK) {
-        return NGX_ERROR;
+        return NGX_DECLINED;
     }
 
     method.data = info.method;
@@ -336,12 +390,14 @@ ngx_http_tgbot_broadcast_worker_read(ngx_http_tgbot_broadcast_led_t *led)
     led->method.len = method.len;
     led->method.data = ngx_pstrdup(led->pool, &method);
 
-    if (text.data == NULL || led->method.data == NULL
-        || ngx_http_tgbot_broadcast_show_text(user, led->id, text.data,
-                                              text.len)
-           != NGX_OK)
-    {
+    if (text.data == NULL || led->method.data == NULL) {
         return NGX_ERROR;
+    }
+
+    if (ngx_http_tgbot_broadcast_show_text(user, led->id, text.data, text.len)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
     }
 
     /* "{" becomes the comma behind the chat, if anything follows */
@@ -616,9 +672,42 @@ ngx_http_tgbot_broadcast_worker_done(ngx_http_tgbot_send_t *send)
 
     state = ngx_http_tgbot_broadcast_worker_judge(send, &error, &again);
 
+    if (state == NGX_HTTP_TGBOT_BROADCAST_FAILED
+        && error.status == NGX_HTTP_NOT_FOUND)
+    {
+        ngx_http_tgbot_broadcast_worker_stall(call, &error);
+        state = NGX_HTTP_TGBOT_BROADCAST_WAITING;
+    }
+
     ngx_http_tgbot_broadcast_worker_hold(call, state);
 
     ngx_http_tgbot_broadcast_worker_settle(call, state, &error, again);
+}
+
+
+/* a method that the Bot API does not know: no chat would get anything */
+
+static void
+ngx_http_tgbot_broadcast_worker_stall(ngx_http_tgbot_broadcast_call_t *call,
+    ngx_http_tgbot_broadcast_error_t *error)
+{
+    ngx_str_t                        text;
+    ngx_http_tgbot_broadcast_led_t  *led;
+
+    led = call->led;
+
+    text.data = error->text;
+    text.len = error->len;
+
+    if (ngx_http_tgbot_broadcast_lead_stall(&led->conf->user, led->id,
+                                            &led->lease, error)
+        == NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, led->conf->clcf->error_log, 0,
+                      "tgbot: bot \"%V\": broadcast %uL is paused, as %V was "
+                      "answered with 404: \"%V\"",
+                      &led->conf->name, led->id, &led->method, &text);
+    }
 }
 
 
@@ -664,6 +753,16 @@ ngx_http_tgbot_broadcast_worker_judge(ngx_http_tgbot_send_t *send,
 
     if (send->unsure) {
         return NGX_HTTP_TGBOT_BROADCAST_UNKNOWN;
+    }
+
+    if (capture == NULL && send->results[NGX_HTTP_TGBOT_API_5XX]) {
+
+        /* a try that failed, though a repeat would have had to wait too long */
+
+        error->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        *again = 1;
+
+        return NGX_HTTP_TGBOT_BROADCAST_FAILED;
     }
 
     /* it was not sent */
@@ -913,8 +1012,6 @@ ngx_http_tgbot_broadcast_worker_stop(void)
 void
 ngx_http_tgbot_broadcast_worker_exit_process(void)
 {
-    uint64_t                           states[NGX_HTTP_TGBOT_BROADCAST_STATES];
-    uint64_t                           chats[NGX_HTTP_TGBOT_BROADCAST_CHATS];
     uint64_t                           waiting;
     ngx_uint_t                         i;
     ngx_http_tgbot_zone_t             *zone;
@@ -933,16 +1030,15 @@ ngx_http_tgbot_broadcast_worker_exit_process(void)
             continue;
         }
 
-        ngx_http_tgbot_broadcast_show_sums(&b[i]->user, states, chats);
+        /* of all bots: a zone is told of once */
 
-        waiting = chats[NGX_HTTP_TGBOT_BROADCAST_WAITING]
-                  + chats[NGX_HTTP_TGBOT_BROADCAST_FLIGHT];
+        waiting = ngx_http_tgbot_broadcast_show_waiting(zone);
 
         if (waiting && ngx_http_tgbot_zone_tell(zone)) {
             ngx_log_error(NGX_LOG_WARN, b[i]->clcf->error_log, 0,
-                          "tgbot: bot \"%V\": %uL chats of broadcasts that "
-                          "wait are lost with zone \"%V\", which is no file",
-                          &b[i]->name, waiting, &zone->shm_zone->shm.name);
+                          "tgbot: %uL chats of broadcasts that wait are lost "
+                          "with zone \"%V\", which is no file",
+                          waiting, &zone->shm_zone->shm.name);
         }
     }
 }

@@ -358,6 +358,7 @@ ngx_http_tgbot_broadcast_set(ngx_http_tgbot_broadcast_t *b, uint64_t id,
 
     if (rc == NGX_OK) {
         record->state = state;
+        record->error = 0;
     }
 
     ngx_http_tgbot_zone_unlock(b->zone);
@@ -472,4 +473,21 @@ ngx_http_tgbot_broadcast_loaded(ngx_http_tgbot_broadcast_area_t *area,
     }
 
     return NULL;
+}
+
+
+uint64_t
+ngx_http_tgbot_broadcast_broken(ngx_http_tgbot_zone_t *zone)
+{
+    uint64_t                         n;
+    ngx_http_tgbot_broadcast_area_t  area;
+
+    ngx_http_tgbot_broadcast_area_lock(zone, &area);
+
+    n = area.sh->broken;
+    area.sh->broken = 0;
+
+    ngx_http_tgbot_zone_unlock(zone);
+
+    return n;
 }

@@ -166,5 +166,11 @@ ngx_int_t ngx_http_tgbot_broadcast_again(ngx_http_tgbot_broadcast_t *b,
 ngx_int_t ngx_http_tgbot_broadcast_drop(ngx_http_tgbot_broadcast_t *b,
     uint64_t id);
 
+/*
+ * The number of chats that a crash of the machine took from the zone, each of
+ * which is returned once.
+ */
+uint64_t ngx_http_tgbot_broadcast_broken(ngx_http_tgbot_zone_t *zone);
+
 
 #endif /* _NGX_HTTP_TGBOT_BROADCAST_H_INCLUDED_ */

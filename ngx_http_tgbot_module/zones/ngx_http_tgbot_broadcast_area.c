@@ -6,13 +6,9 @@
 #include "ngx_http_tgbot_broadcast_area.h"
 
 
-/*
- * one more record for each so many bytes of a zone, and the least and the
- * largest number: all of them are looked at inside the lock
- */
+/* one more record for each so many bytes of a zone, and the least number */
 #define NGX_HTTP_TGBOT_BROADCAST_AREA_BYTES    65536
 #define NGX_HTTP_TGBOT_BROADCAST_AREA_RECORDS  8
-#define NGX_HTTP_TGBOT_BROADCAST_AREA_MAX      1024
 
 
 static ngx_int_t ngx_http_tgbot_broadcast_area_init(
@@ -274,7 +270,7 @@ ngx_http_tgbot_broadcast_area_view(ngx_http_tgbot_zone_t *zone,
     area->nrecords = ngx_max(area->nrecords,
                              NGX_HTTP_TGBOT_BROADCAST_AREA_RECORDS);
     area->nrecords = ngx_min(area->nrecords,
-                             NGX_HTTP_TGBOT_BROADCAST_AREA_MAX);
+                             NGX_HTTP_TGBOT_BROADCAST_RECORDS);
 
     offset += area->nrecords * sizeof(ngx_http_tgbot_broadcast_record_t);
     offset += data - (u_char *) zone->sh;
@@ -339,6 +335,10 @@ ngx_http_tgbot_broadcast_area_repair(ngx_http_tgbot_broadcast_area_t *area,
                                           &record->errors,
                                           NGX_HTTP_TGBOT_BROADCAST_OF_ERRORS,
                                           torn);
+
+        if (record->error > record->nerrors) {
+            record->error = 0;
+        }
 
         /* the last chain, whose tail stays in the record */
 

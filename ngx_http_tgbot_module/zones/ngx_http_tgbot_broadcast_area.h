@@ -30,6 +30,9 @@
 
 #define NGX_HTTP_TGBOT_BROADCAST_NIL      0xffffffff
 
+/* records of a zone at most: all of them are looked at inside the lock */
+#define NGX_HTTP_TGBOT_BROADCAST_RECORDS  1024
+
 
 /*
  * The byte of a chat: waiting, in flight, taken by the leader but not sent, or
@@ -100,7 +103,8 @@ typedef struct {
     uint32_t                          total;    /* chats that are added */
     uint32_t                          state;
     uint32_t                          loading;  /* not published */
-    uint32_t                          reserved;
+    uint32_t                          error;    /* its number, that paused the
+                                                   broadcast; 0: none */
     int64_t                           last;
     ngx_http_tgbot_lease_t            loader;
     ngx_http_tgbot_lease_t            leader;
@@ -130,7 +134,8 @@ typedef struct {
 
 typedef struct {
     uint64_t                          id;       /* the last one given */
-    uint64_t                          broken;   /* chats that were lost */
+    uint64_t                          broken;   /* chats that were lost, and
+                                                   not told of */
 
     /* derived */
 

@@ -487,6 +487,34 @@ ngx_http_tgbot_broadcast_lead_rate(ngx_http_tgbot_broadcast_area_t *area,
 
 
 ngx_int_t
+ngx_http_tgbot_broadcast_lead_stall(ngx_http_tgbot_broadcast_t *b, uint64_t id,
+    ngx_http_tgbot_lease_t *leader, ngx_http_tgbot_broadcast_error_t *error)
+{
+    ngx_int_t                           rc;
+    ngx_http_tgbot_broadcast_area_t     area;
+    ngx_http_tgbot_broadcast_record_t  *record;
+
+    rc = NGX_DECLINED;
+
+    ngx_http_tgbot_broadcast_area_lock(b->zone, &area);
+
+    record = ngx_http_tgbot_broadcast_lead_led(&area, b, id, leader);
+
+    if (record && record->state == NGX_HTTP_TGBOT_BROADCAST_GOING) {
+        record->error = ngx_http_tgbot_broadcast_lead_number(&area, record,
+                                                             error);
+        record->state = NGX_HTTP_TGBOT_BROADCAST_PAUSED;
+
+        rc = NGX_OK;
+    }
+
+    ngx_http_tgbot_zone_unlock(b->zone);
+
+    return rc;
+}
+
+
+ngx_int_t
 ngx_http_tgbot_broadcast_lead_resign(ngx_http_tgbot_broadcast_t *b, uint64_t id,
     ngx_http_tgbot_lease_t *leader, ngx_http_tgbot_broadcast_chat_t *chats,
     ngx_uint_t n)

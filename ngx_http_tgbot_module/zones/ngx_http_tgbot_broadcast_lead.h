@@ -66,6 +66,14 @@ void ngx_http_tgbot_broadcast_lead_settle(ngx_http_tgbot_broadcast_t *b,
     ngx_http_tgbot_broadcast_error_t *error, ngx_uint_t again);
 
 /*
+ * Pauses a broadcast that is going, for an error that all its chats would
+ * have.  NGX_DECLINED: it was not going, or the caller is not its leader.
+ */
+ngx_int_t ngx_http_tgbot_broadcast_lead_stall(ngx_http_tgbot_broadcast_t *b,
+    uint64_t id, ngx_http_tgbot_lease_t *leader,
+    ngx_http_tgbot_broadcast_error_t *error);
+
+/*
  * Another process may become the leader; the caller, which ends, may only
  * settle these chats, all that it has in flight.  NGX_AGAIN: the leader before
  * still has chats in flight, so the caller stays the leader.

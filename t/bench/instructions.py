@@ -209,7 +209,7 @@ def cost(load, kind, module, upstream, directory):
     counts = []
     for updates in (FEW, MANY):
         server = kind(f"{kind.path}-{updates}", kind.text, directory, **values)
-        if server.modules:
+        if issubclass(kind, (Tgbot, Gateway)):
             server.modules = (module,)
         counts.append(run_path(load, server, upstream, updates))
     few, many = counts

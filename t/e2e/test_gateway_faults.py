@@ -10,7 +10,7 @@ from collections import Counter
 from urllib.parse import urlencode
 
 import clients
-from harness import FULL, TOKEN, until
+from harness import FULL, MODULE, TOKEN, bot, until
 from simulator.botapi import key_of
 from simulator.http1 import HttpError, Parser, response
 
@@ -26,6 +26,7 @@ GATEWAY = """\
 # calls after which the size of a worker is looked at
 MARKS = (100000, 500000, 1000000) if FULL else (5000, 10000, 20000)
 PIECE = 2500                    # calls over the same connections
+MODULE_CALLS = 1000             # to the location of a module
 GROWTH = 512                    # KiB: less than a smallest allocation for each call
 TEMPORARY = "client_body_buffer_size 16k;"
 LARGE = 10 << 20                # bytes of an answer
@@ -377,6 +378,77 @@ async def test_flat(case):
                   f"{name} {zone['zone_bytes']}" for name, zone in status.data["zones"].items()))
     case.check(sizes[-1] - sizes[0] < GROWTH, f"grown by {sizes[-1] - sizes[0]} KiB")
     case.check(files < 50, f"{files} files are open with nothing to do")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+SCRIPTS = """\
+        location = /_lua {
+            internal;
+            content_by_lua_block {
+                ngx.req.set_header("X-Lua", "x")
+                ngx.ctx.answer = ngx.req.get_body_data()
+                ngx.sleep(0)
+                ngx.say(ngx.ctx.answer)
+            }
+        }
+        location = /_njs {
+            internal;
+            js_content main.api;
+        }
+        location = /_nchan {
+            internal;
+            nchan_publisher;
+            nchan_channel_id calls;
+            nchan_message_buffer_length 1;
+        }
+"""
+NJS = "export default { api: (r) => setTimeout(() => r.return(200, r.requestText), 0) };\n"
+MODULES = ("ndk_http_module", "ngx_http_lua_module", "ngx_http_js_module", "ngx_nchan_module")
+
+
+async def test_flat_modules(case):
+    """
+    The locations of other modules are called by requests that were used before: each gets
+    the body of its own call, and a worker is as large after many as after some.
+    """
+    modules = [f"/usr/lib/nginx/modules/{name}.so" for name in MODULES]
+    if not all(os.path.exists(module) for module in modules):
+        case.skip("modules of nginx are not installed")
+        return
+    with open(f"{case.directory}/main.js", "w", encoding="utf-8") as file:
+        file.write(NJS)
+    names = ("lua", "njs", "nchan")
+    locations = SCRIPTS
+    for number, name in enumerate(names):
+        token = TOKEN.replace("7000000001", str(7000000002 + number))
+        locations += bot(name, f"tgbot_token {token}; tgbot_api /_{name};", api=False)
+        locations += f"        location /{name}/ {{ tgbot_gateway {name}; }}\n"
+    _, nginx = await case.scene(
+        locations=locations, http=f"js_path {case.directory}; js_import main from main.js;",
+        nginx={"workers": 1, "module": ";\nload_module ".join((MODULE, *modules))})
+    worker, = nginx.workers()
+
+    async def load(count):
+        for name in names:
+            statuses = await clients.flood(nginx.port, (
+                message(n, n % 1000).replace(b"/bot/bot/", f"/{name}/".encode())
+                for n in range(count)))
+            # nchan says "queued" to a call without subscribers
+            case.equal(sum(statuses[status] for status in (200, 201, 202)), count,
+                       f"{name} answered of {statuses}")
+
+    await load(MODULE_CALLS)
+    before = resident(worker)
+    await load(MODULE_CALLS)
+    after = resident(worker)
+    case.note(f"{before} KiB, {after} KiB")
+    case.check(after - before < GROWTH, f"grown by {after - before} KiB")
+    for name in ("lua", "njs"):
+        answers = [await ask(nginx.port, message(n).replace(b"/bot/bot/", f"/{name}/".encode()))
+                   for n in range(3)]
+        case.equal([json.loads(answer.body)["text"] for answer in answers],
+                   ["call 0", "call 1", "call 2"], f"bodies that {name} got")
     await case.stop(nginx)
     case.check_logs(nginx)
 

@@ -62,6 +62,14 @@ def _texts(scene, chat):
     return [call.params["text"] for call in scene.api.executed if call.chat == chat]
 
 
+async def _becomes(case, nginx, name, value):
+    """Waits until the status tells a value."""
+    end = time.monotonic() + 20
+    while (got := (await case.status(nginx)).value(name)) != value and time.monotonic() < end:
+        await asyncio.sleep(0.02)
+    case.equal(got, value, name)
+
+
 async def test_bulk(case):
     """Bulk is as fast as it may be, and the Bot API refuses none of it; people do not wait."""
     scene, nginx = await _scene(case, "timeout=60s", directives=PACE, **LIMITS)
@@ -118,12 +126,13 @@ async def test_flood(case):
     port = nginx.port
     loop = asyncio.get_running_loop()
 
-    scene.api.limits.pause("1", 2)
-    stopped = []
-    for number in range(12):
+    scene.api.limits.pause("1", 5)
+    stopped = [loop.create_task(_call(port, "1", 0))]
+    await _becomes(case, nginx, "pace_paused", 1)
+    for number in range(1, 12):
         stopped.append(loop.create_task(_call(port, "1", number)))
         # its body has to be complete before that of the next
-        await asyncio.sleep(0.05)
+        await _becomes(case, nginx, "pace_waiting", number)
     case.equal([await _call(port, chat, "x") for chat in ("2", "3", "-4")], [200] * 3,
                "other chats")
     case.check(not _texts(scene, "1"), "the pause is over too early for this test")
@@ -131,18 +140,14 @@ async def test_flood(case):
     case.equal(set(await asyncio.gather(*stopped)), {200}, "statuses")
     case.equal(_texts(scene, "1"), [str(number) for number in range(12)], "order")
 
-    # calls that were on their way when the first one was refused
-    pause = scene.api.limits.pauses[0]
-    refused = [when for when, chat in scene.api.limits.refusals if chat == "1"]
-    case.check(refused[0] - pause.begun < 1, "the first call came late")
-    case.check(sum(when - refused[0] >= 0.5 for when in refused) <= 1,
-               f"refused after {[when - refused[0] for when in refused]} s")
+    # nginx's coarse clock may end the pause some milliseconds early, once
+    refused = [chat for _, chat in scene.api.limits.refusals]
+    case.check(refused in (["1"], ["1", "1"]), f"refused: {refused}")
 
     # another flood after the pause stops it once more, for one call
     scene.api.limits.pause("1", 1)
     before = len(scene.api.limits.refusals)
     case.equal(await _call(port, "1", "y"), 200, "status")
-    # nginx's coarse clock may end the pause some milliseconds early, once
     case.check(len(scene.api.limits.refusals) - before <= 2, "one call is refused again and again")
     case.check_logs(nginx)
     await case.stop(nginx)

@@ -437,7 +437,7 @@ test_full(void)
     id = test_make(10, 1);
 
     is_int(area.sh->room, room - 2);
-    is_int(ngx_http_tgbot_broadcast_show_list(&bot, 0, &info, 1), 1);
+    is_int(ngx_http_tgbot_broadcast_show_list(&bot, 0, 0, &info, 1), 1);
     is_int(info.id, id);
 
     /* chats that do not fit leave those that are there */
@@ -858,6 +858,55 @@ test_bounds(void)
 }
 
 
+/* the order of lists */
+
+static void
+is_list(ngx_uint_t first, const char *ids)
+{
+    u_char                           text[64], *p;
+    ngx_uint_t                       i, n;
+    ngx_http_tgbot_broadcast_info_t  infos[8];
+
+    p = text;
+    n = ngx_http_tgbot_broadcast_show_list(&bot, 0, first, infos, 5);
+
+    for (i = 0; i < n; i++) {
+        p = ngx_sprintf(p, "%s%uL", i ? " " : "", infos[i].id);
+    }
+
+    *p = '\0';
+    ok(ngx_strcmp(text, ids) == 0);
+}
+
+
+static void
+test_order(void)
+{
+    ngx_uint_t  i;
+
+    test_zone(8 * 65536);
+
+    for (i = 0; i < 6; i++) {
+        (void) test_make(1, 1);
+    }
+
+    is_int(ngx_http_tgbot_broadcast_set(&bot, 2,
+                                        NGX_HTTP_TGBOT_BROADCAST_PAUSED),
+           NGX_OK);
+    is_int(ngx_http_tgbot_broadcast_set(&bot, 1,
+                                        NGX_HTTP_TGBOT_BROADCAST_CANCELLED),
+           NGX_OK);
+    is_int(ngx_http_tgbot_broadcast_set(&bot, 4,
+                                        NGX_HTTP_TGBOT_BROADCAST_CANCELLED),
+           NGX_OK);
+
+    is_list(0, "1 2 3 4 5");
+    is_list(1, "6 5 3 2 4");
+
+    unit_zone_free(zone);
+}
+
+
 static void
 test_bots(void)
 {
@@ -873,7 +922,7 @@ test_bots(void)
 
     is_int(ngx_http_tgbot_broadcast_show_get(&other, id, &info),
            NGX_DECLINED);
-    is_int(ngx_http_tgbot_broadcast_show_list(&other, 0, &info, 1), 0);
+    is_int(ngx_http_tgbot_broadcast_show_list(&other, 0, 0, &info, 1), 0);
     is_int(ngx_http_tgbot_broadcast_drop(&other, id), NGX_DECLINED);
 
     ngx_str_set(&other.bot, "shoq");
@@ -1614,6 +1663,37 @@ test_torn(void)
 }
 
 
+/* chats in a page that was not written are counted */
+
+static void
+test_broken(void)
+{
+    uint64_t                         id;
+    ngx_http_tgbot_broadcast_area_t  area;
+
+    test_zone(TEST_ROOM);
+
+    id = test_make(1000, 1);
+
+    is_int(ngx_http_tgbot_broadcast_broken(zone), 0);
+
+    ngx_http_tgbot_broadcast_area_lock(zone, &area);
+    ngx_memzero(&area.blocks[area.blocks[area.records[0].chats].next],
+                NGX_HTTP_TGBOT_BROADCAST_BLOCK);
+    ngx_http_tgbot_zone_unlock(zone);
+
+    is_int(unit_zone_start(zone, NGX_HTTP_TGBOT_ZONE_TORN), NGX_OK);
+
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_WAITING,
+             NGX_HTTP_TGBOT_BROADCAST_SLOTS);
+    is_int(ngx_http_tgbot_broadcast_broken(zone),
+           1000 - NGX_HTTP_TGBOT_BROADCAST_SLOTS);
+    is_int(ngx_http_tgbot_broadcast_broken(zone), 0);
+
+    unit_zone_free(zone);
+}
+
+
 static unit_case_t  cases[] = {
     { "from its creation to its end", test_life },
     { "a chat that is tried again", test_again },
@@ -1623,10 +1703,12 @@ static unit_case_t  cases[] = {
     { "a leader that ends, and the next one", test_resign },
     { "chats that are taken and not sent", test_taken },
     { "work inside the lock", test_bounds },
+    { "the order of lists", test_order },
     { "bots", test_bots },
     { "a copy of another size", test_copy },
     { "random steps, killed and repaired", test_model },
-    { "the machine goes down", test_torn }
+    { "the machine goes down", test_torn },
+    { "chats that are lost with a page", test_broken }
 };
 
 
