@@ -373,6 +373,11 @@ refused(413, qr/"params" is too long/,
         POST => '', '{"method":"sendMessage","params":{"text":"'
                     . 'x' x 70000 . '"}}');
 
+refused(413, qr/a value is too long/,
+        POST => '', '{"method":"' . 'x' x 200000);
+refused(413, qr/a value is too long/,
+        POST => '', '{"method":"sendMessage","chat_ids":[' . '1' x 200000);
+
 my $id = make([], start => JSON::PP::false);
 refused(400, qr/^line 2 of the chats is "\@durov"/,
         POST => "/$id/chats", "5\n\@durov\n6\n", 'Content-Type: text/plain');

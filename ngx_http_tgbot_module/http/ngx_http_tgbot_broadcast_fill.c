@@ -41,6 +41,8 @@ typedef struct {
 
 static void ngx_http_tgbot_broadcast_fill_body(ngx_http_request_t *r);
 static void ngx_http_tgbot_broadcast_fill_leave(void *data);
+static void ngx_http_tgbot_broadcast_fill_abandon(
+    ngx_http_tgbot_broadcast_fill_t *fill);
 static ngx_int_t ngx_http_tgbot_broadcast_fill_read(void *data);
 static ngx_int_t ngx_http_tgbot_broadcast_fill_slice(
     ngx_http_tgbot_broadcast_fill_t *fill, ngx_str_t *slice);
@@ -168,7 +170,13 @@ ngx_http_tgbot_broadcast_fill_leave(void *data)
 
     ngx_http_tgbot_broadcast_step_end(&fill->step);
     ngx_http_tgbot_broadcast_parse_done(&fill->parse);
+    ngx_http_tgbot_broadcast_fill_abandon(fill);
+}
 
+
+static void
+ngx_http_tgbot_broadcast_fill_abandon(ngx_http_tgbot_broadcast_fill_t *fill)
+{
     if (fill->loading) {
         fill->loading = 0;
         ngx_http_tgbot_broadcast_abandon(&fill->conf->user, fill->id,
@@ -446,9 +454,16 @@ static ngx_int_t
 ngx_http_tgbot_broadcast_fill_failed(ngx_http_tgbot_broadcast_fill_t *fill,
     ngx_int_t rc)
 {
+    ngx_uint_t           loading;
     ngx_http_request_t  *r;
 
     r = fill->request;
+
+    /* before the client knows of it, and tries again */
+
+    loading = fill->loading;
+
+    ngx_http_tgbot_broadcast_fill_abandon(fill);
 
     switch (rc) {
 
@@ -470,7 +485,7 @@ ngx_http_tgbot_broadcast_fill_failed(ngx_http_tgbot_broadcast_fill_t *fill,
 
     default: /* NGX_DECLINED */
 
-        if (fill->loading) {
+        if (loading) {
             return ngx_http_tgbot_status_text_error(r,
                                    NGX_HTTP_SERVICE_UNAVAILABLE,
                                    "the worker hung meanwhile, nothing is "

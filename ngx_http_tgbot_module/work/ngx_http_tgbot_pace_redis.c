@@ -32,6 +32,8 @@ typedef struct {
     ngx_http_tgbot_redis_command_t   command;
     ngx_http_tgbot_bot_t            *bot;
     ngx_uint_t                       held;
+    int64_t                          due;         /* of the place in its chat,
+                                                     by Redis' clock, us */
     ngx_str_t                        chat;
     u_char                           text[NGX_HTTP_TGBOT_PACE_CHAT];
 
@@ -205,8 +207,7 @@ ngx_http_tgbot_pace_redis_ask(ngx_http_tgbot_pace_place_t *place,
     ngx_http_tgbot_redis_args_print(&args, "%M", limit);
     ngx_http_tgbot_redis_args_print(&args, "%d",
                                     NGX_HTTP_TGBOT_PACE_REDIS_LEASE);
-    ngx_http_tgbot_redis_args_print(&args, "%d",
-                             p->held == NGX_HTTP_TGBOT_PACE_REDIS_CHAT);
+    ngx_http_tgbot_redis_args_print(&args, "%L", p->due);
     ngx_http_tgbot_pace_redis_buckets(&args, p, held, 1);
 
     p->command.done = ngx_http_tgbot_pace_redis_done;
@@ -295,6 +296,7 @@ ngx_http_tgbot_pace_redis_read(ngx_http_tgbot_pace_redis_t *p,
 
     case NGX_HTTP_TGBOT_PACE_LATER:
         p->held = NGX_HTTP_TGBOT_PACE_REDIS_CHAT;
+        p->due = ngx_max(third, 0);
         break;
 
     default:

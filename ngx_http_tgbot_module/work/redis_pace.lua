@@ -10,14 +10,14 @@
 --         pace:all or pace:paid
 -- ARGV  1 ms that the caller waits at most
 --       2 lease of a probe, ms
---       3 "1": the call has a place in the buckets of its chat
+--       3 the time of its place in the buckets of its chat, us; 0: it has none
 --       4 ... for each bucket: microseconds of a token, burst
 --
 -- Replies
 --   {0, ms, probe}  the call has its places, and goes in so many ms; probe, 1:
 --                   it is the probe of a pause, whose end pace_stop is told
---   {1, ms}         it has a place in the buckets of its chat, and asks for the
---                   other one in so many ms
+--   {1, ms, time}   it has a place in the buckets of its chat, for this time,
+--                   and asks for the other one in so many ms, else it is lost
 --   {2, ms, what}   stopped by a 429 for so long: 1 its chat or method, 2 the
 --                   bot
 --   {3, ms}         another call is the probe: ask again in so many ms
@@ -34,13 +34,24 @@
 
 local AGAIN = 200
 
+-- microseconds by which a call may be late for its place
+
+local LATE = 250000
+
 local err = meta_read()
 if err then
   return err
 end
 
 local limit, lease = ARGV[1] * 1000, ARGV[2] * 1000
-local placed = ARGV[3] == '1'
+local due = tonumber(ARGV[3])
+
+-- a place that was not taken in time is lost: others go on as if it had been
+
+if us > due + LATE then
+  due = 0
+end
+
 local stops = {}
 
 for i = 2, 3 do
@@ -67,7 +78,7 @@ if bot then
   all = math.max(bot.wait, 0)
 end
 
-if not placed then
+if due == 0 then
   for _, b in ipairs(buckets) do
     chat = math.max(chat, b.wait)
   end
@@ -81,18 +92,18 @@ end
 
 if chat > 0 then
   for _, b in ipairs(buckets) do
-    pace_take(b, us + chat)
+    pace_take(b, us + chat, 0)
   end
 
-  return {1, math.ceil(chat / 1000)}
+  return {1, math.ceil(chat / 1000), us + chat}
 end
 
 for _, b in ipairs(buckets) do
-  pace_take(b, us + all, placed)
+  pace_take(b, us + all, due)
 end
 
 if bot then
-  pace_take(bot, us + all)
+  pace_take(bot, us + all, 0)
 end
 
 local probe = 0

@@ -29,7 +29,9 @@ for i = 2, 3 do
 
   if pause > 0 then
     if i == 2 or (ARGV[3] == '1' and ends and KEYS[2] ~= KEYS[3]) then
-      stop_set(KEYS[i], math.max(ends or 0, us + pause), 0)
+      local lease = ARGV[3] == '1' and 0 or probe or 0
+
+      stop_set(KEYS[i], math.max(ends or 0, us + pause), lease)
       redis.call('PUBLISH', KEYS[3],
                  ARGV[1] .. ' ' .. (i == 2 and ARGV[2] or ''))
     end

@@ -47,14 +47,17 @@ local function pace_set(b, full)
 end
 
 
--- charges a place for a call that goes at the time "at"; one that has had a
--- place for an earlier time is not charged again
+-- Charges a place for a call that goes at the time "at".  One that has had a
+-- place for the time "due", not 0, is charged for what the bucket has got back
+-- since: several that go together are as many as if they had had none.
 
-local function pace_take(b, at, again)
+local function pace_take(b, at, due)
   at = at + PACE_CLOCK
 
-  if again then
-    pace_set(b, math.max(b.full, at + b.period))
+  if due > 0 then
+    local again = math.min(math.max(at - due, 0), b.period)
+
+    pace_set(b, math.max(b.full + again, at + b.period))
 
   else
     pace_set(b, math.max(b.full, at) + b.period)

@@ -256,11 +256,11 @@ class Contracts(unittest.TestCase):
         self.redis.call("SET", BOT + "limit:a", str(10**17))
         self.assertLessEqual(self.run_script("limit", 10**6, 3, 0)[1], 1000)
 
-    def ask(self, *buckets, limit=10**6, placed=0, chat="a"):
+    def ask(self, *buckets, limit=10**6, due=0, chat="a"):
         """asks for a place in the buckets of a chat and its bot"""
         names = [f"pace:{chat}", "pace:all"][:len(buckets)]
         keys = ["meta", f"stop:{chat}", "stop", *names]
-        return self.run_script("pace", limit, 5000, placed, *sum(buckets, ()),
+        return self.run_script("pace", limit, 5000, due, *sum(buckets, ()),
                                keys=" ".join(keys))
 
     def within(self, ms, wanted, about):
@@ -274,8 +274,9 @@ class Contracts(unittest.TestCase):
         for _ in range(4):
             self.assertEqual(self.ask(chat, bot), [0, 0, 0])
         for number in range(3):
-            what, ms = self.ask(chat, bot)
+            what, ms, due = self.ask(chat, bot)
             self.assertEqual(what, 1)
+            self.within(due // 1000 - time.time() * 1000, ms, "its time")
             self.within(ms, 1000 + 10**5 * number, number)
         # the next one would wait for too long, and changes nothing
         before = self.redis.call("GET", BOT + "pace:a")
@@ -290,13 +291,14 @@ class Contracts(unittest.TestCase):
         """a chat that waits holds none; who has its place in the chat gets the bot's"""
         chat, bot = (10**8, 1), (10**8, 1)
         self.assertEqual(self.ask(chat, bot), [0, 0, 0])
-        self.assertEqual(self.ask(chat, bot)[0], 1)
+        one, _, due = self.ask(chat, bot)
+        self.assertEqual(one, 1)
         full = self.redis.call("GET", BOT + "pace:all")
         what, ms, _ = self.ask(chat, bot, chat="b")
         self.assertEqual(what, 0)
         self.within(ms, 10**5, "the other chat has the first place of the bot")
         self.assertGreater(int(self.redis.call("GET", BOT + "pace:all")), int(full))
-        what, ms, _ = self.ask(chat, bot, placed=1)
+        what, ms, _ = self.ask(chat, bot, due=due)
         self.assertEqual(what, 0)
         self.within(ms, 2 * 10**5, "and this one the second")
 
@@ -332,6 +334,10 @@ class Contracts(unittest.TestCase):
         self.assertEqual(self.ask(), [0, 0, 1])
         self.assertEqual(self.ask(*buckets), [3, 200])
         self.assertEqual(self.ask(*buckets, chat="b"), [3, 200])
+        # a call that was sent before the pause meets a 429, and is not the probe
+        stop(1, "@a", 0)
+        time.sleep(0.005)
+        self.assertEqual(self.ask(*buckets), [3, 200])
         # the probe fails, and another one is it
         stop(-1, "@a", 0)
         self.assertEqual(self.ask(*buckets), [0, 0, 1])

@@ -15,7 +15,7 @@ begin() {
 
     for stage in "$@"; do
         case $stage in
-            lint|unit|redis)  nice=10 ;;
+            lint|unit|redis)  nice=5 ;;
             *)                nice=0 ;;
         esac
 
