@@ -665,6 +665,31 @@ ngx_http_tgbot_json_int64(ngx_str_t *text, int64_t *value)
 }
 
 
+u_char *
+ngx_http_tgbot_json_write_int64(u_char *p, int64_t value)
+{
+    u_char    *first, buf[NGX_INT64_LEN];
+    uint64_t   n;
+
+    n = (uint64_t) value;
+
+    if (value < 0) {
+        *p++ = '-';
+        n = 0 - n;
+    }
+
+    first = buf + NGX_INT64_LEN;
+
+    do {
+        *--first = (u_char) ('0' + n % 10);
+        n /= 10;
+
+    } while (n);
+
+    return ngx_cpymem(p, first, buf + NGX_INT64_LEN - first);
+}
+
+
 void
 ngx_http_tgbot_json_clean(ngx_str_t *text)
 {
