@@ -638,7 +638,7 @@ for my $case (['chat=1', qr/between 1 and 1000000 with "r\/s" or "r\/m"/],
               ['chat_burst=0', qr/expected a number between 1 and 1000000/],
               ['paid_burst=x', qr/expected a number between 1 and 1000000/],
               ['max_wait=0', qr/expected a time greater than 0/],
-              ['redis', qr/expected "zone=", as the pace is that of one machine/],
+              ['redis=1', qr/expected "zone=", .* "max_wait=" or "redis", or /],
               ['burst=3', qr/expected "zone=", "chat=", "group=", "global=", /])
 {
     my ($value, $fault) = @$case;
@@ -668,10 +668,12 @@ refused('a gateway with another zone than its bot',
 
 write_file('paced', "$token\n");
 
+my $redis = 'tgbot_redis 127.0.0.1;';
+
 sub paces {
     my ($one, $two, $webhook, $broadcast) = map { $_ // '' } @_[0 .. 3];
 
-    return shop($webhook, "tgbot_token_file paced; tgbot_api /api;
+    return shop($webhook, "tgbot_token_file paced; tgbot_api /api; $redis
 server { listen unix:$home/g;
 location /one/ { tgbot_gateway shop bulk; $one }
 location /two/ { tgbot_gateway shop; $two }
@@ -683,7 +685,7 @@ my @other = (qr/"tgbot_pace" directive has another pace for bot "shop" than /,
              qr/ in \S+nginx\.conf:\d+, expected .* in \S+nginx\.conf:\d+/);
 
 for my $case ('chat=2r/s', 'chat_burst=4', 'group=1r/s', 'group_burst=1',
-              'global=26r/s', 'paid=1r/s', 'paid_burst=9')
+              'global=26r/s', 'paid=1r/s', 'paid_burst=9', 'redis')
 {
     my $pace = "tgbot_pace global=25r/s $case;" =~ s/25r.s global=//r;
 
@@ -698,6 +700,16 @@ accepted('paces of one rate',
                $paced));
 accepted('paces, off', paces($paced, 'tgbot_pace off;', 'tgbot_pace off;'));
 accepted('paces, none elsewhere', paces('', $paced));
+accepted('paces in Redis', paces(('tgbot_pace redis;') x 4));
+
+$redis = '';
+
+for my $n (0 .. 3) {
+    refused("no Redis for the pace of location $n",
+            paces(('') x $n, 'tgbot_pace max_wait=9s redis;'),
+            qr/value "redis" in "tgbot_pace" directive names no Redis, /,
+            qr/expected "tgbot_redis" in http in \S+nginx\.conf:\d+/);
+}
 
 
 # tgbot_retry_on

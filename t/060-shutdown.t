@@ -2,6 +2,7 @@
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
+use TgbotLogged;
 use TgbotProgram;
 
 add_block_preprocessor(sub {
@@ -43,6 +44,7 @@ add_block_preprocessor(sub {
 _EOC_
 });
 
+TgbotLogged::start();
 TgbotProgram::start($Test::Nginx::Util::PidFile);
 
 sub post {
@@ -68,7 +70,6 @@ __DATA__
 --- response_body eval: $main::said
 --- response_headers
 X-Verdict: done
---- wait: 0.5
 --- error_log
 gracefully shutting down
 --- grep_error_log: exited with code 0
@@ -92,7 +93,6 @@ exited with code 0
 --- config
 --- request eval: main::post('signal/QUIT/sleep/1/say/x')
 --- response_body eval: $main::said
---- wait: 0.5
 --- error_log
 gracefully shutting down
 --- grep_error_log: exited with code 0
@@ -109,7 +109,6 @@ exited with code 0
 --- response_headers
 X-Verdict: done
 Content-Length: 0
---- wait: 0.5
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0
@@ -132,7 +131,6 @@ Retry-After: [12]
 X-Time: \d\.\d+
 --- response_body
 --- error_code: 503
---- wait: 0.5
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0
@@ -149,7 +147,6 @@ X-Verdict: busy
 Retry-After: [12]
 X-Time: \d\.\d+
 --- error_code: 503
---- wait: 0.5
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0
@@ -166,7 +163,6 @@ X-Verdict: busy
 Retry-After: [12]
 X-Time: \d\.\d+
 --- error_code: 503
---- wait: 0.5
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0
@@ -184,7 +180,6 @@ X-Verdict: busy
 Retry-After: [12]
 X-Time: [1-9]\.\d+
 --- error_code: 503
---- wait: 0.5
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0
@@ -207,7 +202,6 @@ X-Verdict: busy
 Retry-After: [12]
 X-Time: [1-9]\.\d+
 --- error_code: 503
---- wait: 0.5
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0
@@ -237,7 +231,6 @@ CORE::join '', map {
 } main::post('status/204'), main::post('x', 2)
 --- ignore_response
 --- timeout: 1
---- wait: 2
 --- error_log
 the reply of a limit is dropped at exit
 --- grep_error_log: exited with code 0
@@ -260,7 +253,6 @@ open socket
 --- abort
 --- timeout: 0.2
 --- ignore_response
---- wait: 2
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0
@@ -277,7 +269,6 @@ open socket
 --- config
 --- request eval: main::post('signal/TERM/stall')
 --- ignore_response
---- wait: 0.5
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0
@@ -296,7 +287,6 @@ open socket
         tgbot_api    /_api/later/TERM/0.4/flood/30;
 --- request eval: main::post('say/x')
 --- ignore_response
---- wait: 0.5
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0
@@ -316,7 +306,6 @@ open socket
 --- response_body eval: $main::said
 --- response_headers
 X-Verdict: done
---- wait: 0.5
 --- error_log
 changing binary
 --- grep_error_log: exited with code 0

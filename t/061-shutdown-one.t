@@ -2,6 +2,7 @@
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
+use TgbotLogged;
 use TgbotProgram;
 
 add_block_preprocessor(sub {
@@ -40,6 +41,7 @@ add_block_preprocessor(sub {
 _EOC_
 });
 
+TgbotLogged::start();
 TgbotProgram::start($Test::Nginx::Util::PidFile);
 
 sub post {
@@ -82,7 +84,6 @@ __DATA__
 --- raw_request eval
 main::posts('later/QUIT/0.6/sleep/1/say/x', 'say/y', 'say/z')
 --- ignore_response
---- wait: 1
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0
@@ -102,7 +103,6 @@ http finalize request: 0, "/_program/say/z?
 --- raw_request eval
 main::posts('later/QUIT/0.7/stall', 'say/y', 'say/z')
 --- ignore_response
---- wait: 1.5
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0
@@ -119,7 +119,6 @@ exited with code 0
 --- raw_request eval
 main::posts('later/QUIT/0.8/stall', 'say/y')
 --- ignore_response
---- wait: 1.5
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0
@@ -134,7 +133,6 @@ exited with code 0
 --- raw_request eval
 main::posts('later/TERM/0.9/stall', 'say/y', 'say/z')
 --- ignore_response
---- wait: 1
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0
@@ -150,7 +148,6 @@ exited with code 0
 --- raw_request eval
 main::posts('later/HUP/0.6/sleep/1/say/x', 'say/y', 'say/z')
 --- ignore_response
---- wait: 1.2
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
 exited with code 0

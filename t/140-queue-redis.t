@@ -25,7 +25,7 @@ TgbotSteps::start(
 
     http    => <<"_EOC_",
     tgbot_secret_token  off;
-    tgbot_redis         \$TEST_NGINX_REDIS timeout=5s connect_timeout=5s;
+    tgbot_redis         \$TEST_NGINX_REDIS timeout=60s connect_timeout=60s;
 
 $third
 _EOC_
@@ -261,12 +261,14 @@ depth('accepted!=1 done!=1');
 --- config eval: main::bot()
 --- then
 depth('');
-redis('CLIENT', 'PAUSE', 1500, 'WRITE');
+redis('CLIENT', 'PAUSE', 60000, 'WRITE');
 
 my $n = ++$id;
 my $socket = begin(id => $n);
-sleep 0.3;
+becomes(1, 'held', sub { status()->{bots}{b}{held} });
 close $socket;
+becomes(0, 'held', sub { status()->{bots}{b}{held} });
+redis('CLIENT', 'UNPAUSE');
 
 check(end(begin(id => $n)), 'duplicate', '');
 depth('accepted!=1 done!=1');

@@ -35,7 +35,7 @@ TgbotSteps::start(
 
     http    => <<'_EOC_',
     tgbot_secret_token  off;
-    tgbot_redis         $TEST_NGINX_REDIS timeout=5s connect_timeout=5s;
+    tgbot_redis         $TEST_NGINX_REDIS timeout=60s connect_timeout=60s;
 _EOC_
     webhook => {
         tgbot_token        => sub { $_[0] eq 'b' ? '1:TOKEN' : '2:TOKEN' },

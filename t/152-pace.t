@@ -1,73 +1,12 @@
 # tgbot_pace: what a 429 stops, and the pace of bulk, in one worker.
 
+use lib 't/lib';
 use Test::Nginx::Socket;
-use TgbotTest;
-
-our $flood = '429 [Retry-After: 1] {"ok":false,"error_code":429,'
-    . '"description":"Too Many Requests: retry after 1"}';
-
-# a pause that no machine is too slow for
-
-our $long = $flood =~ s/ 1\b/ 60/gr;
-
-# what nginx answers in the place of the Bot API
-
-our $busy = qr/\A\{"ok":false,"error_code":429,"description":"Too\ Many
-    \ Requests:\ retry\ after\ (\d+)","parameters":\{"retry_after":\1\}\}\z/x;
-our $true = qr/"ok":true/;
-our $told = qr/retry after 60"\}/;
-
-our $update = "POST /tg\n" . '{"update_id":9,"message":{"message_id":2,'
-    . '"date":1700000000,"chat":{"id":7,"type":"private"},'
-    . '"from":{"id":8,"is_bot":false,"first_name":"Ann"},"text":"hi"}}';
-
-
-sub call {
-    my ($method, $chat, $text) = @_;
-
-    $chat = qq("$chat") if $chat && $chat =~ /^\@/;
-
-    return "POST /bot/$method\n"
-           . ($chat ? qq({"chat_id":$chat,"text":"$text"}) : '{"x":1}');
-}
-
-
-sub sends {
-    return [ map { call('sendMessage', 7, $_) } @_ ];
-}
-
-
-sub sent {
-    return join '', map { qq(sendMessage {"chat_id":7,"text":"$_"}\n) } @_;
-}
-
+use TgbotPace;
 
 repeat_each(1);
 plan 'no_plan';
-TgbotTest::start();
-
-add_block_preprocessor(sub {
-    my $block = shift;
-
-    my $gateway = $block->gateway // '';
-
-    $block->set_value('server', ($block->server // '') . <<"_EOC_");
-tgbot_retry_on http_5xx error;
-location /bot/ {
-    tgbot_gateway \$bot $gateway;
-}
-_EOC_
-
-    $block->set_value('program', '200 {"method":"sendMessage","text":"hi"}')
-        unless defined $block->program;
-
-    # the webhook takes no request without it
-
-    $block->set_value('more_headers', "Content-Type: application/json\n"
-                      . "X-Telegram-Bot-Api-Secret-Token: sekret\n"
-                      . ($block->header // ''));
-});
-
+TgbotPace::start();
 no_long_string();
 run_tests();
 
@@ -290,3 +229,45 @@ sendMessage {"chat_id":7,"text":"1"}
 sendMessage {"chat_id":7,"text":"2"}
 sendMessage {"chat_id":7,"text":"3"}
 sendMessage {"chat_id":8,"text":"5"}
+
+
+
+=== TEST 16: an answer that is passed on tells the id of a name
+--- gateway: bulk
+--- server
+tgbot_pace  group=1r/m group_burst=1 max_wait=1s;
+--- request eval
+[main::call('sendMessage', '@news', 1), main::call('sendMessage', -1005, 2),
+ main::call('sendMessage', '@other', 3), main::call('sendMessage', -1006, 4)]
+--- api eval
+['200 {"ok":true,"result":{"message_id":1,"chat":{"id":-1005,"title":"'
+ . 'x' x 9000 . '"}}}',
+ '200 {"ok":true,"result":{"message_id":1,"text":"' . 'x' x 9000
+ . '","chat":{"id":-1006}}}']
+--- error_code eval: [200, 429, 200, 200]
+--- response_body_like eval: [qr/"}}}$/, qr/retry after/, qr/"id":-1006}}}$/, $::true]
+--- calls
+sendMessage {"chat_id":"@news","text":"1"}
+sendMessage {"chat_id":"@other","text":"3"}
+sendMessage {"chat_id":-1006,"text":"4"}
+
+
+
+=== TEST 17: a call that meets a flood waits no longer than others would
+--- server
+location /soon/ {
+    tgbot_gateway   $bot;
+    tgbot_pace      max_wait=1s;
+    tgbot_retry_on  http_429;
+}
+--- request eval
+[map { s/bot/soon/r } main::call('sendMessage', 7, 1),
+ main::call('sendMessage', 8, 2), main::call('sendMessage', 8, 3)]
+--- api eval: [$::flood =~ s/ 1\b/ 2/gr, $::flood]
+--- error_code eval: [429, 200, 200]
+--- response_body_like eval: [qr/retry after 2"/, $::true, $::true]
+--- calls
+sendMessage {"chat_id":7,"text":"1"}
+sendMessage {"chat_id":8,"text":"2"}
+sendMessage {"chat_id":8,"text":"2"}
+sendMessage {"chat_id":8,"text":"3"}

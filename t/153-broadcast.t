@@ -373,6 +373,11 @@ refused(413, qr/"params" is too long/,
         POST => '', '{"method":"sendMessage","params":{"text":"'
                     . 'x' x 70000 . '"}}');
 
+refused(413, qr/a value is too long/,
+        POST => '', '{"method":"' . 'x' x 200000);
+refused(413, qr/a value is too long/,
+        POST => '', '{"method":"sendMessage","chat_ids":[' . '1' x 200000);
+
 my $id = make([], start => JSON::PP::false);
 refused(400, qr/^line 2 of the chats is "\@durov"/,
         POST => "/$id/chats", "5\n\@durov\n6\n", 'Content-Type: text/plain');
@@ -619,3 +624,176 @@ for my $round (1 .. 3) {
 }
 
 is((ask(GET => "/$id"))[1]{total}, 600000, $block->name . ' - total');
+
+
+
+=== TEST 25: chats that only waited for their turn are not unknown after a kill
+--- config eval
+main::bot() . <<'_EOC_'
+    location /cast {
+        tgbot_broadcast b zone=cast:2m;
+        tgbot_pace global=1r/s global_burst=1;
+    }
+_EOC_
+--- no_error_log
+[crit]
+[emerg]
+--- then
+my $id = make([1 .. 25]);
+
+becomes(1, 'sent', sub { (ask(GET => "/$id"))[1]{sent} > 0 ? 1 : 0 });
+
+kill KILL => $_ for workers_of(master());
+
+becomes(1, 'goes on', sub { (ask(GET => "/$id"))[1]{sent} > 2 ? 1 : 0 });
+
+my $json = (ask(GET => "/$id"))[1];
+
+ok($json->{unknown} <= 1, $block->name . " - $json->{unknown} unknown");
+ok($json->{in_flight} <= 1, $block->name . " - $json->{in_flight} in flight");
+
+
+
+=== TEST 26: a reload does not wait for the calls in flight
+--- main_config
+worker_shutdown_timeout 60s;
+--- config eval: main::cast('tgbot_api /_api/sleep/2/json/%7B%22ok%22:true%7D;')
+--- then
+my $id = make([1 .. 40]);
+
+becomes(32, 'in flight', sub { (ask(GET => "/$id"))[1]{in_flight} });
+
+kill HUP => master();
+
+becomes(40, 'in flight, under two workers',
+        sub { (ask(GET => "/$id"))[1]{in_flight} });
+
+my $json = state_of($id, 'done');
+
+is($json->{sent}, 40, $block->name . ' - each once');
+is(scalar(my @all = TgbotProgram::seen() =~ m{^/sleep}mg), 40,
+   $block->name . ' - asked');
+
+
+
+=== TEST 27: many chats are tried again, in slices
+--- http_config
+    server {
+        listen 127.0.0.1:$TEST_NGINX_RAND_PORT_2;
+
+        location / {
+            default_type application/json;
+            return 400 '{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}';
+        }
+    }
+--- config eval
+main::cast('tgbot_api /_no;') . <<'_EOC_'
+    location /_no {
+        internal;
+        proxy_pass http://127.0.0.1:$TEST_NGINX_RAND_PORT_2;
+    }
+_EOC_
+--- then
+my $id = make([1 .. 2000]);
+is(state_of($id, 'done')->{failed}, 2000, $block->name . ' - failed');
+is((ask(POST => "/$id/pause"))[0], 200, $block->name . ' - paused');
+
+my ($status, $json) = ask(POST => "/$id/failed/again");
+is($status, 200, $block->name . ' - again');
+is($json->{waiting}, 2000, $block->name . ' - all wait');
+
+logged("broadcast $id: 2000 chats are tried again", 1);
+
+
+
+=== TEST 28: a method that the Bot API does not know pauses the broadcast
+--- http_config
+    server {
+        listen 127.0.0.1:$TEST_NGINX_RAND_PORT_2;
+
+        location / {
+            default_type application/json;
+            return 404 '{"ok":false,"error_code":404,"description":"Not Found"}';
+        }
+    }
+--- config eval
+main::cast('tgbot_api /_no;') . <<'_EOC_'
+    location /_no {
+        internal;
+        proxy_pass http://127.0.0.1:$TEST_NGINX_RAND_PORT_2;
+    }
+_EOC_
+--- then
+my $id = make([1 .. 300], method => 'sendMesage');
+
+my $json = state_of($id, 'paused');
+is($json->{error}, '404 Not Found', $block->name . ' - error');
+
+becomes(0, 'in flight', sub { (ask(GET => "/$id"))[1]{in_flight} });
+is((ask(GET => "/$id"))[1]{waiting}, 300, $block->name . ' - all wait');
+
+logged("broadcast $id is paused, as sendMesage was answered with 404: "
+       . '"Not Found"', 1);
+
+is((ask(POST => "/$id/cancel"))[1]{error}, undef, $block->name . ' - cancelled');
+
+
+
+=== TEST 29: calls of a broadcast that are tried again are not given up
+--- config eval
+main::cast('tgbot_api /_no; tgbot_retry_on off;') . <<'_EOC_'
+    location /_no {
+        internal;
+        return 403;
+    }
+_EOC_
+--- then
+my $id = make([1 .. 100]);
+
+my $lines = sub {
+    open my $in, '<', $Test::Nginx::Util::ErrLogFile or die "no log: $!\n";
+
+    return scalar grep { /was answered with 403 by nginx itself/ } <$in>;
+};
+
+becomes(1, 'tried more than once', sub { $lines->() > 1 ? 1 : 0 });
+
+ok($lines->() < 10, $block->name . ' - ' . $lines->() . ' lines');
+
+like(get('/status?format=prometheus'),
+     qr/^nginx_tgbot_api_calls_given_up_total\{bot="b"\} 0$/m,
+     $block->name . ' - given up');
+
+is(status()->{bots}{b}{broadcast_chats}{waiting}, 100, $block->name . ' - all wait');
+
+
+
+=== TEST 30: two bots share a zone: it is told of once, with all chats
+--- config eval
+main::cast() . main::bot('tgbot_token 2:TOKEN;', 'c') . <<'_EOC_'
+    location /second {
+        tgbot_broadcast c zone=cast;
+    }
+_EOC_
+--- then
+make([1, 2], start => JSON::PP::false);
+like(end(request('POST', '/second', ['Content-Type: application/json'],
+                 '{"method":"sendMessage","chat_ids":[7],"start":false}')),
+     qr/ 201 /, $block->name . ' - made');
+--- shutdown_error_log eval
+qr/ 3 chats of broadcasts that wait are lost with zone "cast", which is no file/
+
+
+
+=== TEST 31: a chat whose calls fail is tried three times, also if repeats have no turn
+--- config eval
+main::bot('tgbot_api /_api/status/500;') . <<'_EOC_'
+    location /cast {
+        tgbot_broadcast b zone=cast:2m;
+        tgbot_pace chat=2r/s chat_burst=1;
+        tgbot_retry attempts=3 backoff=20ms max_backoff=50ms life=200ms;
+    }
+_EOC_
+--- then
+my $id = make([5]);
+is(state_of($id, 'done')->{failed}, 1, $block->name . ' - failed');

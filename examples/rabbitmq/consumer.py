@@ -13,6 +13,7 @@ import functools
 import http.client
 import json
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from broker import QUEUES, Broker, log, run
@@ -23,6 +24,8 @@ ATTEMPTS = 5
 
 GATEWAY = os.environ.get("GATEWAY", "127.0.0.1:8081")
 
+kept = threading.local()
+
 
 class Later(Exception):
     """The gateway or Telegram is away, or wants no call now: the same update once more."""
@@ -32,21 +35,33 @@ class Later(Exception):
         self.seconds = seconds
 
 
+def ask(*request):
+    """The gateway's answer; the connection is kept for the thread's next call."""
+    connection = vars(kept).pop("connection", None)
+    is_new = connection is None
+    if is_new:
+        connection = http.client.HTTPConnection(GATEWAY, timeout=60)
+    try:
+        connection.request("POST", *request)
+        answer = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        connection.close()
+        # the gateway closes one that is idle for long
+        if not is_new:
+            return ask(*request)
+        log.error("no answer of the gateway to %s: %r", request[0], error)
+        raise Later(1) from None
+    kept.connection = connection
+    return answer
+
+
 def call(method, key, **params):
     """
     Telegram's answer to a call.  The gateway makes a call with a key once: should the
     update be handled twice, the second call gets the answer to the first one.
     """
-    connection = http.client.HTTPConnection(GATEWAY, timeout=60)
-    try:
-        connection.request("POST", f"/bot/{method}", json.dumps(params), {
-            "Content-Type": "application/json", "Idempotency-Key": key})
-        answer = json.load(connection.getresponse())
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        log.error("no answer of the gateway to %s: %r", method, error)
-        raise Later(1) from None
-    finally:
-        connection.close()
+    answer = ask(f"/bot/{method}", json.dumps(params), {
+        "Content-Type": "application/json", "Idempotency-Key": key})
     if not answer["ok"]:
         log.error("%s: %s", method, answer["description"])
         # nginx was killed in the middle of it, for example: rather twice than not at all

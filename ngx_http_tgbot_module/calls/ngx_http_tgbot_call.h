@@ -13,52 +13,9 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_call_slot.h"
+#include "ngx_http_tgbot_capture.h"
 #include "ngx_http_tgbot_detached.h"
 
-
-/*
- * The outcome of the subrequest.
- */
-
-typedef enum {
-    /* a complete answer with "status" and captured body */
-    NGX_HTTP_TGBOT_ANSWERED = 0,
-
-    /* never sent: refused, unresolved, no live upstream, error in nginx */
-    NGX_HTTP_TGBOT_NOT_SENT,
-
-    /* sent, then reset, cut short, garbled, or too large to be captured */
-    NGX_HTTP_TGBOT_BROKEN,
-
-    /* sent, then no answer in time */
-    NGX_HTTP_TGBOT_TIMED_OUT
-} ngx_http_tgbot_outcome_e;
-
-
-/* the result of a call; its strings live until done() returns */
-
-typedef struct {
-    ngx_uint_t     outcome;           /* ngx_http_tgbot_outcome_e */
-    ngx_uint_t     status;            /* HTTP status, 0: there is none */
-    ngx_str_t      body;
-    ngx_str_t      type;              /* Content-Type */
-    ngx_str_t      encoding;          /* Content-Encoding, "": none, or nginx
-                                         has decoded the body */
-    ngx_str_t      retry_after;       /* Retry-After, "": none */
-    ngx_str_t      location;          /* Location of a 3xx, "": none */
-    ngx_int_t      max_age;           /* Cache-Control, seconds, -1: none */
-    const char    *reason;            /* of a failure, for logs */
-
-    unsigned       no_store:1;        /* Cache-Control forbids a cache */
-    unsigned       by_nginx:1;        /* answered without an upstream */
-    unsigned       too_large:1;       /* status and retry_after are set */
-    unsigned       resent:1;          /* nginx sent it to several peers */
-    unsigned       expired:1;         /* after tgbot_call_timeout */
-    unsigned       external:1;        /* the location is not internal */
-    unsigned       passed:1;          /* on to call->to, the header at least:
-                                         nothing is captured */
-    unsigned       ended:1;           /* and with its end */
-} ngx_http_tgbot_capture_t;
 
 typedef struct ngx_http_tgbot_call_s  ngx_http_tgbot_call_t;
 
@@ -111,7 +68,7 @@ struct ngx_http_tgbot_call_s {
 
     /*
      * NULL, or memory for a copy of a body that is passed on, or would be if
-     * the client was there; "cut" is set if it may lack something
+     * the client was there; "cut" is set if it may lack its end
      */
     ngx_buf_t                     *copy;
 

@@ -23,8 +23,21 @@
 /* r->count without a subrequest: the core's reference, and one of ours */
 #define NGX_HTTP_TGBOT_DETACHED_COUNT  2
 
-/* requests kept for reuse; a peak does not hold more memory for ever */
+/*
+ * Requests kept for reuse; a peak does not hold more memory for ever.  Where
+ * memory is checked, what is freed must not be used again.
+ */
+#if (NGX_DEBUG_PALLOC) || defined __SANITIZE_ADDRESS__
+#define NGX_HTTP_TGBOT_DETACHED_SPARE  0
+#elif defined __has_feature
+#if __has_feature(address_sanitizer)
+#define NGX_HTTP_TGBOT_DETACHED_SPARE  0
+#endif
+#endif
+
+#ifndef NGX_HTTP_TGBOT_DETACHED_SPARE
 #define NGX_HTTP_TGBOT_DETACHED_SPARE  128
+#endif
 
 /* blocks that the pool of such a request keeps beyond those it began with */
 #define NGX_HTTP_TGBOT_DETACHED_BLOCKS  2
@@ -500,7 +513,10 @@ ngx_http_tgbot_detached_keep(ngx_http_tgbot_detached_t *d)
 }
 
 
-/* as ngx_http_free_request(), but for what the request was made of */
+/*
+ * As ngx_http_free_request(), but for what the request was made of.
+ * ngx_reset_pool() would run no cleanups, and give away the request itself.
+ */
 
 static void
 ngx_http_tgbot_detached_clear(ngx_http_tgbot_detached_t *d)

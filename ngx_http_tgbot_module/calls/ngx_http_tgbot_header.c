@@ -17,7 +17,7 @@ ngx_http_tgbot_header(ngx_list_t *headers, const char *name,
 
     len = ngx_strlen(name);
 
-    /* most names come as they are written here */
+    /* most names differ in the first letter, or come as they are written */
 
     for (part = &headers->part; part; part = part->next) {
         h = part->elts;
@@ -28,6 +28,7 @@ ngx_http_tgbot_header(ngx_list_t *headers, const char *name,
                 after = (&h[i] == after) ? NULL : after;
 
             } else if (h[i].key.len == len
+                       && (h[i].key.data[0] | 0x20) == (name[0] | 0x20)
                        && (ngx_memcmp(h[i].key.data, name, len) == 0
                            || ngx_strncasecmp(h[i].key.data, (u_char *) name,
                                               len)

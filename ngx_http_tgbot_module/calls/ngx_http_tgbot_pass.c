@@ -40,7 +40,7 @@ ngx_http_tgbot_pass_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
         return NGX_CHAIN_ERROR;
     }
 
-    if (!ngx_http_tgbot_pass_status(call->sr->headers_out.status)) {
+    if (!ngx_http_tgbot_capture_passes(call->sr->headers_out.status)) {
         ngx_http_tgbot_pass_capture(call, in);
         return NULL;
     }
@@ -86,9 +86,14 @@ ngx_http_tgbot_pass_copy(ngx_http_tgbot_call_t *call, ngx_chain_t *in)
             continue;
         }
 
-        if (!ngx_buf_in_memory(in->buf) || size > b->end - b->last) {
+        if (!ngx_buf_in_memory(in->buf)) {
             call->cut = 1;
             return;
+        }
+
+        if (size > b->end - b->last) {
+            call->cut = 1;
+            size = b->end - b->last;
         }
 
         b->last = ngx_cpymem(b->last, in->buf->pos, (size_t) size);

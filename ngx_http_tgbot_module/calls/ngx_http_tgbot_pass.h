@@ -14,11 +14,6 @@
 #include "ngx_http_tgbot_call.h"
 
 
-/* whether an answer with this status is passed on; others are captured */
-#define ngx_http_tgbot_pass_status(status)                                    \
-    ((status) >= NGX_HTTP_OK && (status) < NGX_HTTP_SPECIAL_RESPONSE)
-
-
 /*
  * send_chain of the connection of a detached request, whose owner is a call:
  * takes all of "in".  NGX_CHAIN_ERROR: the client of call->to is gone, or the

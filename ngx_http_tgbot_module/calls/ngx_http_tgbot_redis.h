@@ -186,14 +186,14 @@ void ngx_http_tgbot_redis_cancel(ngx_http_tgbot_redis_command_t *c);
 ngx_uint_t ngx_http_tgbot_redis_up(void);
 
 /*
- * The bell: handler(data) is called from an event when anything is published
- * on the channel, and whenever the subscription was made, as what was
- * published before it is lost.  "channel" and "data" must live as long as the
- * worker.  The first subscription opens a second connection.  NGX_ERROR: no
- * memory, or there is no "tgbot_redis".
+ * The bell: handler() is called from an event when a message is published on
+ * the channel, and with an empty one whenever the subscription was made, as
+ * what was published before it is lost.  "channel" and "data" must live as long
+ * as the worker, "message" is valid inside only.  The first subscription opens
+ * a second connection.  NGX_ERROR: no memory, or there is no "tgbot_redis".
  */
 ngx_int_t ngx_http_tgbot_redis_subscribe(ngx_str_t *channel,
-    void (*handler)(void *data), void *data);
+    void (*handler)(void *data, ngx_str_t *message), void *data);
 
 /*
  * Start of a worker, before all else of this file: connects.  conf may be

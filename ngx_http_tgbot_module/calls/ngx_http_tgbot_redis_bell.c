@@ -15,7 +15,7 @@ typedef struct {
     ngx_str_node_t    sn;         /* the channel */
     ngx_queue_t       queue;
 
-    void            (*handler)(void *data);
+    void            (*handler)(void *data, ngx_str_t *message);
     void             *data;
 } ngx_http_tgbot_redis_channel_t;
 
@@ -52,8 +52,8 @@ ngx_http_tgbot_redis_bell_init(ngx_http_tgbot_redis_conf_t *conf)
 
 
 ngx_int_t
-ngx_http_tgbot_redis_subscribe(ngx_str_t *name, void (*handler)(void *data),
-    void *data)
+ngx_http_tgbot_redis_subscribe(ngx_str_t *name,
+    void (*handler)(void *data, ngx_str_t *message), void *data)
 {
     ngx_http_tgbot_redis_link_t     *link;
     ngx_http_tgbot_redis_channel_t  *channel;
@@ -123,6 +123,8 @@ ngx_http_tgbot_redis_bell_done(ngx_http_tgbot_redis_link_t *link,
 {
     ngx_http_tgbot_redis_channel_t  *channel = entry->data;
 
+    ngx_str_t                        none;
+
     static const ngx_str_t           name = ngx_string("SUBSCRIBE");
 
     if (rc != NGX_HTTP_TGBOT_REDIS_OK) {
@@ -137,7 +139,9 @@ ngx_http_tgbot_redis_bell_done(ngx_http_tgbot_redis_link_t *link,
 
     /* what was published before is lost */
 
-    channel->handler(channel->data);
+    ngx_str_null(&none);
+
+    channel->handler(channel->data, &none);
 }
 
 
@@ -160,13 +164,14 @@ static ngx_uint_t
 ngx_http_tgbot_redis_bell_pushed(ngx_http_tgbot_redis_link_t *link,
     redisReply *reply)
 {
-    ngx_str_t                        name;
+    ngx_str_t                        name, message;
     ngx_str_node_t                  *sn;
     ngx_http_tgbot_redis_channel_t  *channel;
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3
         || !ngx_http_tgbot_redis_reply_is(reply->element[0], "message")
-        || reply->element[1]->type != REDIS_REPLY_STRING)
+        || reply->element[1]->type != REDIS_REPLY_STRING
+        || reply->element[2]->type != REDIS_REPLY_STRING)
     {
         return 0;
     }
@@ -178,7 +183,11 @@ ngx_http_tgbot_redis_bell_pushed(ngx_http_tgbot_redis_link_t *link,
                                ngx_crc32_long(name.data, name.len));
     if (sn) {
         channel = (ngx_http_tgbot_redis_channel_t *) sn;
-        channel->handler(channel->data);
+
+        message.data = (u_char *) reply->element[2]->str;
+        message.len = reply->element[2]->len;
+
+        channel->handler(channel->data, &message);
     }
 
     return 1;

@@ -223,7 +223,8 @@ ngx_int_t ngx_http_tgbot_conf_pace_zone(ngx_conf_t *cf);
 
 /*
  * Sets bot->bulk of all bots; locations of one bot with other rates are an
- * error, but for those with "off", and those without the directive.
+ * error, but for those with "off", and those without the directive.  So is
+ * "redis" without "tgbot_redis".
  */
 ngx_int_t ngx_http_tgbot_conf_paces(ngx_conf_t *cf);
 

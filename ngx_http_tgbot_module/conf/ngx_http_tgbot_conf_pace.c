@@ -71,12 +71,23 @@ static ngx_int_t
 ngx_http_tgbot_conf_pace_join(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
     ngx_http_tgbot_loc_conf_t *conf)
 {
+    ngx_http_tgbot_main_conf_t  *tmcf;
     ngx_http_tgbot_pace_conf_t  *pace;
 
     pace = conf->pace;
 
     if (pace == NULL || pace == &ngx_http_tgbot_conf_pace_default) {
         return NGX_OK;
+    }
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
+
+    if (pace->redis && tmcf->redis == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "value \"redis\" in \"tgbot_pace\" directive names no "
+                      "Redis, expected \"tgbot_redis\" in http in %s:%ui",
+                      pace->file, pace->line);
+        return NGX_ERROR;
     }
 
     if (bot->bulk == &ngx_http_tgbot_conf_pace_default) {
@@ -90,8 +101,9 @@ ngx_http_tgbot_conf_pace_join(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                   "\"tgbot_pace\" directive has another pace for bot \"%V\" "
-                  "than the one in %s:%ui, expected the same rates and bursts "
-                  "for all locations of the bot in %s:%ui",
+                  "than the one in %s:%ui, expected the same rates and "
+                  "bursts, and \"redis\" in all or in none, for all locations "
+                  "of the bot in %s:%ui",
                   &bot->name, bot->bulk->file, bot->bulk->line,
                   pace->file, pace->line);
 
@@ -103,5 +115,6 @@ static ngx_uint_t
 ngx_http_tgbot_conf_pace_equal(ngx_http_tgbot_pace_conf_t *a,
     ngx_http_tgbot_pace_conf_t *b)
 {
-    return ngx_memcmp(a->rates, b->rates, sizeof(a->rates)) == 0;
+    return a->redis == b->redis
+           && ngx_memcmp(a->rates, b->rates, sizeof(a->rates)) == 0;
 }

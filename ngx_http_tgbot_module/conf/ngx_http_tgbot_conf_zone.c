@@ -26,7 +26,6 @@ static ngx_uint_t ngx_http_tgbot_conf_limit_equal(
     ngx_http_tgbot_limit_conf_t *a, ngx_http_tgbot_limit_conf_t *b);
 static char *ngx_http_tgbot_conf_cache_check(ngx_conf_t *cf,
     ngx_command_t *cmd, void *value);
-static char *ngx_http_tgbot_conf_pace_redis(ngx_http_tgbot_conf_arg_t *arg);
 static char *ngx_http_tgbot_conf_pace_check(ngx_conf_t *cf,
     ngx_command_t *cmd, void *value);
 static void ngx_http_tgbot_conf_bucket(ngx_http_tgbot_pace_rate_t *bucket,
@@ -219,11 +218,13 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_pace_table[] = {
     { ngx_string("max_wait="), ngx_http_tgbot_conf_time,
       offsetof(ngx_http_tgbot_pace_conf_t, max_wait), NULL, 0 },
 
-    { ngx_string("redis"), ngx_http_tgbot_conf_pace_redis, 0, NULL, 0 },
+    { ngx_string("redis"), ngx_http_tgbot_conf_word,
+      offsetof(ngx_http_tgbot_pace_conf_t, redis), NULL, 0 },
 
     { ngx_null_string, NULL, 0,
       "\"zone=\", \"chat=\", \"group=\", \"global=\", \"paid=\", one of "
-      "these with \"_burst\", or \"max_wait=\", or \"off\" alone", 0 }
+      "these with \"_burst\", \"max_wait=\" or \"redis\", or \"off\" alone",
+      0 }
 };
 
 
@@ -494,14 +495,6 @@ ngx_http_tgbot_conf_limit_equal(ngx_http_tgbot_limit_conf_t *a,
            && a->burst == b->burst
            && a->shared == b->shared
            && ngx_http_tgbot_conf_equal(&a->key->value, &b->key->value);
-}
-
-
-static char *
-ngx_http_tgbot_conf_pace_redis(ngx_http_tgbot_conf_arg_t *arg)
-{
-    return ngx_http_tgbot_conf_expected(arg, "\"zone=\", as the pace is that "
-                                        "of one machine");
 }
 
 

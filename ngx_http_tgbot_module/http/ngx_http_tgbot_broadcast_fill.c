@@ -7,6 +7,7 @@
 #include "ngx_http_tgbot_broadcast_ids.h"
 #include "ngx_http_tgbot_broadcast_parse.h"
 #include "ngx_http_tgbot_broadcast_show.h"
+#include "ngx_http_tgbot_broadcast_step.h"
 #include "ngx_http_tgbot_broadcast_worker.h"
 #include "ngx_http_tgbot_status_broadcast.h"
 #include "ngx_http_tgbot_status_text.h"
@@ -17,26 +18,12 @@
 #define NGX_HTTP_TGBOT_BROADCAST_FILL_WRITE   400
 #define NGX_HTTP_TGBOT_BROADCAST_FILL_WRITES  16
 
-/* ms of a timer that keeps the worker from its exit, and only goes on */
-#define NGX_HTTP_TGBOT_BROADCAST_FILL_HOLD    1000
 
-
-typedef struct ngx_http_tgbot_broadcast_fill_s
-    ngx_http_tgbot_broadcast_fill_t;
-
-struct ngx_http_tgbot_broadcast_fill_s {
+typedef struct {
     ngx_http_request_t                 *request;
     ngx_http_tgbot_broadcast_conf_t    *conf;
     uint64_t                            id;       /* 0: not made yet */
-    ngx_event_t                         event;
-
-    /*
-     * one slice of the work.  NGX_AGAIN: call it again; else the code of the
-     * content handler
-     */
-    ngx_int_t                         (*step)(
-                                       ngx_http_tgbot_broadcast_fill_t *fill);
-
+    ngx_http_tgbot_broadcast_step_t     step;
     ngx_http_tgbot_broadcast_parse_t    parse;
 
     ngx_chain_t                        *in;       /* rest of the body */
@@ -49,26 +36,21 @@ struct ngx_http_tgbot_broadcast_fill_s {
 
     unsigned                            create:1;
     unsigned                            loading:1;
-};
+} ngx_http_tgbot_broadcast_fill_t;
 
 
 static void ngx_http_tgbot_broadcast_fill_body(ngx_http_request_t *r);
 static void ngx_http_tgbot_broadcast_fill_leave(void *data);
-static void ngx_http_tgbot_broadcast_fill_turn(ngx_event_t *ev);
-static void ngx_http_tgbot_broadcast_fill_run(
+static void ngx_http_tgbot_broadcast_fill_abandon(
     ngx_http_tgbot_broadcast_fill_t *fill);
-static ngx_int_t ngx_http_tgbot_broadcast_fill_read(
-    ngx_http_tgbot_broadcast_fill_t *fill);
+static ngx_int_t ngx_http_tgbot_broadcast_fill_read(void *data);
 static ngx_int_t ngx_http_tgbot_broadcast_fill_slice(
     ngx_http_tgbot_broadcast_fill_t *fill, ngx_str_t *slice);
 static ngx_int_t ngx_http_tgbot_broadcast_fill_bad(
     ngx_http_tgbot_broadcast_fill_t *fill, ngx_int_t rc);
-static ngx_int_t ngx_http_tgbot_broadcast_fill_load(
-    ngx_http_tgbot_broadcast_fill_t *fill);
-static ngx_int_t ngx_http_tgbot_broadcast_fill_known(
-    ngx_http_tgbot_broadcast_fill_t *fill);
-static ngx_int_t ngx_http_tgbot_broadcast_fill_write(
-    ngx_http_tgbot_broadcast_fill_t *fill);
+static ngx_int_t ngx_http_tgbot_broadcast_fill_load(void *data);
+static ngx_int_t ngx_http_tgbot_broadcast_fill_known(void *data);
+static ngx_int_t ngx_http_tgbot_broadcast_fill_write(void *data);
 static ngx_int_t ngx_http_tgbot_broadcast_fill_publish(
     ngx_http_tgbot_broadcast_fill_t *fill);
 static ngx_int_t ngx_http_tgbot_broadcast_fill_failed(
@@ -97,10 +79,9 @@ ngx_http_tgbot_broadcast_fill(ngx_http_request_t *r,
     fill->conf = b;
     fill->id = id;
     fill->create = (id == 0);
-    fill->step = ngx_http_tgbot_broadcast_fill_read;
-    fill->event.handler = ngx_http_tgbot_broadcast_fill_turn;
-    fill->event.data = fill;
-    fill->event.log = r->connection->log;
+    fill->step.handler = ngx_http_tgbot_broadcast_fill_read;
+    fill->step.request = r;
+    fill->step.data = fill;
 
     cln->handler = ngx_http_tgbot_broadcast_fill_leave;
 
@@ -160,7 +141,7 @@ ngx_http_tgbot_broadcast_fill_body(ngx_http_request_t *r)
 
     r->read_event_handler = ngx_http_test_reading;
 
-    ngx_http_tgbot_broadcast_fill_run(fill);
+    ngx_http_tgbot_broadcast_step_run(&fill->step);
 }
 
 
@@ -187,16 +168,15 @@ ngx_http_tgbot_broadcast_fill_leave(void *data)
 {
     ngx_http_tgbot_broadcast_fill_t *fill = data;
 
-    if (fill->event.posted) {
-        ngx_delete_posted_event(&fill->event);
-    }
-
-    if (fill->event.timer_set) {
-        ngx_del_timer(&fill->event);
-    }
-
+    ngx_http_tgbot_broadcast_step_end(&fill->step);
     ngx_http_tgbot_broadcast_parse_done(&fill->parse);
+    ngx_http_tgbot_broadcast_fill_abandon(fill);
+}
 
+
+static void
+ngx_http_tgbot_broadcast_fill_abandon(ngx_http_tgbot_broadcast_fill_t *fill)
+{
     if (fill->loading) {
         fill->loading = 0;
         ngx_http_tgbot_broadcast_abandon(&fill->conf->user, fill->id,
@@ -205,46 +185,11 @@ ngx_http_tgbot_broadcast_fill_leave(void *data)
 }
 
 
-static void
-ngx_http_tgbot_broadcast_fill_turn(ngx_event_t *ev)
-{
-    ngx_connection_t                 *c;
-    ngx_http_tgbot_broadcast_fill_t  *fill;
-
-    fill = ev->data;
-    c = fill->request->connection;
-
-    ngx_http_set_log_request(c->log, fill->request);
-
-    ngx_http_tgbot_broadcast_fill_run(fill);
-
-    ngx_http_run_posted_requests(c);
-}
-
-
-static void
-ngx_http_tgbot_broadcast_fill_run(ngx_http_tgbot_broadcast_fill_t *fill)
-{
-    ngx_int_t  rc;
-
-    rc = fill->step(fill);
-
-    if (rc == NGX_AGAIN) {
-        ngx_post_event(&fill->event, &ngx_posted_next_events);
-
-        /* a worker that exits waits for timers, not for posted events */
-
-        ngx_add_timer(&fill->event, NGX_HTTP_TGBOT_BROADCAST_FILL_HOLD);
-        return;
-    }
-
-    ngx_http_finalize_request(fill->request, rc);
-}
-
-
 static ngx_int_t
-ngx_http_tgbot_broadcast_fill_read(ngx_http_tgbot_broadcast_fill_t *fill)
+ngx_http_tgbot_broadcast_fill_read(void *data)
 {
+    ngx_http_tgbot_broadcast_fill_t *fill = data;
+
     ngx_int_t  rc;
     ngx_str_t  slice;
 
@@ -267,7 +212,7 @@ ngx_http_tgbot_broadcast_fill_read(ngx_http_tgbot_broadcast_fill_t *fill)
         return ngx_http_tgbot_broadcast_fill_bad(fill, rc);
     }
 
-    fill->step = ngx_http_tgbot_broadcast_fill_load;
+    fill->step.handler = ngx_http_tgbot_broadcast_fill_load;
 
     return NGX_AGAIN;
 }
@@ -349,8 +294,10 @@ ngx_http_tgbot_broadcast_fill_bad(ngx_http_tgbot_broadcast_fill_t *fill,
 
 
 static ngx_int_t
-ngx_http_tgbot_broadcast_fill_load(ngx_http_tgbot_broadcast_fill_t *fill)
+ngx_http_tgbot_broadcast_fill_load(void *data)
 {
+    ngx_http_tgbot_broadcast_fill_t *fill = data;
+
     ngx_int_t                          rc;
     ngx_http_tgbot_broadcast_t        *user;
     ngx_http_tgbot_broadcast_parse_t  *parse;
@@ -372,7 +319,7 @@ ngx_http_tgbot_broadcast_fill_load(ngx_http_tgbot_broadcast_fill_t *fill)
     }
 
     fill->loading = 1;
-    fill->step = ngx_http_tgbot_broadcast_fill_known;
+    fill->step.handler = ngx_http_tgbot_broadcast_fill_known;
 
     return NGX_AGAIN;
 }
@@ -381,8 +328,10 @@ ngx_http_tgbot_broadcast_fill_load(ngx_http_tgbot_broadcast_fill_t *fill)
 /* the chats that the broadcast has already are not added again */
 
 static ngx_int_t
-ngx_http_tgbot_broadcast_fill_known(ngx_http_tgbot_broadcast_fill_t *fill)
+ngx_http_tgbot_broadcast_fill_known(void *data)
 {
+    ngx_http_tgbot_broadcast_fill_t *fill = data;
+
     ngx_int_t                          rc;
     ngx_uint_t                         i, k, n;
     ngx_http_tgbot_broadcast_result_t  known[128];
@@ -410,7 +359,7 @@ ngx_http_tgbot_broadcast_fill_known(ngx_http_tgbot_broadcast_fill_t *fill)
     }
 
     if (rc == NGX_DONE) {
-        fill->step = ngx_http_tgbot_broadcast_fill_write;
+        fill->step.handler = ngx_http_tgbot_broadcast_fill_write;
     }
 
     return NGX_AGAIN;
@@ -418,8 +367,10 @@ ngx_http_tgbot_broadcast_fill_known(ngx_http_tgbot_broadcast_fill_t *fill)
 
 
 static ngx_int_t
-ngx_http_tgbot_broadcast_fill_write(ngx_http_tgbot_broadcast_fill_t *fill)
+ngx_http_tgbot_broadcast_fill_write(void *data)
 {
+    ngx_http_tgbot_broadcast_fill_t *fill = data;
+
     int64_t                          chats[NGX_HTTP_TGBOT_BROADCAST_FILL_WRITE];
     ngx_int_t                        rc;
     ngx_uint_t                       k, n;
@@ -503,9 +454,16 @@ static ngx_int_t
 ngx_http_tgbot_broadcast_fill_failed(ngx_http_tgbot_broadcast_fill_t *fill,
     ngx_int_t rc)
 {
+    ngx_uint_t           loading;
     ngx_http_request_t  *r;
 
     r = fill->request;
+
+    /* before the client knows of it, and tries again */
+
+    loading = fill->loading;
+
+    ngx_http_tgbot_broadcast_fill_abandon(fill);
 
     switch (rc) {
 
@@ -527,7 +485,7 @@ ngx_http_tgbot_broadcast_fill_failed(ngx_http_tgbot_broadcast_fill_t *fill,
 
     default: /* NGX_DECLINED */
 
-        if (fill->loading) {
+        if (loading) {
             return ngx_http_tgbot_status_text_error(r,
                                    NGX_HTTP_SERVICE_UNAVAILABLE,
                                    "the worker hung meanwhile, nothing is "

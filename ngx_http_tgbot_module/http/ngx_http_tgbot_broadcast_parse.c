@@ -133,6 +133,18 @@ ngx_http_tgbot_broadcast_parse_more(ngx_http_tgbot_broadcast_parse_t *parse,
 
     parse->base += piece->len;
 
+    /* the parser keeps what is not complete */
+
+    if (rc == NGX_OK
+        && parse->base - parse->seen > NGX_HTTP_TGBOT_BROADCAST_PARSE_TEXT)
+    {
+        (void) ngx_http_tgbot_broadcast_parse_expected(parse,
+                                  "a value is too long, expected at most %d "
+                                  "bytes",
+                                  NGX_HTTP_TGBOT_BROADCAST_PARSE_TEXT);
+        return NGX_BUSY;
+    }
+
     return ngx_http_tgbot_broadcast_parse_json(parse, rc);
 }
 
@@ -245,6 +257,8 @@ ngx_http_tgbot_broadcast_parse_token(void *data,
     ngx_http_tgbot_broadcast_parse_t *parse = data;
 
     object = (parse->form == NGX_HTTP_TGBOT_BROADCAST_PARSE_OBJECT);
+
+    parse->seen = ngx_http_tgbot_json_offset(token);
 
     if (token->depth == 0) {
 

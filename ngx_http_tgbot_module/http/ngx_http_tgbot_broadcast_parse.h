@@ -17,7 +17,7 @@
 /* chats that one request may add */
 #define NGX_HTTP_TGBOT_BROADCAST_PARSE_IDS   1000000
 
-/* bytes of "params" */
+/* bytes of "params", and of a value that is not complete */
 #define NGX_HTTP_TGBOT_BROADCAST_PARSE_TEXT  65536
 
 
@@ -49,11 +49,13 @@ typedef struct {
     ngx_str_t                       *piece;
     size_t                           base;      /* bytes before the piece */
     size_t                           from;      /* of params, in the piece */
+    size_t                           seen;      /* bytes up to a value that is
+                                                   complete */
     u_char                           line[32];
     size_t                           len;
 
     unsigned                         paused:1;  /* a result */
-    unsigned                         inside:1;  /* params or chat_ids */
+    unsigned                         inside:1;  /* params */
     unsigned                         root:1;
     unsigned                         blank:1;   /* after the line so far */
 } ngx_http_tgbot_broadcast_parse_t;

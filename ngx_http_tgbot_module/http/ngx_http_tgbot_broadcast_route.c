@@ -7,6 +7,7 @@
 #include "ngx_http_tgbot_broadcast_fill.h"
 #include "ngx_http_tgbot_broadcast_route.h"
 #include "ngx_http_tgbot_broadcast_show.h"
+#include "ngx_http_tgbot_broadcast_step.h"
 #include "ngx_http_tgbot_broadcast_stream.h"
 #include "ngx_http_tgbot_broadcast_worker.h"
 #include "ngx_http_tgbot_header.h"
@@ -33,6 +34,16 @@ typedef struct {
 } ngx_http_tgbot_broadcast_path_t;
 
 
+/* chats that wait again, in slices */
+
+typedef struct {
+    ngx_http_tgbot_broadcast_route_t    route;
+    ngx_http_tgbot_broadcast_step_t     step;
+    ngx_http_tgbot_broadcast_cursor_t   cursor;
+    ngx_uint_t                          n;
+} ngx_http_tgbot_broadcast_again_t;
+
+
 static ngx_int_t ngx_http_tgbot_broadcast_route_parse(
     ngx_http_tgbot_broadcast_route_t *b, ngx_str_t *path);
 static ngx_int_t ngx_http_tgbot_broadcast_route_refused(
@@ -49,6 +60,8 @@ static ngx_int_t ngx_http_tgbot_broadcast_route_set(
     ngx_http_tgbot_broadcast_route_t *b);
 static ngx_int_t ngx_http_tgbot_broadcast_route_again(
     ngx_http_tgbot_broadcast_route_t *b);
+static ngx_int_t ngx_http_tgbot_broadcast_route_again_step(void *data);
+static void ngx_http_tgbot_broadcast_route_again_end(void *data);
 static ngx_int_t ngx_http_tgbot_broadcast_route_chats(
     ngx_http_tgbot_broadcast_route_t *b);
 static ngx_int_t ngx_http_tgbot_broadcast_route_failed(
@@ -273,7 +286,7 @@ ngx_http_tgbot_broadcast_route_list(ngx_http_tgbot_broadcast_route_t *b)
     ngx_http_tgbot_status_text_text(&s, "bot", &b->conf->name);
     ngx_http_tgbot_status_text_key(&s, "broadcasts");
 
-    next = ngx_http_tgbot_status_broadcast_list(&s, &b->conf->user, after);
+    next = ngx_http_tgbot_status_broadcast_list(&s, &b->conf->user, after, 0);
 
     ngx_http_tgbot_status_text_member(&s, "next", next);
 
@@ -386,25 +399,78 @@ ngx_http_tgbot_broadcast_route_set(ngx_http_tgbot_broadcast_route_t *b)
 static ngx_int_t
 ngx_http_tgbot_broadcast_route_again(ngx_http_tgbot_broadcast_route_t *b)
 {
-    ngx_int_t            rc;
-    ngx_uint_t           n;
-    ngx_http_request_t  *r;
+    ngx_int_t                          rc;
+    ngx_http_cleanup_t                *cln;
+    ngx_http_request_t                *r;
+    ngx_http_tgbot_broadcast_again_t  *again;
 
     r = b->request;
 
-    rc = ngx_http_tgbot_broadcast_again(&b->conf->user, b->id, b->value, &n);
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    cln = ngx_http_cleanup_add(r, sizeof(ngx_http_tgbot_broadcast_again_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    again = cln->data;
+    ngx_memzero(again, sizeof(ngx_http_tgbot_broadcast_again_t));
+
+    cln->handler = ngx_http_tgbot_broadcast_route_again_end;
+
+    again->route = *b;
+    again->step.request = r;
+    again->step.handler = ngx_http_tgbot_broadcast_route_again_step;
+    again->step.data = again;
+
+    r->main->count++;
+
+    ngx_http_tgbot_broadcast_step_run(&again->step);
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_broadcast_route_again_step(void *data)
+{
+    ngx_http_tgbot_broadcast_again_t *again = data;
+
+    ngx_int_t                          rc;
+    ngx_http_tgbot_broadcast_route_t  *b;
+
+    b = &again->route;
+
+    rc = ngx_http_tgbot_broadcast_again(&b->conf->user, b->id, &again->cursor,
+                                        b->value, &again->n);
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
 
     if (rc != NGX_OK) {
         return ngx_http_tgbot_broadcast_route_failed(b, rc);
     }
 
-    ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+    ngx_log_error(NGX_LOG_NOTICE, b->request->connection->log, 0,
                   "tgbot: bot \"%V\": broadcast %uL: %ui chats are tried again",
-                  &b->conf->name, b->id, n);
+                  &b->conf->name, b->id, again->n);
 
     ngx_http_tgbot_broadcast_worker_wake();
 
     return ngx_http_tgbot_broadcast_route_show(b);
+}
+
+
+static void
+ngx_http_tgbot_broadcast_route_again_end(void *data)
+{
+    ngx_http_tgbot_broadcast_again_t *again = data;
+
+    ngx_http_tgbot_broadcast_step_end(&again->step);
 }
 
 

@@ -45,7 +45,7 @@ static ngx_int_t ngx_http_tgbot_gateway_file(ngx_http_tgbot_gateway_t *g,
 static ngx_int_t ngx_http_tgbot_gateway_read(ngx_http_tgbot_gateway_t *g);
 static void ngx_http_tgbot_gateway_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g);
-static void ngx_http_tgbot_gateway_turn(ngx_http_tgbot_gateway_t *g);
+static ngx_int_t ngx_http_tgbot_gateway_turn(ngx_http_tgbot_gateway_t *g);
 static void ngx_http_tgbot_gateway_writable(ngx_http_request_t *r);
 static void ngx_http_tgbot_gateway_waiting(ngx_http_tgbot_send_t *send,
     ngx_msec_t delay);
@@ -230,7 +230,7 @@ ngx_http_tgbot_gateway_route(ngx_http_tgbot_gateway_t *g)
 
     file = ngx_http_tgbot_gateway_skip(&path, "file/");
 
-    p = ngx_strlchr(path.data, last, '/');
+    p = memchr(path.data, '/', path.len);
 
     if (p && ngx_http_tgbot_gateway_skip(&path, "bot")) {
         token.data = path.data;
@@ -462,6 +462,7 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
     }
 
     if (ngx_http_tgbot_detached_share(&g->client, r) != NGX_OK
+        || ngx_http_tgbot_gateway_turn(g) != NGX_OK
         || ngx_http_tgbot_gateway_watch(r) != NGX_OK)
     {
         return NGX_ERROR;
@@ -497,8 +498,6 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
     send->waiting = ngx_http_tgbot_gateway_waiting;
     send->data = g;
 
-    ngx_http_tgbot_gateway_turn(g);
-
     g->timer.handler = ngx_http_tgbot_gateway_timeout;
     g->timer.data = g;
     g->timer.log = r->connection->log;
@@ -516,7 +515,7 @@ ngx_http_tgbot_gateway_send(ngx_http_tgbot_gateway_t *g)
 
 /* in which order, and how fast */
 
-static void
+static ngx_int_t
 ngx_http_tgbot_gateway_turn(ngx_http_tgbot_gateway_t *g)
 {
     ngx_http_tgbot_turn_t  *turn;
@@ -528,6 +527,17 @@ ngx_http_tgbot_gateway_turn(ngx_http_tgbot_gateway_t *g)
     turn->order = g->conf->order;
     turn->bulk = g->params.bulk;
     turn->paid = g->params.paid;
+
+    if (g->chat.len == 0 || g->chat.data[0] != '@' || g->program.copy) {
+        return NGX_OK;
+    }
+
+    /* the answer may tell which chat has this name */
+
+    g->program.copy = ngx_create_temp_buf(g->request->pool,
+                                          NGX_HTTP_TGBOT_PACE_USE_HEAD);
+
+    return g->program.copy ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -1042,12 +1052,10 @@ ngx_http_tgbot_gateway_cleanup(void *data)
 ngx_int_t
 ngx_http_tgbot_gateway_post_read(ngx_http_request_t *r)
 {
-    u_char                      *p, *last;
+    u_char                      *p;
     ngx_http_tgbot_main_conf_t  *tmcf;
 
-    last = r->uri.data + r->uri.len;
-
-    p = ngx_strlchr(r->uri.data, last, ':');
+    p = memchr(r->uri.data, ':', r->uri.len);
 
     if (p == NULL || p == r->uri.data || p[-1] < '0' || p[-1] > '9') {
         return NGX_DECLINED;

@@ -110,7 +110,7 @@ ngx_http_tgbot_gateway_idempotency_go_on(ngx_http_tgbot_gateway_t *g,
     }
 
     g->program.copy = b;
-    g->program.sending = ngx_http_tgbot_gateway_idempotency_sending;
+    g->send.sending = ngx_http_tgbot_gateway_idempotency_sending;
 
     return NGX_OK;
 }

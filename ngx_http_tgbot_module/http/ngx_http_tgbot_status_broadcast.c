@@ -169,8 +169,9 @@ ngx_http_tgbot_status_broadcast(ngx_http_tgbot_status_text_t *s,
 {
     u_char       buf[NGX_INT64_LEN + 2], *p;
     uint64_t     left;
-    ngx_str_t    method;
+    ngx_str_t    method, error;
     ngx_uint_t   i;
+    u_char       text[NGX_INT32_LEN + 1 + NGX_HTTP_TGBOT_BROADCAST_TEXT];
 
     method.data = info->method;
     method.len = info->method_len;
@@ -179,6 +180,21 @@ ngx_http_tgbot_status_broadcast(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_status_text_text(s, "method", &method);
     ngx_http_tgbot_status_text_text(s, "state",
                                &ngx_http_tgbot_broadcast_states[info->state]);
+
+    ngx_http_tgbot_status_text_key(s, "error");
+
+    if (info->error.status) {
+        error.data = text;
+        error.len = ngx_sprintf(text, "%uD %*s", info->error.status,
+                                (size_t) info->error.len, info->error.text)
+                    - text;
+
+        ngx_http_tgbot_status_text_string(s, &error);
+
+    } else {
+        ngx_http_tgbot_status_text_value(s, "null", 4);
+    }
+
     ngx_http_tgbot_status_text_member(s, "created", info->created);
     ngx_http_tgbot_status_text_member(s, "last", info->last);
     ngx_http_tgbot_status_text_member(s, "total", info->total);
@@ -213,7 +229,7 @@ ngx_http_tgbot_status_broadcast(ngx_http_tgbot_status_text_t *s,
 
 uint64_t
 ngx_http_tgbot_status_broadcast_list(ngx_http_tgbot_status_text_t *s,
-    ngx_http_tgbot_broadcast_t *b, uint64_t after)
+    ngx_http_tgbot_broadcast_t *b, uint64_t after, ngx_uint_t first)
 {
     ngx_uint_t                        i, n;
     ngx_http_tgbot_broadcast_info_t  *infos;
@@ -225,7 +241,7 @@ ngx_http_tgbot_status_broadcast_list(ngx_http_tgbot_status_text_t *s,
         return 0;
     }
 
-    n = ngx_http_tgbot_broadcast_show_list(b, after, infos,
+    n = ngx_http_tgbot_broadcast_show_list(b, after, first, infos,
                                            NGX_HTTP_TGBOT_STATUS_BROADCASTS);
 
     ngx_http_tgbot_status_text_open(s, '[');

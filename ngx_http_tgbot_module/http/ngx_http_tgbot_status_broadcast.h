@@ -31,11 +31,12 @@ void ngx_http_tgbot_status_broadcast(ngx_http_tgbot_status_text_t *s,
     ngx_http_tgbot_broadcast_info_t *info);
 
 /*
- * Writes a value, an array: the broadcasts of a bot with ids above "after".
- * Returns the last id if there may be more, else 0.
+ * Writes a value, an array: the broadcasts of a bot with ids above "after", in
+ * the order of ngx_http_tgbot_broadcast_show_list().  Returns the last id if
+ * there may be more, else 0.
  */
 uint64_t ngx_http_tgbot_status_broadcast_list(ngx_http_tgbot_status_text_t *s,
-    ngx_http_tgbot_broadcast_t *b, uint64_t after);
+    ngx_http_tgbot_broadcast_t *b, uint64_t after, ngx_uint_t first);
 
 
 #endif /* _NGX_HTTP_TGBOT_STATUS_BROADCAST_H_INCLUDED_ */

@@ -275,7 +275,8 @@ ngx_http_tgbot_status_json_bot(ngx_http_tgbot_status_text_t *s,
 
     if (b->broadcast) {
         ngx_http_tgbot_status_text_key(s, "broadcast_list");
-        (void) ngx_http_tgbot_status_broadcast_list(s, &b->broadcast->user, 0);
+        (void) ngx_http_tgbot_status_broadcast_list(s, &b->broadcast->user, 0,
+                                                    1);
     }
 
     if (bot->told) {

@@ -366,6 +366,11 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
       ngx_http_tgbot_metric_plain,
       ngx_http_tgbot_metric_number(BOT, bot, pace.lost) },
 
+    { "pace_redis_away_total", NGX_HTTP_TGBOT_COUNTER,
+      "Calls that went by the zone of tgbot_pace alone, without Redis.",
+      ngx_http_tgbot_metric_plain,
+      ngx_http_tgbot_metric_stat(PACE_REDIS_AWAY) },
+
     { "pace_used", NGX_HTTP_TGBOT_GAUGE,
       "Calls of bulk a second, by the bucket of the bot.",
       ngx_http_tgbot_metric_by("bucket", ngx_http_tgbot_metric_bulk),

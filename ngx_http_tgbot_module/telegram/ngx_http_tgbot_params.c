@@ -299,7 +299,7 @@ ngx_http_tgbot_params_chat(ngx_http_tgbot_params_t *params, ngx_str_t *text,
         chat->len -= 2;
     }
 
-    if (ngx_strlchr(chat->data, chat->data + chat->len, '%') == NULL) {
+    if (memchr(chat->data, '%', chat->len) == NULL) {
         return NGX_OK;
     }
 

@@ -214,6 +214,7 @@ typedef struct {
     ngx_http_tgbot_pace_conf_rate_t  global;
     ngx_http_tgbot_pace_conf_rate_t  paid;    /* in the place of "global" */
     ngx_msec_t                     max_wait;
+    ngx_flag_t                     redis;     /* of all machines */
 
     /* the four as buckets */
     ngx_http_tgbot_pace_rate_t     rates[NGX_HTTP_TGBOT_PACE_BUCKETS];
@@ -440,6 +441,7 @@ struct ngx_http_tgbot_bot_s {
     ngx_http_tgbot_redis_states_t  *redis_states;  /* as beat */
 
     ngx_uint_t                     given_up;  /* Bot API calls, logged */
+    time_t                         unpassed_warned;  /* calls of broadcasts */
 
     ngx_uint_t                     unauthorized_secrets; /* since warned */
     time_t                         secret_warned;

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_abandon.h"
+#include "ngx_http_tgbot_broadcast_lead.h"
 #include "ngx_http_tgbot_broadcast_show.h"
 #include "ngx_http_tgbot_broadcast_worker.h"
 #include "ngx_http_tgbot_json.h"
@@ -12,6 +13,9 @@
 
 /* ms between two looks for a broadcast that needs a leader */
 #define NGX_HTTP_TGBOT_BROADCAST_WORKER_LOOK  1000
+
+/* looks into a zone in one turn of the event loop */
+#define NGX_HTTP_TGBOT_BROADCAST_WORKER_TURN  16
 
 /*
  * ms after which a call is given up, and its chat waits again: a chat that
@@ -56,15 +60,20 @@ typedef struct {
     ngx_http_tgbot_ctx_t               ctx;
     ngx_http_tgbot_send_t              send;
     ngx_pool_t                        *pool;
+
+    unsigned                           refused:1;  /* it must not be sent */
 } ngx_http_tgbot_broadcast_call_t;
 
 
 static void ngx_http_tgbot_broadcast_worker_look(ngx_event_t *ev);
-static void ngx_http_tgbot_broadcast_worker_find(
+static ngx_int_t ngx_http_tgbot_broadcast_worker_find(
     ngx_http_tgbot_broadcast_conf_t *b);
 static ngx_int_t ngx_http_tgbot_broadcast_worker_lead(
     ngx_http_tgbot_broadcast_conf_t *b, uint64_t id,
     ngx_http_tgbot_lease_t *lease);
+static void ngx_http_tgbot_broadcast_worker_unread(
+    ngx_http_tgbot_broadcast_conf_t *b, uint64_t id,
+    ngx_http_tgbot_lease_t *lease, ngx_int_t rc);
 static ngx_int_t ngx_http_tgbot_broadcast_worker_read(
     ngx_http_tgbot_broadcast_led_t *led);
 static ngx_int_t ngx_http_tgbot_broadcast_worker_token(void *data,
@@ -75,9 +84,14 @@ static void ngx_http_tgbot_broadcast_worker_call(
     ngx_http_tgbot_broadcast_chat_t *chat);
 static ngx_int_t ngx_http_tgbot_broadcast_worker_body(
     ngx_http_tgbot_broadcast_call_t *call);
+static ngx_int_t ngx_http_tgbot_broadcast_worker_sending(
+    ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_broadcast_worker_waiting(
     ngx_http_tgbot_send_t *send, ngx_msec_t delay);
 static void ngx_http_tgbot_broadcast_worker_done(ngx_http_tgbot_send_t *send);
+static void ngx_http_tgbot_broadcast_worker_stall(
+    ngx_http_tgbot_broadcast_call_t *call,
+    ngx_http_tgbot_broadcast_error_t *error);
 static void ngx_http_tgbot_broadcast_worker_hold(
     ngx_http_tgbot_broadcast_call_t *call, ngx_uint_t state);
 static ngx_uint_t ngx_http_tgbot_broadcast_worker_judge(
@@ -91,6 +105,8 @@ static void ngx_http_tgbot_broadcast_worker_leave(
 static void ngx_http_tgbot_broadcast_worker_drop(
     ngx_http_tgbot_broadcast_call_t *call, ngx_uint_t state);
 static void ngx_http_tgbot_broadcast_worker_release(
+    ngx_http_tgbot_broadcast_led_t *led);
+static void ngx_http_tgbot_broadcast_worker_resign(
     ngx_http_tgbot_broadcast_led_t *led);
 
 
@@ -183,15 +199,24 @@ ngx_http_tgbot_broadcast_worker_set(ngx_http_tgbot_broadcast_conf_t *b,
 static void
 ngx_http_tgbot_broadcast_worker_look(ngx_event_t *ev)
 {
+    ngx_int_t                          rc;
     ngx_uint_t                         i;
     ngx_queue_t                       *q;
     ngx_http_tgbot_broadcast_led_t    *led;
     ngx_http_tgbot_broadcast_conf_t  **b;
 
+    rc = NGX_DECLINED;
     b = ngx_http_tgbot_broadcast_worker_confs->elts;
 
     for (i = 0; i < ngx_http_tgbot_broadcast_worker_confs->nelts; i++) {
-        ngx_http_tgbot_broadcast_worker_find(b[i]);
+        if (ngx_http_tgbot_broadcast_worker_find(b[i]) == NGX_AGAIN) {
+            rc = NGX_AGAIN;
+        }
+    }
+
+    if (rc == NGX_AGAIN) {
+        ngx_add_timer(ev, 1);
+        return;
     }
 
     for (q = ngx_queue_head(&ngx_http_tgbot_broadcast_worker_leds);
@@ -210,68 +235,99 @@ ngx_http_tgbot_broadcast_worker_look(ngx_event_t *ev)
 }
 
 
-static void
+/* NGX_AGAIN: there is more to look at */
+
+static ngx_int_t
 ngx_http_tgbot_broadcast_worker_find(ngx_http_tgbot_broadcast_conf_t *b)
 {
-    uint64_t                id;
+    uint64_t                id, broken;
     ngx_int_t               rc;
-    ngx_uint_t              unknown;
+    ngx_uint_t              n, unknown, all;
     ngx_http_tgbot_lease_t  lease;
 
-    do {
-        rc = ngx_http_tgbot_broadcast_lead(&b->user, &lease, &id, &unknown);
+    broken = ngx_http_tgbot_broadcast_broken(b->zone);
 
-        if (unknown) {
-            ngx_log_error(NGX_LOG_WARN, b->clcf->error_log, 0,
-                          "tgbot: bot \"%V\": %ui chats of broadcasts were in "
-                          "flight in a worker that died, and are unknown",
-                          &b->name, unknown);
-        }
+    if (broken) {
+        ngx_log_error(NGX_LOG_ERR, b->clcf->error_log, 0,
+                      "tgbot: %uL chats of broadcasts in zone \"%V\" are lost, "
+                      "as the machine ended without writing its file",
+                      broken, &b->zone->shm_zone->shm.name);
+    }
+
+    all = 0;
+    n = NGX_HTTP_TGBOT_BROADCAST_WORKER_TURN;
+
+    do {
+        rc = ngx_http_tgbot_broadcast_lead_find(&b->user, &lease, &id,
+                                                &unknown);
+        all += unknown;
 
         if (rc == NGX_OK
-            && ngx_http_tgbot_broadcast_worker_lead(b, id, &lease) != NGX_OK)
+            && ngx_http_tgbot_broadcast_worker_lead(b, id, &lease)
+               == NGX_ERROR)
         {
-            ngx_http_tgbot_broadcast_leave(&b->user, id, &lease);
-            return;
+            break;
         }
 
-    } while (rc == NGX_OK);
+    } while (rc != NGX_DECLINED && --n);
+
+    if (all) {
+        ngx_log_error(NGX_LOG_WARN, b->clcf->error_log, 0,
+                      "tgbot: bot \"%V\": %ui chats of broadcasts were in "
+                      "flight when nginx, or a worker of it, died, and are "
+                      "unknown", &b->name, all);
+    }
+
+    return (n == 0) ? NGX_AGAIN : NGX_OK;
 }
 
+
+/*
+ * NGX_ERROR: no memory.  NGX_DECLINED: it cannot be sent, and must not keep
+ * those behind it from being led.
+ */
 
 static ngx_int_t
 ngx_http_tgbot_broadcast_worker_lead(ngx_http_tgbot_broadcast_conf_t *b,
     uint64_t id, ngx_http_tgbot_lease_t *lease)
 {
+    ngx_int_t                        rc;
     ngx_pool_t                      *pool;
     ngx_http_tgbot_broadcast_led_t  *led;
 
+    led = NULL;
+    rc = NGX_ERROR;
+
     pool = ngx_create_pool(NGX_HTTP_TGBOT_BROADCAST_WORKER_POOL,
                            b->clcf->error_log);
-    if (pool == NULL) {
-        return NGX_ERROR;
+
+    if (pool) {
+        led = ngx_pcalloc(pool, sizeof(ngx_http_tgbot_broadcast_led_t));
     }
 
-    led = ngx_pcalloc(pool, sizeof(ngx_http_tgbot_broadcast_led_t));
-    if (led == NULL) {
-        ngx_destroy_pool(pool);
-        return NGX_ERROR;
+    if (led) {
+        led->conf = b;
+        led->pool = pool;
+        led->id = id;
+        led->lease = *lease;
+        led->max = NGX_HTTP_TGBOT_BROADCAST_FLIGHTS;
+        led->event.handler = ngx_http_tgbot_broadcast_worker_go_on;
+        led->event.data = led;
+        led->event.log = b->clcf->error_log;
+
+        ngx_queue_init(&led->calls);
+
+        rc = ngx_http_tgbot_broadcast_worker_read(led);
     }
 
-    led->conf = b;
-    led->pool = pool;
-    led->id = id;
-    led->lease = *lease;
-    led->max = NGX_HTTP_TGBOT_BROADCAST_FLIGHTS;
-    led->event.handler = ngx_http_tgbot_broadcast_worker_go_on;
-    led->event.data = led;
-    led->event.log = b->clcf->error_log;
+    if (rc != NGX_OK) {
+        ngx_http_tgbot_broadcast_worker_unread(b, id, lease, rc);
 
-    ngx_queue_init(&led->calls);
+        if (pool) {
+            ngx_destroy_pool(pool);
+        }
 
-    if (ngx_http_tgbot_broadcast_worker_read(led) != NGX_OK) {
-        ngx_destroy_pool(pool);
-        return NGX_ERROR;
+        return rc;
     }
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, b->clcf->error_log, 0,
@@ -280,6 +336,32 @@ ngx_http_tgbot_broadcast_worker_lead(ngx_http_tgbot_broadcast_conf_t *b,
     ngx_queue_insert_tail(&ngx_http_tgbot_broadcast_worker_leds, &led->queue);
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_tgbot_broadcast_worker_unread(ngx_http_tgbot_broadcast_conf_t *b,
+    uint64_t id, ngx_http_tgbot_lease_t *lease, ngx_int_t rc)
+{
+    ngx_http_tgbot_broadcast_error_t  error;
+
+    if (rc == NGX_DECLINED) {
+        ngx_memzero(&error, sizeof(ngx_http_tgbot_broadcast_error_t));
+
+        error.status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        error.len = sizeof("\"params\" are damaged") - 1;
+        ngx_memcpy(error.text, "\"params\" are damaged", error.len);
+
+        if (ngx_http_tgbot_broadcast_lead_stall(&b->user, id, lease, &error)
+            == NGX_OK)
+        {
+            ngx_log_error(NGX_LOG_ERR, b->clcf->error_log, 0,
+                          "tgbot: bot \"%V\": broadcast %uL is paused, as its "
+                          "\"params\" are damaged", &b->name, id);
+        }
+    }
+
+    ngx_http_tgbot_broadcast_lead_leave(&b->user, id, lease);
 }
 
 
@@ -296,7 +378,7 @@ ngx_http_tgbot_broadcast_worker_read(ngx_http_tgbot_broadcast_led_t *led)
     user = &led->conf->user;
 
     if (ngx_http_tgbot_broadcast_show_get(user, led->id, &info) != NGX_OK) {
-        return NGX_ERROR;
+        return NGX_DECLINED;
     }
 
     method.data = info.method;
@@ -308,12 +390,14 @@ ngx_http_tgbot_broadcast_worker_read(ngx_http_tgbot_broadcast_led_t *led)
     led->method.len = method.len;
     led->method.data = ngx_pstrdup(led->pool, &method);
 
-    if (text.data == NULL || led->method.data == NULL
-        || ngx_http_tgbot_broadcast_show_text(user, led->id, text.data,
-                                              text.len)
-           != NGX_OK)
-    {
+    if (text.data == NULL || led->method.data == NULL) {
         return NGX_ERROR;
+    }
+
+    if (ngx_http_tgbot_broadcast_show_text(user, led->id, text.data, text.len)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
     }
 
     /* "{" becomes the comma behind the chat, if anything follows */
@@ -379,7 +463,7 @@ static void
 ngx_http_tgbot_broadcast_worker_go_on(ngx_event_t *ev)
 {
     ngx_int_t                         rc;
-    ngx_uint_t                        i, n;
+    ngx_uint_t                        i, n, turn;
     ngx_http_tgbot_broadcast_led_t   *led;
     ngx_http_tgbot_broadcast_chat_t   chats[
                                        NGX_HTTP_TGBOT_BROADCAST_FLIGHTS_PAID];
@@ -390,12 +474,14 @@ ngx_http_tgbot_broadcast_worker_go_on(ngx_event_t *ev)
         led->over = 1;
     }
 
-    if (!led->over && !led->held) {
-
+    for (turn = NGX_HTTP_TGBOT_BROADCAST_WORKER_TURN;
+         turn && !led->over && !led->held;
+         turn--)
+    {
         n = led->max - led->n;
 
-        rc = ngx_http_tgbot_broadcast_take(&led->conf->user, led->id,
-                                           &led->lease, chats, &n);
+        rc = ngx_http_tgbot_broadcast_lead_take(&led->conf->user, led->id,
+                                                &led->lease, chats, &n);
 
         for (i = 0; i < n; i++) {
             ngx_http_tgbot_broadcast_worker_call(led, &chats[i]);
@@ -406,6 +492,15 @@ ngx_http_tgbot_broadcast_worker_go_on(ngx_event_t *ev)
         if (rc == NGX_AGAIN || rc == NGX_DECLINED) {
             ngx_http_tgbot_broadcast_worker_release(led);
         }
+
+        if (led->n == led->max) {
+            return;
+        }
+    }
+
+    if (turn == 0) {
+        ngx_post_event(&led->event, &ngx_posted_next_events);
+        return;
     }
 
     if (led->over && led->n == 0) {
@@ -445,9 +540,10 @@ ngx_http_tgbot_broadcast_worker_call(ngx_http_tgbot_broadcast_led_t *led,
 
         led->held = 1;
 
-        ngx_http_tgbot_broadcast_settle(&led->conf->user, led->id, &led->lease,
-                                        chat, NGX_HTTP_TGBOT_BROADCAST_WAITING,
-                                        NULL, 0);
+        ngx_http_tgbot_broadcast_lead_settle(&led->conf->user, led->id,
+                                           &led->lease, chat,
+                                           NGX_HTTP_TGBOT_BROADCAST_WAITING,
+                                           NULL, 0);
         return;
     }
 
@@ -469,6 +565,7 @@ ngx_http_tgbot_broadcast_worker_call(ngx_http_tgbot_broadcast_led_t *led,
     send->turn.paid = led->paid;
     send->done = ngx_http_tgbot_broadcast_worker_done;
     send->waiting = ngx_http_tgbot_broadcast_worker_waiting;
+    send->sending = ngx_http_tgbot_broadcast_worker_sending;
     send->data = call;
 
     ngx_queue_insert_tail(&led->calls, &call->queue);
@@ -511,16 +608,52 @@ ngx_http_tgbot_broadcast_worker_body(ngx_http_tgbot_broadcast_call_t *call)
 }
 
 
-/* a call that waits keeps its place; at the end of the worker it is dropped */
+/* what is not in flight can be sent by another worker if this one dies */
+
+static ngx_int_t
+ngx_http_tgbot_broadcast_worker_sending(ngx_http_tgbot_send_t *send)
+{
+    ngx_http_tgbot_broadcast_led_t   *led;
+    ngx_http_tgbot_broadcast_call_t  *call;
+
+    call = send->data;
+    led = call->led;
+
+    if (ngx_http_tgbot_broadcast_lead_start(&led->conf->user, led->id,
+                                            &led->lease, &call->chat)
+        != NGX_OK)
+    {
+        call->refused = 1;
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * A call that waits keeps its place.  It is dropped at the end of the worker,
+ * and if the broadcast was paused or has another leader.
+ */
 
 static void
 ngx_http_tgbot_broadcast_worker_waiting(ngx_http_tgbot_send_t *send,
     ngx_msec_t delay)
 {
-    if (ngx_http_tgbot_broadcast_worker_stopped) {
-        ngx_http_tgbot_broadcast_worker_drop(send->data,
+    ngx_http_tgbot_broadcast_led_t   *led;
+    ngx_http_tgbot_broadcast_call_t  *call;
+
+    call = send->data;
+    led = call->led;
+
+    if (ngx_http_tgbot_broadcast_worker_stopped || call->refused) {
+        ngx_http_tgbot_broadcast_worker_drop(call,
                                            NGX_HTTP_TGBOT_BROADCAST_WAITING);
+        return;
     }
+
+    ngx_http_tgbot_broadcast_lead_wait(&led->conf->user, led->id, &led->lease,
+                                       &call->chat);
 }
 
 
@@ -539,9 +672,42 @@ ngx_http_tgbot_broadcast_worker_done(ngx_http_tgbot_send_t *send)
 
     state = ngx_http_tgbot_broadcast_worker_judge(send, &error, &again);
 
+    if (state == NGX_HTTP_TGBOT_BROADCAST_FAILED
+        && error.status == NGX_HTTP_NOT_FOUND)
+    {
+        ngx_http_tgbot_broadcast_worker_stall(call, &error);
+        state = NGX_HTTP_TGBOT_BROADCAST_WAITING;
+    }
+
     ngx_http_tgbot_broadcast_worker_hold(call, state);
 
     ngx_http_tgbot_broadcast_worker_settle(call, state, &error, again);
+}
+
+
+/* a method that the Bot API does not know: no chat would get anything */
+
+static void
+ngx_http_tgbot_broadcast_worker_stall(ngx_http_tgbot_broadcast_call_t *call,
+    ngx_http_tgbot_broadcast_error_t *error)
+{
+    ngx_str_t                        text;
+    ngx_http_tgbot_broadcast_led_t  *led;
+
+    led = call->led;
+
+    text.data = error->text;
+    text.len = error->len;
+
+    if (ngx_http_tgbot_broadcast_lead_stall(&led->conf->user, led->id,
+                                            &led->lease, error)
+        == NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, led->conf->clcf->error_log, 0,
+                      "tgbot: bot \"%V\": broadcast %uL is paused, as %V was "
+                      "answered with 404: \"%V\"",
+                      &led->conf->name, led->id, &led->method, &text);
+    }
 }
 
 
@@ -587,6 +753,16 @@ ngx_http_tgbot_broadcast_worker_judge(ngx_http_tgbot_send_t *send,
 
     if (send->unsure) {
         return NGX_HTTP_TGBOT_BROADCAST_UNKNOWN;
+    }
+
+    if (capture == NULL && send->results[NGX_HTTP_TGBOT_API_5XX]) {
+
+        /* a try that failed, though a repeat would have had to wait too long */
+
+        error->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        *again = 1;
+
+        return NGX_HTTP_TGBOT_BROADCAST_FAILED;
     }
 
     /* it was not sent */
@@ -658,7 +834,7 @@ ngx_http_tgbot_broadcast_worker_settle(ngx_http_tgbot_broadcast_call_t *call,
 
     led = call->led;
 
-    ngx_http_tgbot_broadcast_settle(&led->conf->user, led->id, &led->lease,
+    ngx_http_tgbot_broadcast_lead_settle(&led->conf->user, led->id, &led->lease,
                                     &call->chat, state, error, again);
 
     ngx_queue_remove(&call->queue);
@@ -678,7 +854,7 @@ ngx_http_tgbot_broadcast_worker_leave(ngx_http_tgbot_broadcast_led_t *led)
 
     b = led->conf;
 
-    ngx_http_tgbot_broadcast_leave(&b->user, led->id, &led->lease);
+    ngx_http_tgbot_broadcast_lead_leave(&b->user, led->id, &led->lease);
 
     if (ngx_http_tgbot_broadcast_show_get(&b->user, led->id, &info) == NGX_OK
         && info.state == NGX_HTTP_TGBOT_BROADCAST_DONE)
@@ -737,6 +913,34 @@ ngx_http_tgbot_broadcast_worker_release(ngx_http_tgbot_broadcast_led_t *led)
 }
 
 
+/* another worker may go on while this one waits for what it has sent */
+
+static void
+ngx_http_tgbot_broadcast_worker_resign(ngx_http_tgbot_broadcast_led_t *led)
+{
+    ngx_uint_t                        n;
+    ngx_queue_t                      *q;
+    ngx_http_tgbot_broadcast_call_t  *call;
+    ngx_http_tgbot_broadcast_chat_t   chats[
+                                       NGX_HTTP_TGBOT_BROADCAST_FLIGHTS_PAID];
+
+    n = 0;
+
+    for (q = ngx_queue_head(&led->calls);
+         q != ngx_queue_sentinel(&led->calls);
+         q = ngx_queue_next(q))
+    {
+        call = ngx_queue_data(q, ngx_http_tgbot_broadcast_call_t, queue);
+        chats[n++] = call->chat;
+    }
+
+    if (n) {
+        (void) ngx_http_tgbot_broadcast_lead_resign(&led->conf->user, led->id,
+                                                    &led->lease, chats, n);
+    }
+}
+
+
 void
 ngx_http_tgbot_broadcast_worker_shutdown(void)
 {
@@ -756,6 +960,7 @@ ngx_http_tgbot_broadcast_worker_shutdown(void)
         led = ngx_queue_data(q, ngx_http_tgbot_broadcast_led_t, queue);
 
         ngx_http_tgbot_broadcast_worker_release(led);
+        ngx_http_tgbot_broadcast_worker_resign(led);
 
         ngx_post_event(&led->event, &ngx_posted_events);
     }
@@ -807,8 +1012,6 @@ ngx_http_tgbot_broadcast_worker_stop(void)
 void
 ngx_http_tgbot_broadcast_worker_exit_process(void)
 {
-    uint64_t                           states[NGX_HTTP_TGBOT_BROADCAST_STATES];
-    uint64_t                           chats[NGX_HTTP_TGBOT_BROADCAST_CHATS];
     uint64_t                           waiting;
     ngx_uint_t                         i;
     ngx_http_tgbot_zone_t             *zone;
@@ -827,16 +1030,15 @@ ngx_http_tgbot_broadcast_worker_exit_process(void)
             continue;
         }
 
-        ngx_http_tgbot_broadcast_show_sums(&b[i]->user, states, chats);
+        /* of all bots: a zone is told of once */
 
-        waiting = chats[NGX_HTTP_TGBOT_BROADCAST_WAITING]
-                  + chats[NGX_HTTP_TGBOT_BROADCAST_FLIGHT];
+        waiting = ngx_http_tgbot_broadcast_show_waiting(zone);
 
         if (waiting && ngx_http_tgbot_zone_tell(zone)) {
             ngx_log_error(NGX_LOG_WARN, b[i]->clcf->error_log, 0,
-                          "tgbot: bot \"%V\": %uL chats of broadcasts that "
-                          "wait are lost with zone \"%V\", which is no file",
-                          &b[i]->name, waiting, &zone->shm_zone->shm.name);
+                          "tgbot: %uL chats of broadcasts that wait are lost "
+                          "with zone \"%V\", which is no file",
+                          waiting, &zone->shm_zone->shm.name);
         }
     }
 }

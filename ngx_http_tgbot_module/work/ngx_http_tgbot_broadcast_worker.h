@@ -37,8 +37,8 @@ ngx_int_t ngx_http_tgbot_broadcast_worker_set(
     ngx_log_t *log);
 
 /*
- * Graceful shutdown: nothing is taken any more; what was sent is waited for,
- * and then another worker leads.
+ * Graceful shutdown: nothing is sent any more; what was sent is waited for,
+ * while another worker leads.
  */
 void ngx_http_tgbot_broadcast_worker_shutdown(void);
 

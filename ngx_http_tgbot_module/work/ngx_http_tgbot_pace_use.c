@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_tgbot_pace_redis.h"
 #include "ngx_http_tgbot_pace_use.h"
 
 
@@ -11,9 +12,6 @@
 
 /* "wait" of a call that stopped waiting behind others, ms */
 #define NGX_HTTP_TGBOT_PACE_USE_LATER  1000
-
-/* bytes of an answer in which the id of its chat is looked for */
-#define NGX_HTTP_TGBOT_PACE_USE_HEAD  4096
 
 
 static void ngx_http_tgbot_pace_use_classify(ngx_http_tgbot_turn_t *turn);
@@ -24,8 +22,22 @@ static ngx_int_t ngx_http_tgbot_pace_use_wait(ngx_http_tgbot_turn_t *turn,
 static void ngx_http_tgbot_pace_use_arm(ngx_http_tgbot_turn_t *turn);
 static void ngx_http_tgbot_pace_use_unwait(ngx_http_tgbot_turn_t *turn);
 static void ngx_http_tgbot_pace_use_timer(ngx_event_t *ev);
+static void ngx_http_tgbot_pace_use_next(ngx_http_tgbot_turn_t *turn,
+    ngx_int_t rc);
+static ngx_int_t ngx_http_tgbot_pace_use_ask(ngx_http_tgbot_turn_t *turn);
+static void ngx_http_tgbot_pace_use_told_place(void *data);
+static void ngx_http_tgbot_pace_use_stopped(ngx_http_tgbot_turn_t *turn);
+static void ngx_http_tgbot_pace_use_late(ngx_http_tgbot_turn_t *turn,
+    ngx_msec_t wait);
+static ngx_int_t ngx_http_tgbot_pace_use_placed(ngx_http_tgbot_turn_t *turn);
+static void ngx_http_tgbot_pace_use_unplace(ngx_http_tgbot_turn_t *turn,
+    ngx_uint_t used);
+static void ngx_http_tgbot_pace_use_heard(ngx_http_tgbot_bot_t *bot,
+    ngx_str_t *chat, ngx_msec_t ms);
 static void ngx_http_tgbot_pace_use_ready(ngx_http_tgbot_turn_t *turn,
     ngx_int_t rc);
+static void ngx_http_tgbot_pace_use_tell(ngx_http_tgbot_turn_t *turn,
+    ngx_msec_int_t pause);
 static int64_t ngx_http_tgbot_pace_use_id(ngx_str_t *body);
 static void ngx_http_tgbot_pace_use_ring(ngx_uint_t slot);
 static void ngx_http_tgbot_pace_use_rung(void);
@@ -71,6 +83,7 @@ ngx_http_tgbot_pace_use_init_process(ngx_array_t *bots, ngx_cycle_t *cycle)
     ngx_http_tgbot_pace_use_tick.cancelable = 1;
 
     ngx_http_tgbot_pace_init_process(ngx_http_tgbot_pace_use_ring);
+    ngx_http_tgbot_pace_redis_init_process(bots, ngx_http_tgbot_pace_use_heard);
     ngx_http_tgbot_bell_listen(NGX_HTTP_TGBOT_BELL_PACE,
                                ngx_http_tgbot_pace_use_rung);
 
@@ -120,6 +133,8 @@ ngx_http_tgbot_pace_use_exit_process(void)
     if (ngx_http_tgbot_pace_use_tick.timer_set) {
         ngx_del_timer(&ngx_http_tgbot_pace_use_tick);
     }
+
+    ngx_http_tgbot_pace_redis_exit_process();
 }
 
 
@@ -152,7 +167,8 @@ ngx_http_tgbot_pace_use_enter(ngx_http_tgbot_turn_t *turn)
 
     rc = ngx_http_tgbot_pace_enter(turn->bot->pace, &turn->call);
 
-    return (rc == NGX_OK) ? NGX_OK : ngx_http_tgbot_pace_use_wait(turn, rc);
+    return (rc == NGX_OK) ? ngx_http_tgbot_pace_use_ask(turn)
+                          : ngx_http_tgbot_pace_use_wait(turn, rc);
 }
 
 
@@ -228,6 +244,7 @@ ngx_http_tgbot_pace_use_begins(ngx_str_t *name, const char *prefix)
     len = ngx_strlen(prefix);
 
     return name->len >= len
+           && (name->data[0] | 0x20) == prefix[0]
            && ngx_strncasecmp(name->data, (u_char *) prefix, len) == 0;
 }
 
@@ -318,30 +335,276 @@ ngx_http_tgbot_pace_use_timer(ngx_event_t *ev)
 
     turn = ev->data;
 
-    rc = ngx_http_tgbot_pace_look(turn->bot->pace, &turn->call);
+    if (turn->placing && turn->place->asks) {
 
-    if (rc == NGX_AGAIN
-        && (ngx_msec_int_t) (turn->end - ngx_current_msec) > 0)
+        /* what the wait may last is over before Redis has answered */
+
+        ngx_http_tgbot_pace_use_late(turn, NGX_HTTP_TGBOT_PACE_USE_LATER);
+        return;
+    }
+
+    rc = turn->placing ? ngx_http_tgbot_pace_use_placed(turn)
+                       : ngx_http_tgbot_pace_look(turn->bot->pace,
+                                                  &turn->call);
+
+    ngx_http_tgbot_pace_use_next(turn, rc);
+}
+
+
+/* a turn that waits goes on, as the zone, or its place in Redis, lets it */
+
+static void
+ngx_http_tgbot_pace_use_next(ngx_http_tgbot_turn_t *turn, ngx_int_t rc)
+{
+    ngx_msec_int_t  due;
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_tgbot_pace_use_ask(turn);
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
+    }
+
+    switch (rc) {
+
+    case NGX_OK:
+        ngx_http_tgbot_pace_use_ready(turn, NGX_OK);
+        break;
+
+    case NGX_AGAIN:
+        if ((ngx_msec_int_t) (turn->end - ngx_current_msec) > 0) {
+            ngx_http_tgbot_pace_use_arm(turn);
+            break;
+        }
+
+        /* the end of the wait is known: the call may have that long */
+
+        due = turn->call.due
+              ? (ngx_msec_int_t) (turn->call.due - ngx_current_msec) : 0;
+
+        ngx_http_tgbot_pace_use_late(turn, (due > 0) ? (ngx_msec_t) due
+                                              : NGX_HTTP_TGBOT_PACE_USE_LATER);
+        break;
+
+    default: /* NGX_BUSY */
+        ngx_http_tgbot_pace_use_late(turn, turn->call.wait);
+    }
+}
+
+
+static void
+ngx_http_tgbot_pace_use_late(ngx_http_tgbot_turn_t *turn, ngx_msec_t wait)
+{
+    turn->wait = wait;
+
+    ngx_http_tgbot_pace_use_leave(turn);
+    ngx_http_tgbot_pace_use_ready(turn, NGX_BUSY);
+}
+
+
+/*
+ * The zone lets the call go, which keeps its place in its chat: bulk asks
+ * Redis, and so does what goes first after a pause.  Without Redis the zone
+ * alone decides.
+ *
+ * NGX_OK: the call goes.  NGX_AGAIN: it waits.
+ */
+
+static ngx_int_t
+ngx_http_tgbot_pace_use_ask(ngx_http_tgbot_turn_t *turn)
+{
+    ngx_msec_int_t         left;
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = turn->bot;
+
+    if (turn->place && turn->place->goes) {
+        turn->probe = turn->place->probe;
+        ngx_http_tgbot_pace_use_unplace(turn, 1);
+        return NGX_OK;
+    }
+
+    if (!bot->bulk->redis
+        || (turn->call.class != NGX_HTTP_TGBOT_PACE_BULK && !turn->call.probe))
     {
+        ngx_http_tgbot_pace_use_unplace(turn, 0);
+        return NGX_OK;
+    }
+
+    if (turn->place == NULL) {
+        turn->place = ngx_http_tgbot_pace_redis_make(bot, &turn->call);
+
+        if (turn->place == NULL) {
+            return NGX_OK;
+        }
+
+        turn->place->ready = ngx_http_tgbot_pace_use_told_place;
+        turn->place->data = turn;
+    }
+
+    left = turn->waiting ? (ngx_msec_int_t) (turn->end - ngx_current_msec)
+                         : (ngx_msec_int_t) turn->call.limit;
+
+    if (ngx_http_tgbot_pace_redis_ask(turn->place,
+                                      (ngx_msec_t) ngx_max(left, 0))
+        != NGX_AGAIN)
+    {
+        ngx_http_tgbot_stats_count(bot->stats,
+                                   NGX_HTTP_TGBOT_STAT_PACE_REDIS_AWAY);
+        ngx_http_tgbot_pace_use_unplace(turn, 1);
+        return NGX_OK;
+    }
+
+    turn->placing = 1;
+    turn->call.due = 0;
+
+    return ngx_http_tgbot_pace_use_wait(turn, NGX_AGAIN);
+}
+
+
+/* Redis has answered */
+
+static void
+ngx_http_tgbot_pace_use_told_place(void *data)
+{
+    ngx_http_tgbot_turn_t *turn = data;
+
+    ngx_http_tgbot_pace_place_t  *place;
+
+    place = turn->place;
+
+    switch (place->answer) {
+
+    case NGX_HTTP_TGBOT_PACE_LATER:
+        turn->placing = 0;
+
+        ngx_http_tgbot_pace_use_next(turn,
+                         ngx_http_tgbot_pace_later(turn->bot->pace,
+                                                   &turn->call, place->ms));
+        return;
+
+    case NGX_HTTP_TGBOT_PACE_STOPPED:
+        ngx_http_tgbot_pace_use_stopped(turn);
+        return;
+
+    case NGX_HTTP_TGBOT_PACE_LATE:
+        ngx_http_tgbot_pace_use_late(turn, place->ms);
+        return;
+
+    case NGX_HTTP_TGBOT_PACE_AWAY:
+        ngx_http_tgbot_stats_count(turn->bot->stats,
+                                   NGX_HTTP_TGBOT_STAT_PACE_REDIS_AWAY);
+        break;
+
+    default:
+        break;
+    }
+
+    if (place->ms) {
+        turn->call.due = ngx_current_msec + place->ms;
+
+        if (place->goes
+            && (ngx_msec_int_t) (turn->end - turn->call.due) < 0)
+        {
+            turn->end = turn->call.due;
+        }
+
         ngx_http_tgbot_pace_use_arm(turn);
         return;
     }
 
-    if (rc == NGX_AGAIN) {
-        turn->wait = turn->call.due ? turn->call.due - ngx_current_msec
-                                    : NGX_HTTP_TGBOT_PACE_USE_LATER;
+    ngx_http_tgbot_pace_use_next(turn, ngx_http_tgbot_pace_use_placed(turn));
+}
 
-        /* the end of the wait is known: the call may have that long */
 
-        ngx_http_tgbot_pace_use_leave(turn);
-        rc = NGX_BUSY;
+/* a 429 on another machine */
 
-    } else if (rc == NGX_BUSY) {
-        turn->wait = turn->call.wait;
-        ngx_http_tgbot_pace_use_leave(turn);
+static void
+ngx_http_tgbot_pace_use_stopped(ngx_http_tgbot_turn_t *turn)
+{
+    ngx_msec_t                    ms;
+    ngx_str_t                     none;
+    ngx_http_tgbot_pace_place_t  *place;
+
+    place = turn->place;
+    ms = place->ms;
+
+    ngx_str_null(&none);
+
+    ngx_http_tgbot_pace_use_heard(turn->bot,
+                                  place->bot ? &none : &turn->call.chat, ms);
+
+    if ((ngx_msec_int_t) (turn->end - ngx_current_msec) < (ngx_msec_int_t) ms) {
+        ngx_http_tgbot_pace_use_late(turn, ms);
+        return;
     }
 
-    ngx_http_tgbot_pace_use_ready(turn, rc);
+    if (ngx_http_tgbot_pace_look(turn->bot->pace, &turn->call) == NGX_AGAIN) {
+        turn->placing = 0;
+
+    } else {
+
+        /* the zone has no room for the pause */
+
+        turn->call.due = ngx_current_msec + ms;
+    }
+
+    ngx_http_tgbot_pace_use_arm(turn);
+}
+
+
+/*
+ * The time of the place has come, or that to ask again; but the call may have
+ * been stopped meanwhile.  Returns what look does.
+ */
+
+static ngx_int_t
+ngx_http_tgbot_pace_use_placed(ngx_http_tgbot_turn_t *turn)
+{
+    ngx_int_t  rc;
+
+    if ((ngx_msec_int_t) (turn->end - ngx_current_msec) <= 0
+        && !turn->place->goes)
+    {
+        return NGX_AGAIN;
+    }
+
+    rc = ngx_http_tgbot_pace_look(turn->bot->pace, &turn->call);
+
+    turn->placing = 0;
+
+    if (rc != NGX_OK) {
+        ngx_http_tgbot_pace_use_unplace(turn, 0);
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_http_tgbot_pace_use_unplace(ngx_http_tgbot_turn_t *turn, ngx_uint_t used)
+{
+    turn->placing = 0;
+
+    if (turn->place) {
+        ngx_http_tgbot_pace_redis_end(turn->place, used);
+        turn->place = NULL;
+    }
+}
+
+
+static void
+ngx_http_tgbot_pace_use_heard(ngx_http_tgbot_bot_t *bot, ngx_str_t *chat,
+    ngx_msec_t ms)
+{
+    ngx_http_tgbot_pace_call_t  call;
+
+    ngx_memzero(&call, sizeof(ngx_http_tgbot_pace_call_t));
+
+    call.chat = *chat;
+
+    ngx_http_tgbot_pace_stop(bot->pace, &call, ms);
 }
 
 
@@ -381,11 +644,17 @@ ngx_http_tgbot_pace_use_answered(ngx_http_tgbot_turn_t *turn, ngx_uint_t result,
 
         ngx_http_tgbot_pace_stop(pace, &turn->call,
                                   (ngx_msec_t) retry_after * 1000);
+        ngx_http_tgbot_pace_use_tell(turn, (ngx_msec_int_t) retry_after * 1000);
         return;
     }
 
     ngx_http_tgbot_pace_answered(pace, &turn->call,
                                   result == NGX_HTTP_TGBOT_TURN_ANSWERED);
+
+    if (turn->probe) {
+        ngx_http_tgbot_pace_use_tell(turn,
+                             (result == NGX_HTTP_TGBOT_TURN_ANSWERED) ? 0 : -1);
+    }
 
     if (result == NGX_HTTP_TGBOT_TURN_ANSWERED
         && body
@@ -397,6 +666,19 @@ ngx_http_tgbot_pace_use_answered(ngx_http_tgbot_turn_t *turn, ngx_uint_t result,
         if (id) {
             ngx_http_tgbot_pace_learn(pace, &turn->call, id);
         }
+    }
+}
+
+
+/* what other machines have to know of an answer */
+
+static void
+ngx_http_tgbot_pace_use_tell(ngx_http_tgbot_turn_t *turn, ngx_msec_int_t pause)
+{
+    if (turn->bot->bulk->redis) {
+        ngx_http_tgbot_pace_redis_told(turn->bot, &turn->call.chat, pause,
+                                       turn->probe);
+        turn->probe = 0;
     }
 }
 
@@ -467,7 +749,13 @@ ngx_http_tgbot_pace_use_leave(ngx_http_tgbot_turn_t *turn)
     }
 
     turn->entered = 0;
+    turn->call.unsent = turn->waiting;
 
+    if (turn->probe) {
+        ngx_http_tgbot_pace_use_tell(turn, -1);
+    }
+
+    ngx_http_tgbot_pace_use_unplace(turn, 0);
     ngx_http_tgbot_pace_use_unwait(turn);
     ngx_http_tgbot_pace_leave(turn->bot->pace, &turn->call);
 }
@@ -512,7 +800,10 @@ ngx_http_tgbot_pace_use_told(ngx_event_t *ev)
         q = ngx_queue_head(&ngx_http_tgbot_pace_use_going);
         turn = ngx_queue_data(q, ngx_http_tgbot_turn_t, queue);
 
-        ngx_http_tgbot_pace_use_ready(turn, NGX_OK);
+        turn->going = 0;
+        ngx_queue_remove(q);
+
+        ngx_http_tgbot_pace_use_next(turn, NGX_OK);
     }
 }
 
@@ -531,6 +822,15 @@ ngx_http_tgbot_pace_use_look(ngx_http_tgbot_zone_t *zone)
             turn = told[i].data;
 
             turn->call.ticket = told[i].ticket;
+            turn->call.probe = told[i].probe;
+
+            if (turn->placing && told[i].rc == NGX_OK) {
+
+                /* it may go since it asks Redis */
+
+                continue;
+            }
+
             turn->call.due = told[i].due;
 
             if (!turn->waiting || turn->going) {
@@ -538,6 +838,11 @@ ngx_http_tgbot_pace_use_look(ngx_http_tgbot_zone_t *zone)
             }
 
             if (told[i].rc != NGX_OK) {
+
+                if (turn->placing) {
+                    ngx_http_tgbot_pace_use_unplace(turn, 0);
+                }
+
                 ngx_http_tgbot_pace_use_arm(turn);
                 continue;
             }

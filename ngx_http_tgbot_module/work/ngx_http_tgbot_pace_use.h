@@ -1,7 +1,8 @@
 
 /*
  * When a call may go to the Bot API: what an answer 429 stopped, the order of
- * the calls to a chat, and the pace of bulk.  All workers together.
+ * the calls to a chat, and the pace of bulk.  All workers together, and with
+ * "redis" all machines: a call that the zone lets go asks Redis.
  */
 
 #ifndef _NGX_HTTP_TGBOT_PACE_USE_H_INCLUDED_
@@ -13,6 +14,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_bot.h"
+#include "ngx_http_tgbot_pace_redis.h"
 
 
 /* tgbot_gateway order=: behind which calls to its chat a call waits */
@@ -29,6 +31,10 @@ typedef enum {
     NGX_HTTP_TGBOT_TURN_FLOOD,         /* 429 */
     NGX_HTTP_TGBOT_TURN_FAILED         /* no answer, or 5xx */
 } ngx_http_tgbot_turn_result_e;
+
+
+/* bytes of an answer in which the id of its chat is looked for */
+#define NGX_HTTP_TGBOT_PACE_USE_HEAD  4096
 
 
 typedef struct ngx_http_tgbot_turn_s  ngx_http_tgbot_turn_t;
@@ -74,10 +80,14 @@ struct ngx_http_tgbot_turn_s {
     ngx_queue_t                    queue;     /* of those that may go */
     ngx_msec_t                     end;       /* of the wait, by "limit" */
     u_char                         key[NGX_HTTP_TGBOT_PACE_CHAT];
+    ngx_http_tgbot_pace_place_t   *place;     /* in Redis, NULL: none */
 
     unsigned                       entered:1;
     unsigned                       waiting:1;
     unsigned                       going:1;
+    unsigned                       placing:1; /* waits for Redis, not for the
+                                                 zone */
+    unsigned                       probe:1;   /* of all machines */
 };
 
 

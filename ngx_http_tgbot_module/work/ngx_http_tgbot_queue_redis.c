@@ -18,7 +18,7 @@ typedef struct {
 } ngx_http_tgbot_queue_redis_put_t;
 
 
-static void ngx_http_tgbot_queue_redis_bell(void *data);
+static void ngx_http_tgbot_queue_redis_bell(void *data, ngx_str_t *message);
 static ngx_int_t ngx_http_tgbot_queue_redis_put(
     ngx_http_tgbot_queue_put_t *put);
 static void ngx_http_tgbot_queue_redis_accept(
@@ -151,7 +151,7 @@ ngx_http_tgbot_queue_redis_open(ngx_http_tgbot_bot_t *bot)
 
 
 static void
-ngx_http_tgbot_queue_redis_bell(void *data)
+ngx_http_tgbot_queue_redis_bell(void *data, ngx_str_t *message)
 {
     ngx_http_tgbot_queue_redis_look(data);
 }

@@ -43,6 +43,12 @@
  * register:lock
  *              STRING  token of the one that calls the Bot API about it
  *
+ * pace:<chat>  STRING  a bucket of bulk; the chat is a hash, 32 hex digits
+ * group:<chat>
+ * pace:all, pace:paid
+ * stop:<chat>  STRING  a pause after a 429: redis_part_stop.lua; of a chat or a
+ * stop                 method, which is a hash as well, and of the bot
+ *
  * A token is "worker/number": the name of the worker, and a number that it
  * never used before.  A script that finds keys of another layout does nothing
  * and returns an error that begins with "TGBOTVERSION".
@@ -94,6 +100,13 @@ extern const ngx_http_tgbot_redis_script_t
 /* tgbot_register */
 extern const ngx_http_tgbot_redis_script_t
                                         ngx_http_tgbot_redis_script_register;
+
+/* tgbot_pace */
+extern const ngx_http_tgbot_redis_script_t  ngx_http_tgbot_redis_script_pace;
+extern const ngx_http_tgbot_redis_script_t
+                                        ngx_http_tgbot_redis_script_pace_stop;
+extern const ngx_http_tgbot_redis_script_t
+                                        ngx_http_tgbot_redis_script_pace_back;
 
 /* leases, and what a status shows */
 extern const ngx_http_tgbot_redis_script_t  ngx_http_tgbot_redis_script_beat;

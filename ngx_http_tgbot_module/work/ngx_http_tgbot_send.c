@@ -17,6 +17,8 @@ static void ngx_http_tgbot_send_busy(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
     ngx_http_tgbot_capture_t *result);
+static void ngx_http_tgbot_send_unpassed(ngx_http_tgbot_send_t *send,
+    ngx_uint_t status);
 static void ngx_http_tgbot_send_failed(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
@@ -283,11 +285,7 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
     if (result->outcome == NGX_HTTP_TGBOT_ANSWERED && result->by_nginx
         && result->status >= NGX_HTTP_SPECIAL_RESPONSE)
     {
-        ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
-                      "tgbot: bot \"%V\": the call by \"tgbot_api\" was "
-                      "answered with %ui by nginx itself, check the location "
-                      "and the rewrites of its server",
-                      &bot->name, result->status);
+        ngx_http_tgbot_send_unpassed(send, result->status);
 
         /* a script in the location may have sent the request by itself */
 
@@ -303,6 +301,32 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
     }
 
     ngx_http_tgbot_send_failed(send, result);
+}
+
+
+static void
+ngx_http_tgbot_send_unpassed(ngx_http_tgbot_send_t *send, ngx_uint_t status)
+{
+    ngx_http_tgbot_bot_t  *bot;
+
+    bot = send->bot;
+
+    /* the chats of a broadcast are tried for as long as it goes */
+
+    if (send->broadcast) {
+
+        if (bot->unpassed_warned == ngx_time()) {
+            return;
+        }
+
+        bot->unpassed_warned = ngx_time();
+    }
+
+    ngx_log_error(NGX_LOG_ERR, bot->clcf->error_log, 0,
+                  "tgbot: bot \"%V\": the call by \"tgbot_api\" was "
+                  "answered with %ui by nginx itself, check the location "
+                  "and the rewrites of its server",
+                  &bot->name, status);
 }
 
 
@@ -429,7 +453,18 @@ static void
 ngx_http_tgbot_send_tell(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_method_result_t *result, ngx_http_tgbot_capture_t *capture)
 {
-    ngx_uint_t  rc;
+    ngx_buf_t   *copy;
+    ngx_str_t    body;
+    ngx_uint_t   rc;
+
+    body = capture->body;
+
+    if (capture->passed && send->program->copy) {
+        copy = send->program->copy;
+
+        body.data = copy->pos;
+        body.len = copy->last - copy->pos;
+    }
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, send->bot->clcf->error_log, 0,
                    "tgbot bot \"%V\", update %L: %V was answered %ui",
@@ -452,7 +487,7 @@ ngx_http_tgbot_send_tell(ngx_http_tgbot_send_t *send,
     }
 
     ngx_http_tgbot_pace_use_answered(&send->turn, rc, result->retry_after,
-                                 &capture->body);
+                                     &body);
 }
 
 
@@ -523,7 +558,7 @@ static void
 ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
     ngx_uint_t unknown, ngx_uint_t retry_after, const char *reason)
 {
-    ngx_msec_t               delay;
+    ngx_msec_t               delay, left;
     ngx_http_tgbot_retry_t  *retry;
 
     retry = send->conf->retry;
@@ -560,7 +595,16 @@ ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
                               retry->backoff, retry->max_backoff,
                               ngx_random());
 
-    if (delay >= ngx_http_tgbot_send_left(send)) {
+    left = ngx_http_tgbot_send_left(send);
+
+    if (retry_after && send->program && send->turn.conf) {
+
+        /* as for a call that finds the pause */
+
+        left = ngx_min(left, send->turn.conf->max_wait + 1);
+    }
+
+    if (delay >= left) {
         ngx_http_tgbot_send_give_up(send, retry_after
                                     ? "it would have to wait for too long"
                                     : reason);
@@ -663,12 +707,16 @@ ngx_http_tgbot_send_give_up(ngx_http_tgbot_send_t *send, const char *reason)
     ngx_http_tgbot_bot_t  *bot;
 
     bot = send->bot;
-    bot->given_up++;
 
     send->given_up = 1;
     send->reason = reason;
 
-    ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_GIVEN_UP);
+    /* a broadcast counts its chats, of which most are only tried again */
+
+    if (!send->broadcast) {
+        bot->given_up++;
+        ngx_http_tgbot_stats_count(bot->stats, NGX_HTTP_TGBOT_STAT_GIVEN_UP);
+    }
 
     ngx_http_tgbot_send_log(send, NGX_LOG_ERR, "%V is given up after %ui "
                             "failures: %s (%ui calls of this bot so far)",
@@ -795,9 +843,7 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
         return NGX_ERROR;
     }
 
-    if (send->program && send->program->sending
-        && send->program->sending(send) != NGX_OK)
-    {
+    if (send->sending && send->sending(send) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -39,12 +39,6 @@ typedef struct {
                                        int64_t chat_id);
 
     ngx_buf_t                     *copy;      /* see call.h; NULL: none */
-
-    /*
-     * A request is about to be sent, the first one or a repeat.  NGX_ERROR: it
-     * must not be sent.  NULL: it may.
-     */
-    ngx_int_t                    (*sending)(ngx_http_tgbot_send_t *send);
 } ngx_http_tgbot_program_t;
 
 
@@ -77,6 +71,12 @@ struct ngx_http_tgbot_send_s {
     void                         (*waiting)(ngx_http_tgbot_send_t *send,
                                        ngx_msec_t delay);
     void                          *data;
+
+    /*
+     * A request is about to be sent, the first one or a repeat.  NGX_ERROR: it
+     * must not be sent.  NULL: it may.
+     */
+    ngx_int_t                    (*sending)(ngx_http_tgbot_send_t *send);
 
     /*
      * May be set before start: order, bulk, paid, conf; and chat, which is

@@ -81,6 +81,14 @@ typedef struct {
 } ngx_http_tgbot_broadcast_chat_t;
 
 
+/* the position of a walk through all chats; zeroed to begin */
+
+typedef struct {
+    uint32_t                 block;      /* number + 1 */
+    uint32_t                 slot;
+} ngx_http_tgbot_broadcast_cursor_t;
+
+
 /* what the Bot API said of a chat; also an entry in the table of errors */
 
 typedef struct {
@@ -136,45 +144,6 @@ void ngx_http_tgbot_broadcast_abandon(ngx_http_tgbot_broadcast_t *b,
 
 
 /*
- * Makes the caller the leader of some broadcast of the bot that has chats to
- * send and no leader, and sets *id.  Chats that are in flight under a leader
- * that is dead become unknown, and the leader's lease is lost, also of
- * broadcasts that are paused; *unknown is set to the number of these chats.
- * NGX_DECLINED: there is no such broadcast.
- */
-ngx_int_t ngx_http_tgbot_broadcast_lead(ngx_http_tgbot_broadcast_t *b,
-    ngx_http_tgbot_lease_t *leader, uint64_t *id, ngx_uint_t *unknown);
-
-/*
- * Marks up to *n chats that wait as in flight, sets *n to their number, and
- * copies them to "chats".
- *
- * NGX_OK        some were marked
- * NGX_DONE      none waits
- * NGX_AGAIN     the broadcast is paused or cancelled
- * NGX_DECLINED  it was deleted, or the lease is lost
- */
-ngx_int_t ngx_http_tgbot_broadcast_take(ngx_http_tgbot_broadcast_t *b,
-    uint64_t id, ngx_http_tgbot_lease_t *leader,
-    ngx_http_tgbot_broadcast_chat_t *chats, ngx_uint_t *n);
-
-/*
- * Notes what became of a chat in flight.  WAITING: it was not sent, and is
- * taken again.  FAILED, BLOCKED: "error" says why; with "again" it is FAILED
- * only after so many tries, and waits before.  Does nothing if the lease is
- * lost: the chat is unknown then.
- */
-void ngx_http_tgbot_broadcast_settle(ngx_http_tgbot_broadcast_t *b,
-    uint64_t id, ngx_http_tgbot_lease_t *leader,
-    ngx_http_tgbot_broadcast_chat_t *chat, ngx_uint_t state,
-    ngx_http_tgbot_broadcast_error_t *error, ngx_uint_t again);
-
-/* the caller, who has no chat in flight, is no longer the leader */
-void ngx_http_tgbot_broadcast_leave(ngx_http_tgbot_broadcast_t *b,
-    uint64_t id, ngx_http_tgbot_lease_t *leader);
-
-
-/*
  * Sets a broadcast GOING, PAUSED or CANCELLED.  NGX_DECLINED: there is no such
  * broadcast.  NGX_ABORT: it is cancelled, and stays so.
  */
@@ -182,11 +151,13 @@ ngx_int_t ngx_http_tgbot_broadcast_set(ngx_http_tgbot_broadcast_t *b,
     uint64_t id, ngx_uint_t state);
 
 /*
- * Lets all chats in a state, which is BLOCKED, FAILED or UNKNOWN, wait again,
- * and sets *n to their number.  Results as in set().
+ * Lets chats in a state, which is BLOCKED, FAILED or UNKNOWN, wait again: some
+ * hundred are looked at, the number of those that wait is added to *n.
+ * NGX_AGAIN: call it again for the chats behind.  Otherwise as in set().
  */
 ngx_int_t ngx_http_tgbot_broadcast_again(ngx_http_tgbot_broadcast_t *b,
-    uint64_t id, ngx_uint_t state, ngx_uint_t *n);
+    uint64_t id, ngx_http_tgbot_broadcast_cursor_t *cursor, ngx_uint_t state,
+    ngx_uint_t *n);
 
 /*
  * Deletes a broadcast.  NGX_DECLINED: there is no such broadcast.  NGX_AGAIN:
@@ -194,6 +165,12 @@ ngx_int_t ngx_http_tgbot_broadcast_again(ngx_http_tgbot_broadcast_t *b,
  */
 ngx_int_t ngx_http_tgbot_broadcast_drop(ngx_http_tgbot_broadcast_t *b,
     uint64_t id);
+
+/*
+ * The number of chats that a crash of the machine took from the zone, each of
+ * which is returned once.
+ */
+uint64_t ngx_http_tgbot_broadcast_broken(ngx_http_tgbot_zone_t *zone);
 
 
 #endif /* _NGX_HTTP_TGBOT_BROADCAST_H_INCLUDED_ */

@@ -41,7 +41,7 @@ static uint64_t ngx_http_tgbot_broadcast_area_sum_record(
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_broadcast_zone = {
-    30, "broadcast",
+    31, "broadcast",
     NGX_HTTP_TGBOT_BROADCAST_AREA_RECORDS
     * sizeof(ngx_http_tgbot_broadcast_record_t)
     + 8 * NGX_HTTP_TGBOT_BROADCAST_BLOCK,
@@ -138,13 +138,21 @@ ngx_http_tgbot_broadcast_area_open(ngx_http_tgbot_zone_t *zone,
             continue;
         }
 
+        /* what was in flight is looked at by those who look for a leader */
+
         ngx_memzero(&record->loader, sizeof(ngx_http_tgbot_lease_t));
         ngx_memzero(&record->leader, sizeof(ngx_http_tgbot_lease_t));
+        ngx_memzero(&record->former, sizeof(ngx_http_tgbot_lease_t));
 
         record->since = ngx_http_tgbot_zone_msec(zone);
 
+        /* in an old page they may have been added */
+
+        if (torn) {
+            area.sh->broken += record->written - record->total;
+        }
+
         ngx_http_tgbot_broadcast_area_cut(&area, record);
-        (void) ngx_http_tgbot_broadcast_area_strand(&area, record);
 
         /* chats that wait in an old page may have been sent */
 
@@ -261,6 +269,8 @@ ngx_http_tgbot_broadcast_area_view(ngx_http_tgbot_zone_t *zone,
     area->nrecords = room / NGX_HTTP_TGBOT_BROADCAST_AREA_BYTES;
     area->nrecords = ngx_max(area->nrecords,
                              NGX_HTTP_TGBOT_BROADCAST_AREA_RECORDS);
+    area->nrecords = ngx_min(area->nrecords,
+                             NGX_HTTP_TGBOT_BROADCAST_RECORDS);
 
     offset += area->nrecords * sizeof(ngx_http_tgbot_broadcast_record_t);
     offset += data - (u_char *) zone->sh;
@@ -325,6 +335,12 @@ ngx_http_tgbot_broadcast_area_repair(ngx_http_tgbot_broadcast_area_t *area,
                                           &record->errors,
                                           NGX_HTTP_TGBOT_BROADCAST_OF_ERRORS,
                                           torn);
+
+        if (record->error > record->nerrors) {
+            record->error = 0;
+        }
+
+        /* the last chain, whose tail stays in the record */
 
         record->written = ngx_http_tgbot_broadcast_area_walk(area, record,
                                           &record->chats,
@@ -478,11 +494,19 @@ ngx_http_tgbot_broadcast_area_count(ngx_http_tgbot_broadcast_area_t *area,
 
     record->block = record->chats;
     record->slot = 0;
+    record->scan = NGX_HTTP_TGBOT_BROADCAST_NIL;
+    record->kept = NGX_HTTP_TGBOT_BROADCAST_NIL;
+    record->taken = 0;
+    record->passed = 0;
+
     total = record->total;
 
-    for (n = record->chats; n != NGX_HTTP_TGBOT_BROADCAST_NIL; n = block->next)
+    for (n = record->chats;
+         n != NGX_HTTP_TGBOT_BROADCAST_NIL && total;
+         n = block->next)
     {
         block = &area->blocks[n];
+        record->kept = n;
 
         for (i = 0; i < block->n && total; i++, total--) {
             state = &block->u.chats.state[i];
@@ -493,6 +517,10 @@ ngx_http_tgbot_broadcast_area_count(ngx_http_tgbot_broadcast_area_t *area,
             }
 
             record->count[meaning[*state]]++;
+            record->taken += ngx_http_tgbot_broadcast_is(*state,
+                                         NGX_HTTP_TGBOT_BROADCAST_BYTE_TAKEN);
+            record->passed += ngx_http_tgbot_broadcast_is(*state,
+                                         NGX_HTTP_TGBOT_BROADCAST_BYTE_FORMER);
         }
     }
 }
@@ -509,7 +537,11 @@ ngx_http_tgbot_broadcast_area_meaning(ngx_http_tgbot_broadcast_area_t *area,
 
     for (i = 0; i < NGX_HTTP_TGBOT_BROADCAST_TRIES; i++) {
         meaning[i] = NGX_HTTP_TGBOT_BROADCAST_WAITING;
+        meaning[NGX_HTTP_TGBOT_BROADCAST_BYTE_TAKEN + i] =
+                                             NGX_HTTP_TGBOT_BROADCAST_WAITING;
         meaning[NGX_HTTP_TGBOT_BROADCAST_BYTE_FLIGHT + i] =
+                                              NGX_HTTP_TGBOT_BROADCAST_FLIGHT;
+        meaning[NGX_HTTP_TGBOT_BROADCAST_BYTE_FORMER + i] =
                                               NGX_HTTP_TGBOT_BROADCAST_FLIGHT;
     }
 
@@ -612,45 +644,97 @@ ngx_http_tgbot_broadcast_area_error(ngx_http_tgbot_broadcast_area_t *area,
 }
 
 
-ngx_uint_t
+ngx_int_t
 ngx_http_tgbot_broadcast_area_strand(ngx_http_tgbot_broadcast_area_t *area,
-    ngx_http_tgbot_broadcast_record_t *record)
+    ngx_http_tgbot_broadcast_record_t *record, ngx_uint_t *unknown)
 {
-    u_char                            *state;
-    uint32_t                           n;
-    ngx_uint_t                         i, stranded;
+    u_char                            *byte, *last;
+    ngx_uint_t                         leader, former;
     ngx_http_tgbot_broadcast_block_t  *block;
 
-    stranded = 0;
+    leader = !ngx_http_tgbot_lease_alive(&record->leader)
+             && (record->taken
+                 || record->count[NGX_HTTP_TGBOT_BROADCAST_FLIGHT]
+                    > record->passed);
 
-    for (n = record->chats;
-         n != NGX_HTTP_TGBOT_BROADCAST_NIL
-         && record->count[NGX_HTTP_TGBOT_BROADCAST_FLIGHT];
-         n = block->next)
-    {
-        block = &area->blocks[n];
-        state = block->u.chats.state;
+    former = !ngx_http_tgbot_lease_alive(&record->former) && record->passed;
 
-        for (i = 0; i < block->n; i++) {
+    if (!leader && !former) {
+        record->scan = NGX_HTTP_TGBOT_BROADCAST_NIL;
+        return NGX_OK;
+    }
 
-            if (state[i] < NGX_HTTP_TGBOT_BROADCAST_BYTE_FLIGHT
-                || state[i] >= NGX_HTTP_TGBOT_BROADCAST_BYTE)
-            {
-                continue;
-            }
+    if (record->scan == NGX_HTTP_TGBOT_BROADCAST_NIL) {
+        record->scan = record->chats;
+    }
 
-            state[i] = NGX_HTTP_TGBOT_BROADCAST_BYTE
-                       + NGX_HTTP_TGBOT_BROADCAST_UNKNOWN;
+    block = &area->blocks[record->scan];
+    byte = block->u.chats.state;
+    last = byte + ngx_min(block->n, record->total
+                          - block->number * NGX_HTTP_TGBOT_BROADCAST_SLOTS);
 
-            ngx_http_tgbot_zone_stop("broadcast: stranded");
+    for ( /* void */ ; byte < last; byte++) {
 
-            record->count[NGX_HTTP_TGBOT_BROADCAST_FLIGHT]--;
-            record->count[NGX_HTTP_TGBOT_BROADCAST_UNKNOWN]++;
-            stranded++;
+        if (leader
+            && ngx_http_tgbot_broadcast_is(*byte,
+                                         NGX_HTTP_TGBOT_BROADCAST_BYTE_TAKEN))
+        {
+            ngx_http_tgbot_broadcast_area_move(record, byte,
+                                  *byte - NGX_HTTP_TGBOT_BROADCAST_BYTE_TAKEN,
+                                  NGX_HTTP_TGBOT_BROADCAST_WAITING,
+                                  NGX_HTTP_TGBOT_BROADCAST_WAITING);
+            continue;
+        }
+
+        if ((leader
+             && ngx_http_tgbot_broadcast_is(*byte,
+                                        NGX_HTTP_TGBOT_BROADCAST_BYTE_FLIGHT))
+            || (former
+                && ngx_http_tgbot_broadcast_is(*byte,
+                                       NGX_HTTP_TGBOT_BROADCAST_BYTE_FORMER)))
+        {
+            ngx_http_tgbot_broadcast_area_move(record, byte,
+                                            NGX_HTTP_TGBOT_BROADCAST_BYTE
+                                            + NGX_HTTP_TGBOT_BROADCAST_UNKNOWN,
+                                            NGX_HTTP_TGBOT_BROADCAST_FLIGHT,
+                                            NGX_HTTP_TGBOT_BROADCAST_UNKNOWN);
+            (*unknown)++;
         }
     }
 
-    return stranded;
+    record->scan = (record->scan == record->kept)
+                   ? NGX_HTTP_TGBOT_BROADCAST_NIL : block->next;
+
+    return NGX_AGAIN;
+}
+
+
+/* the store of the byte is all that counts: the rest is derived */
+
+void
+ngx_http_tgbot_broadcast_area_move(ngx_http_tgbot_broadcast_record_t *record,
+    u_char *byte, u_char value, ngx_uint_t from, ngx_uint_t to)
+{
+    u_char  old;
+
+    old = *byte;
+    *byte = value;
+
+    ngx_memory_barrier();
+
+    ngx_http_tgbot_zone_stop("broadcast: moved");
+
+    record->count[from]--;
+    record->count[to]++;
+
+    record->taken -= ngx_http_tgbot_broadcast_is(old,
+                                          NGX_HTTP_TGBOT_BROADCAST_BYTE_TAKEN);
+    record->taken += ngx_http_tgbot_broadcast_is(value,
+                                          NGX_HTTP_TGBOT_BROADCAST_BYTE_TAKEN);
+    record->passed -= ngx_http_tgbot_broadcast_is(old,
+                                         NGX_HTTP_TGBOT_BROADCAST_BYTE_FORMER);
+    record->passed += ngx_http_tgbot_broadcast_is(value,
+                                         NGX_HTTP_TGBOT_BROADCAST_BYTE_FORMER);
 }
 
 
@@ -686,25 +770,43 @@ ngx_http_tgbot_broadcast_area_block(ngx_http_tgbot_broadcast_area_t *area,
 }
 
 
+/*
+ * Whose block it was stays in it: ids of broadcasts are not given twice, and
+ * so a chain of any length is freed at once
+ */
+
 void
 ngx_http_tgbot_broadcast_area_free(ngx_http_tgbot_broadcast_area_t *area,
+    uint32_t n, uint32_t tail)
+{
+    if (n == NGX_HTTP_TGBOT_BROADCAST_NIL) {
+        return;
+    }
+
+    area->sh->room += area->blocks[tail].number - area->blocks[n].number + 1;
+
+    area->blocks[tail].next = area->sh->free;
+
+    ngx_http_tgbot_zone_stop("broadcast: freed");
+
+    area->sh->free = n;
+}
+
+
+uint32_t
+ngx_http_tgbot_broadcast_area_tail(ngx_http_tgbot_broadcast_area_t *area,
     uint32_t n)
 {
-    uint32_t                           next;
-    ngx_http_tgbot_broadcast_block_t  *block;
+    uint32_t  tail;
 
-    for ( /* void */ ; n != NGX_HTTP_TGBOT_BROADCAST_NIL; n = next) {
-        block = &area->blocks[n];
-        next = block->next;
+    tail = n;
 
-        block->owner = 0;
-        block->next = area->sh->free;
-
-        area->sh->free = n;
-        area->sh->room++;
-
-        ngx_http_tgbot_zone_stop("broadcast: freed");
+    while (n != NGX_HTTP_TGBOT_BROADCAST_NIL) {
+        tail = n;
+        n = area->blocks[n].next;
     }
+
+    return tail;
 }
 
 
@@ -718,9 +820,11 @@ ngx_http_tgbot_broadcast_area_drop(ngx_http_tgbot_broadcast_area_t *area,
 
     ngx_http_tgbot_zone_stop("broadcast: dropped");
 
-    ngx_http_tgbot_broadcast_area_free(area, record->text);
-    ngx_http_tgbot_broadcast_area_free(area, record->chats);
-    ngx_http_tgbot_broadcast_area_free(area, record->errors);
+    ngx_http_tgbot_broadcast_area_free(area, record->chats, record->tail);
+    ngx_http_tgbot_broadcast_area_free(area, record->text,
+                     ngx_http_tgbot_broadcast_area_tail(area, record->text));
+    ngx_http_tgbot_broadcast_area_free(area, record->errors,
+                     ngx_http_tgbot_broadcast_area_tail(area, record->errors));
 }
 
 
@@ -728,40 +832,82 @@ void
 ngx_http_tgbot_broadcast_area_cut(ngx_http_tgbot_broadcast_area_t *area,
     ngx_http_tgbot_broadcast_record_t *record)
 {
-    uint32_t                           n, *link, total;
+    uint32_t                           n, *link, last;
     ngx_http_tgbot_broadcast_block_t  *block;
 
     if (record->written == record->total) {
         return;
     }
 
-    total = record->total;
     link = &record->chats;
 
-    record->tail = NGX_HTTP_TGBOT_BROADCAST_NIL;
-
-    while (total) {
-        block = &area->blocks[*link];
-
-        block->n = ngx_min(block->n, total);
-        ngx_http_tgbot_broadcast_area_seal(block);
-
-        total -= block->n;
-
-        record->tail = *link;
+    if (record->kept != NGX_HTTP_TGBOT_BROADCAST_NIL) {
+        block = &area->blocks[record->kept];
         link = &block->next;
+
+        n = record->total - block->number * NGX_HTTP_TGBOT_BROADCAST_SLOTS;
+
+        if (block->n != n) {
+            block->n = n;
+            ngx_http_tgbot_broadcast_area_seal(block);
+        }
     }
 
     n = *link;
     *link = NGX_HTTP_TGBOT_BROADCAST_NIL;
 
+    last = record->tail;
+
+    record->tail = record->kept;
     record->written = record->total;
-    record->block = record->chats;
-    record->slot = 0;
 
     ngx_http_tgbot_zone_stop("broadcast: cut");
 
-    ngx_http_tgbot_broadcast_area_free(area, n);
+    ngx_http_tgbot_broadcast_area_free(area, n, last);
+}
+
+
+/* drops what a loader has left that is dead */
+
+void
+ngx_http_tgbot_broadcast_area_reap(ngx_http_tgbot_broadcast_area_t *area,
+    ngx_http_tgbot_broadcast_record_t *record)
+{
+    if (record->id == 0 || ngx_http_tgbot_lease_alive(&record->loader)) {
+        return;
+    }
+
+    if (record->loading) {
+        ngx_http_tgbot_broadcast_area_drop(area, record);
+        return;
+    }
+
+    /* a loader that hung, and wakes up, must not add the rest alone */
+
+    record->loader.epoch = 0;
+    ngx_memory_barrier();
+
+    ngx_http_tgbot_broadcast_area_cut(area, record);
+}
+
+
+/*
+ * While a lease is written it has epoch 0, which is no lease: if this worker
+ * dies here, no new slot is taken together with an old epoch.
+ */
+
+void
+ngx_http_tgbot_broadcast_area_lease(ngx_http_tgbot_lease_t *dst,
+    ngx_http_tgbot_lease_t *src)
+{
+    dst->epoch = 0;
+    ngx_memory_barrier();
+
+    dst->slot = src->slot;
+    dst->token = src->token;
+    ngx_memory_barrier();
+
+    dst->epoch = src->epoch;
 }
 
 

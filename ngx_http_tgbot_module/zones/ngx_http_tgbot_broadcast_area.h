@@ -30,16 +30,28 @@
 
 #define NGX_HTTP_TGBOT_BROADCAST_NIL      0xffffffff
 
+/* records of a zone at most: all of them are looked at inside the lock */
+#define NGX_HTTP_TGBOT_BROADCAST_RECORDS  1024
+
 
 /*
- * The byte of a chat: waiting or in flight, with how often it was given up;
- * the other states; or ERROR and a number in the table of errors.
+ * The byte of a chat: waiting, in flight, taken by the leader but not sent, or
+ * in flight under the leader before, each with how often it was given up; the
+ * other states; or ERROR and a number in the table of errors.
  */
 
 #define NGX_HTTP_TGBOT_BROADCAST_BYTE_FLIGHT                                  \
     NGX_HTTP_TGBOT_BROADCAST_TRIES
 #define NGX_HTTP_TGBOT_BROADCAST_BYTE     (2 * NGX_HTTP_TGBOT_BROADCAST_TRIES)
+#define NGX_HTTP_TGBOT_BROADCAST_BYTE_TAKEN                                   \
+    (NGX_HTTP_TGBOT_BROADCAST_BYTE + NGX_HTTP_TGBOT_BROADCAST_CHATS)
+#define NGX_HTTP_TGBOT_BROADCAST_BYTE_FORMER                                  \
+    (NGX_HTTP_TGBOT_BROADCAST_BYTE_TAKEN + NGX_HTTP_TGBOT_BROADCAST_TRIES)
 #define NGX_HTTP_TGBOT_BROADCAST_BYTE_ERROR  32
+
+/* whether a byte is one of those from BYTE_... on */
+#define ngx_http_tgbot_broadcast_is(byte, first)                              \
+    ((u_char) ((byte) - (first)) < NGX_HTTP_TGBOT_BROADCAST_TRIES)
 
 
 typedef enum {
@@ -50,7 +62,7 @@ typedef enum {
 
 
 typedef struct {
-    uint64_t                          owner;    /* 0: free */
+    uint64_t                          owner;    /* or the last one, if free */
     uint64_t                          sum;      /* of all that has no state */
     uint32_t                          next;     /* or NIL */
     uint32_t                          of;
@@ -91,18 +103,25 @@ typedef struct {
     uint32_t                          total;    /* chats that are added */
     uint32_t                          state;
     uint32_t                          loading;  /* not published */
-    uint32_t                          reserved;
+    uint32_t                          error;    /* its number, that paused the
+                                                   broadcast; 0: none */
     int64_t                           last;
     ngx_http_tgbot_lease_t            loader;
     ngx_http_tgbot_lease_t            leader;
+    ngx_http_tgbot_lease_t            former;   /* has what it sent in flight */
 
     /* derived */
 
     uint32_t                          written;  /* chats, with a loader's */
     uint32_t                          tail;     /* last block of chats */
+    uint32_t                          kept;     /* last one that has chats
+                                                   which are added, or NIL */
     uint32_t                          nerrors;
     uint32_t                          block;    /* where take() goes on */
     uint32_t                          slot;
+    uint32_t                          scan;     /* where strand() goes on */
+    uint32_t                          taken;    /* of those that wait */
+    uint32_t                          passed;   /* in flight under former */
     uint32_t                          count[NGX_HTTP_TGBOT_BROADCAST_CHATS];
 
     /* results, to know the rate */
@@ -115,7 +134,8 @@ typedef struct {
 
 typedef struct {
     uint64_t                          id;       /* the last one given */
-    uint64_t                          broken;   /* chats that were lost */
+    uint64_t                          broken;   /* chats that were lost, and
+                                                   not told of */
 
     /* derived */
 
@@ -158,9 +178,16 @@ uint32_t ngx_http_tgbot_broadcast_area_block(
     ngx_http_tgbot_broadcast_area_t *area, uint64_t owner, ngx_uint_t of,
     ngx_uint_t number);
 
-/* frees a block and all that follow it in its chain; NIL: none */
+/*
+ * Frees a block and all that follow it in its chain, the last one of which is
+ * "tail"; NIL: none
+ */
 void ngx_http_tgbot_broadcast_area_free(ngx_http_tgbot_broadcast_area_t *area,
-    uint32_t block);
+    uint32_t block, uint32_t tail);
+
+/* the last block of a short chain, or NIL */
+uint32_t ngx_http_tgbot_broadcast_area_tail(
+    ngx_http_tgbot_broadcast_area_t *area, uint32_t block);
 
 /* deletes a record */
 void ngx_http_tgbot_broadcast_area_drop(ngx_http_tgbot_broadcast_area_t *area,
@@ -170,10 +197,20 @@ void ngx_http_tgbot_broadcast_area_drop(ngx_http_tgbot_broadcast_area_t *area,
 void ngx_http_tgbot_broadcast_area_cut(ngx_http_tgbot_broadcast_area_t *area,
     ngx_http_tgbot_broadcast_record_t *record);
 
-/* chats in flight become unknown; returns their number */
-ngx_uint_t ngx_http_tgbot_broadcast_area_strand(
+/*
+ * Looks at a block of a broadcast whose leader, or the one before, is dead:
+ * chats that the dead one had in flight become unknown, those that it had only
+ * taken wait.  Adds the number of the first to *unknown.
+ * NGX_AGAIN: there may be more.  NGX_OK: there are none.
+ */
+ngx_int_t ngx_http_tgbot_broadcast_area_strand(
     ngx_http_tgbot_broadcast_area_t *area,
-    ngx_http_tgbot_broadcast_record_t *record);
+    ngx_http_tgbot_broadcast_record_t *record, ngx_uint_t *unknown);
+
+/* changes the byte of a chat, which moves "from" a state "to" another one */
+void ngx_http_tgbot_broadcast_area_move(
+    ngx_http_tgbot_broadcast_record_t *record, u_char *byte, u_char value,
+    ngx_uint_t from, ngx_uint_t to);
 
 /* sets the state, a ngx_http_tgbot_broadcast_chat_e, that each byte means */
 void ngx_http_tgbot_broadcast_area_meaning(
@@ -184,6 +221,14 @@ void ngx_http_tgbot_broadcast_area_meaning(
 ngx_http_tgbot_broadcast_error_t *ngx_http_tgbot_broadcast_area_error(
     ngx_http_tgbot_broadcast_area_t *area,
     ngx_http_tgbot_broadcast_record_t *record, ngx_uint_t number);
+
+/* drops what a loader has left that is dead */
+void ngx_http_tgbot_broadcast_area_reap(ngx_http_tgbot_broadcast_area_t *area,
+    ngx_http_tgbot_broadcast_record_t *record);
+
+/* sets a lease in a record */
+void ngx_http_tgbot_broadcast_area_lease(ngx_http_tgbot_lease_t *dst,
+    ngx_http_tgbot_lease_t *src);
 
 /* sets the checksum of a block or a record */
 void ngx_http_tgbot_broadcast_area_seal(

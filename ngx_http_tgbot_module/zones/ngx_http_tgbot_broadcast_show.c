@@ -10,10 +10,27 @@
 #define NGX_HTTP_TGBOT_BROADCAST_SHOW_IDLE  3000
 
 
+/* the place of a broadcast in a list */
+
+typedef struct {
+    uint64_t    id;
+    uint32_t    late;     /* behind those that are not */
+    uint32_t    down;     /* the largest id first */
+} ngx_http_tgbot_broadcast_rank_t;
+
+
+static int ngx_libc_cdecl ngx_http_tgbot_broadcast_show_cmp(const void *one,
+    const void *two);
 static void ngx_http_tgbot_broadcast_show_tell(
     ngx_http_tgbot_broadcast_area_t *area,
     ngx_http_tgbot_broadcast_record_t *record,
     ngx_http_tgbot_broadcast_info_t *info);
+
+
+/* while a list is made */
+
+static ngx_http_tgbot_broadcast_rank_t
+    ngx_http_tgbot_broadcast_show_ranks[NGX_HTTP_TGBOT_BROADCAST_RECORDS];
 
 
 ngx_int_t
@@ -70,40 +87,65 @@ ngx_http_tgbot_broadcast_show_text(ngx_http_tgbot_broadcast_t *b, uint64_t id,
 
 ngx_uint_t
 ngx_http_tgbot_broadcast_show_list(ngx_http_tgbot_broadcast_t *b,
-    uint64_t after, ngx_http_tgbot_broadcast_info_t *infos, ngx_uint_t n)
+    uint64_t after, ngx_uint_t first, ngx_http_tgbot_broadcast_info_t *infos,
+    ngx_uint_t n)
 {
-    ngx_uint_t                          i, k;
+    ngx_uint_t                          i, k, number;
     ngx_http_tgbot_broadcast_area_t     area;
-    ngx_http_tgbot_broadcast_record_t  *record, *next;
+    ngx_http_tgbot_broadcast_rank_t    *rank;
+    ngx_http_tgbot_broadcast_record_t  *record;
+
+    rank = ngx_http_tgbot_broadcast_show_ranks;
+    number = 0;
 
     ngx_http_tgbot_broadcast_area_lock(b->zone, &area);
 
-    for (i = 0; i < n; i++) {
-        next = NULL;
+    for (k = 0; k < area.nrecords; k++) {
+        record = &area.records[k];
 
-        for (k = 0; k < area.nrecords; k++) {
-            record = &area.records[k];
-
-            if (record->id > after && !record->loading
-                && (next == NULL || record->id < next->id)
-                && ngx_http_tgbot_broadcast_area_own(record, b))
-            {
-                next = record;
-            }
+        if (record->id > after && !record->loading
+            && ngx_http_tgbot_broadcast_area_own(record, b))
+        {
+            rank[number].id = record->id;
+            rank[number].late = first
+                          && ngx_http_tgbot_broadcast_area_state(record)
+                             > NGX_HTTP_TGBOT_BROADCAST_PAUSED;
+            rank[number].down = first;
+            number++;
         }
-
-        if (next == NULL) {
-            break;
-        }
-
-        ngx_http_tgbot_broadcast_show_tell(&area, next, &infos[i]);
-
-        after = next->id;
     }
 
     ngx_http_tgbot_zone_unlock(b->zone);
 
+    ngx_qsort(rank, (size_t) number, sizeof(ngx_http_tgbot_broadcast_rank_t),
+              ngx_http_tgbot_broadcast_show_cmp);
+
+    for (i = 0, k = 0; i < n && k < number; k++) {
+
+        /* one may be deleted meanwhile */
+
+        if (ngx_http_tgbot_broadcast_show_get(b, rank[k].id, &infos[i])
+            == NGX_OK)
+        {
+            i++;
+        }
+    }
+
     return i;
+}
+
+
+static int ngx_libc_cdecl
+ngx_http_tgbot_broadcast_show_cmp(const void *one, const void *two)
+{
+    const ngx_http_tgbot_broadcast_rank_t *first = one;
+    const ngx_http_tgbot_broadcast_rank_t *second = two;
+
+    if (first->late != second->late) {
+        return (first->late > second->late) ? 1 : -1;
+    }
+
+    return ((first->id > second->id) == (first->down == 0)) ? 1 : -1;
 }
 
 
@@ -214,6 +256,33 @@ ngx_http_tgbot_broadcast_show_error(ngx_http_tgbot_broadcast_t *b, uint64_t id,
 }
 
 
+uint64_t
+ngx_http_tgbot_broadcast_show_waiting(ngx_http_tgbot_zone_t *zone)
+{
+    uint64_t                            n;
+    ngx_uint_t                          i;
+    ngx_http_tgbot_broadcast_area_t     area;
+    ngx_http_tgbot_broadcast_record_t  *record;
+
+    n = 0;
+
+    ngx_http_tgbot_broadcast_area_lock(zone, &area);
+
+    for (i = 0; i < area.nrecords; i++) {
+        record = &area.records[i];
+
+        if (record->id && !record->loading) {
+            n += record->count[NGX_HTTP_TGBOT_BROADCAST_WAITING]
+                 + record->count[NGX_HTTP_TGBOT_BROADCAST_FLIGHT];
+        }
+    }
+
+    ngx_http_tgbot_zone_unlock(zone);
+
+    return n;
+}
+
+
 void
 ngx_http_tgbot_broadcast_show_sums(ngx_http_tgbot_broadcast_t *b,
     uint64_t states[NGX_HTTP_TGBOT_BROADCAST_STATES],
@@ -254,8 +323,9 @@ ngx_http_tgbot_broadcast_show_tell(ngx_http_tgbot_broadcast_area_t *area,
     ngx_http_tgbot_broadcast_record_t *record,
     ngx_http_tgbot_broadcast_info_t *info)
 {
-    ngx_uint_t      i;
-    ngx_msec_int_t  elapsed;
+    ngx_uint_t                         i;
+    ngx_msec_int_t                     elapsed;
+    ngx_http_tgbot_broadcast_error_t  *error;
 
     info->id = record->id;
     info->state = ngx_http_tgbot_broadcast_area_state(record);
@@ -268,6 +338,15 @@ ngx_http_tgbot_broadcast_show_tell(ngx_http_tgbot_broadcast_area_t *area,
     info->method_len = record->method_len;
 
     ngx_memcpy(info->method, record->method, record->method_len);
+
+    error = ngx_http_tgbot_broadcast_area_error(area, record, record->error);
+
+    if (error) {
+        info->error = *error;
+
+    } else {
+        info->error.status = 0;
+    }
 
     elapsed = (ngx_msec_int_t) (ngx_http_tgbot_zone_msec(area->zone)
                                 - record->since);

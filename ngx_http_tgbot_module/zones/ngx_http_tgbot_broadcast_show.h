@@ -26,14 +26,6 @@ typedef struct {
 } ngx_http_tgbot_broadcast_result_t;
 
 
-/* the position of a list; zeroed to begin */
-
-typedef struct {
-    uint32_t                 block;      /* number + 1 */
-    uint32_t                 slot;
-} ngx_http_tgbot_broadcast_cursor_t;
-
-
 typedef struct {
     uint64_t                 id;
     ngx_uint_t               state;      /* ngx_http_tgbot_broadcast_state_e */
@@ -46,6 +38,10 @@ typedef struct {
     ngx_uint_t               loading;    /* chats are being added */
     ngx_uint_t               method_len;
     u_char                   method[NGX_HTTP_TGBOT_BROADCAST_METHOD];
+
+    /* that paused it; status 0: none */
+    ngx_http_tgbot_broadcast_error_t
+                             error;
 } ngx_http_tgbot_broadcast_info_t;
 
 
@@ -61,11 +57,13 @@ ngx_int_t ngx_http_tgbot_broadcast_show_text(ngx_http_tgbot_broadcast_t *b,
     uint64_t id, u_char *text, size_t len);
 
 /*
- * Fills "infos" with up to n broadcasts of the bot with ids above "after", by
- * id, and returns their number.
+ * Fills "infos" with up to n broadcasts of the bot with ids above "after", and
+ * returns their number.  They are sorted by id; with "first" those that are
+ * going or paused come first, and then the others, the newest ones first.
  */
 ngx_uint_t ngx_http_tgbot_broadcast_show_list(ngx_http_tgbot_broadcast_t *b,
-    uint64_t after, ngx_http_tgbot_broadcast_info_t *infos, ngx_uint_t n);
+    uint64_t after, ngx_uint_t first, ngx_http_tgbot_broadcast_info_t *infos,
+    ngx_uint_t n);
 
 /*
  * Goes on with a list of the chats whose state is in "mask", bits 1 << state.
@@ -82,6 +80,9 @@ ngx_int_t ngx_http_tgbot_broadcast_show_next(ngx_http_tgbot_broadcast_t *b,
 /* NGX_DECLINED: there is no such error in the table, or no such broadcast */
 ngx_int_t ngx_http_tgbot_broadcast_show_error(ngx_http_tgbot_broadcast_t *b,
     uint64_t id, ngx_uint_t number, ngx_http_tgbot_broadcast_error_t *error);
+
+/* the number of chats of all bots that wait, or are in flight */
+uint64_t ngx_http_tgbot_broadcast_show_waiting(ngx_http_tgbot_zone_t *zone);
 
 /*
  * For metrics: the number of broadcasts of the bot by state, and of their

@@ -61,6 +61,7 @@ ngx_http_tgbot_pace_enter(ngx_http_tgbot_pace_t *pace,
 
     call->due = 0;
     call->wait = 0;
+    call->probe = 0;
 
     bot = ngx_http_tgbot_zone_bots_entry(&t.bots, pace);
     if (bot == NULL) {
@@ -232,9 +233,9 @@ ngx_http_tgbot_pace_result(ngx_http_tgbot_pace_table_t *t,
 
     ngx_http_tgbot_pace_table_unmail(t, ticket);
 
-    if (ticket->class == NGX_HTTP_TGBOT_PACE_LOOSE
-        && !ngx_http_tgbot_pace_is_probe(t, ticket))
-    {
+    call->probe = ngx_http_tgbot_pace_is_probe(t, ticket);
+
+    if (ticket->class == NGX_HTTP_TGBOT_PACE_LOOSE && !call->probe) {
         ngx_http_tgbot_pace_table_free(t, ticket);
         call->ticket = 0;
     }
@@ -333,6 +334,7 @@ ngx_http_tgbot_pace_look(ngx_http_tgbot_pace_t *pace,
     ngx_http_tgbot_pace_table_open(&t, pace->zone);
 
     call->due = 0;
+    call->probe = 0;
 
     ngx_http_tgbot_pace_table_lock(&t);
 
@@ -379,6 +381,7 @@ ngx_http_tgbot_pace_again(ngx_http_tgbot_pace_table_t *t,
             && (pause[i]->probe != t->self
                 || (ngx_msec_int_t) (pause[i]->until - t->now) > 0))
         {
+            ngx_http_tgbot_pace_move_unsend(t, ticket);
             ngx_http_tgbot_pace_move_halt(t, ticket);
             bot->waiting[ticket->reason]++;
         }
@@ -388,6 +391,75 @@ ngx_http_tgbot_pace_again(ngx_http_tgbot_pace_table_t *t,
         ticket->due = 0;
         ngx_http_tgbot_pace_move(t, record);
     }
+}
+
+
+ngx_int_t
+ngx_http_tgbot_pace_later(ngx_http_tgbot_pace_t *pace,
+    ngx_http_tgbot_pace_call_t *call, ngx_msec_t ms)
+{
+    ngx_http_tgbot_pace_bot_t      *bot;
+    ngx_http_tgbot_pace_table_t     t;
+    ngx_http_tgbot_pace_record_t   *record;
+    ngx_http_tgbot_pace_ticket_t   *ticket;
+
+    ngx_http_tgbot_pace_table_open(&t, pace->zone);
+    ngx_http_tgbot_pace_table_lock(&t);
+
+    ticket = ngx_http_tgbot_pace_ticket(&t, call);
+
+    if (ticket && !ticket->waits) {
+        record = &t.records[ticket->record];
+        bot = ngx_http_tgbot_pace_table_bot(&t, record->entry);
+
+        ngx_http_tgbot_pace_move_unsend(&t, ticket);
+        ngx_http_tgbot_pace_move_halt(&t, ticket);
+
+        record->later = t.now + ms;
+
+        ticket->reason = NGX_HTTP_TGBOT_PACE_FOR_PACE;
+        bot->waiting[ticket->reason]++;
+        bot->waited[ticket->reason]++;
+    }
+
+    ngx_http_tgbot_pace_table_unlock(&t, ngx_http_tgbot_pace_ring);
+
+    return ngx_http_tgbot_pace_look(pace, call);
+}
+
+
+size_t
+ngx_http_tgbot_pace_chat(ngx_http_tgbot_pace_t *pace, ngx_str_t *chat,
+    u_char *p)
+{
+    size_t                          i, len;
+    ngx_http_tgbot_pace_table_t     t;
+    ngx_http_tgbot_pace_record_t   *record;
+
+    len = ngx_min(chat->len, NGX_HTTP_TGBOT_PACE_CHAT);
+
+    if (len == 0 || chat->data[0] != '@') {
+        ngx_memcpy(p, chat->data, len);
+        return len;
+    }
+
+    for (i = 0; i < len; i++) {
+        p[i] = ngx_tolower(chat->data[i]);
+    }
+
+    ngx_http_tgbot_pace_table_open(&t, pace->zone);
+    ngx_http_tgbot_pace_table_lock(&t);
+
+    record = ngx_http_tgbot_pace_table_record(&t, pace, chat, 0);
+
+    if (record) {
+        len = record->key.len;
+        ngx_memcpy(p, record->key.data, len);
+    }
+
+    ngx_http_tgbot_pace_table_unlock(&t, ngx_http_tgbot_pace_ring);
+
+    return len;
 }
 
 
@@ -629,6 +701,11 @@ ngx_http_tgbot_pace_leave(ngx_http_tgbot_pace_t *pace,
         ticket = ngx_http_tgbot_pace_ticket(&t, call);
 
         if (ticket) {
+
+            if (call->unsent) {
+                ngx_http_tgbot_pace_move_unsend(&t, ticket);
+            }
+
             ngx_http_tgbot_pace_drop(&t, ticket);
         }
 
@@ -657,6 +734,10 @@ ngx_http_tgbot_pace_drop(ngx_http_tgbot_pace_table_t *t,
 
     } else {
         bot->waiting[ticket->reason]--;
+    }
+
+    if (record->bulk.first == (uint32_t) (ticket - t->tickets)) {
+        record->later = 0;
     }
 
     ngx_http_tgbot_pace_table_free(t, ticket);
@@ -700,12 +781,14 @@ ngx_http_tgbot_pace_told(ngx_http_tgbot_zone_t *zone,
 
         t.self = ticket - t.tickets;
         call.ticket = t.self + 1;
+        call.probe = 0;
         call.due = 0;
 
         ngx_http_tgbot_pace_again(&t, ticket);
 
         told[n].rc = ngx_http_tgbot_pace_result(&t, ticket, &call);
         told[n].ticket = call.ticket;
+        told[n].probe = call.probe;
         told[n].due = call.due;
 
         n++;

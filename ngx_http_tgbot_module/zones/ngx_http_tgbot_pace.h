@@ -82,6 +82,9 @@ typedef struct {
     ngx_http_tgbot_pace_rate_t   *rates;   /* of bulk, by bucket */
     ngx_msec_t                limit;       /* ms */
     void                     *data;        /* comes back with the ticket */
+    ngx_uint_t                unsent;      /* for leave: the call went, but no
+                                              request did, which gives its
+                                              tokens back */
 
     /* set by a look at the ticket */
     ngx_msec_t                due;         /* ngx_current_msec at which the
@@ -89,6 +92,7 @@ typedef struct {
                                               is not told before; 0: none */
     ngx_msec_t                wait;        /* ms at least, 0: not known */
     ngx_uint_t                reason;      /* ngx_http_tgbot_pace_reason_e */
+    ngx_uint_t                probe;       /* it goes first after a pause */
 
     /* private */
     uint64_t                  seq;         /* 0: not entered */
@@ -102,6 +106,7 @@ typedef struct {
     void                     *data;
     ngx_int_t                 rc;          /* NGX_OK: the call may go */
     ngx_msec_t                due;         /* as in the call */
+    ngx_uint_t                probe;
     uint32_t                  ticket;
 } ngx_http_tgbot_pace_told_t;
 
@@ -150,9 +155,26 @@ void ngx_http_tgbot_pace_init_process(void (*ring)(ngx_uint_t slot));
 ngx_int_t ngx_http_tgbot_pace_enter(ngx_http_tgbot_pace_t *pace,
     ngx_http_tgbot_pace_call_t *call);
 
-/* looks at a ticket again: NGX_OK or NGX_AGAIN, as enter */
+/*
+ * Looks at a ticket again, whose call may have gone, but no request: NGX_OK or
+ * NGX_AGAIN, as enter
+ */
 ngx_int_t ngx_http_tgbot_pace_look(ngx_http_tgbot_pace_t *pace,
     ngx_http_tgbot_pace_call_t *call);
+
+/*
+ * A call of bulk that may go is to wait for "ms" more, as another bucket of its
+ * chat says, and holds no tokens meanwhile.  Returns what look does.
+ */
+ngx_int_t ngx_http_tgbot_pace_later(ngx_http_tgbot_pace_t *pace,
+    ngx_http_tgbot_pace_call_t *call, ngx_msec_t ms);
+
+/*
+ * Writes a chat, NGX_HTTP_TGBOT_PACE_CHAT bytes at most, as one name for it: of
+ * a @name the id, if that was learned.  Returns the length.
+ */
+size_t ngx_http_tgbot_pace_chat(ngx_http_tgbot_pace_t *pace, ngx_str_t *chat,
+    u_char *p);
 
 /*
  * The request was answered with 429: a pause of "pause" ms.  A later end wins.

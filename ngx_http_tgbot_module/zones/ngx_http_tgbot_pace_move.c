@@ -108,6 +108,7 @@ ngx_http_tgbot_pace_move_go(ngx_http_tgbot_pace_table_t *t,
 
     case NGX_HTTP_TGBOT_PACE_BULK:
         record->sent++;
+        record->later = 0;
 
         ticket->flight = 1;
         record->chat.flight++;
@@ -366,7 +367,7 @@ uint64_t
 ngx_http_tgbot_pace_move_chat_due(ngx_http_tgbot_pace_table_t *t,
     ngx_http_tgbot_pace_ticket_t *ticket, ngx_uint_t n)
 {
-    uint64_t                        chat, group;
+    uint64_t                        chat, group, later;
     ngx_http_tgbot_pace_rate_t     *rates;
     ngx_http_tgbot_pace_record_t   *record;
 
@@ -376,6 +377,11 @@ ngx_http_tgbot_pace_move_chat_due(ngx_http_tgbot_pace_table_t *t,
     chat = ngx_http_tgbot_pace_move_due(&record->chat,
                                     &rates[NGX_HTTP_TGBOT_PACE_CHATS], n,
                                     t->now);
+
+    if (record->later && (ngx_msec_int_t) (record->later - t->now) > 0) {
+        later = (uint64_t) record->later * 1000;
+        chat = ngx_max(chat, later);
+    }
 
     if (!ticket->group) {
         return chat;
@@ -503,6 +509,27 @@ ngx_http_tgbot_pace_move_due(ngx_http_tgbot_pace_level_t *level,
     taken = (level->flight + n) * rate->period;
 
     return (full + taken > us + size) ? full + taken - size : us;
+}
+
+
+void
+ngx_http_tgbot_pace_move_unsend(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_ticket_t *ticket)
+{
+    ngx_http_tgbot_pace_record_t   *record;
+
+    if (!ticket->flight) {
+        return;
+    }
+
+    record = &t->records[ticket->record];
+
+    ticket->flight = 0;
+    record->chat.flight--;
+    record->group.flight -= ticket->group;
+
+    ngx_http_tgbot_pace_table_bot(t, record->entry)->level[ticket->paid]
+        .flight--;
 }
 
 

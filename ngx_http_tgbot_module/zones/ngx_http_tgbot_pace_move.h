@@ -51,6 +51,10 @@ uint64_t ngx_http_tgbot_pace_move_chat_due(ngx_http_tgbot_pace_table_t *t,
 uint64_t ngx_http_tgbot_pace_move_due(ngx_http_tgbot_pace_level_t *level,
     ngx_http_tgbot_pace_rate_t *rate, ngx_uint_t n, ngx_msec_t now);
 
+/* no request was sent, so the tokens go back */
+void ngx_http_tgbot_pace_move_unsend(ngx_http_tgbot_pace_table_t *t,
+    ngx_http_tgbot_pace_ticket_t *ticket);
+
 /* the request has an answer, or will have none */
 void ngx_http_tgbot_pace_move_landed(ngx_http_tgbot_pace_table_t *t,
     ngx_http_tgbot_pace_ticket_t *ticket);

@@ -64,7 +64,7 @@ static void ngx_http_tgbot_pace_table_key(ngx_http_tgbot_pace_key_t *key,
 
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_pace_zone = {
-    30, "pace",
+    31, "pace",
     ngx_http_tgbot_pace_table_header
     + sizeof(ngx_http_tgbot_pace_bot_t)
     + NGX_MAX_PROCESSES * sizeof(ngx_http_tgbot_pace_slot_t)

@@ -63,6 +63,9 @@ typedef struct {
     ngx_http_tgbot_pace_pause_t   pause;
     ngx_http_tgbot_pace_level_t   chat;
     ngx_http_tgbot_pace_level_t   group;
+    ngx_msec_t                later;       /* until then the first of bulk
+                                              waits, as other machines want;
+                                              0: does not */
 
     /* derived from the tickets */
     ngx_http_tgbot_list_t     loose;

@@ -68,7 +68,7 @@ ngx_str_t  ngx_http_tgbot_verdict_names[] = {
  */
 
 const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_stats_zone = {
-    11, "statistics",
+    12, "statistics",
     sizeof(ngx_http_tgbot_stats_sh_t),
     ngx_http_tgbot_stats_init,
     ngx_http_tgbot_stats_open,

@@ -182,6 +182,7 @@ typedef enum {
     NGX_HTTP_TGBOT_STAT_UNSENT,          /* calls dropped: no tgbot_api */
     NGX_HTTP_TGBOT_STAT_GIVEN_UP,        /* Bot API calls given up */
     NGX_HTTP_TGBOT_STAT_QUEUE_FULL,      /* deliveries refused */
+    NGX_HTTP_TGBOT_STAT_PACE_REDIS_AWAY, /* calls paced by the zone alone */
     NGX_HTTP_TGBOT_STAT_REDIS_RECONNECTS,
     NGX_HTTP_TGBOT_STATS
 } ngx_http_tgbot_stat_e;

@@ -2,7 +2,8 @@
 How many updates a second are acknowledged by a queue in a zone, by one in Redis, and by RabbitMQ
 behind the bridge of examples/rabbitmq.  All take turns, with as many updates under way as
 Telegram has at most; what serves them may use all cores, so that the load takes no more of them
-than it needs.
+than it needs.  And how many updates a second the consumer takes from there, each with a call to
+a Bot API that answers at once.
 """
 
 import asyncio
@@ -10,13 +11,15 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
-from measure import ALLOWED, SECRET, Void, pin
+from instructions import Upstream
+from measure import ALLOWED, SECRET, Void, cpu, pin
 from queues import Deaf, Queue
 from scenes import TESTS, until
 from scripts import server as redis
-from servers import PYTHON, free_port
+from servers import PYTHON, TOKEN, free_port
 
 import rabbitmq
 
@@ -47,6 +50,36 @@ class Rabbit(Beside):
         if self.deliveries() != {"done": self.sent} or queued != self.sent:
             raise Void(f"{self.name}: {self.deliveries()}, in RabbitMQ {queued}, "
                        f"instead of {self.sent}")
+
+    def calls(self):
+        """-> those of the consumer that were answered"""
+        calls = self.status()["bots"]["bench"]["api_calls_total"]
+        return calls.get("sendMessage", {}).get("ok", 0)
+
+    def consume(self, count):
+        """-> updates a second, seconds of CPU of one"""
+        path = f"{self.directory}/consumer.log"
+        consumer = example("consumer", path, AMQP_URL=self.values["rabbit"].url,
+                           GATEWAY=f"127.0.0.1:{self.port}")
+        pids = [*super(Beside, self).pids(), self.values["rabbit"].pid, consumer.pid]
+        points = []
+        try:
+            for wanted in (count // 20, count):
+                if not asyncio.run(until(lambda: self.calls() >= wanted, 120)):
+                    raise Void(f"{self.calls()} of {wanted} updates are handled: {said(path)}")
+                points.append((self.calls(), time.monotonic(), cpu(pids)))
+        finally:
+            consumer.kill()
+            consumer.wait()
+        done, seconds, used = (last - first for first, last in zip(*points))
+        return done / seconds, used / done
+
+
+def example(name, path, **environment):
+    """-> the process of a program of the example, which logs to path"""
+    with open(path, "wb") as log:
+        return subprocess.Popen([PYTHON, "-B", f"{EXAMPLE}/{name}.py"], stderr=log,
+                                preexec_fn=pin(*ALLOWED), env={**os.environ, **environment})
 
 
 class Stores:
@@ -79,20 +112,21 @@ class Stores:
         return found
 
     def _rabbit(self):
-        port = free_port()
-        server = Rabbit("broker-rabbitmq", "RabbitMQ", self._directory, program=port)
+        port, api = free_port(), Upstream("broker-api", "the Bot API", self._directory)
+        self._closers.append(api.stop)
+        api.start()
+        server = Rabbit("broker-rabbitmq", "RabbitMQ", self._directory, program=port,
+                        upstream=api.port, token=TOKEN)
         rabbit = rabbitmq.RabbitMq(SimpleNamespace(
             directory=server.directory, at_end=self._closers.append))
         rabbit.spawn(pin(*ALLOWED))
         if not asyncio.run(until(rabbit.serves, 90)):
             raise Void("RabbitMQ does not start")
-        with open(f"{server.directory}/bridge.log", "wb") as log:
-            bridge = subprocess.Popen(
-                [PYTHON, "-B", f"{EXAMPLE}/bridge.py"], stderr=log, preexec_fn=pin(*ALLOWED),
-                env={**os.environ, "AMQP_URL": rabbit.url, "SECRET": SECRET, "PORT": str(port)})
+        path = f"{server.directory}/bridge.log"
+        bridge = example("bridge", path, AMQP_URL=rabbit.url, SECRET=SECRET, PORT=str(port))
         self._closers.append(bridge.kill)
-        if not asyncio.run(until(lambda: "connected" in said(log.name), 30)):
-            raise Void(f"the bridge does not connect: {said(log.name)}")
+        if not asyncio.run(until(lambda: "connected" in said(path), 30)):
+            raise Void(f"the bridge does not connect: {said(path)}")
         server.values["rabbit"] = rabbit
         server.beside = [bridge, rabbit]
         return server
@@ -130,11 +164,15 @@ def measure(load, directory, sizes):
         rows = {}
         for one in servers:
             _, half = once(one, rate=rates[one] / 2)
-            cpu = statistics.median(cost for _, cost in samples[one]) * 1e6
+            each = statistics.median(cost for _, cost in samples[one]) * 1e6
             rows[f"the 200, {one.title}"] = (
-                f"{rates[one]:.0f} updates a second, {cpu:.0f} us of CPU each; at half of that "
+                f"{rates[one]:.0f} updates a second, {each:.0f} us of CPU each; at half of that "
                 f"50 % within {half['p50'] / 1000:.2f} ms, 99 % within {half['p99'] / 1000:.2f} ms")
             one.check_counts()
+            if isinstance(one, Rabbit):
+                rate, used = one.consume(count)
+                rows["the consumer of RabbitMQ"] = (
+                    f"{rate:.0f} updates a second, {used * 1e6:.0f} us of CPU each")
     finally:
         for one in servers:
             one.stop()

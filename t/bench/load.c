@@ -7,6 +7,9 @@
  *
  * With a rate each update has a time at which it is due, and waits for its
  * answer from then on, even if no connection is free to send it.
+ *
+ * With -q further connections have a call of bulk each, and make the next one
+ * when it is answered.
  */
 
 #define _GNU_SOURCE
@@ -57,6 +60,7 @@ typedef struct {
     int           fd;
     unsigned      waiting;                /* answers to come */
     unsigned      first;                  /* of users */
+    int           bulk;
     uint64_t      users[DEPTH_MAX];
     double        due;                    /* with a rate */
     size_t        len;
@@ -80,7 +84,10 @@ static struct {
     int           call;                   /* a call of a program's own */
     int           sleep;                  /* while there is nothing to do */
     double        rate;                   /* updates a second, 0: no pace */
-} conf = { 0, "/", "", 40, 1, 0, 1, 0, 1, 1000, 0, 0, 0, 0, 0 };
+    const char   *bulk_path;
+    unsigned      bulk;                   /* connections */
+    unsigned      chats;                  /* of bulk, the first of the users */
+} conf = { 0, "/", "", 40, 1, 0, 1, 0, 1, 1000, 0, 0, 0, 0, 0, "/", 0, 300 };
 
 
 static struct {
@@ -90,6 +97,8 @@ static struct {
     uint64_t      replies;                /* a message to the right chat */
     uint64_t      bytes;
     int           status;                 /* the first that was not 200 */
+    uint64_t      bulk;                   /* calls sent */
+    uint64_t      bulk_ok;
 } count;
 
 
@@ -132,7 +141,7 @@ static const char  call[] =
     "\"callback_data\":\"yes:1@@@@@@\"},{\"text\":\"Tomorrow\","
     "\"callback_data\":\"no:1@@@@@@\"}]]}}";
 
-static request_t       requests[NTEXTS];
+static request_t       requests[NTEXTS], bulk;
 static connection_t   *connections;
 static double         *waits;             /* with a rate: seconds, by answer */
 
@@ -146,7 +155,7 @@ die(const char *what)
 
 
 static void
-make_request(request_t *r, const char *text)
+make_request(request_t *r, const char *path, int is_call, const char *text)
 {
     int      n;
     long     now;
@@ -155,7 +164,7 @@ make_request(request_t *r, const char *text)
 
     now = time(NULL);
 
-    n = conf.call ? snprintf(body, sizeof(body), "%s", call)
+    n = is_call ? snprintf(body, sizeof(body), "%s", call)
         : conf.bare ? snprintf(body, sizeof(body), "{\"update_id\":@@@@@@@@@}")
                   : snprintf(body, sizeof(body), update, now, now - 60, text);
 
@@ -167,7 +176,7 @@ make_request(request_t *r, const char *text)
                       "Connection: keep-alive\r\n"
                       "Accept-Encoding: gzip, deflate\r\n"
                       "X-Telegram-Bot-Api-Secret-Token: %s\r\n\r\n%s",
-                      conf.path, conf.port, n, conf.secret, body);
+                      path, conf.port, n, conf.secret, body);
 
     if (n >= (int) sizeof(body) || r->len >= sizeof(r->data)) {
         errno = EMSGSIZE;
@@ -229,13 +238,49 @@ user_of(uint64_t i)
 
 
 static void
+fill_holes(request_t *r, uint64_t id, uint64_t user)
+{
+    unsigned  i;
+
+    for (i = 0; i < r->nholes; i++) {
+        write_number(r->data + r->holes[i].offset, r->holes[i].digits,
+                     r->holes[i].user ? user : id);
+    }
+}
+
+
+static void
+send_all(connection_t *c, const char *p, size_t len)
+{
+    ssize_t  n;
+
+    for ( /* void */ ; len; p += n, len -= n) {
+        n = send(c->fd, p, len, MSG_NOSIGNAL);
+
+        if (n == -1) {
+            die("send");
+        }
+    }
+}
+
+
+static void
+send_bulk(connection_t *c)
+{
+    fill_holes(&bulk, ID_FIRST + count.bulk,
+               USER_FIRST + count.bulk % conf.chats);
+    send_all(c, bulk.data, bulk.len);
+
+    c->waiting = 1;
+    count.bulk++;
+}
+
+
+static void
 send_some(connection_t *c, uint64_t until)
 {
     char         buf[DEPTH_MAX * REQUEST_MAX], *p;
-    size_t       len;
-    ssize_t      n;
-    unsigned     i;
-    uint64_t     index, id, user;
+    uint64_t     index, user;
     request_t   *r;
 
     p = buf;
@@ -243,15 +288,11 @@ send_some(connection_t *c, uint64_t until)
 
     while (c->waiting < conf.depth && count.sent < until) {
         index = conf.index + count.sent;
-        id = id_of(index);
         user = user_of(index);
 
         r = &requests[index % NTEXTS];
 
-        for (i = 0; i < r->nholes; i++) {
-            write_number(r->data + r->holes[i].offset, r->holes[i].digits,
-                         r->holes[i].user ? user : id);
-        }
+        fill_holes(r, id_of(index), user);
 
         memcpy(p, r->data, r->len);
         p += r->len;
@@ -260,13 +301,7 @@ send_some(connection_t *c, uint64_t until)
         count.sent++;
     }
 
-    for (len = p - buf, p = buf; len; p += n, len -= n) {
-        n = send(c->fd, p, len, MSG_NOSIGNAL);
-
-        if (n == -1) {
-            die("send");
-        }
-    }
+    send_all(c, buf, p - buf);
 }
 
 
@@ -335,7 +370,9 @@ count_answer(const char *p, size_t len, const char *body, uint64_t user)
 }
 
 
-static void
+/* whether it is a connection that is free for the next update */
+
+static int
 receive(connection_t *c)
 {
     char        *p;
@@ -368,12 +405,29 @@ receive(connection_t *c)
             die("answer to nothing");
         }
 
-        count_answer(p, len, body, c->users[c->first++]);
+        if (c->bulk) {
+            count.bulk_ok += (atoi(p + 9) == 200);
+
+        } else {
+            count_answer(p, len, body, c->users[c->first++]);
+        }
+
         c->waiting--;
         c->len -= len;
     }
 
     memmove(c->buf, p, c->len);
+
+    if (c->waiting) {
+        return 0;
+    }
+
+    if (c->bulk) {
+        send_bulk(c);
+        return 0;
+    }
+
+    return 1;
 }
 
 
@@ -457,9 +511,7 @@ run(int ep, uint64_t requests_to_send)
         for (i = 0; i < n; i++) {
             c = events[i].data.ptr;
 
-            receive(c);
-
-            if (c->waiting == 0) {
+            if (receive(c)) {
                 send_some(c, until);
             }
         }
@@ -506,9 +558,8 @@ run_paced(int ep, uint64_t requests_to_send)
 
         for (i = 0; i < n; i++) {
             c = events[i].data.ptr;
-            receive(c);
 
-            if (c->waiting == 0) {
+            if (receive(c)) {
                 last = now();
                 waits[count.answers - 1 - from] = last - c->due;
                 idle[nidle++] = c;
@@ -554,14 +605,15 @@ open_connections(int ep)
     sin.sin_port = htons(conf.port);
     sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 
-    connections = calloc(conf.connections, sizeof(connection_t));
+    connections = calloc(conf.connections + conf.bulk, sizeof(connection_t));
 
     if (connections == NULL) {
         die("calloc");
     }
 
-    for (i = 0; i < conf.connections; i++) {
+    for (i = 0; i < conf.connections + conf.bulk; i++) {
         c = &connections[i];
+        c->bulk = (i >= conf.connections);
         on = 1;
 
         c->fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -589,7 +641,7 @@ parse_options(int argc, char **argv)
 {
     int  c;
 
-    while ((c = getopt(argc, argv, "p:u:s:c:d:w:n:i:b:k:R:remz")) != -1) {
+    while ((c = getopt(argc, argv, "p:u:s:c:d:w:n:i:b:k:R:B:q:remz")) != -1) {
         switch (c) {
         case 'p': conf.port = atoi(optarg); break;
         case 'u': conf.path = optarg; break;
@@ -602,6 +654,8 @@ parse_options(int argc, char **argv)
         case 'b': conf.block = strtoull(optarg, NULL, 10); break;
         case 'k': conf.users = strtoull(optarg, NULL, 10); break;
         case 'R': conf.rate = atof(optarg); break;
+        case 'B': conf.bulk_path = optarg; break;
+        case 'q': conf.bulk = atoi(optarg); break;
         case 'r': conf.random = 1; break;
         case 'e': conf.bare = 1; break;
         case 'm': conf.call = 1; break;
@@ -611,7 +665,8 @@ parse_options(int argc, char **argv)
     }
 
     if (conf.port == 0 || conf.requests == 0 || conf.users == 0
-        || conf.connections == 0 || conf.connections > CONNECTIONS_MAX
+        || conf.connections == 0
+        || conf.connections + conf.bulk > CONNECTIONS_MAX
         || conf.depth == 0 || conf.depth > DEPTH_MAX
         || (conf.rate > 0 && conf.depth > 1)
         || conf.block == 0 || (conf.block & (conf.block - 1)))
@@ -619,7 +674,7 @@ parse_options(int argc, char **argv)
         fprintf(stderr, "usage: load -p port [-u path] [-s secret]"
                 " [-c connections] [-d depth] [-w warm-up] [-n requests]"
                 " [-i first index] [-b block of ids] [-k users] [-R rate] [-r]"
-                " [-e] [-m] [-z]\n");
+                " [-e] [-m] [-z] [-B path of bulk] [-q calls of bulk]\n");
         exit(2);
     }
 }
@@ -635,8 +690,10 @@ main(int argc, char **argv)
     parse_options(argc, argv);
 
     for (i = 0; i < NTEXTS; i++) {
-        make_request(&requests[i], texts[i]);
+        make_request(&requests[i], conf.path, conf.call, texts[i]);
     }
+
+    make_request(&bulk, conf.bulk_path, 1, "");
 
     ep = epoll_create1(0);
 
@@ -645,6 +702,10 @@ main(int argc, char **argv)
     }
 
     open_connections(ep);
+
+    for (i = 0; i < conf.bulk; i++) {
+        send_bulk(&connections[conf.connections + i]);
+    }
 
     if (conf.warm) {
         run(ep, conf.warm);
@@ -673,9 +734,11 @@ main(int argc, char **argv)
 
     printf("{\"sent\": %" PRIu64 ", \"ok\": %" PRIu64 ", \"replies\": %" PRIu64
            ", \"bytes\": %" PRIu64 ", \"status\": %d, \"seconds\": %.6f,"
-           " \"p50\": %.0f, \"p99\": %.0f, \"body\": %zu}\n",
+           " \"p50\": %.0f, \"p99\": %.0f, \"bulk\": %" PRIu64
+           ", \"bulk_ok\": %" PRIu64 ", \"body\": %zu}\n",
            count.sent, count.ok, count.replies, count.bytes, count.status,
-           seconds, percentile(0.5), percentile(0.99), requests[0].len
+           seconds, percentile(0.5), percentile(0.99), count.bulk, count.bulk_ok,
+           requests[0].len
            - (strstr(requests[0].data, "\r\n\r\n") + 4 - requests[0].data));
 
     return 0;

@@ -59,7 +59,7 @@ class Load:
         200, and with a message unless the server makes none.
 
         connections, depth, block, users; random: users in no order; bare: updates of
-        nothing but an id
+        nothing but an id; bulk_path, bulk: so many calls of bulk wait all the time
         """
         used, result = self.measure(server, requests, warm, **options)
         return used / requests * 1e6, used / result["seconds"]
@@ -70,7 +70,8 @@ class Load:
         within how many microseconds a half (p50) and 99 % (p99) of them were answered; sleep:
         the load leaves its core to others while it waits
         """
-        letters = {"connections": "c", "depth": "d", "block": "b", "users": "k", "rate": "R"}
+        letters = {"connections": "c", "depth": "d", "block": "b", "users": "k", "rate": "R",
+                   "bulk_path": "B", "bulk": "q"}
         arguments = [self.program, "-p", server.port, "-u", server.uri, "-s", SECRET,
                      "-n", requests, "-w", warm,
                      "-i", server.take(requests + warm, options.get("block", 1))]

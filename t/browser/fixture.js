@@ -53,6 +53,7 @@ export function bot(n, now, which = {}) {
     pace_paused: 1,
     pace_pauses_total: 9,
     pace_lost_total: 0,
+    pace_redis_away_total: 0,
     pace_used: { global: 28, paid: 0 },
     pace_allowed: { global: 30, paid: 1000 },
     limit_decisions_total: {

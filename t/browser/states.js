@@ -295,11 +295,11 @@ async function broadcasts() {
   const one = (id, state, which) => ({ id, method: 'sendMessage', state, created: NOW - 60,
     last: NOW, total: 200, waiting: 0, in_flight: 0, sent: 200, blocked: 0, failed: 0,
     unknown: 0, rate: 0, left: null, ...which });
-  const list = [one(1, 'done', { sent: 190, blocked: 6, failed: 3, unknown: 1 }),
-    one(2, 'cancelled', { sent: 0, waiting: 200 }),
-    one(3, 'paused', { sent: 50, waiting: 150 }),
+  const list = [null, one(5, 'constructor', { method: HOSTILE }),
     one(4, 'going', { sent: 80, waiting: 100, in_flight: 20, rate: 29.8, left: 75 }),
-    one(5, 'constructor', { method: HOSTILE }), null];
+    one(3, 'paused', { sent: 50, waiting: 150 }),
+    one(2, 'cancelled', { sent: 0, waiting: 200 }),
+    one(1, 'done', { sent: 190, blocked: 6, failed: 3, unknown: 1 })];
   const answers = going((now, n) => status({ shop: bot(n, now, { broadcast_list: list }) }, now));
   let refused = false;
   const opened = await open(config.url, {}, (path) => (!path.includes('broadcast/')

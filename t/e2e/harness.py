@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import tempfile
 import time
 
 from simulator import report
@@ -456,8 +458,17 @@ def free_port():
             continue
         _given.add(port)
         with socket.socket() as sock, contextlib.suppress(OSError):
+            _lock(port)
             sock.bind(("127.0.0.1", port))
             return port
+
+
+def _lock(port):
+    """Test::Nginx gives no port away whose block of four is locked, until this process ends."""
+    directory = f"{tempfile.gettempdir()}/test-nginx-port-locks-{os.getuid()}"
+    os.makedirs(directory, exist_ok=True)
+    lock = os.open(f"{directory}/port-{port // 4 * 4}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _listens(port):

@@ -5,6 +5,7 @@ import collections
 import http.client
 import json
 import os
+import re
 import signal
 import sys
 
@@ -178,12 +179,15 @@ async def _check(case, nginx, api, chats, kills, cut):
                 or (name == "sent" and api.sent[chat] != 1):
             wrong.append((chat, name, got, api.sent[chat]))
     case.check(not wrong, f"{len(wrong)} chats are wrong, such as {wrong[:5]}")
+    return state["unknown"]
 
 
 async def test_all_at_once(case):
     """All of nginx is killed three times, reloaded, and the Bot API is away."""
     api = Api()
-    nginx = await _scene(case, api, "4m" if FULL else "1m", workers=4)
+    nginx = await _scene(case, api, "4m" if FULL else "1m", workers=4,
+                         pace="global=5000r/s global_burst=5000 "
+                              "chat=100r/s chat_burst=100")
     chats = [1000000 + number for number in range(COUNT)]
     status, _ = await _ask(nginx, "POST", body={
         "method": "sendMessage", "params": {"text": "hello"}, "chat_ids": chats})
@@ -224,10 +228,13 @@ async def test_all_at_once(case):
         state = await _progress(nginx)
     case.equal(state["state"], "done", "state")
 
-    await _check(case, nginx, api, chats, kills=4, cut=1)
-    status = (await _ask(nginx, "DELETE", "/1"))[0]
-    case.equal(status, 204, "deleted")
+    unknown = await _check(case, nginx, api, chats, kills=4, cut=1)
+    case.equal(await _ask(nginx, "DELETE", "/1"), (204, None), "deleted")
     await case.stop(nginx)
+    told = sum(map(int, re.findall(r"(\d+) chats of broadcasts were in flight when nginx",
+                                   nginx.read("error.log"))))
+    case.check(unknown - FLIGHTS <= told <= unknown,
+               f"{told} of {unknown} that are unknown were told of in the log")
     case.check_logs(nginx, allowed=("exited on signal 9",))
 
 
@@ -256,6 +263,44 @@ async def test_upgrade_and_stop(case):
     case.equal(state["state"], "done", "state")
     case.equal(state["unknown"], 0, "unknown")
     await _check(case, nginx, api, chats, kills=0, cut=0)
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_damaged(case):
+    """A broadcast whose params are damaged is paused, and those behind it go on."""
+    api = Api()
+    nginx = await _scene(case, api)
+    for text in ("the first", "the second"):
+        await _ask(nginx, "POST", body={"method": "sendMessage", "params": {"text": text},
+                                        "chat_ids": [1000050], "start": False})
+    await case.stop(nginx)
+
+    # the number of bytes in the block that has them
+    found = 0
+    for name in os.listdir(f"{case.directory}/state"):
+        path = f"{case.directory}/state/{name}"
+        with open(path, "rb") as file:
+            data = bytearray(file.read())
+        place = data.find(b'"the first"')
+        if place >= 0:
+            data[place // 4096 * 4096 + 28] -= 1
+            found += 1
+            with open(path, "wb") as file:
+                file.write(data)
+    case.equal(found, 1, "files with the params")
+    await nginx.start()
+
+    for number in (1, 2):
+        await _ask(nginx, "POST", f"/{number}/go")
+    states = {}
+    for _ in range(300):
+        states = {number: (await _ask(nginx, "GET", f"/{number}"))[1] for number in (1, 2)}
+        if states[2].get("state") == "done" and nginx.read("error.log").count("are damaged"):
+            break
+        await asyncio.sleep(0.1)
+    case.equal(states[2].get("state"), "done", "the one behind it")
+    case.equal(nginx.read("error.log").count("broadcast 1 is paused, as its"), 1, "told of")
     await case.stop(nginx)
     case.check_logs(nginx)
 

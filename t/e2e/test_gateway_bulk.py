@@ -5,6 +5,7 @@ Telegram allow, and no faster.
 
 import asyncio
 import json
+import os
 import sys
 from collections import defaultdict
 
@@ -20,7 +21,9 @@ PEOPLE = [str(number) for number in range(1, 301)]
 GROUPS = [str(-number) for number in range(1, 21)]
 MESSAGES = {**dict.fromkeys(PEOPLE, 3), **dict.fromkeys(GROUPS, 5)}
 ALL = 2 * sum(MESSAGES.values())
-LIMITS = dict(chat=(SCALE, 3), group=(SCALE * 20 / 60, 20), bot=(SCALE * 30, 30))
+# the bot's burst is the calls of a second, so that it lasts as long at any scale
+BURST = SCALE * 30
+LIMITS = dict(chat=(SCALE, 3), group=(SCALE * 20 / 60, 20), bot=(SCALE * 30, BURST))
 
 # this one is under a 429 meanwhile
 PAUSED = "7"
@@ -28,7 +31,8 @@ PAUSED = "7"
 CONF = """\
     upstream bot_api {{ server 127.0.0.1:{api}; keepalive 64; }}
     tgbot_secret_token off;
-    tgbot_pace zone=pace:4m chat={chat}r/s group={group}r/m global={bot}r/s max_wait=150s;
+    tgbot_pace zone=pace:4m chat={chat}r/s group={group}r/m global={bot}r/s
+               global_burst={bot} max_wait=150s;
     server {{
         listen 127.0.0.1:{port} backlog=4096;
 {webhook}
@@ -76,6 +80,18 @@ def taken(port):
             if local.endswith(f":{port:04X}"))
 
 
+def waited(nginx):
+    """
+    Seconds in which the Bot API could have run and the machine ran others, and of each of the
+    workers on an average: what one of them cannot send is a part of the calls.
+    """
+    waits = []
+    for pid in (os.getpid(), *nginx.workers()):
+        with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+            waits.append(int(file.read().split()[1]) / 1e9)
+    return waits[0] + sum(waits[1:]) / (len(waits) - 1)
+
+
 async def push(senders, port):
     """All the calls, in rounds: one is there before the next begins.  Statuses."""
     while True:
@@ -116,6 +132,7 @@ async def test_limits_of_telegram(case):
         port=port, api=api.port, webhook=bot(), chat=SCALE, group=20 * SCALE,
         bot=30 * SCALE), port, workers=4)
 
+    before = waited(nginx)
     senders = [await sender(case, name, port) for name in ("A", "B")]
     pushing = asyncio.ensure_future(push(senders, port))
 
@@ -124,9 +141,10 @@ async def test_limits_of_telegram(case):
     answered = await people(port)
     left = ALL + 50 - len(api.executed)
     case.equal(answered, [200] * 50, "statuses of answers to people")
-    case.check(left > 500, f"answers to people waited: only {left} calls are left")
+    case.check(left > 200, f"answers to people waited: only {left} calls are left")
 
     statuses = await pushing
+    others = waited(nginx) - before
     case.equal(statuses, [{"200": ALL // 2}] * 2, "statuses of both processes")
     case.equal(len(api.executed), ALL + 50, "messages")
 
@@ -139,10 +157,14 @@ async def test_limits_of_telegram(case):
     case.equal([pause.further for pause in api.limits.pauses if pause.further > 2], [],
                "calls during a pause, more than the one that learned of it and one further")
 
-    used = len(bulk) / (30 + 30 * SCALE * (ended - begun))
-    case.note(f"{len(bulk)} calls in {ended - begun:.1f} s: {used:.1%} of what is allowed")
-    if FULL:
-        case.check(used >= 0.95, f"only {used:.1%} of what is allowed")
+    # not more than the time in which the machine ran others is lost
+    took = ended - begun
+    used, least = (len(bulk) / (BURST + 30 * SCALE * max(0, seconds))
+                   for seconds in (took, took - others))
+    case.note(f"{len(bulk)} calls in {took:.1f} s: {used:.1%} of what is allowed; the machine "
+              f"ran others for {others:.1f} s")
+    case.check(least >= 0.95, f"only {used:.1%} of what is allowed, {least:.1%} without the "
+                              "time in which the machine ran others")
 
     await case.stop(nginx)
     case.check_logs(nginx)

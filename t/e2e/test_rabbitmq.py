@@ -7,6 +7,7 @@ import asyncio
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import zlib
@@ -203,6 +204,7 @@ async def test_all(case):
     shop.bridge.start()
     await shop.more("the bridge was started")
 
+    await reload(case, shop)
     await shop.nginx.kill_all()
     await shop.nginx.start()
     await shop.more("nginx was killed")
@@ -231,6 +233,17 @@ async def test_all(case):
               f"statuses {dict(shop.webhook.statuses)}")
     await case.stop(shop.nginx)
     case.check_logs(shop.nginx)
+
+
+async def reload(case, shop):
+    """Connections that consumers keep to the gateway end, and no call of theirs has to wait."""
+    def lost():
+        return sum(consumer.said("no answer of the gateway") for consumer in shop.consumers)
+    before, old = lost(), shop.nginx.workers()
+    shop.nginx.signal(signal.SIGHUP)
+    case.check(await until(lambda: not set(shop.nginx.workers()) & set(old), 60), "no reload")
+    await shop.more("nginx was reloaded")
+    case.equal(lost(), before, "calls without an answer")
 
 
 async def disk_alarm(case, shop):

@@ -33,6 +33,9 @@ KEYS = {
     "cache_get": "cache:a cache:a:lock",
     "cache_fill": "cache:a cache:a:lock",
     "register": "meta register register:lock",
+    "pace": "meta stop:a stop pace:a group:a pace:all",
+    "pace_stop": "meta stop:a stop",
+    "pace_back": "meta pace:a pace:all",
 }
 
 # arguments with which each script does something
@@ -54,6 +57,9 @@ ARGUMENTS = {
     "cache_get": ("w", 1000),
     "cache_fill": ("w", "x", 1000),
     "register": ("w/1", 1000, ""),
+    "pace": (1000, 5000, 0, 1000000, 3, 3000000, 20, 33334, 30),
+    "pace_stop": (1000, "7", 0),
+    "pace_back": (1000000, 3, 33334, 30),
 }
 
 
@@ -143,7 +149,8 @@ class Contracts(unittest.TestCase):
         """at maxmemory nothing is accepted, and what was is worked on to its end"""
         seq = self.taken()
         self.redis.call("CONFIG", "SET", "maxmemory", 1)
-        for name in ("accept", "claim", "put", "limit", "cache_get", "cache_fill"):
+        for name in ("accept", "claim", "put", "limit", "cache_get", "cache_fill", "pace",
+                     "pace_stop"):
             reply = self.run_script(name, *ARGUMENTS[name])
             self.assertIsInstance(reply, server.Error, name)
             self.assertTrue(reply.startswith("OOM"), reply)
@@ -248,6 +255,114 @@ class Contracts(unittest.TestCase):
         """a bucket of the future refuses for no longer than it takes to fill"""
         self.redis.call("SET", BOT + "limit:a", str(10**17))
         self.assertLessEqual(self.run_script("limit", 10**6, 3, 0)[1], 1000)
+
+    def ask(self, *buckets, limit=10**6, due=0, chat="a"):
+        """asks for a place in the buckets of a chat and its bot"""
+        names = [f"pace:{chat}", "pace:all"][:len(buckets)]
+        keys = ["meta", f"stop:{chat}", "stop", *names]
+        return self.run_script("pace", limit, 5000, due, *sum(buckets, ()),
+                               keys=" ".join(keys))
+
+    def within(self, ms, wanted, about):
+        """at most the time of a slow machine has passed; 5 ms are for coarse clocks"""
+        self.assertLessEqual(ms, wanted + 11, about)
+        self.assertGreater(ms, wanted - 5000, about)
+
+    def test_places(self):
+        """each place is a period behind the one before, a part of the burst is kept back"""
+        chat, bot = (10**8, 5), (10**7, 40)
+        for _ in range(4):
+            self.assertEqual(self.ask(chat, bot), [0, 0, 0])
+        for number in range(3):
+            what, ms, due = self.ask(chat, bot)
+            self.assertEqual(what, 1)
+            self.within(due // 1000 - time.time() * 1000, ms, "its time")
+            self.within(ms, 1000 + 10**5 * number, number)
+        # the next one would wait for too long, and changes nothing
+        before = self.redis.call("GET", BOT + "pace:a")
+        what, ms = self.ask(chat, bot, limit=2 * 10**5)
+        self.assertEqual(what, 4)
+        self.within(ms, 1000 + 3 * 10**5, "busy")
+        self.assertEqual(self.redis.call("GET", BOT + "pace:a"), before)
+        # another chat does not wait for this one
+        self.assertEqual(self.ask(chat, bot, chat="b"), [0, 0, 0])
+
+    def test_place_of_the_bot(self):
+        """a chat that waits holds none; who has its place in the chat gets the bot's"""
+        chat, bot = (10**8, 1), (10**8, 1)
+        self.assertEqual(self.ask(chat, bot), [0, 0, 0])
+        one, _, due = self.ask(chat, bot)
+        self.assertEqual(one, 1)
+        full = self.redis.call("GET", BOT + "pace:all")
+        what, ms, _ = self.ask(chat, bot, chat="b")
+        self.assertEqual(what, 0)
+        self.within(ms, 10**5, "the other chat has the first place of the bot")
+        self.assertGreater(int(self.redis.call("GET", BOT + "pace:all")), int(full))
+        what, ms, _ = self.ask(chat, bot, due=due)
+        self.assertEqual(what, 0)
+        self.within(ms, 2 * 10**5, "and this one the second")
+
+    def test_places_given_back(self):
+        """the next one gets the time of the last; a bucket of one call keeps it"""
+        for burst, wanted in ((5, 1), (1, 2)):
+            self.redis.call("FLUSHALL")
+            while self.ask((10**8, burst), (1, 10**6))[1] < 10**5:
+                pass
+            self.run_script("pace_back", 10**8, burst, keys="meta pace:a")
+            self.within(self.ask((10**8, burst), (1, 10**6))[1],
+                        10**5 * wanted + 1000 * (burst > 1), burst)
+        self.run_script("pace_back", 10**8, 5, keys="meta pace:none")
+        self.assertEqual(self.redis.call("EXISTS", BOT + "pace:none"), 0)
+
+    def test_stopped(self):
+        """a pause stops all, and the later end counts; then one call is the probe"""
+        other = self.server.connect()
+        other.call("SUBSCRIBE", BOT + "stop")
+        stop = functools.partial(self.run_script, "pace_stop")
+        buckets = (1, 10**6), (1, 10**6)
+        stop(9000, "@a", 0)
+        self.assertEqual(other.read()[1:], [(BOT + "stop").encode(), b"9000 @a"])
+        stop(1000, "@a", 0)
+        what, ms, where = self.ask(*buckets)
+        self.assertEqual((what, where), (2, 1))
+        self.assertGreater(ms, 2000)
+        self.assertEqual(self.ask(*buckets, chat="b"), [0, 0, 0])
+        stop(9000, "", 0, keys="meta stop stop")
+        self.assertEqual(self.ask(*buckets, chat="b")[::2], [2, 2])
+        for key in ("stop", "stop:a"):
+            self.redis.call("SET", BOT + key, f"{int(time.time() * 10**6)} 0")
+        self.assertEqual(self.ask(), [0, 0, 1])
+        self.assertEqual(self.ask(*buckets), [3, 200])
+        self.assertEqual(self.ask(*buckets, chat="b"), [3, 200])
+        # a call that was sent before the pause meets a 429, and is not the probe
+        stop(1, "@a", 0)
+        time.sleep(0.005)
+        self.assertEqual(self.ask(*buckets), [3, 200])
+        # the probe fails, and another one is it
+        stop(-1, "@a", 0)
+        self.assertEqual(self.ask(*buckets), [0, 0, 1])
+        # it meets a 429, which the bot waits for as well
+        stop(9000, "@a", 1)
+        self.assertEqual(self.ask(*buckets, chat="b")[::2], [2, 2])
+        # an answer that comes late ends nothing
+        stop(0, "@a", 0)
+        self.assertEqual(self.ask(*buckets)[::2], [2, 1])
+        for key in ("stop", "stop:a"):
+            self.redis.call("SET", BOT + key, f"{int(time.time() * 10**6)} 0")
+        self.assertEqual(self.ask(*buckets), [0, 0, 1])
+        self.assertGreater(self.redis.call("PTTL", BOT + "stop"), 50000)
+        stop(0, "@a", 0)
+        self.assertEqual(self.ask(*buckets), [0, 0, 0])
+        self.assertEqual(self.redis.call("EXISTS", BOT + "stop", BOT + "stop:a"), 0)
+
+    def test_paces_live(self):
+        """a bucket's key lives until the bucket is full"""
+        self.ask((10**8, 3), (10**6, 30))
+        for key in ("pace:a", "pace:all"):
+            full = int(self.redis.call("GET", BOT + key))
+            self.assertEqual(self.redis.call("PEXPIRETIME", BOT + key), (full + 999) // 1000)
+        self.redis.call("SET", BOT + "pace:a", 10**17)    # the clock was set back
+        self.assertEqual(self.ask((10**8, 3), (10**6, 30))[0], 0)
 
     def photo(self, album, *buckets):
         """asks limit for the buckets a and b, and tells whether they were charged"""

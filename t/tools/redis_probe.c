@@ -46,7 +46,7 @@ static void probe_event(ngx_event_t *ev);
 static void probe_cleanup(void *data);
 static u_char *probe_reply(u_char *p, u_char *last, redisReply *reply);
 static ngx_int_t probe_answer(ngx_http_request_t *r, ngx_str_t *text);
-static void probe_rings(void *data);
+static void probe_rings(void *data, ngx_str_t *message);
 static char *probe(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static ngx_int_t probe_init_process(ngx_cycle_t *cycle);
 
@@ -377,7 +377,7 @@ probe_answer(ngx_http_request_t *r, ngx_str_t *text)
 
 
 static void
-probe_rings(void *data)
+probe_rings(void *data, ngx_str_t *message)
 {
     probe_rung++;
 }

@@ -2,31 +2,49 @@
 #
 # shellcheck shell=sh
 
-# stages first [other ...]: runs them side by side, each in a session of its
-# own.  The first one's output is shown as it comes, that of the others after
-# it.  Adds to $passed, $failed and $names.
+# those that run, a space before and after each
+sessions=' '
 
-stages() {
+
+# begin stage ...: starts them, each in a session of its own, for finish to wait
+# for.  What computes gives way to what is to see that time passes, also where
+# each session has a share of its own of the processors.
+
+begin() {
     mkdir -p "$build/stages"
-    sessions=
 
     for stage in "$@"; do
+        case $stage in
+            lint|unit|redis)  nice=5 ;;
+            *)                nice=0 ;;
+        esac
+
         log=$build/stages/$stage.log
         : > "$log"
-        setsid "$top/dev" test "$stage" > "$log" 2>&1 &
-        sessions="$sessions $!"
+        # shellcheck disable=SC2016
+        setsid sh -c '{ echo "$1" > /proc/self/autogroup; } 2> /dev/null
+            exec nice -n "$1" "$2" test "$3"' sh $nice "$top/dev" "$stage" \
+            > "$log" 2>&1 &
+        eval "pid_$stage=$! began_$stage=$(date +%s)"
+        sessions="$sessions$! "
     done
 
     trap 'for pid in $sessions; do kill -- -"$pid" 2> /dev/null || :; done' \
         EXIT
     trap 'exit 1' HUP INT TERM
+}
 
-    for pid in $sessions; do
-        stage=$1
-        shift
+
+# finish stage ...: waits for them.  The first one's output is shown as it
+# comes, that of the others after it.  Adds to $passed, $failed and $names.
+
+finish() {
+    for stage in "$@"; do
+        log=$build/stages/$stage.log
+        eval "pid=\$pid_$stage began=\$began_$stage"
 
         say "== $stage"
-        tail -n +1 -f --pid="$pid" "$build/stages/$stage.log"
+        tail -n +1 -f --pid="$pid" "$log"
 
         if wait "$pid"; then
             passed=$((passed + 1))
@@ -34,9 +52,12 @@ stages() {
             failed=$((failed + 1))
             names="$names $stage"
         fi
-    done
 
-    trap - EXIT HUP INT TERM
+        sessions="${sessions%% "$pid" *} ${sessions#* "$pid" }"
+
+        # the last thing that a stage does is to tell how it went
+        say "== $stage: $(($(stat -c %Y "$log") - began)) s"
+    done
 }
 
 

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 
 #include "ngx_http_tgbot_broadcast_area.h"
+#include "ngx_http_tgbot_broadcast_lead.h"
 #include "ngx_http_tgbot_broadcast_show.h"
 #include "unit.h"
 #include "zones.h"
@@ -29,8 +30,13 @@ typedef struct {
     ngx_http_tgbot_lease_t            leader;
     ngx_uint_t                        slot;        /* of the leader */
     ngx_uint_t                        led;
-    ngx_uint_t                        n;           /* in flight */
+    ngx_uint_t                        n;           /* taken */
     ngx_http_tgbot_broadcast_chat_t   flight[64];
+    u_char                            taken[TEST_MAX];
+
+    ngx_http_tgbot_lease_t            former;
+    ngx_uint_t                        passed;      /* in flight under it */
+    ngx_http_tgbot_broadcast_chat_t   past[64];
 } test_cast_t;
 
 
@@ -135,6 +141,67 @@ test_read(uint64_t id, ngx_uint_t mask)
 #define TEST_ALL  ((1 << NGX_HTTP_TGBOT_BROADCAST_CHATS) - 1)
 
 
+/* takes chats, and puts them in flight */
+
+static ngx_int_t
+test_take(uint64_t id, ngx_http_tgbot_lease_t *leader,
+    ngx_http_tgbot_broadcast_chat_t *chats, ngx_uint_t *n)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  i, max;
+
+    max = *n;
+
+    do {
+        *n = max;
+        rc = ngx_http_tgbot_broadcast_lead_take(&bot, id, leader, chats, n);
+    } while (rc == NGX_OK && *n == 0);
+
+    for (i = 0; i < *n; i++) {
+        is_int(ngx_http_tgbot_broadcast_lead_start(&bot, id, leader,
+                                                   &chats[i]), NGX_OK);
+    }
+
+    return rc;
+}
+
+
+/* becomes a leader, after as many looks as that takes */
+
+static ngx_int_t
+test_lead(ngx_http_tgbot_lease_t *leader, uint64_t *id, ngx_uint_t *unknown)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  n;
+
+    *unknown = 0;
+
+    do {
+        rc = ngx_http_tgbot_broadcast_lead_find(&bot, leader, id, &n);
+        *unknown += n;
+    } while (rc == NGX_AGAIN);
+
+    return rc;
+}
+
+
+static ngx_int_t
+test_wait_again(uint64_t id, ngx_uint_t state, ngx_uint_t *n)
+{
+    ngx_int_t                          rc;
+    ngx_http_tgbot_broadcast_cursor_t  cursor;
+
+    ngx_memzero(&cursor, sizeof(cursor));
+    *n = 0;
+
+    do {
+        rc = ngx_http_tgbot_broadcast_again(&bot, id, &cursor, state, n);
+    } while (rc == NGX_AGAIN);
+
+    return rc;
+}
+
+
 static void
 is_chats(uint64_t id, ngx_uint_t state, ngx_uint_t n)
 {
@@ -167,22 +234,22 @@ test_life(void)
            NGX_OK);
     ok(ngx_memcmp(buf, text.data, text.len) == 0);
 
-    is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &other, &unknown),
+    is_int(test_lead(&leader, &other, &unknown),
            NGX_OK);
     is_int(other, id);
 
-    is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &other, &unknown),
+    is_int(test_lead(&leader, &other, &unknown),
            NGX_DECLINED);
 
     n = 8;
-    is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &n),
+    is_int(test_take(id, &leader, chats, &n),
            NGX_OK);
     is_int(n, 6);
     is_int(chats[5].chat, 105);
     is_chats(id, NGX_HTTP_TGBOT_BROADCAST_FLIGHT, 6);
 
     n = 8;
-    is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats + 6, &n),
+    is_int(test_take(id, &leader, chats + 6, &n),
            NGX_DONE);
 
     ngx_memzero(&error, sizeof(error));
@@ -190,21 +257,21 @@ test_life(void)
     error.len = 7;
     ngx_memcpy(error.text, "blocked", 7);
 
-    ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[0],
+    ngx_http_tgbot_broadcast_lead_settle(&bot, id, &leader, &chats[0],
                                     NGX_HTTP_TGBOT_BROADCAST_SENT, NULL, 0);
-    ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[0],
+    ngx_http_tgbot_broadcast_lead_settle(&bot, id, &leader, &chats[0],
                                     NGX_HTTP_TGBOT_BROADCAST_FAILED, NULL, 0);
-    ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[1],
+    ngx_http_tgbot_broadcast_lead_settle(&bot, id, &leader, &chats[1],
                                     NGX_HTTP_TGBOT_BROADCAST_BLOCKED, &error,
                                     0);
-    ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[2],
+    ngx_http_tgbot_broadcast_lead_settle(&bot, id, &leader, &chats[2],
                                     NGX_HTTP_TGBOT_BROADCAST_BLOCKED, &error,
                                     0);
     error.status = 400;
-    ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[3],
+    ngx_http_tgbot_broadcast_lead_settle(&bot, id, &leader, &chats[3],
                                     NGX_HTTP_TGBOT_BROADCAST_FAILED, &error,
                                     0);
-    ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[4],
+    ngx_http_tgbot_broadcast_lead_settle(&bot, id, &leader, &chats[4],
                                     NGX_HTTP_TGBOT_BROADCAST_UNKNOWN, NULL, 0);
 
     is_int(test_read(id, 1 << NGX_HTTP_TGBOT_BROADCAST_BLOCKED), 2);
@@ -231,7 +298,7 @@ test_life(void)
     unit_slot_die(0);
     unit_slot_be(1);
 
-    is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &other, &unknown),
+    is_int(test_lead(&leader, &other, &unknown),
            NGX_DECLINED);
     is_int(unknown, 1);
 
@@ -244,15 +311,14 @@ test_life(void)
     is_chats(id, NGX_HTTP_TGBOT_BROADCAST_SENT, 1);
     is_int(info.state, NGX_HTTP_TGBOT_BROADCAST_DONE);
 
-    is_int(ngx_http_tgbot_broadcast_again(&bot, id,
-                                          NGX_HTTP_TGBOT_BROADCAST_UNKNOWN,
+    is_int(test_wait_again(id, NGX_HTTP_TGBOT_BROADCAST_UNKNOWN,
                                           &n), NGX_OK);
     is_int(n, 2);
 
-    is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &other, &unknown),
+    is_int(test_lead(&leader, &other, &unknown),
            NGX_OK);
     n = 8;
-    is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &n),
+    is_int(test_take(id, &leader, chats, &n),
            NGX_OK);
     is_int(n, 2);
     is_int(chats[0].chat, 104);
@@ -277,7 +343,7 @@ test_again(void)
     test_zone(TEST_ROOM);
 
     id = test_make(2, -5);
-    is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &id, &unknown),
+    is_int(test_lead(&leader, &id, &unknown),
            NGX_OK);
 
     ngx_memzero(&error, sizeof(error));
@@ -286,32 +352,32 @@ test_again(void)
     for (i = 0; i < NGX_HTTP_TGBOT_BROADCAST_TRIES; i++) {
 
         n = 1;
-        is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &n),
+        is_int(test_take(id, &leader, chats, &n),
                NGX_OK);
         is_int(chats[0].chat, -5);
 
-        ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[0],
+        ngx_http_tgbot_broadcast_lead_settle(&bot, id, &leader, &chats[0],
                                         NGX_HTTP_TGBOT_BROADCAST_WAITING,
                                         NULL, 0);
 
         n = 2;
-        is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &n),
+        is_int(test_take(id, &leader, chats, &n),
                NGX_OK);
         is_int(n, 2);
         is_int(chats[1].chat, -5);
 
-        ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[0],
+        ngx_http_tgbot_broadcast_lead_settle(&bot, id, &leader, &chats[0],
                                         NGX_HTTP_TGBOT_BROADCAST_WAITING,
                                         NULL, 0);
-        ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[1],
+        ngx_http_tgbot_broadcast_lead_settle(&bot, id, &leader, &chats[1],
                                         NGX_HTTP_TGBOT_BROADCAST_FAILED,
                                         &error, 1);
 
         n = 1;
-        is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &n),
+        is_int(test_take(id, &leader, chats, &n),
                NGX_OK);
         is_int(chats[0].chat, -4);
-        ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[0],
+        ngx_http_tgbot_broadcast_lead_settle(&bot, id, &leader, &chats[0],
                                         NGX_HTTP_TGBOT_BROADCAST_WAITING,
                                         NULL, 0);
     }
@@ -371,7 +437,7 @@ test_full(void)
     id = test_make(10, 1);
 
     is_int(area.sh->room, room - 2);
-    is_int(ngx_http_tgbot_broadcast_show_list(&bot, 0, &info, 1), 1);
+    is_int(ngx_http_tgbot_broadcast_show_list(&bot, 0, 0, &info, 1), 1);
     is_int(info.id, id);
 
     /* chats that do not fit leave those that are there */
@@ -414,7 +480,7 @@ test_hang(void)
     unit_slot_hang(0, 1);
     unit_slot_be(1);
 
-    is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &other, &unknown),
+    is_int(test_lead(&leader, &other, &unknown),
            NGX_OK);
 
     unit_slot_hang(0, 0);
@@ -428,23 +494,22 @@ test_hang(void)
     /* the leader is the process of slot 1, and has all in flight */
 
     n = 4;
-    is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &n),
+    is_int(test_take(id, &leader, chats, &n),
            NGX_OK);
     is_int(n, 2);
 
     unit_slot_hang(1, 1);
 
-    is_int(ngx_http_tgbot_broadcast_lead(&bot, &loader, &other, &unknown),
+    is_int(test_lead(&loader, &other, &unknown),
            NGX_DECLINED);
     is_int(unknown, 2);
 
     unit_slot_hang(1, 0);
 
-    is_int(ngx_http_tgbot_broadcast_again(&bot, id,
-                                          NGX_HTTP_TGBOT_BROADCAST_UNKNOWN,
+    is_int(test_wait_again(id, NGX_HTTP_TGBOT_BROADCAST_UNKNOWN,
                                           &n), NGX_OK);
     n = 4;
-    is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &n),
+    is_int(test_take(id, &leader, chats, &n),
            NGX_DECLINED);
     is_chats(id, NGX_HTTP_TGBOT_BROADCAST_WAITING, 2);
 
@@ -488,6 +553,360 @@ test_list(void)
 }
 
 
+/* a leader that ends keeps what it has in flight, and nothing else */
+
+static void
+test_resign(void)
+{
+    uint64_t                         id, other;
+    ngx_uint_t                       n, unknown;
+    ngx_http_tgbot_lease_t           first, second, third;
+    ngx_http_tgbot_broadcast_chat_t  chats[4], next[4];
+
+    test_zone(TEST_ROOM);
+
+    id = test_make(8, 1);
+
+    is_int(test_lead(&first, &other, &unknown), NGX_OK);
+    n = 4;
+    is_int(ngx_http_tgbot_broadcast_lead_take(&bot, id, &first, chats, &n),
+           NGX_OK);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_FLIGHT, 0);
+
+    for (n = 0; n < 3; n++) {
+        is_int(ngx_http_tgbot_broadcast_lead_start(&bot, id, &first,
+                                                   &chats[n]), NGX_OK);
+    }
+
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_FLIGHT, 3);
+    is_int(ngx_http_tgbot_broadcast_lead_resign(&bot, id, &first, chats, 4),
+           NGX_OK);
+
+    /* the fourth was not sent, so others send it; and the first may not */
+
+    unit_slot_be(1);
+
+    is_int(test_lead(&second, &other, &unknown), NGX_OK);
+    is_int(unknown, 0);
+    is_int(ngx_http_tgbot_broadcast_lead_start(&bot, id, &first, &chats[3]),
+           NGX_DECLINED);
+
+    n = 1;
+    is_int(test_take(id, &second, next, &n), NGX_OK);
+    is_int(next[0].chat, 5);
+    n = 3;
+    is_int(test_take(id, &second, next + 1, &n), NGX_OK);
+    is_int(next[3].chat, 8);
+    n = 4;
+    is_int(test_take(id, &second, chats + 3, &n), NGX_OK);
+    is_int(n, 1);
+    is_int(chats[3].chat, 4);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_FLIGHT, 8);
+
+    /* each settles its own chats only */
+
+    ngx_http_tgbot_broadcast_lead_settle(&bot, id, &first, &chats[0],
+                                      NGX_HTTP_TGBOT_BROADCAST_SENT, NULL, 0);
+    ngx_http_tgbot_broadcast_lead_settle(&bot, id, &first, &next[0],
+                                    NGX_HTTP_TGBOT_BROADCAST_FAILED, NULL, 0);
+    ngx_http_tgbot_broadcast_lead_settle(&bot, id, &second, &chats[1],
+                                    NGX_HTTP_TGBOT_BROADCAST_FAILED, NULL, 0);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_SENT, 1);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_FLIGHT, 7);
+
+    /* there is one leader before, so the second stays until it has ended */
+
+    is_int(ngx_http_tgbot_broadcast_lead_resign(&bot, id, &second, next, 4),
+           NGX_AGAIN);
+
+    unit_slot_die(0);
+    unit_slot_be(2);
+
+    is_int(test_lead(&third, &other, &unknown), NGX_DECLINED);
+    is_int(unknown, 2);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_FLIGHT, 5);
+
+    ngx_http_tgbot_broadcast_lead_settle(&bot, id, &second, &next[0],
+                                      NGX_HTTP_TGBOT_BROADCAST_SENT, NULL, 0);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_SENT, 2);
+
+    is_int(ngx_http_tgbot_broadcast_lead_resign(&bot, id, &second, next, 4),
+           NGX_OK);
+
+    unit_slot_die(1);
+
+    /* chats[3] was in flight, but was not told of: it is unknown as well */
+
+    is_int(test_lead(&third, &other, &unknown), NGX_DECLINED);
+    is_int(unknown, 4);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_UNKNOWN, 6);
+
+    unit_zone_free(zone);
+    unit_slot_be(0);
+}
+
+
+/* chats that were taken, and not sent, are not unknown after a kill */
+
+static void
+test_taken(void)
+{
+    uint64_t                         id, other;
+    ngx_uint_t                       n, unknown;
+    ngx_http_tgbot_lease_t           leader;
+    ngx_http_tgbot_broadcast_chat_t  chats[8];
+
+    test_zone(TEST_ROOM);
+
+    id = test_make(8, 1);
+
+    is_int(test_lead(&leader, &other, &unknown), NGX_OK);
+    n = 8;
+    is_int(ngx_http_tgbot_broadcast_lead_take(&bot, id, &leader, chats, &n),
+           NGX_OK);
+    is_int(n, 8);
+
+    is_int(ngx_http_tgbot_broadcast_lead_start(&bot, id, &leader, &chats[1]),
+           NGX_OK);
+    is_int(ngx_http_tgbot_broadcast_lead_start(&bot, id, &leader, &chats[2]),
+           NGX_OK);
+    ngx_http_tgbot_broadcast_lead_wait(&bot, id, &leader, &chats[2]);
+
+    n = 8;
+    is_int(ngx_http_tgbot_broadcast_lead_take(&bot, id, &leader, chats, &n),
+           NGX_DONE);
+
+    /* what is paused is not sent, also if it was taken before */
+
+    is_int(ngx_http_tgbot_broadcast_set(&bot, id,
+                                        NGX_HTTP_TGBOT_BROADCAST_PAUSED),
+           NGX_OK);
+    is_int(ngx_http_tgbot_broadcast_lead_start(&bot, id, &leader, &chats[2]),
+           NGX_DECLINED);
+    is_int(ngx_http_tgbot_broadcast_set(&bot, id,
+                                        NGX_HTTP_TGBOT_BROADCAST_GOING),
+           NGX_OK);
+
+    unit_slot_die(0);
+    is_int(unit_zone_start(zone, NGX_HTTP_TGBOT_ZONE_DIRTY), NGX_OK);
+
+    is_int(test_lead(&leader, &other, &unknown), NGX_OK);
+    is_int(unknown, 1);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_WAITING, 7);
+
+    n = 8;
+    is_int(test_take(id, &leader, chats, &n), NGX_OK);
+    is_int(n, 7);
+    is_int(chats[0].chat, 1);
+    is_int(chats[1].chat, 3);
+
+    unit_zone_free(zone);
+}
+
+
+/* what is done inside one lock does not grow with the broadcast */
+
+#define TEST_STOPS  1000000
+
+static ngx_uint_t
+test_stops(void)
+{
+    ngx_uint_t  n;
+
+    n = TEST_STOPS - unit_zone_stop_at;
+    unit_zone_stop_at = TEST_STOPS;
+
+    return n;
+}
+
+
+static void
+test_bounds(void)
+{
+    int64_t                            ids[400];
+    uint64_t                           id, other;
+    ngx_int_t                          rc;
+    ngx_uint_t                         i, n, k, unknown;
+    ngx_http_tgbot_lease_t             leader, loader;
+    ngx_http_tgbot_broadcast_chat_t    chats[128];
+    ngx_http_tgbot_broadcast_cursor_t  cursor;
+
+    test_zone(1024 * 1024);
+
+    id = test_make(0, 1);
+
+    is_int(ngx_http_tgbot_broadcast_load(&bot, id, &loader), NGX_OK);
+
+    for (i = 0; i < 100; i++) {
+        for (n = 0; n < 400; n++) {
+            ids[n] = 1 + i * 400 + n;
+        }
+
+        is_int(ngx_http_tgbot_broadcast_add(&bot, id, &loader, ids, 400),
+               NGX_OK);
+    }
+
+    is_int(ngx_http_tgbot_broadcast_publish(&bot, id, &loader), NGX_OK);
+
+    /* many are in flight when the leader dies */
+
+    is_int(test_lead(&leader, &other, &unknown), NGX_OK);
+
+    for (i = 0; i < 39900; i += n) {
+        n = ngx_min(128, 39900 - i);
+        is_int(test_take(id, &leader, chats, &n), NGX_OK);
+
+        /* before and behind these there is nothing else to do */
+
+        for (k = 0; k < n && i > 64 && i < 39000; k++) {
+            ngx_http_tgbot_broadcast_lead_settle(&bot, id, &leader, &chats[k],
+                                    NGX_HTTP_TGBOT_BROADCAST_FAILED, NULL, 0);
+        }
+    }
+
+    unit_slot_die(0);
+    unit_slot_be(1);
+    unit_zone_stop_at = TEST_STOPS;
+
+    k = 0;
+    unknown = 0;
+
+    do {
+        rc = ngx_http_tgbot_broadcast_lead_find(&bot, &leader, &other, &n);
+        unknown += n;
+        ok(n <= 450);
+        ok(test_stops() <= 460);
+        k++;
+    } while (rc == NGX_AGAIN);
+
+    is_int(rc, NGX_OK);
+    ok(k > 80);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_UNKNOWN, unknown);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_FLIGHT, 0);
+
+    /* one waits, just before the place where the next look begins */
+
+    n = 128;
+    is_int(ngx_http_tgbot_broadcast_lead_take(&bot, id, &leader, chats, &n),
+           NGX_OK);
+    is_int(n, 100);
+    is_int(chats[0].chat, 39901);
+
+    ngx_http_tgbot_broadcast_lead_settle(&bot, id, &leader, &chats[0],
+                                         NGX_HTTP_TGBOT_BROADCAST_WAITING,
+                                         NULL, 0);
+    k = 0;
+
+    do {
+        n = 128;
+        rc = ngx_http_tgbot_broadcast_lead_take(&bot, id, &leader, chats, &n);
+        k++;
+    } while (rc == NGX_OK && n == 0);
+
+    is_int(rc, NGX_OK);
+    is_int(n, 1);
+    ok(k > 60);
+    is_int(chats[0].chat, 39901);
+
+    /* all that failed wait again */
+
+    ngx_memzero(&cursor, sizeof(cursor));
+    k = 0;
+    n = 0;
+    test_stops();
+
+    do {
+        i = n;
+        rc = ngx_http_tgbot_broadcast_again(&bot, id, &cursor,
+                                          NGX_HTTP_TGBOT_BROADCAST_FAILED, &n);
+        ok(n - i <= 450);
+        ok(test_stops() <= 460);
+        k++;
+    } while (rc == NGX_AGAIN);
+
+    is_int(rc, NGX_OK);
+    ok(k > 60);
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_FAILED, 0);
+
+    /* a load that is abandoned, and a broadcast that is deleted */
+
+    is_int(ngx_http_tgbot_broadcast_load(&bot, id, &loader), NGX_OK);
+
+    for (i = 0; i < 100; i++) {
+        is_int(ngx_http_tgbot_broadcast_add(&bot, id, &loader, ids, 400),
+               NGX_OK);
+    }
+
+    test_stops();
+    ngx_http_tgbot_broadcast_abandon(&bot, id, &loader);
+    ok(test_stops() <= 4);
+
+    is_int(ngx_http_tgbot_broadcast_set(&bot, id,
+                                        NGX_HTTP_TGBOT_BROADCAST_CANCELLED),
+           NGX_OK);
+    test_stops();
+    is_int(ngx_http_tgbot_broadcast_drop(&bot, id), NGX_OK);
+    ok(test_stops() <= 8);
+
+    unit_zone_stop_at = 0;
+
+    id = test_make(1000, 1);
+    is_int(test_read(id, TEST_ALL), 1000);
+
+    unit_zone_free(zone);
+    unit_slot_be(0);
+}
+
+
+/* the order of lists */
+
+static void
+is_list(ngx_uint_t first, const char *ids)
+{
+    u_char                           text[64], *p;
+    ngx_uint_t                       i, n;
+    ngx_http_tgbot_broadcast_info_t  infos[8];
+
+    p = text;
+    n = ngx_http_tgbot_broadcast_show_list(&bot, 0, first, infos, 5);
+
+    for (i = 0; i < n; i++) {
+        p = ngx_sprintf(p, "%s%uL", i ? " " : "", infos[i].id);
+    }
+
+    *p = '\0';
+    ok(ngx_strcmp(text, ids) == 0);
+}
+
+
+static void
+test_order(void)
+{
+    ngx_uint_t  i;
+
+    test_zone(8 * 65536);
+
+    for (i = 0; i < 6; i++) {
+        (void) test_make(1, 1);
+    }
+
+    is_int(ngx_http_tgbot_broadcast_set(&bot, 2,
+                                        NGX_HTTP_TGBOT_BROADCAST_PAUSED),
+           NGX_OK);
+    is_int(ngx_http_tgbot_broadcast_set(&bot, 1,
+                                        NGX_HTTP_TGBOT_BROADCAST_CANCELLED),
+           NGX_OK);
+    is_int(ngx_http_tgbot_broadcast_set(&bot, 4,
+                                        NGX_HTTP_TGBOT_BROADCAST_CANCELLED),
+           NGX_OK);
+
+    is_list(0, "1 2 3 4 5");
+    is_list(1, "6 5 3 2 4");
+
+    unit_zone_free(zone);
+}
+
+
 static void
 test_bots(void)
 {
@@ -503,7 +922,7 @@ test_bots(void)
 
     is_int(ngx_http_tgbot_broadcast_show_get(&other, id, &info),
            NGX_DECLINED);
-    is_int(ngx_http_tgbot_broadcast_show_list(&other, 0, &info, 1), 0);
+    is_int(ngx_http_tgbot_broadcast_show_list(&other, 0, 0, &info, 1), 0);
     is_int(ngx_http_tgbot_broadcast_drop(&other, id), NGX_DECLINED);
 
     ngx_str_set(&other.bot, "shoq");
@@ -582,17 +1001,32 @@ model_some(ngx_uint_t loading)
 }
 
 
+static ngx_uint_t
+model_chain(ngx_http_tgbot_broadcast_area_t *area, uint32_t n)
+{
+    ngx_uint_t  blocks;
+
+    for (blocks = 0;
+         n != NGX_HTTP_TGBOT_BROADCAST_NIL && blocks <= area->nblocks;
+         n = area->blocks[n].next)
+    {
+        blocks++;
+    }
+
+    return blocks;
+}
+
+
 /* compares the zone with the model, or takes over what a killed step did */
 
 static void
 model_check(ngx_uint_t killed)
 {
     u_char                           *was;
-    ngx_uint_t                        i, k, n, count[6], blocks;
+    uint32_t                          free;
+    ngx_uint_t                        i, k, n, count[6], blocks, seen;
     test_cast_t                      *cast;
     ngx_http_tgbot_broadcast_area_t   area;
-
-    blocks = 0;
 
     for (i = 0; i < TEST_N; i++) {
         cast = &casts[i];
@@ -640,11 +1074,26 @@ model_check(ngx_uint_t killed)
 
     ngx_http_tgbot_broadcast_area_lock(zone, &area);
 
-    for (i = 0; i < area.nblocks; i++) {
-        blocks += (area.blocks[i].owner == 0);
+    blocks = 0;
+    seen = 0;
+
+    for (free = area.sh->free;
+         free != NGX_HTTP_TGBOT_BROADCAST_NIL && blocks <= area.nblocks;
+         free = area.blocks[free].next)
+    {
+        blocks++;
+    }
+
+    for (i = 0; i < area.nrecords; i++) {
+        if (area.records[i].id) {
+            seen += model_chain(&area, area.records[i].text)
+                    + model_chain(&area, area.records[i].chats)
+                    + model_chain(&area, area.records[i].errors);
+        }
     }
 
     is_int(area.sh->room, blocks);
+    is_int(blocks + seen, area.nblocks);
 
     ngx_http_tgbot_zone_unlock(zone);
 }
@@ -741,17 +1190,133 @@ model_number(test_cast_t *cast, ngx_http_tgbot_broadcast_chat_t *chat)
 }
 
 
+/* some that were taken are sent, and some of these wait to be sent again */
+
+static void
+model_start(test_cast_t *cast)
+{
+    ngx_uint_t                        i, k;
+    ngx_http_tgbot_broadcast_chat_t  *chat;
+
+    for (i = test_random(20); i && cast->n; i--) {
+
+        chat = &cast->flight[test_random(cast->n)];
+        k = model_number(cast, chat);
+
+        if (test_random(4)) {
+            model_allow(NGX_HTTP_TGBOT_BROADCAST_WAITING,
+                        NGX_HTTP_TGBOT_BROADCAST_FLIGHT);
+
+            if (ngx_http_tgbot_broadcast_lead_start(&bot, cast->id,
+                                                    &cast->leader, chat)
+                == NGX_OK)
+            {
+                cast->chats[k] = NGX_HTTP_TGBOT_BROADCAST_FLIGHT;
+            }
+
+            continue;
+        }
+
+        model_allow(NGX_HTTP_TGBOT_BROADCAST_FLIGHT,
+                    NGX_HTTP_TGBOT_BROADCAST_WAITING);
+
+        ngx_http_tgbot_broadcast_lead_wait(&bot, cast->id, &cast->leader,
+                                           chat);
+        cast->chats[k] = NGX_HTTP_TGBOT_BROADCAST_WAITING;
+    }
+}
+
+
+/* results of the last ones of "n" chats */
+
+static void
+model_settle(test_cast_t *cast, ngx_http_tgbot_lease_t *lease,
+    ngx_http_tgbot_broadcast_chat_t *chats, ngx_uint_t *n)
+{
+    ngx_uint_t                         i, k, state;
+    ngx_http_tgbot_broadcast_error_t   error;
+
+    for (i = test_random(20); i && *n; i--) {
+
+        k = model_number(cast, &chats[*n - 1]);
+
+        state = test_random(NGX_HTTP_TGBOT_BROADCAST_CHATS);
+
+        if (cast->chats[k] != NGX_HTTP_TGBOT_BROADCAST_FLIGHT) {
+            state = NGX_HTTP_TGBOT_BROADCAST_WAITING;
+
+        } else if (state == NGX_HTTP_TGBOT_BROADCAST_FLIGHT) {
+            state = NGX_HTTP_TGBOT_BROADCAST_SENT;
+        }
+
+        ngx_memzero(&error, sizeof(error));
+        error.status = 400 + test_random(40);
+        error.len = 5;
+        ngx_memset(error.text, 'a' + test_random(5), 5);
+
+        model_allow(NGX_HTTP_TGBOT_BROADCAST_FLIGHT, state);
+
+        (*n)--;
+
+        ngx_http_tgbot_broadcast_lead_settle(&bot, cast->id, lease, &chats[*n],
+                                             state, &error, 0);
+        cast->chats[k] = state;
+        cast->taken[k] = 0;
+    }
+}
+
+
+/* the leader ends, and gives what was not sent back before */
+
+static void
+model_resign(test_cast_t *cast)
+{
+    ngx_uint_t  i, k, n;
+
+    for (i = 0, n = 0; i < cast->n; i++) {
+        k = model_number(cast, &cast->flight[i]);
+
+        if (cast->chats[k] == NGX_HTTP_TGBOT_BROADCAST_FLIGHT) {
+            cast->flight[n++] = cast->flight[i];
+            continue;
+        }
+
+        ngx_http_tgbot_broadcast_lead_settle(&bot, cast->id, &cast->leader,
+                                           &cast->flight[i],
+                                           NGX_HTTP_TGBOT_BROADCAST_WAITING,
+                                           NULL, 0);
+        cast->taken[k] = 0;
+    }
+
+    cast->n = n;
+
+    if (n == 0 || cast->passed
+        || ngx_http_tgbot_broadcast_lead_resign(&bot, cast->id, &cast->leader,
+                                                cast->flight, n)
+           != NGX_OK)
+    {
+        return;
+    }
+
+    ngx_memcpy(cast->past, cast->flight, n * sizeof(cast->flight[0]));
+
+    cast->former = cast->leader;
+    cast->passed = n;
+    cast->n = 0;
+    cast->led = 0;
+}
+
+
 static void
 model_send(void)
 {
     uint64_t                           id;
     ngx_int_t                          rc;
-    ngx_uint_t                         i, k, n, unknown, state;
+    ngx_uint_t                         i, k, n, unknown;
     test_cast_t                       *cast;
     ngx_http_tgbot_lease_t             leader;
-    ngx_http_tgbot_broadcast_error_t   error;
 
-    rc = ngx_http_tgbot_broadcast_lead(&bot, &leader, &id, &unknown);
+    rc = test_lead(&leader, &id, &unknown);
 
     for (i = 0; rc == NGX_OK && i < TEST_N; i++) {
         if (casts[i].id == id) {
@@ -763,57 +1328,48 @@ model_send(void)
 
     cast = model_some(0);
 
-    if (cast == NULL || !cast->led) {
+    if (cast == NULL) {
         return;
     }
 
-    model_allow(NGX_HTTP_TGBOT_BROADCAST_WAITING,
-                NGX_HTTP_TGBOT_BROADCAST_FLIGHT);
+    if (cast->passed) {
+        model_settle(cast, &cast->former, cast->past, &cast->passed);
+
+        if (cast->passed == 0) {
+            ngx_http_tgbot_broadcast_lead_leave(&bot, cast->id, &cast->former);
+        }
+    }
+
+    if (!cast->led) {
+        return;
+    }
 
     n = test_random(20) + 1;
     n = ngx_min(n, 64 - cast->n);
 
-    rc = ngx_http_tgbot_broadcast_take(&bot, cast->id, &cast->leader,
-                                       &cast->flight[cast->n], &n);
+    rc = ngx_http_tgbot_broadcast_lead_take(&bot, cast->id, &cast->leader,
+                                            &cast->flight[cast->n], &n);
 
     if (rc == NGX_OK) {
         for (i = 0; i < n; i++) {
             k = model_number(cast, &cast->flight[cast->n + i]);
 
             is_int(cast->chats[k], NGX_HTTP_TGBOT_BROADCAST_WAITING);
-            cast->chats[k] = NGX_HTTP_TGBOT_BROADCAST_FLIGHT;
+            is_int(cast->taken[k], 0);
+            cast->taken[k] = 1;
         }
 
         cast->n += n;
     }
 
-    for (i = test_random(20); i && cast->n; i--) {
+    model_start(cast);
+    model_settle(cast, &cast->leader, cast->flight, &cast->n);
 
-        state = test_random(NGX_HTTP_TGBOT_BROADCAST_CHATS);
+    if (test_random(8) == 0) {
+        model_resign(cast);
 
-        if (state == NGX_HTTP_TGBOT_BROADCAST_FLIGHT) {
-            state = NGX_HTTP_TGBOT_BROADCAST_SENT;
-        }
-
-        ngx_memzero(&error, sizeof(error));
-        error.status = 400 + test_random(40);
-        error.len = 5;
-        ngx_memset(error.text, 'a' + test_random(5), 5);
-
-        model_allow(NGX_HTTP_TGBOT_BROADCAST_FLIGHT, state);
-
-        cast->n--;
-
-        k = model_number(cast, &cast->flight[cast->n]);
-
-        ngx_http_tgbot_broadcast_settle(&bot, cast->id, &cast->leader,
-                                        &cast->flight[cast->n], state, &error,
-                                        0);
-        cast->chats[k] = state;
-    }
-
-    if (cast->n == 0 && test_random(3) == 0) {
-        ngx_http_tgbot_broadcast_leave(&bot, cast->id, &cast->leader);
+    } else if (cast->n == 0 && test_random(3) == 0) {
+        ngx_http_tgbot_broadcast_lead_leave(&bot, cast->id, &cast->leader);
         cast->led = 0;
     }
 }
@@ -843,9 +1399,7 @@ model_change(void)
         state = NGX_HTTP_TGBOT_BROADCAST_BLOCKED + test_random(3);
         model_allow(state, NGX_HTTP_TGBOT_BROADCAST_WAITING);
 
-        if (ngx_http_tgbot_broadcast_again(&bot, cast->id, state, &n)
-            != NGX_OK)
-        {
+        if (test_wait_again(cast->id, state, &n) != NGX_OK) {
             return 1;
         }
 
@@ -900,10 +1454,14 @@ model_died(void)
 
         casts[i].led = 0;
         casts[i].n = 0;
+        casts[i].passed = 0;
+        ngx_memzero(casts[i].taken, TEST_MAX);
     }
 
     model_allow(NGX_HTTP_TGBOT_BROADCAST_FLIGHT,
                 NGX_HTTP_TGBOT_BROADCAST_UNKNOWN);
+
+    /* a chat that was only taken is not unknown */
 
     if (moves[NGX_HTTP_TGBOT_BROADCAST_WAITING]) {
         model_allow(NGX_HTTP_TGBOT_BROADCAST_WAITING,
@@ -914,9 +1472,7 @@ model_died(void)
 
     unit_slot_be(7);
 
-    while (ngx_http_tgbot_broadcast_lead(&bot, &leader, &id, &unknown)
-           == NGX_OK)
-    {
+    while (test_lead(&leader, &id, &unknown) == NGX_OK) {
         /* void */
     }
 
@@ -1039,13 +1595,11 @@ test_torn(void)
         (void) ngx_http_tgbot_broadcast_drop(&bot, id - 1);
 
         k = 64;
-        is_int(ngx_http_tgbot_broadcast_lead(&bot, &leader, &id, &unknown),
-               NGX_OK);
-        is_int(ngx_http_tgbot_broadcast_take(&bot, id, &leader, chats, &k),
-               NGX_OK);
+        is_int(test_lead(&leader, &id, &unknown), NGX_OK);
+        is_int(test_take(id, &leader, chats, &k), NGX_OK);
 
         for (i = 0; i < k; i++) {
-            ngx_http_tgbot_broadcast_settle(&bot, id, &leader, &chats[i],
+            ngx_http_tgbot_broadcast_lead_settle(&bot, id, &leader, &chats[i],
                                             NGX_HTTP_TGBOT_BROADCAST_SENT,
                                             NULL, 0);
         }
@@ -1109,16 +1663,52 @@ test_torn(void)
 }
 
 
+/* chats in a page that was not written are counted */
+
+static void
+test_broken(void)
+{
+    uint64_t                         id;
+    ngx_http_tgbot_broadcast_area_t  area;
+
+    test_zone(TEST_ROOM);
+
+    id = test_make(1000, 1);
+
+    is_int(ngx_http_tgbot_broadcast_broken(zone), 0);
+
+    ngx_http_tgbot_broadcast_area_lock(zone, &area);
+    ngx_memzero(&area.blocks[area.blocks[area.records[0].chats].next],
+                NGX_HTTP_TGBOT_BROADCAST_BLOCK);
+    ngx_http_tgbot_zone_unlock(zone);
+
+    is_int(unit_zone_start(zone, NGX_HTTP_TGBOT_ZONE_TORN), NGX_OK);
+
+    is_chats(id, NGX_HTTP_TGBOT_BROADCAST_WAITING,
+             NGX_HTTP_TGBOT_BROADCAST_SLOTS);
+    is_int(ngx_http_tgbot_broadcast_broken(zone),
+           1000 - NGX_HTTP_TGBOT_BROADCAST_SLOTS);
+    is_int(ngx_http_tgbot_broadcast_broken(zone), 0);
+
+    unit_zone_free(zone);
+}
+
+
 static unit_case_t  cases[] = {
     { "from its creation to its end", test_life },
     { "a chat that is tried again", test_again },
     { "a full zone", test_full },
     { "a process that hung", test_hang },
     { "a list while chats are added", test_list },
+    { "a leader that ends, and the next one", test_resign },
+    { "chats that are taken and not sent", test_taken },
+    { "work inside the lock", test_bounds },
+    { "the order of lists", test_order },
     { "bots", test_bots },
     { "a copy of another size", test_copy },
     { "random steps, killed and repaired", test_model },
-    { "the machine goes down", test_torn }
+    { "the machine goes down", test_torn },
+    { "chats that are lost with a page", test_broken }
 };
 
 

@@ -719,6 +719,64 @@ test_pause(void)
 }
 
 
+/* other machines let a chat wait: it holds no token meanwhile, and its order */
+
+static void
+test_later(void)
+{
+    ngx_http_tgbot_pace_call_t   a, b, c;
+
+    start(1);
+
+    rates[NGX_HTTP_TGBOT_PACE_ALL].burst = 1;
+
+    set(&a, "1", NGX_HTTP_TGBOT_PACE_BULK, 60000);
+    set(&b, "1", NGX_HTTP_TGBOT_PACE_BULK, 60000);
+    set(&c, "2", NGX_HTTP_TGBOT_PACE_BULK, 60000);
+
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &b), NGX_AGAIN);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &c), NGX_AGAIN);
+
+    is_int(ngx_http_tgbot_pace_later(&bot, &a, 5000), NGX_AGAIN);
+    is_int(a.due, ngx_current_msec + 5000);
+
+    /* the token of the bot is the other chat's, at once */
+
+    is_int(ngx_http_tgbot_pace_look(&bot, &c), NGX_OK);
+    is_int(ngx_http_tgbot_pace_look(&bot, &b), NGX_AGAIN);
+
+    /* no request was sent: the token goes back */
+
+    c.unsent = 1;
+    ngx_http_tgbot_pace_leave(&bot, &c);
+
+    ngx_current_msec += 4999;
+    is_int(ngx_http_tgbot_pace_look(&bot, &a), NGX_AGAIN);
+    is_int(a.due, ngx_current_msec + 1);
+
+    ngx_current_msec += 1;
+    is_int(ngx_http_tgbot_pace_look(&bot, &b), NGX_AGAIN);
+    is_int(ngx_http_tgbot_pace_look(&bot, &a), NGX_OK);
+
+    /* who leaves lets the next one ask at once */
+
+    is_int(ngx_http_tgbot_pace_later(&bot, &a, 5000), NGX_AGAIN);
+    is_int(ngx_http_tgbot_pace_look(&bot, &b), NGX_AGAIN);
+
+    a.unsent = 1;
+    ngx_http_tgbot_pace_leave(&bot, &a);
+    is_int(ngx_http_tgbot_pace_look(&bot, &b), NGX_OK);
+
+    ngx_http_tgbot_pace_leave(&bot, &b);
+    sound();
+
+    rates[NGX_HTTP_TGBOT_PACE_ALL].burst = 30;
+
+    unit_zone_free(zone);
+}
+
+
 /* the probe's worker dies: the next one goes first */
 
 static void
@@ -1299,6 +1357,7 @@ main(void)
     static unit_case_t  cases[] = {
         { "a call that waits for nothing takes no lock", test_free },
         { "a 429 stops its chat, and one call goes first", test_pause },
+        { "other machines let a chat wait for longer", test_later },
         { "a probe of a dead worker frees the next", test_dead },
         { "a name and an id of one chat", test_alias },
         { "a start keeps pauses", test_open },

@@ -298,6 +298,7 @@ test_counters(void)
         { NGX_HTTP_TGBOT_STAT_UNSENT, "api_calls_unsent_total" },
         { NGX_HTTP_TGBOT_STAT_GIVEN_UP, "api_calls_given_up_total" },
         { NGX_HTTP_TGBOT_STAT_QUEUE_FULL, "queue_full_total" },
+        { NGX_HTTP_TGBOT_STAT_PACE_REDIS_AWAY, "pace_redis_away_total" },
     };
 
     test_open("");

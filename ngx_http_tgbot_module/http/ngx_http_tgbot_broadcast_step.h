@@ -1,0 +1,42 @@
+
+/*
+ * Work of a request that would last too long for one turn of the event loop,
+ * in slices.
+ */
+
+#ifndef _NGX_HTTP_TGBOT_BROADCAST_STEP_H_INCLUDED_
+#define _NGX_HTTP_TGBOT_BROADCAST_STEP_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+typedef struct {
+
+    /* set by the owner, the rest zeroed */
+
+    ngx_http_request_t            *request;
+
+    /* one slice.  NGX_AGAIN: call it again; else as a content handler */
+    ngx_int_t                    (*handler)(void *data);
+    void                          *data;
+
+    /* private */
+
+    ngx_event_t                    event;
+} ngx_http_tgbot_broadcast_step_t;
+
+
+/*
+ * Does a slice, and the next ones in turns of their own; finalizes the request
+ * with the code of the last one.  Must be last: the request may be freed.
+ */
+void ngx_http_tgbot_broadcast_step_run(ngx_http_tgbot_broadcast_step_t *step);
+
+/* for a cleanup of the request; idempotent, also if it was not run */
+void ngx_http_tgbot_broadcast_step_end(ngx_http_tgbot_broadcast_step_t *step);
+
+
+#endif /* _NGX_HTTP_TGBOT_BROADCAST_STEP_H_INCLUDED_ */
