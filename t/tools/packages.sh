@@ -291,7 +291,7 @@ libnginx-mod-nchan"
 
 packages_suites() {
     packages_build
-    need perl python3 openssl redis-server redis-sentinel
+    need perl python3 openssl curl redis-server redis-sentinel
     need_test_nginx
     need_promtool
 
