@@ -664,6 +664,77 @@ refused('a gateway with another zone than its bot',
                  . 'tgbot_gateway shop; tgbot_pace zone=two:1m; } }'),
         qr/value "shop" in "tgbot_gateway" directive has a "tgbot_pace" with/);
 
+# tgbot_gateway
+
+sub calls {
+    my ($directives, $location, $more) = @_;
+
+    $location //= '/bot/';
+    $more //= "tgbot_token $token; tgbot_api /api;";
+
+    return webhook("tgbot_secret_token off; tgbot_handler /app; $more\n}\n"
+                   . "location $location {\n$directives");
+}
+
+accepted('gateway with all',
+         calls('tgbot_gateway shop bulk timeout=1ms order=strict '
+               . 'idempotency=keys:1m allow=setWebhook,close;'), $shown);
+
+for my $case (['x', qr/expected "bulk", "timeout=", "order=", "idempotency=" or "allow="/],
+              ['timeout=0', qr/expected a time greater than 0/],
+              ['timeout=', qr/expected a time/],
+              ['timeout=x', qr/expected a time/],
+              ['order=x', qr/expected "chat", "strict" or "off"/],
+              map { [$_, qr/expected some of "getUpdates", "setWebhook", /] }
+                  'allow=', 'allow=getMe', 'allow=close,', 'allow=close,,logOut',
+                  'allow=close;logOut')
+{
+    my ($value, $fault) = @$case;
+
+    refused("gateway $value", calls("tgbot_gateway shop '$value';"),
+            qr/invalid value "\Q$value\E" in "tgbot_gateway" directive/, $fault);
+}
+
+refused('gateway with a value twice', calls('tgbot_gateway shop bulk bulk;'),
+        qr/in "tgbot_gateway" directive/);
+
+refused('gateway without a name', calls('tgbot_gateway;'),
+        qr/number of arguments in "tgbot_gateway" directive/);
+
+refused('gateway with a name that cannot be', calls('tgbot_gateway a.b;'),
+        qr/invalid value "a.b" in "tgbot_gateway" directive: character 2 of 3/);
+
+refused('gateway twice in a location',
+        calls('tgbot_gateway shop; tgbot_gateway shop;'),
+        qr/"tgbot_gateway" directive is duplicate/);
+
+refused('gateway of no bot', calls('tgbot_gateway none;'),
+        qr/value "none" in "tgbot_gateway" directive is the name of no bot, expected that of a "tgbot_webhook"/);
+
+refused('gateway of a bot that has no Bot API',
+        calls('tgbot_gateway shop;', '/bot/', 'tgbot_api off;'),
+        qr/value "shop" in "tgbot_gateway" directive names a bot without "tgbot_api"/);
+
+for my $directives ('proxy_pass http://127.0.0.1:1; tgbot_gateway shop;',
+                    'tgbot_gateway shop; proxy_pass http://127.0.0.1:1;')
+{
+    refused("gateway: $directives", calls($directives),
+            qr{"tgbot_gateway" directive "shop" stands in location "/bot/" beside another content handler, expected a location of its own});
+}
+
+for my $location ('= /bot', '~ ^/bot', '@bot') {
+    my ($name) = $location =~ /(\S+)$/;
+
+    refused("gateway in $location", calls('tgbot_gateway shop;', $location),
+            qr{"tgbot_gateway" directive "shop" stands in location "\Q$name\E" which is no prefix, expected a location such as "/bot/"});
+}
+
+refused('gateway in if', calls('if ($arg_a) { tgbot_gateway shop; }'),
+        qr/"tgbot_gateway" directive is not allowed here/);
+
+refused('gateway in a server', "server { listen unix:$home/s; tgbot_gateway shop; }",
+        qr/"tgbot_gateway" directive is not allowed here/);
+
 # a bot with two gateways, a webhook and broadcasts, which have these paces
 
 write_file('paced', "$token\n");

@@ -23,6 +23,7 @@ our $does = '
         sendChunk      chunked/big/2000000;
         sendRefused    status/400;
         sendClosed     close;
+        sendGroup      code/400/json/%7B%22parameters%22:%7B%22migrate_to_chat_id%22:-1005%7D%7D;
         sendMoved      wait/go/code/400/json/%7B%22parameters%22:%7B%22migrate_to_chat_id%22:-1005%7D%7D;
         sendEnd        signal/QUIT/sleep/1/json/%7B%22ok%22:true%7D;
         sendReload     signal/HUP/sleep/1/json/%7B%22ok%22:true%7D;
@@ -72,20 +73,30 @@ sub call {
                    '{"chat_id":7}');
 }
 
-# an upload that is whole only when the worker has been told to end
+# an upload that is too large for memory
+
+my $form = CORE::join "\r\n",
+    '--b', 'Content-Disposition: form-data; name="photo"; filename="p"',
+    '', 'x' x 2000000,
+    '--b', 'Content-Disposition: form-data; name="chat_id"', '', '7',
+    '--b--', '';
+my $form_type = 'Content-Type: multipart/form-data; boundary=b';
+
+sub upload {
+    my ($uri, $file) = @_;
+
+    return end(request('POST', $uri, [ $form_type ],
+                       defined $file ? $form =~ s/x+/$file/r : $form));
+}
+
+# that is whole only when the worker has been told to end
 
 sub upload_at_end {
     my ($uri, @headers) = @_;
 
-    my $form = CORE::join "\r\n",
-        '--b', 'Content-Disposition: form-data; name="photo"; filename="p"',
-        '', 'x' x 2000000,
-        '--b', 'Content-Disposition: form-data; name="chat_id"', '', '7',
-        '--b--', '';
-
     my $socket = request('POST', $uri,
-                         [ 'Content-Type: multipart/form-data; boundary=b',
-                           'Content-Length: ' . length $form, @headers ]);
+                         [ $form_type, 'Content-Length: ' . length $form,
+                           @headers ]);
 
     print $socket substr $form, 0, -1;
     $socket->flush;
@@ -174,8 +185,11 @@ logged('is retried in 1000 ms', 1);
 close $socket;
 logged('client prematurely closed connection', 1);
 books('failed 1 started 1');
-sleep 1.2;
-asked('flood/1');
+
+# the next call of the chat goes when the first one would have been repeated
+
+like(end(call('sendMessage')), qr/\{"ok":true\}$/, $block->name . ' - the next');
+asked('flood/1', 'json/%7B%22ok%22:true%7D');
 
 
 
@@ -187,7 +201,7 @@ my $first = call('sendHeld');
 until_asked(qr{^/wait/go}m);
 my $second = call('sendMessage');
 my $third = call('sendPhoto');
-sleep 0.2;
+books('inflight 1 started 1');
 close $second;
 logged('client prematurely closed connection', 1);
 TgbotProgram::go('go');
@@ -424,3 +438,56 @@ main::gateway('', '', 'proxy_max_temp_file_size 100m;') . 'send_timeout 2s;'
 my $socket = call('sendHuge');
 books('started 1 unknown 1');
 cmp_ok(length end($socket), '<', 30000000, $block->name . ' - cut short');
+
+
+
+=== TEST 22: a program goes in the middle of an answer that threads write and read
+--- config eval
+main::gateway('aio threads; sendfile on;', '',
+              'proxy_max_temp_file_size 100m; aio threads; aio_write on;')
+--- http_config eval: $::does
+--- then
+for (1 .. 3) {
+    my $socket = call('sendHuge');
+    sysread $socket, my $some, 65536;
+    close $socket;
+}
+books('ok 3 started 3');
+passed(slowly(call('sendLarge')), 6000000);
+
+
+
+=== TEST 23: an upload for a migrated chat goes to no other peer
+--- config eval
+main::bot('tgbot_api /_two;')
+. 'location = /_two {
+       internal;
+       proxy_pass http://two/$does;
+       proxy_next_upstream error non_idempotent;
+   }
+   location /g/ { tgbot_gateway b; client_max_body_size 8m; }'
+--- http_config eval
+$::does . 'upstream two {
+    server 127.0.0.1:$TEST_NGINX_PROGRAM_PORT;
+    server 127.0.0.1:$TEST_NGINX_PROGRAM_PORT;
+}'
+--- then
+like(upload('/g/sendGroup'), qr{^HTTP/1.1 400 .*"migrate_to_chat_id":-1005}s,
+     $block->name);
+like(upload('/g/sendGroup', 'small'), qr{^HTTP/1.1 400 }, $block->name . ' - in memory');
+books('failed 3 started 3');
+
+
+
+=== TEST 24: what is not counted by the name of a method
+--- config eval: main::gateway()
+--- http_config eval: $::does
+--- then
+get('/g/file/botx/photo.jpg');
+get('/g/getMe');
+get('/g/getNothing');
+becomes('file getMe other', 'methods', sub {
+    my $calls = status()->{bots}{b}{api_calls_total};
+
+    CORE::join ' ', sort grep { $calls->{$_}{ok} } keys %$calls;
+});

@@ -56,6 +56,7 @@ static void ngx_http_tgbot_detached_wakeup(ngx_http_request_t *r);
 static void ngx_http_tgbot_detached_cleanup(void *data);
 static void ngx_http_tgbot_detached_events(ngx_connection_t *c);
 static void ngx_http_tgbot_detached_gone(ngx_http_tgbot_detached_t *d);
+static void ngx_http_tgbot_detached_end(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_tgbot_detached_keep(ngx_http_tgbot_detached_t *d);
 static void ngx_http_tgbot_detached_clear(ngx_http_tgbot_detached_t *d);
 static u_char *ngx_http_tgbot_detached_log_error(ngx_log_t *log, u_char *buf,
@@ -473,6 +474,12 @@ ngx_http_tgbot_detached_leave(ngx_http_tgbot_detached_t *d)
     ngx_http_tgbot_detached_events(&d->connection);
     ngx_http_tgbot_detached_disown(d);
 
+    /* an upstream that went on could have a thread write to a file */
+
+    d->closing = 1;
+
+    ngx_http_tgbot_detached_end(d->request);
+
     d->over = ngx_http_tgbot_detached_gone;
     d->data = NULL;
 }
@@ -482,6 +489,24 @@ static void
 ngx_http_tgbot_detached_gone(ngx_http_tgbot_detached_t *d)
 {
     /* void */
+}
+
+
+/* ends all that runs for the request */
+
+static void
+ngx_http_tgbot_detached_end(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t  *cln;
+
+    cln = r->cleanup;
+    r->cleanup = NULL;
+
+    for ( /* void */ ; cln; cln = cln->next) {
+        if (cln->handler) {
+            cln->handler(cln->data);
+        }
+    }
 }
 
 
@@ -524,17 +549,9 @@ ngx_http_tgbot_detached_clear(ngx_http_tgbot_detached_t *d)
     ngx_uint_t           n;
     ngx_pool_t          *pool, *p, *next;
     ngx_pool_large_t    *l;
-    ngx_http_cleanup_t  *cln;
     ngx_pool_cleanup_t  *pcln;
 
-    cln = d->request->cleanup;
-    d->request->cleanup = NULL;
-
-    for ( /* void */ ; cln; cln = cln->next) {
-        if (cln->handler) {
-            cln->handler(cln->data);
-        }
-    }
+    ngx_http_tgbot_detached_end(d->request);
 
     pool = d->made.pool;
 

@@ -117,7 +117,8 @@ ngx_uint_t ngx_http_tgbot_detached_held(ngx_http_tgbot_detached_t *d);
 
 /*
  * The owner goes, and the request stays until it is freed: over() is not called
- * any more, "data" is NULL, and nothing that was posted for the request runs.
+ * any more, "data" is NULL, and nothing runs for the request any more.  Must
+ * not be called while a thread works for it.
  */
 void ngx_http_tgbot_detached_leave(ngx_http_tgbot_detached_t *d);
 

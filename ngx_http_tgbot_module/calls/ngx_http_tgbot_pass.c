@@ -268,6 +268,13 @@ ngx_http_tgbot_pass_writable(ngx_http_tgbot_call_t *call)
 {
     ngx_event_t  *wev;
 
+    if (call->to == NULL) {
+
+        /* the client is gone, and a posted event ends the call */
+
+        return NGX_OK;
+    }
+
     if (ngx_http_output_filter(call->to, NULL) == NGX_ERROR
         || ngx_http_tgbot_pass_ready(call) != NGX_OK)
     {

@@ -33,7 +33,7 @@ ngx_uint_t ngx_http_tgbot_pass_rest(ngx_http_tgbot_call_t *call,
 /*
  * For the write event handler of call->to: sends what is buffered for the
  * client, and lets the call go on if there is room.  NGX_ERROR: the client is
- * gone.
+ * gone.  NGX_OK without "to": the call has learned of that before.
  */
 ngx_int_t ngx_http_tgbot_pass_writable(ngx_http_tgbot_call_t *call);
 

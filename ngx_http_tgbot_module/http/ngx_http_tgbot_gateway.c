@@ -61,7 +61,7 @@ static ngx_int_t ngx_http_tgbot_gateway_refuse(ngx_http_tgbot_gateway_t *g);
 static ngx_int_t ngx_http_tgbot_gateway_busy(ngx_http_request_t *r,
     ngx_msec_t wait);
 static ngx_int_t ngx_http_tgbot_gateway_json(ngx_http_request_t *r,
-    ngx_uint_t status, ngx_buf_t *b);
+    ngx_uint_t status, ngx_str_t *body);
 static ngx_int_t ngx_http_tgbot_gateway_refusal(ngx_http_request_t *r,
     ngx_uint_t status, const char *error);
 static const char *ngx_http_tgbot_gateway_phrase(ngx_uint_t status);
@@ -756,25 +756,37 @@ static ngx_int_t
 ngx_http_tgbot_gateway_captured(ngx_http_tgbot_gateway_t *g,
     ngx_http_tgbot_capture_t *result)
 {
-    ngx_int_t            rc;
-    ngx_buf_t           *b;
-    ngx_chain_t          out;
     ngx_http_request_t  *r;
 
     r = g->request;
 
-    b = ngx_calloc_buf(r->pool);
-
-    if (b == NULL || ngx_http_tgbot_pass_keep(&g->send.call, r) != NGX_OK) {
+    if (ngx_http_tgbot_pass_keep(&g->send.call, r) != NGX_OK) {
         return NGX_ERROR;
     }
 
     ngx_http_tgbot_pass_header(r, g->send.call.sr);
 
-    r->headers_out.status = result->status;
+    return ngx_http_tgbot_gateway_output(r, result->status, &result->body);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_gateway_output(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *body)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    r->headers_out.status = status;
 
     if (r->method != NGX_HTTP_HEAD) {
-        r->headers_out.content_length_n = result->body.len;
+        r->headers_out.content_length_n = body->len;
     }
 
     rc = ngx_http_send_header(r);
@@ -783,9 +795,9 @@ ngx_http_tgbot_gateway_captured(ngx_http_tgbot_gateway_t *g,
         return rc;
     }
 
-    b->pos = result->body.data;
-    b->last = result->body.data + result->body.len;
-    b->memory = (result->body.len != 0);
+    b->pos = body->data;
+    b->last = body->data + body->len;
+    b->memory = (body->len != 0);
     b->last_buf = 1;
     b->last_in_chain = 1;
 
@@ -825,7 +837,7 @@ ngx_http_tgbot_gateway_refusal(ngx_http_request_t *r, ngx_uint_t status,
     const char *error)
 {
     size_t       len;
-    ngx_buf_t   *b;
+    ngx_str_t    body;
     const char  *phrase;
 
     phrase = ngx_http_tgbot_gateway_phrase(status);
@@ -834,16 +846,17 @@ ngx_http_tgbot_gateway_refusal(ngx_http_request_t *r, ngx_uint_t status,
           + NGX_INT_T_LEN + ngx_strlen(phrase)
           + (error ? ngx_strlen(error) : 0);
 
-    b = ngx_create_temp_buf(r->pool, len);
-    if (b == NULL) {
+    body.data = ngx_pnalloc(r->pool, len);
+    if (body.data == NULL) {
         return NGX_ERROR;
     }
 
-    b->last = ngx_sprintf(b->pos, "{\"ok\":false,\"error_code\":%ui,"
-                          "\"description\":\"%s%s%s\"}", status, phrase,
-                          error ? ": " : "", error ? error : "");
+    body.len = ngx_sprintf(body.data, "{\"ok\":false,\"error_code\":%ui,"
+                           "\"description\":\"%s%s%s\"}", status, phrase,
+                           error ? ": " : "", error ? error : "")
+               - body.data;
 
-    return ngx_http_tgbot_gateway_json(r, status, b);
+    return ngx_http_tgbot_gateway_json(r, status, &body);
 }
 
 
@@ -853,15 +866,15 @@ static ngx_int_t
 ngx_http_tgbot_gateway_busy(ngx_http_request_t *r, ngx_msec_t wait)
 {
     u_char      *text;
-    ngx_buf_t   *b;
+    ngx_str_t    body;
     ngx_uint_t   seconds;
 
     seconds = (wait + 999) / 1000;
 
-    b = ngx_create_temp_buf(r->pool, 128 + 2 * NGX_INT_T_LEN);
+    body.data = ngx_pnalloc(r->pool, 128 + 2 * NGX_INT_T_LEN);
     text = ngx_pnalloc(r->pool, NGX_INT_T_LEN + 1);
 
-    if (b == NULL || text == NULL) {
+    if (body.data == NULL || text == NULL) {
         return NGX_ERROR;
     }
 
@@ -873,42 +886,25 @@ ngx_http_tgbot_gateway_busy(ngx_http_request_t *r, ngx_msec_t wait)
         return NGX_ERROR;
     }
 
-    b->last = ngx_sprintf(b->pos, "{\"ok\":false,\"error_code\":429,"
-                          "\"description\":\"Too Many Requests: retry after "
-                          "%ui\",\"parameters\":{\"retry_after\":%ui}}",
-                          seconds, seconds);
+    body.len = ngx_sprintf(body.data, "{\"ok\":false,\"error_code\":429,"
+                           "\"description\":\"Too Many Requests: retry after "
+                           "%ui\",\"parameters\":{\"retry_after\":%ui}}",
+                           seconds, seconds)
+               - body.data;
 
-    return ngx_http_tgbot_gateway_json(r, NGX_HTTP_TOO_MANY_REQUESTS, b);
+    return ngx_http_tgbot_gateway_json(r, NGX_HTTP_TOO_MANY_REQUESTS, &body);
 }
 
 
 static ngx_int_t
 ngx_http_tgbot_gateway_json(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_buf_t *b)
+    ngx_str_t *body)
 {
-    ngx_int_t    rc;
-    ngx_chain_t  out;
-
-    b->last_buf = 1;
-    b->last_in_chain = 1;
-
-    r->headers_out.status = status;
-    r->headers_out.content_length_n = b->last - b->pos;
-
     ngx_str_set(&r->headers_out.content_type, "application/json");
     r->headers_out.content_type_len = r->headers_out.content_type.len;
     r->headers_out.content_type_lowcase = NULL;
 
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_tgbot_gateway_output(r, status, body);
 }
 
 

@@ -108,6 +108,13 @@ ngx_int_t ngx_http_tgbot_gateway_no(ngx_http_tgbot_gateway_t *g,
  */
 ngx_int_t ngx_http_tgbot_gateway_watch(ngx_http_request_t *r);
 
+/*
+ * Sends a response, whose header is set but for status and length.  The body
+ * must live as long as the request.  Returns what finalizes the request.
+ */
+ngx_int_t ngx_http_tgbot_gateway_output(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_str_t *body);
+
 /* whether tgbot_gateway refuses the method, unless allow= names it */
 ngx_uint_t ngx_http_tgbot_gateway_refuses(ngx_str_t *method);
 

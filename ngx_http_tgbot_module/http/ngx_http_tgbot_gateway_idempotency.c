@@ -129,18 +129,8 @@ static ngx_int_t
 ngx_http_tgbot_gateway_idempotency_repeat(ngx_http_request_t *r,
     ngx_http_tgbot_idempotency_answer_t *answer)
 {
-    ngx_int_t         rc;
-    ngx_buf_t        *b;
-    ngx_chain_t       out;
     ngx_table_elt_t  *h;
 
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
-
-    r->headers_out.status = answer->status;
-    r->headers_out.content_length_n = answer->body.len;
     r->headers_out.content_type = answer->type;
     r->headers_out.content_type_len = answer->type.len;
     r->headers_out.content_type_lowcase = NULL;
@@ -160,22 +150,7 @@ ngx_http_tgbot_gateway_idempotency_repeat(ngx_http_request_t *r,
         r->headers_out.content_encoding = h;
     }
 
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    b->pos = answer->body.data;
-    b->last = b->pos + answer->body.len;
-    b->memory = (answer->body.len != 0);
-    b->last_buf = 1;
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_tgbot_gateway_output(r, answer->status, &answer->body);
 }
 
 

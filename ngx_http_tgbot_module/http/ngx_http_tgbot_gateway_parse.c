@@ -355,19 +355,28 @@ ngx_http_tgbot_gateway_migrate(ngx_http_tgbot_send_t *send, int64_t chat_id)
 }
 
 
-/* the body becomes three buffers: what is in the file around the value */
+/*
+ * The body becomes three buffers: what is in the file around the value.  The
+ * next peer would get the last one from the beginning of the file.
+ */
 
 static ngx_int_t
 ngx_http_tgbot_gateway_migrate_file(ngx_http_tgbot_gateway_t *g,
     int64_t chat_id)
 {
-    off_t         size;
-    ngx_buf_t    *b, *part;
-    ngx_uint_t    i;
-    ngx_pool_t   *pool;
-    ngx_chain_t  *cl;
+    off_t                 size;
+    ngx_buf_t            *b, *part;
+    ngx_uint_t            i;
+    ngx_pool_t           *pool;
+    ngx_chain_t          *cl;
+    ngx_http_upstream_t  *u;
 
     pool = g->request->pool;
+    u = g->send.call.sr->upstream;
+
+    if (u && (u->conf->next_upstream & NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT)) {
+        return NGX_DECLINED;
+    }
 
     b = ngx_http_tgbot_gateway_parse_file(g->request, &size);
 

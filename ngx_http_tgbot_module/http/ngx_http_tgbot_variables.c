@@ -520,7 +520,7 @@ ngx_http_tgbot_variable_int64(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    text.len = ngx_sprintf(text.data, "%L", number) - text.data;
+    text.len = ngx_http_tgbot_json_write_int64(text.data, number) - text.data;
 
     ngx_http_tgbot_variable_set(v, &text);
 

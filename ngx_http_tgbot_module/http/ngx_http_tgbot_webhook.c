@@ -986,7 +986,7 @@ ngx_http_tgbot_webhook_lane(ngx_http_tgbot_webhook_t *w, uint64_t *lane)
         return NGX_OK;
     }
 
-    if (ngx_http_complex_value(w->request, queue->lane, &key) != NGX_OK) {
+    if (ngx_http_tgbot_bot_value(w->request, queue->lane, &key) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -344,7 +344,7 @@ ngx_http_tgbot_webhook_zones(ngx_http_tgbot_webhook_t *w)
             continue;
         }
 
-        rc = ngx_http_complex_value(w->request, limit[i].key, &w->keys[i]);
+        rc = ngx_http_tgbot_bot_value(w->request, limit[i].key, &w->keys[i]);
 
         if (rc == NGX_OK) {
             rc = ngx_http_tgbot_webhook_take(w, i);

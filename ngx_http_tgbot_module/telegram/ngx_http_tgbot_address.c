@@ -297,7 +297,11 @@ ngx_http_tgbot_address_complete(ngx_http_tgbot_method_t *call,
 
         name = ngx_http_tgbot_method_object_key_name(key);
 
-        ctx.p = ngx_sprintf(ctx.p, "\"%V\":", name);
+        *ctx.p++ = '"';
+        ctx.p = ngx_cpymem(ctx.p, name->data, name->len);
+        *ctx.p++ = '"';
+        *ctx.p++ = ':';
+
         ngx_http_tgbot_address_put(&ctx, key);
         *ctx.p++ = ',';
     }
@@ -464,5 +468,5 @@ ngx_http_tgbot_address_value(u_char *p, ngx_uint_t key,
         return ngx_http_tgbot_address_string(p, &update->query_id);
     }
 
-    return ngx_sprintf(p, "%L", id);
+    return ngx_http_tgbot_json_write_int64(p, id);
 }

@@ -389,7 +389,10 @@ static int
 ngx_http_tgbot_json_end(ngx_http_tgbot_json_t *json, ngx_uint_t type)
 {
     json->depth--;
-    json->callbacks = ngx_http_tgbot_json_all;
+
+    if (json->callbacks.yajl_string == NULL) {
+        json->callbacks = ngx_http_tgbot_json_all;
+    }
 
     return ngx_http_tgbot_json_token(json, type, NULL, 0);
 }
@@ -624,8 +627,8 @@ ngx_http_tgbot_json_free(void *ctx, void *ptr)
 ngx_int_t
 ngx_http_tgbot_json_int64(ngx_str_t *text, int64_t *value)
 {
-    u_char     c, *p, *last;
-    uint64_t   n, max;
+    u_char    *p, *last;
+    uint64_t   c, n, max;
 
     p = text->data;
     last = text->data + text->len;
@@ -643,7 +646,7 @@ ngx_http_tgbot_json_int64(ngx_str_t *text, int64_t *value)
     }
 
     for (n = 0; p < last; p++) {
-        c = (u_char) (*p - '0');
+        c = (uint64_t) *p - '0';
 
         if (c > 9) {
             return NGX_DECLINED;
@@ -659,6 +662,31 @@ ngx_http_tgbot_json_int64(ngx_str_t *text, int64_t *value)
     *value = (text->data[0] == '-') ? (int64_t) (0 - n) : (int64_t) n;
 
     return NGX_OK;
+}
+
+
+u_char *
+ngx_http_tgbot_json_write_int64(u_char *p, int64_t value)
+{
+    u_char    *first, buf[NGX_INT64_LEN];
+    uint64_t   n;
+
+    n = (uint64_t) value;
+
+    if (value < 0) {
+        *p++ = '-';
+        n = 0 - n;
+    }
+
+    first = buf + NGX_INT64_LEN;
+
+    do {
+        *--first = (u_char) ('0' + n % 10);
+        n /= 10;
+
+    } while (n);
+
+    return ngx_cpymem(p, first, buf + NGX_INT64_LEN - first);
 }
 
 
@@ -741,14 +769,13 @@ ngx_http_tgbot_json_unclean(u_char *p, u_char *last)
 {
     size_t  n;
 
-    while (p < last) {
+    for ( ;; ) {
 
-        if (*p >= 0x20 && *p < 0x7f) {
+        while (p < last && (u_char) (*p - 0x20) < 0x7f - 0x20) {
             p++;
-            continue;
         }
 
-        if (*p < 0x80) {
+        if (p == last || *p < 0x80) {
             break;
         }
 

@@ -14,7 +14,7 @@
 
 
 /* rows of the table, without the last one */
-#define NGX_HTTP_TGBOT_METHODS           159
+#define NGX_HTTP_TGBOT_METHODS           192
 
 
 /*
@@ -46,8 +46,8 @@ typedef struct {
 
 
 /*
- * Sorted by ngx_strncasecmp(); all methods but get*.  The last row, "other", is
- * for the methods that are not known.
+ * Sorted by ngx_strncasecmp().  The row "file" is for the files that a gateway
+ * passes on, and the last one, "other", for the methods that are not known.
  */
 extern const ngx_http_tgbot_method_row_t
     ngx_http_tgbot_methods[NGX_HTTP_TGBOT_METHODS + 1];

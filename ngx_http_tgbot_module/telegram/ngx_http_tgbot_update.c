@@ -58,7 +58,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                        in;       /* ngx_http_tgbot_update_in_e */
-    uint64_t                          seen;       /* bits 1 << key */
+    uint64_t                          seen;       /* bits 1 << key, and OTHER */
     ngx_http_tgbot_update_party_t    *party;
 } ngx_http_tgbot_update_level_t;
 
@@ -69,7 +69,7 @@ typedef struct {
     ngx_http_tgbot_update_t          *update;
     ngx_pool_t                       *pool;
 
-    ngx_uint_t                        level;      /* index into levels */
+    ngx_http_tgbot_update_level_t    *level;      /* among levels */
     ngx_uint_t                        key;        /* of the value to come */
 
     ngx_uint_t                        type;       /* of the value to come */
@@ -92,21 +92,35 @@ typedef struct {
 } ngx_http_tgbot_update_reader_t;
 
 
+typedef ngx_int_t (*ngx_http_tgbot_update_pt)(
+    ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
+
+
 static ngx_int_t ngx_http_tgbot_update_token(void *data,
     ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_update_key(
     ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
-static ngx_int_t ngx_http_tgbot_update_value(
+static ngx_uint_t ngx_http_tgbot_update_value(
+    ngx_http_tgbot_update_reader_t *rd, ngx_uint_t no);
+static ngx_int_t ngx_http_tgbot_update_null(
+    ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
+static ngx_int_t ngx_http_tgbot_update_boolean(
+    ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
+static ngx_int_t ngx_http_tgbot_update_number(
+    ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
+static ngx_int_t ngx_http_tgbot_update_string(
+    ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
+static ngx_int_t ngx_http_tgbot_update_map(
+    ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
+static ngx_int_t ngx_http_tgbot_update_array(
+    ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
+static ngx_int_t ngx_http_tgbot_update_end(
     ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
 static ngx_uint_t ngx_http_tgbot_update_open(
     ngx_http_tgbot_update_reader_t *rd);
-static ngx_int_t ngx_http_tgbot_update_string(
-    ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_update_keep(
     ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token,
     ngx_str_t *value);
-static void ngx_http_tgbot_update_number(ngx_http_tgbot_update_reader_t *rd,
-    ngx_str_t *text);
 static ngx_uint_t ngx_http_tgbot_update_digits(ngx_str_t *text);
 static void ngx_http_tgbot_update_finish(ngx_http_tgbot_update_reader_t *rd);
 static void ngx_http_tgbot_update_numbers(ngx_http_tgbot_update_reader_t *rd);
@@ -120,6 +134,19 @@ static ngx_http_tgbot_update_party_t *ngx_http_tgbot_update_party(
 static void ngx_http_tgbot_update_command_parse(
     ngx_http_tgbot_update_t *update);
 static u_char *ngx_http_tgbot_update_command_word(u_char *p, u_char *last);
+
+
+static const ngx_http_tgbot_update_pt  ngx_http_tgbot_update_tokens[] = {
+    [NGX_HTTP_TGBOT_JSON_NULL] = ngx_http_tgbot_update_null,
+    [NGX_HTTP_TGBOT_JSON_BOOLEAN] = ngx_http_tgbot_update_boolean,
+    [NGX_HTTP_TGBOT_JSON_NUMBER] = ngx_http_tgbot_update_number,
+    [NGX_HTTP_TGBOT_JSON_STRING] = ngx_http_tgbot_update_string,
+    [NGX_HTTP_TGBOT_JSON_KEY] = ngx_http_tgbot_update_key,
+    [NGX_HTTP_TGBOT_JSON_MAP_START] = ngx_http_tgbot_update_map,
+    [NGX_HTTP_TGBOT_JSON_MAP_END] = ngx_http_tgbot_update_end,
+    [NGX_HTTP_TGBOT_JSON_ARRAY_START] = ngx_http_tgbot_update_array,
+    [NGX_HTTP_TGBOT_JSON_ARRAY_END] = ngx_http_tgbot_update_end
+};
 
 
 ngx_int_t
@@ -136,7 +163,7 @@ ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update, ngx_str_t *body,
     rd.pool = pool;
     rd.key = NGX_HTTP_TGBOT_KEY_OTHER;
     rd.kind = NGX_HTTP_TGBOT_KEY_NO_KIND;
-    rd.levels[1].in = NGX_HTTP_TGBOT_KEY_IN_DOCUMENT;
+    rd.level = rd.levels;
 
     rc = ngx_http_tgbot_json_parse(body, ngx_http_tgbot_update_token, &rd);
 
@@ -161,35 +188,7 @@ ngx_http_tgbot_update_token(void *data, ngx_http_tgbot_json_token_t *token)
         return ngx_http_tgbot_update_rich(&rd->rich, token, rd->pool);
     }
 
-    switch (token->type) {
-
-    case NGX_HTTP_TGBOT_JSON_KEY:
-        return ngx_http_tgbot_update_key(rd, token);
-
-    case NGX_HTTP_TGBOT_JSON_MAP_END:
-    case NGX_HTTP_TGBOT_JSON_ARRAY_END:
-
-        if (token->depth < rd->level) {
-            rd->level--;
-        }
-
-        return NGX_OK;
-
-    case NGX_HTTP_TGBOT_JSON_MAP_START:
-    case NGX_HTTP_TGBOT_JSON_ARRAY_START:
-
-        /* an object that is not entered is skipped */
-
-        token->skip = 1;
-
-        /* fall through */
-
-    default:
-        return ngx_http_tgbot_update_value(rd, token);
-
-    case NGX_HTTP_TGBOT_JSON_NULL:
-        return NGX_OK;
-    }
+    return ngx_http_tgbot_update_tokens[token->type](rd, token);
 }
 
 
@@ -197,31 +196,29 @@ static ngx_int_t
 ngx_http_tgbot_update_key(ngx_http_tgbot_update_reader_t *rd,
     ngx_http_tgbot_json_token_t *token)
 {
-    ngx_http_tgbot_update_level_t  *level;
+    ngx_uint_t  key;
 
-    level = &rd->levels[rd->level];
+    key = ngx_http_tgbot_update_key_find(rd->level->in, &token->text);
 
-    rd->key = ngx_http_tgbot_update_key_find(level->in, &token->text);
+    rd->key = key;
 
-    if (rd->key == NGX_HTTP_TGBOT_KEY_KIND) {
-        rd->next_kind = ngx_http_tgbot_update_key_kind(&token->text);
-        token->skip = (rd->next_kind >= rd->kind);
-        return NGX_OK;
-    }
-
-    if (rd->key == NGX_HTTP_TGBOT_KEY_OTHER
-        || (level->seen & ((uint64_t) 1 << rd->key)))
-    {
+    if (rd->level->seen & ((uint64_t) 1 << key)) {
         token->skip = 1;
         return NGX_OK;
     }
 
-    if (rd->key == NGX_HTTP_TGBOT_KEY_RICH) {
-        rd->next_kind = ngx_http_tgbot_update_key_kind(&token->text);
-        return NGX_OK;
-    }
+    switch (key) {
 
-    if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE) {
+    case NGX_HTTP_TGBOT_KEY_KIND:
+        rd->next_kind = ngx_http_tgbot_update_key_kind(&token->text);
+        token->skip = (rd->next_kind >= rd->kind);
+        break;
+
+    case NGX_HTTP_TGBOT_KEY_RICH:
+        rd->next_kind = ngx_http_tgbot_update_key_kind(&token->text);
+        break;
+
+    case NGX_HTTP_TGBOT_KEY_UPDATE:
         rd->type = ngx_http_tgbot_update_type_find(&token->text);
         rd->name = ngx_http_tgbot_update_types[rd->type].name;
 
@@ -234,86 +231,123 @@ ngx_http_tgbot_update_key(ngx_http_tgbot_update_reader_t *rd,
 }
 
 
-static ngx_int_t
-ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd,
-    ngx_http_tgbot_json_token_t *token)
+/* what any value but null does; "no" is false; 0: no more is read of it */
+
+static ngx_uint_t
+ngx_http_tgbot_update_value(ngx_http_tgbot_update_reader_t *rd, ngx_uint_t no)
 {
-    ngx_uint_t  no;
+    switch (rd->key) {
 
-    if (rd->level == 0) {
-
-        if (token->type == NGX_HTTP_TGBOT_JSON_MAP_START) {
-            rd->level = 1;
-            token->skip = 0;
-        }
-
-        return NGX_OK;
-    }
-
-    no = (token->type == NGX_HTTP_TGBOT_JSON_BOOLEAN
-          && token->text.len == sizeof("false") - 1);
-
-    if (rd->key == NGX_HTTP_TGBOT_KEY_KIND) {
+    case NGX_HTTP_TGBOT_KEY_KIND:
 
         if (!no) {
             rd->kind = rd->next_kind;
         }
 
-        return NGX_OK;
-    }
+        return 0;
 
-    if (rd->key == NGX_HTTP_TGBOT_KEY_RICH && !no) {
-        rd->kind = ngx_min(rd->kind, rd->next_kind);
-    }
+    case NGX_HTTP_TGBOT_KEY_RICH:
 
-    rd->levels[rd->level].seen |= (uint64_t) 1 << rd->key;
+        if (!no) {
+            rd->kind = ngx_min(rd->kind, rd->next_kind);
+        }
 
-    if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE) {
+        break;
+
+    case NGX_HTTP_TGBOT_KEY_UPDATE:
         rd->update->type = rd->name;
         rd->update->type_index = rd->type;
     }
 
-    switch (token->type) {
+    rd->level->seen |= (uint64_t) 1 << rd->key;
 
-    case NGX_HTTP_TGBOT_JSON_MAP_START:
+    return 1;
+}
 
-        if (rd->key == NGX_HTTP_TGBOT_KEY_RICH) {
-            rd->rich.depth = token->depth + 1;
-            token->skip = 0;
-            break;
-        }
 
+static ngx_int_t
+ngx_http_tgbot_update_null(ngx_http_tgbot_update_reader_t *rd,
+    ngx_http_tgbot_json_token_t *token)
+{
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_update_boolean(ngx_http_tgbot_update_reader_t *rd,
+    ngx_http_tgbot_json_token_t *token)
+{
+    ngx_uint_t  no;
+
+    no = (token->text.len == sizeof("false") - 1);
+
+    if (!ngx_http_tgbot_update_value(rd, no)) {
+        return NGX_OK;
+    }
+
+    switch (rd->key) {
+
+    case NGX_HTTP_TGBOT_KEY_TOPIC:
+        rd->topic = !no;
+        break;
+
+    case NGX_HTTP_TGBOT_KEY_AUTOMATIC:
+        rd->automatic = !no;
+        break;
+
+    case NGX_HTTP_TGBOT_KEY_BOT:
+        rd->level->party->is_bot = !no;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_update_map(ngx_http_tgbot_update_reader_t *rd,
+    ngx_http_tgbot_json_token_t *token)
+{
+    if (rd->level == rd->levels) {
+        rd->level++;
+        rd->level->in = NGX_HTTP_TGBOT_KEY_IN_DOCUMENT;
+        rd->level->seen = (uint64_t) 1 << NGX_HTTP_TGBOT_KEY_OTHER;
+        return NGX_OK;
+    }
+
+    /* an object that is not entered is skipped */
+
+    if (!ngx_http_tgbot_update_value(rd, 0)) {
+        token->skip = 1;
+
+    } else if (rd->key == NGX_HTTP_TGBOT_KEY_RICH) {
+        rd->rich.depth = token->depth + 1;
+
+    } else {
         token->skip = !ngx_http_tgbot_update_open(rd);
-        break;
+    }
 
-    case NGX_HTTP_TGBOT_JSON_STRING:
-        return ngx_http_tgbot_update_string(rd, token);
+    return NGX_OK;
+}
 
-    case NGX_HTTP_TGBOT_JSON_NUMBER:
 
-        if (rd->key == NGX_HTTP_TGBOT_KEY_QUERY_ID) {
-            return ngx_http_tgbot_update_string(rd, token);
-        }
+static ngx_int_t
+ngx_http_tgbot_update_array(ngx_http_tgbot_update_reader_t *rd,
+    ngx_http_tgbot_json_token_t *token)
+{
+    (void) ngx_http_tgbot_update_value(rd, 0);
 
-        ngx_http_tgbot_update_number(rd, &token->text);
-        break;
+    token->skip = 1;
 
-    case NGX_HTTP_TGBOT_JSON_BOOLEAN:
+    return NGX_OK;
+}
 
-        switch (rd->key) {
 
-        case NGX_HTTP_TGBOT_KEY_TOPIC:
-            rd->topic = !no;
-            break;
-
-        case NGX_HTTP_TGBOT_KEY_AUTOMATIC:
-            rd->automatic = !no;
-            break;
-
-        case NGX_HTTP_TGBOT_KEY_BOT:
-            rd->levels[rd->level].party->is_bot = !no;
-            break;
-        }
+static ngx_int_t
+ngx_http_tgbot_update_end(ngx_http_tgbot_update_reader_t *rd,
+    ngx_http_tgbot_json_token_t *token)
+{
+    if (rd->levels + token->depth < rd->level) {
+        rd->level--;
     }
 
     return NGX_OK;
@@ -333,15 +367,15 @@ ngx_http_tgbot_update_open(ngx_http_tgbot_update_reader_t *rd)
          : ngx_http_tgbot_update_key_opens(rd->key);
 
     if (in == NGX_HTTP_TGBOT_KEY_IN_NOTHING
-        || rd->level == NGX_HTTP_TGBOT_UPDATE_LEVELS)
+        || rd->level == rd->levels + NGX_HTTP_TGBOT_UPDATE_LEVELS)
     {
         return 0;
     }
 
-    level = &rd->levels[++rd->level];
+    level = ++rd->level;
 
     level->in = in;
-    level->seen = 0;
+    level->seen = (uint64_t) 1 << NGX_HTTP_TGBOT_KEY_OTHER;
 
     /* an inline query has chat_type but no chat */
 
@@ -360,7 +394,11 @@ ngx_http_tgbot_update_string(ngx_http_tgbot_update_reader_t *rd,
     ngx_str_t                      *value;
     ngx_http_tgbot_update_party_t  *party;
 
-    party = rd->levels[rd->level].party;
+    if (!ngx_http_tgbot_update_value(rd, 0)) {
+        return NGX_OK;
+    }
+
+    party = rd->level->party;
 
     switch (rd->key) {
 
@@ -426,33 +464,47 @@ ngx_http_tgbot_update_keep(ngx_http_tgbot_update_reader_t *rd,
 }
 
 
-static void
+static ngx_int_t
 ngx_http_tgbot_update_number(ngx_http_tgbot_update_reader_t *rd,
-    ngx_str_t *text)
+    ngx_http_tgbot_json_token_t *token)
 {
     int64_t                         n;
+    ngx_int_t                       rc;
     ngx_http_tgbot_update_party_t  *party;
 
-    if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE_ID) {
-        rd->numbered = ngx_http_tgbot_update_digits(text);
+    if (rd->key == NGX_HTTP_TGBOT_KEY_QUERY_ID) {
+        return ngx_http_tgbot_update_string(rd, token);
     }
 
-    if (rd->key < NGX_HTTP_TGBOT_KEY_ID
-        || rd->key >= NGX_HTTP_TGBOT_KEY_TOPIC
-        || ngx_http_tgbot_json_int64(text, &n) != NGX_OK)
+    if (!ngx_http_tgbot_update_value(rd, 0)
+        || rd->key < NGX_HTTP_TGBOT_KEY_ID
+        || rd->key >= NGX_HTTP_TGBOT_KEY_TOPIC)
     {
-        return;
+        return NGX_OK;
+    }
+
+    rc = ngx_http_tgbot_json_int64(&token->text, &n);
+
+    if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE_ID) {
+        rd->numbered = (rc == NGX_OK
+                        || ngx_http_tgbot_update_digits(&token->text));
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_OK;
     }
 
     if (rd->key == NGX_HTTP_TGBOT_KEY_ID) {
-        party = rd->levels[rd->level].party;
+        party = rd->level->party;
         party->id = n;
         party->has_id = 1;
-        return;
+        return NGX_OK;
     }
 
     rd->numbers[rd->key - NGX_HTTP_TGBOT_KEY_UPDATE_ID] = n;
     rd->has |= (uint64_t) 1 << rd->key;
+
+    return NGX_OK;
 }
 
 

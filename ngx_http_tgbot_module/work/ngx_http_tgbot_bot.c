@@ -34,6 +34,40 @@ ngx_http_tgbot_bot_init(ngx_http_tgbot_bot_t *bot)
 
 
 ngx_int_t
+ngx_http_tgbot_bot_value(ngx_http_request_t *r, ngx_http_complex_value_t *cv,
+    ngx_str_t *value)
+{
+    ngx_http_variable_value_t   *v;
+    ngx_http_script_var_code_t  *code;
+
+    code = cv->lengths;
+
+    /* the codes of the length are that of the variable, and NULL as the end */
+
+    if (code == NULL
+        || code->code
+           != (ngx_http_script_code_pt) (void *)
+                                      ngx_http_script_copy_var_len_code
+        || *(uintptr_t *) (code + 1) != (uintptr_t) NULL)
+    {
+        return ngx_http_complex_value(r, cv, value);
+    }
+
+    v = ngx_http_get_flushed_variable(r, code->index);
+
+    if (v == NULL || v->not_found) {
+        ngx_str_null(value);
+        return NGX_OK;
+    }
+
+    value->len = v->len;
+    value->data = v->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_http_tgbot_bot_uri(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
     ngx_http_tgbot_uri_t *value, ngx_str_t *uri, ngx_str_t *args)
 {

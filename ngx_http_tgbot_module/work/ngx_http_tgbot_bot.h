@@ -503,6 +503,13 @@ ngx_http_variable_value_t *ngx_http_tgbot_bot_variables(ngx_http_request_t *r,
     ngx_http_variable_value_t *base);
 
 /*
+ * As ngx_http_complex_value(), with less work for a value that is one variable:
+ * then the result is the variable's own, to be read only.
+ */
+ngx_int_t ngx_http_tgbot_bot_value(ngx_http_request_t *r,
+    ngx_http_complex_value_t *cv, ngx_str_t *value);
+
+/*
  * Evaluates a directive's URI on r, whose module context is ctx.  The path
  * is taken literally; this module's variables in args are escaped.  A path
  * that does not start with "/" or has "." or ".." as a segment or a NUL is

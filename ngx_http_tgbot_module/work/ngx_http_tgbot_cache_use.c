@@ -71,7 +71,7 @@ ngx_http_tgbot_cache_use_key(ngx_http_tgbot_cache_use_t *use,
         return NGX_DECLINED;
     }
 
-    if (ngx_http_complex_value(r, conf->key, &key) != NGX_OK) {
+    if (ngx_http_tgbot_bot_value(r, conf->key, &key) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_tgbot_handler.h"
+#include "ngx_http_tgbot_json.h"
 
 
 /* bytes of a redirect's host in a log line */
@@ -144,17 +145,17 @@ ngx_http_tgbot_handler_headers(ngx_http_tgbot_handler_t *handler,
     bot = handler->bot;
     update = handler->ctx->update;
 
-    p = ngx_pnalloc(r->pool, NGX_INT64_LEN + NGX_INT_T_LEN);
+    p = ngx_pnalloc(r->pool, 2 * NGX_INT64_LEN);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     id.data = p;
-    p = ngx_sprintf(p, "%L", update->update_id);
+    p = ngx_http_tgbot_json_write_int64(p, update->update_id);
     id.len = p - id.data;
 
     attempt.data = p;
-    p = ngx_sprintf(p, "%ui", handler->ctx->attempts);
+    p = ngx_http_tgbot_json_write_int64(p, (int64_t) handler->ctx->attempts);
     attempt.len = p - attempt.data;
 
     if (ngx_http_tgbot_call_header(r, &ngx_http_tgbot_handler_bot, &bot->name)

@@ -68,7 +68,7 @@ ngx_http_tgbot_reply_evaluate(ngx_http_request_t *r,
 
         rc = reply[i].json
              ? ngx_http_tgbot_reply_json(r, ctx, &reply[i].value, base, &value)
-             : ngx_http_complex_value(r, &reply[i].value, &value);
+             : ngx_http_tgbot_bot_value(r, &reply[i].value, &value);
 
         if (rc != NGX_OK) {
             return NGX_ERROR;
