@@ -332,12 +332,12 @@ class Contracts(unittest.TestCase):
         for key in ("stop", "stop:a"):
             self.redis.call("SET", BOT + key, f"{int(time.time() * 10**6)} 0")
         self.assertEqual(self.ask(), [0, 0, 1])
-        self.assertEqual(self.ask(*buckets), [3, 200])
-        self.assertEqual(self.ask(*buckets, chat="b"), [3, 200])
+        self.assertEqual(self.ask(*buckets), [3, 200, 1])
+        self.assertEqual(self.ask(*buckets, chat="b"), [3, 200, 2])
         # a call that was sent before the pause meets a 429, and is not the probe
         stop(1, "@a", 0)
         time.sleep(0.005)
-        self.assertEqual(self.ask(*buckets), [3, 200])
+        self.assertEqual(self.ask(*buckets), [3, 200, 1])
         # the probe fails, and another one is it
         stop(-1, "@a", 0)
         self.assertEqual(self.ask(*buckets), [0, 0, 1])
