@@ -38,8 +38,8 @@ struct ngx_http_tgbot_pace_place_s {
 
     ngx_http_tgbot_pace_redis_answer_e  answer;
     ngx_msec_t                     ms;
-    ngx_uint_t                     bot;       /* the bot is stopped, not only
-                                                 the chat */
+    ngx_uint_t                     bot;       /* STOPPED, PROBED: by a pause of
+                                                 the bot, not of the chat */
     ngx_uint_t                     probe;     /* the call goes first after a
                                                  pause: told() hears of it */
     unsigned                       asks:1;    /* ready() will be called */

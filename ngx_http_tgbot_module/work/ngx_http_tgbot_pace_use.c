@@ -26,6 +26,8 @@ static void ngx_http_tgbot_pace_use_next(ngx_http_tgbot_turn_t *turn,
     ngx_int_t rc);
 static ngx_int_t ngx_http_tgbot_pace_use_ask(ngx_http_tgbot_turn_t *turn);
 static void ngx_http_tgbot_pace_use_told_place(void *data);
+static void ngx_http_tgbot_pace_use_later(ngx_http_tgbot_turn_t *turn,
+    ngx_uint_t reason);
 static void ngx_http_tgbot_pace_use_stopped(ngx_http_tgbot_turn_t *turn);
 static void ngx_http_tgbot_pace_use_late(ngx_http_tgbot_turn_t *turn,
     ngx_msec_t wait);
@@ -477,12 +479,19 @@ ngx_http_tgbot_pace_use_told_place(void *data)
     switch (place->answer) {
 
     case NGX_HTTP_TGBOT_PACE_LATER:
-        turn->placing = 0;
-
-        ngx_http_tgbot_pace_use_next(turn,
-                         ngx_http_tgbot_pace_later(turn->bot->pace,
-                                                   &turn->call, place->ms));
+        ngx_http_tgbot_pace_use_later(turn, NGX_HTTP_TGBOT_PACE_FOR_PACE);
         return;
+
+    case NGX_HTTP_TGBOT_PACE_PROBED:
+
+        /* of the bot: all of its bulk waits, so the tokens are of no use */
+
+        if (!place->bot && turn->call.class == NGX_HTTP_TGBOT_PACE_BULK) {
+            ngx_http_tgbot_pace_use_later(turn, NGX_HTTP_TGBOT_PACE_FOR_429);
+            return;
+        }
+
+        break;
 
     case NGX_HTTP_TGBOT_PACE_STOPPED:
         ngx_http_tgbot_pace_use_stopped(turn);
@@ -515,6 +524,19 @@ ngx_http_tgbot_pace_use_told_place(void *data)
     }
 
     ngx_http_tgbot_pace_use_next(turn, ngx_http_tgbot_pace_use_placed(turn));
+}
+
+
+/* the chat waits in the zone, with no token of the bot */
+
+static void
+ngx_http_tgbot_pace_use_later(ngx_http_tgbot_turn_t *turn, ngx_uint_t reason)
+{
+    turn->placing = 0;
+
+    ngx_http_tgbot_pace_use_next(turn,
+                         ngx_http_tgbot_pace_later(turn->bot->pace, &turn->call,
+                                                   turn->place->ms, reason));
 }
 
 

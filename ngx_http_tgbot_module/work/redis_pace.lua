@@ -20,7 +20,8 @@
 --                   and asks for the other one in so many ms, else it is lost
 --   {2, ms, what}   stopped by a 429 for so long: 1 its chat or method, 2 the
 --                   bot
---   {3, ms}         another call is the probe: ask again in so many ms
+--   {3, ms, what}   another call is the probe of the pause of "what", as above:
+--                   ask again in so many ms
 --   {4, ms}         it would wait for longer than it can: it has no place more
 --                   than before
 --
@@ -63,7 +64,7 @@ for i = 2, 3 do
     end
 
     if probe > us then
-      return {3, math.min(math.ceil((probe - us) / 1000), AGAIN)}
+      return {3, math.min(math.ceil((probe - us) / 1000), AGAIN), i - 1}
     end
 
     stops[KEYS[i]] = ends

@@ -148,9 +148,8 @@ ngx_http_tgbot_pace_line_up(ngx_http_tgbot_pace_table_t *t,
 
     ngx_http_tgbot_pace_move(t, &t->records[ticket->record]);
 
-    if (ticket->waits) {
-        bot->waited[ticket->reason]++;
-    }
+    ticket->waited = ticket->waits;
+    bot->waited[ticket->reason] += ticket->waited;
 
     return ngx_http_tgbot_pace_result(t, ticket, call);
 }
@@ -260,7 +259,7 @@ ngx_http_tgbot_pace_estimate(ngx_http_tgbot_pace_table_t *t,
 
     if (ngx_http_tgbot_pace_move_stopped(t, record, &due)) {
         call->wait = due ? due - t->now : 0;
-        call->reason = NGX_HTTP_TGBOT_TURNS_FOR_429;
+        call->reason = NGX_HTTP_TGBOT_PACE_FOR_429;
     }
 
     if (ticket->class != NGX_HTTP_TGBOT_PACE_BULK) {
@@ -396,7 +395,7 @@ ngx_http_tgbot_pace_again(ngx_http_tgbot_pace_table_t *t,
 
 ngx_int_t
 ngx_http_tgbot_pace_later(ngx_http_tgbot_pace_t *pace,
-    ngx_http_tgbot_pace_call_t *call, ngx_msec_t ms)
+    ngx_http_tgbot_pace_call_t *call, ngx_msec_t ms, ngx_uint_t reason)
 {
     ngx_http_tgbot_pace_bot_t      *bot;
     ngx_http_tgbot_pace_table_t     t;
@@ -417,9 +416,13 @@ ngx_http_tgbot_pace_later(ngx_http_tgbot_pace_t *pace,
 
         record->later = t.now + ms;
 
-        ticket->reason = NGX_HTTP_TGBOT_PACE_FOR_PACE;
-        bot->waiting[ticket->reason]++;
-        bot->waited[ticket->reason]++;
+        ticket->reason = reason;
+        bot->waiting[reason]++;
+
+        if (!ticket->waited) {
+            ticket->waited = 1;
+            bot->waited[reason]++;
+        }
     }
 
     ngx_http_tgbot_pace_table_unlock(&t, ngx_http_tgbot_pace_ring);

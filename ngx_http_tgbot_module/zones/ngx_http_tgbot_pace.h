@@ -41,7 +41,7 @@ typedef enum {
 
 typedef enum {
     NGX_HTTP_TGBOT_PACE_FOR_PACE = 0,
-    NGX_HTTP_TGBOT_TURNS_FOR_429,
+    NGX_HTTP_TGBOT_PACE_FOR_429,
     NGX_HTTP_TGBOT_PACE_FOR_ORDER
 } ngx_http_tgbot_pace_reason_e;
 
@@ -163,11 +163,12 @@ ngx_int_t ngx_http_tgbot_pace_look(ngx_http_tgbot_pace_t *pace,
     ngx_http_tgbot_pace_call_t *call);
 
 /*
- * A call of bulk that may go is to wait for "ms" more, as another bucket of its
- * chat says, and holds no tokens meanwhile.  Returns what look does.
+ * A call of bulk that may go is to wait for "ms" more, as other machines want
+ * of its chat, for an ngx_http_tgbot_pace_reason_e, and holds no tokens
+ * meanwhile.  Returns what look does.
  */
 ngx_int_t ngx_http_tgbot_pace_later(ngx_http_tgbot_pace_t *pace,
-    ngx_http_tgbot_pace_call_t *call, ngx_msec_t ms);
+    ngx_http_tgbot_pace_call_t *call, ngx_msec_t ms, ngx_uint_t reason);
 
 /*
  * Writes a chat, NGX_HTTP_TGBOT_PACE_CHAT bytes at most, as one name for it: of

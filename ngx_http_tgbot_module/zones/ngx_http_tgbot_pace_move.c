@@ -114,9 +114,6 @@ ngx_http_tgbot_pace_move_go(ngx_http_tgbot_pace_table_t *t,
         record->chat.flight++;
         record->group.flight += ticket->group;
         bot->level[ticket->paid].flight++;
-
-        ngx_http_tgbot_pace_move_count(t, bot);
-        bot->count[ticket->paid]++;
         break;
 
     default:
@@ -562,6 +559,9 @@ ngx_http_tgbot_pace_move_landed(ngx_http_tgbot_pace_table_t *t,
     ngx_http_tgbot_pace_move_charge(&bot->level[ticket->paid],
                    &bot->rates[NGX_HTTP_TGBOT_PACE_ALL + ticket->paid],
                    t->now);
+
+    ngx_http_tgbot_pace_move_count(t, bot);
+    bot->count[ticket->paid]++;
 
     /* who dies here charges a token twice, which is better than never */
 

@@ -93,6 +93,7 @@ typedef struct {
     u_char                    reason;
 
     unsigned                  waits:1;     /* else the call may go */
+    unsigned                  waited:1;    /* is counted, since it entered */
     unsigned                  listed:1;    /* in its record's list */
     unsigned                  mailed:1;
     unsigned                  flight:1;    /* holds tokens */

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import time
 from collections import Counter, defaultdict
@@ -207,6 +208,40 @@ async def test_flood(case):
     case.check(len(further) <= 2 and min(further) > 1.5, f"refused again after {further} s")
     _order(case, api)
     case.equal(machines.redis.call("KEYS", KEYS + "stop*"), [], "pauses that are left")
+    await machines.stop()
+
+
+async def test_probes_of_another(case):
+    """Chats that wait for another machine's probes keep no token from other chats."""
+    machines = await Machines(case).start("global=100r/s global_burst=2", workers=1)
+    api, redis = machines.api, machines.redis
+    loop = asyncio.get_running_loop()
+
+    def stop(lease):
+        """Pauses that are over, and until when their probes belong to a machine that died."""
+        for chat in "12":
+            redis.call("SET", f"{KEYS}stop:{hashlib.md5(chat.encode()).hexdigest()}",
+                       f"{int(time.time() - 1) * 10**6} {int(lease) * 10**6}", "PX", 100000)
+
+    def asked():
+        """Questions of machines that Redis has answered."""
+        text = redis.call("INFO", "commandstats").partition("cmdstat_evalsha:calls=")[2]
+        return int(text.partition(",")[0] or 0)
+
+    stop(time.time() + 90)
+    before = asked()
+    waiting = [loop.create_task(_call(machines.nginx[0].port, chat, "x")) for chat in "12"]
+    case.check(await until(lambda: asked() > before + 10), "the two chats do not ask")
+    others = [loop.create_task(_call(machines.nginx[0].port, chat, "x")) for chat in "345"]
+    case.check(await until(lambda: len(api.executed) == 3), "other chats wait, too")
+    case.equal(await asyncio.gather(*others), [200] * 3, "statuses of other chats")
+    waits = await machines.state(0, "pace_waits_total")
+    case.equal(waits["429"], 2, "calls that wait, though each asks again and again")
+    case.equal((await machines.state(0, "pace_waiting"))["429"], 2, "calls that wait")
+
+    stop(0)
+    case.equal(await asyncio.gather(*waiting), [200] * 2, "statuses")
+    case.check(await until(lambda: not redis.call("KEYS", KEYS + "stop*")), "a pause is left")
     await machines.stop()
 
 

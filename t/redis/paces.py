@@ -135,8 +135,10 @@ class Paces:
             check(stopped or self.forgot, call.chat, "is not stopped")
             self.at(us, self.ask, call)
         elif what == 3:
-            check(0 < ms <= 200, "asks again in", ms)
-            self.at(us, self.ask, call)
+            check(0 < ms <= 200 and more == [1], "asks again in", ms, "because of", more)
+            call.machine.flight -= 1
+            self.at(us, self.ripe, call)
+            self.feed(call.machine)
         else:
             check(False, "nobody waits for so long as", ms)
 

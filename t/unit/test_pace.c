@@ -669,7 +669,7 @@ test_pause(void)
     is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_AGAIN);
     is_int(a.wait, 5000);
     is_int(a.due, ngx_current_msec + 5000);
-    is_int(a.reason, NGX_HTTP_TGBOT_TURNS_FOR_429);
+    is_int(a.reason, NGX_HTTP_TGBOT_PACE_FOR_429);
 
     is_int(ngx_http_tgbot_pace_enter(&bot, &c), NGX_AGAIN);
 
@@ -685,7 +685,7 @@ test_pause(void)
     ngx_http_tgbot_pace_state(&bot, &state);
     is_int(state.paused, 1);
     is_int(state.pauses, 1);
-    is_int(state.waiting[NGX_HTTP_TGBOT_TURNS_FOR_429], 3);
+    is_int(state.waiting[NGX_HTTP_TGBOT_PACE_FOR_429], 3);
 
     /* the first of the line is the probe; all others wait for its answer */
 
@@ -719,12 +719,22 @@ test_pause(void)
 }
 
 
+static ngx_int_t
+later(ngx_http_tgbot_pace_call_t *call)
+{
+    return ngx_http_tgbot_pace_later(&bot, call, 5000,
+                                     NGX_HTTP_TGBOT_PACE_FOR_PACE);
+}
+
+
 /* other machines let a chat wait: it holds no token meanwhile, and its order */
 
 static void
 test_later(void)
 {
-    ngx_http_tgbot_pace_call_t   a, b, c;
+    ngx_uint_t                    i;
+    ngx_http_tgbot_pace_call_t    a, b, c;
+    ngx_http_tgbot_pace_state_t   state;
 
     start(1);
 
@@ -738,7 +748,7 @@ test_later(void)
     is_int(ngx_http_tgbot_pace_enter(&bot, &b), NGX_AGAIN);
     is_int(ngx_http_tgbot_pace_enter(&bot, &c), NGX_AGAIN);
 
-    is_int(ngx_http_tgbot_pace_later(&bot, &a, 5000), NGX_AGAIN);
+    is_int(later(&a), NGX_AGAIN);
     is_int(a.due, ngx_current_msec + 5000);
 
     /* the token of the bot is the other chat's, at once */
@@ -761,7 +771,7 @@ test_later(void)
 
     /* who leaves lets the next one ask at once */
 
-    is_int(ngx_http_tgbot_pace_later(&bot, &a, 5000), NGX_AGAIN);
+    is_int(later(&a), NGX_AGAIN);
     is_int(ngx_http_tgbot_pace_look(&bot, &b), NGX_AGAIN);
 
     a.unsent = 1;
@@ -770,6 +780,30 @@ test_later(void)
 
     ngx_http_tgbot_pace_leave(&bot, &b);
     sound();
+
+    /* a call is counted once, however often it has to wait, if it was sent */
+
+    ngx_http_tgbot_pace_state(&bot, &state);
+    is_int(state.waited[NGX_HTTP_TGBOT_PACE_FOR_PACE], 3);
+
+    ngx_current_msec += 100000;
+
+    set(&a, "1", NGX_HTTP_TGBOT_PACE_BULK, 60000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+
+    for (i = 0; i < 20; i++) {
+        is_int(later(&a), NGX_AGAIN);
+        a.unsent = 1;
+        ngx_http_tgbot_pace_leave(&bot, &a);
+
+        is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+    }
+
+    ngx_http_tgbot_pace_leave(&bot, &a);
+    ngx_current_msec += 5000;
+
+    ngx_http_tgbot_pace_state(&bot, &state);
+    is_int(state.used[0], 0);
 
     rates[NGX_HTTP_TGBOT_PACE_ALL].burst = 30;
 
