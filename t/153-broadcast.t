@@ -864,3 +864,28 @@ for my $answer (@answers) {
 }
 
 is(scalar @{(ask(GET => ''))[1]{broadcasts}}, 1, $block->name . ' - one');
+
+
+
+=== TEST 34: params that are not UTF-8 are refused, what is shown is cut between characters
+--- config eval: main::cast()
+--- then
+my @json = ('Content-Type: application/json');
+
+for my $text ("\xff", "caf\xe9", "\xc0\xaf", "\xed\xa0\x80", "\xf0\x9f\x98") {
+    refused(400, qr/^byte \d+ of "params" is no UTF-8, expected JSON in UTF-8$/,
+            POST => '', qq({"method":"sendMessage","params":{"text":"$text"},)
+                        . '"chat_ids":[7]}', @json);
+}
+
+is((ask(POST => '', '{"method":"sendMessage","params":{"text":"'
+                    . "caf\xc3\xa9 \xf0\x9f\x98\x80" . '"}}', @json))[0], 201,
+   $block->name . ' - UTF-8');
+
+refused(400, qr/member "x{63}" is not known/, POST => '',
+        '{"' . 'x' x 63 . "\xc3\xa9" . '":1}', @json);
+refused(400, qr/"method" is "x{62}"/, POST => '',
+        '{"method":"' . 'x' x 62 . "\xe2\x82\xac" . '"}', @json);
+refused(400, qr/element 0 of the chats is "\@x{62}"/, POST => '',
+        '{"method":"sendMessage","chat_ids":["@' . 'x' x 62 . "\xc3\xa9"
+        . '"]}', @json);

@@ -50,6 +50,8 @@ static ngx_int_t ngx_http_tgbot_broadcast_parse_method(
 static ngx_int_t ngx_http_tgbot_broadcast_parse_params(
     ngx_http_tgbot_broadcast_parse_t *parse,
     ngx_http_tgbot_json_token_t *token);
+static ngx_int_t ngx_http_tgbot_broadcast_parse_close(
+    ngx_http_tgbot_broadcast_parse_t *parse, size_t to);
 static ngx_int_t ngx_http_tgbot_broadcast_parse_keep(
     ngx_http_tgbot_broadcast_parse_t *parse, size_t to);
 static ngx_int_t ngx_http_tgbot_broadcast_parse_chats(
@@ -319,7 +321,7 @@ ngx_http_tgbot_broadcast_parse_key(ngx_http_tgbot_broadcast_parse_t *parse,
                                   "the member \"%*s\" is %s, expected "
                                   "\"method\", \"params\", \"chat_ids\" or "
                                   "\"start\", each once",
-                                  ngx_min(token->text.len,
+                                  ngx_http_tgbot_json_cut(&token->text,
                                        NGX_HTTP_TGBOT_BROADCAST_PARSE_SHOWN),
                                   token->text.data,
                                   (key == NGX_HTTP_TGBOT_BROADCAST_PARSE_OTHER)
@@ -388,7 +390,7 @@ ngx_http_tgbot_broadcast_parse_method(ngx_http_tgbot_broadcast_parse_t *parse,
                                   "\"method\" is \"%*s\", expected the name of "
                                   "a method that sends something, such as "
                                   "\"sendMessage\"",
-                                  ngx_min(token->text.len,
+                                  ngx_http_tgbot_json_cut(&token->text,
                                        NGX_HTTP_TGBOT_BROADCAST_PARSE_SHOWN),
                                   token->text.data);
     }
@@ -420,9 +422,7 @@ ngx_http_tgbot_broadcast_parse_params(ngx_http_tgbot_broadcast_parse_t *parse,
         }
 
         if (token->type == NGX_HTTP_TGBOT_JSON_MAP_END) {
-            parse->inside = 0;
-
-            return ngx_http_tgbot_broadcast_parse_keep(parse, offset);
+            return ngx_http_tgbot_broadcast_parse_close(parse, offset);
         }
 
         return ngx_http_tgbot_broadcast_parse_expected(parse,
@@ -439,6 +439,35 @@ ngx_http_tgbot_broadcast_parse_params(ngx_http_tgbot_broadcast_parse_t *parse,
         return ngx_http_tgbot_broadcast_parse_expected(parse,
                                   "\"params\" has \"chat_id\", expected chats "
                                   "in \"chat_ids\" only");
+    }
+
+    return NGX_OK;
+}
+
+
+/* the Bot API would refuse each call, and no answer could show the params */
+
+static ngx_int_t
+ngx_http_tgbot_broadcast_parse_close(ngx_http_tgbot_broadcast_parse_t *parse,
+    size_t to)
+{
+    size_t     valid;
+    ngx_int_t  rc;
+
+    parse->inside = 0;
+
+    rc = ngx_http_tgbot_broadcast_parse_keep(parse, to);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    valid = ngx_http_tgbot_json_valid(&parse->params);
+
+    if (valid < parse->params.len) {
+        return ngx_http_tgbot_broadcast_parse_expected(parse,
+                                  "byte %uz of \"params\" is no UTF-8, "
+                                  "expected JSON in UTF-8", valid);
     }
 
     return NGX_OK;
@@ -515,7 +544,7 @@ ngx_http_tgbot_broadcast_parse_chat(ngx_http_tgbot_broadcast_parse_t *parse,
                                   "the id of a chat, a number: a broadcast "
                                   "knows no @names",
                                   lines ? "line" : "element", parse->element,
-                                  ngx_min(text->len,
+                                  ngx_http_tgbot_json_cut(text,
                                        NGX_HTTP_TGBOT_BROADCAST_PARSE_SHOWN),
                                   text->data);
     }

@@ -754,6 +754,29 @@ ngx_http_tgbot_json_cut(ngx_str_t *text, size_t max)
 }
 
 
+size_t
+ngx_http_tgbot_json_valid(ngx_str_t *text)
+{
+    size_t   n;
+    u_char  *p, *last;
+
+    p = text->data;
+    last = p + text->len;
+
+    while (p < last) {
+        n = (*p < 0x80) ? 1 : ngx_http_tgbot_json_utf8(p, last);
+
+        if (n == 0) {
+            break;
+        }
+
+        p += n;
+    }
+
+    return p - text->data;
+}
+
+
 ngx_uint_t
 ngx_http_tgbot_json_is_clean(ngx_str_t *text)
 {

@@ -701,6 +701,14 @@ test_clean(void)
     s.data[1] = '\0';
     ngx_http_tgbot_json_clean(&s);
     is_str(&s, "a b");
+
+    unit_context("up to what is no UTF-8");
+    s = unit_str(unit_pool(), "caf\xc3\xa9\n\x7f\xf0\x9f\x98\x80");
+    is_int(ngx_http_tgbot_json_valid(&s), s.len);
+    s = unit_str(unit_pool(), "caf\xc3\xa9\xed\xa0\x80");
+    is_int(ngx_http_tgbot_json_valid(&s), 5);
+    s = unit_str(unit_pool(), "\xe2\x82");
+    is_int(ngx_http_tgbot_json_valid(&s), 0);
 }
 
 
