@@ -31,6 +31,8 @@ static void ngx_http_tgbot_call_finish(ngx_event_t *ev);
 static void ngx_http_tgbot_call_result(ngx_http_tgbot_call_t *call,
     ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_call_expire(ngx_event_t *ev);
+static void ngx_http_tgbot_call_done(ngx_http_tgbot_call_t *call,
+    ngx_http_tgbot_capture_t *result, ngx_http_tgbot_detached_t *d);
 static ngx_uint_t ngx_http_tgbot_call_abandon(ngx_http_tgbot_call_t *call);
 static void ngx_http_tgbot_call_leave(ngx_http_tgbot_call_t *call);
 
@@ -680,16 +682,7 @@ ngx_http_tgbot_call_finish(ngx_event_t *ev)
     }
 
     ngx_http_tgbot_call_leave(call);
-
-    /* done() may free the structure: it is not used after that */
-
-    call->ended = d;
-
-    call->done(call, &result);
-
-    if (d && !d->kept) {
-        ngx_http_tgbot_detached_free(d);
-    }
+    ngx_http_tgbot_call_done(call, &result, d);
 }
 
 
@@ -785,10 +778,33 @@ ngx_http_tgbot_call_expire(ngx_event_t *ev)
     result.passed = call->passing;
 
     ngx_http_tgbot_call_leave(call);
+    ngx_http_tgbot_call_done(call, &result, held ? NULL : d);
+}
 
-    call->done(call, &result);
 
-    if (!held && !d->kept) {
+/*
+ * done() may free the call, and end the request that keeps the answer: the
+ * detached request lives until done() has returned, as the result is in it.
+ */
+
+static void
+ngx_http_tgbot_call_done(ngx_http_tgbot_call_t *call,
+    ngx_http_tgbot_capture_t *result, ngx_http_tgbot_detached_t *d)
+{
+    call->ended = d;
+
+    if (d == NULL) {
+        call->done(call, result);
+        return;
+    }
+
+    d->ending = 1;
+
+    call->done(call, result);
+
+    d->ending = 0;
+
+    if (!d->kept) {
         ngx_http_tgbot_detached_free(d);
     }
 }

@@ -61,6 +61,7 @@ struct ngx_http_tgbot_detached_s {
     unsigned                       kept:1;       /* freed with the pool of the
                                                     request that has its
                                                     answer */
+    unsigned                       ending:1;     /* the owner frees it soon */
 
     ngx_http_request_t            *request;
 

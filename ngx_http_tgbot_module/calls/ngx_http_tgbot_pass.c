@@ -222,7 +222,13 @@ ngx_http_tgbot_pass_keep(ngx_http_tgbot_call_t *call, ngx_http_request_t *to)
 static void
 ngx_http_tgbot_pass_kept(void *data)
 {
-    ngx_http_tgbot_detached_free(data);
+    ngx_http_tgbot_detached_t *d = data;
+
+    d->kept = 0;
+
+    if (!d->ending) {
+        ngx_http_tgbot_detached_free(d);
+    }
 }
 
 

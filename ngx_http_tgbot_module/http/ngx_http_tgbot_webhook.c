@@ -592,15 +592,18 @@ ngx_http_tgbot_authenticate_secret(ngx_http_request_t *r,
 ngx_uint_t
 ngx_http_tgbot_webhook_equal(ngx_str_t *secret, ngx_str_t *given)
 {
-    u_char       c;
+    u_char      *p;
     size_t       i;
     ngx_uint_t   diff;
 
     diff = (secret->len == 0) | (secret->len ^ given->len);
 
+    /* of another length: as long as if it had to be compared */
+
+    p = (secret->len == given->len) ? given->data : secret->data;
+
     for (i = 0; i < secret->len; i++) {
-        c = (i < given->len) ? given->data[i] : 0;
-        diff |= secret->data[i] ^ c;
+        diff |= secret->data[i] ^ p[i];
     }
 
     return diff == 0;

@@ -262,7 +262,7 @@ ngx_http_tgbot_address_complete(ngx_http_tgbot_method_t *call,
 
     size = object->body.len;
 
-    for (key = 0; key < NGX_HTTP_TGBOT_OBJECT_OTHER; key++) {
+    for (key = 0; address->keys >> key; key++) {
 
         if ((address->keys >> key) & 1) {
             name = ngx_http_tgbot_method_object_key_name(key);

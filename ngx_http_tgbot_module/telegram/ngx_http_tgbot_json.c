@@ -220,6 +220,7 @@ ngx_http_tgbot_json_init(ngx_http_tgbot_json_t *json,
     json->deep = 0;
     json->rc = NGX_OK;
     json->token.json = json;
+    json->token.type = NGX_HTTP_TGBOT_JSON_KEY;
     json->pos = ngx_align_ptr(json->arena, NGX_ALIGNMENT);
 
     ngx_queue_init(&json->blocks);
@@ -296,7 +297,7 @@ ngx_http_tgbot_json_end_of(ngx_http_tgbot_json_t *json)
 
     /*
      * yajl does not report an incomplete string or word after the document;
-     * the newline makes it an error
+     * the newline makes it an error, and ends a number
      */
 
     rc = ngx_http_tgbot_json_status(json,
@@ -305,11 +306,13 @@ ngx_http_tgbot_json_end_of(ngx_http_tgbot_json_t *json)
         return rc;
     }
 
-    /* a truncated document is only detected here */
+    /* the last token of a whole document is a value, or its end */
 
-    rc = ngx_http_tgbot_json_status(json, yajl_complete_parse(json->yajl));
+    if (json->depth || json->token.type == NGX_HTTP_TGBOT_JSON_KEY) {
+        return NGX_DECLINED;
+    }
 
-    return (rc == NGX_OK && json->deep) ? NGX_BUSY : rc;
+    return json->deep ? NGX_BUSY : NGX_OK;
 }
 
 
