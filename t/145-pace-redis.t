@@ -237,3 +237,14 @@ stop x
 --- request eval: main::sends(1)
 --- error_code: 200
 --- calls eval: main::sent(1)
+
+
+
+=== TEST 14: a pause may be as long as a 429 tells
+--- gateway: bulk
+--- there
+stop:NAME(7) +2147480 0
+--- request eval: main::sends(1)
+--- error_code: 429
+--- response_body_like: retry after 2147[34]\d\d"
+--- calls

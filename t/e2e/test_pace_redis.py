@@ -264,6 +264,10 @@ async def test_bot_stopped(case):
                                         "answerInlineQuery")))
     case.equal(set(await asyncio.gather(*calls)), {200}, "statuses")
     case.check(api.executed[0].time - began > 1.5, "the pause did not hold")
+    # the longest pause of a 429
+    machines.redis.call("PUBLISH", KEYS + "stop", "2147483000 9")
+    await machines.heard(1)
+    case.equal(await _call(machines.nginx[1].port, "9", "x"), 429, "status of a chat")
     await machines.stop()
 
 
