@@ -330,7 +330,7 @@ class Contracts(unittest.TestCase):
         stop(9000, "", 0, keys="meta stop stop")
         self.assertEqual(self.ask(*buckets, chat="b")[::2], [2, 2])
         for key in ("stop", "stop:a"):
-            self.redis.call("SET", BOT + key, f"{int(time.time() * 10**6)} 0")
+            self.redis.call("SET", BOT + key, f"{int(time.time() * 10**6)} 0 0")
         self.assertEqual(self.ask(), [0, 0, 1])
         self.assertEqual(self.ask(*buckets), [3, 200, 1])
         self.assertEqual(self.ask(*buckets, chat="b"), [3, 200, 2])
@@ -348,12 +348,27 @@ class Contracts(unittest.TestCase):
         stop(0, "@a", 0)
         self.assertEqual(self.ask(*buckets)[::2], [2, 1])
         for key in ("stop", "stop:a"):
-            self.redis.call("SET", BOT + key, f"{int(time.time() * 10**6)} 0")
+            self.redis.call("SET", BOT + key, f"{int(time.time() * 10**6)} 0 0")
         self.assertEqual(self.ask(*buckets), [0, 0, 1])
         self.assertGreater(self.redis.call("PTTL", BOT + "stop"), 50000)
         stop(0, "@a", 0)
         self.assertEqual(self.ask(*buckets), [0, 0, 0])
         self.assertEqual(self.redis.call("EXISTS", BOT + "stop", BOT + "stop:a"), 0)
+
+    def test_stopped_clock(self):
+        """a clock that is set back makes neither a pause nor the lease of a probe longer"""
+        us = int(time.time() * 10**6)
+        hour = 3600 * 10**6
+        for lease, wanted in ((0, 2), (us + hour + 10**6, 3)):
+            self.redis.call("SET", BOT + "stop:a",
+                            f"{us + hour + (10**6 if wanted == 2 else -1)} {lease} {us + hour}")
+            for most in (1000, 990):
+                what, ms, _ = self.ask((1, 10**6), (1, 10**6))
+                self.assertEqual(what, wanted)
+                self.assertLessEqual(ms, most)
+                time.sleep(0.02)
+            time.sleep(1)
+            self.assertEqual(self.ask((1, 10**6), (1, 10**6)), [0, 0, 1])
 
     def test_paces_live(self):
         """a bucket's key lives until the bucket is full"""
