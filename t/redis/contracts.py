@@ -291,16 +291,31 @@ class Contracts(unittest.TestCase):
         """a chat that waits holds none; who has its place in the chat gets the bot's"""
         chat, bot = (10**8, 1), (10**8, 1)
         self.assertEqual(self.ask(chat, bot), [0, 0, 0])
-        one, _, due = self.ask(chat, bot)
-        self.assertEqual(one, 1)
+        self.assertEqual(self.ask(chat, bot)[0], 1)
         full = self.redis.call("GET", BOT + "pace:all")
         what, ms, _ = self.ask(chat, bot, chat="b")
         self.assertEqual(what, 0)
         self.within(ms, 10**5, "the other chat has the first place of the bot")
         self.assertGreater(int(self.redis.call("GET", BOT + "pace:all")), int(full))
-        what, ms, _ = self.ask(chat, bot, due=due)
+        # as if the time of its place had come
+        what, ms, _ = self.ask(chat, bot, due=int(time.time() * 10**6))
         self.assertEqual(what, 0)
         self.within(ms, 2 * 10**5, "and this one the second")
+
+    def test_place_too_early(self):
+        """who asks before the time of the place keeps it; one far ahead was another clock's"""
+        chat, bot = (10**8, 1), (1, 10**6)
+        self.assertEqual(self.ask(chat, bot), [0, 0, 0])
+        due = self.ask(chat, bot)[2]
+        full = self.redis.call("GET", BOT + "pace:a")
+        what, ms, again = self.ask(chat, bot, due=due)
+        self.assertEqual((what, again), (1, due))
+        self.within(ms, 10**5, "the rest of the wait")
+        self.assertEqual(self.redis.call("GET", BOT + "pace:a"), full)
+        what, _, again = self.ask(chat, bot, due=due + 3600 * 10**6)
+        self.assertEqual(what, 1)
+        self.assertGreater(again, due)
+        self.assertLess(again, due + 2 * 10**8)
 
     def test_places_given_back(self):
         """the next one gets the time of the last; a bucket of one call keeps it"""
