@@ -513,7 +513,7 @@ ngx_http_tgbot_pace_stop(ngx_http_tgbot_pace_t *pace,
     } else if (record) {
         ngx_http_tgbot_pace_pause(&t, bot, &record->pause, until, n);
 
-    } else {
+    } else if (call->data) {
         bot->lost++;
     }
 
@@ -628,9 +628,14 @@ ngx_http_tgbot_pace_pause(ngx_http_tgbot_pace_table_t *t,
 
     } else {
 
-        /* an answer to a call that was in flight when the pause began */
+        /*
+         * else the answer is to a call that was in flight when the pause began,
+         * or another machine's
+         */
 
-        if ((ngx_msec_int_t) (t->now - pause->until) >= 0) {
+        if (n != NGX_HTTP_TGBOT_PACE_NIL
+            && (ngx_msec_int_t) (t->now - pause->until) >= 0)
+        {
             bot->pauses++;
         }
 

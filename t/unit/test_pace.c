@@ -926,6 +926,57 @@ test_open(void)
 /* a full zone passes over records that are paused, and counts what it loses */
 
 static void
+hear(const char *chat)
+{
+    ngx_http_tgbot_pace_call_t  call;
+
+    set(&call, chat, NGX_HTTP_TGBOT_PACE_LOOSE, 0);
+    call.data = NULL;
+
+    ngx_http_tgbot_pace_stop(&bot, &call, 1000);
+}
+
+
+/* workers that hear of a pause count it once, also if it has just ended here */
+
+static void
+test_heard(void)
+{
+    ngx_uint_t                    i;
+    ngx_http_tgbot_pace_call_t    a;
+    ngx_http_tgbot_pace_state_t   state;
+
+    start(1);
+
+    for (i = 0; i < WORKERS; i++) {
+        hear("1");
+        ngx_current_msec += 1;
+    }
+
+    ngx_current_msec += 1000;
+    hear("1");
+
+    ngx_http_tgbot_pace_state(&bot, &state);
+    is_int(state.pauses, 1);
+    is_int(state.paused, 1);
+
+    /* the probe that meets another 429 begins another one */
+
+    ngx_current_msec += 1000;
+
+    set(&a, "1", NGX_HTTP_TGBOT_PACE_LINE, 60000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+    ngx_http_tgbot_pace_stop(&bot, &a, 1000);
+
+    ngx_http_tgbot_pace_state(&bot, &state);
+    is_int(state.pauses, 2);
+
+    ngx_http_tgbot_pace_leave(&bot, &a);
+    unit_zone_free(zone);
+}
+
+
+static void
 test_full(void)
 {
     char                               name[16];
@@ -945,6 +996,12 @@ test_full(void)
         ngx_http_tgbot_pace_stop(&bot, &a, 1000);
         ngx_http_tgbot_pace_leave(&bot, &a);
     }
+
+    /* what each worker hears from Redis is lost once */
+
+    (void) snprintf(name, sizeof(name), "%d", (int) i);
+    hear(name);
+    hear(name);
 
     ngx_http_tgbot_pace_state(&bot, &state);
     is_int(state.lost, 10);
@@ -1395,6 +1452,7 @@ main(void)
         { "a probe of a dead worker frees the next", test_dead },
         { "a name and an id of one chat", test_alias },
         { "a start keeps pauses", test_open },
+        { "a pause of another machine", test_heard },
         { "a full zone", test_full },
         { "a full zone in a pause of the bot", test_stopped },
         { "bulk", test_pace },
