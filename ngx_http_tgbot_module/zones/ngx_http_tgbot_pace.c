@@ -230,6 +230,8 @@ ngx_http_tgbot_pace_result(ngx_http_tgbot_pace_table_t *t,
         return NGX_AGAIN;
     }
 
+    ticket->gone = 1;
+
     ngx_http_tgbot_pace_table_unmail(t, ticket);
 
     call->probe = ngx_http_tgbot_pace_is_probe(t, ticket);
@@ -792,7 +794,11 @@ ngx_http_tgbot_pace_told(ngx_http_tgbot_zone_t *zone,
         call.probe = 0;
         call.due = 0;
 
-        ngx_http_tgbot_pace_again(&t, ticket);
+        /* after a repair: there may be a request */
+
+        if (!ticket->gone) {
+            ngx_http_tgbot_pace_again(&t, ticket);
+        }
 
         told[n].rc = ngx_http_tgbot_pace_result(&t, ticket, &call);
         told[n].ticket = call.ticket;
