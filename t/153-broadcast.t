@@ -789,7 +789,7 @@ qr/ 3 chats of broadcasts that wait are lost with zone "cast", which is no file/
 
 === TEST 31: a chat whose calls fail is tried three times, also if repeats have no turn
 --- config eval
-main::bot('tgbot_api /_api/status/500;') . <<'_EOC_'
+main::bot('tgbot_api /_api/status/502;') . <<'_EOC_'
     location /cast {
         tgbot_broadcast b zone=cast:2m;
         tgbot_pace chat=2r/s chat_burst=1;
@@ -799,3 +799,5 @@ _EOC_
 --- then
 my $id = make([5]);
 is(state_of($id, 'done')->{failed}, 1, $block->name . ' - failed');
+is((ask(GET => "/$id/failed"))[1]{failed}[0]{status}, 502,
+   $block->name . ' - status');

@@ -418,13 +418,18 @@ ngx_http_tgbot_broadcast_fill_publish(ngx_http_tgbot_broadcast_fill_t *fill)
     user = &fill->conf->user;
 
     if (ngx_http_tgbot_broadcast_publish(user, fill->id, &fill->loader)
-        != NGX_OK
-        || ngx_http_tgbot_broadcast_show_get(user, fill->id, &info) != NGX_OK)
+        != NGX_OK)
     {
         return ngx_http_tgbot_broadcast_fill_failed(fill, NGX_DECLINED);
     }
 
     fill->loading = 0;
+
+    /* another request may have deleted it since */
+
+    if (ngx_http_tgbot_broadcast_show_get(user, fill->id, &info) != NGX_OK) {
+        return ngx_http_tgbot_broadcast_fill_failed(fill, NGX_DECLINED);
+    }
 
     added = fill->parse.ids.n - fill->parse.ids.dropped;
 

@@ -18,7 +18,9 @@
 
 
 /*
- * A process holds a lease until it ends the lease, dies or hangs.  No process
+ * A process holds a lease until it ends the lease, dies or hangs.  A process
+ * that was killed counts as dead when its master has waited for it, which may
+ * be after its connections were closed, at the latest after LIFE.  No process
  * uses a token twice.  All zero: no lease.
  */
 

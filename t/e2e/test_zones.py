@@ -10,7 +10,7 @@ import signal
 
 import build
 import clients
-from harness import FULL, TOP, bot, until
+from harness import FULL, TOP, bot, children, until
 from simulator.program import Program, echo
 from simulator.updates import Traffic
 
@@ -480,6 +480,7 @@ async def test_replay_killed(case):
     module = await build.module("zonetest", "NGX_HTTP_TGBOT_ZONE_TEST=1")
     scene, nginx = await case.scene(
         "tgbot_queue zone=updates:1m; tgbot_attempts 1;", nginx={"module": module},
+        program_timeout="60s",
         locations="        location /letters { tgbot_status write=on; }\n")
     program = scene.program
     stops = Stops(case, scene, nginx)
@@ -516,6 +517,8 @@ async def test_replay_killed(case):
             return
         nginx.kill(pid, scene)
         case.equal(await replay, None, "a killed worker's answer")
+        # its lease ends when the master has seen its end
+        await until(lambda pid=pid: pid not in children(nginx.master))
         await letters(1)
         case.equal(await replayed(), before + 1, "in the queue")
 

@@ -4,13 +4,13 @@ import ast
 import functools
 import hashlib
 import re
-import socket
 import subprocess
 import tempfile
 import time
 import unittest
 
 import server
+from ports import free_port
 
 LANE = "00000000000000a1"
 BOT = "{t:bot}:"
@@ -600,7 +600,7 @@ class Moving(unittest.TestCase):
         self.servers = []
         self.nodes = []
         for _ in range(2):
-            port = free_port()
+            port = free_port(bus=True)
             self.servers.append(server.Server("--port", str(port), "--cluster-enabled", "yes"))
             self.addCleanup(self.servers[-1].stop)
             self.nodes.append(self.servers[-1].connect())
@@ -639,15 +639,6 @@ class Moving(unittest.TestCase):
             self.assertEqual(self.run_script("settle", LANE, "w/5", seq, "done", 0), 1)
             self.assertEqual(self.redis.call("HMGET", BOT + "meta", "items", "done"),
                              [str(left).encode(), str(2 - left).encode()])
-
-
-def free_port():
-    """a port with one for the bus of the cluster"""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as sock:
-            port = sock.getsockname()[1]
-        if port < 55536:
-            return port
 
 
 def run():
