@@ -28,6 +28,9 @@ SECRET = "e2e_secret_kept_to_the_program"
 
 _BAD = re.compile(r"\[(alert|crit|emerg)\]")
 
+# of the test that runs
+_limit = None
+
 MAIN = """\
 load_module {module};
 {user}
@@ -381,6 +384,25 @@ class Case:
             await nginx.close()
         # let the loop see the ends of connections
         await asyncio.sleep(0)
+
+
+def time_limit(seconds):
+    """How long a test may take, but for what is untimed()."""
+    global _limit
+    _limit = asyncio.timeout(seconds)
+    return _limit
+
+
+@contextlib.contextmanager
+def untimed():
+    """What a test builds is there already where it ran before, and takes long where not."""
+    loop = asyncio.get_running_loop()
+    left = _limit.when() - loop.time()
+    _limit.reschedule(None)
+    try:
+        yield
+    finally:
+        _limit.reschedule(loop.time() + left)
 
 
 async def until(condition, seconds=20.0, step=0.02):
