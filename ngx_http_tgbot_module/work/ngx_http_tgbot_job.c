@@ -797,6 +797,8 @@ static ngx_int_t
 ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job, ngx_http_request_t *r,
     ngx_http_tgbot_ctx_t *ctx, ngx_str_t *body)
 {
+    size_t  size;
+
     job->body.data = ngx_pstrdup(job->pool, body);
     if (job->body.data == NULL) {
         return NGX_ERROR;
@@ -804,20 +806,21 @@ ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job, ngx_http_request_t *r,
 
     job->body.len = body->len;
 
-    /* the request has its own body and update while it waits */
-
-    ngx_http_tgbot_job_account(job, body->len
-                               + ngx_http_tgbot_body_held(r, body)
-                               + 2 * ngx_http_tgbot_update_size(ctx->update));
-
     job->ctx = *ctx;
     job->ctx.update = &job->update;
 
-    if (ngx_http_tgbot_update_copy(&job->update, ctx->update, job->pool)
+    if (ngx_http_tgbot_update_copy(&job->update, ctx->update, body, &job->body,
+                                   &size, job->pool)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
+
+    /* the request has its own body and update while it waits */
+
+    ngx_http_tgbot_job_account(job, body->len
+                                    + ngx_http_tgbot_body_held(r, body)
+                                    + 2 * size);
 
     return ngx_http_tgbot_detached_client(&job->client, r, job->pool);
 }
@@ -877,8 +880,6 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
         return rc;
     }
 
-    ngx_http_tgbot_job_account(job, ngx_http_tgbot_update_size(&job->update));
-
     job->ctx.bot = job->bot;
     job->ctx.update = &job->update;
     job->ctx.attempts = job->item.progress.attempts + 1;
@@ -926,6 +927,10 @@ ngx_http_tgbot_job_update(ngx_http_tgbot_job_t *job, ngx_str_t *parsed)
     {
         return NGX_OK;
     }
+
+    /* strings that had to be decoded, which is all of them at most */
+
+    ngx_http_tgbot_job_account(job, job->body.len);
 
     rc = ngx_http_tgbot_update_parse(&job->update, &job->body, job->pool);
 
