@@ -113,7 +113,7 @@ tgbot_pace  chat=1r/m global=1r/m;
 === TEST 4: a chat that a 429 has stopped on another machine
 --- gateway: bulk
 --- there
-stop:NAME(7) +60 0
+stop:NAME(7) +60 0 0
 --- server
 location /people/ {
     tgbot_gateway $bot;
@@ -133,7 +133,7 @@ sendMessage {"chat_id":8,"text":"4"}
 === TEST 5: a bot that a 429 has stopped on another machine
 --- gateway: bulk
 --- there
-stop +60 0
+stop +60 0 0
 --- request eval: main::sends(1)
 --- error_code: 429
 --- response_body_like eval: $::busy
@@ -144,7 +144,7 @@ stop +60 0
 === TEST 6: the end of a pause is waited for, and then one call goes first
 --- gateway: bulk
 --- there
-stop:NAME(7) +3 0
+stop:NAME(7) +3 0 0
 --- server
 tgbot_pace  chat=1000r/s global=1r/m;
 --- request eval: main::sends(1, 2)
@@ -157,7 +157,7 @@ tgbot_pace  chat=1000r/s global=1r/m;
 === TEST 7: another machine's call goes first, and its answer is waited for
 --- gateway: bulk
 --- there
-stop:NAME(7) +0 +60
+stop:NAME(7) +0 +60 0
 --- server
 tgbot_pace  max_wait=1s;
 --- request eval: main::sends(1)
@@ -169,7 +169,7 @@ tgbot_pace  max_wait=1s;
 === TEST 8: the machine whose call goes first has died
 --- gateway: bulk
 --- there
-stop:NAME(7) +0 +2
+stop:NAME(7) +0 +2 0
 --- request eval: main::sends(1)
 --- error_code: 200
 --- calls eval: main::sent(1)
@@ -237,3 +237,14 @@ stop x
 --- request eval: main::sends(1)
 --- error_code: 200
 --- calls eval: main::sent(1)
+
+
+
+=== TEST 14: a pause may be as long as a 429 tells
+--- gateway: bulk
+--- there
+stop:NAME(7) +2147480 0 0
+--- request eval: main::sends(1)
+--- error_code: 429
+--- response_body_like: retry after 2147[34]\d\d"
+--- calls

@@ -491,3 +491,84 @@ becomes('file getMe other', 'methods', sub {
 
     CORE::join ' ', sort grep { $calls->{$_}{ok} } keys %$calls;
 });
+
+
+
+=== TEST 25: a call has nothing of the one before it, which another bot made
+--- http_config
+    map  $http_host $mapped {
+        default    "";
+        localhost  first;
+    }
+
+    server {
+        listen       $TEST_NGINX_SERVER_PORT;
+        server_name  other;
+
+        proxy_set_header  X-Mapped  $mapped;
+        proxy_set_header  X-Set     $note;
+        proxy_set_header  X-Lasts   $http_idempotency_key$content_type$arg_k;
+
+        uninitialized_variable_warn  off;
+
+        location = /c {
+            tgbot_webhook  c;
+            tgbot_token    2:OTHER;
+            tgbot_handler  /_api;
+            tgbot_api      /_api;
+        }
+
+        location = /_api {
+            internal;
+            proxy_pass  http://127.0.0.1:$TEST_NGINX_PROGRAM_PORT/dump;
+        }
+
+        location /g/ {
+            tgbot_gateway  c;
+        }
+    }
+--- config eval
+main::bot('tgbot_api /_api?k=first;') . '
+    set  $note  first;
+
+    location = /_api {
+        internal;
+        proxy_pass  http://127.0.0.1:$TEST_NGINX_PROGRAM_PORT/dump;
+
+        proxy_set_header  X-Mapped  $mapped;
+        proxy_set_header  X-Set     $note;
+        proxy_set_header  X-Lasts   $content_type$arg_k$uri$tgbot_bot;
+    }
+
+    location /g/ {
+        tgbot_gateway  b;
+    }'
+--- then
+sub dumped {
+    my ($answer) = @_;
+
+    return JSON::PP->new->decode($answer =~ s/^.*?\r\n\r\n//sr)->{text};
+}
+
+for my $turn (1 .. 3) {
+    is(dumped(end(call('sendMessage'))), <<"_EOC_" . '{"chat_id":7}', $block->name . " - $turn, the first");
+POST /dump?k=first HTTP/1.0
+Accept-Encoding: identity
+Connection: close
+Content-Length: 13
+Content-Type: application/json
+Host: 127.0.0.1:$ENV{TEST_NGINX_PROGRAM_PORT}
+X-Lasts: application/jsonfirst/_apib
+X-Mapped: first
+X-Set: first
+
+_EOC_
+    is(dumped(end(request('GET', '/g/getMe', [ 'Host: other' ]))), <<"_EOC_", $block->name . " - $turn, the other one");
+GET /dump HTTP/1.0
+Accept-Encoding: identity
+Connection: close
+Content-Length: 0
+Host: 127.0.0.1:$ENV{TEST_NGINX_PROGRAM_PORT}
+
+_EOC_
+}

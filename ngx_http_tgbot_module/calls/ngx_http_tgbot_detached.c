@@ -13,6 +13,13 @@
 #include "ngx_http_tgbot_detached.h"
 #include "ngx_http_tgbot_redact.h"
 
+#if defined __has_feature
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#define NGX_HTTP_TGBOT_DETACHED_ASAN  1
+#endif
+#endif
+
 
 /*
  * Not a socket.  -1 has other meanings: a timer of lua-nginx-module, or a
@@ -23,21 +30,8 @@
 /* r->count without a subrequest: the core's reference, and one of ours */
 #define NGX_HTTP_TGBOT_DETACHED_COUNT  2
 
-/*
- * Requests kept for reuse; a peak does not hold more memory for ever.  Where
- * memory is checked, what is freed must not be used again.
- */
-#if (NGX_DEBUG_PALLOC) || defined __SANITIZE_ADDRESS__
-#define NGX_HTTP_TGBOT_DETACHED_SPARE  0
-#elif defined __has_feature
-#if __has_feature(address_sanitizer)
-#define NGX_HTTP_TGBOT_DETACHED_SPARE  0
-#endif
-#endif
-
-#ifndef NGX_HTTP_TGBOT_DETACHED_SPARE
+/* requests kept for reuse; a peak does not hold more memory for ever */
 #define NGX_HTTP_TGBOT_DETACHED_SPARE  128
-#endif
 
 /* blocks that the pool of such a request keeps beyond those it began with */
 #define NGX_HTTP_TGBOT_DETACHED_BLOCKS  2
@@ -59,6 +53,8 @@ static void ngx_http_tgbot_detached_gone(ngx_http_tgbot_detached_t *d);
 static void ngx_http_tgbot_detached_end(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_tgbot_detached_keep(ngx_http_tgbot_detached_t *d);
 static void ngx_http_tgbot_detached_clear(ngx_http_tgbot_detached_t *d);
+static void ngx_http_tgbot_detached_poison(ngx_http_tgbot_detached_t *d);
+static void ngx_http_tgbot_detached_unpoison(ngx_http_tgbot_detached_t *d);
 static u_char *ngx_http_tgbot_detached_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
 static void ngx_http_tgbot_detached_log_writer(ngx_log_t *log,
@@ -81,6 +77,8 @@ ngx_http_tgbot_detached_create(ngx_http_conf_ctx_t *ctx, ngx_log_t *error_log,
     d = ngx_http_tgbot_detached_spare;
 
     if (d) {
+        ngx_http_tgbot_detached_unpoison(d);
+
         ngx_http_tgbot_detached_spare = d->next;
         ngx_http_tgbot_detached_nspare--;
 
@@ -293,7 +291,7 @@ ngx_http_tgbot_detached_remember(ngx_http_tgbot_detached_t *d)
 
     pool = d->request->pool;
 
-    if (pool->large || pool->cleanup) {
+    if (pool->cleanup) {
         return;
     }
 
@@ -301,6 +299,7 @@ ngx_http_tgbot_detached_remember(ngx_http_tgbot_detached_t *d)
 
     d->block = p;
     d->last = p->d.last;
+    d->large = pool->large;
     d->made = *d->request;
 }
 
@@ -534,6 +533,8 @@ ngx_http_tgbot_detached_keep(ngx_http_tgbot_detached_t *d)
     ngx_http_tgbot_detached_spare = d;
     ngx_http_tgbot_detached_nspare++;
 
+    ngx_http_tgbot_detached_poison(d);
+
     return 1;
 }
 
@@ -541,6 +542,10 @@ ngx_http_tgbot_detached_keep(ngx_http_tgbot_detached_t *d)
 /*
  * As ngx_http_free_request(), but for what the request was made of.
  * ngx_reset_pool() would run no cleanups, and give away the request itself.
+ *
+ * With NGX_DEBUG_PALLOC all allocations are large: what the last call had is
+ * freed here one by one, so a pointer to it that has stayed in the request is
+ * found by a sanitizer when the next call uses it.
  */
 
 static void
@@ -561,14 +566,14 @@ ngx_http_tgbot_detached_clear(ngx_http_tgbot_detached_t *d)
         }
     }
 
-    for (l = pool->large; l; l = l->next) {
+    for (l = pool->large; l != d->large; l = l->next) {
         if (l->alloc) {
             ngx_free(l->alloc);
         }
     }
 
     pool->cleanup = NULL;
-    pool->large = NULL;
+    pool->large = d->large;
     pool->chain = NULL;
     pool->current = d->block;
 
@@ -594,6 +599,34 @@ ngx_http_tgbot_detached_clear(ngx_http_tgbot_detached_t *d)
         p->d.last = (u_char *) p + sizeof(ngx_pool_t);
         p->d.failed = 0;
     }
+}
+
+
+/* a request that is kept must not be used by anything, as if it was freed */
+
+static void
+ngx_http_tgbot_detached_poison(ngx_http_tgbot_detached_t *d)
+{
+#if (NGX_HTTP_TGBOT_DETACHED_ASAN)
+
+    ASAN_POISON_MEMORY_REGION(d->request->pool, sizeof(ngx_pool_t));
+    ASAN_POISON_MEMORY_REGION(d->request, sizeof(ngx_http_request_t));
+    ASAN_POISON_MEMORY_REGION(d, sizeof(ngx_http_tgbot_detached_t));
+
+#endif
+}
+
+
+static void
+ngx_http_tgbot_detached_unpoison(ngx_http_tgbot_detached_t *d)
+{
+#if (NGX_HTTP_TGBOT_DETACHED_ASAN)
+
+    ASAN_UNPOISON_MEMORY_REGION(d, sizeof(ngx_http_tgbot_detached_t));
+    ASAN_UNPOISON_MEMORY_REGION(d->request, sizeof(ngx_http_request_t));
+    ASAN_UNPOISON_MEMORY_REGION(d->made.pool, sizeof(ngx_pool_t));
+
+#endif
 }
 
 
@@ -627,6 +660,9 @@ ngx_http_tgbot_detached_exit_process(void)
 
     while (ngx_http_tgbot_detached_spare) {
         d = ngx_http_tgbot_detached_spare;
+
+        ngx_http_tgbot_detached_unpoison(d);
+
         ngx_http_tgbot_detached_spare = d->next;
 
         ngx_destroy_pool(d->made.pool);

@@ -67,11 +67,13 @@ struct ngx_http_tgbot_detached_s {
 
     /*
      * private, for reuse: the request as it was made, and the block of its
-     * pool that was the last one then, or NULL, and what that had in it
+     * pool that was the last one then, or NULL, what that had in it, and the
+     * large allocations
      */
     ngx_http_request_t             made;
     ngx_pool_t                    *block;
     u_char                        *last;
+    ngx_pool_large_t              *large;
 };
 
 

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include <ngx_md5.h>
 
+#include "ngx_http_tgbot_method.h"
 #include "ngx_http_tgbot_pace_redis.h"
 #include "ngx_http_tgbot_redis_args.h"
 
@@ -11,8 +12,9 @@
 /* a probe that tells nothing is forgotten after so long, ms */
 #define NGX_HTTP_TGBOT_PACE_REDIS_LEASE  5000
 
-/* a longer pause is no message of ours, ms */
-#define NGX_HTTP_TGBOT_PACE_REDIS_PAUSE  (7 * 24 * 3600 * 1000)
+/* the longest pause, ms */
+#define NGX_HTTP_TGBOT_PACE_REDIS_PAUSE                                      \
+    ((int64_t) NGX_HTTP_TGBOT_METHOD_RETRY_MAX * 1000)
 
 #define NGX_HTTP_TGBOT_PACE_REDIS_HASH   16
 

@@ -436,27 +436,24 @@ ngx_http_tgbot_pace_use_ask(ngx_http_tgbot_turn_t *turn)
 
     if (turn->place == NULL) {
         turn->place = ngx_http_tgbot_pace_redis_make(bot, &turn->call);
-
-        if (turn->place == NULL) {
-            return NGX_OK;
-        }
-
-        turn->place->ready = ngx_http_tgbot_pace_use_told_place;
-        turn->place->data = turn;
     }
 
     left = turn->waiting ? (ngx_msec_int_t) (turn->end - ngx_current_msec)
                          : (ngx_msec_int_t) turn->call.limit;
 
-    if (ngx_http_tgbot_pace_redis_ask(turn->place,
-                                      (ngx_msec_t) ngx_max(left, 0))
-        != NGX_AGAIN)
+    if (turn->place == NULL
+        || ngx_http_tgbot_pace_redis_ask(turn->place,
+                                         (ngx_msec_t) ngx_max(left, 0))
+           != NGX_AGAIN)
     {
         ngx_http_tgbot_stats_count(bot->stats,
                                    NGX_HTTP_TGBOT_STAT_PACE_REDIS_AWAY);
         ngx_http_tgbot_pace_use_unplace(turn, 1);
         return NGX_OK;
     }
+
+    turn->place->ready = ngx_http_tgbot_pace_use_told_place;
+    turn->place->data = turn;
 
     turn->placing = 1;
     turn->call.due = 0;

@@ -47,9 +47,11 @@ end
 local limit, lease = ARGV[1] * 1000, ARGV[2] * 1000
 local due = tonumber(ARGV[3])
 
--- a place that was not taken in time is lost: others go on as if it had been
+-- A place that was not taken in time is lost: others go on as if it had been.
+-- So is one that is further away than the caller waits, as the clock was set
+-- back.
 
-if us > due + LATE then
+if us > due + LATE or due > us + limit + LATE then
   due = 0
 end
 
@@ -83,6 +85,9 @@ if due == 0 then
   for _, b in ipairs(buckets) do
     chat = math.max(chat, b.wait)
   end
+
+elseif due > us + PACE_CLOCK then
+  chat = due - us
 end
 
 local wait = math.max(chat, all)
@@ -92,8 +97,10 @@ if wait > limit then
 end
 
 if chat > 0 then
-  for _, b in ipairs(buckets) do
-    pace_take(b, us + chat, 0)
+  if due == 0 then
+    for _, b in ipairs(buckets) do
+      pace_take(b, us + chat, 0)
+    end
   end
 
   return {1, math.ceil(chat / 1000), us + chat}

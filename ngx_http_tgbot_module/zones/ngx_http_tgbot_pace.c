@@ -230,6 +230,8 @@ ngx_http_tgbot_pace_result(ngx_http_tgbot_pace_table_t *t,
         return NGX_AGAIN;
     }
 
+    ticket->gone = 1;
+
     ngx_http_tgbot_pace_table_unmail(t, ticket);
 
     call->probe = ngx_http_tgbot_pace_is_probe(t, ticket);
@@ -513,7 +515,7 @@ ngx_http_tgbot_pace_stop(ngx_http_tgbot_pace_t *pace,
     } else if (record) {
         ngx_http_tgbot_pace_pause(&t, bot, &record->pause, until, n);
 
-    } else {
+    } else if (call->data) {
         bot->lost++;
     }
 
@@ -628,9 +630,14 @@ ngx_http_tgbot_pace_pause(ngx_http_tgbot_pace_table_t *t,
 
     } else {
 
-        /* an answer to a call that was in flight when the pause began */
+        /*
+         * else the answer is to a call that was in flight when the pause began,
+         * or another machine's
+         */
 
-        if ((ngx_msec_int_t) (t->now - pause->until) >= 0) {
+        if (n != NGX_HTTP_TGBOT_PACE_NIL
+            && (ngx_msec_int_t) (t->now - pause->until) >= 0)
+        {
             bot->pauses++;
         }
 
@@ -787,7 +794,11 @@ ngx_http_tgbot_pace_told(ngx_http_tgbot_zone_t *zone,
         call.probe = 0;
         call.due = 0;
 
-        ngx_http_tgbot_pace_again(&t, ticket);
+        /* after a repair: there may be a request */
+
+        if (!ticket->gone) {
+            ngx_http_tgbot_pace_again(&t, ticket);
+        }
 
         told[n].rc = ngx_http_tgbot_pace_result(&t, ticket, &call);
         told[n].ticket = call.ticket;

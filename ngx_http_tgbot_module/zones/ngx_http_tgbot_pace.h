@@ -179,6 +179,7 @@ size_t ngx_http_tgbot_pace_chat(ngx_http_tgbot_pace_t *pace, ngx_str_t *chat,
 
 /*
  * The request was answered with 429: a pause of "pause" ms.  A later end wins.
+ * "data" of NULL: a worker has heard of it, which counts no pause as lost.
  */
 void ngx_http_tgbot_pace_stop(ngx_http_tgbot_pace_t *pace,
     ngx_http_tgbot_pace_call_t *call, ngx_msec_t pause);

@@ -56,6 +56,7 @@ ngx_http_tgbot_pace_move_halt(ngx_http_tgbot_pace_table_t *t,
     ngx_http_tgbot_pace_move_unpause(t, bot, &bot->pause, n, 0);
 
     ticket->waits = 1;
+    ticket->gone = 0;
     ticket->due = 0;
 
     switch (ticket->class) {

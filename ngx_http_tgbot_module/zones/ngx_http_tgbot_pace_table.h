@@ -94,6 +94,7 @@ typedef struct {
 
     unsigned                  waits:1;     /* else the call may go */
     unsigned                  waited:1;    /* is counted, since it entered */
+    unsigned                  gone:1;      /* its worker knows that it may go */
     unsigned                  listed:1;    /* in its record's list */
     unsigned                  mailed:1;
     unsigned                  flight:1;    /* holds tokens */

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 
-from harness import SECRET, TOKEN, TOP, free_port, until
+from harness import SECRET, TOKEN, TOP, free_port, until, untimed
 from simulator import updates
 from simulator.botapi import BotApi
 
@@ -167,12 +167,13 @@ async def go_program(case, source):
         case.skip("no telebot: golang-go and golang-gopkg-telebot.v3-dev have it")
         return None
     program = f"{case.directory}/program"
-    build = await asyncio.create_subprocess_exec(
-        go, "build", "-o", program, source, stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        env=dict(os.environ, GO111MODULE="off", GOPATH="/usr/share/gocode",
-                 GOCACHE=f"{TOP}/build/frameworks/go"))
-    output, _ = await build.communicate()
+    with untimed():
+        build = await asyncio.create_subprocess_exec(
+            go, "build", "-o", program, source, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            env=dict(os.environ, GO111MODULE="off", GOPATH="/usr/share/gocode",
+                     GOCACHE=f"{TOP}/build/frameworks/go"))
+        output, _ = await build.communicate()
     return program if case.equal((build.returncode, output), (0, b""), "go build") else None
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 
-from harness import MODULE, TOP
+from harness import MODULE, TOP, untimed
 
 COPIED = ("ngx_auto_config.h", "ngx_auto_headers.h", "ngx_modules.c",
           "ngx_http_tgbot_module_modules.c")
@@ -50,7 +50,7 @@ async def module(name, *defines):
     for folder in folders:
         os.makedirs(folder, exist_ok=True)
 
-    with _alone(target):
+    with untimed(), _alone(target):
         with open(f"{objs}/Makefile", encoding="utf-8") as file:
             rules = file.read()
         flags = " ".join(f"-D{define}" for define in defines)

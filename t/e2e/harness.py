@@ -2,18 +2,16 @@
 
 import asyncio
 import contextlib
-import fcntl
 import itertools
 import json
 import os
-import random
 import re
 import shutil
 import signal
 import socket
-import tempfile
 import time
 
+from ports import free_port
 from simulator import report
 from simulator.http1 import fetch
 from simulator.scene import Options, Scene
@@ -25,15 +23,13 @@ MODULE = os.path.abspath(
     os.environ.get("TGBOT_MODULE", f"{TOP}/build/ngx_http_tgbot_module.so"))
 FULL = bool(os.environ.get("TGBOT_E2E_FULL"))
 
-# ports, see free_port(): those that were given, and whose turn this process has
-_given = set()
-_TURNS = 16
-_turn = 0
-
 TOKEN = "7000000001:AAHleakless-e2e-token-0123456789abc"
 SECRET = "e2e_secret_kept_to_the_program"
 
 _BAD = re.compile(r"\[(alert|crit|emerg)\]")
+
+# of the test that runs
+_limit = None
 
 MAIN = """\
 load_module {module};
@@ -390,6 +386,25 @@ class Case:
         await asyncio.sleep(0)
 
 
+def time_limit(seconds):
+    """How long a test may take, but for what is untimed()."""
+    global _limit
+    _limit = asyncio.timeout(seconds)
+    return _limit
+
+
+@contextlib.contextmanager
+def untimed():
+    """What a test builds is there already where it ran before, and takes long where not."""
+    loop = asyncio.get_running_loop()
+    left = _limit.when() - loop.time()
+    _limit.reschedule(None)
+    try:
+        yield
+    finally:
+        _limit.reschedule(loop.time() + left)
+
+
 async def until(condition, seconds=20.0, step=0.02):
     """Waits for a condition; whether it came true."""
     end = time.monotonic() + seconds
@@ -438,37 +453,6 @@ def alive(pid):
         return _state(pid) != "Z"
     except FileNotFoundError:
         return False
-
-
-def take_turn(turn):
-    """The ports of this process are not those of one with another turn."""
-    global _turn
-    _turn = turn % _TURNS
-
-
-def free_port():
-    """
-    A port for a server, another one each time: below those that connections are given
-    as their own.
-    """
-    while True:
-        # of nodes of a cluster, port + 10000 as well, which has the same remainder
-        port = random.randrange(12000 + _turn, 32768, _TURNS)
-        if port in _given:
-            continue
-        _given.add(port)
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            _lock(port)
-            sock.bind(("127.0.0.1", port))
-            return port
-
-
-def _lock(port):
-    """Test::Nginx gives no port away whose block of four is locked, until this process ends."""
-    directory = f"{tempfile.gettempdir()}/test-nginx-port-locks-{os.getuid()}"
-    os.makedirs(directory, exist_ok=True)
-    lock = os.open(f"{directory}/port-{port // 4 * 4}.lock", os.O_CREAT | os.O_RDWR, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _listens(port):

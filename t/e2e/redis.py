@@ -9,7 +9,8 @@ import socket
 import subprocess
 import time
 
-from harness import free_port, suspend, until
+from harness import suspend, until
+from ports import free_port
 
 SERVER = os.environ.get("TGBOT_REDIS") or shutil.which("redis-server")
 
@@ -146,7 +147,7 @@ async def cluster(case, count, tls=lambda number: None, **options):
     Nodes of a cluster; the first three share the slots, the others have none.  tls: that of
     the node with this number.
     """
-    nodes = [await Redis(case, f"node{i}", port=_bus_port(), cluster_enabled="yes",
+    nodes = [await Redis(case, f"node{i}", port=free_port(bus=True), cluster_enabled="yes",
                          cluster_node_timeout="1500", cluster_require_full_coverage="no",
                          cluster_replica_validity_factor="0", tls=tls(i), **options).start()
              for i in range(count)]
@@ -157,14 +158,6 @@ async def cluster(case, count, tls=lambda number: None, **options):
     case.check(await until(lambda: all(_knows(node, count) for node in nodes), 30),
                "there is no cluster")
     return nodes
-
-
-def _bus_port():
-    """A port whose bus, 10000 above it, has one that no connection is given as well."""
-    while True:
-        port = free_port()
-        if port < 32768 - 10000:
-            return port
 
 
 def _knows(node, count):

@@ -221,7 +221,7 @@ async def test_probes_of_another(case):
         """Pauses that are over, and until when their probes belong to a machine that died."""
         for chat in "12":
             redis.call("SET", f"{KEYS}stop:{hashlib.md5(chat.encode()).hexdigest()}",
-                       f"{int(time.time() - 1) * 10**6} {int(lease) * 10**6}", "PX", 100000)
+                       f"{int(time.time() - 1) * 10**6} {int(lease) * 10**6} 0", "PX", 100000)
 
     def asked():
         """Questions of machines that Redis has answered."""
@@ -253,7 +253,7 @@ async def test_bot_stopped(case):
     machines.redis.call("EVAL", """
         local time = redis.call('TIME')
         local ends = string.format('%d', (time[1] + 3) * 1000000)
-        redis.call('SET', KEYS[1], ends .. ' 0', 'PX', 60000)
+        redis.call('SET', KEYS[1], ends .. ' 0 0', 'PX', 60000)
         return redis.call('PUBLISH', KEYS[1], '3000 ')""", 1, KEYS + "stop")
     began = time.monotonic()
     for machine in (0, 1):
@@ -264,6 +264,10 @@ async def test_bot_stopped(case):
                                         "answerInlineQuery")))
     case.equal(set(await asyncio.gather(*calls)), {200}, "statuses")
     case.check(api.executed[0].time - began > 1.5, "the pause did not hold")
+    # the longest pause of a 429
+    machines.redis.call("PUBLISH", KEYS + "stop", "2147483000 9")
+    await machines.heard(1)
+    case.equal(await _call(machines.nginx[1].port, "9", "x"), 429, "status of a chat")
     await machines.stop()
 
 

@@ -232,8 +232,9 @@ async def test_refused(case):
         said = lambda: all(word in nginx.read("error.log")  # noqa: E731
                            for nginx in machines.nginx)
         case.check(await until(said), f"the logs do not tell of {word}")
-        case.check(machines.scene.webhook.statuses[503] > 0, f"{word}: no 503")
-        machines.scene.webhook.statuses[503] = 0
+        statuses = machines.scene.webhook.statuses
+        case.check(await until(lambda: statuses[503] > 0), f"{word}: no 503")
+        statuses[503] = 0
 
     async def accepts():
         count = machines.count("accepted") + 100

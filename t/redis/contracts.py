@@ -4,13 +4,13 @@ import ast
 import functools
 import hashlib
 import re
-import socket
 import subprocess
 import tempfile
 import time
 import unittest
 
 import server
+from ports import free_port
 
 LANE = "00000000000000a1"
 BOT = "{t:bot}:"
@@ -291,16 +291,31 @@ class Contracts(unittest.TestCase):
         """a chat that waits holds none; who has its place in the chat gets the bot's"""
         chat, bot = (10**8, 1), (10**8, 1)
         self.assertEqual(self.ask(chat, bot), [0, 0, 0])
-        one, _, due = self.ask(chat, bot)
-        self.assertEqual(one, 1)
+        self.assertEqual(self.ask(chat, bot)[0], 1)
         full = self.redis.call("GET", BOT + "pace:all")
         what, ms, _ = self.ask(chat, bot, chat="b")
         self.assertEqual(what, 0)
         self.within(ms, 10**5, "the other chat has the first place of the bot")
         self.assertGreater(int(self.redis.call("GET", BOT + "pace:all")), int(full))
-        what, ms, _ = self.ask(chat, bot, due=due)
+        # as if the time of its place had come
+        what, ms, _ = self.ask(chat, bot, due=int(time.time() * 10**6))
         self.assertEqual(what, 0)
         self.within(ms, 2 * 10**5, "and this one the second")
+
+    def test_place_too_early(self):
+        """who asks before the time of the place keeps it; one far ahead was another clock's"""
+        chat, bot = (10**8, 1), (1, 10**6)
+        self.assertEqual(self.ask(chat, bot), [0, 0, 0])
+        due = self.ask(chat, bot)[2]
+        full = self.redis.call("GET", BOT + "pace:a")
+        what, ms, again = self.ask(chat, bot, due=due)
+        self.assertEqual((what, again), (1, due))
+        self.within(ms, 10**5, "the rest of the wait")
+        self.assertEqual(self.redis.call("GET", BOT + "pace:a"), full)
+        what, _, again = self.ask(chat, bot, due=due + 3600 * 10**6)
+        self.assertEqual(what, 1)
+        self.assertGreater(again, due)
+        self.assertLess(again, due + 2 * 10**8)
 
     def test_places_given_back(self):
         """the next one gets the time of the last; a bucket of one call keeps it"""
@@ -330,7 +345,7 @@ class Contracts(unittest.TestCase):
         stop(9000, "", 0, keys="meta stop stop")
         self.assertEqual(self.ask(*buckets, chat="b")[::2], [2, 2])
         for key in ("stop", "stop:a"):
-            self.redis.call("SET", BOT + key, f"{int(time.time() * 10**6)} 0")
+            self.redis.call("SET", BOT + key, f"{int(time.time() * 10**6)} 0 0")
         self.assertEqual(self.ask(), [0, 0, 1])
         self.assertEqual(self.ask(*buckets), [3, 200, 1])
         self.assertEqual(self.ask(*buckets, chat="b"), [3, 200, 2])
@@ -348,12 +363,27 @@ class Contracts(unittest.TestCase):
         stop(0, "@a", 0)
         self.assertEqual(self.ask(*buckets)[::2], [2, 1])
         for key in ("stop", "stop:a"):
-            self.redis.call("SET", BOT + key, f"{int(time.time() * 10**6)} 0")
+            self.redis.call("SET", BOT + key, f"{int(time.time() * 10**6)} 0 0")
         self.assertEqual(self.ask(*buckets), [0, 0, 1])
         self.assertGreater(self.redis.call("PTTL", BOT + "stop"), 50000)
         stop(0, "@a", 0)
         self.assertEqual(self.ask(*buckets), [0, 0, 0])
         self.assertEqual(self.redis.call("EXISTS", BOT + "stop", BOT + "stop:a"), 0)
+
+    def test_stopped_clock(self):
+        """a clock that is set back makes neither a pause nor the lease of a probe longer"""
+        us = int(time.time() * 10**6)
+        hour = 3600 * 10**6
+        for lease, wanted in ((0, 2), (us + hour + 10**6, 3)):
+            self.redis.call("SET", BOT + "stop:a",
+                            f"{us + hour + (10**6 if wanted == 2 else -1)} {lease} {us + hour}")
+            for most in (1000, 990):
+                what, ms, _ = self.ask((1, 10**6), (1, 10**6))
+                self.assertEqual(what, wanted)
+                self.assertLessEqual(ms, most)
+                time.sleep(0.02)
+            time.sleep(1)
+            self.assertEqual(self.ask((1, 10**6), (1, 10**6)), [0, 0, 1])
 
     def test_paces_live(self):
         """a bucket's key lives until the bucket is full"""
@@ -570,7 +600,7 @@ class Moving(unittest.TestCase):
         self.servers = []
         self.nodes = []
         for _ in range(2):
-            port = free_port()
+            port = free_port(bus=True)
             self.servers.append(server.Server("--port", str(port), "--cluster-enabled", "yes"))
             self.addCleanup(self.servers[-1].stop)
             self.nodes.append(self.servers[-1].connect())
@@ -609,15 +639,6 @@ class Moving(unittest.TestCase):
             self.assertEqual(self.run_script("settle", LANE, "w/5", seq, "done", 0), 1)
             self.assertEqual(self.redis.call("HMGET", BOT + "meta", "items", "done"),
                              [str(left).encode(), str(2 - left).encode()])
-
-
-def free_port():
-    """a port with one for the bus of the cluster"""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as sock:
-            port = sock.getsockname()[1]
-        if port < 55536:
-            return port
 
 
 def run():

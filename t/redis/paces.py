@@ -19,9 +19,10 @@ SIZES = ((40, 8, (33334, 30)), (8, 2, (150000, 8)), (8, 0, (1000, 30)))
 LIMIT = 60000         # ms that a call waits at most
 LEASE = 5000
 LATE = 250000         # us that a call may be late for its place
+CLOCK = 5000          # and early
 WAY = 400000          # us to the Bot API at most: what the buckets keep back covers it
 ANSWER = 50000
-KINDS = {"calm": {}, "network": {"lose": 3}, "workers": {"lose": 2, "kill": 1},
+KINDS = {"calm": {}, "network": {"lose": 3}, "workers": {"lose": 2, "kill": 1, "early": 50},
          "flush": {"flush": 1}, "delete": {"delete": 1}}
 
 
@@ -123,13 +124,16 @@ class Paces:
         check(what == 2 or not stopped or self.forgot, call.chat, "is stopped, and not for",
               call.machine.name)
         if what == 0:
+            check(self.clock >= call.due - CLOCK, call.chat, "goes before its place")
             self.go(call, us, more[0])
         elif what == 1:
-            check(not call.due or self.clock > call.due + LATE, call.chat,
+            check(not call.due or call.due == more[0] or self.clock > call.due + LATE, call.chat,
                   "has a place, and is given another")
             call.due, = more
             call.machine.flight -= 1          # it waits in the zone
-            self.at(us, self.ripe, call)
+            # its machine may have forgotten the wait
+            early = "early" in self.faults and self.happens("early")
+            self.at(self.random.randrange(us) if early else us, self.ripe, call)
             self.feed(call.machine)
         elif what == 2:
             check(stopped or self.forgot, call.chat, "is not stopped")

@@ -850,6 +850,52 @@ test_dead(void)
 }
 
 
+/* a repair does not give back the tokens of a request in flight */
+
+static void
+test_repaired(void)
+{
+    static ngx_http_tgbot_pace_call_t   a, b;
+
+    ngx_http_tgbot_pace_told_t    t[NGX_HTTP_TGBOT_PACE_BATCH];
+    ngx_http_tgbot_pace_table_t   table;
+
+    start(1);
+
+    set(&a, "1", NGX_HTTP_TGBOT_PACE_BULK, 60000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+
+    be(1);
+    set(&b, "1", NGX_HTTP_TGBOT_PACE_LOOSE, 60000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &b), NGX_OK);
+
+    if (setjmp(unit_zone_killed) == 0) {
+        unit_zone_stop_at = 1;
+        ngx_http_tgbot_pace_stop(&bot, &b, 5000);
+        ok(0);
+    }
+
+    unit_zone_stop_at = 0;
+    unit_slot_die(1);
+
+    be(0);
+    ngx_http_tgbot_pace_reap(zone);
+    is_int(ngx_http_tgbot_pace_told(zone, t), 1);
+    is_int(t[0].rc, NGX_OK);
+
+    ngx_http_tgbot_pace_table_open(&table, zone);
+    is_int(ngx_http_tgbot_pace_table_bot(&table, bot.entry)->pause.until, 0);
+    is_int(ngx_http_tgbot_pace_table_bot(&table, bot.entry)->level[0].flight,
+           1);
+
+    ngx_http_tgbot_pace_answered(&bot, &a, 1);
+    ngx_http_tgbot_pace_leave(&bot, &a);
+
+    sound();
+    unit_zone_free(zone);
+}
+
+
 static void
 test_alias(void)
 {
@@ -926,6 +972,57 @@ test_open(void)
 /* a full zone passes over records that are paused, and counts what it loses */
 
 static void
+hear(const char *chat)
+{
+    ngx_http_tgbot_pace_call_t  call;
+
+    set(&call, chat, NGX_HTTP_TGBOT_PACE_LOOSE, 0);
+    call.data = NULL;
+
+    ngx_http_tgbot_pace_stop(&bot, &call, 1000);
+}
+
+
+/* workers that hear of a pause count it once, also if it has just ended here */
+
+static void
+test_heard(void)
+{
+    ngx_uint_t                    i;
+    ngx_http_tgbot_pace_call_t    a;
+    ngx_http_tgbot_pace_state_t   state;
+
+    start(1);
+
+    for (i = 0; i < WORKERS; i++) {
+        hear("1");
+        ngx_current_msec += 1;
+    }
+
+    ngx_current_msec += 1000;
+    hear("1");
+
+    ngx_http_tgbot_pace_state(&bot, &state);
+    is_int(state.pauses, 1);
+    is_int(state.paused, 1);
+
+    /* the probe that meets another 429 begins another one */
+
+    ngx_current_msec += 1000;
+
+    set(&a, "1", NGX_HTTP_TGBOT_PACE_LINE, 60000);
+    is_int(ngx_http_tgbot_pace_enter(&bot, &a), NGX_OK);
+    ngx_http_tgbot_pace_stop(&bot, &a, 1000);
+
+    ngx_http_tgbot_pace_state(&bot, &state);
+    is_int(state.pauses, 2);
+
+    ngx_http_tgbot_pace_leave(&bot, &a);
+    unit_zone_free(zone);
+}
+
+
+static void
 test_full(void)
 {
     char                               name[16];
@@ -945,6 +1042,12 @@ test_full(void)
         ngx_http_tgbot_pace_stop(&bot, &a, 1000);
         ngx_http_tgbot_pace_leave(&bot, &a);
     }
+
+    /* what each worker hears from Redis is lost once */
+
+    (void) snprintf(name, sizeof(name), "%d", (int) i);
+    hear(name);
+    hear(name);
 
     ngx_http_tgbot_pace_state(&bot, &state);
     is_int(state.lost, 10);
@@ -1393,8 +1496,10 @@ main(void)
         { "a 429 stops its chat, and one call goes first", test_pause },
         { "other machines let a chat wait for longer", test_later },
         { "a probe of a dead worker frees the next", test_dead },
+        { "a request in flight keeps its tokens over a repair", test_repaired },
         { "a name and an id of one chat", test_alias },
         { "a start keeps pauses", test_open },
+        { "a pause of another machine", test_heard },
         { "a full zone", test_full },
         { "a full zone in a pause of the bot", test_stopped },
         { "bulk", test_pace },
