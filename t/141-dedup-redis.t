@@ -223,8 +223,17 @@ told(end($held), 'busy', '^HTTP/1.1 503 ');
 
 is(record('HGET', 'held', 1000), 'other:1:a/7',
    $block->name . ' - theirs is left alone');
+
+$held = held(id => 1001, text => 'sleep/0.5');
+record('HSET', 'held', 1001, 'other:1:a/8');
+told(end($held), 'busy', '^HTTP/1.1 503 ');
+
+is(record('HGET', 'held', 1001), 'other:1:a/8',
+   $block->name . ' - nor if there is no call to make');
+is(status()->{bots}{b}{leases_lost_total}, 2, $block->name . ' - counted');
 --- error_log
 bot "b", update 1000: this worker has lost the lease, its result is dropped
+bot "b", update 1001: this worker has lost the lease, its result is dropped
 
 
 

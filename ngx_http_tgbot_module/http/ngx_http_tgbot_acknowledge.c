@@ -106,28 +106,21 @@ ngx_http_tgbot_acknowledge_ride(ngx_http_request_t *r,
 {
     ngx_int_t     rc;
     ngx_buf_t    *b;
-    ngx_str_t     type;
     ngx_chain_t   out;
 
-    /* copy the call: its job may end before a slow client has read it */
-
-    b = ngx_create_temp_buf(r->pool, ride->body.len);
+    b = ngx_calloc_buf(r->pool);
     if (b == NULL) {
         return NGX_ERROR;
     }
 
-    type.len = ride->content_type.len;
-    type.data = ngx_pstrdup(r->pool, &ride->content_type);
-    if (type.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    b->last = ngx_cpymem(b->pos, ride->body.data, ride->body.len);
+    b->pos = ride->body.data;
+    b->last = b->pos + ride->body.len;
+    b->memory = 1;
     b->last_buf = 1;
     b->last_in_chain = 1;
 
-    r->headers_out.content_type = type;
-    r->headers_out.content_type_len = type.len;
+    r->headers_out.content_type = ride->content_type;
+    r->headers_out.content_type_len = ride->content_type.len;
     r->headers_out.content_type_lowcase = NULL;
     r->headers_out.content_length_n = ride->body.len;
 

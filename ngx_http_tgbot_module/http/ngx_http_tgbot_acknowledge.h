@@ -21,7 +21,7 @@ typedef struct {
     ngx_uint_t                  retry_max;
     ngx_uint_t                  elapsed;    /* of the Update's life, seconds */
 
-    /* the call that rides in a 200, or NULL; its strings are copied */
+    /* the call that rides in a 200, or NULL; it lives as long as the request */
     ngx_http_tgbot_method_t    *ride;
 } ngx_http_tgbot_acknowledgement_t;
 

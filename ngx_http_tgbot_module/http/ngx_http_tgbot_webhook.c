@@ -799,9 +799,16 @@ ngx_http_tgbot_webhook_settled(void *data, ngx_http_tgbot_settled_t *settled)
     w->job = NULL;
 
     w->ctx.verdict = settled->verdict;
-    w->ack.ride = settled->ride;
     w->ack.retry_min = settled->retry_min;
     w->ack.retry_max = settled->retry_max;
+
+    /* the job may end before a slow client has read its call */
+
+    if (settled->ride
+        && ngx_http_tgbot_webhook_ride_copy(w, settled->ride) != NGX_OK)
+    {
+        w->ack.status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     ngx_http_tgbot_webhook_finish(w);
 }

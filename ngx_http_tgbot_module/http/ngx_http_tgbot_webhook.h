@@ -121,6 +121,10 @@ ngx_int_t ngx_http_tgbot_webhook_answer(ngx_http_tgbot_webhook_t *w);
 /* lets the first call ride; a job makes the other calls after the response */
 ngx_int_t ngx_http_tgbot_webhook_ride(ngx_http_tgbot_webhook_t *w);
 
+/* lets a copy of the call ride; NGX_ERROR: no memory */
+ngx_int_t ngx_http_tgbot_webhook_ride_copy(ngx_http_tgbot_webhook_t *w,
+    ngx_http_tgbot_method_t *call);
+
 /*
  * For a bot with a queue: NGX_OK if w->answer may ride, as it is one call and
  * its lane is empty, else NGX_DECLINED.  NGX_ERROR: no memory.

@@ -12,8 +12,6 @@ static void ngx_http_tgbot_webhook_go_on(void *data);
 static ngx_int_t ngx_http_tgbot_webhook_full(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w,
     ngx_http_tgbot_method_t *kept);
-static ngx_int_t ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w,
-    ngx_http_tgbot_method_t *kept);
 static ngx_int_t ngx_http_tgbot_webhook_again(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_zones(ngx_http_tgbot_webhook_t *w);
 static ngx_int_t ngx_http_tgbot_webhook_redis(ngx_http_tgbot_webhook_t *w);
@@ -154,7 +152,7 @@ ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w,
     bot = w->ctx.bot;
 
     if (kept->body.len) {
-        rc = ngx_http_tgbot_webhook_kept(w, kept);
+        rc = ngx_http_tgbot_webhook_ride_copy(w, kept);
 
     } else if (ngx_http_tgbot_webhook_stale(w) != NGX_OK) {
 
@@ -176,9 +174,9 @@ ngx_http_tgbot_webhook_repeat(ngx_http_tgbot_webhook_t *w,
 }
 
 
-static ngx_int_t
-ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w,
-    ngx_http_tgbot_method_t *kept)
+ngx_int_t
+ngx_http_tgbot_webhook_ride_copy(ngx_http_tgbot_webhook_t *w,
+    ngx_http_tgbot_method_t *call)
 {
     ngx_http_tgbot_method_t  *ride;
 
@@ -188,7 +186,7 @@ ngx_http_tgbot_webhook_kept(ngx_http_tgbot_webhook_t *w,
         return NGX_ERROR;
     }
 
-    if (ngx_http_tgbot_method_copy(ride, kept, w->request->pool) != NGX_OK) {
+    if (ngx_http_tgbot_method_copy(ride, call, w->request->pool) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -43,7 +43,8 @@ static void ngx_http_tgbot_address_copy(ngx_http_tgbot_address_ctx_t *ctx,
     size_t end);
 static void ngx_http_tgbot_address_put(ngx_http_tgbot_address_ctx_t *ctx,
     ngx_uint_t key);
-static size_t ngx_http_tgbot_address_size(ngx_http_tgbot_update_t *update);
+static size_t ngx_http_tgbot_address_size(ngx_uint_t key,
+    ngx_http_tgbot_update_t *update);
 static u_char *ngx_http_tgbot_address_string(u_char *p, ngx_str_t *text);
 static u_char *ngx_http_tgbot_address_value(u_char *p, ngx_uint_t key,
     ngx_http_tgbot_update_t *update, int64_t chat_id);
@@ -267,7 +268,7 @@ ngx_http_tgbot_address_complete(ngx_http_tgbot_method_t *call,
         if ((address->keys >> key) & 1) {
             name = ngx_http_tgbot_method_object_key_name(key);
             size += sizeof("\"\":,") - 1 + name->len
-                    + ngx_http_tgbot_address_size(update);
+                    + ngx_http_tgbot_address_size(key, update);
         }
     }
 
@@ -392,8 +393,12 @@ ngx_http_tgbot_address_put(ngx_http_tgbot_address_ctx_t *ctx, ngx_uint_t key)
 /* the most bytes of a value */
 
 static size_t
-ngx_http_tgbot_address_size(ngx_http_tgbot_update_t *update)
+ngx_http_tgbot_address_size(ngx_uint_t key, ngx_http_tgbot_update_t *update)
 {
+    if (key == NGX_HTTP_TGBOT_OBJECT_CHAT_ID) {
+        return NGX_INT64_LEN;
+    }
+
     return sizeof("{\"receiver_user_id\":,\"callback_query_id\":}") - 1
            + NGX_INT64_LEN
            + ngx_http_tgbot_json_escaped(&update->query_id)

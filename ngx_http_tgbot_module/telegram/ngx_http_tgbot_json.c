@@ -35,6 +35,7 @@ struct ngx_http_tgbot_json_s {
     yajl_callbacks            callbacks;  /* the current table */
 
     size_t                    base;     /* bytes given to yajl before */
+    size_t                    whole;    /* of them to the document's end */
     ngx_uint_t                depth;
     ngx_uint_t                deep;     /* whether it was too deep */
 
@@ -216,6 +217,7 @@ ngx_http_tgbot_json_init(ngx_http_tgbot_json_t *json,
     json->yajl = NULL;
     json->callbacks = ngx_http_tgbot_json_all;
     json->base = 0;
+    json->whole = 0;
     json->depth = 0;
     json->deep = 0;
     json->rc = NGX_OK;
@@ -300,10 +302,12 @@ ngx_http_tgbot_json_end_of(ngx_http_tgbot_json_t *json)
      * the newline makes it an error, and ends a number
      */
 
-    rc = ngx_http_tgbot_json_status(json,
-                             yajl_parse(json->yajl, (u_char *) "\n", 1));
-    if (rc != NGX_OK) {
-        return rc;
+    if (json->whole != json->base) {
+        rc = ngx_http_tgbot_json_status(json,
+                                 yajl_parse(json->yajl, (u_char *) "\n", 1));
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     /* the last token of a whole document is a value, or its end */
@@ -392,6 +396,10 @@ static int
 ngx_http_tgbot_json_end(ngx_http_tgbot_json_t *json, ngx_uint_t type)
 {
     json->depth--;
+
+    if (json->depth == 0) {
+        json->whole = json->base + yajl_get_bytes_consumed(json->yajl);
+    }
 
     if (json->callbacks.yajl_string == NULL) {
         json->callbacks = ngx_http_tgbot_json_all;
@@ -559,7 +567,6 @@ ngx_http_tgbot_json_alloc(void *ctx, size_t size)
     {
         block = (ngx_http_tgbot_json_block_t *) json->pos;
         json->pos += need;
-        ngx_queue_init(&block->queue);
 
     } else {
         block = ngx_alloc(need, ngx_cycle->log);

@@ -100,6 +100,7 @@ static ngx_int_t ngx_http_tgbot_update_token(void *data,
     ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_update_key(
     ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
+static ngx_uint_t ngx_http_tgbot_update_find(ngx_uint_t in, ngx_str_t *name);
 static ngx_uint_t ngx_http_tgbot_update_value(
     ngx_http_tgbot_update_reader_t *rd, ngx_uint_t no);
 static ngx_int_t ngx_http_tgbot_update_null(
@@ -198,7 +199,7 @@ ngx_http_tgbot_update_key(ngx_http_tgbot_update_reader_t *rd,
 {
     ngx_uint_t  key;
 
-    key = ngx_http_tgbot_update_key_find(rd->level->in, &token->text);
+    key = ngx_http_tgbot_update_find(rd->level->in, &token->text);
 
     rd->key = key;
 
@@ -228,6 +229,25 @@ ngx_http_tgbot_update_key(ngx_http_tgbot_update_reader_t *rd,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_tgbot_update_find(ngx_uint_t in, ngx_str_t *name)
+{
+    const ngx_http_tgbot_key_t  *row;
+
+    for (row = ngx_http_tgbot_update_in[in]; row->name.len; row++) {
+
+        if (row->name.len == name->len
+            && row->name.data[0] == name->data[0]
+            && ngx_memcmp(row->name.data, name->data, name->len) == 0)
+        {
+            break;
+        }
+    }
+
+    return row->key;
 }
 
 

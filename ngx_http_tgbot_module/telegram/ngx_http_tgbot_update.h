@@ -106,12 +106,14 @@ ngx_int_t ngx_http_tgbot_update_parse(ngx_http_tgbot_update_t *update,
 void ngx_http_tgbot_update_for(ngx_http_tgbot_update_t *update,
     ngx_str_t *username);
 
-/* bytes of its strings */
-size_t ngx_http_tgbot_update_size(ngx_http_tgbot_update_t *update);
-
-/* a copy that owns its strings, in pool; NGX_ERROR: no memory */
+/*
+ * Copies the fields of the Update "from", of which "to" is a copy: strings that
+ * lie in "from" are found in "to", other strings are copied into pool, and
+ * *size becomes the number of their bytes.  NGX_ERROR: no memory.
+ */
 ngx_int_t ngx_http_tgbot_update_copy(ngx_http_tgbot_update_t *dst,
-    ngx_http_tgbot_update_t *src, ngx_pool_t *pool);
+    ngx_http_tgbot_update_t *src, ngx_str_t *from, ngx_str_t *to, size_t *size,
+    ngx_pool_t *pool);
 
 /*
  * Writes the fields of the Update "body" as bytes, in pool, that another

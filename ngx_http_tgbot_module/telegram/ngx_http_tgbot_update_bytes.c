@@ -69,47 +69,44 @@ static const size_t  ngx_http_tgbot_update_strings[] = {
     (sizeof(ngx_http_tgbot_update_strings) / sizeof(size_t))
 
 
-size_t
-ngx_http_tgbot_update_size(ngx_http_tgbot_update_t *update)
-{
-    size_t       size;
-    ngx_str_t   *s;
-    ngx_uint_t   i;
-
-    size = 0;
-
-    for (i = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
-        s = (ngx_str_t *) ((u_char *) update
-                           + ngx_http_tgbot_update_strings[i]);
-        size += s->len;
-    }
-
-    return size;
-}
-
-
 ngx_int_t
 ngx_http_tgbot_update_copy(ngx_http_tgbot_update_t *dst,
-    ngx_http_tgbot_update_t *src, ngx_pool_t *pool)
+    ngx_http_tgbot_update_t *src, ngx_str_t *from, ngx_str_t *to, size_t *size,
+    ngx_pool_t *pool)
 {
     u_char      *p;
-    ngx_str_t   *s;
-    ngx_uint_t   i;
-
-    p = ngx_pnalloc(pool, ngx_http_tgbot_update_size(src));
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
+    ngx_str_t   *s, *beside[NGX_HTTP_TGBOT_UPDATE_COPIED];
+    ngx_uint_t   i, n;
 
     *dst = *src;
+    *size = 0;
+
+    n = 0;
 
     for (i = 0; i < NGX_HTTP_TGBOT_UPDATE_COPIED; i++) {
         s = (ngx_str_t *) ((u_char *) dst + ngx_http_tgbot_update_strings[i]);
 
-        if (s->len) {
-            p = ngx_cpymem(p, s->data, s->len);
-            s->data = p - s->len;
+        if (s->len == 0) {
+            continue;
         }
+
+        if (s->data >= from->data && s->data < from->data + from->len) {
+            s->data = to->data + (s->data - from->data);
+
+        } else {
+            beside[n++] = s;
+            *size += s->len;
+        }
+    }
+
+    p = ngx_pnalloc(pool, *size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        p = ngx_cpymem(p, beside[i]->data, beside[i]->len);
+        beside[i]->data = p - beside[i]->len;
     }
 
     return NGX_OK;

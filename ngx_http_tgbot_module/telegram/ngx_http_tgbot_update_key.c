@@ -9,12 +9,6 @@
 #include "ngx_http_tgbot_update_key.h"
 
 
-typedef struct {
-    ngx_str_t     name;
-    ngx_uint_t    key;        /* ngx_http_tgbot_update_key_e */
-} ngx_http_tgbot_key_t;
-
-
 /* the last entry of a table is for all other names */
 
 static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_document[] = {
@@ -179,9 +173,7 @@ static const ngx_http_tgbot_key_t  ngx_http_tgbot_update_in_direct[] = {
 };
 
 
-/* in the order of ngx_http_tgbot_update_in_e */
-
-static const ngx_http_tgbot_key_t  *ngx_http_tgbot_update_in[] = {
+const ngx_http_tgbot_key_t *const  ngx_http_tgbot_update_in[] = {
     ngx_http_tgbot_update_in_document,
     ngx_http_tgbot_update_in_message,
     ngx_http_tgbot_update_in_query,
@@ -290,25 +282,6 @@ static const ngx_http_tgbot_update_kind_t
     { ngx_string("web_app_data"), 1 },
     { ngx_null_string, 0 }
 };
-
-
-ngx_uint_t
-ngx_http_tgbot_update_key_find(ngx_uint_t in, ngx_str_t *name)
-{
-    const ngx_http_tgbot_key_t  *key;
-
-    for (key = ngx_http_tgbot_update_in[in]; key->name.len; key++) {
-
-        if (key->name.len == name->len
-            && key->name.data[0] == name->data[0]
-            && ngx_memcmp(key->name.data, name->data, name->len) == 0)
-        {
-            break;
-        }
-    }
-
-    return key->key;
-}
 
 
 ngx_uint_t

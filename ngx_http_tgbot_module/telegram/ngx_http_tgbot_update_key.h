@@ -95,12 +95,18 @@ typedef enum {
 } ngx_http_tgbot_update_in_e;
 
 
+typedef struct {
+    ngx_str_t     name;
+    ngx_uint_t    key;        /* ngx_http_tgbot_update_key_e */
+} ngx_http_tgbot_key_t;
+
+
 /*
- * The use of a key, a ngx_http_tgbot_update_key_e, by the object "in" that
- * contains it.  In the document any key except update_id is UPDATE, in a
- * message an unknown key may be KIND.
+ * By ngx_http_tgbot_update_in_e, the keys of an object; the last one, without a
+ * name, is for all others.  In the document any key except update_id is UPDATE,
+ * in a message an unknown key may be KIND.
  */
-ngx_uint_t ngx_http_tgbot_update_key_find(ngx_uint_t in, ngx_str_t *name);
+extern const ngx_http_tgbot_key_t *const  ngx_http_tgbot_update_in[];
 
 /*
  * The object that is the value of such a key, a ngx_http_tgbot_update_in_e.

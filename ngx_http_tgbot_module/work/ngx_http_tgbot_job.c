@@ -40,6 +40,7 @@ static void ngx_http_tgbot_job_heard(ngx_http_tgbot_job_t *job,
 static ngx_int_t ngx_http_tgbot_job_read(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_capture_t *result);
 static void ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job);
+static ngx_msec_t ngx_http_tgbot_job_life(ngx_http_tgbot_job_t *job);
 static ngx_int_t ngx_http_tgbot_job_ride(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_resume(void *data);
 static void ngx_http_tgbot_job_sent(ngx_http_tgbot_send_t *send);
@@ -264,14 +265,17 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 {
     ngx_int_t                 rc;
     ngx_uint_t                left;
-    ngx_msec_t                life, elapsed;
     ngx_http_tgbot_bot_t     *bot;
     ngx_http_tgbot_send_t    *send;
     ngx_http_tgbot_method_t  *method;
 
     bot = job->bot;
 
-    if (!ngx_http_tgbot_job_holds(job)) {
+    /* a claim and an item are only settled under their lease: no need to ask */
+
+    if ((job->next < job->answer.calls.nelts || job->replay.held)
+        && !ngx_http_tgbot_job_holds(job))
+    {
         ngx_http_tgbot_job_end(job, NGX_HTTP_TGBOT_BUSY);
         return;
     }
@@ -318,29 +322,37 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
         send->start = job->item.progress.started;
     }
 
-    life = job->update.life * 1000;
-    elapsed = ngx_http_tgbot_job_age(job);
-
-    if (send->failures) {
-
-        /* send->life counts from the first try of this call */
-
-        elapsed -= ngx_min(elapsed, ngx_http_tgbot_send_elapsed(send));
-    }
-
     send->bot = bot;
     send->conf = bot->conf;
     send->ctx = &job->ctx;
     send->client = &job->client;
     send->method = &method[job->next++];
     send->pool = job->pool;
-    send->life = (elapsed < life) ? life - elapsed : 0;
+    send->life = ngx_http_tgbot_job_life(job);
     send->done = ngx_http_tgbot_job_sent;
     send->waiting = ngx_http_tgbot_job_waiting;
     send->data = job;
     send->turn.order = NGX_HTTP_TGBOT_ORDER_CHAT;
 
     ngx_http_tgbot_send_start(send);
+}
+
+
+/* ms that are left of the update's life, at the first try of the next call */
+
+static ngx_msec_t
+ngx_http_tgbot_job_life(ngx_http_tgbot_job_t *job)
+{
+    ngx_msec_t  life, elapsed;
+
+    life = job->update.life * 1000;
+    elapsed = ngx_http_tgbot_job_age(job);
+
+    if (job->send.failures) {
+        elapsed -= ngx_min(elapsed, ngx_http_tgbot_send_elapsed(&job->send));
+    }
+
+    return (elapsed < life) ? life - elapsed : 0;
 }
 
 
@@ -797,6 +809,8 @@ static ngx_int_t
 ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job, ngx_http_request_t *r,
     ngx_http_tgbot_ctx_t *ctx, ngx_str_t *body)
 {
+    size_t  size;
+
     job->body.data = ngx_pstrdup(job->pool, body);
     if (job->body.data == NULL) {
         return NGX_ERROR;
@@ -804,20 +818,21 @@ ngx_http_tgbot_job_fill(ngx_http_tgbot_job_t *job, ngx_http_request_t *r,
 
     job->body.len = body->len;
 
-    /* the request has its own body and update while it waits */
-
-    ngx_http_tgbot_job_account(job, body->len
-                               + ngx_http_tgbot_body_held(r, body)
-                               + 2 * ngx_http_tgbot_update_size(ctx->update));
-
     job->ctx = *ctx;
     job->ctx.update = &job->update;
 
-    if (ngx_http_tgbot_update_copy(&job->update, ctx->update, job->pool)
+    if (ngx_http_tgbot_update_copy(&job->update, ctx->update, body, &job->body,
+                                   &size, job->pool)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
+
+    /* the request has its own body and update while it waits */
+
+    ngx_http_tgbot_job_account(job, body->len
+                                    + ngx_http_tgbot_body_held(r, body)
+                                    + 2 * size);
 
     return ngx_http_tgbot_detached_client(&job->client, r, job->pool);
 }
@@ -877,8 +892,6 @@ ngx_http_tgbot_job_refill(ngx_http_tgbot_job_t *job)
         return rc;
     }
 
-    ngx_http_tgbot_job_account(job, ngx_http_tgbot_update_size(&job->update));
-
     job->ctx.bot = job->bot;
     job->ctx.update = &job->update;
     job->ctx.attempts = job->item.progress.attempts + 1;
@@ -926,6 +939,10 @@ ngx_http_tgbot_job_update(ngx_http_tgbot_job_t *job, ngx_str_t *parsed)
     {
         return NGX_OK;
     }
+
+    /* strings that had to be decoded, which is all of them at most */
+
+    ngx_http_tgbot_job_account(job, job->body.len);
 
     rc = ngx_http_tgbot_update_parse(&job->update, &job->body, job->pool);
 

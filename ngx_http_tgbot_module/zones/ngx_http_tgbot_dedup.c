@@ -26,8 +26,7 @@ typedef struct {
     ngx_http_tgbot_zone_bots_t     bots;     /* is first */
     ngx_http_tgbot_dedup_entry_t  *entry;
     u_char                        *data;
-    uint64_t                       begin;    /* of all areas, offset */
-    uint64_t                       end;
+    uint64_t                       end;      /* of all areas, offset */
 } ngx_http_tgbot_dedup_table_t;
 
 
@@ -52,6 +51,8 @@ static ngx_int_t ngx_http_tgbot_dedup_table_copy(ngx_http_tgbot_zone_t *zone,
 static void ngx_http_tgbot_dedup_table_open(ngx_http_tgbot_dedup_table_t *table,
     ngx_http_tgbot_zone_t *zone);
 static ngx_int_t ngx_http_tgbot_dedup_table_carve(
+    ngx_http_tgbot_dedup_table_t *table);
+static uint64_t ngx_http_tgbot_dedup_table_begin(
     ngx_http_tgbot_dedup_table_t *table);
 static ngx_uint_t ngx_http_tgbot_dedup_table_entries(size_t room);
 static size_t ngx_http_tgbot_dedup_table_size(size_t room);
@@ -725,25 +726,37 @@ ngx_http_tgbot_dedup_table_open(ngx_http_tgbot_dedup_table_t *table,
     table->bots.make = ngx_http_tgbot_dedup_table_make;
 
     table->end = ngx_http_tgbot_zone_room(zone->sh);
-    table->begin = ngx_align(ngx_http_tgbot_dedup_table_size(table->end)
-                             - NGX_HTTP_TGBOT_DEDUP_ALIGN,
-                             NGX_HTTP_TGBOT_DEDUP_ALIGN);
 }
 
 
 static ngx_int_t
 ngx_http_tgbot_dedup_table_carve(ngx_http_tgbot_dedup_table_t *table)
 {
-    if (table->begin > table->end) {
+    uint64_t  begin;
+
+    begin = ngx_http_tgbot_dedup_table_begin(table);
+
+    if (begin > table->end) {
         return NGX_ERROR;
     }
 
-    ngx_memzero(table->data, (size_t) table->begin);
+    ngx_memzero(table->data, (size_t) begin);
 
     table->bots.sh->n = (uint32_t)
                        ngx_http_tgbot_dedup_table_entries((size_t) table->end);
 
     return NGX_OK;
+}
+
+
+/* offset of the first area */
+
+static uint64_t
+ngx_http_tgbot_dedup_table_begin(ngx_http_tgbot_dedup_table_t *table)
+{
+    return ngx_align(ngx_http_tgbot_dedup_table_size((size_t) table->end)
+                     - NGX_HTTP_TGBOT_DEDUP_ALIGN,
+                     NGX_HTTP_TGBOT_DEDUP_ALIGN);
 }
 
 
@@ -845,7 +858,7 @@ ngx_http_tgbot_dedup_table_gap(ngx_http_tgbot_dedup_table_t *table,
     uint64_t                       end;
     ngx_http_tgbot_dedup_entry_t  *next;
 
-    *offset = table->begin;
+    *offset = ngx_http_tgbot_dedup_table_begin(table);
 
     for ( ;; ) {
         next = ngx_http_tgbot_dedup_table_next(table, *offset);
@@ -908,7 +921,7 @@ ngx_http_tgbot_dedup_table_compact(ngx_http_tgbot_dedup_table_t *table)
         }
     }
 
-    offset = table->begin;
+    offset = ngx_http_tgbot_dedup_table_begin(table);
 
     for ( ;; ) {
         entry = ngx_http_tgbot_dedup_table_next(table, offset);

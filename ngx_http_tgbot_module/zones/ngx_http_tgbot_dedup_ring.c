@@ -29,6 +29,10 @@ static void ngx_http_tgbot_dedup_ring_clear(u_char *bits, uint64_t from,
 #define ngx_http_tgbot_dedup_ring_bit(rings, id)                              \
     ((uint64_t) (id) & ((rings)->window - 1))
 
+/* the highest id of a ring in use */
+#define ngx_http_tgbot_dedup_ring_highest(rings, n)                           \
+    ((rings)->sh->ring[n].top[(rings)->sh->ring[n].turn & 1])
+
 
 ngx_uint_t
 ngx_http_tgbot_dedup_ring_test(ngx_http_tgbot_dedup_rings_t *rings, int64_t id)
@@ -87,11 +91,14 @@ ngx_http_tgbot_dedup_ring_move(ngx_http_tgbot_dedup_rings_t *rings, int64_t id)
 {
     ngx_uint_t  n;
 
-    (void) ngx_http_tgbot_dedup_ring_reach(rings, id);
-
     n = ngx_http_tgbot_dedup_ring_nearest(rings, id);
 
-    if (id <= ngx_http_tgbot_dedup_ring_top(rings, n)) {
+    if (n == NGX_HTTP_TGBOT_DEDUP_NO_RING) {
+        (void) ngx_http_tgbot_dedup_ring_reach(rings, id);
+        n = ngx_http_tgbot_dedup_ring_nearest(rings, id);
+    }
+
+    if (id <= ngx_http_tgbot_dedup_ring_highest(rings, n)) {
         return;
     }
 
@@ -131,11 +138,8 @@ ngx_http_tgbot_dedup_ring_set(ngx_http_tgbot_dedup_rings_t *rings, int64_t id)
 int64_t
 ngx_http_tgbot_dedup_ring_top(ngx_http_tgbot_dedup_rings_t *rings, ngx_uint_t n)
 {
-    ngx_http_tgbot_dedup_ring_sh_t  *ring;
-
-    ring = &rings->sh->ring[n];
-
-    return ring->valid ? ring->top[ring->turn & 1] : 0;
+    return rings->sh->ring[n].valid
+           ? ngx_http_tgbot_dedup_ring_highest(rings, n) : 0;
 }
 
 
@@ -144,7 +148,7 @@ ngx_http_tgbot_dedup_ring_holds(ngx_http_tgbot_dedup_rings_t *rings,
     ngx_uint_t n, int64_t id)
 {
     return rings->sh->ring[n].valid
-           && id <= ngx_http_tgbot_dedup_ring_top(rings, n)
+           && id <= ngx_http_tgbot_dedup_ring_highest(rings, n)
            && ngx_http_tgbot_dedup_ring_distance(rings, n, id)
               < rings->window;
 }
@@ -180,7 +184,7 @@ ngx_http_tgbot_dedup_ring_nearest(ngx_http_tgbot_dedup_rings_t *rings,
 }
 
 
-/* unsigned, because a forged id may be any 64-bit number */
+/* of a ring in use; unsigned, as a forged id may be any 64-bit number */
 
 static uint64_t
 ngx_http_tgbot_dedup_ring_distance(ngx_http_tgbot_dedup_rings_t *rings,
@@ -188,7 +192,7 @@ ngx_http_tgbot_dedup_ring_distance(ngx_http_tgbot_dedup_rings_t *rings,
 {
     int64_t  top;
 
-    top = ngx_http_tgbot_dedup_ring_top(rings, n);
+    top = ngx_http_tgbot_dedup_ring_highest(rings, n);
 
     return (id > top) ? (uint64_t) id - (uint64_t) top
                       : (uint64_t) top - (uint64_t) id;

@@ -133,9 +133,9 @@ check_written(ngx_http_tgbot_update_t *u, ngx_str_t *body, ngx_uint_t at,
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    size_t                   at;
+    size_t                   at, beside;
     ngx_int_t                rc;
-    ngx_str_t                body;
+    ngx_str_t                body, to;
     ngx_pool_t              *pool, *pool2;
     ngx_http_tgbot_update_t  update, copy;
 
@@ -162,7 +162,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_update(&update);
         check_written(&update, &body, at, pool);
 
-        if (ngx_http_tgbot_update_copy(&copy, &update, pool2) != NGX_OK) {
+        to = unit_bytes(pool2, data, size);
+
+        if (ngx_http_tgbot_update_copy(&copy, &update, &body, &to, &beside,
+                                       pool2)
+            != NGX_OK)
+        {
             ngx_abort();
         }
     }

@@ -196,6 +196,7 @@ test_not_json(void)
         "Infinity", "{a:1}", "{'a':1}", "{1:2}", "[1,]", "{\"a\":1,}",
         "{\"a\" 1}", "[1 2]", "]", "}", "[}", "{]", "{\"a\":1]",
         "{} {}", "{}x", "{}\"", "{}\"x", "[] \"\\", "{} tru", "1 n",
+        "{} \"}", "{\"a\":{}}\"}}", "[] \"]", "{\"a\":{}",
         "[]]", "1 2", "{},", "/* c */ {}", "{} // c",
         "\xef\xbb\xbf{}", "[\"\n\"]", "[\"\t\"]", "[\"\\x\"]", "[\"\\u12\"]",
         "[\"\\u12g4\"]", "[\"\\\"]", "\xff", "{\"a\":\xc3\xa9}",
@@ -640,6 +641,39 @@ test_int64(void)
 
 
 static void
+test_write_int64(void)
+{
+    size_t     i;
+    int64_t    n;
+    u_char     buf[NGX_INT64_LEN];
+    char       expected[32];
+    ngx_str_t  s;
+
+    static const int64_t  rows[] = {
+        0, 7, 9, 10, 42, 99, 100, 101, 110, 999, 1000, 1001, 5000000000,
+        7000000001, 9999999999, 10000000000, 1234567890123456789,
+        9223372036854775807
+    };
+
+    for (i = 0; i < 2 * unit_n(rows); i++) {
+        n = (i & 1) ? -rows[i / 2] : rows[i / 2];
+
+        (void) snprintf(expected, sizeof(expected), "%lld", (long long) n);
+        unit_context("%s", expected);
+
+        s.data = buf;
+        s.len = ngx_http_tgbot_json_write_int64(buf, n) - buf;
+
+        is_str(&s, expected);
+    }
+
+    s.len = ngx_http_tgbot_json_write_int64(buf, -9223372036854775807LL - 1)
+            - buf;
+    is_str(&s, "-9223372036854775808");
+}
+
+
+static void
 test_clean(void)
 {
     size_t     i;
@@ -764,6 +798,14 @@ test_pieces(void)
     ngx_http_tgbot_json_close(json);
 
     json = ngx_http_tgbot_json_open(log_token, &tlog);
+    piece = unit_bytes(unit_pool(), "[1]", 3);
+    is_int(ngx_http_tgbot_json_more(json, &piece), NGX_OK);
+    piece = unit_bytes(unit_pool(), "\"]", 2);
+    is_int(ngx_http_tgbot_json_more(json, &piece), NGX_OK);
+    is_int(ngx_http_tgbot_json_complete(json), NGX_DECLINED);
+    ngx_http_tgbot_json_close(json);
+
+    json = ngx_http_tgbot_json_open(log_token, &tlog);
     piece = unit_bytes(unit_pool(), "[1,", 3);
     is_int(ngx_http_tgbot_json_more(json, &piece), NGX_OK);
     is_int(ngx_http_tgbot_json_complete(json), NGX_DECLINED);
@@ -788,6 +830,7 @@ main(void)
         { "a document in pieces", test_pieces },
         { "no memory", test_no_memory },
         { "integers of 64 bits", test_int64 },
+        { "integers of 64 bits are written", test_write_int64 },
         { "cleaning", test_clean },
     };
 

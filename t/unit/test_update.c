@@ -1014,7 +1014,7 @@ test_long(void)
 static void
 test_no_memory(void)
 {
-    size_t                    i;
+    size_t                    i, size;
     ngx_str_t                 s, body, data;
     ngx_int_t                 rc;
     ngx_uint_t                n, failed;
@@ -1036,7 +1036,8 @@ test_no_memory(void)
             rc = ngx_http_tgbot_update_parse(&u, &body, pool);
 
             if (rc == NGX_OK) {
-                rc = ngx_http_tgbot_update_copy(&copy, &u, pool);
+                rc = ngx_http_tgbot_update_copy(&copy, &u, &body, &body, &size,
+                                                pool);
             }
 
             if (rc == NGX_OK) {
@@ -1067,8 +1068,8 @@ test_no_memory(void)
 static void
 test_copy(void)
 {
-    size_t                    i;
-    ngx_str_t                 s, body;
+    size_t                    i, size, max;
+    ngx_str_t                 s, body, to;
     ngx_pool_t               *pool;
     ngx_http_tgbot_update_t   u, copy;
 
@@ -1079,7 +1080,18 @@ test_copy(void)
         body = unit_str(pool, types[i].json);
 
         is_int(ngx_http_tgbot_update_parse(&u, &body, pool), NGX_OK);
-        is_int(ngx_http_tgbot_update_copy(&copy, &u, unit_pool()), NGX_OK);
+
+        to = unit_str(unit_pool(), types[i].json);
+
+        is_int(ngx_http_tgbot_update_copy(&copy, &u, &body, &to, &size,
+                                          unit_pool()),
+               NGX_OK);
+
+        /* names that stand in the module, and strings that were decoded */
+
+        max = u.type.len + u.message_kind.len
+              + (strchr(types[i].json, '\\') ? body.len : 0);
+        ok(size <= max);
 
         ngx_destroy_pool(pool);
         ngx_memset(&u, 0xff, sizeof(ngx_http_tgbot_update_t));
