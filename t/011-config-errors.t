@@ -924,7 +924,10 @@ sub cast {
 accepted('broadcast', cast('tgbot_broadcast shop zone=cast:1m;'));
 
 refused('broadcast without a zone', cast('tgbot_broadcast shop x;'),
-        qr/invalid value "x" in "tgbot_broadcast" directive, expected "zone="/);
+        qr/value "x" in "tgbot_broadcast" directive, expected "zone=" or "idemp/);
+
+accepted('broadcast with Idempotency-Key',
+         cast('tgbot_broadcast shop zone=cast:1m idempotency=keys:1m;'));
 
 refused('broadcast with too little', cast('tgbot_broadcast shop;'),
         qr/number of arguments in "tgbot_broadcast" directive/);

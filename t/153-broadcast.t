@@ -789,7 +789,7 @@ qr/ 3 chats of broadcasts that wait are lost with zone "cast", which is no file/
 
 === TEST 31: a chat whose calls fail is tried three times, also if repeats have no turn
 --- config eval
-main::bot('tgbot_api /_api/status/500;') . <<'_EOC_'
+main::bot('tgbot_api /_api/status/502;') . <<'_EOC_'
     location /cast {
         tgbot_broadcast b zone=cast:2m;
         tgbot_pace chat=2r/s chat_burst=1;
@@ -799,3 +799,68 @@ _EOC_
 --- then
 my $id = make([5]);
 is(state_of($id, 'done')->{failed}, 1, $block->name . ' - failed');
+is((ask(GET => "/$id/failed"))[1]{failed}[0]{status}, 502,
+   $block->name . ' - status');
+
+
+
+=== TEST 32: a creation that is repeated with its Idempotency-Key makes one broadcast
+--- config eval
+main::cast() =~ s/(zone=cast:2m)/$1 idempotency=keys:1m/r
+--- then
+my @key = ('Content-Type: application/json', 'Idempotency-Key: monday');
+my $body = { method => 'sendMessage', params => { text => 'hi' },
+             chat_ids => [7, 9] };
+
+my ($status, $first) = ask(POST => '', $body, @key);
+is($status, 201, $block->name . ' - made');
+
+state_of($first->{id}, 'done');
+
+my ($again, $json) = ask(POST => '', $body, @key);
+is($again, 201, $block->name . ' - again');
+is_deeply($json, $first, $block->name . ' - the same answer');
+
+refused(422, qr/this Idempotency-Key was used for another call/,
+        POST => '', { %$body, chat_ids => [8] }, @key);
+
+# a key says nothing for other requests
+
+is((ask(POST => "/$first->{id}/chats", [11], @key))[0], 200,
+   $block->name . ' - chats');
+is(scalar @{(ask(GET => ''))[1]{broadcasts}}, 1, $block->name . ' - one');
+
+# what was refused made nothing: the key is free
+
+$key[1] = 'Idempotency-Key: tuesday';
+
+refused(400, qr/there is no "method"/, POST => '', { chat_ids => [7] }, @key);
+is((ask(POST => '', $body, @key))[1]{id}, 2, $block->name . ' - another');
+
+refused(400, qr/Idempotency-Key has to be one header/, POST => '', $body,
+        @key, 'Idempotency-Key: wednesday');
+
+like(get('/status?format=prometheus'),
+     qr/^nginx_tgbot_idempotency_total\{bot="b",result="repeated"\} 1$/m,
+     $block->name . ' - counted');
+
+
+
+=== TEST 33: many creations with one Idempotency-Key at once make one broadcast
+--- config eval
+main::cast() =~ s/(zone=cast:2m)/$1 idempotency=keys:1m/r
+--- then
+my $body = JSON::PP->new->encode({ method => 'sendMessage',
+                                   start => JSON::PP::false,
+                                   chat_ids => [1 .. 50000] });
+
+my @answers = map { end($_) } map {
+    request('POST', '/cast', ['Content-Type: application/json',
+                              'Idempotency-Key: monday'], $body)
+} 1 .. 5;
+
+for my $answer (@answers) {
+    like($answer, qr/ 201 .*"id":1,.*"added":50000,/s, $block->name . ' - made');
+}
+
+is(scalar @{(ask(GET => ''))[1]{broadcasts}}, 1, $block->name . ' - one');

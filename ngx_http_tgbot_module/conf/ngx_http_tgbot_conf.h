@@ -289,6 +289,13 @@ char *ngx_http_tgbot_conf_gateway_merge(ngx_conf_t *cf,
     ngx_http_tgbot_gateway_conf_t *gateway, ngx_http_core_loc_conf_t *clcf);
 ngx_int_t ngx_http_tgbot_conf_gateways(ngx_conf_t *cf);
 
+/*
+ * Sets *keys to the bot in a zone of Idempotency-Keys, which it uses once;
+ * "zone" NULL: does nothing
+ */
+ngx_int_t ngx_http_tgbot_conf_keys(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_zone_user_t **keys);
+
 /* adds a zeroed user to the zone; NULL: zone is NULL, or no memory */
 void *ngx_http_tgbot_conf_user(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone,
     size_t size);

@@ -5,6 +5,7 @@
 
 #include "ngx_http_tgbot_broadcast_route.h"
 #include "ngx_http_tgbot_conf.h"
+#include "ngx_http_tgbot_idempotency.h"
 
 
 static char *ngx_http_tgbot_conf_broadcast_name(
@@ -27,7 +28,11 @@ static ngx_http_tgbot_conf_parameter_t
       offsetof(ngx_http_tgbot_broadcast_conf_t, zone),
       &ngx_http_tgbot_broadcast_zone, 0 },
 
-    { ngx_null_string, NULL, 0, "\"zone=\"", 0 }
+    { ngx_string("idempotency="), ngx_http_tgbot_conf_zone,
+      offsetof(ngx_http_tgbot_broadcast_conf_t, idempotency),
+      &ngx_http_tgbot_idempotency_zone, 0 },
+
+    { ngx_null_string, NULL, 0, "\"zone=\" or \"idempotency=\"", 0 }
 };
 
 
@@ -203,7 +208,7 @@ ngx_http_tgbot_conf_broadcast_bot(ngx_conf_t *cf,
 
     *user = &b->user;
 
-    return NGX_OK;
+    return ngx_http_tgbot_conf_keys(cf, b->idempotency, b->bot, &b->keys);
 }
 
 

@@ -25,8 +25,6 @@ static const char *ngx_http_tgbot_conf_gateway_fault(
     ngx_http_core_loc_conf_t *clcf);
 static ngx_int_t ngx_http_tgbot_conf_gateway_errors(ngx_conf_t *cf,
     ngx_http_tgbot_gateway_conf_t *gateway, ngx_http_core_loc_conf_t *clcf);
-static ngx_int_t ngx_http_tgbot_conf_gateway_keys(ngx_conf_t *cf,
-    ngx_http_tgbot_gateway_conf_t *gateway);
 static const char *ngx_http_tgbot_conf_gateway_pace(
     ngx_http_tgbot_gateway_conf_t *gateway);
 static ngx_http_tgbot_bot_t *ngx_http_tgbot_conf_gateway_bot(ngx_conf_t *cf,
@@ -322,7 +320,10 @@ ngx_http_tgbot_conf_gateways(ngx_conf_t *cf)
             return NGX_ERROR;
         }
 
-        if (ngx_http_tgbot_conf_gateway_keys(cf, gateways[i]) != NGX_OK) {
+        if (ngx_http_tgbot_conf_keys(cf, gateways[i]->idempotency,
+                                     gateways[i]->bot, &gateways[i]->keys)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
@@ -357,17 +358,12 @@ ngx_http_tgbot_conf_gateway_pace(ngx_http_tgbot_gateway_conf_t *gateway)
 }
 
 
-/* the bot in the zone of idempotency=, once for all its gateways */
-
-static ngx_int_t
-ngx_http_tgbot_conf_gateway_keys(ngx_conf_t *cf,
-    ngx_http_tgbot_gateway_conf_t *gateway)
+ngx_int_t
+ngx_http_tgbot_conf_keys(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone,
+    ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_zone_user_t **keys)
 {
     ngx_uint_t                    i;
-    ngx_http_tgbot_zone_t        *zone;
     ngx_http_tgbot_zone_user_t  **users;
-
-    zone = gateway->idempotency;
 
     if (zone == NULL) {
         return NGX_OK;
@@ -377,21 +373,21 @@ ngx_http_tgbot_conf_gateway_keys(ngx_conf_t *cf,
 
     for (i = 0; i < zone->users.nelts; i++) {
 
-        if (ngx_http_tgbot_conf_equal(&users[i]->bot, &gateway->name)) {
-            gateway->keys = users[i];
+        if (ngx_http_tgbot_conf_equal(&users[i]->bot, &bot->name)) {
+            *keys = users[i];
             return NGX_OK;
         }
     }
 
-    gateway->keys = ngx_http_tgbot_conf_user(cf, zone,
-                                          sizeof(ngx_http_tgbot_zone_user_t));
-    if (gateway->keys == NULL) {
+    *keys = ngx_http_tgbot_conf_user(cf, zone,
+                                     sizeof(ngx_http_tgbot_zone_user_t));
+    if (*keys == NULL) {
         return NGX_ERROR;
     }
 
-    gateway->keys->zone = zone;
-    gateway->keys->bot = gateway->bot->name;
-    gateway->keys->bot_id = gateway->bot->id;
+    (*keys)->zone = zone;
+    (*keys)->bot = bot->name;
+    (*keys)->bot_id = bot->id;
 
     return NGX_OK;
 }

@@ -231,7 +231,7 @@ static ngx_command_t  ngx_http_tgbot_commands[] = {
       &ngx_http_tgbot_conf_gateway },
 
     { ngx_string("tgbot_broadcast"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE23,
       ngx_http_tgbot_conf_object,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_tgbot_loc_conf_t, broadcast),

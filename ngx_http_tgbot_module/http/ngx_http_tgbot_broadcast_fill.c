@@ -9,6 +9,7 @@
 #include "ngx_http_tgbot_broadcast_show.h"
 #include "ngx_http_tgbot_broadcast_step.h"
 #include "ngx_http_tgbot_broadcast_worker.h"
+#include "ngx_http_tgbot_idempotency_use.h"
 #include "ngx_http_tgbot_status_broadcast.h"
 #include "ngx_http_tgbot_status_text.h"
 
@@ -17,6 +18,9 @@
 #define NGX_HTTP_TGBOT_BROADCAST_FILL_SLICE   65536
 #define NGX_HTTP_TGBOT_BROADCAST_FILL_WRITE   400
 #define NGX_HTTP_TGBOT_BROADCAST_FILL_WRITES  16
+
+/* ms that a request waits for another one with its Idempotency-Key */
+#define NGX_HTTP_TGBOT_BROADCAST_FILL_WAIT    50000
 
 
 typedef struct {
@@ -34,12 +38,20 @@ typedef struct {
     ngx_http_tgbot_broadcast_cursor_t   cursor;   /* of the chats before */
     ngx_uint_t                          next;     /* chat to be written */
 
+    ngx_http_tgbot_idempotency_use_t   *once;     /* NULL: it has no key */
+
     unsigned                            create:1;
+    unsigned                            sent:1;   /* of "once" */
     unsigned                            loading:1;
 } ngx_http_tgbot_broadcast_fill_t;
 
 
 static void ngx_http_tgbot_broadcast_fill_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_tgbot_broadcast_fill_key(
+    ngx_http_tgbot_broadcast_fill_t *fill);
+static void ngx_http_tgbot_broadcast_fill_ready(
+    ngx_http_tgbot_idempotency_use_t *use, ngx_int_t rc);
+static ngx_int_t ngx_http_tgbot_broadcast_fill_repeat(void *data);
 static void ngx_http_tgbot_broadcast_fill_leave(void *data);
 static void ngx_http_tgbot_broadcast_fill_abandon(
     ngx_http_tgbot_broadcast_fill_t *fill);
@@ -53,6 +65,8 @@ static ngx_int_t ngx_http_tgbot_broadcast_fill_known(void *data);
 static ngx_int_t ngx_http_tgbot_broadcast_fill_write(void *data);
 static ngx_int_t ngx_http_tgbot_broadcast_fill_publish(
     ngx_http_tgbot_broadcast_fill_t *fill);
+static void ngx_http_tgbot_broadcast_fill_keep(
+    ngx_http_tgbot_broadcast_fill_t *fill, ngx_http_tgbot_status_text_t *s);
 static ngx_int_t ngx_http_tgbot_broadcast_fill_failed(
     ngx_http_tgbot_broadcast_fill_t *fill, ngx_int_t rc);
 static ngx_uint_t ngx_http_tgbot_broadcast_fill_plain(ngx_http_request_t *r);
@@ -106,6 +120,7 @@ static void
 ngx_http_tgbot_broadcast_fill_body(ngx_http_request_t *r)
 {
     off_t                             size;
+    ngx_int_t                         rc;
     ngx_uint_t                        form;
     ngx_chain_t                      *cl;
     ngx_http_cleanup_t               *cln;
@@ -141,7 +156,106 @@ ngx_http_tgbot_broadcast_fill_body(ngx_http_request_t *r)
 
     r->read_event_handler = ngx_http_test_reading;
 
+    rc = ngx_http_tgbot_broadcast_fill_key(fill);
+
+    if (rc == NGX_ERROR) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    if (rc == NGX_OK) {
+        ngx_http_tgbot_broadcast_step_run(&fill->step);
+    }
+}
+
+
+/* NGX_OK: the request goes on; NGX_AGAIN: it waits for another one */
+
+static ngx_int_t
+ngx_http_tgbot_broadcast_fill_key(ngx_http_tgbot_broadcast_fill_t *fill)
+{
+    ngx_int_t                          rc;
+    ngx_http_tgbot_idempotency_use_t  *use;
+
+    if (!fill->create || fill->conf->keys == NULL) {
+        return NGX_OK;
+    }
+
+    use = ngx_pcalloc(fill->request->pool,
+                      sizeof(ngx_http_tgbot_idempotency_use_t));
+    if (use == NULL) {
+        return NGX_ERROR;
+    }
+
+    use->bot = fill->conf->bot;
+    use->request = fill->request;
+    ngx_str_set(&use->method, "tgbot_broadcast");
+    use->limit = NGX_HTTP_TGBOT_BROADCAST_FILL_WAIT;
+    use->ready = ngx_http_tgbot_broadcast_fill_ready;
+    use->data = fill;
+
+    rc = ngx_http_tgbot_idempotency_use_start(use, fill->conf->keys);
+
+    if (rc == NGX_DECLINED) {
+        return NGX_OK;
+    }
+
+    fill->once = use;
+
+    if (rc == NGX_DONE) {
+        fill->step.handler = ngx_http_tgbot_broadcast_fill_repeat;
+        return NGX_OK;
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_http_tgbot_broadcast_fill_ready(ngx_http_tgbot_idempotency_use_t *use,
+    ngx_int_t rc)
+{
+    ngx_connection_t                 *c;
+    ngx_http_tgbot_broadcast_fill_t  *fill;
+
+    fill = use->data;
+    c = fill->request->connection;
+
+    ngx_http_set_log_request(c->log, fill->request);
+
+    if (rc == NGX_DONE) {
+        fill->step.handler = ngx_http_tgbot_broadcast_fill_repeat;
+    }
+
     ngx_http_tgbot_broadcast_step_run(&fill->step);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* the answer of the first request with the key, or why there is none */
+
+static ngx_int_t
+ngx_http_tgbot_broadcast_fill_repeat(void *data)
+{
+    ngx_http_tgbot_broadcast_fill_t *fill = data;
+
+    ngx_http_tgbot_status_text_t          s;
+    ngx_http_tgbot_idempotency_use_t     *use;
+    ngx_http_tgbot_idempotency_answer_t  *answer;
+
+    use = fill->once;
+    answer = &use->answer;
+
+    if (answer->status == 0) {
+        return ngx_http_tgbot_status_text_error(fill->request, use->status,
+                                                use->error);
+    }
+
+    ngx_http_tgbot_status_text_init(&s, fill->request);
+    ngx_http_tgbot_status_text_write(&s, answer->body.data, answer->body.len);
+
+    return ngx_http_tgbot_status_text_send(fill->request, &s, answer->status);
 }
 
 
@@ -181,6 +295,10 @@ ngx_http_tgbot_broadcast_fill_abandon(ngx_http_tgbot_broadcast_fill_t *fill)
         fill->loading = 0;
         ngx_http_tgbot_broadcast_abandon(&fill->conf->user, fill->id,
                                          &fill->loader);
+    }
+
+    if (fill->once) {
+        ngx_http_tgbot_idempotency_use_end(fill->once, !fill->sent);
     }
 }
 
@@ -284,6 +402,8 @@ ngx_http_tgbot_broadcast_fill_bad(ngx_http_tgbot_broadcast_fill_t *fill,
     if (rc == NGX_ERROR) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ngx_http_tgbot_broadcast_fill_abandon(fill);
 
     return ngx_http_tgbot_status_text_error(fill->request,
                                    (rc == NGX_BUSY)
@@ -417,14 +537,25 @@ ngx_http_tgbot_broadcast_fill_publish(ngx_http_tgbot_broadcast_fill_t *fill)
     r = fill->request;
     user = &fill->conf->user;
 
+    if (fill->once && ngx_http_tgbot_idempotency_use_sent(fill->once) != NGX_OK)
+    {
+        return ngx_http_tgbot_broadcast_fill_failed(fill, NGX_DECLINED);
+    }
+
     if (ngx_http_tgbot_broadcast_publish(user, fill->id, &fill->loader)
-        != NGX_OK
-        || ngx_http_tgbot_broadcast_show_get(user, fill->id, &info) != NGX_OK)
+        != NGX_OK)
     {
         return ngx_http_tgbot_broadcast_fill_failed(fill, NGX_DECLINED);
     }
 
     fill->loading = 0;
+    fill->sent = 1;
+
+    /* another request may have deleted it since */
+
+    if (ngx_http_tgbot_broadcast_show_get(user, fill->id, &info) != NGX_OK) {
+        return ngx_http_tgbot_broadcast_fill_failed(fill, NGX_DECLINED);
+    }
 
     added = fill->parse.ids.n - fill->parse.ids.dropped;
 
@@ -443,10 +574,46 @@ ngx_http_tgbot_broadcast_fill_publish(ngx_http_tgbot_broadcast_fill_t *fill)
     ngx_http_tgbot_status_text_member(&s, "duplicates",
                                       fill->parse.ids.duplicates
                                       + fill->parse.ids.dropped);
+    ngx_http_tgbot_status_text_close(&s, '}');
+    ngx_http_tgbot_status_text_write(&s, "\n", 1);
 
-    return ngx_http_tgbot_status_text_done(r, &s,
+    if (fill->once) {
+        ngx_http_tgbot_broadcast_fill_keep(fill, &s);
+    }
+
+    return ngx_http_tgbot_status_text_send(r, &s,
                                            fill->create ? NGX_HTTP_CREATED
                                                         : NGX_HTTP_OK);
+}
+
+
+/* before the program knows of it, and is killed */
+
+static void
+ngx_http_tgbot_broadcast_fill_keep(ngx_http_tgbot_broadcast_fill_t *fill,
+    ngx_http_tgbot_status_text_t *s)
+{
+    u_char       *p;
+    ngx_str_t     body, encoding;
+    ngx_chain_t  *cl;
+
+    body.data = s->failed ? NULL : ngx_pnalloc(s->pool, (size_t) s->size);
+
+    if (body.data) {
+        p = body.data;
+
+        for (cl = s->chain; cl; cl = cl->next) {
+            p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+        }
+
+        body.len = p - body.data;
+    }
+
+    ngx_str_null(&encoding);
+
+    ngx_http_tgbot_idempotency_use_answered(fill->once, NGX_HTTP_CREATED,
+                                            &s->type, &encoding,
+                                            body.data ? &body : NULL);
 }
 
 

@@ -337,8 +337,10 @@ typedef struct {
 struct ngx_http_tgbot_broadcast_conf_s {
     ngx_str_t                      name;      /* of the bot */
     ngx_http_tgbot_zone_t         *zone;
+    ngx_http_tgbot_zone_t         *idempotency;  /* NULL: none */
 
     ngx_http_tgbot_broadcast_t     user;      /* of the zone */
+    ngx_http_tgbot_zone_user_t    *keys;      /* the bot in "idempotency" */
     ngx_http_tgbot_bot_t          *bot;       /* by its name */
     ngx_http_tgbot_loc_conf_t     *conf;      /* of this location */
     ngx_http_core_loc_conf_t      *clcf;

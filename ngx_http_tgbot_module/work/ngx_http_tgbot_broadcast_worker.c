@@ -755,11 +755,13 @@ ngx_http_tgbot_broadcast_worker_judge(ngx_http_tgbot_send_t *send,
         return NGX_HTTP_TGBOT_BROADCAST_UNKNOWN;
     }
 
-    if (capture == NULL && send->results[NGX_HTTP_TGBOT_API_5XX]) {
-
+    if (capture == NULL
+        && send->status >= NGX_HTTP_INTERNAL_SERVER_ERROR
+        && !send->bot->unauthorized)
+    {
         /* a try that failed, though a repeat would have had to wait too long */
 
-        error->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        error->status = send->status;
         *again = 1;
 
         return NGX_HTTP_TGBOT_BROADCAST_FAILED;

@@ -60,6 +60,7 @@ ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
     send->given_up = 0;
     send->migrated = 0;
     send->result = NULL;
+    send->status = 0;
     send->reason = NULL;
 
     if (send->failures == 0) {
@@ -256,6 +257,7 @@ ngx_http_tgbot_send_called(ngx_http_tgbot_call_t *call,
     bot = send->bot;
 
     send->result = result;
+    send->status = 0;
 
     ngx_str_null(&send->ctx->api_uri);
     ngx_str_null(&send->ctx->method);
@@ -373,6 +375,7 @@ ngx_http_tgbot_send_answered(ngx_http_tgbot_send_t *send,
     ngx_http_tgbot_method_result_t   result;
 
     bot = send->bot;
+    send->status = capture->status;
 
     if (ngx_http_tgbot_method_result(&result, capture->status,
                                      &capture->retry_after, &capture->body,

@@ -87,6 +87,8 @@ struct ngx_http_tgbot_send_s {
     /* for done */
 
     ngx_http_tgbot_capture_t      *result;
+    ngx_uint_t                     status;    /* of the last request's answer by
+                                                 the Bot API; 0: none */
     const char                    *reason;    /* why it was given up */
     ngx_msec_t                     busy;      /* ms after which a program's call
                                                  might go; its turn would have

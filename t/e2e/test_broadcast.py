@@ -267,6 +267,49 @@ async def test_upgrade_and_stop(case):
     case.check_logs(nginx)
 
 
+async def test_key(case):
+    """Creations with an Idempotency-Key, while nginx is killed: repeated, none makes two."""
+    api = Api()
+    nginx = await _scene(case, api, size="8m idempotency=keys:2m")
+    outcomes = collections.Counter()
+
+    def make(number):
+        connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=30)
+        try:
+            connection.request("POST", "/cast", json.dumps(
+                {"method": "sendMessage", "start": False,
+                 "chat_ids": list(range(1, 40001 + number))}),
+                {"Content-Type": "application/json", "Idempotency-Key": f"key-{number}"})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    for number in range(20):
+        first = asyncio.create_task(asyncio.to_thread(make, number))
+        # somewhere in the request: before it is read, while it is, after its end
+        await asyncio.sleep(number * 0.002)
+        await nginx.kill_all()
+        try:
+            before = (await first)[0]
+        except (OSError, http.client.HTTPException, ValueError):
+            before = None
+        await nginx.start()
+        status, answer = await asyncio.to_thread(make, number)
+        outcomes[(before, status)] += 1
+        case.check(status == 201 or (before is None and status == 409),
+                   f"{status} after {before}: {answer}")
+        _, answer = await _ask(nginx, "GET")
+        made = [each for each in answer["broadcasts"] if each["total"] == 40000 + number]
+        case.check(len(made) == 1 or (status == 409 and not made),
+                   f"{len(made)} broadcasts, answered {status}")
+
+    case.note(", ".join(f"{before} then {status}: {n}"
+                        for (before, status), n in outcomes.items()))
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
 async def test_damaged(case):
     """A broadcast whose params are damaged is paused, and those behind it go on."""
     api = Api()

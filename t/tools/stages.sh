@@ -7,8 +7,9 @@ sessions=' '
 
 
 # begin stage ...: starts them, each in a session of its own, for finish to wait
-# for.  What computes gives way to what is to see that time passes, also where
-# each session has a share of its own of the processors.
+# for; what they need has been installed.  What computes gives way to what is to
+# see that time passes, also where each session has a share of its own of the
+# processors.
 
 begin() {
     mkdir -p "$build/stages"
@@ -22,6 +23,7 @@ begin() {
         log=$build/stages/$stage.log
         : > "$log"
         # shellcheck disable=SC2016
+        TGBOT_OFFLINE=1 \
         setsid sh -c '{ echo "$1" > /proc/self/autogroup; } 2> /dev/null
             exec nice -n "$1" "$2" test "$3"' sh $nice "$top/dev" "$stage" \
             > "$log" 2>&1 &
