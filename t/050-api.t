@@ -556,3 +556,123 @@ location = /page { internal; default_type application/json; return 200 '{"method
 sendMessage {"chat_id":7,"method":"sendMessage","text":"own"}
 --- log
 1 X-Accel-Redirect of a called location is ignored
+
+
+
+=== TEST 41: a proxy_pass without a URI sends that of the call, which no log has
+--- http_config
+    map  $request_uri  $mapped  { default "[$request_uri]"; }
+    log_format  all  '$request $request_uri $uri $args $mapped $before $here';
+--- server
+set  $before  $request_uri;
+--- api_location
+    set               $here  $request_uri;
+    proxy_pass        http://bot_api;
+    proxy_set_header  X-Path  $request_uri;
+    proxy_set_header  X-Mapped  $mapped;
+    log_subrequest    on;
+    access_log        logs/access.log  all;
+--- program
+200 {"method":"sendMessage","text":"hi"}
+--- calls
+sendMessage {"chat_id":7,"method":"sendMessage","text":"hi"}
+--- api_like eval: qr{^X-Path: /\r$}m
+--- access_log eval: qr{/ /_api - \[/\] / /$}m
+
+
+
+=== TEST 42: nor one that has it from the location's own directives
+--- http_config
+    map  $request_uri  $mapped  { volatile; default "[$request_uri]"; }
+    log_format  all  '$request $request_uri $uri $args $mapped';
+--- server
+set  $before  "";
+--- api_location
+    proxy_pass        http://bot_api;
+    proxy_set_header  X-Path  $request_uri;
+    proxy_set_header  X-Mapped  $mapped;
+    log_subrequest    on;
+    access_log        logs/access.log  all;
+--- program
+200 {"method":"sendMessage","text":"hi"}
+--- calls
+sendMessage {"chat_id":7,"method":"sendMessage","text":"hi"}
+--- api_like eval: qr{^X-Path: /bot.+/sendMessage\r$}m
+
+
+
+=== TEST 43: nor the lines of an upstream that fails
+--- http_config
+    log_format  all  '$request $request_uri $uri $args $upstream_addr';
+--- bot
+tgbot_retry_on  off;
+tgbot_dead_letters  off;
+--- api_location
+    proxy_pass      http://127.0.0.1:$closed;
+    log_subrequest  on;
+    access_log      logs/access.log  all;
+--- program
+200 {"method":"sendMessage","text":"hi"}
+--- calls eval: ''
+--- log
+1 sendMessage is given up
+--- error_log eval: qr{upstream: "http://127.0.0.1:\d+/bot<redacted>/sendMessage"}
+
+
+
+=== TEST 44: a rewrite of the location comes before it
+--- api_location
+    rewrite     ^  $tgbot_api_uri?y=1  break;
+    proxy_pass  http://bot_api;
+--- program
+200 {"method":"sendMessage","text":"hi"}
+--- calls
+sendMessage?y=1 {"chat_id":7,"method":"sendMessage","text":"hi"}
+
+
+
+=== TEST 45: a named location has it, too
+--- api_location
+    try_files   /none  @other;
+    # proxy_pass stands there
+--- server
+location @other {
+    proxy_http_version  1.1;
+    proxy_pass          http://bot_api;
+}
+--- program
+200 {"method":"sendMessage","text":"hi"}
+--- calls
+sendMessage {"chat_id":7,"method":"sendMessage","text":"hi"}
+
+
+
+=== TEST 46: a redirect takes it away
+--- api_location
+    try_files   /none  /other;
+    # proxy_pass stands there
+--- server
+location = /other {
+    internal;
+    proxy_http_version  1.1;
+    proxy_pass          http://bot_api$tgbot_api_uri?uri=$request_uri;
+}
+--- program
+200 {"method":"sendMessage","text":"hi"}
+--- calls
+sendMessage?uri=/ {"chat_id":7,"method":"sendMessage","text":"hi"}
+
+
+
+=== TEST 47: a proxy_pass with a constant URI is a warning, once
+--- api_location
+    proxy_pass  http://program/;
+    proxy_set_header  X-Tgbot-Bot  $bot;
+--- bot
+tgbot_retry_on  off;
+tgbot_dead_letters  off;
+--- program
+200 {"method":"sendMessage","text":"hi"}
+200 {"ok":true}
+--- error_log
+the location called by "tgbot_api" sends all calls to "/", expected a "proxy_pass" without a URI

@@ -433,3 +433,37 @@ Range: bytes=100-
 --- response_headers
 Content-Range: bytes */10
 --- response_body_like: 416 Requested Range Not Satisfiable
+
+
+
+=== TEST 32: an API's location whose proxy_pass has no URI
+--- api_location
+    proxy_pass  http://bot_api;
+--- request eval
+['GET /bot/sendMessage?chat_id=7&text=a%20b', "POST /bot/sendMessage\n$::message",
+ 'GET /bot/file/botx/photos/file%200.jpg']
+--- calls eval
+'GET /bot$token/sendMessage?chat_id=7&text=a%20b HTTP/1.1 ' . "\nsendMessage $::message\n"
+. 'GET /file/bot$token/photos/file%200.jpg HTTP/1.1 ' . "\n"
+--- error_code eval: [200, 200, 200]
+--- response_body_like eval: [('"ok":true') x 3]
+
+
+
+=== TEST 33: and one that asks a cache first
+--- http_config
+    proxy_cache_path  html/cache  keys_zone=files:1m;
+--- api_location
+    proxy_pass         http://bot_api;
+    proxy_cache        files;
+    proxy_cache_lock   on;
+    proxy_cache_valid  1m;
+--- request eval
+['GET /bot/file/botx/a', 'GET /bot/file/botx/a', 'GET /bot/file/botx/b']
+--- api
+200 [Content-Type: image/jpeg] first
+200 [Content-Type: image/jpeg] second
+--- calls eval
+'GET /file/bot$token/a HTTP/1.1 ' . "\n" . 'GET /file/bot$token/b HTTP/1.1 ' . "\n"
+--- error_code eval: [200, 200, 200]
+--- response_body eval: ['first', 'first', 'second']

@@ -9,6 +9,9 @@
 
 
 static ngx_int_t ngx_http_tgbot_call_preaccess(ngx_http_request_t *r);
+static ngx_int_t ngx_http_tgbot_call_content(ngx_http_request_t *r);
+static void ngx_http_tgbot_call_check_path(ngx_http_tgbot_call_t *call,
+    ngx_http_upstream_t *u);
 static ngx_hash_elt_t *ngx_http_tgbot_call_find(ngx_hash_t *hash,
     ngx_str_t *name);
 static ngx_int_t ngx_http_tgbot_call_x_accel_redirect(ngx_http_request_t *r,
@@ -81,6 +84,7 @@ static ngx_http_tgbot_call_upstream_header_t  ngx_http_tgbot_call_headers[] = {
 };
 
 static ngx_uint_t  ngx_http_tgbot_call_x_accel_warned;
+static ngx_uint_t  ngx_http_tgbot_call_path_warned;
 static ngx_uint_t  ngx_http_tgbot_call_exiting;
 
 
@@ -153,6 +157,7 @@ ngx_http_tgbot_call_postconfiguration(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_tgbot_call_preaccess(ngx_http_request_t *r)
 {
+    ngx_http_tgbot_call_t      *call;
     ngx_http_tgbot_detached_t  *d;
 
     /* a subrequest that another module makes may have a body of its own */
@@ -162,10 +167,87 @@ ngx_http_tgbot_call_preaccess(ngx_http_request_t *r)
 
         if (d) {
             r->headers_in.content_length_n = d->length;
+
+            call = d->data;
+
+            if (call && call->sr == r
+                && r->valid_unparsed_uri
+                && r->content_handler
+                && r->content_handler != ngx_http_tgbot_call_content)
+            {
+                call->content = r->content_handler;
+                r->content_handler = ngx_http_tgbot_call_content;
+            }
         }
     }
 
     return NGX_DECLINED;
+}
+
+
+/*
+ * A proxy_pass without a URI sends r->unparsed_uri.  Other modules must not see
+ * the path of the call in it, neither before the content handler runs nor after
+ * that has made the request; and their subrequests would inherit it.
+ */
+
+static ngx_int_t
+ngx_http_tgbot_call_content(ngx_http_request_t *r)
+{
+    ngx_int_t                   rc;
+    ngx_http_tgbot_call_t      *call;
+    ngx_http_tgbot_detached_t  *d;
+
+    d = ngx_http_tgbot_detached_get(r);
+    call = d->data;
+
+    if (call == NULL) {
+
+        /* the call was abandoned */
+
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->unparsed_uri = call->path;
+
+    rc = call->content(r);
+
+    if (r->upstream == NULL || r->upstream->request_bufs) {
+        r->unparsed_uri = r->main->unparsed_uri;
+
+        if (r->upstream) {
+            ngx_http_tgbot_call_check_path(call, r->upstream);
+        }
+
+    } else if (r != call->sr) {
+
+        /* a request that refreshes a cache, and waits: it goes nowhere else */
+
+        ngx_str_null(&r->unparsed_uri);
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_http_tgbot_call_check_path(ngx_http_tgbot_call_t *call,
+    ngx_http_upstream_t *u)
+{
+    if (ngx_http_tgbot_call_path_warned
+        || u->conf->upstream == NULL
+        || (u->uri.len == call->path.len
+            && ngx_memcmp(u->uri.data, call->path.data, u->uri.len) == 0))
+    {
+        return;
+    }
+
+    ngx_http_tgbot_call_path_warned = 1;
+
+    ngx_log_error(NGX_LOG_WARN, call->detached->connection.log, 0,
+                  "tgbot: the location called by \"%s\" sends all calls to "
+                  "\"%V\", expected a \"proxy_pass\" without a URI",
+                  call->directive, &u->uri);
 }
 
 
@@ -342,6 +424,7 @@ ngx_http_tgbot_call_subrequest(ngx_http_tgbot_call_t *call)
 
     call->sr->method = r->method;
     call->sr->method_name = r->method_name;
+    call->sr->valid_unparsed_uri = (call->path.len != 0);
 
     if (ngx_http_tgbot_call_capture(call) != NGX_OK) {
         return NGX_ERROR;

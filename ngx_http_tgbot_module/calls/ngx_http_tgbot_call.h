@@ -73,6 +73,12 @@ struct ngx_http_tgbot_call_s {
     ngx_buf_t                     *copy;
 
     /*
+     * Set by prepare; "": none.  What a proxy_pass without a URI sends, unless
+     * nginx has rewritten the URI or redirected the call.
+     */
+    ngx_str_t                      path;
+
+    /*
      * prepare: sets module contexts and headers of the detached request r,
      * and uri and args of the location.  Any result but NGX_OK ends the call
      * as not sent.
@@ -97,6 +103,7 @@ struct ngx_http_tgbot_call_s {
     ngx_http_tgbot_detached_t     *detached;
     ngx_http_tgbot_detached_t     *ended;     /* while done() runs */
     ngx_http_request_t            *sr;
+    ngx_http_handler_pt            content;   /* of the location, with "path" */
     ngx_event_t                    event;     /* posted at the end */
     ngx_event_t                    expiry;    /* after "timeout" */
     ngx_int_t                      rc;

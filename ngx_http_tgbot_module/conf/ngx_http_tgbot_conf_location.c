@@ -36,9 +36,7 @@ static void ngx_http_tgbot_conf_location_uri(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, ngx_http_tgbot_uri_t *uri, ngx_uint_t api);
 static ngx_str_t ngx_http_tgbot_conf_location_shown(ngx_conf_t *cf,
     ngx_http_tgbot_bot_t *bot, ngx_str_t *path);
-static const char *ngx_http_tgbot_conf_location_fault(ngx_conf_t *cf,
-    ngx_http_core_loc_conf_t *clcf, ngx_uint_t api);
-static ngx_uint_t ngx_http_tgbot_conf_location_constant(ngx_conf_t *cf,
+static const char *ngx_http_tgbot_conf_location_fault(
     ngx_http_core_loc_conf_t *clcf);
 static ngx_int_t ngx_http_tgbot_conf_location_find(
     ngx_http_core_loc_conf_t *parent, ngx_str_t *path,
@@ -194,7 +192,7 @@ ngx_http_tgbot_conf_location_uri(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 
     fault = (rc == NGX_DONE)
             ? "by a redirect, expected the URI with a \"/\" at its end"
-            : ngx_http_tgbot_conf_location_fault(cf, clcf, api);
+            : ngx_http_tgbot_conf_location_fault(clcf);
 
     if (fault) {
         name = ngx_http_tgbot_conf_location_shown(cf, bot, &clcf->name);
@@ -232,8 +230,7 @@ ngx_http_tgbot_conf_location_shown(ngx_conf_t *cf, ngx_http_tgbot_bot_t *bot,
 /* what is wrong with a location for calls, or NULL */
 
 static const char *
-ngx_http_tgbot_conf_location_fault(ngx_conf_t *cf,
-    ngx_http_core_loc_conf_t *clcf, ngx_uint_t api)
+ngx_http_tgbot_conf_location_fault(ngx_http_core_loc_conf_t *clcf)
 {
     ngx_http_tgbot_loc_conf_t  *tlcf;
 
@@ -248,31 +245,7 @@ ngx_http_tgbot_conf_location_fault(ngx_conf_t *cf,
                "location for these calls";
     }
 
-    if (api && ngx_http_tgbot_conf_location_constant(cf, clcf)) {
-        return "with a \"proxy_pass\" without a variable, expected "
-               "\"$tgbot_api_uri\" at its end";
-    }
-
     return NULL;
-}
-
-
-/* whether all requests of the location go to the same URL, or to their own */
-
-static ngx_uint_t
-ngx_http_tgbot_conf_location_constant(ngx_conf_t *cf,
-    ngx_http_core_loc_conf_t *clcf)
-{
-    ngx_http_upstream_conf_t  *upstream;
-
-    /* as in other modules with upstreams, this is what begins their conf */
-
-    upstream = ngx_http_tgbot_conf_location_module(cf, clcf->loc_conf,
-                                                   "ngx_http_proxy_module");
-
-    return upstream
-           && upstream->upstream
-           && ngx_http_tgbot_conf_location_codes(cf, clcf->loc_conf) == NULL;
 }
 
 

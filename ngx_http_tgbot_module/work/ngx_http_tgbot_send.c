@@ -846,6 +846,8 @@ ngx_http_tgbot_send_prepare(ngx_http_tgbot_call_t *call,
         return NGX_ERROR;
     }
 
+    call->path = ctx->api_uri;
+
     if (send->sending && send->sending(send) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -936,6 +938,8 @@ ngx_http_tgbot_send_closing(ngx_http_tgbot_call_t *call, ngx_http_request_t *r)
     tokens = ngx_http_tgbot_bot_tokens(send->bot);
 
     ngx_str_null(&send->ctx->api_uri);
+
+    r->unparsed_uri = r->main->unparsed_uri;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 

@@ -44,7 +44,7 @@ GATEWAY = f"""
 
     location = /api {{
         internal;
-        proxy_pass          http://program$tgbot_api_uri;
+        proxy_pass          http://program;
         proxy_http_version  1.1;
         proxy_set_header    Connection  "";
     }}
