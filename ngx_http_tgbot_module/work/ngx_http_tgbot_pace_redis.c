@@ -137,6 +137,10 @@ ngx_http_tgbot_pace_redis_heard(void *data, ngx_str_t *message)
     ngx_int_t   ms;
     ngx_str_t   chat;
 
+    if (message->len == 0) {
+        return;
+    }
+
     last = message->data + message->len;
     p = ngx_strlchr(message->data, last, ' ');
 

@@ -443,7 +443,11 @@ ngx_http_tgbot_pace_chat(ngx_http_tgbot_pace_t *pace, ngx_str_t *chat,
 
     len = ngx_min(chat->len, NGX_HTTP_TGBOT_PACE_CHAT);
 
-    if (len == 0 || chat->data[0] != '@') {
+    if (len == 0) {
+        return 0;
+    }
+
+    if (chat->data[0] != '@') {
         ngx_memcpy(p, chat->data, len);
         return len;
     }
