@@ -27,7 +27,7 @@
 #define NGX_HTTP_TGBOT_BROADCAST_WORKER_POOL  2048
 
 
-/* a broadcast that this worker leads */
+/* a run: a broadcast that this worker leads */
 
 typedef struct {
     ngx_queue_t                        queue;
@@ -49,12 +49,12 @@ typedef struct {
     unsigned                           key:1;    /* while params are read */
     unsigned                           held:1;   /* up to the next look */
     unsigned                           over:1;   /* nothing to take */
-} ngx_http_tgbot_broadcast_led_t;
+} ngx_http_tgbot_broadcast_run_t;
 
 
 typedef struct {
     ngx_queue_t                        queue;
-    ngx_http_tgbot_broadcast_led_t    *led;
+    ngx_http_tgbot_broadcast_run_t    *run;
     ngx_http_tgbot_broadcast_chat_t    chat;
     ngx_http_tgbot_method_t            method;
     ngx_http_tgbot_ctx_t               ctx;
@@ -75,12 +75,12 @@ static void ngx_http_tgbot_broadcast_worker_unread(
     ngx_http_tgbot_broadcast_conf_t *b, uint64_t id,
     ngx_http_tgbot_lease_t *lease, ngx_int_t rc);
 static ngx_int_t ngx_http_tgbot_broadcast_worker_read(
-    ngx_http_tgbot_broadcast_led_t *led);
+    ngx_http_tgbot_broadcast_run_t *run);
 static ngx_int_t ngx_http_tgbot_broadcast_worker_token(void *data,
     ngx_http_tgbot_json_token_t *token);
 static void ngx_http_tgbot_broadcast_worker_go_on(ngx_event_t *ev);
 static void ngx_http_tgbot_broadcast_worker_call(
-    ngx_http_tgbot_broadcast_led_t *led,
+    ngx_http_tgbot_broadcast_run_t *run,
     ngx_http_tgbot_broadcast_chat_t *chat);
 static ngx_int_t ngx_http_tgbot_broadcast_worker_body(
     ngx_http_tgbot_broadcast_call_t *call);
@@ -101,13 +101,13 @@ static void ngx_http_tgbot_broadcast_worker_settle(
     ngx_http_tgbot_broadcast_call_t *call, ngx_uint_t state,
     ngx_http_tgbot_broadcast_error_t *error, ngx_uint_t again);
 static void ngx_http_tgbot_broadcast_worker_leave(
-    ngx_http_tgbot_broadcast_led_t *led);
+    ngx_http_tgbot_broadcast_run_t *run);
 static void ngx_http_tgbot_broadcast_worker_drop(
     ngx_http_tgbot_broadcast_call_t *call, ngx_uint_t state);
 static void ngx_http_tgbot_broadcast_worker_release(
-    ngx_http_tgbot_broadcast_led_t *led);
+    ngx_http_tgbot_broadcast_run_t *run);
 static void ngx_http_tgbot_broadcast_worker_resign(
-    ngx_http_tgbot_broadcast_led_t *led);
+    ngx_http_tgbot_broadcast_run_t *run);
 
 
 /* broadcasts have no client; the addresses are those of this machine */
@@ -125,7 +125,7 @@ static ngx_http_tgbot_client_t  ngx_http_tgbot_broadcast_worker_client = {
 
 
 static ngx_array_t   *ngx_http_tgbot_broadcast_worker_confs;
-static ngx_queue_t    ngx_http_tgbot_broadcast_worker_leds;
+static ngx_queue_t    ngx_http_tgbot_broadcast_worker_runs;
 static ngx_event_t    ngx_http_tgbot_broadcast_worker_timer;
 static ngx_uint_t     ngx_http_tgbot_broadcast_worker_stopped;
 
@@ -140,7 +140,7 @@ ngx_http_tgbot_broadcast_worker_init_process(ngx_http_tgbot_main_conf_t *tmcf,
     ngx_http_tgbot_broadcast_worker_confs = &tmcf->broadcasts;
     ngx_http_tgbot_broadcast_worker_stopped = 0;
 
-    ngx_queue_init(&ngx_http_tgbot_broadcast_worker_leds);
+    ngx_queue_init(&ngx_http_tgbot_broadcast_worker_runs);
 
     sin = &ngx_http_tgbot_broadcast_worker_addr;
 
@@ -202,7 +202,7 @@ ngx_http_tgbot_broadcast_worker_look(ngx_event_t *ev)
     ngx_int_t                          rc;
     ngx_uint_t                         i;
     ngx_queue_t                       *q;
-    ngx_http_tgbot_broadcast_led_t    *led;
+    ngx_http_tgbot_broadcast_run_t    *run;
     ngx_http_tgbot_broadcast_conf_t  **b;
 
     rc = NGX_DECLINED;
@@ -219,16 +219,16 @@ ngx_http_tgbot_broadcast_worker_look(ngx_event_t *ev)
         return;
     }
 
-    for (q = ngx_queue_head(&ngx_http_tgbot_broadcast_worker_leds);
-         q != ngx_queue_sentinel(&ngx_http_tgbot_broadcast_worker_leds);
+    for (q = ngx_queue_head(&ngx_http_tgbot_broadcast_worker_runs);
+         q != ngx_queue_sentinel(&ngx_http_tgbot_broadcast_worker_runs);
          q = ngx_queue_next(q))
     {
-        led = ngx_queue_data(q, ngx_http_tgbot_broadcast_led_t, queue);
+        run = ngx_queue_data(q, ngx_http_tgbot_broadcast_run_t, queue);
 
-        led->late = 0;
-        led->held = 0;
-        led->over = 0;
-        ngx_post_event(&led->event, &ngx_posted_events);
+        run->late = 0;
+        run->held = 0;
+        run->over = 0;
+        ngx_post_event(&run->event, &ngx_posted_events);
     }
 
     ngx_add_timer(ev, NGX_HTTP_TGBOT_BROADCAST_WORKER_LOOK);
@@ -293,31 +293,31 @@ ngx_http_tgbot_broadcast_worker_lead(ngx_http_tgbot_broadcast_conf_t *b,
 {
     ngx_int_t                        rc;
     ngx_pool_t                      *pool;
-    ngx_http_tgbot_broadcast_led_t  *led;
+    ngx_http_tgbot_broadcast_run_t  *run;
 
-    led = NULL;
+    run = NULL;
     rc = NGX_ERROR;
 
     pool = ngx_create_pool(NGX_HTTP_TGBOT_BROADCAST_WORKER_POOL,
                            b->clcf->error_log);
 
     if (pool) {
-        led = ngx_pcalloc(pool, sizeof(ngx_http_tgbot_broadcast_led_t));
+        run = ngx_pcalloc(pool, sizeof(ngx_http_tgbot_broadcast_run_t));
     }
 
-    if (led) {
-        led->conf = b;
-        led->pool = pool;
-        led->id = id;
-        led->lease = *lease;
-        led->max = NGX_HTTP_TGBOT_BROADCAST_FLIGHTS;
-        led->event.handler = ngx_http_tgbot_broadcast_worker_go_on;
-        led->event.data = led;
-        led->event.log = b->clcf->error_log;
+    if (run) {
+        run->conf = b;
+        run->pool = pool;
+        run->id = id;
+        run->lease = *lease;
+        run->max = NGX_HTTP_TGBOT_BROADCAST_FLIGHTS;
+        run->event.handler = ngx_http_tgbot_broadcast_worker_go_on;
+        run->event.data = run;
+        run->event.log = b->clcf->error_log;
 
-        ngx_queue_init(&led->calls);
+        ngx_queue_init(&run->calls);
 
-        rc = ngx_http_tgbot_broadcast_worker_read(led);
+        rc = ngx_http_tgbot_broadcast_worker_read(run);
     }
 
     if (rc != NGX_OK) {
@@ -333,7 +333,7 @@ ngx_http_tgbot_broadcast_worker_lead(ngx_http_tgbot_broadcast_conf_t *b,
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, b->clcf->error_log, 0,
                    "tgbot bot \"%V\": leads broadcast %uL", &b->name, id);
 
-    ngx_queue_insert_tail(&ngx_http_tgbot_broadcast_worker_leds, &led->queue);
+    ngx_queue_insert_tail(&ngx_http_tgbot_broadcast_worker_runs, &run->queue);
 
     return NGX_OK;
 }
@@ -368,16 +368,16 @@ ngx_http_tgbot_broadcast_worker_unread(ngx_http_tgbot_broadcast_conf_t *b,
 /* what all calls of the broadcast have */
 
 static ngx_int_t
-ngx_http_tgbot_broadcast_worker_read(ngx_http_tgbot_broadcast_led_t *led)
+ngx_http_tgbot_broadcast_worker_read(ngx_http_tgbot_broadcast_run_t *run)
 {
     u_char                           *p, *last;
     ngx_str_t                         text, method;
     ngx_http_tgbot_broadcast_t       *user;
     ngx_http_tgbot_broadcast_info_t   info;
 
-    user = &led->conf->user;
+    user = &run->conf->user;
 
-    if (ngx_http_tgbot_broadcast_show_get(user, led->id, &info) != NGX_OK) {
+    if (ngx_http_tgbot_broadcast_show_get(user, run->id, &info) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -385,16 +385,16 @@ ngx_http_tgbot_broadcast_worker_read(ngx_http_tgbot_broadcast_led_t *led)
     method.len = info.method_len;
 
     text.len = info.text_len;
-    text.data = ngx_pnalloc(led->pool, text.len + 1);
+    text.data = ngx_pnalloc(run->pool, text.len + 1);
 
-    led->method.len = method.len;
-    led->method.data = ngx_pstrdup(led->pool, &method);
+    run->method.len = method.len;
+    run->method.data = ngx_pstrdup(run->pool, &method);
 
-    if (text.data == NULL || led->method.data == NULL) {
+    if (text.data == NULL || run->method.data == NULL) {
         return NGX_ERROR;
     }
 
-    if (ngx_http_tgbot_broadcast_show_text(user, led->id, text.data, text.len)
+    if (ngx_http_tgbot_broadcast_show_text(user, run->id, text.data, text.len)
         != NGX_OK)
     {
         return NGX_DECLINED;
@@ -408,25 +408,25 @@ ngx_http_tgbot_broadcast_worker_read(ngx_http_tgbot_broadcast_led_t *led)
     while (++p < last && (*p <= ' ')) { /* void */ }
 
     if (p >= last || *p == '}') {
-        ngx_str_set(&led->rest, "}");
+        ngx_str_set(&run->rest, "}");
         return NGX_OK;
     }
 
     if (ngx_http_tgbot_json_parse(&text,
-                                  ngx_http_tgbot_broadcast_worker_token, led)
+                                  ngx_http_tgbot_broadcast_worker_token, run)
         == NGX_ERROR)
     {
         return NGX_ERROR;
     }
 
-    if (led->paid) {
-        led->max = NGX_HTTP_TGBOT_BROADCAST_FLIGHTS_PAID;
+    if (run->paid) {
+        run->max = NGX_HTTP_TGBOT_BROADCAST_FLIGHTS_PAID;
     }
 
     *--p = ',';
 
-    led->rest.data = p;
-    led->rest.len = last - p;
+    run->rest.data = p;
+    run->rest.len = last - p;
 
     return NGX_OK;
 }
@@ -436,20 +436,20 @@ static ngx_int_t
 ngx_http_tgbot_broadcast_worker_token(void *data,
     ngx_http_tgbot_json_token_t *token)
 {
-    ngx_http_tgbot_broadcast_led_t *led = data;
+    ngx_http_tgbot_broadcast_run_t *run = data;
 
     if (token->depth != 1) {
         return NGX_OK;
     }
 
     if (token->type == NGX_HTTP_TGBOT_JSON_KEY) {
-        led->key = token->text.len == sizeof("allow_paid_broadcast") - 1
+        run->key = token->text.len == sizeof("allow_paid_broadcast") - 1
                    && ngx_strncmp(token->text.data, "allow_paid_broadcast",
                                   sizeof("allow_paid_broadcast") - 1)
                       == 0;
 
-    } else if (led->key) {
-        led->paid = token->type == NGX_HTTP_TGBOT_JSON_BOOLEAN
+    } else if (run->key) {
+        run->paid = token->type == NGX_HTTP_TGBOT_JSON_BOOLEAN
                     && token->text.data[0] == 't';
     }
 
@@ -464,53 +464,53 @@ ngx_http_tgbot_broadcast_worker_go_on(ngx_event_t *ev)
 {
     ngx_int_t                         rc;
     ngx_uint_t                        i, n, turn;
-    ngx_http_tgbot_broadcast_led_t   *led;
+    ngx_http_tgbot_broadcast_run_t   *run;
     ngx_http_tgbot_broadcast_chat_t   chats[
                                        NGX_HTTP_TGBOT_BROADCAST_FLIGHTS_PAID];
 
-    led = ev->data;
+    run = ev->data;
 
     if (ngx_http_tgbot_broadcast_worker_stopped) {
-        led->over = 1;
+        run->over = 1;
     }
 
     for (turn = NGX_HTTP_TGBOT_BROADCAST_WORKER_TURN;
-         turn && !led->over && !led->held;
+         turn && !run->over && !run->held;
          turn--)
     {
-        n = led->max - led->n;
+        n = run->max - run->n;
 
-        rc = ngx_http_tgbot_broadcast_lead_take(&led->conf->user, led->id,
-                                                &led->lease, chats, &n);
+        rc = ngx_http_tgbot_broadcast_lead_take(&run->conf->user, run->id,
+                                                &run->lease, chats, &n);
 
         for (i = 0; i < n; i++) {
-            ngx_http_tgbot_broadcast_worker_call(led, &chats[i]);
+            ngx_http_tgbot_broadcast_worker_call(run, &chats[i]);
         }
 
-        led->over = (rc != NGX_OK);
+        run->over = (rc != NGX_OK);
 
         if (rc == NGX_AGAIN || rc == NGX_DECLINED) {
-            ngx_http_tgbot_broadcast_worker_release(led);
+            ngx_http_tgbot_broadcast_worker_release(run);
         }
 
-        if (led->n == led->max) {
+        if (run->n == run->max) {
             return;
         }
     }
 
     if (turn == 0) {
-        ngx_post_event(&led->event, &ngx_posted_next_events);
+        ngx_post_event(&run->event, &ngx_posted_next_events);
         return;
     }
 
-    if (led->over && led->n == 0) {
-        ngx_http_tgbot_broadcast_worker_leave(led);
+    if (run->over && run->n == 0) {
+        ngx_http_tgbot_broadcast_worker_leave(run);
     }
 }
 
 
 static void
-ngx_http_tgbot_broadcast_worker_call(ngx_http_tgbot_broadcast_led_t *led,
+ngx_http_tgbot_broadcast_worker_call(ngx_http_tgbot_broadcast_run_t *run,
     ngx_http_tgbot_broadcast_chat_t *chat)
 {
     ngx_pool_t                       *pool;
@@ -518,16 +518,16 @@ ngx_http_tgbot_broadcast_worker_call(ngx_http_tgbot_broadcast_led_t *led,
     ngx_http_tgbot_send_t            *send;
     ngx_http_tgbot_broadcast_call_t  *call;
 
-    bot = led->conf->bot;
+    bot = run->conf->bot;
 
     pool = ngx_create_pool(NGX_HTTP_TGBOT_BROADCAST_WORKER_POOL
-                           + led->rest.len, led->conf->clcf->error_log);
+                           + run->rest.len, run->conf->clcf->error_log);
 
     call = pool ? ngx_pcalloc(pool, sizeof(ngx_http_tgbot_broadcast_call_t))
                 : NULL;
 
     if (call) {
-        call->led = led;
+        call->run = run;
         call->chat = *chat;
         call->pool = pool;
     }
@@ -538,10 +538,10 @@ ngx_http_tgbot_broadcast_worker_call(ngx_http_tgbot_broadcast_led_t *led,
             ngx_destroy_pool(pool);
         }
 
-        led->held = 1;
+        run->held = 1;
 
-        ngx_http_tgbot_broadcast_lead_settle(&led->conf->user, led->id,
-                                           &led->lease, chat,
+        ngx_http_tgbot_broadcast_lead_settle(&run->conf->user, run->id,
+                                           &run->lease, chat,
                                            NGX_HTTP_TGBOT_BROADCAST_WAITING,
                                            NULL, 0);
         return;
@@ -552,24 +552,24 @@ ngx_http_tgbot_broadcast_worker_call(ngx_http_tgbot_broadcast_led_t *led,
     send = &call->send;
 
     send->bot = bot;
-    send->conf = led->conf->conf;
+    send->conf = run->conf->conf;
     send->ctx = &call->ctx;
     send->client = &ngx_http_tgbot_broadcast_worker_client;
     send->method = &call->method;
     send->pool = pool;
     send->life = NGX_HTTP_TGBOT_BROADCAST_WORKER_LIFE;
     send->broadcast = 1;
-    send->turn.conf = led->conf->conf->pace;
+    send->turn.conf = run->conf->conf->pace;
     send->turn.order = NGX_HTTP_TGBOT_ORDER_OFF;
     send->turn.bulk = 1;
-    send->turn.paid = led->paid;
+    send->turn.paid = run->paid;
     send->done = ngx_http_tgbot_broadcast_worker_done;
     send->waiting = ngx_http_tgbot_broadcast_worker_waiting;
     send->sending = ngx_http_tgbot_broadcast_worker_sending;
     send->data = call;
 
-    ngx_queue_insert_tail(&led->calls, &call->queue);
-    led->n++;
+    ngx_queue_insert_tail(&run->calls, &call->queue);
+    run->n++;
 
     ngx_http_tgbot_send_start(send);
 }
@@ -580,18 +580,18 @@ ngx_http_tgbot_broadcast_worker_body(ngx_http_tgbot_broadcast_call_t *call)
 {
     u_char                          *p;
     ngx_http_tgbot_method_t         *method;
-    ngx_http_tgbot_broadcast_led_t  *led;
+    ngx_http_tgbot_broadcast_run_t  *run;
 
-    led = call->led;
+    run = call->run;
     method = &call->method;
 
     p = ngx_pnalloc(call->pool, sizeof("{\"chat_id\":") - 1 + NGX_INT64_LEN
-                                + led->rest.len);
+                                + run->rest.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    method->name = led->method;
+    method->name = run->method;
     ngx_str_set(&method->content_type, "application/json");
 
     method->body.data = p;
@@ -601,7 +601,7 @@ ngx_http_tgbot_broadcast_worker_body(ngx_http_tgbot_broadcast_call_t *call)
     p = ngx_sprintf(p, "%L", call->chat.chat);
     method->chat_len = p - method->body.data - method->chat_pos;
 
-    p = ngx_cpymem(p, led->rest.data, led->rest.len);
+    p = ngx_cpymem(p, run->rest.data, run->rest.len);
     method->body.len = p - method->body.data;
 
     return NGX_OK;
@@ -613,14 +613,14 @@ ngx_http_tgbot_broadcast_worker_body(ngx_http_tgbot_broadcast_call_t *call)
 static ngx_int_t
 ngx_http_tgbot_broadcast_worker_sending(ngx_http_tgbot_send_t *send)
 {
-    ngx_http_tgbot_broadcast_led_t   *led;
+    ngx_http_tgbot_broadcast_run_t   *run;
     ngx_http_tgbot_broadcast_call_t  *call;
 
     call = send->data;
-    led = call->led;
+    run = call->run;
 
-    if (ngx_http_tgbot_broadcast_lead_start(&led->conf->user, led->id,
-                                            &led->lease, &call->chat)
+    if (ngx_http_tgbot_broadcast_lead_start(&run->conf->user, run->id,
+                                            &run->lease, &call->chat)
         != NGX_OK)
     {
         call->refused = 1;
@@ -640,11 +640,11 @@ static void
 ngx_http_tgbot_broadcast_worker_waiting(ngx_http_tgbot_send_t *send,
     ngx_msec_t delay)
 {
-    ngx_http_tgbot_broadcast_led_t   *led;
+    ngx_http_tgbot_broadcast_run_t   *run;
     ngx_http_tgbot_broadcast_call_t  *call;
 
     call = send->data;
-    led = call->led;
+    run = call->run;
 
     if (ngx_http_tgbot_broadcast_worker_stopped || call->refused) {
         ngx_http_tgbot_broadcast_worker_drop(call,
@@ -652,7 +652,7 @@ ngx_http_tgbot_broadcast_worker_waiting(ngx_http_tgbot_send_t *send,
         return;
     }
 
-    ngx_http_tgbot_broadcast_lead_wait(&led->conf->user, led->id, &led->lease,
+    ngx_http_tgbot_broadcast_lead_wait(&run->conf->user, run->id, &run->lease,
                                        &call->chat);
 }
 
@@ -692,21 +692,21 @@ ngx_http_tgbot_broadcast_worker_stall(ngx_http_tgbot_broadcast_call_t *call,
     ngx_http_tgbot_broadcast_error_t *error)
 {
     ngx_str_t                        text;
-    ngx_http_tgbot_broadcast_led_t  *led;
+    ngx_http_tgbot_broadcast_run_t  *run;
 
-    led = call->led;
+    run = call->run;
 
     text.data = error->text;
     text.len = error->len;
 
-    if (ngx_http_tgbot_broadcast_lead_stall(&led->conf->user, led->id,
-                                            &led->lease, error)
+    if (ngx_http_tgbot_broadcast_lead_stall(&run->conf->user, run->id,
+                                            &run->lease, error)
         == NGX_OK)
     {
-        ngx_log_error(NGX_LOG_ERR, led->conf->clcf->error_log, 0,
+        ngx_log_error(NGX_LOG_ERR, run->conf->clcf->error_log, 0,
                       "tgbot: bot \"%V\": broadcast %uL is paused, as %V was "
                       "answered with 404: \"%V\"",
-                      &led->conf->name, led->id, &led->method, &text);
+                      &run->conf->name, run->id, &run->method, &text);
     }
 }
 
@@ -722,9 +722,9 @@ ngx_http_tgbot_broadcast_worker_hold(ngx_http_tgbot_broadcast_call_t *call,
     ngx_uint_t state)
 {
     ngx_http_tgbot_send_t           *send;
-    ngx_http_tgbot_broadcast_led_t  *led;
+    ngx_http_tgbot_broadcast_run_t  *run;
 
-    led = call->led;
+    run = call->run;
     send = &call->send;
 
     if (state != NGX_HTTP_TGBOT_BROADCAST_WAITING) {
@@ -732,11 +732,11 @@ ngx_http_tgbot_broadcast_worker_hold(ngx_http_tgbot_broadcast_call_t *call,
     }
 
     if (send->result == NULL) {
-        led->late++;
-        led->held |= (led->late > led->n);
+        run->late++;
+        run->held |= (run->late > run->n);
 
     } else if (send->result->status != NGX_HTTP_TOO_MANY_REQUESTS) {
-        led->held = 1;
+        run->held = 1;
     }
 }
 
@@ -832,51 +832,51 @@ ngx_http_tgbot_broadcast_worker_settle(ngx_http_tgbot_broadcast_call_t *call,
     ngx_uint_t state, ngx_http_tgbot_broadcast_error_t *error,
     ngx_uint_t again)
 {
-    ngx_http_tgbot_broadcast_led_t  *led;
+    ngx_http_tgbot_broadcast_run_t  *run;
 
-    led = call->led;
+    run = call->run;
 
-    ngx_http_tgbot_broadcast_lead_settle(&led->conf->user, led->id, &led->lease,
+    ngx_http_tgbot_broadcast_lead_settle(&run->conf->user, run->id, &run->lease,
                                     &call->chat, state, error, again);
 
     ngx_queue_remove(&call->queue);
-    led->n--;
+    run->n--;
 
     ngx_http_tgbot_abandon_pool(call->pool);
 
-    ngx_post_event(&led->event, &ngx_posted_events);
+    ngx_post_event(&run->event, &ngx_posted_events);
 }
 
 
 static void
-ngx_http_tgbot_broadcast_worker_leave(ngx_http_tgbot_broadcast_led_t *led)
+ngx_http_tgbot_broadcast_worker_leave(ngx_http_tgbot_broadcast_run_t *run)
 {
     ngx_http_tgbot_broadcast_info_t   info;
     ngx_http_tgbot_broadcast_conf_t  *b;
 
-    b = led->conf;
+    b = run->conf;
 
-    ngx_http_tgbot_broadcast_lead_leave(&b->user, led->id, &led->lease);
+    ngx_http_tgbot_broadcast_lead_leave(&b->user, run->id, &run->lease);
 
-    if (ngx_http_tgbot_broadcast_show_get(&b->user, led->id, &info) == NGX_OK
+    if (ngx_http_tgbot_broadcast_show_get(&b->user, run->id, &info) == NGX_OK
         && info.state == NGX_HTTP_TGBOT_BROADCAST_DONE)
     {
         ngx_log_error(NGX_LOG_NOTICE, b->clcf->error_log, 0,
                       "tgbot: bot \"%V\": broadcast %uL is done: %ui sent, "
                       "%ui blocked, %ui failed, %ui unknown",
-                      &b->name, led->id,
+                      &b->name, run->id,
                       info.chats[NGX_HTTP_TGBOT_BROADCAST_SENT],
                       info.chats[NGX_HTTP_TGBOT_BROADCAST_BLOCKED],
                       info.chats[NGX_HTTP_TGBOT_BROADCAST_FAILED],
                       info.chats[NGX_HTTP_TGBOT_BROADCAST_UNKNOWN]);
     }
 
-    if (led->event.posted) {
-        ngx_delete_posted_event(&led->event);
+    if (run->event.posted) {
+        ngx_delete_posted_event(&run->event);
     }
 
-    ngx_queue_remove(&led->queue);
-    ngx_destroy_pool(led->pool);
+    ngx_queue_remove(&run->queue);
+    ngx_destroy_pool(run->pool);
 }
 
 
@@ -895,13 +895,13 @@ ngx_http_tgbot_broadcast_worker_drop(ngx_http_tgbot_broadcast_call_t *call,
 /* calls that only wait are dropped, and their chats wait again */
 
 static void
-ngx_http_tgbot_broadcast_worker_release(ngx_http_tgbot_broadcast_led_t *led)
+ngx_http_tgbot_broadcast_worker_release(ngx_http_tgbot_broadcast_run_t *run)
 {
     ngx_queue_t                      *q, *next;
     ngx_http_tgbot_broadcast_call_t  *call;
 
-    for (q = ngx_queue_head(&led->calls);
-         q != ngx_queue_sentinel(&led->calls);
+    for (q = ngx_queue_head(&run->calls);
+         q != ngx_queue_sentinel(&run->calls);
          q = next)
     {
         next = ngx_queue_next(q);
@@ -918,7 +918,7 @@ ngx_http_tgbot_broadcast_worker_release(ngx_http_tgbot_broadcast_led_t *led)
 /* another worker may go on while this one waits for what it has sent */
 
 static void
-ngx_http_tgbot_broadcast_worker_resign(ngx_http_tgbot_broadcast_led_t *led)
+ngx_http_tgbot_broadcast_worker_resign(ngx_http_tgbot_broadcast_run_t *run)
 {
     ngx_uint_t                        n;
     ngx_queue_t                      *q;
@@ -928,8 +928,8 @@ ngx_http_tgbot_broadcast_worker_resign(ngx_http_tgbot_broadcast_led_t *led)
 
     n = 0;
 
-    for (q = ngx_queue_head(&led->calls);
-         q != ngx_queue_sentinel(&led->calls);
+    for (q = ngx_queue_head(&run->calls);
+         q != ngx_queue_sentinel(&run->calls);
          q = ngx_queue_next(q))
     {
         call = ngx_queue_data(q, ngx_http_tgbot_broadcast_call_t, queue);
@@ -937,8 +937,8 @@ ngx_http_tgbot_broadcast_worker_resign(ngx_http_tgbot_broadcast_led_t *led)
     }
 
     if (n) {
-        (void) ngx_http_tgbot_broadcast_lead_resign(&led->conf->user, led->id,
-                                                    &led->lease, chats, n);
+        (void) ngx_http_tgbot_broadcast_lead_resign(&run->conf->user, run->id,
+                                                    &run->lease, chats, n);
     }
 }
 
@@ -947,7 +947,7 @@ void
 ngx_http_tgbot_broadcast_worker_shutdown(void)
 {
     ngx_queue_t                     *q;
-    ngx_http_tgbot_broadcast_led_t  *led;
+    ngx_http_tgbot_broadcast_run_t  *run;
 
     ngx_http_tgbot_broadcast_worker_stopped = 1;
 
@@ -955,16 +955,16 @@ ngx_http_tgbot_broadcast_worker_shutdown(void)
         ngx_del_timer(&ngx_http_tgbot_broadcast_worker_timer);
     }
 
-    for (q = ngx_queue_head(&ngx_http_tgbot_broadcast_worker_leds);
-         q != ngx_queue_sentinel(&ngx_http_tgbot_broadcast_worker_leds);
+    for (q = ngx_queue_head(&ngx_http_tgbot_broadcast_worker_runs);
+         q != ngx_queue_sentinel(&ngx_http_tgbot_broadcast_worker_runs);
          q = ngx_queue_next(q))
     {
-        led = ngx_queue_data(q, ngx_http_tgbot_broadcast_led_t, queue);
+        run = ngx_queue_data(q, ngx_http_tgbot_broadcast_run_t, queue);
 
-        ngx_http_tgbot_broadcast_worker_release(led);
-        ngx_http_tgbot_broadcast_worker_resign(led);
+        ngx_http_tgbot_broadcast_worker_release(run);
+        ngx_http_tgbot_broadcast_worker_resign(run);
 
-        ngx_post_event(&led->event, &ngx_posted_events);
+        ngx_post_event(&run->event, &ngx_posted_events);
     }
 }
 
@@ -973,7 +973,7 @@ void
 ngx_http_tgbot_broadcast_worker_stop(void)
 {
     ngx_queue_t                      *q;
-    ngx_http_tgbot_broadcast_led_t   *led;
+    ngx_http_tgbot_broadcast_run_t   *run;
     ngx_http_tgbot_broadcast_call_t  *call;
 
     if (ngx_http_tgbot_broadcast_worker_confs == NULL) {
@@ -982,20 +982,20 @@ ngx_http_tgbot_broadcast_worker_stop(void)
 
     ngx_http_tgbot_broadcast_worker_shutdown();
 
-    while (!ngx_queue_empty(&ngx_http_tgbot_broadcast_worker_leds)) {
-        q = ngx_queue_head(&ngx_http_tgbot_broadcast_worker_leds);
-        led = ngx_queue_data(q, ngx_http_tgbot_broadcast_led_t, queue);
+    while (!ngx_queue_empty(&ngx_http_tgbot_broadcast_worker_runs)) {
+        q = ngx_queue_head(&ngx_http_tgbot_broadcast_worker_runs);
+        run = ngx_queue_data(q, ngx_http_tgbot_broadcast_run_t, queue);
 
-        while (!ngx_queue_empty(&led->calls)) {
-            q = ngx_queue_head(&led->calls);
+        while (!ngx_queue_empty(&run->calls)) {
+            q = ngx_queue_head(&run->calls);
             call = ngx_queue_data(q, ngx_http_tgbot_broadcast_call_t, queue);
 
             if (ngx_http_tgbot_send_cancel(&call->send) != NGX_OK) {
 
                 /* its lease ends with this process */
 
-                ngx_queue_remove(&led->queue);
-                ngx_queue_init(&led->queue);
+                ngx_queue_remove(&run->queue);
+                ngx_queue_init(&run->queue);
                 break;
             }
 
@@ -1004,8 +1004,8 @@ ngx_http_tgbot_broadcast_worker_stop(void)
                                            NULL, 0);
         }
 
-        if (ngx_queue_empty(&led->calls)) {
-            ngx_http_tgbot_broadcast_worker_leave(led);
+        if (ngx_queue_empty(&run->calls)) {
+            ngx_http_tgbot_broadcast_worker_leave(run);
         }
     }
 }
