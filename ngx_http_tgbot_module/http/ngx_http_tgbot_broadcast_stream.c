@@ -379,11 +379,13 @@ ngx_http_tgbot_broadcast_stream_error(ngx_http_tgbot_broadcast_stream_t *s,
 
     error = ngx_palloc(s->request->pool,
                        sizeof(ngx_http_tgbot_broadcast_error_t));
+    if (error == NULL) {
+        return NULL;
+    }
 
-    if (error == NULL
-        || ngx_http_tgbot_broadcast_show_error(&s->conf->user, s->id, number,
-                                               error)
-           != NGX_OK)
+    if (ngx_http_tgbot_broadcast_show_error(&s->conf->user, s->id, number,
+                                            error)
+        != NGX_OK)
     {
         return NULL;
     }

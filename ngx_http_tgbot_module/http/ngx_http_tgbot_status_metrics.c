@@ -393,7 +393,8 @@ const ngx_http_tgbot_metric_t  ngx_http_tgbot_metrics[] = {
       ngx_http_tgbot_metric_counter(cache) },
 
     { "idempotency_total", NGX_HTTP_TGBOT_COUNTER,
-      "Calls with an Idempotency-Key, by result.",
+      "Calls, and creations of broadcasts, with an Idempotency-Key, by "
+      "result.",
       ngx_http_tgbot_metric_by("result", ngx_http_tgbot_metric_idempotency),
       ngx_http_tgbot_metric_counter(idempotency) },
 

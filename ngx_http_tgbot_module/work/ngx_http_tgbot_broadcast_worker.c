@@ -82,6 +82,9 @@ static void ngx_http_tgbot_broadcast_worker_go_on(ngx_event_t *ev);
 static void ngx_http_tgbot_broadcast_worker_call(
     ngx_http_tgbot_broadcast_run_t *run,
     ngx_http_tgbot_broadcast_chat_t *chat);
+static ngx_http_tgbot_broadcast_call_t *ngx_http_tgbot_broadcast_worker_make(
+    ngx_http_tgbot_broadcast_run_t *run,
+    ngx_http_tgbot_broadcast_chat_t *chat);
 static ngx_int_t ngx_http_tgbot_broadcast_worker_body(
     ngx_http_tgbot_broadcast_call_t *call);
 static ngx_int_t ngx_http_tgbot_broadcast_worker_sending(
@@ -513,31 +516,14 @@ static void
 ngx_http_tgbot_broadcast_worker_call(ngx_http_tgbot_broadcast_run_t *run,
     ngx_http_tgbot_broadcast_chat_t *chat)
 {
-    ngx_pool_t                       *pool;
     ngx_http_tgbot_bot_t             *bot;
     ngx_http_tgbot_send_t            *send;
     ngx_http_tgbot_broadcast_call_t  *call;
 
     bot = run->conf->bot;
 
-    pool = ngx_create_pool(NGX_HTTP_TGBOT_BROADCAST_WORKER_POOL
-                           + run->rest.len, run->conf->clcf->error_log);
-
-    call = pool ? ngx_pcalloc(pool, sizeof(ngx_http_tgbot_broadcast_call_t))
-                : NULL;
-
-    if (call) {
-        call->run = run;
-        call->chat = *chat;
-        call->pool = pool;
-    }
-
-    if (call == NULL || ngx_http_tgbot_broadcast_worker_body(call) != NGX_OK) {
-
-        if (pool) {
-            ngx_destroy_pool(pool);
-        }
-
+    call = ngx_http_tgbot_broadcast_worker_make(run, chat);
+    if (call == NULL) {
         run->held = 1;
 
         ngx_http_tgbot_broadcast_lead_settle(&run->conf->user, run->id,
@@ -556,7 +542,7 @@ ngx_http_tgbot_broadcast_worker_call(ngx_http_tgbot_broadcast_run_t *run,
     send->ctx = &call->ctx;
     send->client = &ngx_http_tgbot_broadcast_worker_client;
     send->method = &call->method;
-    send->pool = pool;
+    send->pool = call->pool;
     send->life = NGX_HTTP_TGBOT_BROADCAST_WORKER_LIFE;
     send->broadcast = 1;
     send->turn.conf = run->conf->conf->pace;
@@ -572,6 +558,38 @@ ngx_http_tgbot_broadcast_worker_call(ngx_http_tgbot_broadcast_run_t *run,
     run->n++;
 
     ngx_http_tgbot_send_start(send);
+}
+
+
+static ngx_http_tgbot_broadcast_call_t *
+ngx_http_tgbot_broadcast_worker_make(ngx_http_tgbot_broadcast_run_t *run,
+    ngx_http_tgbot_broadcast_chat_t *chat)
+{
+    ngx_pool_t                       *pool;
+    ngx_http_tgbot_broadcast_call_t  *call;
+
+    pool = ngx_create_pool(NGX_HTTP_TGBOT_BROADCAST_WORKER_POOL
+                           + run->rest.len, run->conf->clcf->error_log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    call = ngx_pcalloc(pool, sizeof(ngx_http_tgbot_broadcast_call_t));
+    if (call == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    call->run = run;
+    call->chat = *chat;
+    call->pool = pool;
+
+    if (ngx_http_tgbot_broadcast_worker_body(call) != NGX_OK) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    return call;
 }
 
 
