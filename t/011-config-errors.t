@@ -929,6 +929,10 @@ refused('broadcast without a zone', cast('tgbot_broadcast shop x;'),
 accepted('broadcast with Idempotency-Key',
          cast('tgbot_broadcast shop zone=cast:1m idempotency=keys:1m;'));
 
+refused('broadcast with keys and no zone',
+        cast('tgbot_broadcast shop idempotency=keys:1m;'),
+        qr/value "shop" in "tgbot_broadcast" directive stands without "zone=", exp/);
+
 refused('broadcast with too little', cast('tgbot_broadcast shop;'),
         qr/number of arguments in "tgbot_broadcast" directive/);
 

@@ -73,7 +73,7 @@ ngx_http_tgbot_conf_broadcast_check(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_core_loc_conf_t  *clcf;
 
     if (b->zone == NULL) {
-        return ngx_http_tgbot_conf_without(cf, cmd, "zone=",
+        return ngx_http_tgbot_conf_without(cf, cmd, "zone",
                                            "\"zone=name:size\"");
     }
 

@@ -272,10 +272,10 @@ ngx_http_tgbot_conf_location_find(ngx_http_core_loc_conf_t *parent,
 
     if (location) {
         *found = ngx_http_tgbot_conf_location_clcf(location);
-    }
 
-    if (rc == NGX_AGAIN) {
-        rc = ngx_http_tgbot_conf_location_find(*found, path, found);
+        if (rc == NGX_AGAIN) {
+            rc = ngx_http_tgbot_conf_location_find(*found, path, found);
+        }
     }
 
     if (rc == NGX_OK || rc == NGX_DONE) {

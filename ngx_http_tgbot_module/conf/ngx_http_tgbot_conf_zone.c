@@ -199,10 +199,12 @@ static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_dead_table[] = {
 
 #define ngx_http_tgbot_conf_pace_rate(name, member)                           \
     { ngx_string(name "="), ngx_http_tgbot_conf_rate,                         \
-      offsetof(ngx_http_tgbot_pace_conf_t, member.rate), NULL, 0 },           \
+      offsetof(ngx_http_tgbot_pace_conf_t, member)                            \
+      + offsetof(ngx_http_tgbot_pace_conf_rate_t, rate), NULL, 0 },           \
                                                                               \
     { ngx_string(name "_burst="), ngx_http_tgbot_conf_number,                 \
-      offsetof(ngx_http_tgbot_pace_conf_t, member.burst), NULL, 1000000 }
+      offsetof(ngx_http_tgbot_pace_conf_t, member)                            \
+      + offsetof(ngx_http_tgbot_pace_conf_rate_t, burst), NULL, 1000000 }
 
 static ngx_http_tgbot_conf_parameter_t  ngx_http_tgbot_conf_pace_table[] = {
 

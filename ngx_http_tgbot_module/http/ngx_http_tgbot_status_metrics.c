@@ -23,7 +23,7 @@
 
 /* the names of the rows of a table, whose first member they are */
 #define ngx_http_tgbot_metric_rows(label, rows)                               \
-    { label, sizeof(rows) / sizeof(rows[0]), &rows[0].name, sizeof(rows[0]) }
+    { label, sizeof(rows) / sizeof(*(rows)), &(rows)->name, sizeof(*(rows)) }
 
 #define ngx_http_tgbot_metric_plain                                           \
     { ngx_http_tgbot_metric_no_label, ngx_http_tgbot_metric_no_label }

@@ -482,19 +482,27 @@ ngx_http_tgbot_dead_redis_again(ngx_event_t *ev)
         return;
     }
 
-    if (dr->op) {
+    switch (dr->verb) {
 
-        if (!dr->op->late(dr->op)) {
-            ngx_http_tgbot_dead_redis_tell(dr, NGX_ABORT);
-            return;
-        }
+    case NGX_HTTP_TGBOT_DEAD_REDIS_END:
+    case NGX_HTTP_TGBOT_DEAD_REDIS_TAKEN:
 
-    } else {
+        /* they have no op */
+
         most = (dr->verb == NGX_HTTP_TGBOT_DEAD_REDIS_TAKEN)
                ? NGX_HTTP_TGBOT_DEAD_REDIS_TAKEN_TIME : dr->bot->lease;
 
         if (ngx_current_msec - dr->begun >= most) {
             ngx_http_tgbot_dead_redis_free(dr);
+            return;
+        }
+
+        break;
+
+    default:
+
+        if (!dr->op->late(dr->op)) {
+            ngx_http_tgbot_dead_redis_tell(dr, NGX_ABORT);
             return;
         }
     }

@@ -180,7 +180,7 @@ ngx_http_tgbot_limit_redis_done(ngx_http_tgbot_redis_command_t *c,
     limit = c->data;
 
     if (rc == NGX_HTTP_TGBOT_REDIS_OK
-        && ngx_http_tgbot_limit_redis_read(reply, 0, &limit->buckets, &bucket,
+        && ngx_http_tgbot_limit_redis_read(reply, 0, limit->buckets.n, &bucket,
                                            &limit->result)
            == NGX_OK)
     {
@@ -194,8 +194,7 @@ ngx_http_tgbot_limit_redis_done(ngx_http_tgbot_redis_command_t *c,
 
 ngx_int_t
 ngx_http_tgbot_limit_redis_read(redisReply *reply, ngx_uint_t i,
-    ngx_http_tgbot_limit_buckets_t *buckets, ngx_uint_t *bucket,
-    ngx_http_tgbot_limit_result_t *result)
+    ngx_uint_t n, ngx_uint_t *bucket, ngx_http_tgbot_limit_result_t *result)
 {
     int64_t  number, wait, first;
 
@@ -203,9 +202,7 @@ ngx_http_tgbot_limit_redis_read(redisReply *reply, ngx_uint_t i,
     wait = ngx_http_tgbot_redis_args_number(reply, i + 1);
     first = ngx_http_tgbot_redis_args_number(reply, i + 2);
 
-    if (number < 0 || number > (buckets ? (int64_t) buckets->n : 0)
-        || wait < 0 || first < 0)
-    {
+    if (number < 0 || number > (int64_t) n || wait < 0 || first < 0) {
         return NGX_ERROR;
     }
 

@@ -77,13 +77,11 @@ ngx_int_t ngx_http_tgbot_limit_redis_take(ngx_http_tgbot_limit_redis_t *limit,
 
 /*
  * Reads the numbers i, i + 1 and i + 2 of a script's reply: bucket, wait and
- * first, see redis_limit.lua.  *bucket is 0, or the one of "buckets", from 1
- * on, that had no token; "buckets" may be NULL.  NGX_ERROR: the reply has no
- * such numbers.
+ * first, see redis_limit.lua.  *bucket is 0, or the one of "n" buckets, from 1
+ * on, that had no token.  NGX_ERROR: the reply has no such numbers.
  */
 ngx_int_t ngx_http_tgbot_limit_redis_read(redisReply *reply, ngx_uint_t i,
-    ngx_http_tgbot_limit_buckets_t *buckets, ngx_uint_t *bucket,
-    ngx_http_tgbot_limit_result_t *result);
+    ngx_uint_t n, ngx_uint_t *bucket, ngx_http_tgbot_limit_result_t *result);
 
 
 #endif /* _NGX_HTTP_TGBOT_LIMIT_REDIS_H_INCLUDED_ */

@@ -380,8 +380,9 @@ ngx_http_tgbot_queue_redis_accepted(ngx_http_tgbot_queue_put_t *put,
 
     case 1:
     case 2:
-        if (ngx_http_tgbot_limit_redis_read(reply, 1, put->buckets,
-                                            &put->refused, &put->result)
+        if (ngx_http_tgbot_limit_redis_read(reply, 1,
+                                       put->buckets ? put->buckets->n : 0,
+                                       &put->refused, &put->result)
             != NGX_OK
             || (code == 2 && put->refused == 0))
         {
