@@ -234,8 +234,11 @@ static void
 ngx_http_tgbot_call_check_path(ngx_http_tgbot_call_t *call,
     ngx_http_upstream_t *u)
 {
+    /* modules other than proxy send what their parameters say */
+
     if (ngx_http_tgbot_call_path_warned
         || u->conf->upstream == NULL
+        || u->uri.len == 0
         || (u->uri.len == call->path.len
             && ngx_memcmp(u->uri.data, call->path.data, u->uri.len) == 0))
     {
