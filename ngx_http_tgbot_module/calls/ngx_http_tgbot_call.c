@@ -221,7 +221,7 @@ ngx_http_tgbot_call_content(ngx_http_request_t *r)
 
     } else if (r != call->sr) {
 
-        /* a request that refreshes a cache, and waits: it goes nowhere else */
+        /* a request in the background that refreshes a cache */
 
         ngx_str_null(&r->unparsed_uri);
     }

@@ -187,9 +187,11 @@ ngx_http_tgbot_broadcast_fill_key(ngx_http_tgbot_broadcast_fill_t *fill)
         return NGX_ERROR;
     }
 
+    /* in another zone the id of the answer is that of another broadcast */
+
     use->bot = fill->conf->bot;
     use->request = fill->request;
-    ngx_str_set(&use->method, "tgbot_broadcast");
+    use->method = fill->conf->zone->shm_zone->shm.name;
     use->limit = NGX_HTTP_TGBOT_BROADCAST_FILL_WAIT;
     use->ready = ngx_http_tgbot_broadcast_fill_ready;
     use->data = fill;

@@ -598,7 +598,10 @@ ngx_http_tgbot_webhook_equal(ngx_str_t *secret, ngx_str_t *given)
 
     diff = (secret->len == 0) | (secret->len ^ given->len);
 
-    /* of another length: as long as if it had to be compared */
+    /*
+     * a value of another length is refused, but in the same time: the secret is
+     * compared with itself
+     */
 
     p = (secret->len == given->len) ? given->data : secret->data;
 

@@ -49,7 +49,8 @@ struct ngx_http_tgbot_idempotency_use_s {
     ngx_http_tgbot_bot_t                *bot;
     ngx_http_request_t                  *request;   /* of the program; its body
                                                        was read */
-    ngx_str_t                            method;    /* of the Bot API */
+    ngx_str_t                            method;    /* of the Bot API, or the
+                                                       zone of a broadcast */
     ngx_msec_t                           limit;     /* ms to wait at most */
 
     /*

@@ -271,7 +271,10 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
 
     bot = job->bot;
 
-    /* a claim and an item are only settled under their lease: no need to ask */
+    /*
+     * What settles a claim or an item looks at its lease.  Nothing else looks
+     * at that of a replay.
+     */
 
     if ((job->next < job->answer.calls.nelts || job->replay.held)
         && !ngx_http_tgbot_job_holds(job))
@@ -940,7 +943,7 @@ ngx_http_tgbot_job_update(ngx_http_tgbot_job_t *job, ngx_str_t *parsed)
         return NGX_OK;
     }
 
-    /* strings that had to be decoded, which is all of them at most */
+    /* decoded strings have at most the bytes of the body */
 
     ngx_http_tgbot_job_account(job, job->body.len);
 

@@ -635,8 +635,8 @@ ngx_http_tgbot_pace_pause(ngx_http_tgbot_pace_table_t *t,
     } else {
 
         /*
-         * else the answer is to a call that was in flight when the pause began,
-         * or another machine's
+         * An answer to a call that was in flight when the pause began, or that
+         * another machine had, is no new pause.
          */
 
         if (n != NGX_HTTP_TGBOT_PACE_NIL

@@ -306,6 +306,17 @@ async def test_key(case):
 
     case.note(", ".join(f"{before} then {status}: {n}"
                         for (before, status), n in outcomes.items()))
+
+    # in another zone the number of the first answer is another broadcast
+    nginx.configure(nginx.read("nginx.conf").replace("zone=cast", "zone=other"))
+    nginx.signal(signal.SIGHUP)
+    for _ in range(200):
+        status, answer = await asyncio.to_thread(make, 0)
+        if status != 201:
+            break
+        # by an old worker
+        await asyncio.sleep(0.05)
+    case.equal(status, 422, f"the status in another zone, {answer}")
     await case.stop(nginx)
     case.check_logs(nginx)
 

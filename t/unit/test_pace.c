@@ -969,8 +969,6 @@ test_open(void)
 }
 
 
-/* a full zone passes over records that are paused, and counts what it loses */
-
 static void
 hear(const char *chat)
 {
@@ -1021,6 +1019,8 @@ test_heard(void)
     unit_zone_free(zone);
 }
 
+
+/* a full zone passes over records that are paused, and counts what it loses */
 
 static void
 test_full(void)
