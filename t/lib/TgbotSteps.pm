@@ -22,7 +22,8 @@ package TgbotSteps;
 #       real_time => 1,                 programs sleep as long as they are told
 #                                       under valgrind, too
 #       no_error_log => '[error]',      in no block's log, besides graver ones
-#       init    => sub { ... },         called before nginx is started
+#       init    => sub { ... },         called when the nginx of the block before
+#                                       has ended, and before this one is started
 #       before  => sub { ... },         called before the steps with the body
 #                                       of the response
 #       after   => sub { ... });        called after them
@@ -105,7 +106,7 @@ sub prepare {
     my $status = $suite{status} // '';
     my $http = $suite{http} // 'tgbot_secret_token off;';
 
-    $block->set_value('init', 'TgbotSteps::init();');
+    $block->set_value('post_setup_server_root', 'TgbotSteps::init();');
 
     default($block, 'no_error_log',
             CORE::join("\n", @grave, $suite{no_error_log} // ()));
