@@ -482,3 +482,37 @@ SKIP: {
         'sendMessage was answered 200', 'job ends, "done"',
         'item is settled, "done"' ], $block->name . ' - states');
 }
+
+
+
+=== TEST 24: a call that moves money is not sent if the zone has no room to note it
+--- config eval
+main::bot('tgbot_queue zone=updates:1200k concurrency=1; tgbot_retry_on off;
+           tgbot_handler /$to;')
+--- http_config
+    map $tgbot_chat_id $to {
+        volatile;
+        1        _program/$tgbot_text;
+        default  _closed;
+    }
+--- no_shutdown_error_log
+[crit]
+[emerg]
+--- then
+my $call = '{"method":"refundStarPayment","user_id":1}';
+my $calls = join ',', ($call) x 30;
+my $n = 1;
+
+enqueue(text => "wait/money/json/[$calls]", chat => 1);
+until_asked(qr/json/);
+
+for my $text ('x' x 60000, 'x') {
+    1 while end(begin(text => $text, chat => ++$n))
+            =~ /^HTTP\/1.1 200 / && $n < 1500;
+}
+
+TgbotProgram::go('money');
+logged('refundStarPayment is given up after 1 failures: '
+       . 'there is no room to note that it is sent', 1);
+logged('is given up and is dead letter 1: unsent', 1);
+unlike($asked . TgbotProgram::seen(), qr/X-Method/, $block->name . ' - sent');

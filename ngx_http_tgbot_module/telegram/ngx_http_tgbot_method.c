@@ -88,6 +88,8 @@ static void ngx_http_tgbot_method_object_chat(
     ngx_http_tgbot_method_object_ctx_t *ctx, size_t end);
 
 
+/* their first letters stand in ngx_http_tgbot_method_once(), too */
+
 static ngx_str_t  ngx_http_tgbot_method_money[] = {
     ngx_string("gift"),
     ngx_string("premium"),
@@ -171,15 +173,32 @@ ngx_http_tgbot_method_allowed(ngx_str_t *name)
 ngx_uint_t
 ngx_http_tgbot_method_once(ngx_str_t *name)
 {
+    u_char     *p, *last;
     ngx_str_t  *word;
 
-    for (word = ngx_http_tgbot_method_money; word->len; word++) {
+    last = name->data + name->len;
 
-        if (name->len >= word->len
-            && ngx_strlcasestrn(name->data, name->data + name->len,
-                                word->data, word->len - 1))
-        {
-            return 1;
+    for (p = name->data; p < last; p++) {
+
+        switch (*p | 0x20) {
+
+        case 'g':
+        case 'p':
+        case 'r':
+        case 't':
+            break;
+
+        default:
+            continue;
+        }
+
+        for (word = ngx_http_tgbot_method_money; word->len; word++) {
+
+            if ((size_t) (last - p) >= word->len
+                && ngx_strncasecmp(p, word->data, word->len) == 0)
+            {
+                return 1;
+            }
         }
     }
 

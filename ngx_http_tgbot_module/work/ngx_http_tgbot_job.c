@@ -334,6 +334,7 @@ ngx_http_tgbot_job_next(ngx_http_tgbot_job_t *job)
     send->life = ngx_http_tgbot_job_life(job);
     send->done = ngx_http_tgbot_job_sent;
     send->waiting = ngx_http_tgbot_job_waiting;
+    send->leaving = job->queued ? ngx_http_tgbot_job_queued_leaving : NULL;
     send->data = job;
     send->turn.order = NGX_HTTP_TGBOT_ORDER_CHAT;
 

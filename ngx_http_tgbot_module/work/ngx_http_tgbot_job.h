@@ -102,6 +102,8 @@ struct ngx_http_tgbot_job_s {
     unsigned                       queued:1;  /* taken from the queue */
     unsigned                       resumed:1; /* at a call tried before */
     unsigned                       notice:1;  /* sends a limit's text */
+    unsigned                       noted:1;   /* the item says that a call that
+                                                 must not be repeated is sent */
 };
 
 
@@ -227,6 +229,12 @@ void ngx_http_tgbot_job_replayed(ngx_http_tgbot_job_t *job,
  */
 void ngx_http_tgbot_job_queued_wait(ngx_http_tgbot_job_t *job,
     ngx_msec_t delay);
+
+/*
+ * For send->leaving.  If the call must not be repeated, the item notes first
+ * that it may have been sent: a worker that takes the item then gives it up.
+ */
+ngx_int_t ngx_http_tgbot_job_queued_leaving(ngx_http_tgbot_send_t *send);
 
 /*
  * Gives the item back, to be taken after "delay" ms; does not free the job.

@@ -26,6 +26,12 @@ static void ngx_http_tgbot_job_queued_expire(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_queued_expired(ngx_http_tgbot_job_t *job,
     ngx_int_t rc);
 static ngx_int_t ngx_http_tgbot_job_queued_keep(ngx_http_tgbot_job_t *job);
+static void ngx_http_tgbot_job_queued_note(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_progress_t *progress);
+static ngx_int_t ngx_http_tgbot_job_queued_noted(ngx_http_tgbot_job_t *job,
+    ngx_int_t rc);
+static void ngx_http_tgbot_job_queued_saved(ngx_http_tgbot_queue_held_t *held,
+    ngx_int_t rc);
 static void ngx_http_tgbot_job_queued_again(ngx_http_tgbot_job_t *job,
     ngx_uint_t verdict);
 static void ngx_http_tgbot_job_queued_spent(ngx_http_tgbot_job_t *job,
@@ -156,6 +162,102 @@ ngx_http_tgbot_job_queued_keep(ngx_http_tgbot_job_t *job)
     item->answered = 1;
 
     return NGX_OK;
+}
+
+
+/* the note is replaced before the next call, whatever its method */
+
+ngx_int_t
+ngx_http_tgbot_job_queued_leaving(ngx_http_tgbot_send_t *send)
+{
+    ngx_int_t               rc;
+    ngx_http_tgbot_job_t   *job;
+    ngx_http_tgbot_item_t   item;
+
+    job = send->data;
+
+    if (!job->noted && !ngx_http_tgbot_method_once(&send->method->name)) {
+        return NGX_OK;
+    }
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, job->bot->clcf->error_log, 0,
+                   "tgbot bot \"%V\", update %L: item notes %V",
+                   &job->bot->name, job->update.update_id,
+                   &send->method->name);
+
+    if (ngx_http_tgbot_job_queued_keep(job) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* a job that ends before it is saved has not made the call */
+
+    item = job->item;
+    ngx_http_tgbot_job_queued_note(job, &item.progress);
+
+    job->held.done = ngx_http_tgbot_job_queued_saved;
+
+    rc = job->bot->queue->save(&job->held, &item);
+
+    return (rc == NGX_AGAIN) ? NGX_AGAIN
+                             : ngx_http_tgbot_job_queued_noted(job, rc);
+}
+
+
+static void
+ngx_http_tgbot_job_queued_note(ngx_http_tgbot_job_t *job,
+    ngx_http_tgbot_progress_t *progress)
+{
+    /* no other call of such a method has an "unknown" */
+
+    if (ngx_http_tgbot_method_once(&job->send.method->name)) {
+        progress->failures++;
+        progress->unknown = 1;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_job_queued_noted(ngx_http_tgbot_job_t *job, ngx_int_t rc)
+{
+    switch (rc) {
+
+    case NGX_OK:
+        ngx_http_tgbot_job_queued_note(job, &job->item.progress);
+        job->noted = ngx_http_tgbot_method_once(&job->send.method->name);
+        return NGX_OK;
+
+    case NGX_BUSY:
+        job->item.answered = 0;
+        return NGX_ERROR;
+
+    default: /* NGX_DECLINED */
+        job->held.held = 0;
+
+        ngx_http_tgbot_bot_lost(job->bot, job->update.update_id);
+
+        (void) ngx_http_tgbot_send_cancel(&job->send);
+        ngx_http_tgbot_job_free(job);
+
+        ngx_http_tgbot_queue_wake();
+
+        return NGX_DONE;
+    }
+}
+
+
+static void
+ngx_http_tgbot_job_queued_saved(ngx_http_tgbot_queue_held_t *held,
+    ngx_int_t rc)
+{
+    ngx_http_tgbot_job_t  *job;
+
+    job = ngx_queue_data(held, ngx_http_tgbot_job_t, held);
+
+    rc = ngx_http_tgbot_job_queued_noted(job, rc);
+
+    if (rc != NGX_DONE) {
+        ngx_http_tgbot_send_proceed(&job->send, rc);
+    }
 }
 
 

@@ -23,6 +23,8 @@ static ngx_uint_t ngx_http_tgbot_queue_local_holds(
 static ngx_int_t ngx_http_tgbot_queue_local_give(
     ngx_http_tgbot_queue_held_t *held, ngx_http_tgbot_item_t *item,
     ngx_msec_t delay, ngx_http_tgbot_queue_program_e program);
+static ngx_int_t ngx_http_tgbot_queue_local_save(
+    ngx_http_tgbot_queue_held_t *held, ngx_http_tgbot_item_t *item);
 static ngx_int_t ngx_http_tgbot_queue_local_settle(
     ngx_http_tgbot_queue_held_t *held, ngx_http_tgbot_queue_event_e event);
 static void ngx_http_tgbot_queue_local_took(ngx_http_tgbot_bot_t *bot);
@@ -37,6 +39,7 @@ const ngx_http_tgbot_queue_verbs_t  ngx_http_tgbot_queue_local = {
     ngx_http_tgbot_queue_local_take,
     ngx_http_tgbot_queue_local_holds,
     ngx_http_tgbot_queue_local_give,
+    ngx_http_tgbot_queue_local_save,
     ngx_http_tgbot_queue_local_settle,
     ngx_http_tgbot_queue_local_took,
     ngx_http_tgbot_queue_local_state
@@ -163,6 +166,18 @@ ngx_http_tgbot_queue_local_give(ngx_http_tgbot_queue_held_t *held,
 {
     return ngx_http_tgbot_queue_give(held->bot->queue_zone, &held->taken, item,
                                      delay, program);
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_queue_local_save(ngx_http_tgbot_queue_held_t *held,
+    ngx_http_tgbot_item_t *item)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_tgbot_queue_save(held->bot->queue_zone, &held->taken, item);
+
+    return (rc == NGX_AGAIN) ? NGX_BUSY : rc;
 }
 
 

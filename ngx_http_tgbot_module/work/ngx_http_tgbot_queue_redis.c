@@ -51,6 +51,7 @@ const ngx_http_tgbot_queue_verbs_t  ngx_http_tgbot_queue_redis = {
     ngx_http_tgbot_queue_redis_take,
     ngx_http_tgbot_queue_redis_holds,
     ngx_http_tgbot_queue_redis_give,
+    ngx_http_tgbot_queue_redis_save,
     ngx_http_tgbot_queue_redis_settle,
     ngx_http_tgbot_queue_redis_took,
     ngx_http_tgbot_queue_redis_state

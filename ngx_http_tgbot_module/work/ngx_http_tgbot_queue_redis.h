@@ -120,6 +120,8 @@ ngx_uint_t ngx_http_tgbot_queue_redis_holds(ngx_http_tgbot_queue_held_t *held);
 ngx_int_t ngx_http_tgbot_queue_redis_give(ngx_http_tgbot_queue_held_t *held,
     ngx_http_tgbot_item_t *item, ngx_msec_t delay,
     ngx_http_tgbot_queue_program_e program);
+ngx_int_t ngx_http_tgbot_queue_redis_save(ngx_http_tgbot_queue_held_t *held,
+    ngx_http_tgbot_item_t *item);
 ngx_int_t ngx_http_tgbot_queue_redis_settle(ngx_http_tgbot_queue_held_t *held,
     ngx_http_tgbot_queue_event_e event);
 

@@ -13,7 +13,7 @@
 /* most lanes that one command takes */
 #define NGX_HTTP_TGBOT_QUEUE_REDIS_LANES   16
 
-/* time to the next try of a give or settle that Redis did not answer, ms */
+/* time to the next try of what Redis did not answer, ms */
 #define NGX_HTTP_TGBOT_QUEUE_REDIS_REPEAT  200
 
 /* delay of an item for which there was no memory, ms */
@@ -30,6 +30,7 @@ typedef struct ngx_http_tgbot_queue_redis_item_s
 typedef enum {
     NGX_HTTP_TGBOT_QUEUE_REDIS_READ = 0,
     NGX_HTTP_TGBOT_QUEUE_REDIS_WORK,     /* a job has the item */
+    NGX_HTTP_TGBOT_QUEUE_REDIS_SAVE,
     NGX_HTTP_TGBOT_QUEUE_REDIS_GIVE,
     NGX_HTTP_TGBOT_QUEUE_REDIS_SETTLE
 } ngx_http_tgbot_queue_redis_state_e;
@@ -41,10 +42,10 @@ struct ngx_http_tgbot_queue_redis_item_s {
     ngx_http_tgbot_redis_lease_t         lease;    /* of the lane */
     ngx_http_tgbot_queue_redis_state_e   state;
 
-    ngx_http_tgbot_redis_command_t       command;  /* LINDEX, give, settle */
+    ngx_http_tgbot_redis_command_t       command;  /* LINDEX, give ... */
     ngx_http_tgbot_redis_command_t       more;     /* HMGET */
     ngx_event_t                          timer;    /* of the next try */
-    ngx_msec_t                           begun;    /* of give or settle */
+    ngx_msec_t                           begun;    /* of the state */
 
     /* strings of Redis, and what is to be given; NULL: a job has them */
     ngx_pool_t                          *pool;
@@ -57,7 +58,8 @@ struct ngx_http_tgbot_queue_redis_item_s {
     uint64_t                             received;  /* Redis' time, ms */
     ngx_msec_t                           due;      /* give: taken again */
     ngx_http_tgbot_queue_event_e         event;    /* settle */
-    ngx_http_tgbot_queue_held_t         *held;     /* settle: who waits */
+    ngx_http_tgbot_queue_held_t         *held;     /* who waits for the end of
+                                                      save or settle */
 
     unsigned                             waits:2;  /* replies */
     unsigned                             gone:1;   /* there was no head */
@@ -106,8 +108,10 @@ static ngx_int_t ngx_http_tgbot_queue_redis_number(ngx_str_t *text,
     uint64_t *n);
 static void ngx_http_tgbot_queue_redis_saved(
     ngx_http_tgbot_queue_redis_item_t *it, ngx_http_tgbot_item_t *item);
-static ngx_int_t ngx_http_tgbot_queue_redis_save(
+static ngx_int_t ngx_http_tgbot_queue_redis_keep(
     ngx_http_tgbot_queue_redis_item_t *it, ngx_http_tgbot_item_t *item);
+static void ngx_http_tgbot_queue_redis_rest(
+    ngx_http_tgbot_queue_redis_item_t *it);
 static void ngx_http_tgbot_queue_redis_end(
     ngx_http_tgbot_queue_redis_item_t *it,
     ngx_http_tgbot_queue_redis_state_e state);
@@ -756,6 +760,8 @@ ngx_http_tgbot_queue_redis_give(ngx_http_tgbot_queue_held_t *held,
         return NGX_OK;
     }
 
+    ngx_http_tgbot_queue_redis_rest(it);
+
     if (program == NGX_HTTP_TGBOT_QUEUE_UNAVAILABLE) {
         ngx_http_tgbot_queue_redis_unavailable(it->owner, it->lease.id);
     }
@@ -764,7 +770,7 @@ ngx_http_tgbot_queue_redis_give(ngx_http_tgbot_queue_held_t *held,
         return NGX_DECLINED;
     }
 
-    if (ngx_http_tgbot_queue_redis_save(it, item) != NGX_OK) {
+    if (ngx_http_tgbot_queue_redis_keep(it, item) != NGX_OK) {
 
         /* no memory: what is saved stays */
 
@@ -781,7 +787,7 @@ ngx_http_tgbot_queue_redis_give(ngx_http_tgbot_queue_held_t *held,
 
 
 static ngx_int_t
-ngx_http_tgbot_queue_redis_save(ngx_http_tgbot_queue_redis_item_t *it,
+ngx_http_tgbot_queue_redis_keep(ngx_http_tgbot_queue_redis_item_t *it,
     ngx_http_tgbot_item_t *item)
 {
     ngx_http_tgbot_queue_redis_progress_t  *saved;
@@ -825,6 +831,52 @@ ngx_http_tgbot_queue_redis_save(ngx_http_tgbot_queue_redis_item_t *it,
 
 
 ngx_int_t
+ngx_http_tgbot_queue_redis_save(ngx_http_tgbot_queue_held_t *held,
+    ngx_http_tgbot_item_t *item)
+{
+    ngx_http_tgbot_queue_redis_item_t *it = held->item;
+
+    if (!ngx_http_tgbot_queue_redis_holds(held)) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_tgbot_queue_redis_keep(it, item) != NGX_OK) {
+        ngx_http_tgbot_queue_redis_rest(it);
+        return NGX_BUSY;
+    }
+
+    it->held = held;
+
+    ngx_http_tgbot_queue_redis_end(it, NGX_HTTP_TGBOT_QUEUE_REDIS_SAVE);
+
+    return NGX_AGAIN;
+}
+
+
+/* a save is over: the job works on */
+
+static void
+ngx_http_tgbot_queue_redis_rest(ngx_http_tgbot_queue_redis_item_t *it)
+{
+    ngx_http_tgbot_redis_cancel(&it->command);
+
+    if (it->timer.timer_set) {
+        ngx_del_timer(&it->timer);
+    }
+
+    if (it->pool) {
+        ngx_destroy_pool(it->pool);
+        it->pool = NULL;
+    }
+
+    it->state = NGX_HTTP_TGBOT_QUEUE_REDIS_WORK;
+    it->held = NULL;
+    it->waits = 0;
+    it->unknown = 0;
+}
+
+
+ngx_int_t
 ngx_http_tgbot_queue_redis_settle(ngx_http_tgbot_queue_held_t *held,
     ngx_http_tgbot_queue_event_e event)
 {
@@ -843,7 +895,7 @@ ngx_http_tgbot_queue_redis_settle(ngx_http_tgbot_queue_held_t *held,
 }
 
 
-/* gives or settles the item; it is not freed from inside */
+/* saves, gives or settles the item; it is not freed from inside */
 
 static void
 ngx_http_tgbot_queue_redis_end(ngx_http_tgbot_queue_redis_item_t *it,
@@ -872,13 +924,13 @@ ngx_http_tgbot_queue_redis_try(ngx_http_tgbot_queue_redis_item_t *it)
 
     ngx_http_tgbot_redis_args_init(&args, it->owner->bot);
 
-    if (it->state == NGX_HTTP_TGBOT_QUEUE_REDIS_GIVE) {
-        ngx_http_tgbot_queue_redis_args_give(it, &args, &text);
-        script = &ngx_http_tgbot_redis_script_give;
-
-    } else {
+    if (it->state == NGX_HTTP_TGBOT_QUEUE_REDIS_SETTLE) {
         ngx_http_tgbot_queue_redis_args_settle(it, &args, &text);
         script = &ngx_http_tgbot_redis_script_settle;
+
+    } else {
+        ngx_http_tgbot_queue_redis_args_give(it, &args, &text);
+        script = &ngx_http_tgbot_redis_script_give;
     }
 
     it->waits = (ngx_http_tgbot_redis_args_send(&args, &it->command, script)
@@ -903,11 +955,12 @@ static void
 ngx_http_tgbot_queue_redis_args_give(ngx_http_tgbot_queue_redis_item_t *it,
     ngx_http_tgbot_redis_args_t *args, ngx_str_t *token)
 {
-    ngx_str_t       none;
+    ngx_str_t       none, only;
     ngx_uint_t      size;
     ngx_msec_int_t  delay;
 
     ngx_str_set(&none, "");
+    ngx_str_set(&only, "-");
 
     delay = (ngx_msec_int_t) (it->due - ngx_current_msec);
     size = it->owner->bot->conf->queue->limit_size;
@@ -921,8 +974,15 @@ ngx_http_tgbot_queue_redis_args_give(ngx_http_tgbot_queue_redis_item_t *it,
     ngx_http_tgbot_redis_args_print(args, "%016xL", it->lease.id);
     ngx_http_tgbot_redis_args_text(args, token);
     ngx_http_tgbot_redis_args_print(args, "%uL", it->seq);
-    ngx_http_tgbot_redis_args_print(args, "%M",
-                                    (ngx_msec_t) ngx_max(delay, 0));
+
+    if (it->state == NGX_HTTP_TGBOT_QUEUE_REDIS_SAVE) {
+        ngx_http_tgbot_redis_args_text(args, &only);
+
+    } else {
+        ngx_http_tgbot_redis_args_print(args, "%M",
+                                        (ngx_msec_t) ngx_max(delay, 0));
+    }
+
     ngx_http_tgbot_redis_args_text(args, it->progress.len ? &it->progress
                                                           : &none);
     ngx_http_tgbot_redis_args_text(args, it->answer.len ? &it->answer : &none);
@@ -957,6 +1017,7 @@ ngx_http_tgbot_queue_redis_args_settle(ngx_http_tgbot_queue_redis_item_t *it,
 static void
 ngx_http_tgbot_queue_redis_again(ngx_event_t *ev)
 {
+    ngx_uint_t                          may;
     ngx_msec_t                          lease;
     ngx_http_tgbot_queue_redis_item_t  *it;
 
@@ -969,8 +1030,12 @@ ngx_http_tgbot_queue_redis_again(ngx_event_t *ev)
 
     lease = it->owner->bot->lease;
 
+    /* the lease may be over as a try has ended it */
+
+    may = it->unknown && it->state != NGX_HTTP_TGBOT_QUEUE_REDIS_SAVE;
+
     if (ngx_current_msec - it->begun >= lease
-        || (!it->unknown && !ngx_http_tgbot_redis_lease_holds(&it->lease)))
+        || (!may && !ngx_http_tgbot_redis_lease_holds(&it->lease)))
     {
         ngx_http_tgbot_queue_redis_over(it, NGX_DECLINED);
         return;
@@ -986,6 +1051,8 @@ ngx_http_tgbot_queue_redis_ended(ngx_http_tgbot_redis_command_t *c,
 {
     ngx_http_tgbot_queue_redis_item_t *it = c->data;
 
+    ngx_http_tgbot_queue_held_t  *held;
+
     it->waits = 0;
 
     if (rc == NGX_HTTP_TGBOT_REDIS_UNKNOWN) {
@@ -995,6 +1062,21 @@ ngx_http_tgbot_queue_redis_ended(ngx_http_tgbot_redis_command_t *c,
     }
 
     if (rc != NGX_HTTP_TGBOT_REDIS_OK || reply->type != REDIS_REPLY_INTEGER) {
+        return;
+    }
+
+    if (it->state == NGX_HTTP_TGBOT_QUEUE_REDIS_SAVE) {
+
+        if (reply->integer == 0) {
+            ngx_http_tgbot_queue_redis_over(it, NGX_DECLINED);
+            return;
+        }
+
+        held = it->held;
+
+        ngx_http_tgbot_queue_redis_rest(it);
+
+        held->done(held, (reply->integer == 1) ? NGX_OK : NGX_BUSY);
         return;
     }
 

@@ -60,7 +60,7 @@ struct ngx_http_tgbot_queue_held_s {
     void                          *item;      /* of another queue */
     uint64_t                       seq;       /* there; 0: in a zone */
 
-    /* the end of a settle that was suspended */
+    /* the end of a save or settle that was suspended */
     void                         (*done)(ngx_http_tgbot_queue_held_t *held,
                                        ngx_int_t rc);
 
@@ -133,6 +133,20 @@ struct ngx_http_tgbot_queue_verbs_s {
     ngx_int_t  (*give)(ngx_http_tgbot_queue_held_t *held,
                    ngx_http_tgbot_item_t *item, ngx_msec_t delay,
                    ngx_http_tgbot_queue_program_e program);
+
+    /*
+     * Saves the same in the item, whose lease goes on.
+     *
+     * NGX_OK        saved
+     * NGX_DECLINED  the lease is lost, or the queue is away: "held" has ended.
+     *               It may be saved nevertheless
+     * NGX_BUSY      there is no room for the answer, or no memory: nothing has
+     *               changed
+     * NGX_AGAIN     suspended: held->done() is called with one of the others,
+     *               unless the item is given back before
+     */
+    ngx_int_t  (*save)(ngx_http_tgbot_queue_held_t *held,
+                   ngx_http_tgbot_item_t *item);
 
     /*
      * Removes the item for one of the last four events.

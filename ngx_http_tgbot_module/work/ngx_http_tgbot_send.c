@@ -8,6 +8,7 @@
 #include "ngx_http_tgbot_send.h"
 
 
+static ngx_uint_t ngx_http_tgbot_send_unsure(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_send_chat(ngx_http_tgbot_send_t *send);
 static void ngx_http_tgbot_send_go(ngx_http_tgbot_send_t *send);
 static ngx_int_t ngx_http_tgbot_send_enter(ngx_http_tgbot_send_t *send);
@@ -53,6 +54,10 @@ static void ngx_http_tgbot_send_log(ngx_http_tgbot_send_t *send,
     ngx_uint_t level, const char *fmt, ...);
 
 
+static const char  ngx_http_tgbot_send_once[] =
+    "it may have been executed, and must not be retried";
+
+
 void
 ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
 {
@@ -86,6 +91,7 @@ ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
     /* the timer's handler tells of a wait: not from inside start */
 
     if ((send->bot->unauthorized && send->program == NULL)
+        || ngx_http_tgbot_send_unsure(send)
         || ngx_http_tgbot_send_enter(send) != NGX_OK)
     {
         ngx_add_timer(&send->timer, 1);
@@ -93,6 +99,15 @@ ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send)
     }
 
     ngx_http_tgbot_send_call(send);
+}
+
+
+/* a worker that died or was ended may have sent this call */
+
+static ngx_uint_t
+ngx_http_tgbot_send_unsure(ngx_http_tgbot_send_t *send)
+{
+    return send->unknown && ngx_http_tgbot_method_once(&send->method->name);
 }
 
 
@@ -211,8 +226,30 @@ ngx_http_tgbot_send_busy(ngx_http_tgbot_send_t *send)
 static void
 ngx_http_tgbot_send_call(ngx_http_tgbot_send_t *send)
 {
+    ngx_int_t  rc;
+
+    rc = send->leaving ? send->leaving(send) : NGX_OK;
+
+    if (rc == NGX_OK || rc == NGX_ERROR) {
+        ngx_http_tgbot_send_proceed(send, rc);
+    }
+}
+
+
+void
+ngx_http_tgbot_send_proceed(ngx_http_tgbot_send_t *send, ngx_int_t rc)
+{
     ngx_http_tgbot_bot_t   *bot;
     ngx_http_tgbot_call_t  *call;
+
+    if (rc != NGX_OK) {
+        ngx_http_tgbot_pace_use_answered(&send->turn,
+                                         NGX_HTTP_TGBOT_TURN_FAILED, 0, NULL);
+
+        ngx_http_tgbot_send_again(send, NGX_HTTP_TGBOT_RETRY_ON_ERROR, 0, 0,
+                                  "there is no room to note that it is sent");
+        return;
+    }
 
     bot = send->bot;
     call = &send->call;
@@ -582,8 +619,7 @@ ngx_http_tgbot_send_again(ngx_http_tgbot_send_t *send, ngx_uint_t retry_on,
         if (send->broadcast
             || ngx_http_tgbot_method_once(&send->method->name))
         {
-            ngx_http_tgbot_send_give_up(send, "it may have been executed, "
-                                        "and must not be retried");
+            ngx_http_tgbot_send_give_up(send, ngx_http_tgbot_send_once);
             return;
         }
 
@@ -640,6 +676,11 @@ ngx_http_tgbot_send_timer(ngx_event_t *ev)
     ngx_http_tgbot_send_t  *send;
 
     send = ev->data;
+
+    if (ngx_http_tgbot_send_unsure(send)) {
+        ngx_http_tgbot_send_give_up(send, ngx_http_tgbot_send_once);
+        return;
+    }
 
     if (send->pause.waiting) {
         ngx_http_tgbot_send_give_up(send, "the bot stayed unauthorized");

@@ -55,7 +55,10 @@ struct ngx_http_tgbot_send_s {
     ngx_pool_t                    *pool;      /* see call.h */
     ngx_msec_t                     life;      /* ms from "start" on */
 
-    /* of a call that was tried before; otherwise "failures" must be 0 */
+    /*
+     * Of a call that was tried before; otherwise "failures" must be 0.  A call
+     * that must not be repeated is given up at once if "unknown" is not 0.
+     */
     ngx_uint_t                     failures;  /* of any kind, for backoff */
     ngx_uint_t                     unknown;   /* of unknown outcome */
     ngx_msec_t                     start;     /* of the first try */
@@ -65,7 +68,7 @@ struct ngx_http_tgbot_send_s {
      * then "given_up" is set.  "result" is the last answer; NULL: the call was
      * given up while it waited.
      * waiting: the call is repeated after "delay" ms; the owner may cancel it.
-     * Neither is called from inside start.
+     * Neither is called from inside start, but after an NGX_ERROR of leaving().
      */
     void                         (*done)(ngx_http_tgbot_send_t *send);
     void                         (*waiting)(ngx_http_tgbot_send_t *send,
@@ -77,6 +80,14 @@ struct ngx_http_tgbot_send_s {
      * must not be sent.  NULL: it may.
      */
     ngx_int_t                    (*sending)(ngx_http_tgbot_send_t *send);
+
+    /*
+     * It is the call's turn, for the first request or a repeat.  NGX_AGAIN: the
+     * owner calls ngx_http_tgbot_send_proceed() later, or cancels the call.
+     * NGX_DONE: the owner has cancelled it, and may have freed "send".
+     * NGX_ERROR: it is repeated or given up.  NULL: NGX_OK.
+     */
+    ngx_int_t                    (*leaving)(ngx_http_tgbot_send_t *send);
 
     /*
      * May be set before start: order, bulk, paid, conf; and chat, which is
@@ -120,6 +131,9 @@ struct ngx_http_tgbot_send_s {
 
 /* starts the call; bot->conf->api must be set */
 void ngx_http_tgbot_send_start(ngx_http_tgbot_send_t *send);
+
+/* ends the wait for leaving(): rc is NGX_OK or NGX_ERROR */
+void ngx_http_tgbot_send_proceed(ngx_http_tgbot_send_t *send, ngx_int_t rc);
 
 /*
  * Cancels the call in any state; done is not called; idempotent.

@@ -36,6 +36,8 @@ static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_pick(
     ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_area_t *area,
     ngx_msec_t *wait);
 static void ngx_http_tgbot_queue_reap(ngx_http_tgbot_queue_area_t *area);
+static ngx_int_t ngx_http_tgbot_queue_keep(ngx_http_tgbot_queue_area_t *area,
+    ngx_http_tgbot_queue_item_t *it, ngx_http_tgbot_item_t *item);
 static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_held(
     ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_taken_t *taken);
@@ -698,25 +700,11 @@ ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
 
     it = ngx_http_tgbot_queue_held(queue, &area, taken);
 
-    rc = it ? NGX_OK : NGX_DECLINED;
-
-    if (it && item && item->answered
-        && it->item.answer == NGX_HTTP_TGBOT_LIST_NIL)
-    {
-        rc = ngx_http_tgbot_store_answer(&area.store, it, &item->answer);
-
-        if (rc == NGX_OK) {
-            area.own->asking--;
-        }
-    }
+    rc = ngx_http_tgbot_queue_keep(&area, it, item);
 
     if (rc != NGX_OK) {
         ngx_http_tgbot_zone_unlock(queue->zone);
         return rc;
-    }
-
-    if (item) {
-        ngx_http_tgbot_store_note(&area.store, it, &item->progress);
     }
 
     it->due = ngx_http_tgbot_queue_now(&area)
@@ -731,6 +719,53 @@ ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_zone_unlock(queue->zone);
 
     ngx_memzero(&taken->lease, sizeof(ngx_http_tgbot_lease_t));
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_item_t *item)
+{
+    ngx_int_t                     rc;
+    ngx_http_tgbot_queue_area_t   area;
+    ngx_http_tgbot_queue_item_t  *it;
+
+    it = ngx_http_tgbot_queue_held(queue, &area, taken);
+
+    rc = ngx_http_tgbot_queue_keep(&area, it, item);
+
+    ngx_http_tgbot_zone_unlock(queue->zone);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_queue_keep(ngx_http_tgbot_queue_area_t *area,
+    ngx_http_tgbot_queue_item_t *it, ngx_http_tgbot_item_t *item)
+{
+    if (it == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (item == NULL) {
+        return NGX_OK;
+    }
+
+    if (item->answered && it->item.answer == NGX_HTTP_TGBOT_LIST_NIL) {
+
+        if (ngx_http_tgbot_store_answer(&area->store, it, &item->answer)
+            != NGX_OK)
+        {
+            return NGX_AGAIN;
+        }
+
+        area->own->asking--;
+    }
+
+    ngx_http_tgbot_store_note(&area->store, it, &item->progress);
 
     return NGX_OK;
 }

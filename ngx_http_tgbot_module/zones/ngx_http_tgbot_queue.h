@@ -145,9 +145,9 @@ ngx_int_t ngx_http_tgbot_queue_take(ngx_http_tgbot_queue_t *queue,
  * Reads an item that was taken.  Its strings are copied into the caller's
  * "buf" of taken->size bytes, data first, and item points there.
  *
- * This function and holds(), give() and settle() return NGX_DECLINED if the
- * lease is lost: another process may work on the Update, so the caller drops
- * its result.
+ * This function and holds(), give(), save() and settle() return NGX_DECLINED
+ * if the lease is lost: another process may work on the Update, so the caller
+ * drops its result.
  */
 ngx_int_t ngx_http_tgbot_queue_read(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_item_t *item,
@@ -158,15 +158,21 @@ ngx_int_t ngx_http_tgbot_queue_holds(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_taken_t *taken);
 
 /*
- * Gives the item back: it stays the head of its lane and may be taken again
- * after "delay" ms.  Its progress is replaced, and item->answer is copied
- * unless an answer is kept already; with a NULL "item" neither changes.  The
- * lease ends.  NGX_AGAIN: there is no room for the answer; nothing changes,
- * and the lease goes on.
+ * Gives the item back: saves it as below, with a NULL "item" nothing, and ends
+ * the lease.  The item stays the head of its lane and may be taken again after
+ * "delay" ms.  NGX_AGAIN: nothing changes, and the lease goes on.
  */
 ngx_int_t ngx_http_tgbot_queue_give(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_item_t *item,
     ngx_msec_t delay, ngx_http_tgbot_queue_program_e program);
+
+/*
+ * Replaces the item's progress, and copies item->answer unless an answer is
+ * kept already; the lease goes on.  NGX_AGAIN: there is no room for the answer,
+ * nothing changes.
+ */
+ngx_int_t ngx_http_tgbot_queue_save(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_queue_taken_t *taken, ngx_http_tgbot_item_t *item);
 
 /*
  * Removes the item for one of the last four events; the next item of the lane

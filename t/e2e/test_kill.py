@@ -3,9 +3,11 @@
 import asyncio
 
 import clients
-from harness import TOKEN, bot, until
+from harness import until
+from redis import Redis
 
 KILLS = 3
+MESSAGE, REFUND = "sendMessage", "refundStarPayment"
 
 
 async def test_worker(case):
@@ -29,30 +31,91 @@ async def test_worker(case):
 
 async def test_call(case):
     """
-    A call in flight is made again after a kill, also with tgbot_retry_on off, and one of
-    those that are never repeated: only the dead worker knew that it had been sent.
+    A call of a held update that is in flight is made again after a kill, also with
+    tgbot_retry_on off, and one of those that are never repeated: only the dead worker knew
+    that it had been sent.
     """
-    once = "tgbot_retry_on off; tgbot_queue zone=updates:1m;"
-    scene, nginx = await case.scene(
-        directives="tgbot_retry_on off;", nginx={"workers": 1},
-        locations=bot("queued", once, token=f"7{TOKEN}"))
-    scene.api.tokens = None
-    scene.program.answer = lambda update: {"method": "refundStarPayment", "user_id": 1,
-                                           "telegram_payment_charge_id": "c"}
-    scene.api.hold("refundStarPayment")
+    scene, nginx = await case.scene(directives="tgbot_retry_on off;", nginx={"workers": 1})
+    scene.program.answer = lambda update: _call(REFUND, "x")
+    scene.api.hold(REFUND)
     held = scene.api.held
 
-    for number, name in ((1, "e2e"), (2, "queued")):
-        body = clients.text(number, "hello")
-        delivery = asyncio.create_task(clients.post(nginx.port, body, f"/tg/{name}"))
-        case.check(await until(lambda: len(held) == 1), f"{name}: no call")
-        (worker,) = nginx.workers()
-        nginx.kill(worker)
-        await until(lambda: nginx.workers() not in ([worker], []))
-        answer = await delivery
-        case.equal(answer and answer.status, {"e2e": None, "queued": 200}[name], name)
+    body = clients.text(1, "hello")
+    delivery = asyncio.create_task(clients.post(nginx.port, body))
+    case.check(await until(lambda: len(held) == 1), "no call")
+    await _kill_worker(nginx)
+    case.equal(await delivery, None, "an answer")
+    delivery = asyncio.create_task(clients.post(nginx.port, body))
+    case.check(await until(lambda: len(held) == 2), "no second call")
+    scene.api.release()
+    await delivery
 
-        if name == "e2e":
-            delivery = asyncio.create_task(clients.post(nginx.port, body))
-        case.check(await until(lambda: len(held) == 2), f"{name}: no second call")
-        held.clear()
+
+async def _kill_worker(nginx):
+    (worker,) = nginx.workers()
+    nginx.kill(worker)
+    await until(lambda: nginx.workers() not in ([worker], []))
+
+
+async def _kill_all(nginx):
+    await nginx.kill_all()
+    await nginx.start()
+
+
+def _call(method, words):
+    return {"method": method, "chat_id": 1, "user_id": 1, "text": words,
+            "telegram_payment_charge_id": words}
+
+
+async def _queued(case, kill=_kill_worker, queue="zone=updates:1m", http=""):
+    """
+    Of queued updates no call is made again that is never repeated, others are.  The kill is
+    in such a call of the first update, and in the one behind it of the second update.
+    """
+    scene, nginx = await case.scene(directives=f"tgbot_queue {queue};", http=http,
+                                    nginx={"workers": 1})
+    api = scene.api
+    scene.program.answer = lambda update: [
+        _call(method, f"{update['update_id']}-{number}")
+        for number, method in enumerate((MESSAGE, REFUND, MESSAGE))]
+    letter = "update 1 is given up and is dead letter"
+
+    for number, count in ((1, 1), (2, 3)):
+        api.hold(REFUND)
+        answer = await clients.post(nginx.port, clients.text(number, "hello", user=number))
+        case.equal(answer and answer.status, 200, f"the answer to update {number}")
+        case.check(await until(lambda: api.held), f"update {number}: no {REFUND}")
+        if number == 2:
+            (refund,) = api.held
+            api.held.clear()
+            api.hold(MESSAGE)
+            api.serve(*refund)
+            case.check(await until(lambda: api.held), f"no {MESSAGE} behind it")
+        case.equal(len(api.arrived), count, f"calls before kill {number}")
+        api.held.clear()
+        api.release()
+        await kill(nginx)
+        log = lambda: nginx.read("error.log")  # noqa: E731
+        case.check(await until(lambda: letter in log()), "no dead letter")
+
+    case.check(await until(lambda: len(api.arrived) == 4), "the call was not made again")
+    case.equal([call.params.get("text") for call in api.arrived],
+               ["1-0", "2-0", "2-1", "2-2"], "calls")
+    case.check(f"update 1: {REFUND} is given up after 1 failures: it may have been executed, "
+               "and must not be retried" in log(), "it is not said why")
+    case.equal(len(scene.program.seen), 2, "questions to the program")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
+async def test_call_queued(case):
+    await _queued(case)
+
+
+async def test_call_file(case):
+    await _queued(case, _kill_all, http="tgbot_state state;")
+
+
+async def test_call_redis(case):
+    redis = await Redis(case).start()
+    await _queued(case, _kill_all, "redis lease=5s", f"tgbot_redis unix:{redis.path};")

@@ -221,8 +221,6 @@ test_step(void)
         } else {
             ngx_memzero(&item, sizeof(ngx_http_tgbot_item_t));
 
-            u->moved = 1;
-
             if (!u->answered) {
                 u->answer = test_random(3000);
                 u->answered = 1;
@@ -234,6 +232,14 @@ test_step(void)
             item.answer.len = u->answer;
             item.answered = 1;
             item.progress.attempts = test_random(9);
+
+            if (test_random(3) == 0) {
+                (void) ngx_http_tgbot_queue_save(&test_bots[test_taken[i].bot],
+                                                 &test_taken[i].taken, &item);
+                return;
+            }
+
+            u->moved = 1;
 
             (void) ngx_http_tgbot_queue_give(&test_bots[test_taken[i].bot],
                                              &test_taken[i].taken, &item,

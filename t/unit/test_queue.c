@@ -488,6 +488,41 @@ test_save(void)
     is_int(got.progress.unknown, 1);
     is_int(got.progress.started, 12345);
 
+    /* saved without an end of the lease, and by a worker that dies then */
+
+    item.progress.next = 4;
+
+    is_int(ngx_http_tgbot_queue_save(&test_bots[0], &taken, &item), NGX_OK);
+    is_int(ngx_http_tgbot_queue_holds(&test_bots[0], &taken), NGX_OK);
+    ok(queue_walk(test_zone));
+
+    ngx_http_tgbot_queue_read(&test_bots[0], &taken, &got, test_buf);
+    is_int(got.progress.next, 4);
+
+    is_int(queue_done(&test_bots[0], &taken), NGX_OK);
+    is_int(ngx_http_tgbot_queue_save(&test_bots[0], &taken, &item),
+           NGX_DECLINED);
+
+    unit_slot_be(1);
+    queue_put(&test_bots[0], 3, 3);
+    is_int(queue_take(&test_bots[0], &other, NULL), 3);
+
+    queue_string(item.answer, "calls");
+    is_int(ngx_http_tgbot_queue_save(&test_bots[0], &other, &item), NGX_OK);
+    unit_slot_die(1);
+    unit_slot_be(2);
+    ngx_current_msec += 1000;
+
+    is_int(queue_take(&test_bots[0], &taken, NULL), 3);
+    is_int(taken.size, 6 + 5);
+    ngx_http_tgbot_queue_read(&test_bots[0], &taken, &got, test_buf);
+    is_int(got.answered, 1);
+    is_int(got.progress.next, 4);
+    ok(ngx_strncmp(got.answer.data, "calls", 5) == 0);
+
+    is_int(ngx_http_tgbot_queue_save(&test_bots[0], &other, &item),
+           NGX_DECLINED);
+
     /* lengths close to the sizes of blocks */
 
     for (len = 500; len < 520; len++) {
@@ -985,6 +1020,7 @@ test_full(void)
 
     is_int(ngx_http_tgbot_queue_give(&test_bots[0], &taken, &item, 0,
                                      NGX_HTTP_TGBOT_QUEUE_UNTRIED), NGX_AGAIN);
+    is_int(ngx_http_tgbot_queue_save(&test_bots[0], &taken, &item), NGX_AGAIN);
     is_int(ngx_http_tgbot_queue_holds(&test_bots[0], &taken), NGX_OK);
     ngx_http_tgbot_queue_read(&test_bots[0], &taken, &item, test_buf);
     is_int(item.answered, 0);
