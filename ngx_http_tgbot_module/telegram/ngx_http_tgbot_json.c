@@ -779,11 +779,18 @@ ngx_http_tgbot_json_valid(ngx_str_t *text)
 ngx_uint_t
 ngx_http_tgbot_json_is_clean(ngx_str_t *text)
 {
-    u_char  *last;
+    u_char  *p, *last;
 
+    p = text->data;
     last = text->data + text->len;
 
-    return ngx_http_tgbot_json_unclean(text->data, last) == last;
+    /* the parser refuses a control character that is less than a space */
+
+    while (p < last && *p < 0x7f) {
+        p++;
+    }
+
+    return p == last || ngx_http_tgbot_json_unclean(p, last) == last;
 }
 
 
