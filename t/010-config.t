@@ -1,6 +1,8 @@
 # Directives at work: where they are inherited, and what cancels them.
 
+use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
+use TgbotLogged;
 
 add_block_preprocessor(sub {
     my $block = shift;
@@ -54,6 +56,8 @@ our $update = '{"update_id":1,' . "\n"
 # more than any buffer nginx has by default
 our $large = $update;
 $large =~ s/a b/'a' x 300000/e;
+
+TgbotLogged::start();
 
 no_long_string();
 run_tests();

@@ -1,6 +1,8 @@
 # The $tgbot_ variables: where they are known, and how they are escaped.
 
+use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
+use TgbotLogged;
 
 add_block_preprocessor(sub {
     my $block = shift;
@@ -89,6 +91,8 @@ sub told {
 
     return shown(@_);
 }
+
+TgbotLogged::start();
 
 no_long_string();
 run_tests();
@@ -437,7 +441,6 @@ qr/"text":"v18 \/start x 1001",\s+"a":"1---"/
 --- access_log
 /tg: --- --- hi
 /mock/bot4711:abc_D-1/sendMessage: sendMessage hi
---- wait: 0.1
 
 
 

@@ -1,7 +1,9 @@
 # Directives of shared memory at work: where they are inherited, and what
 # cancels them.
 
+use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
+use TgbotLogged;
 
 add_block_preprocessor(sub {
     my $block = shift;
@@ -47,6 +49,8 @@ sub verdicts {
 sub answers {
     return [map qq({"chat_id":7,"method":"sendMessage","text":"$_"}), @_];
 }
+
+TgbotLogged::start();
 
 no_long_string();
 no_shuffle();

@@ -1,6 +1,8 @@
 # Receiving: who is let in, what is an Update, what Telegram is answered.
 
+use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
+use TgbotLogged;
 
 add_block_preprocessor(sub {
     my $block = shift;
@@ -44,6 +46,8 @@ sub config {
 our $update = '{"update_id":1,' . "\n"
     . '"message":{"message_id":2,"date":1700000000,"chat":{"id":7,'
     . '"type":"private"},"from":{"id":7,"first_name":"Ann"},"text":"hi"}}';
+
+TgbotLogged::start();
 
 no_long_string();
 run_tests();

@@ -2,6 +2,7 @@
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
+use TgbotLogged;
 use TgbotProgram;
 
 add_block_preprocessor(sub {
@@ -79,6 +80,8 @@ our $poll = "POST /tg\n" . '{"update_id":1,"poll":{"id":"66","question":"?",'
     . '"options":[]}}';
 
 our $sent = '{"chat_id":7,"method":"sendMessage","text":';
+
+TgbotLogged::start();
 
 no_long_string();
 run_tests();

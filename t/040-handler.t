@@ -3,6 +3,7 @@
 use lib 't/lib';
 use File::Temp;
 use Test::Nginx::Socket 'no_plan';
+use TgbotLogged;
 use TgbotProgram;
 
 add_block_preprocessor(sub {
@@ -158,6 +159,8 @@ sub said {
 }
 
 no_root_location();
+TgbotLogged::start();
+
 no_long_string();
 run_tests();
 

@@ -4,6 +4,7 @@ use lib 't/lib';
 use File::Temp;
 use IO::Socket::INET;
 use Test::Nginx::Socket 'no_plan';
+use TgbotLogged;
 use TgbotProgram;
 
 add_block_preprocessor(sub {
@@ -152,6 +153,8 @@ sub bodies {
 }
 
 our $rides = '{"method":"sendMessage","chat_id":7,"text":"x"}';
+
+TgbotLogged::start();
 
 no_long_string();
 run_tests();

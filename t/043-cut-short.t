@@ -4,6 +4,7 @@
 use lib 't/lib';
 use IO::Socket::INET;
 use Test::Nginx::Socket 'no_plan';
+use TgbotLogged;
 
 add_block_preprocessor(sub {
     my $block = shift;
@@ -90,6 +91,8 @@ _EOC_
 
 our $request = 'POST /tg' . "\n"
     . '{"update_id":1,"message":{"chat":{"id":7},"text":"hi"}}';
+
+TgbotLogged::start();
 
 no_long_string();
 run_tests();

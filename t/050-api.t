@@ -1,6 +1,8 @@
 # What a program answers, and the Bot API calls that become of it.
 
+use lib 't/lib';
 use Test::Nginx::Socket;
+use TgbotLogged;
 use TgbotTest;
 
 our $form = join "\r\n",
@@ -26,6 +28,8 @@ our $inline = '{"update_id":0,"inline_query":{"id":"99",'
 repeat_each(1);
 plan 'no_plan';
 TgbotTest::start();
+
+TgbotLogged::start();
 
 no_long_string();
 run_tests();

@@ -1,6 +1,8 @@
 # What is made of this module's variables: query strings, and log lines.
 
+use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
+use TgbotLogged;
 
 add_block_preprocessor(sub {
     my $block = shift;
@@ -27,6 +29,8 @@ our $api = <<'_EOC_';
         }
     }
 _EOC_
+
+TgbotLogged::start();
 
 no_long_string();
 run_tests();

@@ -1,8 +1,9 @@
 package TgbotLogged;
 
-# Blocks with --- grep_error_log wait until error.log has as many lines as they
-# expect, and blocks of one request with --- error_log until it has each of
-# these, in place of a time:
+# Blocks of one request with --- grep_error_log wait until error.log has as many
+# lines as they expect, and those with --- error_log or --- access_log until
+# that file has each of these, in place of a time: nginx writes some lines after
+# the response.
 #
 #   TgbotLogged::start();
 
@@ -24,9 +25,9 @@ sub start {
         my ($block) = @_;
 
         $block->set_value('wait', bless { block => $block })
-            if defined $block->grep_error_log
-               || (defined $block->error_log && !ref $block->request
-                   && !defined $block->pipelined_requests);
+            if !ref $block->request && !defined $block->pipelined_requests
+               && grep { defined } $block->grep_error_log, $block->error_log,
+                                   $block->access_log;
     });
 }
 
@@ -37,35 +38,51 @@ sub appear {
     my ($self) = @_;
 
     my $block = $self->{block};
-    my @wanted;
+    my ($errors, $accesses) = ($Test::Nginx::Util::ErrLogFile,
+                               $Test::Nginx::Util::AccLogFile);
+    my @wanted = (patterns($errors, $block->error_log),
+                  patterns($accesses, $block->access_log));
 
     if (defined $block->grep_error_log) {
-        my $text = $block->grep_error_log;
         my $n = () = $block->grep_error_log_out =~ /\n/g;
 
-        push @wanted, [ $n, qr/\Q$text\E/ ];
-    }
-
-    if (defined(my $lines = $block->error_log)) {
-        push @wanted, map { [ 1, ref $_ ? $_ : qr/\Q$_\E/ ] }
-                          ref $lines eq 'ARRAY' ? @$lines
-                          : ref $lines ? $lines
-                          : grep { length } split /\n/, $lines;
+        push @wanted, map { [ @$_[0, 1], $n ] }
+                          patterns($errors, $block->grep_error_log);
     }
 
     my $end = time + $patience;
 
     while (@wanted && time < $end) {
-        open my $in, '<', $Test::Nginx::Util::ErrLogFile or die "no log: $!\n";
-        my @lines = <$in>;
+        my %lines = map { $_->[0] => [] } @wanted;
 
-        @wanted = grep { my ($n, $of) = @$_; $n > grep { /$of/ } @lines }
-                  @wanted;
+        for my $file (keys %lines) {
+            open my $in, '<', $file or next;
+            $lines{$file} = [ <$in> ];
+        }
+
+        @wanted = grep {
+            my ($file, $of, $n) = @$_;
+            $n > grep { /$of/ } @{$lines{$file}}
+        } @wanted;
 
         sleep 0.02 if @wanted;
     }
 
     return '';
+}
+
+
+# what a section wants of a file: its text or pattern, or an array of these
+
+sub patterns {
+    my ($file, $lines) = @_;
+
+    return if !defined $lines;
+
+    my @lines = ref $lines eq 'ARRAY' ? @$lines
+                : ref $lines ? $lines : split /\n+/, $lines;
+
+    return map { [ $file, ref $_ ? $_ : qr/\Q$_\E/, 1 ] } @lines;
 }
 
 

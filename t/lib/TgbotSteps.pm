@@ -45,6 +45,7 @@ use Test::More;
 use Test::Nginx::Socket ();
 use Time::HiRes qw(time sleep);
 
+use TgbotLogged;
 use TgbotProgram;
 
 our @EXPORT = qw($block $id $asked $slowness bot update verdicts
@@ -87,6 +88,7 @@ sub start {
     @headers = @{$suite{headers} // ['Content-Type: application/json']};
 
     Test::Nginx::Socket::add_block_preprocessor(\&prepare);
+    TgbotLogged::start();
     Test::Nginx::Socket::add_response_body_check(\&run);
 
     TgbotProgram::start($Test::Nginx::Util::PidFile,
