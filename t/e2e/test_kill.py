@@ -1,6 +1,7 @@
 """Workers killed under load."""
 
 import asyncio
+import signal
 
 import clients
 from harness import until
@@ -62,6 +63,12 @@ async def _kill_all(nginx):
     await nginx.start()
 
 
+async def _stop(nginx):
+    nginx.signal(signal.SIGTERM)
+    await nginx.exited(10)
+    await nginx.start()
+
+
 def _call(method, words):
     return {"method": method, "chat_id": 1, "user_id": 1, "text": words,
             "telegram_payment_charge_id": words}
@@ -116,6 +123,41 @@ async def test_call_file(case):
     await _queued(case, _kill_all, http="tgbot_state state;")
 
 
+async def test_call_stop(case):
+    """The same at a stop that does not wait for calls."""
+    await _queued(case, _stop, http="tgbot_state state;")
+
+
 async def test_call_redis(case):
     redis = await Redis(case).start()
     await _queued(case, _kill_all, "redis lease=5s", f"tgbot_redis unix:{redis.path};")
+
+
+async def test_call_redis_stop(case):
+    redis = await Redis(case).start()
+    await _queued(case, _stop, "redis lease=5s", f"tgbot_redis unix:{redis.path};")
+
+
+async def test_call_redis_away(case):
+    """A call that moves money waits until Redis has noted it."""
+    redis = await Redis(case).start()
+    scene, nginx = await case.scene(directives="tgbot_queue redis lease=60s;",
+                                    http=f"tgbot_redis unix:{redis.path};",
+                                    nginx={"workers": 1})
+    scene.program.answer = lambda update: _call(REFUND, "x")
+    scene.program.hold()
+    await clients.post(nginx.port, clients.text(1, "hello"))
+    case.check(await until(lambda: scene.program.seen), "no question to the program")
+    redis.kill()
+    scene.program.release()
+    answered = lambda: " /_program " in nginx.read("access.log")  # noqa: E731
+    case.check(await until(answered), "no answer of the program")
+    away = lambda: "tgbot_redis" in nginx.read("error.log")  # noqa: E731
+    case.check(await until(away), "Redis is there")
+    case.equal(scene.api.arrived, [], "calls without Redis")
+    await redis.start()
+    case.check(await until(lambda: scene.api.arrived), "no call")
+    await case.check_status(nginx)
+    await case.stop(nginx)
+    case.equal(len(scene.api.arrived), 1, "calls")
+    case.equal("given up" in nginx.read("error.log"), False, "given up")
