@@ -11,7 +11,7 @@
 static ngx_int_t ngx_http_tgbot_acknowledge_headers(ngx_http_request_t *r,
     ngx_http_tgbot_ctx_t *ctx, ngx_http_tgbot_acknowledgement_t *ack);
 static ngx_int_t ngx_http_tgbot_acknowledge_ride(ngx_http_request_t *r,
-    ngx_http_tgbot_method_t *ride);
+    ngx_http_tgbot_acknowledgement_t *ack);
 
 
 /* indexed by verdict; 0: ack->status is set, or nothing is sent */
@@ -54,7 +54,7 @@ ngx_http_tgbot_acknowledge(ngx_http_request_t *r, ngx_http_tgbot_ctx_t *ctx,
     }
 
     if (r->headers_out.status == NGX_HTTP_OK && ack->ride) {
-        return ngx_http_tgbot_acknowledge_ride(r, ack->ride);
+        return ngx_http_tgbot_acknowledge_ride(r, ack);
     }
 
     r->headers_out.content_length_n = 0;
@@ -102,16 +102,15 @@ ngx_http_tgbot_acknowledge_headers(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_tgbot_acknowledge_ride(ngx_http_request_t *r,
-    ngx_http_tgbot_method_t *ride)
+    ngx_http_tgbot_acknowledgement_t *ack)
 {
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    ngx_chain_t   out;
+    ngx_int_t                 rc;
+    ngx_buf_t                *b;
+    ngx_chain_t               out;
+    ngx_http_tgbot_method_t  *ride;
 
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
+    b = &ack->buf;
+    ride = ack->ride;
 
     b->pos = ride->body.data;
     b->last = b->pos + ride->body.len;

@@ -23,6 +23,8 @@ typedef struct {
 
     /* the call that rides in a 200, or NULL; it lives as long as the request */
     ngx_http_tgbot_method_t    *ride;
+
+    ngx_buf_t                   buf;        /* zeroed; with that call */
 } ngx_http_tgbot_acknowledgement_t;
 
 

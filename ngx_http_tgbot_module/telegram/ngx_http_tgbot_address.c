@@ -21,10 +21,7 @@
 typedef struct {
     ngx_http_tgbot_method_t         *call;
     ngx_http_tgbot_method_object_t  *object;
-    ngx_http_tgbot_update_t         *update;
-    ngx_http_tgbot_address_t        *address;
-    u_char                          *start;    /* of the new body */
-    u_char                          *p;
+    u_char                          *p;        /* in the new body */
     size_t                           pos;      /* in the object's body */
 } ngx_http_tgbot_address_ctx_t;
 
@@ -41,9 +38,10 @@ static ngx_uint_t ngx_http_tgbot_address_null(
     ngx_http_tgbot_method_object_t *object, ngx_uint_t keys);
 static void ngx_http_tgbot_address_copy(ngx_http_tgbot_address_ctx_t *ctx,
     size_t end);
-static void ngx_http_tgbot_address_put(ngx_http_tgbot_address_ctx_t *ctx,
-    ngx_uint_t key);
-static size_t ngx_http_tgbot_address_size(ngx_uint_t key,
+static u_char *ngx_http_tgbot_address_put(u_char *p,
+    ngx_http_tgbot_method_t *call, ngx_http_tgbot_update_t *update,
+    ngx_http_tgbot_address_t *address, ngx_uint_t key);
+static size_t ngx_http_tgbot_address_value_size(ngx_uint_t key,
     ngx_http_tgbot_update_t *update);
 static u_char *ngx_http_tgbot_address_string(u_char *p, ngx_str_t *text);
 static u_char *ngx_http_tgbot_address_value(u_char *p, ngx_uint_t key,
@@ -51,17 +49,15 @@ static u_char *ngx_http_tgbot_address_value(u_char *p, ngx_uint_t key,
 
 
 ngx_int_t
-ngx_http_tgbot_address_find(ngx_http_tgbot_method_object_t *object,
+ngx_http_tgbot_address_find(ngx_str_t *name, ngx_uint_t keys,
     ngx_http_tgbot_update_t *update, ngx_http_tgbot_address_t *address)
 {
-    ngx_uint_t                           keys, own, flags;
+    ngx_uint_t                           own, flags;
     const ngx_http_tgbot_method_row_t   *method;
     const ngx_http_tgbot_update_type_t  *type;
 
     type = &ngx_http_tgbot_update_types[update->type_index];
-    method = &ngx_http_tgbot_methods[ngx_http_tgbot_method_find(
-                                                             &object->name)];
-    keys = object->keys;
+    method = &ngx_http_tgbot_methods[ngx_http_tgbot_method_find(name)];
     flags = method->flags;
 
     address->keys = 0;
@@ -256,56 +252,28 @@ ngx_http_tgbot_address_complete(ngx_http_tgbot_method_t *call,
     ngx_http_tgbot_method_object_t *object, ngx_http_tgbot_update_t *update,
     ngx_http_tgbot_address_t *address, ngx_pool_t *pool)
 {
-    size_t                         size;
-    ngx_str_t                     *name;
-    ngx_uint_t                     key, keys;
-    ngx_http_tgbot_address_ctx_t   ctx;
+    size_t                        size;
+    ngx_uint_t                    key, keys;
+    ngx_http_tgbot_address_ctx_t  ctx;
 
-    size = object->body.len;
+    size = object->body.len + ngx_http_tgbot_address_size(address, update);
 
-    for (key = 0; address->keys >> key; key++) {
-
-        if ((address->keys >> key) & 1) {
-            name = ngx_http_tgbot_method_object_key_name(key);
-            size += sizeof("\"\":,") - 1 + name->len
-                    + ngx_http_tgbot_address_size(key, update);
-        }
-    }
-
-    ctx.start = ngx_pnalloc(pool, size);
-    if (ctx.start == NULL) {
+    call->body.data = ngx_pnalloc(pool, size);
+    if (call->body.data == NULL) {
         return NGX_ERROR;
     }
 
     ctx.call = call;
     ctx.object = object;
-    ctx.update = update;
-    ctx.address = address;
-    ctx.p = ctx.start;
+    ctx.p = call->body.data;
     ctx.pos = 0;
 
     ngx_http_tgbot_address_copy(&ctx, 1);
 
     /* "method" follows, so each member ends with a comma */
 
-    keys = address->keys & ~object->nulls;
-
-    for (key = 0; keys >> key; key++) {
-
-        if (!((keys >> key) & 1)) {
-            continue;
-        }
-
-        name = ngx_http_tgbot_method_object_key_name(key);
-
-        *ctx.p++ = '"';
-        ctx.p = ngx_cpymem(ctx.p, name->data, name->len);
-        *ctx.p++ = '"';
-        *ctx.p++ = ':';
-
-        ngx_http_tgbot_address_put(&ctx, key);
-        *ctx.p++ = ',';
-    }
+    ctx.p = ngx_http_tgbot_address_write(ctx.p, call, update, address,
+                                         address->keys & ~object->nulls);
 
     keys = address->keys & object->nulls;
 
@@ -313,7 +281,7 @@ ngx_http_tgbot_address_complete(ngx_http_tgbot_method_t *call,
         key = ngx_http_tgbot_address_null(object, keys);
 
         ngx_http_tgbot_address_copy(&ctx, object->null_pos[key]);
-        ngx_http_tgbot_address_put(&ctx, key);
+        ctx.p = ngx_http_tgbot_address_put(ctx.p, call, update, address, key);
 
         ctx.pos += sizeof("null") - 1;
         keys &= ~((ngx_uint_t) 1 << key);
@@ -321,8 +289,7 @@ ngx_http_tgbot_address_complete(ngx_http_tgbot_method_t *call,
 
     ngx_http_tgbot_address_copy(&ctx, object->body.len);
 
-    call->body.data = ctx.start;
-    call->body.len = ctx.p - ctx.start;
+    call->body.len = ctx.p - call->body.data;
 
     return NGX_OK;
 }
@@ -364,7 +331,7 @@ ngx_http_tgbot_address_copy(ngx_http_tgbot_address_ctx_t *ctx, size_t end)
     if (object->chat_len
         && object->chat_pos >= ctx->pos && object->chat_pos < end)
     {
-        ctx->call->chat_pos = ctx->p - ctx->start
+        ctx->call->chat_pos = ctx->p - ctx->call->body.data
                               + object->chat_pos - ctx->pos;
     }
 
@@ -374,26 +341,80 @@ ngx_http_tgbot_address_copy(ngx_http_tgbot_address_ctx_t *ctx, size_t end)
 }
 
 
-static void
-ngx_http_tgbot_address_put(ngx_http_tgbot_address_ctx_t *ctx, ngx_uint_t key)
+u_char *
+ngx_http_tgbot_address_write(u_char *p, ngx_http_tgbot_method_t *call,
+    ngx_http_tgbot_update_t *update, ngx_http_tgbot_address_t *address,
+    ngx_uint_t keys)
 {
-    u_char  *p;
+    ngx_str_t   *name;
+    ngx_uint_t   key;
 
-    p = ctx->p;
-    ctx->p = ngx_http_tgbot_address_value(p, key, ctx->update,
-                                          ctx->address->chat_id);
+    for (key = 0; keys >> key; key++) {
+
+        if (!((keys >> key) & 1)) {
+            continue;
+        }
+
+        name = ngx_http_tgbot_method_object_key_name(key);
+
+        *p++ = '"';
+        p = ngx_cpymem(p, name->data, name->len);
+        *p++ = '"';
+        *p++ = ':';
+
+        p = ngx_http_tgbot_address_put(p, call, update, address, key);
+        *p++ = ',';
+    }
+
+    return p;
+}
+
+
+static u_char *
+ngx_http_tgbot_address_put(u_char *p, ngx_http_tgbot_method_t *call,
+    ngx_http_tgbot_update_t *update, ngx_http_tgbot_address_t *address,
+    ngx_uint_t key)
+{
+    u_char  *end;
+
+    end = ngx_http_tgbot_address_value(p, key, update, address->chat_id);
 
     if (key == NGX_HTTP_TGBOT_OBJECT_CHAT_ID) {
-        ctx->call->chat_pos = p - ctx->start;
-        ctx->call->chat_len = ctx->p - p;
+        call->chat_pos = p - call->body.data;
+        call->chat_len = end - p;
     }
+
+    return end;
+}
+
+
+size_t
+ngx_http_tgbot_address_size(ngx_http_tgbot_address_t *address,
+    ngx_http_tgbot_update_t *update)
+{
+    size_t       size;
+    ngx_uint_t   key;
+
+    size = 0;
+
+    for (key = 0; address->keys >> key; key++) {
+
+        if ((address->keys >> key) & 1) {
+            size += sizeof("\"\":,") - 1
+                    + ngx_http_tgbot_method_object_key_name(key)->len
+                    + ngx_http_tgbot_address_value_size(key, update);
+        }
+    }
+
+    return size;
 }
 
 
 /* the most bytes of a value */
 
 static size_t
-ngx_http_tgbot_address_size(ngx_uint_t key, ngx_http_tgbot_update_t *update)
+ngx_http_tgbot_address_value_size(ngx_uint_t key,
+    ngx_http_tgbot_update_t *update)
 {
     if (key == NGX_HTTP_TGBOT_OBJECT_CHAT_ID) {
         return NGX_INT64_LEN;

@@ -1,7 +1,7 @@
 
 /*
- * The address of an Update: all that an answer needs to go where the Update
- * came from.  A call is completed with the whole of it, or left alone.
+ * The address of an Update: all parameters that a call of an answer needs to
+ * go where the Update came from.  A call gets all of them or none.
  */
 
 #ifndef _NGX_HTTP_TGBOT_ADDRESS_H_INCLUDED_
@@ -24,16 +24,28 @@ typedef struct {
 
 
 /*
- * Finds what the object lacks to be a call in answer to update.  address->keys
- * is 0, and the call is left alone, if it names a chat, an inline message or a
- * receiver; if its method gets nothing; and if the method does not have all
- * parameters that the update's address consists of.
+ * Finds what an object of the method "name", with "keys" as those of a
+ * ngx_http_tgbot_method_object_t, lacks to be a call in answer to update.
+ * address->keys is 0, and the call is left alone, if it names a chat, an inline
+ * message or a receiver; if its method gets nothing; and if the method does not
+ * have all parameters that the update's address consists of.
  *
  * NGX_DECLINED: the call would get an address, but the bot is not in the chat
  * of a guest message, which only answerGuestQuery reaches.
  */
-ngx_int_t ngx_http_tgbot_address_find(ngx_http_tgbot_method_object_t *object,
+ngx_int_t ngx_http_tgbot_address_find(ngx_str_t *name, ngx_uint_t keys,
     ngx_http_tgbot_update_t *update, ngx_http_tgbot_address_t *address);
+
+/*
+ * Writes these keys of the address as members of call->body, each with a comma
+ * after it, in at most ..._size() bytes; returns their end.  If CHAT_ID is one
+ * of them, call->chat_pos and chat_len are set.
+ */
+u_char *ngx_http_tgbot_address_write(u_char *p, ngx_http_tgbot_method_t *call,
+    ngx_http_tgbot_update_t *update, ngx_http_tgbot_address_t *address,
+    ngx_uint_t keys);
+size_t ngx_http_tgbot_address_size(ngx_http_tgbot_address_t *address,
+    ngx_http_tgbot_update_t *update);
 
 /*
  * Makes call->body of the object's bytes and the address, in pool: a null gives

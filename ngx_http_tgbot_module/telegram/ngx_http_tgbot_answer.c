@@ -17,6 +17,16 @@ typedef struct {
 } ngx_http_tgbot_answer_ctx_t;
 
 
+/* a method that says a text; its address follows the opening brace */
+
+typedef struct {
+    ngx_str_t                 name;
+    ngx_str_t                 begin;    /* of the rest, up to the text */
+    ngx_str_t                 end;
+    size_t                    max;      /* units of UTF-16 */
+} ngx_http_tgbot_answer_say_t;
+
+
 static ngx_int_t ngx_http_tgbot_answer_json(ngx_http_tgbot_answer_t *answer,
     ngx_str_t *body, ngx_http_tgbot_update_t *update, ngx_pool_t *pool);
 static ngx_int_t ngx_http_tgbot_answer_object(void *data,
@@ -29,10 +39,14 @@ static ngx_int_t ngx_http_tgbot_answer_form(ngx_http_tgbot_answer_t *answer,
 static ngx_uint_t ngx_http_tgbot_answer_printable(ngx_str_t *header);
 static ngx_uint_t ngx_http_tgbot_answer_looks_like(u_char *p, u_char *last,
     const char *method);
+static ngx_http_tgbot_answer_say_t *ngx_http_tgbot_answer_say(
+    ngx_http_tgbot_update_t *update);
 static ngx_int_t ngx_http_tgbot_answer_init(ngx_http_tgbot_answer_t *answer,
     ngx_pool_t *pool);
 static ngx_http_tgbot_method_t *ngx_http_tgbot_answer_push(
-    ngx_http_tgbot_answer_t *answer, ngx_str_t *name, ngx_pool_t *pool);
+    ngx_http_tgbot_answer_t *answer);
+static ngx_int_t ngx_http_tgbot_answer_copy(ngx_str_t *dst, ngx_str_t *src,
+    ngx_pool_t *pool);
 static ngx_int_t ngx_http_tgbot_answer_check(ngx_http_tgbot_answer_t *answer,
     ngx_str_t *name, ngx_pool_t *pool);
 static ngx_int_t ngx_http_tgbot_answer_problem(
@@ -217,7 +231,10 @@ ngx_http_tgbot_answer_object(void *data, ngx_http_tgbot_method_object_t *object)
         return (rc == NGX_DECLINED) ? NGX_OK : rc;
     }
 
-    if (ngx_http_tgbot_address_find(object, ctx->update, &address) != NGX_OK) {
+    if (ngx_http_tgbot_address_find(&object->name, object->keys, ctx->update,
+                                    &address)
+        != NGX_OK)
+    {
         rc = ngx_http_tgbot_answer_problem(ctx->answer,
                                NGX_HTTP_TGBOT_ANSWER_NO_ADDRESS,
                                "has no address (only answerGuestQuery reaches "
@@ -241,8 +258,12 @@ ngx_http_tgbot_answer_add(ngx_http_tgbot_answer_t *answer,
 {
     ngx_http_tgbot_method_t  *call;
 
-    call = ngx_http_tgbot_answer_push(answer, &object->name, pool);
-    if (call == NULL) {
+    call = ngx_http_tgbot_answer_push(answer);
+
+    if (call == NULL
+        || ngx_http_tgbot_answer_copy(&call->name, &object->name, pool)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -293,17 +314,16 @@ ngx_http_tgbot_answer_form(ngx_http_tgbot_answer_t *answer,
         return (rc == NGX_DECLINED) ? NGX_OK : rc;
     }
 
-    call = ngx_http_tgbot_answer_push(answer, &name, pool);
-    if (call == NULL) {
+    call = ngx_http_tgbot_answer_push(answer);
+
+    if (call == NULL
+        || ngx_http_tgbot_answer_copy(&call->name, &name, pool) != NGX_OK
+        || ngx_http_tgbot_answer_copy(&call->content_type, content_type, pool)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    call->content_type.data = ngx_pstrdup(pool, content_type);
-    if (call->content_type.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    call->content_type.len = content_type->len;
     call->body = *body;
 
     if (ngx_http_tgbot_method_form_field(content_type, body, "chat_id", &chat)
@@ -352,40 +372,16 @@ ngx_http_tgbot_answer_looks_like(u_char *p, u_char *last, const char *method)
 }
 
 
-/*
- * An article is what answerGuestQuery takes; its text alone is posted, its
- * title is not shown.
- */
-
 ngx_int_t
 ngx_http_tgbot_answer_text(ngx_http_tgbot_answer_t *answer, ngx_str_t *text,
     ngx_http_tgbot_update_t *update, ngx_pool_t *pool)
 {
-    u_char                          *p;
-    size_t                           len;
-    ngx_str_t                        cut, *form;
-    ngx_http_tgbot_address_t         address;
-    ngx_http_tgbot_method_object_t   object;
-
-    static ngx_str_t  send[] = {
-        ngx_string("sendMessage"),
-        ngx_string("{\"method\":\"sendMessage\",\"text\":"),
-        ngx_string("}")
-    };
-
-    static ngx_str_t  callback[] = {
-        ngx_string("answerCallbackQuery"),
-        ngx_string("{\"method\":\"answerCallbackQuery\",\"text\":"),
-        ngx_string("}")
-    };
-
-    static ngx_str_t  guest[] = {
-        ngx_string("answerGuestQuery"),
-        ngx_string("{\"method\":\"answerGuestQuery\",\"result\":{"
-                   "\"type\":\"article\",\"id\":\"1\",\"title\":\"Reply\","
-                   "\"input_message_content\":{\"message_text\":"),
-        ngx_string("}}}")
-    };
+    u_char                       *p;
+    size_t                        len;
+    ngx_str_t                     cut;
+    ngx_http_tgbot_method_t      *call;
+    ngx_http_tgbot_address_t      address;
+    ngx_http_tgbot_answer_say_t  *say;
 
     if (ngx_http_tgbot_answer_init(answer, pool) != NGX_OK) {
         return NGX_ERROR;
@@ -395,51 +391,90 @@ ngx_http_tgbot_answer_text(ngx_http_tgbot_answer_t *answer, ngx_str_t *text,
         return NGX_DECLINED;
     }
 
-    switch (ngx_http_tgbot_update_types[update->type_index].query) {
+    say = ngx_http_tgbot_answer_say(update);
 
-    case NGX_HTTP_TGBOT_QUERY_CALLBACK:
-        form = callback;
-        break;
-
-    case NGX_HTTP_TGBOT_QUERY_GUEST:
-        form = guest;
-        break;
-
-    default:
-        form = send;
-    }
-
-    cut = *text;
-    cut.len = ngx_http_tgbot_answer_fits(text, (form == callback)
-                                              ? NGX_HTTP_TGBOT_ANSWER_MAX_ALERT
-                                              : NGX_HTTP_TGBOT_ANSWER_MAX_TEXT);
-
-    answer->cut = (cut.len < text->len);
-    len = ngx_http_tgbot_json_escaped(&cut);
-
-    p = ngx_pnalloc(pool, form[1].len + len + form[2].len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&object, sizeof(ngx_http_tgbot_method_object_t));
-
-    object.name = form[0];
-    object.body.data = p;
-
-    p = ngx_cpymem(p, form[1].data, form[1].len);
-    p = ngx_http_tgbot_json_escape(p, &cut, len);
-    p = ngx_cpymem(p, form[2].data, form[2].len);
-
-    object.body.len = p - object.body.data;
-
-    if (ngx_http_tgbot_address_find(&object, update, &address) != NGX_OK
+    if (ngx_http_tgbot_address_find(&say->name, 0, update, &address) != NGX_OK
         || address.keys == 0)
     {
         return NGX_DECLINED;
     }
 
-    return ngx_http_tgbot_answer_add(answer, &object, update, &address, pool);
+    cut = *text;
+    cut.len = ngx_http_tgbot_answer_fits(text, say->max);
+
+    answer->cut = (cut.len < text->len);
+    len = ngx_http_tgbot_json_escaped(&cut);
+
+    p = ngx_pnalloc(pool, sizeof("{") - 1
+                          + ngx_http_tgbot_address_size(&address, update)
+                          + say->begin.len + len + say->end.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    call = ngx_http_tgbot_answer_push(answer);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    call->name = say->name;
+    ngx_str_set(&call->content_type, "application/json");
+    call->body.data = p;
+
+    *p++ = '{';
+    p = ngx_http_tgbot_address_write(p, call, update, &address, address.keys);
+    p = ngx_cpymem(p, say->begin.data, say->begin.len);
+    p = ngx_http_tgbot_json_escape(p, &cut, len);
+    p = ngx_cpymem(p, say->end.data, say->end.len);
+
+    call->body.len = p - call->body.data;
+
+    return NGX_OK;
+}
+
+
+/*
+ * An article is what answerGuestQuery takes; its text alone is posted, its
+ * title is not shown.
+ */
+
+static ngx_http_tgbot_answer_say_t *
+ngx_http_tgbot_answer_say(ngx_http_tgbot_update_t *update)
+{
+    static ngx_http_tgbot_answer_say_t  send = {
+        ngx_string("sendMessage"),
+        ngx_string("\"method\":\"sendMessage\",\"text\":"),
+        ngx_string("}"),
+        NGX_HTTP_TGBOT_ANSWER_MAX_TEXT
+    };
+
+    static ngx_http_tgbot_answer_say_t  callback = {
+        ngx_string("answerCallbackQuery"),
+        ngx_string("\"method\":\"answerCallbackQuery\",\"text\":"),
+        ngx_string("}"),
+        NGX_HTTP_TGBOT_ANSWER_MAX_ALERT
+    };
+
+    static ngx_http_tgbot_answer_say_t  guest = {
+        ngx_string("answerGuestQuery"),
+        ngx_string("\"method\":\"answerGuestQuery\",\"result\":{"
+                   "\"type\":\"article\",\"id\":\"1\",\"title\":\"Reply\","
+                   "\"input_message_content\":{\"message_text\":"),
+        ngx_string("}}}"),
+        NGX_HTTP_TGBOT_ANSWER_MAX_TEXT
+    };
+
+    switch (ngx_http_tgbot_update_types[update->type_index].query) {
+
+    case NGX_HTTP_TGBOT_QUERY_CALLBACK:
+        return &callback;
+
+    case NGX_HTTP_TGBOT_QUERY_GUEST:
+        return &guest;
+
+    default:
+        return &send;
+    }
 }
 
 
@@ -485,29 +520,30 @@ ngx_http_tgbot_answer_init(ngx_http_tgbot_answer_t *answer, ngx_pool_t *pool)
 }
 
 
-/* adds a call with a copy of name and nothing else; NULL: no memory */
+/* adds a call of nothing; NULL: no memory */
 
 static ngx_http_tgbot_method_t *
-ngx_http_tgbot_answer_push(ngx_http_tgbot_answer_t *answer, ngx_str_t *name,
-    ngx_pool_t *pool)
+ngx_http_tgbot_answer_push(ngx_http_tgbot_answer_t *answer)
 {
     ngx_http_tgbot_method_t  *call;
 
     call = ngx_array_push(&answer->calls);
-    if (call == NULL) {
-        return NULL;
+
+    if (call) {
+        ngx_memzero(call, sizeof(ngx_http_tgbot_method_t));
     }
-
-    ngx_memzero(call, sizeof(ngx_http_tgbot_method_t));
-
-    call->name.data = ngx_pstrdup(pool, name);
-    if (call->name.data == NULL) {
-        return NULL;
-    }
-
-    call->name.len = name->len;
 
     return call;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_answer_copy(ngx_str_t *dst, ngx_str_t *src, ngx_pool_t *pool)
+{
+    dst->len = src->len;
+    dst->data = ngx_pstrdup(pool, src);
+
+    return dst->data ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -552,12 +588,9 @@ ngx_http_tgbot_answer_problem(ngx_http_tgbot_answer_t *answer,
         return NGX_DECLINED;
     }
 
-    answer->culprit.data = ngx_pstrdup(pool, name);
-    if (answer->culprit.data == NULL) {
+    if (ngx_http_tgbot_answer_copy(&answer->culprit, name, pool) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    answer->culprit.len = name->len;
 
     ngx_http_tgbot_json_clean(&answer->culprit);
 

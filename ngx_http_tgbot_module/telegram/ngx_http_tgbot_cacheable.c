@@ -479,7 +479,8 @@ ngx_http_tgbot_cacheable_object(void *data,
     }
 
     if (taken != NGX_HTTP_TGBOT_OBJECT_OTHER
-        && (ngx_http_tgbot_address_find(object, ctx->update, &address)
+        && (ngx_http_tgbot_address_find(&object->name, object->keys,
+                                        ctx->update, &address)
             != NGX_OK
             || address.keys != (ngx_uint_t) 1 << taken
             || (taken == NGX_HTTP_TGBOT_OBJECT_CHAT_ID

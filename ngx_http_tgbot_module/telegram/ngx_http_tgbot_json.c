@@ -36,7 +36,6 @@ struct ngx_http_tgbot_json_s {
 
     size_t                    base;     /* bytes given to yajl before */
     size_t                    whole;    /* of them to the document's end */
-    ngx_uint_t                depth;
     ngx_uint_t                deep;     /* whether it was too deep */
 
     /* of the value that is skipped */
@@ -45,7 +44,8 @@ struct ngx_http_tgbot_json_s {
 
     ngx_int_t                 rc;       /* why a callback stopped the parser */
 
-    ngx_http_tgbot_json_token_t  token; /* for handler */
+    ngx_http_tgbot_json_token_t  token; /* for handler; its depth is that of
+                                           the next token */
 
     jmp_buf                   nomem;
     ngx_queue_t               blocks;
@@ -218,11 +218,11 @@ ngx_http_tgbot_json_init(ngx_http_tgbot_json_t *json,
     json->callbacks = ngx_http_tgbot_json_all;
     json->base = 0;
     json->whole = 0;
-    json->depth = 0;
     json->deep = 0;
     json->rc = NGX_OK;
     json->token.json = json;
     json->token.type = NGX_HTTP_TGBOT_JSON_KEY;
+    json->token.depth = 0;
     json->pos = ngx_align_ptr(json->arena, NGX_ALIGNMENT);
 
     ngx_queue_init(&json->blocks);
@@ -312,7 +312,7 @@ ngx_http_tgbot_json_end_of(ngx_http_tgbot_json_t *json)
 
     /* the last token of a whole document is a value, or its end */
 
-    if (json->depth || json->token.type == NGX_HTTP_TGBOT_JSON_KEY) {
+    if (json->token.depth || json->token.type == NGX_HTTP_TGBOT_JSON_KEY) {
         return NGX_DECLINED;
     }
 
@@ -346,7 +346,6 @@ ngx_http_tgbot_json_token(ngx_http_tgbot_json_t *json, ngx_uint_t type,
     token = &json->token;
 
     token->type = type;
-    token->depth = json->depth;
     token->text.data = (u_char *) data;
     token->text.len = len;
     token->skip = 0;
@@ -375,18 +374,18 @@ ngx_http_tgbot_json_start(ngx_http_tgbot_json_t *json, ngx_uint_t type)
         return 0;
     }
 
-    if (json->depth == NGX_HTTP_TGBOT_JSON_MAX_DEPTH) {
+    if (json->token.depth == NGX_HTTP_TGBOT_JSON_MAX_DEPTH) {
         json->deep = 1;
         json->token.skip = 1;
     }
 
     if (json->token.skip) {
-        json->level = json->depth;
+        json->level = json->token.depth;
         json->end = 1;
         json->callbacks = ngx_http_tgbot_json_skip_inside;
     }
 
-    json->depth++;
+    json->token.depth++;
 
     return 1;
 }
@@ -395,9 +394,9 @@ ngx_http_tgbot_json_start(ngx_http_tgbot_json_t *json, ngx_uint_t type)
 static int
 ngx_http_tgbot_json_end(ngx_http_tgbot_json_t *json, ngx_uint_t type)
 {
-    json->depth--;
+    json->token.depth--;
 
-    if (json->depth == 0) {
+    if (json->token.depth == 0) {
         json->whole = json->base + yajl_get_bytes_consumed(json->yajl);
     }
 
@@ -448,23 +447,16 @@ ngx_http_tgbot_json_key(void *ctx, const u_char *data, size_t len)
 {
     ngx_http_tgbot_json_t *json = ctx;
 
-    ngx_uint_t  skipped;
-
-    skipped = (json->callbacks.yajl_string == NULL);
-
     if (!ngx_http_tgbot_json_token(json, NGX_HTTP_TGBOT_JSON_KEY, data, len)) {
         return 0;
     }
 
     if (json->token.skip) {
-        json->level = json->depth;
+        json->level = json->token.depth;
         json->end = 0;
+        json->callbacks = ngx_http_tgbot_json_skip_value;
 
-        if (!skipped) {
-            json->callbacks = ngx_http_tgbot_json_skip_value;
-        }
-
-    } else if (skipped) {
+    } else if (json->callbacks.yajl_string == NULL) {
         json->callbacks = ngx_http_tgbot_json_all;
     }
 
@@ -505,11 +497,11 @@ ngx_http_tgbot_json_skip_start(void *ctx)
 {
     ngx_http_tgbot_json_t *json = ctx;
 
-    if (json->depth == json->level) {
+    if (json->token.depth == json->level) {
         json->callbacks = ngx_http_tgbot_json_skip_inside;
     }
 
-    if (json->depth++ == NGX_HTTP_TGBOT_JSON_MAX_DEPTH) {
+    if (json->token.depth++ == NGX_HTTP_TGBOT_JSON_MAX_DEPTH) {
         json->deep = 1;
     }
 
@@ -534,8 +526,8 @@ ngx_http_tgbot_json_skip_array_end(void *ctx)
 static int
 ngx_http_tgbot_json_skip_end(ngx_http_tgbot_json_t *json, ngx_uint_t type)
 {
-    if (json->depth - 1 > json->level) {
-        json->depth--;
+    if (json->token.depth - 1 > json->level) {
+        json->token.depth--;
         return 1;
     }
 
@@ -543,7 +535,7 @@ ngx_http_tgbot_json_skip_end(ngx_http_tgbot_json_t *json, ngx_uint_t type)
         return ngx_http_tgbot_json_end(json, type);
     }
 
-    json->depth--;
+    json->token.depth--;
     json->callbacks = ngx_http_tgbot_json_all;
 
     return 1;
@@ -787,11 +779,18 @@ ngx_http_tgbot_json_valid(ngx_str_t *text)
 ngx_uint_t
 ngx_http_tgbot_json_is_clean(ngx_str_t *text)
 {
-    u_char  *last;
+    u_char  *p, *last;
 
+    p = text->data;
     last = text->data + text->len;
 
-    return ngx_http_tgbot_json_unclean(text->data, last) == last;
+    /* the parser refuses a control character that is less than a space */
+
+    while (p < last && *p < 0x7f) {
+        p++;
+    }
+
+    return p == last || ngx_http_tgbot_json_unclean(p, last) == last;
 }
 
 

@@ -1,6 +1,6 @@
 
 /*
- * JSON for telegram/: yajl with limits.
+ * JSON for telegram/: yajl, with bounds.
  */
 
 #ifndef _NGX_HTTP_TGBOT_JSON_H_INCLUDED_
@@ -131,7 +131,10 @@ size_t ngx_http_tgbot_json_cut(ngx_str_t *text, size_t max);
 /* bytes of the text before the first that is no part of well-formed UTF-8 */
 size_t ngx_http_tgbot_json_valid(ngx_str_t *text);
 
-/* whether ngx_http_tgbot_json_clean() would not change text */
+/*
+ * Whether ngx_http_tgbot_json_clean() would not change text that is a string of
+ * token->in, and as it is written there
+ */
 ngx_uint_t ngx_http_tgbot_json_is_clean(ngx_str_t *text);
 
 

@@ -45,19 +45,19 @@
 
 typedef struct {
     int64_t                           id;
-    ngx_uint_t                        has_id;     /* unsigned  has_id:1 */
-    ngx_uint_t                        is_bot;     /* unsigned  is_bot:1 */
     ngx_str_t                         type;
     ngx_str_t                         username;
     ngx_str_t                         first_name;
     ngx_str_t                         language;
+    unsigned                          has_id:1;
+    unsigned                          is_bot:1;
 } ngx_http_tgbot_update_party_t;
 
 
 /* an object that the reader is in */
 
 typedef struct {
-    ngx_uint_t                        in;       /* ngx_http_tgbot_update_in_e */
+    const ngx_http_tgbot_key_t       *keys;
     uint64_t                          seen;       /* bits 1 << key, and OTHER */
     ngx_http_tgbot_update_party_t    *party;
 } ngx_http_tgbot_update_level_t;
@@ -100,7 +100,8 @@ static ngx_int_t ngx_http_tgbot_update_token(void *data,
     ngx_http_tgbot_json_token_t *token);
 static ngx_int_t ngx_http_tgbot_update_key(
     ngx_http_tgbot_update_reader_t *rd, ngx_http_tgbot_json_token_t *token);
-static ngx_uint_t ngx_http_tgbot_update_find(ngx_uint_t in, ngx_str_t *name);
+static ngx_uint_t ngx_http_tgbot_update_find(const ngx_http_tgbot_key_t *row,
+    ngx_str_t *name);
 static ngx_uint_t ngx_http_tgbot_update_value(
     ngx_http_tgbot_update_reader_t *rd, ngx_uint_t no);
 static ngx_int_t ngx_http_tgbot_update_null(
@@ -199,7 +200,7 @@ ngx_http_tgbot_update_key(ngx_http_tgbot_update_reader_t *rd,
 {
     ngx_uint_t  key;
 
-    key = ngx_http_tgbot_update_find(rd->level->in, &token->text);
+    key = ngx_http_tgbot_update_find(rd->level->keys, &token->text);
 
     rd->key = key;
 
@@ -233,11 +234,9 @@ ngx_http_tgbot_update_key(ngx_http_tgbot_update_reader_t *rd,
 
 
 static ngx_uint_t
-ngx_http_tgbot_update_find(ngx_uint_t in, ngx_str_t *name)
+ngx_http_tgbot_update_find(const ngx_http_tgbot_key_t *row, ngx_str_t *name)
 {
-    const ngx_http_tgbot_key_t  *row;
-
-    for (row = ngx_http_tgbot_update_in[in]; row->name.len; row++) {
+    for ( /* void */ ; row->name.len; row++) {
 
         if (row->name.len == name->len
             && row->name.data[0] == name->data[0]
@@ -329,7 +328,8 @@ ngx_http_tgbot_update_map(ngx_http_tgbot_update_reader_t *rd,
 {
     if (rd->level == rd->levels) {
         rd->level++;
-        rd->level->in = NGX_HTTP_TGBOT_KEY_IN_DOCUMENT;
+        rd->level->keys =
+                      ngx_http_tgbot_update_in[NGX_HTTP_TGBOT_KEY_IN_DOCUMENT];
         rd->level->seen = (uint64_t) 1 << NGX_HTTP_TGBOT_KEY_OTHER;
         return NGX_OK;
     }
@@ -394,7 +394,7 @@ ngx_http_tgbot_update_open(ngx_http_tgbot_update_reader_t *rd)
 
     level = ++rd->level;
 
-    level->in = in;
+    level->keys = ngx_http_tgbot_update_in[in];
     level->seen = (uint64_t) 1 << NGX_HTTP_TGBOT_KEY_OTHER;
 
     /* an inline query has chat_type but no chat */
@@ -455,30 +455,28 @@ static ngx_int_t
 ngx_http_tgbot_update_keep(ngx_http_tgbot_update_reader_t *rd,
     ngx_http_tgbot_json_token_t *token, ngx_str_t *value)
 {
-    ngx_str_t   text, *in;
+    ngx_str_t  *in;
 
-    in = token->in;
-    text = token->text;
-
-    if (text.len == 0) {
+    if (token->text.len == 0) {
         return NGX_OK;
     }
 
-    text.len = ngx_http_tgbot_json_cut(&text,
-                                       NGX_HTTP_TGBOT_UPDATE_MAX_STRING);
+    in = token->in;
 
-    if (text.data < in->data || text.data >= in->data + in->len
-        || !ngx_http_tgbot_json_is_clean(&text))
+    value->data = token->text.data;
+    value->len = ngx_http_tgbot_json_cut(&token->text,
+                                         NGX_HTTP_TGBOT_UPDATE_MAX_STRING);
+
+    if (value->data < in->data || value->data >= in->data + in->len
+        || !ngx_http_tgbot_json_is_clean(value))
     {
-        text.data = ngx_pstrdup(rd->pool, &text);
-        if (text.data == NULL) {
+        value->data = ngx_pstrdup(rd->pool, value);
+        if (value->data == NULL) {
             return NGX_ERROR;
         }
 
-        ngx_http_tgbot_json_clean(&text);
+        ngx_http_tgbot_json_clean(value);
     }
-
-    *value = text;
 
     return NGX_OK;
 }
@@ -488,9 +486,8 @@ static ngx_int_t
 ngx_http_tgbot_update_number(ngx_http_tgbot_update_reader_t *rd,
     ngx_http_tgbot_json_token_t *token)
 {
-    int64_t                         n;
-    ngx_int_t                       rc;
-    ngx_http_tgbot_update_party_t  *party;
+    int64_t    *n;
+    ngx_int_t   rc;
 
     if (rd->key == NGX_HTTP_TGBOT_KEY_QUERY_ID) {
         return ngx_http_tgbot_update_string(rd, token);
@@ -503,7 +500,11 @@ ngx_http_tgbot_update_number(ngx_http_tgbot_update_reader_t *rd,
         return NGX_OK;
     }
 
-    rc = ngx_http_tgbot_json_int64(&token->text, &n);
+    n = (rd->key == NGX_HTTP_TGBOT_KEY_ID)
+        ? &rd->level->party->id
+        : &rd->numbers[rd->key - NGX_HTTP_TGBOT_KEY_UPDATE_ID];
+
+    rc = ngx_http_tgbot_json_int64(&token->text, n);
 
     if (rd->key == NGX_HTTP_TGBOT_KEY_UPDATE_ID) {
         rd->numbered = (rc == NGX_OK
@@ -515,14 +516,11 @@ ngx_http_tgbot_update_number(ngx_http_tgbot_update_reader_t *rd,
     }
 
     if (rd->key == NGX_HTTP_TGBOT_KEY_ID) {
-        party = rd->level->party;
-        party->id = n;
-        party->has_id = 1;
-        return NGX_OK;
-    }
+        rd->level->party->has_id = 1;
 
-    rd->numbers[rd->key - NGX_HTTP_TGBOT_KEY_UPDATE_ID] = n;
-    rd->has |= (uint64_t) 1 << rd->key;
+    } else {
+        rd->has |= (uint64_t) 1 << rd->key;
+    }
 
     return NGX_OK;
 }

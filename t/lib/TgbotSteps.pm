@@ -22,9 +22,8 @@ package TgbotSteps;
 #       real_time => 1,                 programs sleep as long as they are told
 #                                       under valgrind, too
 #       no_error_log => '[error]',      in no block's log, besides graver ones
-#       init    => sub { ... },         called when the nginx of the block
-#                                       before has ended, and before this one
-#                                       is started
+#       init    => sub { ... },         called before the block's nginx is
+#                                       started, after the end of the last one
 #       before  => sub { ... },         called before the steps with the body
 #                                       of the response
 #       after   => sub { ... });        called after them

@@ -717,6 +717,54 @@ test_declined(void)
 }
 
 
+/* a string that stands in the Update as it is: each byte alone and after c2 */
+
+static void
+test_bytes(void)
+{
+    int                      c, len;
+    char                     json[64];
+    ngx_str_t                text;
+    ngx_uint_t               i;
+    ngx_http_tgbot_update_t  u;
+
+    static const char  *before[] = { "a", "\xc2", "\xd0\xb6" };
+
+    for (i = 0; i < unit_n(before); i++) {
+
+        for (c = 0; c < 256; c++) {
+
+            if (c == '"' || c == '\\') {
+                continue;
+            }
+
+            len = snprintf(json, sizeof(json),
+                           "{\"update_id\":1,\"message\":{\"text\":\"%s%c-\"}}",
+                           before[i], c);
+
+            unit_context("byte %d after \"%s\"", c, before[i]);
+
+            if (c < ' ') {
+                is_int(parse(&u, json, len), NGX_DECLINED);
+                continue;
+            }
+
+            if (!is_int(parse(&u, json, len), NGX_OK)) {
+                continue;
+            }
+
+            text.len = strlen(before[i]) + 2;
+            text.data = (u_char *) json + len - (sizeof("\"}}") - 1)
+                        - text.len;
+
+            ngx_http_tgbot_json_clean(&text);
+
+            is_same(&u.text, &text);
+        }
+    }
+}
+
+
 /* any integer is an update_id, but not every integer fits 64 bits */
 
 static void
@@ -1465,6 +1513,7 @@ main(void)
     { "commands for other bots", test_for },
         { "odd Updates", test_odd },
         { "what is not an Update", test_declined },
+        { "bytes of a string", test_bytes },
         { "any integer is an update_id", test_integers },
         { "nesting", test_deep },
         { "commands", test_commands },
