@@ -166,7 +166,14 @@ ngx_http_tgbot_broadcast_route_handler(ngx_http_request_t *r)
 
             if (p->methods & r->method) {
                 b.value = p->value;
-                return p->handler(&b);
+
+                /* route_fill() reads the body */
+
+                rc = (p->handler == ngx_http_tgbot_broadcast_route_fill)
+                     ? NGX_OK
+                     : ngx_http_discard_request_body(r);
+
+                return (rc == NGX_OK) ? p->handler(&b) : rc;
             }
 
             methods |= p->methods;
@@ -254,19 +261,12 @@ static ngx_int_t
 ngx_http_tgbot_broadcast_route_list(ngx_http_tgbot_broadcast_route_t *b)
 {
     uint64_t                       next;
-    ngx_int_t                      rc, after;
+    ngx_int_t                      after;
     ngx_str_t                      value;
     ngx_http_request_t            *r;
     ngx_http_tgbot_status_text_t   s;
 
     r = b->request;
-
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
     after = 0;
 
     if (ngx_http_arg(r, (u_char *) "after", sizeof("after") - 1, &value)
@@ -305,18 +305,11 @@ static ngx_int_t
 ngx_http_tgbot_broadcast_route_show(ngx_http_tgbot_broadcast_route_t *b)
 {
     u_char                           *text;
-    ngx_int_t                         rc;
     ngx_http_request_t               *r;
     ngx_http_tgbot_status_text_t      s;
     ngx_http_tgbot_broadcast_info_t   info;
 
     r = b->request;
-
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
 
     if (ngx_http_tgbot_broadcast_show_get(&b->conf->user, b->id, &info)
         != NGX_OK)
@@ -357,12 +350,6 @@ ngx_http_tgbot_broadcast_route_drop(ngx_http_tgbot_broadcast_route_t *b)
 
     r = b->request;
 
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
     rc = ngx_http_tgbot_broadcast_drop(&b->conf->user, b->id);
 
     if (rc != NGX_OK) {
@@ -399,18 +386,11 @@ ngx_http_tgbot_broadcast_route_set(ngx_http_tgbot_broadcast_route_t *b)
 static ngx_int_t
 ngx_http_tgbot_broadcast_route_again(ngx_http_tgbot_broadcast_route_t *b)
 {
-    ngx_int_t                          rc;
     ngx_http_cleanup_t                *cln;
     ngx_http_request_t                *r;
     ngx_http_tgbot_broadcast_again_t  *again;
 
     r = b->request;
-
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
 
     cln = ngx_http_cleanup_add(r, sizeof(ngx_http_tgbot_broadcast_again_t));
     if (cln == NULL) {
@@ -477,14 +457,7 @@ ngx_http_tgbot_broadcast_route_again_end(void *data)
 static ngx_int_t
 ngx_http_tgbot_broadcast_route_chats(ngx_http_tgbot_broadcast_route_t *b)
 {
-    ngx_int_t                        rc;
     ngx_http_tgbot_broadcast_info_t  info;
-
-    rc = ngx_http_discard_request_body(b->request);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
 
     if (ngx_http_tgbot_broadcast_show_get(&b->conf->user, b->id, &info)
         != NGX_OK)
@@ -501,16 +474,9 @@ static ngx_int_t
 ngx_http_tgbot_broadcast_route_failed(ngx_http_tgbot_broadcast_route_t *b,
     ngx_int_t rc)
 {
-    ngx_int_t            code;
     ngx_http_request_t  *r;
 
     r = b->request;
-
-    code = ngx_http_discard_request_body(r);
-
-    if (code != NGX_OK) {
-        return code;
-    }
 
     switch (rc) {
 

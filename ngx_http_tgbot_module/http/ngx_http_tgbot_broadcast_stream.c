@@ -5,7 +5,7 @@
 
 #include "ngx_http_tgbot_broadcast_show.h"
 #include "ngx_http_tgbot_broadcast_stream.h"
-#include "ngx_http_tgbot_header.h"
+#include "ngx_http_tgbot_status_text.h"
 
 
 /* bytes of the one buffer, and of the longest element */
@@ -67,6 +67,8 @@ ngx_http_tgbot_broadcast_stream(ngx_http_request_t *r,
     ngx_http_cleanup_t                 *cln;
     ngx_http_tgbot_broadcast_stream_t  *s;
 
+    static ngx_str_t                    type = ngx_string("application/json");
+
     cln = ngx_http_cleanup_add(r, sizeof(ngx_http_tgbot_broadcast_stream_t));
     if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -91,21 +93,9 @@ ngx_http_tgbot_broadcast_stream(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    r->headers_out.status = NGX_HTTP_OK;
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
-
     ngx_http_clear_content_length(r);
 
-    if (ngx_http_tgbot_header_push(r, "Cache-Control", "no-store") != NGX_OK
-        || ngx_http_tgbot_header_push(r, "X-Content-Type-Options", "nosniff")
-           != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = ngx_http_send_header(r);
+    rc = ngx_http_tgbot_status_text_header(r, &type, NGX_HTTP_OK);
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;

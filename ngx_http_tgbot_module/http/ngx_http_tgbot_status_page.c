@@ -23,17 +23,10 @@ static const char  *ngx_http_tgbot_status_page_headers[][2] = {
 ngx_int_t
 ngx_http_tgbot_status_page(ngx_http_request_t *r)
 {
-    ngx_int_t    rc;
-    ngx_buf_t   *b;
-    ngx_uint_t   i;
-    ngx_chain_t  out;
+    ngx_uint_t                i;
+    ngx_http_complex_value_t  page;
 
-    r->headers_out.status = NGX_HTTP_OK;
-    r->headers_out.content_length_n = sizeof(ngx_http_tgbot_status_page_html);
-
-    ngx_str_set(&r->headers_out.content_type, "text/html");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
+    static ngx_str_t          type = ngx_string("text/html");
 
     ngx_str_set(&r->headers_out.charset, "utf-8");
 
@@ -48,27 +41,12 @@ ngx_http_tgbot_status_page(ngx_http_request_t *r)
         }
     }
 
-    rc = ngx_http_send_header(r);
+    ngx_memzero(&page, sizeof(ngx_http_complex_value_t));
 
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
+    /* the cast is safe: nginx sends it as memory that filters only read */
 
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
+    page.value.data = (u_char *) ngx_http_tgbot_status_page_html;
+    page.value.len = sizeof(ngx_http_tgbot_status_page_html);
 
-    /* the cast is safe: b->temporary is not set, so filters only read */
-
-    b->pos = (u_char *) ngx_http_tgbot_status_page_html;
-    b->last = b->pos + sizeof(ngx_http_tgbot_status_page_html);
-    b->memory = 1;
-    b->last_buf = (r == r->main);
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_send_response(r, NGX_HTTP_OK, &type, &page);
 }

@@ -44,21 +44,9 @@ ngx_http_tgbot_status_text_send(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    r->headers_out.status = status;
     r->headers_out.content_length_n = s->size;
 
-    r->headers_out.content_type = s->type;
-    r->headers_out.content_type_len = s->type.len;
-    r->headers_out.content_type_lowcase = NULL;
-
-    if (ngx_http_tgbot_header_push(r, "Cache-Control", "no-store") != NGX_OK
-        || ngx_http_tgbot_header_push(r, "X-Content-Type-Options", "nosniff")
-           != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = ngx_http_send_header(r);
+    rc = ngx_http_tgbot_status_text_header(r, &s->type, status);
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;
@@ -68,6 +56,27 @@ ngx_http_tgbot_status_text_send(ngx_http_request_t *r,
     s->buf->last_in_chain = 1;
 
     return ngx_http_output_filter(r, s->chain);
+}
+
+
+ngx_int_t
+ngx_http_tgbot_status_text_header(ngx_http_request_t *r, ngx_str_t *type,
+    ngx_uint_t status)
+{
+    r->headers_out.status = status;
+
+    r->headers_out.content_type = *type;
+    r->headers_out.content_type_len = type->len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    if (ngx_http_tgbot_header_push(r, "Cache-Control", "no-store") != NGX_OK
+        || ngx_http_tgbot_header_push(r, "X-Content-Type-Options", "nosniff")
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_send_header(r);
 }
 
 

@@ -90,6 +90,10 @@ void ngx_http_tgbot_status_text_write(ngx_http_tgbot_status_text_t *s,
 ngx_int_t ngx_http_tgbot_status_text_send(ngx_http_request_t *r,
     ngx_http_tgbot_status_text_t *s, ngx_uint_t status);
 
+/* sends only the header: the caller has set the length, and sends a body */
+ngx_int_t ngx_http_tgbot_status_text_header(ngx_http_request_t *r,
+    ngx_str_t *type, ngx_uint_t status);
+
 /* closes the outermost object, adds a newline, and sends */
 ngx_int_t ngx_http_tgbot_status_text_done(ngx_http_request_t *r,
     ngx_http_tgbot_status_text_t *s, ngx_uint_t status);

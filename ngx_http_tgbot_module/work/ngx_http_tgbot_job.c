@@ -522,6 +522,20 @@ ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
 }
 
 
+void
+ngx_http_tgbot_job_busy(ngx_http_tgbot_job_t *job, ngx_uint_t retry_max)
+{
+    ngx_http_tgbot_settled_t  settled;
+
+    settled.verdict = NGX_HTTP_TGBOT_BUSY;
+    settled.retry_min = 1;
+    settled.retry_max = retry_max;
+    settled.ride = NULL;
+
+    ngx_http_tgbot_job_settle(job, &settled);
+}
+
+
 static void
 ngx_http_tgbot_job_end(ngx_http_tgbot_job_t *job, ngx_uint_t verdict)
 {
@@ -593,8 +607,7 @@ static ngx_int_t
 ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job, ngx_uint_t verdict,
     ngx_http_tgbot_method_t *ride)
 {
-    ngx_int_t                 rc;
-    ngx_http_tgbot_settled_t  settled;
+    ngx_int_t  rc;
 
     job->claim.ready = ngx_http_tgbot_job_resume;
     job->claim.data = job;
@@ -607,12 +620,7 @@ ngx_http_tgbot_job_unclaim(ngx_http_tgbot_job_t *job, ngx_uint_t verdict,
 
     /* the job waits for the outcome, the request does not */
 
-    settled.verdict = NGX_HTTP_TGBOT_BUSY;
-    settled.retry_min = 1;
-    settled.retry_max = NGX_HTTP_TGBOT_CLAIM_RETRY;
-    settled.ride = NULL;
-
-    ngx_http_tgbot_job_settle(job, &settled);
+    ngx_http_tgbot_job_busy(job, NGX_HTTP_TGBOT_CLAIM_RETRY);
 
     return NGX_AGAIN;
 }
@@ -1142,14 +1150,7 @@ ngx_http_tgbot_job_abort(ngx_uint_t tell)
 static void
 ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job)
 {
-    ngx_http_tgbot_settled_t  settled;
-
-    settled.verdict = NGX_HTTP_TGBOT_BUSY;
-    settled.retry_min = 1;
-    settled.retry_max = NGX_HTTP_TGBOT_JOB_RELEASE;
-    settled.ride = NULL;
-
-    ngx_http_tgbot_job_settle(job, &settled);
+    ngx_http_tgbot_job_busy(job, NGX_HTTP_TGBOT_JOB_RELEASE);
 
     if (ngx_http_tgbot_handler_cancel(&job->handler) != NGX_OK
         || ngx_http_tgbot_send_cancel(&job->send) != NGX_OK)

@@ -191,6 +191,9 @@ void ngx_http_tgbot_job_free(ngx_http_tgbot_job_t *job);
 void ngx_http_tgbot_job_settle(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_settled_t *result);
 
+/* tells it "busy", to be redelivered after 1 to retry_max seconds */
+void ngx_http_tgbot_job_busy(ngx_http_tgbot_job_t *job, ngx_uint_t retry_max);
+
 /* ends a job that is not from the queue, with the verdict job->ended */
 void ngx_http_tgbot_job_finish(ngx_http_tgbot_job_t *job);
 

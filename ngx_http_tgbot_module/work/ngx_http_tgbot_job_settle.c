@@ -197,14 +197,7 @@ ngx_http_tgbot_job_late(ngx_http_tgbot_dead_op_t *op)
 {
     ngx_http_tgbot_job_t *job = op->data;
 
-    ngx_http_tgbot_settled_t  settled;
-
-    settled.verdict = NGX_HTTP_TGBOT_BUSY;
-    settled.retry_min = 1;
-    settled.retry_max = NGX_HTTP_TGBOT_CLAIM_RETRY;
-    settled.ride = NULL;
-
-    ngx_http_tgbot_job_settle(job, &settled);
+    ngx_http_tgbot_job_busy(job, NGX_HTTP_TGBOT_CLAIM_RETRY);
 
     if (!ngx_http_tgbot_job_holds(job)) {
         return 0;
