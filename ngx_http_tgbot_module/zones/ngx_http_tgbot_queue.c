@@ -53,6 +53,7 @@ static void ngx_http_tgbot_queue_zone_end(ngx_http_tgbot_store_t *store,
     void *item);
 static ngx_int_t ngx_http_tgbot_queue_zone_copy(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t *old);
+static ngx_int_t ngx_http_tgbot_queue_zone_copy_item(void *user, void *told);
 static void ngx_http_tgbot_queue_zone_clear(void *own);
 static void ngx_http_tgbot_queue_zone_lock(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_store_t *store);
@@ -848,9 +849,7 @@ ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
 }
 
 
-static const ngx_http_tgbot_store_layout_t
-    ngx_http_tgbot_queue_zone_layout =
-{
+const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_queue_zone_layout = {
     "tgbot_queue",
     sizeof(ngx_http_tgbot_queue_item_t),
     sizeof(ngx_http_tgbot_queue_own_t),
@@ -997,59 +996,38 @@ static ngx_int_t
 ngx_http_tgbot_queue_zone_copy(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t *old)
 {
-    ngx_int_t                       rc;
-    ngx_msec_t                      age;
-    ngx_pool_t                     *pool;
-    ngx_http_tgbot_item_t           item;
-    ngx_http_tgbot_queue_t          queue;
-    ngx_http_tgbot_queue_area_t     area;
-    ngx_http_tgbot_store_cursor_t   cursor;
+    ngx_http_tgbot_item_t        item;
+    ngx_http_tgbot_queue_t       queue;
+    ngx_http_tgbot_queue_area_t  area;
 
-    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
     ngx_memzero(&queue, sizeof(ngx_http_tgbot_queue_t));
 
     queue.zone = zone;
     queue.share = 100;
 
-    do {
-        pool = ngx_create_pool(4096, zone->log);
-        if (pool == NULL) {
-            return NGX_ERROR;
-        }
-
-        rc = ngx_http_tgbot_queue_walk(old, &cursor, &item, pool);
-
-        if (rc == NGX_OK) {
-            queue.bot.data = item.head.bot;
-            queue.bot.len = item.head.bot_len;
-            queue.bot_id = item.head.bot_id;
-
-            ngx_http_tgbot_store_count(zone, cursor.seq);
-
-            if (ngx_http_tgbot_queue_enter(&queue) != NGX_OK
-                || ngx_http_tgbot_queue_put(&queue, &item,
-                                            NGX_HTTP_TGBOT_QUEUE_LOADED, &age)
-                   != NGX_OK)
-            {
-                rc = NGX_ERROR;
-            }
-        }
-
-        ngx_destroy_pool(pool);
-
-    } while (rc == NGX_OK);
-
-    if (rc != NGX_DONE) {
+    if (ngx_http_tgbot_store_copy_zone(&queue, old,
+                                       &ngx_http_tgbot_queue_zone_layout,
+                                       &item,
+                                       ngx_http_tgbot_queue_zone_copy_item)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
-
-    ngx_http_tgbot_store_copy_own(zone, old,
-                                  &ngx_http_tgbot_queue_zone_layout);
 
     ngx_http_tgbot_queue_lane_open(&area, zone);
     ngx_http_tgbot_queue_repair(&area, NGX_HTTP_TGBOT_QUEUE_DONE);
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_queue_zone_copy_item(void *user, void *told)
+{
+    ngx_msec_t  age;
+
+    return ngx_http_tgbot_queue_put(user, told, NGX_HTTP_TGBOT_QUEUE_LOADED,
+                                    &age);
 }
 
 
@@ -1103,24 +1081,6 @@ ngx_http_tgbot_queue_orphaned(ngx_http_tgbot_zone_t *zone)
     ngx_http_tgbot_zone_unlock(zone);
 
     return n;
-}
-
-
-ngx_int_t
-ngx_http_tgbot_queue_walk(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_store_cursor_t *cursor, ngx_http_tgbot_item_t *item,
-    ngx_pool_t *pool)
-{
-    return ngx_http_tgbot_store_walk(zone, &ngx_http_tgbot_queue_zone_layout,
-                                     cursor, item, pool);
-}
-
-
-ngx_int_t
-ngx_http_tgbot_queue_enter(ngx_http_tgbot_queue_t *queue)
-{
-    return ngx_http_tgbot_store_enter(queue,
-                                      &ngx_http_tgbot_queue_zone_layout);
 }
 
 
