@@ -20,7 +20,7 @@
 
 
 static ngx_int_t ngx_http_tgbot_queue_fits(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_queue_area_t *area, uint64_t needed);
+    ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_item_t *item);
 static ngx_uint_t ngx_http_tgbot_queue_alone(
     ngx_http_tgbot_queue_area_t *area);
 static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_search(
@@ -32,6 +32,8 @@ static ngx_uint_t ngx_http_tgbot_queue_idle(ngx_http_tgbot_queue_t *queue,
     ngx_msec_t *wait);
 static ngx_uint_t ngx_http_tgbot_queue_unreaped(
     ngx_http_tgbot_queue_own_t *own);
+static ngx_int_t ngx_http_tgbot_queue_lock(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_queue_area_t *area);
 static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_pick(
     ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_area_t *area,
     ngx_msec_t *wait);
@@ -39,6 +41,8 @@ static void ngx_http_tgbot_queue_reap(ngx_http_tgbot_queue_area_t *area);
 static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_held(
     ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_taken_t *taken);
+static void ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store,
+    void *item, void *told);
 static ngx_int_t ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
 static ngx_int_t ngx_http_tgbot_queue_zone_replaces(
@@ -99,12 +103,8 @@ ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
 
     rc = ngx_http_tgbot_queue_lock(queue, &area);
 
-    if (rc == NGX_OK) {
-        rc = ngx_http_tgbot_queue_fits(queue, &area,
-                                       ngx_http_tgbot_queue_needs(item));
-    } else {
-        rc = NGX_AGAIN;
-    }
+    rc = (rc == NGX_OK) ? ngx_http_tgbot_queue_fits(queue, &area, item)
+                        : NGX_AGAIN;
 
     if (rc != NGX_OK) {
         *age = area.entry ? ngx_http_tgbot_queue_oldest(&area) : 0;
@@ -137,13 +137,15 @@ ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
 
 static ngx_int_t
 ngx_http_tgbot_queue_fits(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_queue_area_t *area, uint64_t needed)
+    ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_item_t *item)
 {
-    uint64_t                 max;
+    uint64_t                 max, needed;
     ngx_http_tgbot_store_t  *store;
 
     store = &area->store;
 
+    needed = ngx_http_tgbot_store_needs(sizeof(ngx_http_tgbot_queue_item_t),
+                                        item);
     max = (uint64_t) store->sh->chain.total * queue->share / 100;
 
     if (area->entry->blocks + needed > max
@@ -558,7 +560,6 @@ void
 ngx_http_tgbot_queue_state(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_state_t *state)
 {
-    uint64_t                      needed;
     ngx_uint_t                    i;
     ngx_http_tgbot_item_t         item;
     ngx_http_tgbot_queue_own_t   *own;
@@ -577,9 +578,7 @@ ngx_http_tgbot_queue_state(ngx_http_tgbot_queue_t *queue,
     item.data.len = NGX_HTTP_TGBOT_QUEUE_ORDINARY;
     item.answered = 0;
 
-    needed = ngx_http_tgbot_queue_needs(&item);
-
-    state->full = ngx_http_tgbot_queue_fits(queue, &area, needed) != NGX_OK;
+    state->full = ngx_http_tgbot_queue_fits(queue, &area, &item) != NGX_OK;
 
     ngx_http_tgbot_queue_lane_due(&area);
     ngx_http_tgbot_queue_reap(&area);
@@ -628,7 +627,9 @@ ngx_http_tgbot_queue_lock_zone(ngx_http_tgbot_zone_t *zone,
 }
 
 
-ngx_int_t
+/* NGX_DECLINED: the entry belongs to another bot now; the zone is locked too */
+
+static ngx_int_t
 ngx_http_tgbot_queue_lock(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_area_t *area)
 {
@@ -828,7 +829,7 @@ ngx_http_tgbot_queue_held(ngx_http_tgbot_queue_t *queue,
 }
 
 
-void
+static void
 ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
     void *told)
 {
@@ -1081,12 +1082,4 @@ ngx_http_tgbot_queue_orphaned(ngx_http_tgbot_zone_t *zone)
     ngx_http_tgbot_zone_unlock(zone);
 
     return n;
-}
-
-
-uint64_t
-ngx_http_tgbot_queue_needs(ngx_http_tgbot_item_t *item)
-{
-    return ngx_http_tgbot_store_needs(sizeof(ngx_http_tgbot_queue_item_t),
-                                      item);
 }

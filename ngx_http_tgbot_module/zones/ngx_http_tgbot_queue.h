@@ -212,8 +212,4 @@ ngx_uint_t ngx_http_tgbot_queue_items(ngx_http_tgbot_zone_t *zone);
 ngx_uint_t ngx_http_tgbot_queue_orphaned(ngx_http_tgbot_zone_t *zone);
 
 
-/* number of blocks that an item takes */
-uint64_t ngx_http_tgbot_queue_needs(ngx_http_tgbot_item_t *item);
-
-
 #endif /* _NGX_HTTP_TGBOT_QUEUE_H_INCLUDED_ */
