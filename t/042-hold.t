@@ -3,6 +3,7 @@
 use lib 't/lib';
 use File::Temp;
 use Test::Nginx::Socket 'no_plan';
+use TgbotLogged;
 use TgbotProgram;
 
 add_block_preprocessor(sub {
@@ -30,8 +31,9 @@ add_block_preprocessor(sub {
                       "tgbot_dedup off;\n" . ($block->http_config || ""));
 });
 
-# under valgrind some time passes between two requests of a block
+TgbotLogged::start();
 
+# under valgrind some time passes between two requests of a block
 TgbotProgram::start($Test::Nginx::Util::PidFile,
                     $ENV{TEST_NGINX_USE_VALGRIND} ? 4 : 1);
 
@@ -67,6 +69,9 @@ _EOC_
 
     location /wait/ {
         proxy_pass http://PROGRAM/sleep/;
+    }
+    location /go/ {
+        proxy_pass http://PROGRAM/go/;
     }
 
     location = /seen {
@@ -113,19 +118,21 @@ __DATA__
 --- config eval
 main::config(a => "tgbot_hold_timeout 300ms; $main::api")
 --- request eval
-[ main::post('a', 1, "sleep/0.8/say/late"), main::get('/seen/json') ]
+[ main::post('a', 1, "wait/late/say/late"), main::get('/go/late'),
+  main::get('/seen/json') ]
 --- response_headers_like eval
-[ "X-Verdict: busy\nRetry-After: [1-5]\nX-Time: $main::held", '' ]
+[ "X-Verdict: busy\nRetry-After: [1-5]\nX-Time: $main::held", '', '' ]
 --- response_body_like eval
-[ '^$', '^/sleep/0.8/say/late [^\n]*\n'
-        . '/json/[^ ]* \{"method":"sendMessage","chat_id":7,"text":"late"\}\n$' ]
---- error_code eval: [503, 200]
+[ '^$', '^$',
+  '^/wait/late/say/late [^\n]*\n'
+  . '/json/[^ ]* \{"method":"sendMessage","chat_id":7,"text":"late"\}\n$' ]
+--- error_code eval: [503, 200, 200]
 
 
 
 === TEST 2: what is logged of it
 --- config eval: main::config(a => "tgbot_hold_timeout 300ms; $main::api")
---- request eval: main::post('a', 12, "sleep/0.8/say/late")
+--- request eval: main::post('a', 12, "sleep/2/say/late")
 --- error_code: 503
 --- error_log
 bot "a", update 12 is still in work after 0 s, it will be redelivered
@@ -137,14 +144,15 @@ verdict busy 503
 --- config eval
 main::config(a => "tgbot_hold_timeout 1s; $main::api")
 --- request eval
-[ (main::post('a', 1, "sleep/2.5/say/once")) x 3, main::get('/seen/json') ]
+[ (main::post('a', 1, "wait/once/say/once")) x 3, main::get('/go/once'),
+  main::get('/seen/json') ]
 --- response_headers_like eval
 [ "X-Verdict: busy\nRetry-After: [1-5]\nX-Time: $main::second",
-  ("X-Verdict: busy\nRetry-After: [1-5]\nX-Time: $main::at_once") x 2, '' ]
---- error_code eval: [503, 503, 503, 200]
+  ("X-Verdict: busy\nRetry-After: [1-5]\nX-Time: $main::at_once") x 2, '', '' ]
+--- error_code eval: [503, 503, 503, 200, 200]
 --- response_body_like eval
-[ ('^$') x 3,
-  '^/sleep/2.5/say/once [^\n]*\n/json/[^ ]* [^\n]*"once"\}\n$' ]
+[ ('^$') x 4,
+  '^/wait/once/say/once [^\n]*\n/json/[^ ]* [^\n]*"once"\}\n$' ]
 
 
 
@@ -152,13 +160,13 @@ main::config(a => "tgbot_hold_timeout 1s; $main::api")
 --- config eval
 main::config(a => "tgbot_hold_timeout 300ms;")
 --- request eval
-[ main::post('a', 1, "sleep/0.6/say/x"), main::get('/wait/0.6'),
-  main::post('a', 1, "say/x") ]
+[ main::post('a', 1, "wait/x/say/x"), main::get('/go/x'),
+  main::get('/wait/1'), main::post('a', 1, "say/x") ]
 --- response_headers eval
-[ "X-Verdict: busy", "", "X-Verdict: done" ]
+[ "X-Verdict: busy", "", "", "X-Verdict: done" ]
 --- response_body eval
-[ "", "", $main::call . '"x"}' ]
---- error_code eval: [503, 200, 200]
+[ "", "", "", $main::call . '"x"}' ]
+--- error_code eval: [503, 200, 200, 200]
 
 
 
@@ -166,7 +174,7 @@ main::config(a => "tgbot_hold_timeout 300ms;")
 --- config eval
 main::config(a => "tgbot_hold_timeout 300ms;")
 --- request eval
-[ main::post('a', 1, "sleep/1/say/x"), main::post('a', 2, "say/two"),
+[ main::post('a', 1, "sleep/2/say/x"), main::post('a', 2, "say/two"),
   main::post('b', 1, "say/one") ]
 --- response_headers eval
 [ "X-Verdict: busy", "X-Verdict: done", "X-Verdict: done" ]
@@ -178,9 +186,8 @@ main::config(a => "tgbot_hold_timeout 300ms;")
 
 === TEST 6: a reply without a way to Telegram is lost with the webhook, and logged
 --- config eval: main::config(a => "tgbot_hold_timeout 300ms;")
---- request eval: main::post('a', 1, "sleep/0.4/say/lost")
+--- request eval: main::post('a', 1, "sleep/2/say/lost")
 --- error_code: 503
---- wait: 1.6
 --- error_log
 bot "a" has 1 Bot API calls to make besides the one that rides in the webhook's response, or after it, and no "tgbot_api"
 
@@ -191,7 +198,7 @@ bot "a" has 1 Bot API calls to make besides the one that rides in the webhook's 
 main::config(a => "tgbot_hold_timeout 300ms;")
 =~ s/proxy_read_timeout 30s/proxy_read_timeout 600ms/r
 --- request eval
-[ main::post('a', 1, "stall"), main::get('/wait/0.6'),
+[ main::post('a', 1, "stall"), main::get('/wait/1.2'),
   main::post('a', 1, "say/x") ]
 --- response_headers eval
 [ "X-Verdict: busy", "", "X-Verdict: done" ]
@@ -201,11 +208,10 @@ main::config(a => "tgbot_hold_timeout 300ms;")
 
 === TEST 8: a client that hangs up is let go, the job is not
 --- config eval: main::config(a => $main::api)
---- request eval: main::post('a', 1, "sleep/0.4/say/alone")
+--- request eval: main::post('a', 1, "sleep/2/say/alone")
 --- abort
 --- timeout: 0.2
 --- ignore_response
---- wait: 1.8
 --- error_log
 verdict aborted 499
 http finalize request: 0, "/_api?"
@@ -219,10 +225,9 @@ http finalize request: 0, "/_api?"
 
 === TEST 9: one that closes its half only, too
 --- config eval: main::config(a => $main::api)
---- request eval: main::post('a', 1, "sleep/0.4/say/alone")
+--- request eval: main::post('a', 1, "sleep/2/say/alone")
 --- shutdown: 1
 --- ignore_response
---- wait: 1.8
 --- error_log
 verdict aborted 499
 http finalize request: 0, "/_api?"
@@ -242,7 +247,6 @@ http finalize request: 0, "/_api?"
 --- abort
 --- timeout: 0.2
 --- ignore_response
---- wait: 0.1
 --- error_log eval: qr/verdict aborted 4\d\d/
 --- no_error_log
 [alert]
@@ -260,14 +264,14 @@ main::config(a => $main::api) . '
         proxy_read_timeout 200ms;
     }'
 --- request eval
-[ main::post('a', 1, "sleep/0.8/say/x") =~ s!/a!/abort!r,
-  main::post('a', 1, "say/x"), main::get('/wait/0.8'), main::get('/seen') ]
+[ main::post('a', 1, "wait/x/say/x") =~ s!/a!/abort!r,
+  main::post('a', 1, "say/x"), main::get('/go/x'), main::get('/seen/json') ]
 --- response_headers_like eval
 [ '', "X-Verdict: busy\nRetry-After: [1-5]", '', '' ]
 --- error_code eval: [504, 503, 200, 200]
 --- response_body_like eval
 [ '504', '^$', '^$',
-  '^/sleep/0.8/say/x [^\n]*\n/sleep/0.8 \n/json/[^ ]* [^\n]*"x"\}\n$' ]
+  '^/wait/x/say/x [^\n]*\n/json/[^ ]* [^\n]*"x"\}\n$' ]
 
 
 
@@ -363,16 +367,16 @@ main::config(a => "tgbot_hold_timeout 1s; $main::api")
 --- config eval
 main::config(a => "tgbot_dedup on; tgbot_hold_timeout 1s; $main::api")
 --- request eval
-[ (main::post('a', 1, "sleep/2.5/say/once")) x 3, main::get('/wait/2.5'),
-  main::get('/seen/json'), main::post('a', 1, "sleep/2.5/say/once"),
-  main::get('/seen') ]
+[ (main::post('a', 1, "wait/once/say/once")) x 3, main::get('/go/once'),
+  main::get('/seen/json'), main::get('/wait/1'),
+  main::post('a', 1, "wait/once/say/once"), main::get('/seen') ]
 --- response_headers eval
-[ ('X-Verdict: busy') x 3, '', '', 'X-Verdict: duplicate', '' ]
---- error_code eval: [503, 503, 503, 200, 200, 200, 200]
+[ ('X-Verdict: busy') x 3, '', '', '', 'X-Verdict: duplicate', '' ]
+--- error_code eval: [503, 503, 503, 200, 200, 200, 200, 200]
 --- response_body_like eval
 [ ('^$') x 4,
-  '^/sleep/2.5/say/once [^\n]*\n/sleep/2.5 \n/json/[^ ]* [^\n]*"once"\}\n$',
-  '^$', '^$' ]
+  '^/wait/once/say/once [^\n]*\n/json/[^ ]* [^\n]*"once"\}\n$',
+  '^$', '^$', '^/sleep/1 \n$' ]
 
 
 

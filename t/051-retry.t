@@ -230,7 +230,7 @@ tgbot_retry  attempts=1 backoff=50ms max_backoff=100ms;
 --- api_location
 proxy_pass  http://127.0.0.1:$closed$tgbot_api_uri;
 --- program
-open 0.7 200 {"method":"sendMessage","text":"hi"}
+open 2 200 {"method":"sendMessage","text":"hi"}
 --- calls eval: "$main::call\n"
 --- response_headers
 X-Verdict: done
@@ -276,7 +276,7 @@ X-Verdict: done
 
 === TEST 18: errors without end end with the call's life
 --- bot
-tgbot_retry  attempts=1 backoff=20ms max_backoff=50ms life=500ms;
+tgbot_retry  attempts=1 backoff=20ms max_backoff=50ms life=2s;
 --- api
 repeat 500 {"ok":false}
 --- calls_like eval: qr/\A(?:\Q$main::call\E\n){2,}\z/

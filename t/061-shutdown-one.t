@@ -82,7 +82,7 @@ __DATA__
         tgbot_hold_timeout 200ms;
         tgbot_api  /_api/json/%7B%22ok%22:true%7D;
 --- raw_request eval
-main::posts('later/QUIT/0.6/sleep/1/say/x', 'say/y', 'say/z')
+main::posts('later/QUIT/1.6/sleep/2/say/x', 'say/y', 'say/z')
 --- ignore_response
 --- grep_error_log: exited with code 0
 --- grep_error_log_out
@@ -146,7 +146,7 @@ exited with code 0
         tgbot_hold_timeout 200ms;
         tgbot_api  /_api/json/%7B%22ok%22:true%7D;
 --- raw_request eval
-main::posts('later/HUP/0.6/sleep/1/say/x', 'say/y', 'say/z')
+main::posts('later/HUP/1.6/sleep/2/say/x', 'say/y', 'say/z')
 --- ignore_response
 --- grep_error_log: exited with code 0
 --- grep_error_log_out

@@ -6,8 +6,6 @@ use Test::Nginx::Socket 'no_plan';
 use TgbotDedup;
 use TgbotSteps;
 
-use Time::HiRes qw(sleep);
-
 # old enough for tgbot_max_age
 
 TgbotSteps::start(request => 'GET /seen', update => { date => 1700000000 });
@@ -147,13 +145,14 @@ has failed 4 times
 === TEST 10: a second delivery of an update that is in work is busy
 --- config eval: main::bot()
 --- then
-my $first = held(id => 1000, text => 'sleep/1/say/first');
+my $first = held(id => 1000, text => 'wait/first/say/first');
 
 for (1 .. 5) {
     told(fetch(1000, 'say/second'), 'busy',
          '^HTTP/1.1 503 .*Retry-After: [1-3]\r\n.*\r\n\r\n$');
 }
 
+TgbotProgram::go('first');
 told(end($first), 'done', '^HTTP/1.1 200 .*"text":"first"\}$');
 told(fetch(1000, 'say/second'), 'duplicate',
      '^HTTP/1.1 200 .*"text":"first"\}$');
@@ -185,8 +184,9 @@ is(scalar(() = TgbotProgram::seen() =~ /once/g), 2,
 === TEST 12: an update is done after tgbot_hold_timeout, and its reply rides with a duplicate
 --- config eval: main::bot('tgbot_hold_timeout 300ms;')
 --- then
-told(fetch(1000, 'sleep/1/say/late'), 'busy', '^HTTP/1.1 503 ');
+told(fetch(1000, 'wait/late/say/late'), 'busy', '^HTTP/1.1 503 ');
 told(fetch(1000, 'say/again'), 'busy', '^HTTP/1.1 503 ');
+TgbotProgram::go('late');
 told(settled(1000, 'say/again'), 'duplicate', '"text":"late"\}$') for 1 .. 2;
 
 
@@ -194,8 +194,9 @@ told(settled(1000, 'say/again'), 'duplicate', '"text":"late"\}$') for 1 .. 2;
 === TEST 13: an update is done after its client hung up
 --- config eval: main::bot()
 --- then
-close held(id => 1000, text => 'sleep/0.5/say/late');
+close held(id => 1000, text => 'wait/late/say/late');
 told(fetch(1000, 'say/again'), 'busy', '^HTTP/1.1 503 ');
+TgbotProgram::go('late');
 told(settled(1000, 'say/again'), 'duplicate', '"text":"late"\}$');
 
 
@@ -306,13 +307,14 @@ main::bot("$main::api tgbot_reply hello; tgbot_handler off;")
 main::bot("$main::api tgbot_reply hello; tgbot_handler off;
            tgbot_reply_via api;")
 --- request eval
-[ main::post(1000), "GET /do/sleep/0.3", main::post(1000),
-  "GET /do/sleep/0.3", "GET /seen" ]
---- response_headers eval: main::verdicts('done', '', 'duplicate', '', '')
+[ main::post(1000), "GET /do/seen/hello", "GET /do/sleep/0.3",
+  main::post(1000), "GET /do/sleep/0.3", "GET /seen" ]
+--- response_headers eval
+main::verdicts('done', '', '', 'duplicate', '', '')
 --- response_body_like eval
-[ '^$', '', '^$', '',
-  '^/json/[^\n]*"text":"hello"[^\n]*\n/sleep/0.3 \n/sleep/0.3 \n$' ]
---- error_code eval: [(200) x 5]
+[ '^$', '^/json/[^\n]*"text":"hello"[^\n]*\n$', '', '^$', '',
+  '^/sleep/0.3 \n/sleep/0.3 \n$' ]
+--- error_code eval: [(200) x 6]
 
 
 
@@ -468,13 +470,14 @@ my $x = quotemeta main::said('x');
 === TEST 35: an update that a worker of before the reload has in work is busy
 --- config eval: main::bot()
 --- then
-my $first = held(id => 1000, text => 'sleep/2/say/old');
+my $first = held(id => 1000, text => 'wait/old/say/old');
 
-kill HUP => master();
-sleep 1;
+reload();
 
 my $busy = fetch(1000, 'say/new');
 told($busy, 'busy', '^HTTP/1.1 503 ');
+
+TgbotProgram::go('old');
 
 my $done = end($first);
 told($done, 'done', '"text":"old"\}$');
@@ -494,12 +497,11 @@ told(fetch(1000, 'say/new'), 'duplicate', '"text":"old"\}$');
 told(fetch(1, 'say/who'), 'done');
 told(fetch(1000, 'status/500'), 'failed');
 
-my @held = map { held(id => $_, text => 'sleep/3/say/old') } 1000 .. 1003;
+my @held = map { held(id => $_, text => 'wait/old/say/old') } 1000 .. 1003;
 
-kill KILL => workers_of(master());
-
+kill_workers();
 is(end($_), '', $block->name . ' - no answer') for @held;
-sleep 0.5;
+TgbotProgram::go('old');
 
 told(fetch(1000, 'dump'), 'done', '\nX-Attempts: 2\r\n.*X-Tgbot-Attempt: 2\D');
 told(fetch($_, 'say/new'), 'done', '"text":"new"\}$') for 1001 .. 1003;
@@ -515,12 +517,11 @@ main::bot('tgbot_limit all zone=users:1m rate=1r/m burst=1;')
 [crit]
 [emerg]
 --- then
-my $held = held(id => 1000, text => 'sleep/3/say/old');
+my $held = held(id => 1000, text => 'wait/old/say/old');
 
-kill KILL => workers_of(master());
-
+kill_workers();
 is(end($held), '', $block->name . ' - no answer');
-sleep 0.5;
+TgbotProgram::go('old');
 
 told(fetch(1001, 'say/new'), 'limited', '\r\n\r\n$');
 told(fetch(1000, 'say/new'), 'done', '"text":"new"\}$');

@@ -315,7 +315,7 @@ r answers_ignored_total not_json=3
 === TEST 10: updates and calls in flight
 --- config eval: main::bot($main::api)
 --- then
-my $slow = begin(text => 'sleep/1/say/x', name => 'sleep/1/status/200');
+my $slow = begin(text => 'wait/program/say/x', name => 'wait/api/status/200');
 
 my $bot = until_status(sub { $_[0]{bots}{b}{calls_inflight}{handler} })
           ->{bots}{b};
@@ -326,6 +326,7 @@ is($bot->{calls_inflight}{api}, 0, 'no call of the Bot API');
 is($bot->{dedup}{records}, 1, 'a record');
 is($bot->{dedup}{leased}, 1, 'a lease');
 balance('b', $bot);
+TgbotProgram::go('program');
 
 $bot = until_status(sub { $_[0]{bots}{b}{calls_inflight}{api} })->{bots}{b};
 
@@ -333,6 +334,7 @@ is($bot->{held}, 1, 'held');
 is($bot->{calls_inflight}{handler}, 0, 'no call of the program');
 is($bot->{calls_inflight}{api}, 1, 'a call of the Bot API');
 balance('b', $bot);
+TgbotProgram::go('api');
 
 like(end($slow), qr/^X-Verdict: done/m, 'done');
 --- counts
@@ -346,11 +348,12 @@ b deliveries_total done=1
 === TEST 11: a client that hangs up is counted as aborted
 --- config eval: main::bot()
 --- then
-my $client = begin(text => 'sleep/0.5/say/x');
+my $client = begin(text => 'wait/left/say/x');
 
 until_status(sub { $_[0]{bots}{b}{calls_inflight}{handler} });
 close $client;
 until_status(sub { !$_[0]{bots}{b}{held} });
+TgbotProgram::go('left');
 until_status(sub { !$_[0]{bots}{b}{calls_inflight}{handler} });
 --- counts
 b received_total 1
@@ -363,11 +366,13 @@ b calls_total handler.ok=1 handler.started=1
 === TEST 12: an update in work, delivered again
 --- config eval: main::bot()
 --- then
-my $first = begin(id => 5, text => 'sleep/0.5/say/x');
+my $first = begin(id => 5, text => 'wait/first/say/x');
 
 until_status(sub { $_[0]{bots}{b}{calls_inflight}{handler} });
 like(deliver('busy', 'b', id => 5), qr/^HTTP\/1\.1 503 /, 'told to come again')
     for 1 .. 3;
+
+TgbotProgram::go('first');
 like(end($first), qr/^X-Verdict: done/m, 'done');
 deliver('duplicate', 'b', id => 5);
 --- counts
@@ -413,17 +418,11 @@ main::bot('tgbot_limit $tgbot_text zone=one:1m rate=1r/m burst=2;')
 deliver('done', 'b', text => 'say/x');
 
 my $before = status();
-my @old = workers_of();
-
-my $slow = begin(text => 'sleep/1/say/y');
+my $slow = begin(text => 'wait/old/say/y');
 until_status(sub { $_[0]{bots}{b}{held} });
 
-TgbotProgram::signal('HUP');
+reload();
 
-until_status(sub {
-    my %now = map { $_ => 1 } workers_of();
-    return keys %now > 2 || !grep { $now{$_} } @old;
-});
 
 my $between = status();
 
@@ -434,6 +433,7 @@ is($between->{bots}{b}{received_total}, 2, 'received');
 is($between->{bots}{b}{held}, 1, 'held by the old worker');
 balance('b', $between->{bots}{b});
 
+TgbotProgram::go('old');
 like(end($slow), qr/^X-Verdict: done/m, 'done');
 
 deliver('done', 'b', text => 'say/x');
@@ -464,12 +464,7 @@ my $bot = until_status(sub {
 is($bot->{held}, 5, 'held');
 balance('b', $bot);
 
-my @old = workers_of();
-kill KILL => @old;
-
-my $end = time + 10;
-sleep 0.05 until workers_of() == 2 && !grep { kill 0, $_ } @old or time > $end;
-
+kill_workers();
 status() for 1 .. 3;
 deliver('done', 'b');
 close $_ for @sockets;

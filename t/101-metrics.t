@@ -229,12 +229,13 @@ is(CORE::join(' ', sort { $a <=> $b }
 main::bot('tgbot_hold_timeout 300ms;')
 . main::bot('tgbot_queue zone=updates:4m;', 'q')
 --- then
-deliver('busy', 'b', text => 'sleep/0.7/say/x');
+deliver('busy', 'b', text => 'sleep/0.6/wait/late/say/x');
 deliver('queued', 'q', text => 'sleep/1/say/x');
+TgbotProgram::go('late');
 
 my $bots = until_status(sub {
     my $bots = $_[0]{bots};
-    return !grep { $bots->{$_}{calls_inflight}{handler} } qw(b q);
+    return 2 == grep { $bots->{$_}{handler_duration_seconds}{count} } qw(b q);
 })->{bots};
 
 for (['b', 'update', 0.2], ['b', 'handler', 0.5], ['q', 'handler', 0.2]) {
@@ -567,7 +568,8 @@ main::bot('tgbot_queue zone=updates:4m;')
 . 'location /strict { tgbot_status ready_age=1s; }
    location /if { tgbot_status ready_age=1s; if ($arg_if) { set $x 1; } }'
 --- then
-deliver('queued', 'c', text => 'sleep/2/say/x');
+deliver('queued', 'c', text => 'wait/long/say/x');
+
 is((get('/strict/ready'))[0], 200, 'not for long yet');
 sleep 1.2;
 
@@ -576,7 +578,7 @@ for my $uri ('/strict/ready', '/if/ready?if=1') {
 
     is($status, 503, 'status');
     like($head, qr/^Cache-Control: no-store\r$/m, 'not kept');
-    is($body =~ s/received [12] s/received 1 s/r,
+    is($body =~ s/received \d+ s/received 1 s/r,
        '{"status":"fail","reasons":["bot \"c\": the oldest update in the queue '
        . 'was received 1 s ago, expected at most 1 s"]}' . "\n", 'reason');
 }
@@ -585,6 +587,7 @@ is((get('/strict/live'))[0], 200, 'it lives');
 is((get('/status/ready'))[0], 200, 'where more is allowed');
 is((get('/strict/ready', [], 'HEAD'))[0], 503, 'HEAD');
 
+TgbotProgram::go('long');
 until_status(sub { !$_[0]{bots}{c}{queue_depth}{inflight} });
 is((get('/strict/ready'))[0], 200, 'afterwards');
 
@@ -594,7 +597,7 @@ is((get('/strict/ready'))[0], 200, 'afterwards');
 --- main_config: worker_shutdown_timeout 1s;
 --- config eval
 main::bot('tgbot_queue zone=updates:4m concurrency=1;
-           tgbot_handler /_program/sleep/5/say/x;') . main::bot('', 'c')
+           tgbot_handler /_program/wait/full/say/x;') . main::bot('', 'c')
 --- then
 my ($n, $answer) = 0;
 
@@ -611,6 +614,7 @@ is($status, 503, 'status');
 is_deeply(decode_json($body),
           { status => 'fail', reasons => ['bot "b": the queue is full'] },
           'reason');
+TgbotProgram::go('full');
 --- no_error_log
 [crit]
 [emerg]
@@ -686,8 +690,10 @@ connected(0);
 
 deliver('done', 'b', key => 2);
 
-my $away = status();
-
+my $away = until_status(sub {
+    my $of = $_[0]{redis_commands_total};
+    return $of->{away} + $of->{unknown} == 2;
+});
 is($away->{redis_commands_total}{ok}, 2, 'none');
 is($away->{redis_commands_total}{away} + $away->{redis_commands_total}{unknown},
    2, 'two without a reply');
@@ -725,10 +731,13 @@ becomes(1, 'accepted', sub {
 is($of->{queue}, 'redis', 'where it is');
 is(sum(@{$of->{queue_depth}}{qw(waiting delayed inflight)}), 3, 'depth');
 
-is(scrape()->{'nginx_tgbot_queue_items_total{bot="b",event="accepted"}'}, 3,
-   'a sample');
-like((get('/strict/ready'))[2], qr/bot ."b.": the oldest update in the queue/,
-     'an old update');
+becomes(3, 'a sample', sub {
+    scrape()->{'nginx_tgbot_queue_items_total{bot="b",event="accepted"}'};
+});
+becomes(1, 'an old update', sub {
+    (get('/strict/ready'))[2]
+    =~ /bot ."b.": the oldest update in the queue/ ? 1 : 0;
+});
 is((get('/strict/live'))[0], 200, 'it lives');
 
 TgbotRedis::stop();

@@ -9,7 +9,7 @@ use TgbotSteps;
 use Encode ();
 use JSON::PP;
 use Math::BigInt;
-use Time::HiRes qw(time sleep);
+use Time::HiRes qw(time);
 
 our $by_host = qr/^expected an address, "localhost" or /;
 our $by_site = qr/^expected no page of another site/;
@@ -160,12 +160,7 @@ is_deeply($json, { replayed => 3, left => 0, being_replayed => 0 },
 
 letters('');
 
-for (1 .. 250) {
-    last if status()->{bots}{b}{queue_items_total}{done} == 3;
-    sleep 0.02;
-}
-
-is(status()->{bots}{b}{queue_items_total}{done}, 3, $block->name . ' - done');
+becomes(3, 'done', sub { status()->{bots}{b}{queue_items_total}{done} });
 
 
 
@@ -289,8 +284,7 @@ is((answer('/status/dead/b/2'))[0], 404, $block->name . ' - not his');
 --- config eval: main::bot()
 --- then
 give_up(text => 'status/500');
-kill HUP => master();
-sleep 0.5;
+reload();
 letters('1 failed');
 
 
@@ -309,7 +303,13 @@ is($json->{replayed}, 1, $block->name . ' - one');
 letters('2 failed');
 asked(('status/500') x 2);
 
-my $items = status()->{bots}{b}{queue_items_total};
+
+# an item is settled after its letter is kept
+
+my $items = until_status(sub {
+    $_[0]{bots}{b}{queue_items_total}{dead} == 2
+})->{bots}{b}{queue_items_total};
+
 is($items->{replayed}, 1, $block->name . ' - counted');
 is($items->{dead}, 2, $block->name . ' - dead');
 
@@ -573,16 +573,8 @@ is_deeply((change(DELETE => '/status/dead/b', 'drop'))[1],
 asked(('status/500') x 4, ('stall') x 2);
 letters('1 failed, 2 failed');
 
-kill KILL => workers_of(master());
 touch('mended');
-
-# as soon as there are others
-
-for (1 .. 250) {
-    last if eval { status() };
-    sleep 0.02;
-}
-
+kill_workers();
 letters('1 failed, 2 failed');
 is_deeply((change(DELETE => '/status/dead/b/2', 'drop'))[1],
           { dropped => 1 }, $block->name . ' - free to be dropped');

@@ -76,12 +76,13 @@ __DATA__
 === TEST 1: what is kept in Redis of an update that is in work, failed, done
 --- config eval: main::bot()
 --- then
-my $held = held(id => 1000, text => 'sleep/0.5/status/500');
+my $held = held(id => 1000, text => 'wait/first/status/500');
 
 like(record('HGET', 'held', 1000), qr{^[^/:]+:\d+:\w+/\d+$},
      $block->name . ' - claim of a worker');
 told(fetch(1000), 'busy', '^HTTP/1.1 503 ');
 
+TgbotProgram::go('first');
 told(end($held), 'failed');
 
 is(record('HLEN', 'held'), 0, $block->name . ' - no claim');
@@ -196,9 +197,10 @@ told(settled(1001), 'done');
 === TEST 7: Redis goes while the program works: its answer is kept for Redis
 --- config eval: main::bot()
 --- then
-my $held = held(id => 1000, text => 'sleep/0.5/say/late');
+my $held = held(id => 1000, text => 'wait/late/say/late');
 
 redis('CLIENT', 'PAUSE', 60000, 'WRITE');
+TgbotProgram::go('late');
 
 my $answer = end($held);
 told($answer, 'busy', '^HTTP/1.1 503 ');
@@ -207,25 +209,28 @@ waits_for($answer, 3);
 redis('CLIENT', 'UNPAUSE');
 
 told(settled(1000, 'say/again'), 'duplicate', '"text":"late"\}$');
-asked('sleep/0.5/say/late');
+asked('wait/late/say/late');
 
 
 
 === TEST 8: a claim that another machine has taken over
 --- config eval: main::bot()
 --- then
-my $held = held(id => 1000, text => 'sleep/0.5/say/mine');
+my $held = held(id => 1000, text => 'wait/mine/say/mine');
 
 record('HSET', 'held', 1000, 'other:1:a/7');
 record('ZADD', 'workers', 4e12, 'other:1:a');
 
+TgbotProgram::go('mine');
 told(end($held), 'busy', '^HTTP/1.1 503 ');
 
 is(record('HGET', 'held', 1000), 'other:1:a/7',
    $block->name . ' - theirs is left alone');
 
-$held = held(id => 1001, text => 'sleep/0.5');
+$held = held(id => 1001, text => 'wait/nothing');
 record('HSET', 'held', 1001, 'other:1:a/8');
+
+TgbotProgram::go('nothing');
 told(end($held), 'busy', '^HTTP/1.1 503 ');
 
 is(record('HGET', 'held', 1001), 'other:1:a/8',
@@ -242,8 +247,9 @@ bot "b", update 1001: this worker has lost the lease, its result is dropped
 --- then
 told(fetch(1000), 'done');
 
-my $held = held(id => 1001, text => 'sleep/2/say/lost');
+my $held = held(id => 1001, text => 'wait/lost/say/lost');
 redis('FLUSHALL');
+TgbotProgram::go('lost');
 told(end($held), 'busy');
 
 told(fetch(1000), 'done');
@@ -267,7 +273,10 @@ is(record('HLEN', 'meta'), 1, $block->name . ' - nothing was written');
 --- then
 told(fetch(1), 'done');
 
-redis('CLIENT', 'PAUSE', 60000, 'ALL');
+# what only reads is answered: the status does not wait
+
+redis('CLIENT', 'PAUSE', 60000, 'WRITE');
+
 my $gone = begin(id => 1000, text => 'say/x');
 becomes(1, 'held', sub { status()->{bots}{b}{held} });
 close $gone;
@@ -282,7 +291,7 @@ is(record('HLEN', 'held'), 0, $block->name . ' - no claim');
 === TEST 12: Redis is out of memory: what is in work is settled, nothing new begins
 --- config eval: main::bot()
 --- then
-my $held = held(id => 1000, text => 'sleep/0.5/say/x');
+my $held = held(id => 1000, text => 'wait/full/say/x');
 
 redis('CONFIG', 'SET', 'maxmemory', 1);
 
@@ -290,6 +299,7 @@ my $answer = fetch(1001);
 told($answer, 'busy', '^HTTP/1.1 503 ');
 waits_for($answer, 3);
 
+TgbotProgram::go('full');
 told(end($held), 'done', '"text":"x"\}$');
 
 redis('CONFIG', 'SET', 'maxmemory', 0);
@@ -326,27 +336,31 @@ for (1 .. 5) {
 === TEST 15: the status tells what Redis knows of updates
 --- config eval: main::bot()
 --- then
-is(status()->{bots}{b}{dedup}{records}, 0, $block->name . ' - none');
+my $of;
 
-my $held = held(id => 1000, text => 'sleep/1.5/say/x');
+becomes(0, 'none', sub { status()->{bots}{b}{dedup}{records} // 'not told' });
+
+my $held = held(id => 1000, text => 'wait/told/say/x');
 
 check(end(begin(id => 1001, text => 'status/500')), 'failed');
 
 # one is in work, the other one will come again
 
 becomes('2 1 redis', 'dedup', sub {
-    CORE::join ' ', @{status()->{bots}{b}{dedup}}{qw(records leased kept)};
+    $of = status()->{bots}{b};
+    CORE::join ' ', @{$of->{dedup}}{qw(records leased kept)};
 });
 
-my ($machine) = values %{status()->{bots}{b}{machines}};
+my ($machine) = values %{$of->{machines}};
 is($machine->{claims}, 1, $block->name . ' - of a machine');
 
+TgbotProgram::go('told');
 told(end($held), 'done');
 becomes('0 1000', 'done', sub {
-    my $of = status()->{bots}{b}{dedup};
-    return "$of->{leased} $of->{top}[0]";
+    $of = status()->{bots}{b}{dedup};
+    return "$of->{leased} " . ($of->{top}[0] // 'none');
 });
-is(status()->{bots}{b}{dedup}{top}[1], undef, $block->name . ' - one ring');
+is($of->{top}[1], undef, $block->name . ' - one ring');
 
 
 

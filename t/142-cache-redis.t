@@ -22,7 +22,7 @@ TgbotSteps::start(
             . ' redis lock_timeout=5m';
         },
     },
-    before => sub { redis('FLUSHALL') });
+    init => sub { redis('FLUSHALL') });
 
 
 # steps; no lock ends by itself while one waits
@@ -119,7 +119,7 @@ keys_there(place('k'));
 === TEST 3: an answer of another machine is kept for as long as it is there
 --- config eval: main::bot('tgbot_cache $arg_k zone=answers:1m redis valid=1h;')
 --- then
-redis('SET', place('k'), kept('x'), 'PX', 2000 * $slowness);
+redis('SET', place('k'), kept('x'), 'PX', 5000 * $slowness);
 
 done(said('x'), text => 'say/y');
 
@@ -216,12 +216,13 @@ keys_there(place('k') . ':lock');
 === TEST 9: while the program is asked the lock is held, for lock_timeout
 --- config eval: main::bot()
 --- then
-my $first = held(text => 'sleep/0.5/say/x');
+my $first = held(text => 'wait/first/say/x');
 
 my $ms = redis('PTTL', place('k') . ':lock');
 cmp_ok($ms, '>', 0, $block->name . ' - for a time');
 cmp_ok($ms, '<=', 300000, $block->name . ' - that is lock_timeout=');
 
+TgbotProgram::go('first');
 check(end($first), 'done', fresh('x'));
 keys_there(place('k'));
 
@@ -303,8 +304,10 @@ TgbotRedis::stop();
 done(fresh('x'));
 done(said('x'), text => 'say/y') for 1 .. 3;
 
-my $of = status()->{bots}{b}{cache_total};
-
+my $of = until_status(sub {
+    my $of = $_[0]{bots}{b}{cache_total};
+    return $of->{redis_away} && $of->{hit} == 3;
+})->{bots}{b}{cache_total};
 cmp_ok($of->{redis_away}, '>=', 1, $block->name . ' - counted');
 is($of->{hit}, 3, $block->name . ' - hits');
 
@@ -341,11 +344,11 @@ counted('hit=1 redis=1');
 --- config eval
 main::bot('tgbot_dedup redis; tgbot_cache $arg_k zone=answers:1m;')
 --- then
-my $first = held(text => 'sleep/1/status/500');
+my $first = held(text => 'wait/first/status/500');
 my $second = begin(text => 'say/y');
 waiting(1);
-
 redis('CLIENT', 'PAUSE', 60000, 'WRITE');
+TgbotProgram::go('first');
 until_asked(qr/say.y/);
 redis('CLIENT', 'UNPAUSE');
 

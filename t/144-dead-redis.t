@@ -155,8 +155,10 @@ main::bot('tgbot_handler /_program/$tgbot_text; tgbot_attempts 1;')
 [crit]
 [emerg]
 --- then
-my $socket = held(text => 'sleep/0.5/status/500');
+my $socket = held(text => 'wait/gone/status/500');
+
 TgbotRedis::stop();
+TgbotProgram::go('gone');
 
 # it is not kept waiting for Redis
 

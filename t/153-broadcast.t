@@ -329,13 +329,14 @@ is(state_of($id, 'done')->{sent}, 8, $block->name . ' - one more');
 
 
 === TEST 11: a broadcast that is going is not deleted
---- config eval: main::cast('tgbot_api /_api/sleep/1/json/%7B%22ok%22:true%7D;')
+--- config eval: main::cast('tgbot_api /_api/wait/on/json/%7B%22ok%22:true%7D;')
 --- then
 my $id = make([1 .. 3]);
 becomes(3, 'in flight', sub { (ask(GET => "/$id"))[1]{in_flight} });
 refused(409, qr/going or has chats in flight/, DELETE => "/$id");
 is((ask(POST => "/$id/pause"))[1]{state}, 'paused', $block->name . ' - paused');
 refused(409, qr/going or has chats in flight/, DELETE => "/$id");
+TgbotProgram::go('on');
 becomes(204, 'deleted', sub { (ask(DELETE => "/$id"))[0] });
 
 
@@ -449,7 +450,7 @@ refused(403, qr/expected an address/, GET => '', undef, 'Host: evil.example');
 
 
 === TEST 16: a worker that is killed: what was in flight is unknown, the rest goes on
---- config eval: main::cast('tgbot_api /_api/sleep/0.4/json/%7B%22ok%22:true%7D;')
+--- config eval: main::cast('tgbot_api /_api/sleep/1/json/%7B%22ok%22:true%7D;')
 --- no_error_log
 [crit]
 [emerg]
@@ -458,10 +459,9 @@ my $id = make([1 .. 100]);
 
 becomes(1, 'in flight', sub { (ask(GET => "/$id"))[1]{sent} > 0 ? 1 : 0 });
 
-kill KILL => $_ for workers_of(master());
+kill_workers();
 
 my $json = state_of($id, 'done');
-
 ok($json->{unknown} > 0 && $json->{unknown} <= 32,
    $block->name . " - $json->{unknown} unknown");
 is($json->{sent} + $json->{unknown}, 100, $block->name . ' - all of them');
@@ -496,7 +496,7 @@ is((ask(POST => '', '{}'))[0], 403, $block->name . ' - POST');
 
 
 === TEST 19: tgbot_status shows it, and may pause it and let it go on
---- config eval: main::cast('tgbot_api /_api/sleep/0.1/json/%7B%22ok%22:true%7D;')
+--- config eval: main::cast('tgbot_api /_api/wait/on/json/%7B%22ok%22:true%7D;')
 --- then
 my $id = make([1 .. 200], start => JSON::PP::false);
 
@@ -530,6 +530,7 @@ is((get("/status/broadcast/b/9/go", ['X-Tgbot-Action: go'], 'POST'))[0], 404,
    $block->name . ' - no such broadcast');
 is((get("/status/broadcast/x/$id/go", ['X-Tgbot-Action: go'], 'POST'))[0], 404,
    $block->name . ' - no such bot');
+TgbotProgram::go('on');
 
 
 
@@ -643,8 +644,7 @@ my $id = make([1 .. 25]);
 
 becomes(1, 'sent', sub { (ask(GET => "/$id"))[1]{sent} > 0 ? 1 : 0 });
 
-kill KILL => $_ for workers_of(master());
-
+kill_workers();
 becomes(1, 'goes on', sub { (ask(GET => "/$id"))[1]{sent} > 2 ? 1 : 0 });
 
 my $json = (ask(GET => "/$id"))[1];
@@ -657,7 +657,7 @@ ok($json->{in_flight} <= 1, $block->name . " - $json->{in_flight} in flight");
 === TEST 26: a reload does not wait for the calls in flight
 --- main_config
 worker_shutdown_timeout 60s;
---- config eval: main::cast('tgbot_api /_api/sleep/2/json/%7B%22ok%22:true%7D;')
+--- config eval: main::cast('tgbot_api /_api/wait/on/json/%7B%22ok%22:true%7D;')
 --- then
 my $id = make([1 .. 40]);
 
@@ -667,11 +667,11 @@ kill HUP => master();
 
 becomes(40, 'in flight, under two workers',
         sub { (ask(GET => "/$id"))[1]{in_flight} });
+TgbotProgram::go('on');
 
 my $json = state_of($id, 'done');
-
 is($json->{sent}, 40, $block->name . ' - each once');
-is(scalar(my @all = TgbotProgram::seen() =~ m{^/sleep}mg), 40,
+is(scalar(my @all = TgbotProgram::seen() =~ m{^/wait}mg), 40,
    $block->name . ' - asked');
 
 

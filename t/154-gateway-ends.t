@@ -15,7 +15,7 @@ our $does = '
         volatile;
         default        json/%7B%22ok%22:true%7D;
         sendHeld       wait/go/json/%7B%22ok%22:true%7D;
-        sendFlood      flood/1;
+        sendFlood      flood/3;
         sendLarge      keep/big/6000000;
         sendHuge       keep/big/30000000;
         sendUnsized    big/6000000;
@@ -30,9 +30,6 @@ our $does = '
     }
     proxy_max_temp_file_size 0;
 ';
-
-our $h2 = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')
-              ->sockport;
 
 TgbotSteps::start(
     request => 'GET /status',
@@ -181,7 +178,7 @@ books('ok 1 started 1');
 --- http_config eval: $::does
 --- then
 my $socket = call('sendFlood');
-logged('is retried in 1000 ms', 1);
+logged('is retried in 3000 ms', 1);
 close $socket;
 logged('client prematurely closed connection', 1);
 books('failed 1 started 1');
@@ -189,7 +186,7 @@ books('failed 1 started 1');
 # the next call of the chat goes when the first one would have been repeated
 
 like(end(call('sendMessage')), qr/\{"ok":true\}$/, $block->name . ' - the next');
-asked('flood/1', 'json/%7B%22ok%22:true%7D');
+asked('flood/3', 'json/%7B%22ok%22:true%7D');
 
 
 
@@ -318,17 +315,23 @@ books('started 2 unknown 2');
 
 
 === TEST 12: HTTP/2
---- config eval: main::gateway() . "listen 127.0.0.1:$::h2 http2;"
+--- config eval
+main::gateway() . 'listen 127.0.0.1:$TEST_NGINX_RAND_PORT_2 http2;'
 --- http_config eval: $::does
 --- then
 my $curl = "curl -s --http2-prior-knowledge -H 'Expect:'";
-my $url = "http://127.0.0.1:$::h2/g";
+my $port = $Test::Nginx::Util::RandPorts->{TEST_NGINX_RAND_PORT_2};
+my $url = "http://127.0.0.1:$port/g";
 is(`$curl -d chat_id=7 $url/sendMessage`, '{"ok":true}', $block->name);
 is(length `$curl --limit-rate 20M $url/sendLarge`, 6000000,
    $block->name . ' - large');
 `$curl -o /dev/null $url/sendCut`;
 isnt($?, 0, $block->name . ' - cut short');
-`$curl -m 0.3 $url/sendHeld`;
+
+my $left = open(my $held, '-|', "exec $curl $url/sendHeld") // die "curl: $!";
+until_asked(qr{^/wait/go}m);
+kill TERM => $left;
+close $held;
 TgbotProgram::go('go');
 books('ok 3 started 4 unknown 1');
 

@@ -30,7 +30,7 @@ struct ngx_http_tgbot_call_slot_s {
     ngx_http_tgbot_call_slots_t  *slots;
 
     /* called when the call gets a slot */
-    void                      (*run)(ngx_http_tgbot_call_slot_t *place);
+    void                      (*run)(ngx_http_tgbot_call_slot_t *slot);
     void                       *data;
 
     ngx_queue_t                 queue;

@@ -4,10 +4,11 @@
  * for commands, which are pipelined: what is sent in one iteration of the
  * event loop leaves together.  hiredis parses the replies; sockets, names and
  * TLS are nginx's.  In a cluster there is a connection to each node that a
- * command was sent to; with "replicas=" durable ones have one of their own.
+ * command was sent to.  With "replicas=" durable commands have a connection of
+ * their own.
  *
- * Nothing here may be called while the configuration is read, in the master,
- * or in a process that is no worker, but for what is said to run there.
+ * Functions are called in a worker only, never while the configuration is read
+ * or in the master, unless their comment says otherwise.
  */
 
 #ifndef _NGX_HTTP_TGBOT_REDIS_H_INCLUDED_

@@ -1,8 +1,9 @@
 
 /*
- * One connection to Redis: it is opened, kept and opened again by itself, and
- * carries entries, the commands, in both directions.  What the commands are is
- * the business of its owner, who sets the functions of the structure.
+ * One connection to Redis, which is opened, kept and opened again by itself.
+ * It sends entries, which are commands, and reads their replies.  What the
+ * commands are is the business of its owner, who sets the functions of the
+ * structure.
  */
 
 #ifndef _NGX_HTTP_TGBOT_REDIS_LINK_H_INCLUDED_

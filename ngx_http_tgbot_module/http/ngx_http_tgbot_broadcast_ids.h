@@ -1,6 +1,6 @@
 
 /*
- * The ids of the chats of a request, each once, in order.
+ * The ids of the chats of a request, each once, in the order of the request.
  */
 
 #ifndef _NGX_HTTP_TGBOT_BROADCAST_IDS_H_INCLUDED_

@@ -1,6 +1,6 @@
 
 /*
- * The stage of a gateway's call that has an Idempotency-Key.
+ * The gateway's stage for calls with an Idempotency-Key.
  */
 
 #ifndef _NGX_HTTP_TGBOT_GATEWAY_IDEMPOTENCY_H_INCLUDED_

@@ -1,7 +1,7 @@
 
 /*
- * Work of a request that would last too long for one turn of the event loop,
- * in slices.
+ * Runs the work of a request in slices: as a whole it would last too long for
+ * one turn of the event loop.
  */
 
 #ifndef _NGX_HTTP_TGBOT_STEP_H_INCLUDED_

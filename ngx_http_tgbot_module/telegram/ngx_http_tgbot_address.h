@@ -1,7 +1,7 @@
 
 /*
- * The address of an Update: all that an answer needs to go where the Update
- * came from.  A call is completed with the whole of it, or left alone.
+ * The address of an Update: all parameters that a call of an answer needs to
+ * go where the Update came from.  A call gets all of them or none.
  */
 
 #ifndef _NGX_HTTP_TGBOT_ADDRESS_H_INCLUDED_

@@ -1,6 +1,6 @@
 
 /*
- * JSON for telegram/: yajl with limits.
+ * JSON for telegram/: yajl, with bounds.
  */
 
 #ifndef _NGX_HTTP_TGBOT_JSON_H_INCLUDED_

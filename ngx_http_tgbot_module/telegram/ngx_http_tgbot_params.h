@@ -1,7 +1,7 @@
 
 /*
- * The parameters of a call that a program makes by itself, of which only the
- * chat decides when the call is sent.
+ * Parameters of a call that a program makes by itself: those that decide when
+ * the call is sent, which are the chat, and whether bulk is paid for.
  */
 
 #ifndef _NGX_HTTP_TGBOT_PARAMS_H_INCLUDED_

@@ -29,29 +29,100 @@
 
 
 /*
- * The words of this module, the same in code, logs, metrics and documents:
+ * The words of this module, the same in code, logs, metrics and documents.  A
+ * word with several meanings, which ";" tells apart, has its noun beside it.
  *
- * delivery     one POST of Telegram; a redelivery brings the Update again
- * Update       what Telegram delivers; its update_id identifies it
- * claim        this worker handles the update and no other worker does
- * accept       the update is answered 2xx, now or when it is redelivered
- * settle       the end of a claim, a delivery or an item, with a verdict
- * reply        what nginx answers by itself: tgbot_reply, the cache, a notice
- * answer       what the program answered, or a reply, as a list of calls
- * ride         a call rides in the response to the webhook's request
- * job          the work on one update
- * call         one request to an internal location: to the bot's program, or
- *              to the Bot API
- * attempt      one call of the program for an update; one sending of a call to
- *              the Bot API
- * lane         updates that are handled one after another, such as those of
- *              a chat
- * item         an update in the queue
- * lease        the right of a worker to a claim, an item or a dead letter; it
- *              ends with the worker
- * dead letter  an update that was given up and is kept with the cause
- * expired      the time for which Telegram keeps the update has passed
- * call slot    one of the calls that tgbot_max_calls allows a worker
+ * An update
+ *
+ * Update       the JSON object that Telegram sends; "an update": one of them
+ * delivery     one POST of an Update by Telegram
+ * redelivered  of an update: Telegram sends it again
+ * life         how long Telegram keeps an update, by its type
+ * expired      of an update: its life is over
+ * claim        the right of a worker to handle the update, from tgbot_dedup
+ * accept       to decide that the update is answered 2xx: from then on a
+ *              redelivery is a duplicate
+ * settle       to end a claim, a delivery or an item, with a verdict
+ * verdict      what became of a delivery: $tgbot_verdict
+ * stale        of an update: older than tgbot_max_age; of an answer: in
+ *              proxy_cache
+ * held         mode: Telegram waits for the work; of a lease: not given back
+ * queued       mode: Telegram is answered when the update is in a queue
+ * suspended    of a webhook or a call: it waits for an event that resumes it
+ * job          the work on one update in one worker
+ * program      the bot's own, which tgbot_handler calls
+ * reply        what nginx answers by itself: tgbot_reply, the cache, a notice;
+ *              what Redis answers
+ * notice       the text of reply= of a tgbot_limit
+ * answer       what the program answered, or a reply, as a list of calls; what
+ *              the Bot API answered
+ * ride         of a call: it goes to Telegram in the response to the webhook
+ * attempt      one call of the program for an update; one sending of a Bot API
+ *              call
+ * retried      of an update: the module handles it again; of a call: repeated
+ * charged      of an update: it took its tokens of tgbot_limit
+ * dead letter  an update that was given up, kept for an operator
+ * replay       to handle a dead letter again
+ *
+ * A queue
+ *
+ * item         an update in a queue
+ * lane         items that are handled one after another, as those of a chat
+ * head         the first item of a lane
+ * breaker      lets few items go while the program is unavailable for many
+ * verbs        what is done with a queue or dead letters, wherever they are
+ *
+ * A call
+ *
+ * call         one request to an internal location: of the program or of the
+ *              Bot API; "Bot API call": with all of its attempts
+ * repeated     of a Bot API call: sent again
+ * call slot    the right of a call to run: a worker has tgbot_max_calls of them
+ * detached     of a request: it has no client, and carries a call
+ * abandoned    of a detached request: nginx does not let go of it yet
+ * captured     of an answer: kept in memory; else it is passed on as it comes
+ * gateway      the location at which a program makes calls by itself
+ * broadcast    one call for many chats.  A worker, its leader, sends it; a
+ *              request, its loader, adds chats
+ *
+ * When a call goes
+ *
+ * pace         when calls go to the Bot API: tgbot_pace
+ * turn         what a call asks for before it goes; it may have to wait for it
+ * ticket       a call that waits for its turn, or that others wait for
+ * class        of a call: loose, line, strict or bulk
+ * bulk         calls to many chats, at the pace that Telegram allows; bot->bulk
+ *              is that pace
+ * bucket       of tokens, which are refilled with a rate: of a limit; of bulk
+ * pause        of a chat, a method or a bot, after a 429; of a bot, after a
+ *              401; of a broadcast
+ * probe        the call that goes first after a pause
+ * place        of bulk in Redis: the time at which a call may go; of a queue:
+ *              a zone or Redis
+ *
+ * Processes
+ *
+ * slot         of a worker, in the zone tgbot_slots; of a cluster of Redis
+ * epoch        tells the workers of one slot apart
+ * beat         a sign of life once a second: in the slot; in Redis
+ * lease        a right that ends with the worker that has it
+ * token        of a bot; of a bucket; of a lease, its number
+ * bell         wakes another worker
+ * reap, sweep  to take away what a worker had that died
+ *
+ * Shared memory
+ *
+ * zone, kind   a named piece of shared memory; what is kept in it
+ * carve        to lay out a zone, once, when it is made
+ * generation   of a zone: the number of the configuration that uses it
+ * entry        what a zone has for one bot; its serial tells its owners apart
+ * record       what a zone has for one update_id, chat or Idempotency-Key
+ * evicted      of a record: it made room for another one
+ * block        a piece of one size; a chain of blocks holds a string
+ * ring         bits, which of the last update_ids are accepted
+ * stripe       a copy of the counters; workers have different ones
+ * mark         "dirty": a worker is inside the lock, or died there
+ * repair       to make what is derived again, after a worker died inside
  */
 
 

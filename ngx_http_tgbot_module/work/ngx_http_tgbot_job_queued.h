@@ -1,6 +1,7 @@
 
 /*
- * Wakes the queue worker: there may be an item to take.
+ * Wakes the queue worker: there may be an item to take.  The other functions of
+ * job_queued.c, for jobs from the queue, are in job.h.
  */
 
 #ifndef _NGX_HTTP_TGBOT_JOB_QUEUED_H_INCLUDED_

@@ -18,7 +18,9 @@ from harness import MAIN, MODULE, SECRET, TOKEN, TOP, Nginx, free_port, until
 from redis import Redis
 from simulator import updates
 from simulator.botapi import BotApi
+from simulator.http1 import fetch
 from simulator.program import Program
+from status import Status
 
 BOTS = f"{TOP}/examples/bots"
 MACHINES = f"{TOP}/examples/two-machines"
@@ -243,6 +245,63 @@ async def test_configurations(case):
                    f"a configuration of {path}: {output}\n{text}")
 
 
+async def test_readme(case):
+    """
+    The configuration in README.md with a queue, the gateway and the status, as it stands
+    there: nginx answers, the queue survives a kill of nginx, a program sends.
+    """
+    blocks = re.findall(r"^```nginx\n(.*?)^```", read_text(f"{TOP}/README.md"),
+                        re.MULTILINE | re.DOTALL)
+    (text,) = (block for block in blocks if "tgbot_gateway" in block)
+    directory = f"{case.directory}/tgbot"
+    os.makedirs(directory)
+    write(f"{directory}/shop.token", f"{TOKEN}\n")
+    write(f"{directory}/shop.secret", f"{SECRET}\n")
+
+    program, api = Program(secret=SECRET), BotApi(tokens={TOKEN})
+    for service in (program, api):
+        case.at_end(service.stop)
+        await service.start()
+    for name, change in (("upstream.conf", ("server  api.telegram.org:443",
+                                            f"server  127.0.0.1:{api.port}")),
+                         ("api-location.conf", ("https://telegram", "http://telegram"))):
+        write(f"{directory}/{name}", _changed(f"{TOP}/examples/{name}", change))
+    port, own = free_port(), free_port()
+    text = _replaced(re.sub("ssl_certificate.*", "", text), "README.md",
+                     ("listen               443 ssl", f"listen 127.0.0.1:{port}"),
+                     ("listen  127.0.0.1:8090", f"listen  127.0.0.1:{own}"),
+                     ("http://127.0.0.1:9001", f"http://127.0.0.1:{program.port}"),
+                     ("/etc/nginx/tgbot/", f"{directory}/"),
+                     ("/var/lib/nginx/tgbot", f"{case.directory}/state"))
+    nginx = await case.nginx(text, port)
+
+    async def update(number, words):
+        answer = await clients.post(port, clients.text(number, words, number), "/tg/shop")
+        case.equal(answer and answer.status, 200, f"update {number}")
+        return answer.body
+
+    body = await update(1, "/start")
+    case.check(b"We are open from 9 to 18." in body, f"nginx answers /start with {body!r}")
+    program.hold()
+    for number in range(2, 12):
+        await update(number, "hello")
+    await nginx.kill_all()
+    program.release()
+    await nginx.start()
+    texts = {f"reply {number}" for number in range(2, 12)}
+    case.check(await until(lambda: {call.params["text"] for call in api.executed} == texts, 40),
+               f"calls after a kill: {sorted(call.params['text'] for call in api.executed)}")
+
+    answer = await clients.post(own, b'{"chat_id":7,"text":"by itself"}', "/sendMessage")
+    case.equal(answer and answer.status, 200, "a call of the program")
+    case.check("by itself" in (call.params["text"] for call in api.executed),
+               "the call of the program is not at the Bot API")
+    answer = await fetch("127.0.0.1", own, "/tgbot")
+    case.equal(Status(answer.body).value("deliveries_total", "queued", bot="shop"), 10, "queued")
+    await case.stop(nginx)
+    case.check_logs(nginx)
+
+
 class Machines:
     """The files of examples/two-machines: a Redis, machines, and the balancer before them."""
 
@@ -383,7 +442,10 @@ async def test_two_machines_acl(case):
 
 def _changed(path, *changes):
     """The text of a file in which all that is named is replaced."""
-    text = read_text(path)
+    return _replaced(read_text(path), path, *changes)
+
+
+def _replaced(text, path, *changes):
     for old, new in changes:
         assert old in text, f"{old} is not in {path}"
         text = text.replace(old, new)

@@ -9,7 +9,7 @@ import time
 
 import build
 import clients
-from harness import FULL, NGINX, SECRET, bot, free_port, until
+from harness import FULL, SECRET, bot, free_port, keeps_freed, until
 from simulator.http1 import HttpError, fetch
 from simulator.program import Program
 
@@ -191,12 +191,10 @@ async def _at_rest(case, nginx, failing):
 
 
 def own_allocator(case):
-    """Whether nginx has another malloc() than the system's, which keeps what is freed."""
-    with open(NGINX, "rb") as file:
-        if b"__asan_init" not in file.read():
-            return False
-    case.skip("this nginx has an allocator of its own")
-    return True
+    """Whether the test is skipped, as it counts calls of the system's malloc()."""
+    if keeps_freed():
+        case.skip("this nginx has an allocator of its own")
+    return keeps_freed()
 
 
 async def test_failing_allocations(case):

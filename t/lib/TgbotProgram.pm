@@ -8,9 +8,10 @@ package TgbotProgram;
 #
 #   sleep/S          waits S seconds
 #   wait/NAME        waits until the block calls go(NAME)
+#   go/NAME          calls it, and is not seen
 #   signal/NAME      sends nginx that signal
 #   later/NAME/S     likewise, S seconds from now
-#   old/NAME         to the nginx that a new binary was started by
+#   old/NAME         to the nginx that a new binary was started by, once it was
 #   header/NAME/V    adds a header to the answer (V is percent-encoded)
 #   code/N           makes the status N instead of 200
 #   length/N         makes Content-Length N instead of the true one
@@ -133,7 +134,7 @@ sub connection {
                      fastcgi => $fastcgi, count => ++$count);
 
         record("$request->{path} $request->{body}\n")
-            unless $request->{path} =~ m{/seen(?:/\w+)?$};
+            unless $request->{path} =~ m{/(?:seen(?:/\w+)?|go/\w+)$};
 
         steps(\%reply, grep { length } split m{/},
                                              $request->{path} =~ s/\?.*//sr);
@@ -313,7 +314,16 @@ sub message {
 sub signal {
     my ($name, $suffix) = @_;
 
-    open my $fh, '<', $pid_file . ($suffix // '') or return;
+    my $file = $pid_file . ($suffix // '');
+
+    # nginx writes it some time after the signal for it
+
+    for (1 .. 500) {
+        last if !$suffix || -s $file;
+        sleep(0.02);
+    }
+
+    open my $fh, '<', $file or return;
     my $pid = <$fh>;
     close $fh;
 
@@ -332,6 +342,9 @@ sub steps {
 
         } elsif ($step eq 'wait') {
             wait_for(shift @steps);
+
+        } elsif ($step eq 'go') {
+            go(shift @steps);
 
         } elsif ($step eq 'signal') {
             signal(shift @steps);

@@ -22,8 +22,8 @@ package TgbotSteps;
 #       real_time => 1,                 programs sleep as long as they are told
 #                                       under valgrind, too
 #       no_error_log => '[error]',      in no block's log, besides graver ones
-#       init    => sub { ... },         called when the nginx of the block before
-#                                       has ended, and before this one is started
+#       init    => sub { ... },         called before the block's nginx is
+#                                       started, after the end of the last one
 #       before  => sub { ... },         called before the steps with the body
 #                                       of the response
 #       after   => sub { ... });        called after them
@@ -50,7 +50,7 @@ use TgbotProgram;
 our @EXPORT = qw($block $id $asked $slowness bot update verdicts
                  request begin end get deliver check held asked asked_any
                  until_asked becomes logged status until_status master
-                 workers_of);
+                 workers_of sockets_of reload kill_workers);
 
 # under valgrind programs sleep so many times as long, and so is patience
 
@@ -444,16 +444,26 @@ sub becomes {
 
 
 # waits until so many lines of error.log have the text, where Angie has the
-# client in quotes
+# client in quotes; "2+": so many or more, where there will be more
 
 sub logged {
     my ($text, $n) = @_;
 
-    becomes($n, "log \"$text\"", sub {
-        open my $in, '<', $Test::Nginx::Util::ErrLogFile or die "no log: $!\n";
+    my $least = $n =~ s/\+$//;
 
-        return scalar grep { s/client: "(.*?)"/client: $1/; /\Q$text\E/ } <$in>;
+    becomes($n, "log \"$text\"", sub {
+        my $got = grep { s/client: "(.*?)"/client: $1/; /\Q$text\E/ }
+                  log_lines();
+
+        return $least && $got > $n ? $n : $got;
     });
+}
+
+
+sub log_lines {
+    open my $in, '<', $Test::Nginx::Util::ErrLogFile or die "no log: $!\n";
+
+    return <$in>;
 }
 
 
@@ -503,6 +513,51 @@ sub workers_of {
     }
 
     return @workers;
+}
+
+
+# how many sockets a process has
+
+sub sockets_of {
+    my ($pid) = @_;
+
+    return scalar grep { (readlink $_ // '') =~ /^socket:/ }
+                  glob "/proc/$pid/fd/*";
+}
+
+
+# lets nginx read its configuration again, and waits until the workers of before
+# take no more connections
+
+sub reload {
+    my @old = workers_of();
+
+    kill HUP => master();
+
+    becomes(0, 'workers of before the reload', sub {
+        my @leave = grep { /: gracefully shutting down/ } log_lines();
+
+        return scalar grep {
+            my $worker = $_;
+            !grep { / $worker#\d+: / } @leave
+        } @old;
+    });
+}
+
+
+# kills all workers, and waits until the master has others: a process counts as
+# alive until its master has waited for it
+
+sub kill_workers {
+    my @old = workers_of();
+
+    kill KILL => @old;
+
+    becomes(scalar @old, 'workers after a kill', sub {
+        my %now = map { $_ => 1 } workers_of();
+
+        return (grep { $now{$_} } @old) ? 0 : scalar keys %now;
+    });
 }
 
 

@@ -78,6 +78,7 @@ unfinished($_) for @sources, @pages, @harness, sort(everything('t')),
 circles();
 directives();
 variables();
+source_tree();
 documents();
 
 exit($found ? 1 : 0);
@@ -428,6 +429,47 @@ sub variables {
     while ($text =~ /<a id="(tgbot_\w+)">/g) {
         report('variables', $file, line_of($text, $-[0]),
                "there is no variable \$$1") if !$variables->{$1};
+    }
+}
+
+
+# The lists of the source tree, below a heading for each folder, name each file
+# of the folder, without what all names begin with, and no other.
+
+sub source_tree {
+    my $page = 'docs/internals.md';
+    my ($in, $line, %listed) = (undef, 0);
+
+    for (split /\n/, -f $page ? content($page) : '') {
+        $line++;
+
+        if (/^#+ (.*)/) {
+            $in = defined $floor{$1} ? $1 : undef;
+
+        } elsif (defined $in && /^\* `([\w*]+(?:\.lua)?)`: \S/) {
+            report('tree', $page, $line, "$in/ has $1 twice")
+                if $listed{$in}{$1};
+
+            $listed{$in}{$1} = $line;
+        }
+    }
+
+    for my $folder (sort keys %floor) {
+        my %names = map { s{.*/(?:ngx_http_tgbot_)?}{}r =~ s/\.(?!lua$)\w+$//r
+                          => $_ } glob "$module/$folder/*";
+
+        for my $name (sort keys %{$listed{$folder}}) {
+            my $like = quotemeta($name) =~ s/\\\*/\\w*/gr;
+
+            report('tree', $page, $listed{$folder}{$name},
+                   "there is no $folder/$name")
+                if !grep { /^$like$/ } keys %names;
+
+            delete @names{grep { /^$like$/ } keys %names};
+        }
+
+        report('tree', $names{$_}, 0, "$page does not list it")
+            for sort keys %names;
     }
 }
 
