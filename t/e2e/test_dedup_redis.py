@@ -491,7 +491,7 @@ async def test_quit(case):
     machines.nginx[1].signal(signal.SIGQUIT)
     await machines.redis.start()
     start = time.monotonic()
-    case.equal(await machines.nginx[1].exited(5), 0, "exit status when Redis is back")
+    case.equal(await machines.nginx[1].exited(8), 0, "exit status when Redis is back")
     case.note(f"with Redis: {time.monotonic() - start:.1f} s")
     case.check_logs(machines.nginx[1])
     case.equal(machines.redis.call("HGET", "{tgbot:e2e}:held", "1002"), None,

@@ -58,7 +58,7 @@ async def test_reload(case):
     await case.check_status(nginx)
     # a connection on which nothing was sent yet would hold a worker
     scene.webhook.close()
-    await case.stop(nginx, timeout=5)
+    await case.stop(nginx, timeout=9)
     case.check_logs(nginx)
 
 

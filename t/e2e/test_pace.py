@@ -160,29 +160,29 @@ async def test_flood_of_all_kinds(case):
     """
     scene, nginx = await _scene(case, "timeout=20s", directives="tgbot_reply_via api;\n")
     api, loop = scene.api, asyncio.get_running_loop()
-    connections = [await clients.connect(nginx, worker, 3) for worker in nginx.workers()]
+    connections, busy = [[await clients.connect(nginx, worker, 3)
+                          for worker in nginx.workers()] for _ in range(2)]
 
     async def call(client, data):
         client.send(data)
         answer = await client.answer()
         return answer and answer.status
 
-    async def calls(chat_of):
+    async def calls(connections, chat_of):
         """Each kind in each worker, at once."""
         return await asyncio.gather(*(
             call(client, _of_kind(kind, chat_of(3 * number + kind), 3 * number + kind))
             for number, three in enumerate(connections) for kind, client in enumerate(three)))
 
-    api.limits.pause("1", 3)
+    api.limits.pause("1", 5)
     first = loop.create_task(_call(nginx.port, "1", "first"))
     case.check(await until(lambda: api.limits.refusals), "the first call is not refused")
     case.check(await _comes_to(case, nginx, "pace_paused", 1), "pace_paused is not 1")
-    stopped = loop.create_task(calls(lambda number: "1"))
+    stopped = loop.create_task(calls(busy, lambda number: "1"))
     case.check(await _comes_to(case, nginx, "pace_waiting", 12), "pace_waiting is not 12")
 
-    connections, busy = [await clients.connect(nginx, worker, 3)
-                         for worker in nginx.workers()], connections
-    case.equal(await calls(lambda number: str(100 + number)), [200] * 12, "in other chats")
+    case.equal(await calls(connections, lambda number: str(100 + number)), [200] * 12,
+               "in other chats")
     case.check(not _texts(scene, "1"), "the pause is over too early for this test")
     case.equal(api.limits.pauses[0].further, 1, "calls during the pause")
 
@@ -323,11 +323,15 @@ async def test_reload(case):
     """Calls that wait when nginx is reloaded go on, before those that come later."""
     scene, nginx = await _scene(case, "timeout=20s", workers=2)
     loop = asyncio.get_running_loop()
-    scene.api.limits.pause("1", 3)
+    scene.api.limits.pause("1", 6)
     waiting = []
     for number in range(6):
         waiting.append(loop.create_task(_call(nginx.port, "1", number)))
-        await asyncio.sleep(0.05)
+        # its body has to be complete before that of the next
+        if number:
+            await _becomes(case, nginx, "pace_waiting", number)
+        else:
+            await _becomes(case, nginx, "pace_paused", 1)
         if number == 3:
             old = nginx.workers()
             nginx.signal(signal.SIGHUP)

@@ -9,7 +9,7 @@ import stat
 import tempfile
 
 import build
-from harness import NGINX, Nginx, StartError, alive, bot, children, until
+from harness import NGINX, Nginx, StartError, alive, bot, children, free_port, until
 from zonefiles import (DIRECTIVES, STATE, all_handled, contents, fill, handled, printed, refused,
                        reload_refused)
 
@@ -287,7 +287,7 @@ async def test_in_use(case):
     _, nginx = await case.scene(directives=DIRECTIVES, http=STATE)
     other = f"{case.directory}/other"
     os.makedirs(f"{other}/logs")
-    port = nginx.port + 1
+    port = free_port()
     second = case.own(Nginx(other, port))
     second.configure(nginx.read("nginx.conf").replace(
         f":{nginx.port} ", f":{port} ").replace(STATE, f"tgbot_state {case.directory}/state;"))
