@@ -265,7 +265,8 @@ sub seen {
 
 # What blocks have that do not say it themselves: they forget what the program
 # has seen, post JSON, and look for the worst errors in the log and for the line
-# "log".  With "one" they send the same update again and again.
+# "log".  With "one" they send the same update again and again.  Preprocessors
+# that are added later come before this one.
 
 sub blocks {
     my (%of) = @_;
