@@ -1,9 +1,9 @@
 package TgbotLogged;
 
 # Blocks of one request with --- grep_error_log wait until error.log has as many
-# lines as they expect, and those with --- error_log or --- access_log until the
-# file has each of these, in place of a time: nginx writes some lines after the
-# response.
+# lines as they expect, and those with --- error_log or --- access_log until
+# that file has each of these, in place of a time: nginx writes some lines after
+# the response.
 #
 #   TgbotLogged::start();
 
