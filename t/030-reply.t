@@ -5,25 +5,8 @@ use Test::Nginx::Socket 'no_plan';
 use TgbotLogged;
 use TgbotProgram;
 
-add_block_preprocessor(sub {
-    my $block = shift;
-
-    # these tests send the same update again and again
-    $block->set_value("http_config",
-                      "tgbot_dedup off;\n" . ($block->http_config || ""));
-
-    $block->set_value("init", "TgbotProgram::forget();");
-
-    if (!defined $block->no_error_log) {
-        $block->set_value("no_error_log", "[alert]\n[crit]\n[emerg]\n[error]");
-    }
-
-    if (!defined $block->more_headers) {
-        $block->set_value("more_headers", "Content-Type: application/json");
-    }
-});
-
 TgbotProgram::start($Test::Nginx::Util::PidFile);
+TgbotProgram::blocks(one => 1, log => '[error]');
 
 # a webhook with these directives, and what they may call
 

@@ -6,18 +6,10 @@ use Test::Nginx::Socket 'no_plan';
 use TgbotLogged;
 use TgbotProgram;
 
+TgbotProgram::blocks(one => 1);
+
 add_block_preprocessor(sub {
     my $block = shift;
-
-    $block->set_value("init", "TgbotProgram::forget();");
-
-    if (!defined $block->no_error_log) {
-        $block->set_value("no_error_log", "[alert]\n[crit]\n[emerg]");
-    }
-
-    if (!defined $block->more_headers) {
-        $block->set_value("more_headers", "Content-Type: application/json");
-    }
 
     # what a client that left cannot see is read in the log
 
@@ -25,10 +17,6 @@ add_block_preprocessor(sub {
         $block->set_value("http_config",
             'log_format verdict "verdict $tgbot_verdict $status";');
     }
-
-    # these tests send the same update again and again
-    $block->set_value("http_config",
-                      "tgbot_dedup off;\n" . ($block->http_config || ""));
 });
 
 TgbotLogged::start();

@@ -8,16 +8,6 @@ use TgbotProgram;
 add_block_preprocessor(sub {
     my $block = shift;
 
-    $block->set_value("init", "TgbotProgram::forget();");
-
-    if (!defined $block->no_error_log) {
-        $block->set_value("no_error_log", "[alert]\n[crit]\n[emerg]");
-    }
-
-    if (!defined $block->more_headers) {
-        $block->set_value("more_headers", "Content-Type: application/json");
-    }
-
     # the program signals nginx, which has then got the update for sure
 
     $block->set_value("config", <<"_EOC_");
@@ -46,6 +36,7 @@ _EOC_
 
 TgbotLogged::start();
 TgbotProgram::start($Test::Nginx::Util::PidFile);
+TgbotProgram::blocks();
 
 sub post {
     my ($text, $id) = @_;

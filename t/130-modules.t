@@ -114,7 +114,7 @@ database('GeoIP.mmdb', mmdb());
 my $slowness = $ENV{TEST_NGINX_USE_VALGRIND} ? 10 : 1;
 
 $ENV{TEST_NGINX_CALL_TIMEOUT} = 200 * $slowness . 'ms';
-$ENV{TEST_NGINX_LATE} = 0.7 * $slowness;
+$ENV{TEST_NGINX_LATE} = 2 * $slowness;
 
 TgbotProgram::start($Test::Nginx::Util::PidFile, $slowness);
 
@@ -599,7 +599,7 @@ all would have ended
     }
     location = /slow {
         internal;
-        proxy_pass http://PROGRAM/sleep/0.7/say/slow;
+        proxy_pass http://PROGRAM/sleep/2/say/slow;
     }
 --- updates: held hi hi
 --- error_code eval: [500, 200, 200]
@@ -628,7 +628,7 @@ tgbot abandoned request is freed
     }
     location = /closes {
         internal;
-        content_by_lua_block { ngx.sleep(0.7) ngx.exit(444) }
+        content_by_lua_block { ngx.sleep(2) ngx.exit(444) }
     }
     location = /sleeps {
         internal;
@@ -664,7 +664,7 @@ tgbot abandoned request is freed
     }
     location = /slow {
         internal;
-        proxy_pass http://PROGRAM/sleep/0.7/say/slow;
+        proxy_pass http://PROGRAM/sleep/2/say/slow;
     }
 --- updates: hi
 --- calls

@@ -173,13 +173,7 @@ ngx_http_tgbot_conf_webhook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return rv;
     }
 
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    /* if another handler is set, merging reports the error */
-
-    if (clcf->handler == NULL) {
-        clcf->handler = ngx_http_tgbot_webhook_handler;
-    }
+    clcf = ngx_http_tgbot_conf_handler(cf, ngx_http_tgbot_webhook_handler);
 
     bot = ngx_pcalloc(cf->pool, sizeof(ngx_http_tgbot_bot_t));
     if (bot == NULL) {
@@ -253,13 +247,27 @@ ngx_http_tgbot_conf_username(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
+ngx_http_core_loc_conf_t *
+ngx_http_tgbot_conf_handler(ngx_conf_t *cf, ngx_http_handler_pt handler)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler == NULL) {
+        clcf->handler = handler;
+    }
+
+    return clcf;
+}
+
+
 static char *
 ngx_http_tgbot_conf_name(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *name)
 {
-    ngx_uint_t                    i;
-    const char                   *fault;
-    ngx_http_tgbot_bot_t        **bots;
-    ngx_http_tgbot_main_conf_t   *tmcf;
+    const char                  *fault;
+    ngx_http_tgbot_bot_t        *bot;
+    ngx_http_tgbot_main_conf_t  *tmcf;
 
     fault = ngx_http_tgbot_secret_fault(name,
                                         &ngx_http_tgbot_secret_name_shape);
@@ -272,20 +280,16 @@ ngx_http_tgbot_conf_name(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *name)
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
 
-    bots = tmcf->bots.elts;
+    bot = ngx_http_tgbot_bot_named(tmcf, name);
 
-    for (i = 0; i < tmcf->bots.nelts; i++) {
-
-        if (ngx_http_tgbot_conf_equal(&bots[i]->name, name)) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "duplicate value \"%V\" in \"%V\" directive, "
-                               "expected another name than in %s:%ui (a file "
-                               "that several servers include must not "
-                               "contain this directive)",
-                               name, &cmd->name,
-                               bots[i]->file, bots[i]->line);
-            return NGX_CONF_ERROR;
-        }
+    if (bot) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate value \"%V\" in \"%V\" directive, "
+                           "expected another name than in %s:%ui (a file that "
+                           "several servers include must not contain this "
+                           "directive)",
+                           name, &cmd->name, bot->file, bot->line);
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
@@ -436,15 +440,7 @@ ngx_http_tgbot_conf_status_check(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_tgbot_status_conf_t  *status = value;
 
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    /* if another handler is set, merging reports the error */
-
-    if (clcf->handler == NULL) {
-        clcf->handler = ngx_http_tgbot_status_handler;
-    }
+    (void) ngx_http_tgbot_conf_handler(cf, ngx_http_tgbot_status_handler);
 
     status->file = cf->conf_file->file.name.data;
     status->line = cf->conf_file->line;

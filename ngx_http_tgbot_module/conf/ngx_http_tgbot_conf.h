@@ -183,6 +183,13 @@ char *ngx_http_tgbot_conf_several(ngx_conf_t *cf, ngx_array_t **array,
 /* whether word is the only argument of the directive */
 ngx_uint_t ngx_http_tgbot_conf_alone(ngx_conf_t *cf, const char *word);
 
+/*
+ * Makes it the handler of the location, and returns the location.  If another
+ * handler is set, it stays, and merging reports the error.
+ */
+ngx_http_core_loc_conf_t *ngx_http_tgbot_conf_handler(ngx_conf_t *cf,
+    ngx_http_handler_pt handler);
+
 /* logs that a required parameter is missing; returns NGX_CONF_ERROR */
 char *ngx_http_tgbot_conf_without(ngx_conf_t *cf, ngx_command_t *cmd,
     const char *parameter, const char *expected);

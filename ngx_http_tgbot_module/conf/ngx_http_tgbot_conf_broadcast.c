@@ -70,20 +70,13 @@ ngx_http_tgbot_conf_broadcast_check(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_tgbot_broadcast_conf_t *b = value;
 
-    ngx_http_core_loc_conf_t  *clcf;
-
     if (b->zone == NULL) {
         return ngx_http_tgbot_conf_without(cf, cmd, "zone",
                                            "\"zone=name:size\"");
     }
 
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    /* if another handler is set, merging reports the error */
-
-    if (clcf->handler == NULL) {
-        clcf->handler = ngx_http_tgbot_broadcast_route_handler;
-    }
+    (void) ngx_http_tgbot_conf_handler(cf,
+                                       ngx_http_tgbot_broadcast_route_handler);
 
     b->file = cf->conf_file->file.name.data;
     b->line = cf->conf_file->line;
@@ -163,20 +156,12 @@ static ngx_int_t
 ngx_http_tgbot_conf_broadcast_bot(ngx_conf_t *cf,
     ngx_http_tgbot_broadcast_conf_t *b)
 {
-    void                             **user;
-    ngx_uint_t                         i;
-    ngx_http_tgbot_bot_t             **bots;
-    ngx_http_tgbot_main_conf_t        *tmcf;
+    void                        **user;
+    ngx_http_tgbot_main_conf_t   *tmcf;
 
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
 
-    bots = tmcf->bots.elts;
-
-    for (i = 0; i < tmcf->bots.nelts; i++) {
-        if (ngx_http_tgbot_conf_equal(&bots[i]->name, &b->name)) {
-            b->bot = bots[i];
-        }
-    }
+    b->bot = ngx_http_tgbot_bot_named(tmcf, &b->name);
 
     if (b->bot == NULL) {
         return ngx_http_tgbot_conf_broadcast_error(cf, b, "names no bot, "

@@ -27,8 +27,6 @@ static ngx_int_t ngx_http_tgbot_conf_gateway_errors(ngx_conf_t *cf,
     ngx_http_tgbot_gateway_conf_t *gateway, ngx_http_core_loc_conf_t *clcf);
 static const char *ngx_http_tgbot_conf_gateway_pace(
     ngx_http_tgbot_gateway_conf_t *gateway);
-static ngx_http_tgbot_bot_t *ngx_http_tgbot_conf_gateway_bot(ngx_conf_t *cf,
-    ngx_str_t *name);
 
 
 static ngx_conf_enum_t  ngx_http_tgbot_conf_gateway_orders[] = {
@@ -172,13 +170,7 @@ ngx_http_tgbot_conf_gateway_check(ngx_conf_t *cf, ngx_command_t *cmd,
 
     *gatewayp = gateway;
 
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    /* if another handler is set, merging reports the error */
-
-    if (clcf->handler == NULL) {
-        clcf->handler = ngx_http_tgbot_gateway_handler;
-    }
+    clcf = ngx_http_tgbot_conf_handler(cf, ngx_http_tgbot_gateway_handler);
 
     gateway->conf = ngx_http_conf_get_module_loc_conf(cf,
                                                       ngx_http_tgbot_module);
@@ -302,8 +294,7 @@ ngx_http_tgbot_conf_gateways(ngx_conf_t *cf)
 
     for (i = 0; i < tmcf->gateways->nelts; i++) {
 
-        gateways[i]->bot = ngx_http_tgbot_conf_gateway_bot(cf,
-                                                          &gateways[i]->name);
+        gateways[i]->bot = ngx_http_tgbot_bot_named(tmcf, &gateways[i]->name);
 
         fault = (gateways[i]->bot == NULL)
                 ? "is the name of no bot, expected that of a \"tgbot_webhook\""
@@ -390,26 +381,4 @@ ngx_http_tgbot_conf_keys(ngx_conf_t *cf, ngx_http_tgbot_zone_t *zone,
     (*keys)->bot_id = bot->id;
 
     return NGX_OK;
-}
-
-
-static ngx_http_tgbot_bot_t *
-ngx_http_tgbot_conf_gateway_bot(ngx_conf_t *cf, ngx_str_t *name)
-{
-    ngx_uint_t                    i;
-    ngx_http_tgbot_bot_t        **bots;
-    ngx_http_tgbot_main_conf_t   *tmcf;
-
-    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_tgbot_module);
-
-    bots = tmcf->bots.elts;
-
-    for (i = 0; i < tmcf->bots.nelts; i++) {
-
-        if (ngx_http_tgbot_conf_equal(&bots[i]->name, name)) {
-            return bots[i];
-        }
-    }
-
-    return NULL;
 }

@@ -7,11 +7,11 @@
 #include "ngx_http_tgbot_broadcast_ids.h"
 #include "ngx_http_tgbot_broadcast_parse.h"
 #include "ngx_http_tgbot_broadcast_show.h"
-#include "ngx_http_tgbot_broadcast_step.h"
 #include "ngx_http_tgbot_broadcast_worker.h"
 #include "ngx_http_tgbot_idempotency_use.h"
 #include "ngx_http_tgbot_status_broadcast.h"
 #include "ngx_http_tgbot_status_text.h"
+#include "ngx_http_tgbot_step.h"
 
 
 /* bytes of the body, and chats, in one turn of the event loop */
@@ -27,7 +27,7 @@ typedef struct {
     ngx_http_request_t                 *request;
     ngx_http_tgbot_broadcast_conf_t    *conf;
     uint64_t                            id;       /* 0: not made yet */
-    ngx_http_tgbot_broadcast_step_t     step;
+    ngx_http_tgbot_step_t               step;
     ngx_http_tgbot_broadcast_parse_t    parse;
 
     ngx_chain_t                        *in;       /* rest of the body */
@@ -164,7 +164,7 @@ ngx_http_tgbot_broadcast_fill_body(ngx_http_request_t *r)
     }
 
     if (rc == NGX_OK) {
-        ngx_http_tgbot_broadcast_step_run(&fill->step);
+        ngx_http_tgbot_step_run(&fill->step);
     }
 }
 
@@ -229,7 +229,7 @@ ngx_http_tgbot_broadcast_fill_ready(ngx_http_tgbot_idempotency_use_t *use,
         fill->step.handler = ngx_http_tgbot_broadcast_fill_repeat;
     }
 
-    ngx_http_tgbot_broadcast_step_run(&fill->step);
+    ngx_http_tgbot_step_run(&fill->step);
 
     ngx_http_run_posted_requests(c);
 }
@@ -284,7 +284,7 @@ ngx_http_tgbot_broadcast_fill_leave(void *data)
 {
     ngx_http_tgbot_broadcast_fill_t *fill = data;
 
-    ngx_http_tgbot_broadcast_step_end(&fill->step);
+    ngx_http_tgbot_step_end(&fill->step.event);
     ngx_http_tgbot_broadcast_parse_done(&fill->parse);
     ngx_http_tgbot_broadcast_fill_abandon(fill);
 }

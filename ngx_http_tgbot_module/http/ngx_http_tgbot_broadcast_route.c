@@ -7,7 +7,6 @@
 #include "ngx_http_tgbot_broadcast_fill.h"
 #include "ngx_http_tgbot_broadcast_route.h"
 #include "ngx_http_tgbot_broadcast_show.h"
-#include "ngx_http_tgbot_broadcast_step.h"
 #include "ngx_http_tgbot_broadcast_stream.h"
 #include "ngx_http_tgbot_broadcast_worker.h"
 #include "ngx_http_tgbot_header.h"
@@ -15,6 +14,7 @@
 #include "ngx_http_tgbot_status_broadcast.h"
 #include "ngx_http_tgbot_status_guard.h"
 #include "ngx_http_tgbot_status_text.h"
+#include "ngx_http_tgbot_step.h"
 
 
 typedef struct {
@@ -38,7 +38,7 @@ typedef struct {
 
 typedef struct {
     ngx_http_tgbot_broadcast_route_t    route;
-    ngx_http_tgbot_broadcast_step_t     step;
+    ngx_http_tgbot_step_t               step;
     ngx_http_tgbot_broadcast_cursor_t   cursor;
     ngx_uint_t                          n;
 } ngx_http_tgbot_broadcast_again_t;
@@ -409,7 +409,7 @@ ngx_http_tgbot_broadcast_route_again(ngx_http_tgbot_broadcast_route_t *b)
 
     r->main->count++;
 
-    ngx_http_tgbot_broadcast_step_run(&again->step);
+    ngx_http_tgbot_step_run(&again->step);
 
     return NGX_DONE;
 }
@@ -450,7 +450,7 @@ ngx_http_tgbot_broadcast_route_again_end(void *data)
 {
     ngx_http_tgbot_broadcast_again_t *again = data;
 
-    ngx_http_tgbot_broadcast_step_end(&again->step);
+    ngx_http_tgbot_step_end(&again->step.event);
 }
 
 

@@ -6,6 +6,7 @@
 #include "ngx_http_tgbot_broadcast_show.h"
 #include "ngx_http_tgbot_broadcast_stream.h"
 #include "ngx_http_tgbot_status_text.h"
+#include "ngx_http_tgbot_step.h"
 
 
 /* bytes of the one buffer, and of the longest element */
@@ -17,9 +18,6 @@
 
 /* looks into the zone in one turn of the event loop */
 #define NGX_HTTP_TGBOT_BROADCAST_STREAM_TURN     200
-
-/* ms of a timer that keeps the worker from its exit, and only goes on */
-#define NGX_HTTP_TGBOT_BROADCAST_STREAM_HOLD     1000
 
 
 typedef struct {
@@ -118,13 +116,7 @@ ngx_http_tgbot_broadcast_stream_leave(void *data)
 {
     ngx_http_tgbot_broadcast_stream_t *s = data;
 
-    if (s->event.posted) {
-        ngx_delete_posted_event(&s->event);
-    }
-
-    if (s->event.timer_set) {
-        ngx_del_timer(&s->event);
-    }
+    ngx_http_tgbot_step_end(&s->event);
 }
 
 
@@ -223,11 +215,7 @@ ngx_http_tgbot_broadcast_stream_run(ngx_http_tgbot_broadcast_stream_t *s)
         }
 
         if (looks >= NGX_HTTP_TGBOT_BROADCAST_STREAM_TURN) {
-            ngx_post_event(&s->event, &ngx_posted_next_events);
-
-            /* a worker that exits waits for timers, not for posted events */
-
-            ngx_add_timer(&s->event, NGX_HTTP_TGBOT_BROADCAST_STREAM_HOLD);
+            ngx_http_tgbot_step_later(&s->event);
             return;
         }
 

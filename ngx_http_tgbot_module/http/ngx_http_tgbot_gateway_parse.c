@@ -12,13 +12,11 @@
 #include "ngx_http_tgbot_gateway.h"
 #include "ngx_http_tgbot_header.h"
 #include "ngx_http_tgbot_method_form.h"
+#include "ngx_http_tgbot_step.h"
 
 
 /* bytes of a form in a file that are read at once */
 #define NGX_HTTP_TGBOT_GATEWAY_PIECE  (64 * 1024)
-
-/* ms of a timer that keeps the worker from its exit, and only reads on */
-#define NGX_HTTP_TGBOT_GATEWAY_HOLD   1000
 
 
 static ngx_uint_t ngx_http_tgbot_gateway_parse_bulk(
@@ -30,7 +28,6 @@ static ngx_int_t ngx_http_tgbot_gateway_parse_memory(
 static ngx_int_t ngx_http_tgbot_gateway_parse_form(ngx_http_tgbot_gateway_t *g);
 static ngx_int_t ngx_http_tgbot_gateway_parse_piece(
     ngx_http_tgbot_gateway_t *g);
-static void ngx_http_tgbot_gateway_parse_later(ngx_http_tgbot_gateway_t *g);
 static void ngx_http_tgbot_gateway_parse_more(ngx_event_t *ev);
 static ngx_int_t ngx_http_tgbot_gateway_parse_found(ngx_http_tgbot_gateway_t *g,
     ngx_str_t *value);
@@ -184,7 +181,7 @@ ngx_http_tgbot_gateway_parse_form(ngx_http_tgbot_gateway_t *g)
     g->more.data = g;
     g->more.log = r->connection->log;
 
-    ngx_http_tgbot_gateway_parse_later(g);
+    ngx_http_tgbot_step_later(&g->more);
 
     return (ngx_http_tgbot_gateway_watch(r) == NGX_OK) ? NGX_AGAIN : NGX_ERROR;
 }
@@ -247,19 +244,6 @@ ngx_http_tgbot_gateway_parse_piece(ngx_http_tgbot_gateway_t *g)
 
 
 static void
-ngx_http_tgbot_gateway_parse_later(ngx_http_tgbot_gateway_t *g)
-{
-    ngx_post_event(&g->more, &ngx_posted_next_events);
-
-    /* a worker that is to end waits for timers, not for posted events */
-
-    if (!g->more.timer_set) {
-        ngx_add_timer(&g->more, NGX_HTTP_TGBOT_GATEWAY_HOLD);
-    }
-}
-
-
-static void
 ngx_http_tgbot_gateway_parse_more(ngx_event_t *ev)
 {
     ngx_int_t                  rc;
@@ -271,7 +255,7 @@ ngx_http_tgbot_gateway_parse_more(ngx_event_t *ev)
     rc = ngx_http_tgbot_gateway_parse_piece(g);
 
     if (rc == NGX_AGAIN) {
-        ngx_http_tgbot_gateway_parse_later(g);
+        ngx_http_tgbot_step_later(&g->more);
         return;
     }
 
@@ -290,13 +274,7 @@ ngx_http_tgbot_gateway_parse_more(ngx_event_t *ev)
 void
 ngx_http_tgbot_gateway_parse_stop(ngx_http_tgbot_gateway_t *g)
 {
-    if (g->more.posted) {
-        ngx_delete_posted_event(&g->more);
-    }
-
-    if (g->more.timer_set) {
-        ngx_del_timer(&g->more);
-    }
+    ngx_http_tgbot_step_end(&g->more);
 
     if (g->piece) {
         (void) ngx_pfree(g->request->pool, g->piece);

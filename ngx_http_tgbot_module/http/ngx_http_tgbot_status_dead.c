@@ -175,12 +175,10 @@ static ngx_int_t
 ngx_http_tgbot_status_dead_parse(ngx_http_tgbot_status_dead_t *d,
     ngx_str_t *path)
 {
-    u_char                       *slash;
-    ngx_int_t                     id;
-    ngx_str_t                     name;
-    ngx_uint_t                    i;
-    ngx_http_tgbot_bot_t        **bots;
-    ngx_http_tgbot_main_conf_t   *tmcf;
+    u_char                      *slash;
+    ngx_int_t                    id;
+    ngx_str_t                    name;
+    ngx_http_tgbot_main_conf_t  *tmcf;
 
     name = *path;
 
@@ -200,20 +198,9 @@ ngx_http_tgbot_status_dead_parse(ngx_http_tgbot_status_dead_t *d,
 
     tmcf = ngx_http_get_module_main_conf(d->request, ngx_http_tgbot_module);
 
-    bots = tmcf->bots.elts;
+    d->bot = ngx_http_tgbot_bot_named(tmcf, &name);
 
-    for (i = 0; i < tmcf->bots.nelts; i++) {
-
-        if (bots[i]->name.len == name.len
-            && ngx_strncmp(bots[i]->name.data, name.data, name.len) == 0)
-        {
-            d->bot = bots[i];
-
-            return d->bot->dead ? NGX_OK : NGX_DECLINED;
-        }
-    }
-
-    return NGX_DECLINED;
+    return (d->bot && d->bot->dead) ? NGX_OK : NGX_DECLINED;
 }
 
 

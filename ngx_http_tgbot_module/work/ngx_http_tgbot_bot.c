@@ -33,6 +33,26 @@ ngx_http_tgbot_bot_init(ngx_http_tgbot_bot_t *bot)
 }
 
 
+ngx_http_tgbot_bot_t *
+ngx_http_tgbot_bot_named(ngx_http_tgbot_main_conf_t *tmcf, ngx_str_t *name)
+{
+    ngx_uint_t              i;
+    ngx_http_tgbot_bot_t  **bots;
+
+    bots = tmcf->bots.elts;
+
+    for (i = 0; i < tmcf->bots.nelts; i++) {
+        if (bots[i]->name.len == name->len
+            && ngx_strncmp(bots[i]->name.data, name->data, name->len) == 0)
+        {
+            return bots[i];
+        }
+    }
+
+    return NULL;
+}
+
+
 ngx_int_t
 ngx_http_tgbot_bot_value(ngx_http_request_t *r, ngx_http_complex_value_t *cv,
     ngx_str_t *value)

@@ -567,6 +567,10 @@ typedef struct {
 /* must be called before any other use of the bot in a worker; idempotent */
 void ngx_http_tgbot_bot_init(ngx_http_tgbot_bot_t *bot);
 
+/* the bot of a "tgbot_webhook" with this name, or NULL */
+ngx_http_tgbot_bot_t *ngx_http_tgbot_bot_named(
+    ngx_http_tgbot_main_conf_t *tmcf, ngx_str_t *name);
+
 /*
  * Copies r's cached variables, or "base" if it is not NULL, into r->pool.  The
  * caller sets the copy as r->variables while it evaluates values that must not

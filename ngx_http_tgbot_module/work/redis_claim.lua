@@ -26,6 +26,7 @@
 -- does not name it.  Refused with OOM at maxmemory.
 
 --include redis_part_meta.lua
+--include redis_part_lives.lua
 --include redis_part_rings.lua
 
 local err = meta_read('window', 'top1', 'top2', 'last')
@@ -59,22 +60,14 @@ if dedup then
   end
 end
 
-
-local function lives(worker)
-  local lease = redis.call('ZSCORE', KEYS[7], worker)
-
-  return lease and tonumber(lease) > now
-end
-
-
-if ARGV[6] == '1' or not lives(ARGV[3]) then
+if ARGV[6] == '1' or not lives(KEYS[7], ARGV[3]) then
   return {4}
 end
 
 local holder = redis.call('HGET', KEYS[4], name)
 
 if holder and holder ~= token then
-  if lives(string.match(holder, '^(.*)/')) then
+  if is_held(KEYS[7], holder) then
     local first = redis.call('ZSCORE', KEYS[6], name)
 
     return {2, first and math.max(0, now - first) or 0}

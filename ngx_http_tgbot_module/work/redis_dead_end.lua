@@ -15,6 +15,7 @@
 -- Twice: the second run does nothing.
 
 --include redis_part_meta.lua
+--include redis_part_lives.lua
 
 local err = meta_read()
 if err then
@@ -24,10 +25,7 @@ end
 local by = redis.call('HGET', KEYS[4], ARGV[1])
 
 if ARGV[2] == '' then
-  local lease = by and redis.call('ZSCORE', KEYS[5],
-                                  string.match(by, '^(.*)/') or '')
-
-  if lease and tonumber(lease) > now then
+  if is_held(KEYS[5], by) then
     return 2
   end
 

@@ -16,19 +16,12 @@
 -- that does not name it.
 
 --include redis_part_meta.lua
+--include redis_part_lives.lua
 
 local err = meta_read()
 if err then
   return err
 end
-
-
-local function lives(worker)
-  local lease = redis.call('ZSCORE', KEYS[4], worker)
-
-  return lease and tonumber(lease) > now
-end
-
 
 local letter = redis.call('HMGET', KEYS[2], ARGV[1], ARGV[1] .. 'd')
 
@@ -36,14 +29,14 @@ if not letter[1] then
   return {0}
 end
 
-if not lives(ARGV[2]) then
+if not lives(KEYS[4], ARGV[2]) then
   return {4}
 end
 
 local token = ARGV[2] .. '/' .. ARGV[3]
 local by = redis.call('HGET', KEYS[3], ARGV[1])
 
-if by and by ~= '' and by ~= token and lives(string.match(by, '^(.*)/')) then
+if by ~= token and is_held(KEYS[4], by) then
   return {2}
 end
 

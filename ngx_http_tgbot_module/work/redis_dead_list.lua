@@ -8,6 +8,7 @@
 -- of its data, and 1 if a living worker replays it.
 
 --include redis_part_meta.lua
+--include redis_part_lives.lua
 
 local err = meta_read()
 if err then
@@ -21,13 +22,12 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[1],
 do
   local head = redis.call('HGET', KEYS[3], id)
   local by = redis.call('HGET', KEYS[4], id)
-  local lease = by and redis.call('ZSCORE', KEYS[5],
-                                  string.match(by, '^(.*)/') or '')
+
   if head then
     reply[#reply + 1] = tonumber(id)
     reply[#reply + 1] = head
     reply[#reply + 1] = redis.call('HSTRLEN', KEYS[3], id .. 'd')
-    reply[#reply + 1] = lease and tonumber(lease) > now and 1 or 0
+    reply[#reply + 1] = is_held(KEYS[5], by) and 1 or 0
   end
 end
 

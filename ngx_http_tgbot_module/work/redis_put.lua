@@ -18,6 +18,7 @@
 -- Twice: the second run finds that it is done.  Refused with OOM at maxmemory.
 
 --include redis_part_meta.lua
+--include redis_part_lives.lua
 --include redis_part_ready.lua
 --include redis_part_put.lua
 
@@ -33,11 +34,7 @@ if letter then
     return {0}
   end
 
-  local by = redis.call('HGET', KEYS[7], ARGV[5])
-  local lease = by and redis.call('ZSCORE', KEYS[8],
-                                  string.match(by, '^(.*)/') or '')
-
-  if lease and tonumber(lease) > now then
+  if is_held(KEYS[8], redis.call('HGET', KEYS[7], ARGV[5])) then
     return {2}
   end
 

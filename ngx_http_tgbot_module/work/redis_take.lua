@@ -30,6 +30,7 @@
 -- name becomes ready again.
 
 --include redis_part_meta.lua
+--include redis_part_lives.lua
 --include redis_part_ready.lua
 
 local err = meta_read()
@@ -37,9 +38,7 @@ if err then
   return err
 end
 
-local lease = redis.call('ZSCORE', KEYS[5], ARGV[1])
-
-if not lease or tonumber(lease) <= now then
+if not lives(KEYS[5], ARGV[1]) then
   return {now, -1, -1, redis.call('HLEN', KEYS[3])}
 end
 

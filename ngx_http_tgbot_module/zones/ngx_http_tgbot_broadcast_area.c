@@ -34,6 +34,9 @@ static uint32_t ngx_http_tgbot_broadcast_area_walk(
 static void ngx_http_tgbot_broadcast_area_count(
     ngx_http_tgbot_broadcast_area_t *area,
     ngx_http_tgbot_broadcast_record_t *record);
+static void ngx_http_tgbot_broadcast_area_cut(
+    ngx_http_tgbot_broadcast_area_t *area,
+    ngx_http_tgbot_broadcast_record_t *record);
 static uint64_t ngx_http_tgbot_broadcast_area_sum(
     ngx_http_tgbot_broadcast_block_t *block);
 static uint64_t ngx_http_tgbot_broadcast_area_sum_record(
@@ -828,7 +831,9 @@ ngx_http_tgbot_broadcast_area_drop(ngx_http_tgbot_broadcast_area_t *area,
 }
 
 
-void
+/* drops the chats behind record->total */
+
+static void
 ngx_http_tgbot_broadcast_area_cut(ngx_http_tgbot_broadcast_area_t *area,
     ngx_http_tgbot_broadcast_record_t *record)
 {

@@ -193,10 +193,6 @@ uint32_t ngx_http_tgbot_broadcast_area_tail(
 void ngx_http_tgbot_broadcast_area_drop(ngx_http_tgbot_broadcast_area_t *area,
     ngx_http_tgbot_broadcast_record_t *record);
 
-/* drops the chats behind record->total */
-void ngx_http_tgbot_broadcast_area_cut(ngx_http_tgbot_broadcast_area_t *area,
-    ngx_http_tgbot_broadcast_record_t *record);
-
 /*
  * Looks at a block of a broadcast whose leader, or the one before, is dead:
  * chats that the dead one had in flight become unknown, those that it had only

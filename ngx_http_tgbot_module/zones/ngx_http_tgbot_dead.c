@@ -31,6 +31,7 @@ static void ngx_http_tgbot_dead_end(ngx_http_tgbot_store_t *store,
     void *item);
 static ngx_int_t ngx_http_tgbot_dead_copy(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t *old);
+static ngx_int_t ngx_http_tgbot_dead_copy_letter(void *user, void *told);
 static void ngx_http_tgbot_dead_clear(void *own);
 static ngx_uint_t ngx_http_tgbot_dead_make_room(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_store_t *store, ngx_http_tgbot_store_entry_t *entry,
@@ -141,55 +142,31 @@ static ngx_int_t
 ngx_http_tgbot_dead_copy(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t *old)
 {
-    ngx_int_t                       rc;
-    ngx_uint_t                      evicted;
-    ngx_pool_t                     *pool;
-    ngx_http_tgbot_dead_t           dead;
-    ngx_http_tgbot_letter_t         letter;
-    ngx_http_tgbot_store_cursor_t   cursor;
+    ngx_http_tgbot_dead_t    dead;
+    ngx_http_tgbot_letter_t  letter;
 
-    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
     ngx_memzero(&dead, sizeof(ngx_http_tgbot_dead_t));
 
     dead.zone = zone;
     dead.max = NGX_MAX_INT_T_VALUE;
 
-    do {
-        pool = ngx_create_pool(4096, zone->log);
-        if (pool == NULL) {
-            return NGX_ERROR;
-        }
+    return ngx_http_tgbot_store_copy_zone(&dead, old,
+                                          &ngx_http_tgbot_dead_layout, &letter,
+                                          ngx_http_tgbot_dead_copy_letter);
+}
 
-        rc = ngx_http_tgbot_dead_walk(old, &cursor, &letter, pool);
 
-        if (rc == NGX_OK) {
-            dead.bot.data = letter.item.head.bot;
-            dead.bot.len = letter.item.head.bot_len;
-            dead.bot_id = letter.item.head.bot_id;
+static ngx_int_t
+ngx_http_tgbot_dead_copy_letter(void *user, void *told)
+{
+    ngx_http_tgbot_letter_t *letter = told;
 
-            letter.item.head.letter = 0;
+    ngx_uint_t  evicted;
 
-            ngx_http_tgbot_store_count(zone, letter.id);
+    letter->item.head.letter = 0;
 
-            if (ngx_http_tgbot_dead_enter(&dead) != NGX_OK
-                || ngx_http_tgbot_dead_put(&dead, &letter, &evicted) != NGX_OK
-                || evicted)
-            {
-                rc = NGX_ERROR;
-            }
-        }
-
-        ngx_destroy_pool(pool);
-
-    } while (rc == NGX_OK);
-
-    if (rc != NGX_DONE) {
-        return NGX_ERROR;
-    }
-
-    ngx_http_tgbot_store_copy_own(zone, old, &ngx_http_tgbot_dead_layout);
-
-    return NGX_OK;
+    return (ngx_http_tgbot_dead_put(user, letter, &evicted) == NGX_OK
+            && evicted == 0) ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -777,23 +754,6 @@ ngx_http_tgbot_dead_taken(ngx_http_tgbot_dead_t *dead, uint64_t id,
     }
 
     ngx_http_tgbot_zone_unlock(dead->zone);
-}
-
-
-ngx_int_t
-ngx_http_tgbot_dead_walk(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_store_cursor_t *cursor, ngx_http_tgbot_letter_t *letter,
-    ngx_pool_t *pool)
-{
-    return ngx_http_tgbot_store_walk(zone, &ngx_http_tgbot_dead_layout,
-                                     cursor, letter, pool);
-}
-
-
-ngx_int_t
-ngx_http_tgbot_dead_enter(ngx_http_tgbot_dead_t *dead)
-{
-    return ngx_http_tgbot_store_enter(dead, &ngx_http_tgbot_dead_layout);
 }
 
 

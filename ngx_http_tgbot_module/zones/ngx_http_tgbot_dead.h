@@ -154,17 +154,6 @@ void ngx_http_tgbot_dead_state(ngx_http_tgbot_dead_t *dead,
     ngx_http_tgbot_dead_state_t *state);
 
 
-/* for a copy: see ngx_http_tgbot_store_walk() */
-ngx_int_t ngx_http_tgbot_dead_walk(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_store_cursor_t *cursor, ngx_http_tgbot_letter_t *letter,
-    ngx_pool_t *pool);
-
-/*
- * Finds or makes the entry of a bot, which may be in no configuration.  The
- * caller sets zone, bot, bot_id and max.  NGX_DECLINED: no entry is left.
- */
-ngx_int_t ngx_http_tgbot_dead_enter(ngx_http_tgbot_dead_t *dead);
-
 /* the least number of bots that a zone of "size" bytes has room for */
 ngx_uint_t ngx_http_tgbot_dead_bots(size_t size);
 

@@ -37,8 +37,7 @@ static void ngx_http_tgbot_idempotency_end(ngx_http_tgbot_store_t *store,
     void *item);
 static ngx_int_t ngx_http_tgbot_idempotency_copy(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t *old);
-static ngx_int_t ngx_http_tgbot_idempotency_put(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_idempotency_told_t *told);
+static ngx_int_t ngx_http_tgbot_idempotency_put(void *to, void *record);
 static void ngx_http_tgbot_idempotency_clear(void *own);
 static void ngx_http_tgbot_idempotency_tell(ngx_http_tgbot_store_t *store,
     void *item, void *told);
@@ -93,7 +92,9 @@ const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_idempotency_zone = {
 };
 
 
-const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_idempotency_layout = {
+static const ngx_http_tgbot_store_layout_t
+    ngx_http_tgbot_idempotency_layout =
+{
     "tgbot_gateway",
     sizeof(ngx_http_tgbot_idempotency_item_t),
     0,
@@ -238,58 +239,32 @@ static ngx_int_t
 ngx_http_tgbot_idempotency_copy(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t *old)
 {
-    ngx_int_t                           rc;
-    ngx_pool_t                         *pool;
-    ngx_http_tgbot_store_cursor_t       cursor;
-    ngx_http_tgbot_idempotency_told_t   told;
+    ngx_http_tgbot_zone_user_t         user;
+    ngx_http_tgbot_idempotency_told_t  told;
 
-    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
+    user.zone = zone;
 
-    do {
-        pool = ngx_create_pool(4096, zone->log);
-        if (pool == NULL) {
-            return NGX_ERROR;
-        }
-
-        rc = ngx_http_tgbot_store_walk(old,
-                                       &ngx_http_tgbot_idempotency_layout,
-                                       &cursor, &told, pool);
-        if (rc == NGX_OK) {
-            rc = ngx_http_tgbot_idempotency_put(zone, &told);
-        }
-
-        ngx_destroy_pool(pool);
-
-    } while (rc == NGX_OK);
-
-    return (rc == NGX_DONE) ? NGX_OK : NGX_ERROR;
+    return ngx_http_tgbot_store_copy_zone(&user, old,
+                                          &ngx_http_tgbot_idempotency_layout,
+                                          &told,
+                                          ngx_http_tgbot_idempotency_put);
 }
 
 
 /* adds a record that is not in flight; NGX_ERROR: there is no room */
 
 static ngx_int_t
-ngx_http_tgbot_idempotency_put(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_idempotency_told_t *told)
+ngx_http_tgbot_idempotency_put(void *to, void *record)
 {
+    ngx_http_tgbot_zone_user_t *user = to;
+    ngx_http_tgbot_idempotency_told_t *told = record;
+
     ngx_http_tgbot_store_t              store;
-    ngx_http_tgbot_zone_user_t          user;
     ngx_http_tgbot_idempotency_item_t  *item;
 
-    user.zone = zone;
-    user.bot.data = told->item.head.bot;
-    user.bot.len = told->item.head.bot_len;
-    user.bot_id = told->item.head.bot_id;
+    ngx_http_tgbot_idempotency_lock(user->zone, &store);
 
-    if (ngx_http_tgbot_store_enter(&user, &ngx_http_tgbot_idempotency_layout)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_http_tgbot_idempotency_lock(zone, &store);
-
-    item = ngx_http_tgbot_store_add(&store, user.entry, &told->item);
+    item = ngx_http_tgbot_store_add(&store, user->entry, &told->item);
 
     if (item) {
         item->state = told->state;
@@ -298,7 +273,7 @@ ngx_http_tgbot_idempotency_put(ngx_http_tgbot_zone_t *zone,
         ngx_http_tgbot_idempotency_index(&store, item);
     }
 
-    ngx_http_tgbot_zone_unlock(zone);
+    ngx_http_tgbot_zone_unlock(user->zone);
 
     return item ? NGX_OK : NGX_ERROR;
 }

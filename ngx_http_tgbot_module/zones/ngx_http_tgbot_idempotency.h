@@ -159,9 +159,6 @@ typedef struct {
 } ngx_http_tgbot_idempotency_sh_t;
 
 
-extern const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_idempotency_layout;
-
-
 /* opens and locks the zone, and repairs it if a worker died inside */
 void ngx_http_tgbot_idempotency_lock(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_store_t *store);

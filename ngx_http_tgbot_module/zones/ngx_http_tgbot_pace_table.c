@@ -50,6 +50,8 @@ static void ngx_http_tgbot_pace_table_attach(ngx_http_tgbot_pace_table_t *t,
     ngx_http_tgbot_pace_ticket_t *ticket);
 static ngx_uint_t ngx_http_tgbot_pace_table_before(void *data, uint32_t a,
     uint32_t b);
+static ngx_http_tgbot_list_t *ngx_http_tgbot_pace_table_list(
+    ngx_http_tgbot_pace_record_t *record, ngx_uint_t class);
 static uint32_t *ngx_http_tgbot_pace_table_chain(
     ngx_http_tgbot_pace_table_t *t, ngx_http_tgbot_pace_key_t *key);
 static ngx_http_tgbot_pace_record_t *ngx_http_tgbot_pace_table_find(
@@ -574,7 +576,7 @@ ngx_http_tgbot_pace_table_before(void *data, uint32_t a, uint32_t b)
 }
 
 
-ngx_http_tgbot_list_t *
+static ngx_http_tgbot_list_t *
 ngx_http_tgbot_pace_table_list(ngx_http_tgbot_pace_record_t *record,
     ngx_uint_t class)
 {

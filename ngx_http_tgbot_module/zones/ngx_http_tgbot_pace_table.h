@@ -215,10 +215,6 @@ void ngx_http_tgbot_pace_table_unlist(ngx_http_tgbot_pace_table_t *t,
 void ngx_http_tgbot_pace_table_free(ngx_http_tgbot_pace_table_t *t,
     ngx_http_tgbot_pace_ticket_t *ticket);
 
-/* the list of the record that a ticket is in */
-ngx_http_tgbot_list_t *ngx_http_tgbot_pace_table_list(
-    ngx_http_tgbot_pace_record_t *record, ngx_uint_t class);
-
 /* the worker of the ticket is to look at it, or need not any more */
 void ngx_http_tgbot_pace_table_mail(ngx_http_tgbot_pace_table_t *t,
     ngx_http_tgbot_pace_ticket_t *ticket);

@@ -20,7 +20,7 @@
 
 
 static ngx_int_t ngx_http_tgbot_queue_fits(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_queue_area_t *area, uint64_t needed);
+    ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_item_t *item);
 static ngx_uint_t ngx_http_tgbot_queue_alone(
     ngx_http_tgbot_queue_area_t *area);
 static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_search(
@@ -32,6 +32,8 @@ static ngx_uint_t ngx_http_tgbot_queue_idle(ngx_http_tgbot_queue_t *queue,
     ngx_msec_t *wait);
 static ngx_uint_t ngx_http_tgbot_queue_unreaped(
     ngx_http_tgbot_queue_own_t *own);
+static ngx_int_t ngx_http_tgbot_queue_lock(ngx_http_tgbot_queue_t *queue,
+    ngx_http_tgbot_queue_area_t *area);
 static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_pick(
     ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_area_t *area,
     ngx_msec_t *wait);
@@ -41,6 +43,8 @@ static ngx_int_t ngx_http_tgbot_queue_keep(ngx_http_tgbot_queue_area_t *area,
 static ngx_http_tgbot_queue_item_t *ngx_http_tgbot_queue_held(
     ngx_http_tgbot_queue_t *queue, ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_taken_t *taken);
+static void ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store,
+    void *item, void *told);
 static ngx_int_t ngx_http_tgbot_queue_zone_init(ngx_http_tgbot_zone_t *zone,
     ngx_uint_t fresh);
 static ngx_int_t ngx_http_tgbot_queue_zone_replaces(
@@ -55,6 +59,7 @@ static void ngx_http_tgbot_queue_zone_end(ngx_http_tgbot_store_t *store,
     void *item);
 static ngx_int_t ngx_http_tgbot_queue_zone_copy(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t *old);
+static ngx_int_t ngx_http_tgbot_queue_zone_copy_item(void *user, void *told);
 static void ngx_http_tgbot_queue_zone_clear(void *own);
 static void ngx_http_tgbot_queue_zone_lock(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_store_t *store);
@@ -100,12 +105,8 @@ ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
 
     rc = ngx_http_tgbot_queue_lock(queue, &area);
 
-    if (rc == NGX_OK) {
-        rc = ngx_http_tgbot_queue_fits(queue, &area,
-                                       ngx_http_tgbot_queue_needs(item));
-    } else {
-        rc = NGX_AGAIN;
-    }
+    rc = (rc == NGX_OK) ? ngx_http_tgbot_queue_fits(queue, &area, item)
+                        : NGX_AGAIN;
 
     if (rc != NGX_OK) {
         *age = area.entry ? ngx_http_tgbot_queue_oldest(&area) : 0;
@@ -138,13 +139,15 @@ ngx_http_tgbot_queue_put(ngx_http_tgbot_queue_t *queue,
 
 static ngx_int_t
 ngx_http_tgbot_queue_fits(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_queue_area_t *area, uint64_t needed)
+    ngx_http_tgbot_queue_area_t *area, ngx_http_tgbot_item_t *item)
 {
-    uint64_t                 max;
+    uint64_t                 max, needed;
     ngx_http_tgbot_store_t  *store;
 
     store = &area->store;
 
+    needed = ngx_http_tgbot_store_needs(sizeof(ngx_http_tgbot_queue_item_t),
+                                        item);
     max = (uint64_t) store->sh->chain.total * queue->share / 100;
 
     if (area->entry->blocks + needed > max
@@ -559,7 +562,6 @@ void
 ngx_http_tgbot_queue_state(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_state_t *state)
 {
-    uint64_t                      needed;
     ngx_uint_t                    i;
     ngx_http_tgbot_item_t         item;
     ngx_http_tgbot_queue_own_t   *own;
@@ -578,9 +580,7 @@ ngx_http_tgbot_queue_state(ngx_http_tgbot_queue_t *queue,
     item.data.len = NGX_HTTP_TGBOT_QUEUE_ORDINARY;
     item.answered = 0;
 
-    needed = ngx_http_tgbot_queue_needs(&item);
-
-    state->full = ngx_http_tgbot_queue_fits(queue, &area, needed) != NGX_OK;
+    state->full = ngx_http_tgbot_queue_fits(queue, &area, &item) != NGX_OK;
 
     ngx_http_tgbot_queue_lane_due(&area);
     ngx_http_tgbot_queue_reap(&area);
@@ -629,7 +629,9 @@ ngx_http_tgbot_queue_lock_zone(ngx_http_tgbot_zone_t *zone,
 }
 
 
-ngx_int_t
+/* NGX_DECLINED: the entry belongs to another bot now; the zone is locked too */
+
+static ngx_int_t
 ngx_http_tgbot_queue_lock(ngx_http_tgbot_queue_t *queue,
     ngx_http_tgbot_queue_area_t *area)
 {
@@ -862,7 +864,7 @@ ngx_http_tgbot_queue_held(ngx_http_tgbot_queue_t *queue,
 }
 
 
-void
+static void
 ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
     void *told)
 {
@@ -883,9 +885,7 @@ ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
 }
 
 
-static const ngx_http_tgbot_store_layout_t
-    ngx_http_tgbot_queue_zone_layout =
-{
+const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_queue_zone_layout = {
     "tgbot_queue",
     sizeof(ngx_http_tgbot_queue_item_t),
     sizeof(ngx_http_tgbot_queue_own_t),
@@ -1032,59 +1032,38 @@ static ngx_int_t
 ngx_http_tgbot_queue_zone_copy(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_t *old)
 {
-    ngx_int_t                       rc;
-    ngx_msec_t                      age;
-    ngx_pool_t                     *pool;
-    ngx_http_tgbot_item_t           item;
-    ngx_http_tgbot_queue_t          queue;
-    ngx_http_tgbot_queue_area_t     area;
-    ngx_http_tgbot_store_cursor_t   cursor;
+    ngx_http_tgbot_item_t        item;
+    ngx_http_tgbot_queue_t       queue;
+    ngx_http_tgbot_queue_area_t  area;
 
-    ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
     ngx_memzero(&queue, sizeof(ngx_http_tgbot_queue_t));
 
     queue.zone = zone;
     queue.share = 100;
 
-    do {
-        pool = ngx_create_pool(4096, zone->log);
-        if (pool == NULL) {
-            return NGX_ERROR;
-        }
-
-        rc = ngx_http_tgbot_queue_walk(old, &cursor, &item, pool);
-
-        if (rc == NGX_OK) {
-            queue.bot.data = item.head.bot;
-            queue.bot.len = item.head.bot_len;
-            queue.bot_id = item.head.bot_id;
-
-            ngx_http_tgbot_store_count(zone, cursor.seq);
-
-            if (ngx_http_tgbot_queue_enter(&queue) != NGX_OK
-                || ngx_http_tgbot_queue_put(&queue, &item,
-                                            NGX_HTTP_TGBOT_QUEUE_LOADED, &age)
-                   != NGX_OK)
-            {
-                rc = NGX_ERROR;
-            }
-        }
-
-        ngx_destroy_pool(pool);
-
-    } while (rc == NGX_OK);
-
-    if (rc != NGX_DONE) {
+    if (ngx_http_tgbot_store_copy_zone(&queue, old,
+                                       &ngx_http_tgbot_queue_zone_layout,
+                                       &item,
+                                       ngx_http_tgbot_queue_zone_copy_item)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
-
-    ngx_http_tgbot_store_copy_own(zone, old,
-                                  &ngx_http_tgbot_queue_zone_layout);
 
     ngx_http_tgbot_queue_lane_open(&area, zone);
     ngx_http_tgbot_queue_repair(&area, NGX_HTTP_TGBOT_QUEUE_DONE);
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_tgbot_queue_zone_copy_item(void *user, void *told)
+{
+    ngx_msec_t  age;
+
+    return ngx_http_tgbot_queue_put(user, told, NGX_HTTP_TGBOT_QUEUE_LOADED,
+                                    &age);
 }
 
 
@@ -1138,30 +1117,4 @@ ngx_http_tgbot_queue_orphaned(ngx_http_tgbot_zone_t *zone)
     ngx_http_tgbot_zone_unlock(zone);
 
     return n;
-}
-
-
-ngx_int_t
-ngx_http_tgbot_queue_walk(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_store_cursor_t *cursor, ngx_http_tgbot_item_t *item,
-    ngx_pool_t *pool)
-{
-    return ngx_http_tgbot_store_walk(zone, &ngx_http_tgbot_queue_zone_layout,
-                                     cursor, item, pool);
-}
-
-
-ngx_int_t
-ngx_http_tgbot_queue_enter(ngx_http_tgbot_queue_t *queue)
-{
-    return ngx_http_tgbot_store_enter(queue,
-                                      &ngx_http_tgbot_queue_zone_layout);
-}
-
-
-uint64_t
-ngx_http_tgbot_queue_needs(ngx_http_tgbot_item_t *item)
-{
-    return ngx_http_tgbot_store_needs(sizeof(ngx_http_tgbot_queue_item_t),
-                                      item);
 }

@@ -82,6 +82,7 @@ typedef enum {
 
 
 extern const ngx_http_tgbot_zone_kind_t  ngx_http_tgbot_queue_zone;
+extern const ngx_http_tgbot_store_layout_t  ngx_http_tgbot_queue_zone_layout;
 
 
 /* returns the lane of a key: a hash */
@@ -215,22 +216,6 @@ void ngx_http_tgbot_queue_state(ngx_http_tgbot_queue_t *queue,
  */
 ngx_uint_t ngx_http_tgbot_queue_items(ngx_http_tgbot_zone_t *zone);
 ngx_uint_t ngx_http_tgbot_queue_orphaned(ngx_http_tgbot_zone_t *zone);
-
-
-/* walks all items of a zone, see ngx_http_tgbot_store_walk() */
-ngx_int_t ngx_http_tgbot_queue_walk(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_store_cursor_t *cursor, ngx_http_tgbot_item_t *item,
-    ngx_pool_t *pool);
-
-/*
- * Finds or makes the entry of a bot that the configuration may not name.  The
- * caller has set zone, bot, bot_id and share of "queue".  NGX_DECLINED: no
- * entry is free.
- */
-ngx_int_t ngx_http_tgbot_queue_enter(ngx_http_tgbot_queue_t *queue);
-
-/* number of blocks that an item takes */
-uint64_t ngx_http_tgbot_queue_needs(ngx_http_tgbot_item_t *item);
 
 
 #endif /* _NGX_HTTP_TGBOT_QUEUE_H_INCLUDED_ */

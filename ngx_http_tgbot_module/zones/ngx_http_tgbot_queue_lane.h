@@ -211,21 +211,9 @@ void ngx_http_tgbot_queue_breaker_lost(ngx_http_tgbot_queue_area_t *area,
     ngx_http_tgbot_queue_item_t *item);
 
 
-/*
- * Locks the zone for the bot of a queue, and repairs it if it is dirty.
- * NGX_DECLINED: the entry belongs to another bot now.  The zone is locked in
- * both cases, and the caller unlocks it.
- */
-ngx_int_t ngx_http_tgbot_queue_lock(ngx_http_tgbot_queue_t *queue,
-    ngx_http_tgbot_queue_area_t *area);
-
 /* locks the zone for all bots, and repairs it if it is dirty */
 void ngx_http_tgbot_queue_lock_zone(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_queue_area_t *area);
-
-/* the "tell" of the layout, see ngx_http_tgbot_store_layout_t */
-void ngx_http_tgbot_queue_tell(ngx_http_tgbot_store_t *store, void *item,
-    void *told);
 
 /*
  * Makes all that is derived again, after a process died inside the lock.  An

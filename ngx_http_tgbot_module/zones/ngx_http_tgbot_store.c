@@ -48,8 +48,6 @@ static void ngx_http_tgbot_store_item_link(ngx_http_tgbot_store_t *store,
     ngx_http_tgbot_store_item_t *item);
 static void ngx_http_tgbot_store_item_unlink(ngx_http_tgbot_store_t *store,
     ngx_http_tgbot_store_item_t *item);
-static void *ngx_http_tgbot_store_item_walk(ngx_http_tgbot_store_t *store,
-    ngx_http_tgbot_store_cursor_t *cursor);
 static ngx_uint_t ngx_http_tgbot_store_repair_item(
     ngx_http_tgbot_store_t *store, uint32_t n);
 static uint32_t ngx_http_tgbot_store_repair_sort(
@@ -428,53 +426,6 @@ ngx_http_tgbot_store_sum_progress(ngx_http_tgbot_store_item_t *item,
                                    &item->progress[n],
                                    offsetof(ngx_http_tgbot_progress_t, unknown)
                                    + sizeof(uint32_t));
-}
-
-
-void
-ngx_http_tgbot_store_count(ngx_http_tgbot_zone_t *zone, uint64_t seq)
-{
-    ngx_http_tgbot_store_t  store;
-
-    ngx_http_tgbot_store_open(&store, zone);
-
-    store.sh->seq = seq - 1;
-}
-
-
-void
-ngx_http_tgbot_store_copy_own(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_zone_t *old, const ngx_http_tgbot_store_layout_t *layout)
-{
-    ngx_uint_t                   i;
-    ngx_http_tgbot_store_t       to, from;
-    ngx_http_tgbot_zone_bot_t   *bot;
-    ngx_http_tgbot_zone_user_t   user;
-
-    ngx_http_tgbot_store_open(&to, zone);
-    ngx_http_tgbot_store_open(&from, old);
-
-    to.clear = layout->clear;
-
-    user.zone = zone;
-
-    for (i = 0; i < from.sh->bots.used; i++) {
-        bot = &from.entries[i].bot;
-
-        user.bot.data = bot->name;
-        user.bot.len = bot->len;
-        user.bot_id = bot->bot_id;
-
-        if (bot->serial
-            && ngx_http_tgbot_zone_bots_enter(&to.bots, &user, 0))
-        {
-            ngx_memcpy(ngx_http_tgbot_store_own(&to, user.entry),
-                       ngx_http_tgbot_store_own(&from, i), layout->own);
-        }
-    }
-
-    to.sh->seq = ngx_max(to.sh->seq, from.sh->seq);
-    to.sh->broken = from.sh->broken;
 }
 
 
@@ -889,110 +840,6 @@ ngx_http_tgbot_store_next(ngx_http_tgbot_store_t *store, ngx_uint_t entry,
     }
 
     return ngx_http_tgbot_store_item(store, n);
-}
-
-
-ngx_int_t
-ngx_http_tgbot_store_walk(ngx_http_tgbot_zone_t *zone,
-    const ngx_http_tgbot_store_layout_t *layout,
-    ngx_http_tgbot_store_cursor_t *cursor, void *told, ngx_pool_t *pool)
-{
-    ngx_uint_t                      copied;
-    ngx_http_tgbot_item_t          *item;
-    ngx_http_tgbot_store_t          store;
-    ngx_http_tgbot_store_item_t    *it;
-    ngx_http_tgbot_store_cursor_t   at;
-
-    item = told;
-
-    do {
-        at = *cursor;
-
-        layout->lock(zone, &store);
-
-        it = ngx_http_tgbot_store_item_walk(&store, &at);
-
-        if (it) {
-            layout->tell(&store, it, told);
-        }
-
-        ngx_http_tgbot_zone_unlock(zone);
-
-        if (it == NULL) {
-            return NGX_DONE;
-        }
-
-        /* memory is allocated while the zone is not locked */
-
-        item->data.data = ngx_pnalloc(pool, ngx_max(item->data.len
-                                                    + item->answer.len, 1));
-        if (item->data.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        item->answer.data = item->data.data + item->data.len;
-
-        layout->lock(zone, &store);
-
-        it = ngx_http_tgbot_store_find(&store, at.block, at.seq);
-
-        copied = it && item->answered
-                       == (it->answer != NGX_HTTP_TGBOT_LIST_NIL);
-
-        if (copied) {
-            ngx_http_tgbot_store_copy(&store, it, item->data.data,
-                                      item->answer.data);
-        }
-
-        ngx_http_tgbot_zone_unlock(zone);
-
-    } while (!copied);
-
-    *cursor = at;
-
-    return NGX_OK;
-}
-
-
-static void *
-ngx_http_tgbot_store_item_walk(ngx_http_tgbot_store_t *store,
-    ngx_http_tgbot_store_cursor_t *cursor)
-{
-    uint32_t                      i;
-    uint64_t                      seq;
-    ngx_http_tgbot_store_item_t  *item;
-
-    /* numbers begin with 1: other entries than the first one are new */
-
-    seq = cursor->seq;
-
-    for (i = cursor->entry; i < store->sh->bots.used; i++, seq = 0) {
-
-        if (store->entries[i].bot.serial == 0) {
-            continue;
-        }
-
-        item = NULL;
-
-        if (seq) {
-            item = ngx_http_tgbot_store_find(store, cursor->block, seq);
-        }
-
-        do {
-            item = ngx_http_tgbot_store_next(store, i, item);
-
-        } while (item && item->seq <= seq);
-
-        if (item) {
-            cursor->entry = i;
-            cursor->seq = item->seq;
-            cursor->block = ngx_http_tgbot_store_number(store, item);
-
-            return item;
-        }
-    }
-
-    return NULL;
 }
 
 

@@ -201,18 +201,16 @@ void ngx_http_tgbot_store_reopen(ngx_http_tgbot_zone_t *zone,
     ngx_http_tgbot_zone_found_e found);
 
 /*
- * For the kind's copy callback.  The next item that is added gets this seq,
- * which rises.
+ * The kind's copy callback: copies the items of "old", with their seq, and then
+ * what it keeps with its entries; a repair has to make what is derived of that.
+ * "user" begins with ngx_http_tgbot_zone_user_t, its zone is set.  put() is
+ * called for each item, which is in "told" as ngx_http_tgbot_store_walk() says,
+ * and with the user as the bot of the item; it adds the item.  NGX_ERROR: put()
+ * failed, or there is no entry or no memory.
  */
-void ngx_http_tgbot_store_count(ngx_http_tgbot_zone_t *zone, uint64_t seq);
-
-/*
- * For the kind's copy callback, at its end: copies what "old" keeps with its
- * entries, for all bots that have an entry in the zone or get one.  A repair
- * has to make what is derived.
- */
-void ngx_http_tgbot_store_copy_own(ngx_http_tgbot_zone_t *zone,
-    ngx_http_tgbot_zone_t *old, const ngx_http_tgbot_store_layout_t *layout);
+ngx_int_t ngx_http_tgbot_store_copy_zone(void *user,
+    ngx_http_tgbot_zone_t *old, const ngx_http_tgbot_store_layout_t *layout,
+    void *told, ngx_int_t (*put)(void *user, void *told));
 
 /*
  * Finds or makes the entries of zone->users, in the init callback, without

@@ -70,6 +70,7 @@ static void ngx_http_tgbot_zone_dir_lock_table(
 static void ngx_http_tgbot_zone_dir_leave(void *data);
 static void ngx_http_tgbot_zone_dir_free(ngx_http_tgbot_zone_dir_t *dir);
 static ngx_uint_t ngx_http_tgbot_zone_dir_runs(ngx_atomic_uint_t pid);
+static void ngx_http_tgbot_zone_boot(u_char *boot);
 static void ngx_http_tgbot_zone_read(const char *name, u_char *text);
 
 #if (NGX_HTTP_TGBOT_ZONE_TEST)
@@ -920,7 +921,9 @@ ngx_http_tgbot_zone_dir_runs(ngx_atomic_uint_t pid)
 }
 
 
-void
+/* the id of this boot of the machine; empty: it is not known */
+
+static void
 ngx_http_tgbot_zone_boot(u_char *boot)
 {
     ngx_memzero(boot, NGX_HTTP_TGBOT_ZONE_BOOT);

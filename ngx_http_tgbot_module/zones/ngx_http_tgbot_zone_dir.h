@@ -144,11 +144,7 @@ ngx_uint_t ngx_http_tgbot_zone_dir_alone(ngx_http_tgbot_zone_dir_t *dir);
  */
 ngx_err_t ngx_http_tgbot_zone_dir_allocate(ngx_fd_t fd, size_t size);
 
-/*
- * The id of this boot of the machine; empty: it is not known.  The time of the
- * wall clock, ms since the epoch.
- */
-void ngx_http_tgbot_zone_boot(u_char *boot);
+/* the time of the wall clock, ms since the epoch */
 int64_t ngx_http_tgbot_zone_wall(void);
 
 

@@ -34,7 +34,8 @@ async def test_stopped(case):
             break
         os.kill(pid, signal.SIGCONT)
     case.check(await scene.finished(120), "Telegram still has updates")
-    await case.check_status(nginx, 60)
+    # see _under_load()
+    await case.check_status(nginx, 120)
     case.check_books(case.books(scene), parts=("lost",))
     scene.webhook.close()
     await case.stop(nginx)
@@ -200,7 +201,8 @@ async def test_kill(case):
         if turn == 10:
             break
     case.check(await scene.finished(120), "Telegram still has updates")
-    status = await case.check_status(nginx, 60)
+    # see _under_load()
+    status = await case.check_status(nginx, 120)
     case.check_books(case.books(scene))
     case.check(status.value("queue_items_total", "accepted") >= 4000, "accepted")
     scene.webhook.close()

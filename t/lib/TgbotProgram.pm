@@ -263,6 +263,34 @@ sub seen {
 
 # what was seen so far is not asked for, and who waits has to be told again
 
+# What blocks have that do not say it themselves: they forget what the program
+# has seen, post JSON, and look for the worst errors in the log and for the line
+# "log".  With "one" they send the same update again and again.  Preprocessors
+# that are added later come before this one.
+
+sub blocks {
+    my (%of) = @_;
+
+    Test::Nginx::Socket::add_block_preprocessor(sub {
+        my $block = shift;
+
+        $block->set_value('init', 'TgbotProgram::forget();');
+
+        $block->set_value('no_error_log', CORE::join "\n", '[alert]', '[crit]',
+                                          '[emerg]', $of{log} // ())
+            if !defined $block->no_error_log;
+
+        $block->set_value('more_headers',
+                          $of{headers} // 'Content-Type: application/json')
+            if !defined $block->more_headers;
+
+        $block->set_value('http_config', "tgbot_dedup off;\n"
+                                         . ($block->http_config // ''))
+            if $of{one};
+    });
+}
+
+
 sub forget {
     truncate $log->filename, 0;
     unlink glob "$gates/*";

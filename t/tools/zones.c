@@ -276,7 +276,10 @@ tool_queue(ngx_http_tgbot_zone_t *zone, uint64_t seen)
     bots = NULL;
     pool = ngx_create_pool(4096, ngx_cycle->log);
 
-    while (ngx_http_tgbot_queue_walk(zone, &cursor, &item, pool) == NGX_OK) {
+    while (ngx_http_tgbot_store_walk(zone, &ngx_http_tgbot_queue_zone_layout,
+                                     &cursor, &item, pool)
+           == NGX_OK)
+    {
         tool_bot(&bots, &item, seen)->answered += item.answered;
         tool_text(&item);
     }
@@ -307,7 +310,10 @@ tool_dead(ngx_http_tgbot_zone_t *zone, uint64_t seen)
     bots = NULL;
     pool = ngx_create_pool(4096, ngx_cycle->log);
 
-    while (ngx_http_tgbot_dead_walk(zone, &cursor, &letter, pool) == NGX_OK) {
+    while (ngx_http_tgbot_store_walk(zone, &ngx_http_tgbot_dead_layout,
+                                     &cursor, &letter, pool)
+           == NGX_OK)
+    {
         tool_bot(&bots, &letter.item, seen)->causes[letter.end.cause]++;
         tool_text(&letter.item);
     }

@@ -26,6 +26,13 @@
     (s).data = (u_char *) (p);                                               \
     (s).len = strlen(p)
 
+#define queue_next(zone, cursor, item, pool)                                 \
+    ngx_http_tgbot_store_walk(zone, &ngx_http_tgbot_queue_zone_layout,       \
+                              cursor, item, pool)
+
+#define queue_enter(queue)                                                   \
+    ngx_http_tgbot_store_enter(queue, &ngx_http_tgbot_queue_zone_layout)
+
 
 /* a bot as the configuration makes it */
 

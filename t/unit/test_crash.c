@@ -320,9 +320,7 @@ test_read(ngx_uint_t all)
 
     pool = unit_pool();
 
-    while (ngx_http_tgbot_queue_walk(test_zone, &cursor, &item, pool)
-           == NGX_OK)
-    {
+    while (queue_next(test_zone, &cursor, &item, pool) == NGX_OK) {
         if (!ok(item.head.update_id >= 0
                 && (ngx_uint_t) item.head.update_id < test_n))
         {

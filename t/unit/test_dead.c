@@ -19,6 +19,13 @@
 #define TEST_VICTIM  1
 #define TEST_OTHER   2
 
+#define dead_next(zone, cursor, letter, pool)                                \
+    ngx_http_tgbot_store_walk(zone, &ngx_http_tgbot_dead_layout, cursor,     \
+                              letter, pool)
+
+#define dead_enter(dead)                                                     \
+    ngx_http_tgbot_store_enter(dead, &ngx_http_tgbot_dead_layout)
+
 
 /* the model of a letter; update_id determines its bytes */
 
@@ -672,12 +679,10 @@ test_no_memory(void)
     ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
     unit_fail_at = 1;
-    is_int(ngx_http_tgbot_dead_walk(test_zone, &cursor, &letter, pool),
-           NGX_ERROR);
+    is_int(dead_next(test_zone, &cursor, &letter, pool), NGX_ERROR);
     is_int(test_zone->rt->dirty, 0);
 
-    is_int(ngx_http_tgbot_dead_walk(test_zone, &cursor, &letter, pool),
-           NGX_OK);
+    is_int(dead_next(test_zone, &cursor, &letter, pool), NGX_OK);
 
     test_end();
 }
@@ -715,9 +720,7 @@ test_bots_gone(void)
 
     ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
-    while (ngx_http_tgbot_dead_walk(test_zone, &cursor, &letter, pool)
-           == NGX_OK)
-    {
+    while (dead_next(test_zone, &cursor, &letter, pool) == NGX_OK) {
         p = ngx_slprintf(p, buf + sizeof(buf), "%*s/%uL %L, ",
                          (size_t) letter.item.head.bot_len,
                          letter.item.head.bot, letter.item.head.bot_id,
@@ -750,7 +753,7 @@ test_bots_gone(void)
     other.bot_id = 44;
     other.max = 10;
 
-    is_int(ngx_http_tgbot_dead_enter(&other), NGX_OK);
+    is_int(dead_enter(&other), NGX_OK);
     test_bots[2] = other;
     ok(test_is(2, "12 22"));
 
@@ -763,7 +766,7 @@ test_bots_gone(void)
                          + i % 36;
         other.bot_id = i;
 
-        if (ngx_http_tgbot_dead_enter(&other) != NGX_OK) {
+        if (dead_enter(&other) != NGX_OK) {
             break;
         }
 

@@ -1480,9 +1480,9 @@ test_bots_many(void)
         /* a bot that is only in a state file */
 
         bots[30].zone = next;
-        is_int(ngx_http_tgbot_queue_enter(&bots[30]), NGX_DECLINED);
+        is_int(queue_enter(&bots[30]), NGX_DECLINED);
         bots[9].serial = 0;
-        is_int(ngx_http_tgbot_queue_enter(&bots[9]), NGX_OK);
+        is_int(queue_enter(&bots[9]), NGX_OK);
         is_int(bots[9].entry, 9);
 
         /* it does not replace a configured bot that is empty now */
@@ -1494,7 +1494,7 @@ test_bots_many(void)
         }
 
         is_int(ngx_http_tgbot_queue_items(next), 0);
-        is_int(ngx_http_tgbot_queue_enter(&bots[30]), NGX_DECLINED);
+        is_int(queue_enter(&bots[30]), NGX_DECLINED);
 
         unit_zone_free(next);
     }
@@ -1546,16 +1546,14 @@ test_walk(void)
     ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
     for (n = 0; n < 4; n++) {
-        is_int(ngx_http_tgbot_queue_walk(test_zone, &cursor, &items[n], pool),
-               NGX_OK);
+        is_int(queue_next(test_zone, &cursor, &items[n], pool), NGX_OK);
 
         bots[n] = queue_bot("", items[n].head.bot_id, 4, 100);
         bots[n].bot.data = items[n].head.bot;
         bots[n].bot.len = items[n].head.bot_len;
     }
 
-    is_int(ngx_http_tgbot_queue_walk(test_zone, &cursor, &item, pool),
-           NGX_DONE);
+    is_int(queue_next(test_zone, &cursor, &item, pool), NGX_DONE);
 
     is_str(&bots[0].bot, "shop");
     is_int(items[0].head.update_id, 2);
@@ -1577,20 +1575,18 @@ test_walk(void)
     ngx_memzero(&cursor, sizeof(ngx_http_tgbot_store_cursor_t));
 
     for (i = 0; i < 2; i++) {
-        ngx_http_tgbot_queue_walk(test_zone, &cursor, &item, pool);
+        queue_next(test_zone, &cursor, &item, pool);
     }
 
     is_int(item.head.update_id, 3);
     is_int(queue_done(&test_bots[0], &taken), NGX_OK);
 
-    ngx_http_tgbot_queue_walk(test_zone, &cursor, &item, pool);
+    queue_next(test_zone, &cursor, &item, pool);
     is_int(item.head.update_id, 4);
 
     unit_fail_at = 1;
-    is_int(ngx_http_tgbot_queue_walk(test_zone, &cursor, &item, pool),
-           NGX_ERROR);
-    is_int(ngx_http_tgbot_queue_walk(test_zone, &cursor, &item, pool),
-           NGX_OK);
+    is_int(queue_next(test_zone, &cursor, &item, pool), NGX_ERROR);
+    is_int(queue_next(test_zone, &cursor, &item, pool), NGX_OK);
     is_int(item.head.update_id, 1);
 
     /* into another zone, whose configuration knows one of the two */
@@ -1601,7 +1597,7 @@ test_walk(void)
     for (n = 0; n < 4; n++) {
         bots[n].zone = zone;
 
-        is_int(ngx_http_tgbot_queue_enter(&bots[n]), NGX_OK);
+        is_int(queue_enter(&bots[n]), NGX_OK);
         is_int(ngx_http_tgbot_queue_put(&bots[n], &items[n],
                                         NGX_HTTP_TGBOT_QUEUE_LOADED, &age),
                NGX_OK);

@@ -877,9 +877,7 @@ test_compare(ngx_uint_t learn)
     last = TEST_BOTS;
     order = 0;
 
-    while (ngx_http_tgbot_queue_walk(test_zone, &cursor, &item, pool)
-           == NGX_OK)
-    {
+    while (queue_next(test_zone, &cursor, &item, pool) == NGX_OK) {
         bot = (item.head.bot_id == 42) ? 0 : 1;
 
         if (bot != last) {
