@@ -325,7 +325,34 @@ logged('has expired in the queue', 1);
 
 
 
-=== TEST 14: an item that another version has written is left, and dropped after a day
+=== TEST 14: a call that moves money and may have been made is given up, also when the life of its update is over
+--- config eval
+main::bot('tgbot_api /_api/header/X-Method/$tgbot_method/wait/never/count;')
+--- no_error_log
+[crit]
+[emerg]
+--- then
+my $from = { id => 9, first_name => 'Ann' };
+my $query = 'json/{"method":"refundStarPayment","user_id":9,'
+            . '"telegram_payment_charge_id":"c"}';
+
+enqueue(in => { inline_query => { id => '78', from => $from,
+                                  query => $query } });
+until_asked(qr/refundStarPayment.wait/);
+kill_workers();
+
+my ($lane) = @{redis('KEYS', '*:lane:*')};
+my $item = redis('LINDEX', $lane, 0);
+my ($seq, $at) = $item =~ /^(\d+) (\d+) /;
+my $old = $at - 31000;
+redis('LSET', $lane, 0, $item =~ s/^(\d+) \d+ /$1 $old /r);
+
+depth('accepted!=1 dead=1 dead!=1');
+logged('it may have been executed, and must not be retried', 1);
+
+
+
+=== TEST 15: an item that another version has written is left, and dropped after a day
 --- config eval: main::bot()
 --- then
 enqueue(text => 'wait/other/say/x');
@@ -349,7 +376,7 @@ logged('of another version of the module, and is dropped', 1);
 
 
 
-=== TEST 15: the list of a lane is deleted
+=== TEST 16: the list of a lane is deleted
 --- config eval: main::bot()
 --- then
 enqueue(text => 'wait/gone/say/x');
@@ -364,7 +391,7 @@ depth('accepted!=3 done!=1 dropped!=2');
 
 
 
-=== TEST 16: a limit in Redis is only tried
+=== TEST 17: a limit in Redis is only tried
 --- config eval
 main::bot('tgbot_limit $tgbot_user_id zone=limit:1m rate=1r/m burst=1 redis;
            tgbot_limit_dry_run on;')
@@ -376,7 +403,7 @@ logged('is dropped by zone "limit", dry run', 1);
 
 
 
-=== TEST 17: a replay while Redis is away
+=== TEST 18: a replay while Redis is away
 --- config eval
 main::bot('tgbot_attempts 1; tgbot_handler /_program/$third;')
 --- no_error_log
@@ -409,7 +436,7 @@ depth('dead=1 dead!=1 replayed!=1');
 
 
 
-=== TEST 18: a token that another limit gives back is not given back again
+=== TEST 19: a token that another limit gives back is not given back again
 --- config eval
 main::bot('tgbot_limit all zone=all:1m rate=1r/m burst=2;
            tgbot_limit $arg_k zone=one:1m rate=1r/m burst=1;
@@ -428,7 +455,7 @@ depth('accepted!=4 done!=4');
 
 
 
-=== TEST 19: the status tells which machine works on how much
+=== TEST 20: the status tells which machine works on how much
 --- config eval: main::bot()
 --- then
 enqueue(text => 'wait/two/say/x', chat => $_) for 1, 2;
@@ -464,7 +491,7 @@ depth('accepted!=2 done!=2');
 
 
 
-=== TEST 20: what Redis would refuse in a dry run, zones give back
+=== TEST 21: what Redis would refuse in a dry run, zones give back
 --- config eval
 main::bot('tgbot_limit all zone=all:1m rate=1r/m burst=2;
            tgbot_limit $arg_k zone=one:1m rate=1r/m burst=1 redis;
@@ -482,7 +509,7 @@ depth('accepted!=4 done!=4');
 
 
 
-=== TEST 21: a bot whose queue Redis does not tell of is not ready
+=== TEST 22: a bot whose queue Redis does not tell of is not ready
 --- config eval: main::bot()
 --- no_error_log
 [crit]

@@ -1151,6 +1151,11 @@ ngx_http_tgbot_job_abort(ngx_uint_t tell)
 static void
 ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job)
 {
+    ngx_uint_t  unsent;
+
+    unsent = job->noted && job->send.active
+             && !ngx_http_tgbot_call_sent(&job->send.call);
+
     ngx_http_tgbot_job_busy(job, NGX_HTTP_TGBOT_JOB_RELEASE);
 
     if (ngx_http_tgbot_handler_cancel(&job->handler) != NGX_OK
@@ -1166,6 +1171,13 @@ ngx_http_tgbot_job_drop(ngx_http_tgbot_job_t *job)
                       "tgbot: bot \"%V\", update %L: the reply of a limit is "
                       "dropped at exit",
                       &job->bot->name, job->update.update_id);
+    }
+
+    if (unsent) {
+
+        /* the item's note is of a call that has ended, or has not begun */
+
+        (void) ngx_http_tgbot_job_queued_keep(job);
     }
 
     ngx_http_tgbot_job_free(job);

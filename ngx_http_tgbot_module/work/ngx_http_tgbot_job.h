@@ -240,6 +240,12 @@ void ngx_http_tgbot_job_queued_wait(ngx_http_tgbot_job_t *job,
 ngx_int_t ngx_http_tgbot_job_queued_leaving(ngx_http_tgbot_send_t *send);
 
 /*
+ * Sets progress and answer in job->item, without a note: any worker can resume
+ * at the call that is under way.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_tgbot_job_queued_keep(ngx_http_tgbot_job_t *job);
+
+/*
  * Gives the item back, to be taken after "delay" ms; does not free the job.
  * NGX_AGAIN: there is no room for the answer of job->item, nothing changes.
  */

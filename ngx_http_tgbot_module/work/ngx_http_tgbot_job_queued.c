@@ -22,10 +22,10 @@
 #define NGX_HTTP_TGBOT_JOB_UNAUTHORIZED     60000
 
 
+static ngx_uint_t ngx_http_tgbot_job_queued_unsure(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_queued_expire(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_queued_expired(ngx_http_tgbot_job_t *job,
     ngx_int_t rc);
-static ngx_int_t ngx_http_tgbot_job_queued_keep(ngx_http_tgbot_job_t *job);
 static void ngx_http_tgbot_job_queued_note(ngx_http_tgbot_job_t *job,
     ngx_http_tgbot_progress_t *progress);
 static ngx_int_t ngx_http_tgbot_job_queued_noted(ngx_http_tgbot_job_t *job,
@@ -51,12 +51,29 @@ static ngx_event_t  ngx_http_tgbot_queue_wake_event;
 void
 ngx_http_tgbot_job_queued_start(ngx_http_tgbot_job_t *job)
 {
-    if (ngx_http_tgbot_job_age(job) >= (ngx_msec_t) job->update.life * 1000) {
+    if (ngx_http_tgbot_job_age(job) >= (ngx_msec_t) job->update.life * 1000
+        && !ngx_http_tgbot_job_queued_unsure(job))
+    {
         ngx_http_tgbot_job_queued_expire(job);
         return;
     }
 
     ngx_http_tgbot_job_run(job);
+}
+
+
+/* the item has a note of a call: it is given up, and its letter says why */
+
+static ngx_uint_t
+ngx_http_tgbot_job_queued_unsure(ngx_http_tgbot_job_t *job)
+{
+    ngx_http_tgbot_method_t  *method;
+
+    method = job->answer.calls.elts;
+
+    return job->resumed && job->item.progress.unknown
+           && job->next < job->answer.calls.nelts
+           && ngx_http_tgbot_method_once(&method[job->next].name);
 }
 
 
@@ -134,9 +151,7 @@ ngx_http_tgbot_job_queued_wait(ngx_http_tgbot_job_t *job, ngx_msec_t delay)
 }
 
 
-/* sets progress and answer in the item: any worker can resume there */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_tgbot_job_queued_keep(ngx_http_tgbot_job_t *job)
 {
     ngx_http_tgbot_item_t  *item;

@@ -1067,7 +1067,11 @@ ngx_http_tgbot_queue_redis_ended(ngx_http_tgbot_redis_command_t *c,
 
     if (it->state == NGX_HTTP_TGBOT_QUEUE_REDIS_SAVE) {
 
-        if (reply->integer == 0) {
+        /* a reply that was long on its way comes after the lease */
+
+        if (reply->integer == 0
+            || !ngx_http_tgbot_redis_lease_holds(&it->lease))
+        {
             ngx_http_tgbot_queue_redis_over(it, NGX_DECLINED);
             return;
         }

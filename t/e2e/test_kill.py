@@ -161,3 +161,21 @@ async def test_call_redis_away(case):
     await case.stop(nginx)
     case.equal(len(scene.api.arrived), 1, "calls")
     case.equal("given up" in nginx.read("error.log"), False, "given up")
+
+
+async def test_call_refused(case):
+    """A call that was answered 401 moved no money: after a stop it is made again."""
+    scene, nginx = await case.scene(directives="tgbot_queue zone=updates:1m;",
+                                    http="tgbot_state state;", nginx={"workers": 1})
+    api = scene.api
+    scene.program.answer = lambda update: _call(REFUND, "x")
+    api.tokens = {"another"}
+    await clients.post(nginx.port, clients.text(1, "hello"))
+    paused = lambda: "is unauthorized" in nginx.read("error.log")  # noqa: E731
+    case.check(await until(paused), "the bot is not paused")
+    api.tokens = None
+    await _stop(nginx)
+    case.check(await until(lambda: api.arrived), "the call was not made again")
+    await case.stop(nginx)
+    case.equal(len(api.arrived), 1, "calls")
+    case.equal("given up" in nginx.read("error.log"), False, "given up")
