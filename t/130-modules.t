@@ -628,7 +628,7 @@ tgbot abandoned request is freed
     }
     location = /closes {
         internal;
-        content_by_lua_block { ngx.sleep(2) ngx.exit(444) }
+        content_by_lua_block { ngx.sleep($TEST_NGINX_LATE) ngx.exit(444) }
     }
     location = /sleeps {
         internal;
